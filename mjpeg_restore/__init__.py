@@ -1,0 +1,71 @@
+"""Restore Motion-JPEG from what the stream really holds: its quantised DCT coefficients.
+
+    picture = mjpeg_restore.restore(jpeg_bytes)
+    for picture in mjpeg_restore.open("cam.mjpeg"): ...
+"""
+
+from mjpeg_restore.api import Stream, open, restore
+from mjpeg_restore.errors import (
+    BadJpeg,
+    JpegError,
+    MissingExtra,
+    MjpegRestoreError,
+    ModelCorrupt,
+    ModelError,
+    NotMjpeg,
+    OutputExists,
+    RuntimeUnavailable,
+    SinkError,
+    SourceError,
+    SourceNotFound,
+    TooLarge,
+    UnknownModel,
+    UnsupportedJpeg,
+)
+from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
+from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
+from mjpeg_restore.report import Report, Tally
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sinks import OutputSettings, Sink, open_sink
+from mjpeg_restore.sources import Source, SourceInfo, open_source
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadJpeg",
+    "CodedPicture",
+    "Colour",
+    "Damage",
+    "JpegError",
+    "MissingExtra",
+    "MjpegRestoreError",
+    "ModelCorrupt",
+    "ModelError",
+    "NotMjpeg",
+    "OutputExists",
+    "OutputSettings",
+    "Packet",
+    "Picture",
+    "PipelineSettings",
+    "Report",
+    "Restorer",
+    "RuntimeUnavailable",
+    "Sampling",
+    "Sink",
+    "SinkError",
+    "Source",
+    "SourceError",
+    "SourceInfo",
+    "SourceNotFound",
+    "Stream",
+    "Tally",
+    "TooLarge",
+    "UnknownModel",
+    "UnsupportedJpeg",
+    "open",
+    "open_sink",
+    "open_source",
+    "restore",
+    "restore_pictures",
+    "run",
+]

@@ -1,0 +1,107 @@
+"""What most programs need: one picture, or all pictures of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from types import TracebackType
+from typing import Self
+
+from mjpeg_restore.frames import Picture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sources import Source, Spec, open_source
+
+
+def restore(data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto") -> Picture:
+    """Restore one JPEG.
+
+    The network is loaded at the first call and kept for the next ones. Safe from several threads.
+
+    Args:
+        data: the coded picture; foreign bytes may stand around it.
+        model: a name from the catalogue, "stream" by default.
+        device: "auto", "onnxruntime" or "openvino".
+
+    Returns:
+        The restored picture; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
+
+    Raises:
+        JpegError: the picture is broken, of an unsupported kind, or too large.
+        UnknownModel, RuntimeUnavailable: the network cannot be run.
+    """
+    return _restorer(model, device).restore(read(data))
+
+
+def open(
+    source: Spec,
+    model: str = catalogue.DEFAULT,
+    *,
+    device: str = "auto",
+    fps: Fraction | None = None,
+    start: Fraction | None = None,
+    duration: Fraction | None = None,
+    settings: PipelineSettings | None = None,
+) -> Stream:
+    """Open a recording, and iterate over its restored pictures.
+
+        with mjpeg_restore.open("cam.mjpeg") as pictures:
+            for picture in pictures:
+                show(picture.to_ndarray("bgr"))
+
+    Args:
+        source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
+        model: a name from the catalogue.
+        device: "auto", "onnxruntime" or "openvino".
+        fps: frame rate of what has no time stamps, 25 if None.
+        start, duration: seconds to skip and to keep.
+        settings: what becomes of damaged pictures, and more.
+
+    Raises:
+        SourceError: the source cannot be opened, or holds no Motion-JPEG.
+        UnknownModel: no such model.
+    """
+    restorer = Restorer(model, device)
+    return Stream(open_source(source, fps=fps, start=start, duration=duration), restorer, settings)
+
+
+class Stream:
+    """The restored pictures of a source, to be iterated once; closes itself at the end, and as a context manager."""
+
+    def __init__(self, source: Source, restorer: Restorer, settings: PipelineSettings | None = None) -> None:
+        self.source = source
+        self._pictures = restore_pictures(source, restorer, settings)
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Yield the pictures, in order.
+
+        Raises:
+            SourceError: the source cannot be read, or not one picture could be restored.
+        """
+        try:
+            yield from self._pictures
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop, and give back what is held; may be called again."""
+        self._pictures.close()
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        """Return the stream itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the stream."""
+        self.close()
+
+
+@lru_cache(maxsize=4)
+def _restorer(model: str, device: str) -> Restorer:
+    return Restorer(model, device)

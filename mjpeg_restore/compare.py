@@ -1,0 +1,66 @@
+"""Before and after in one picture, plane by plane: no trip through RGB."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.frames import Picture
+
+_MCU = 16
+"""`split` cuts at a multiple of this: every sampling's chroma can be cut there, and no block is."""
+
+_LINE = 2
+"""Width of the dividing line, luma samples."""
+
+
+def side_by_side(before: Picture, after: Picture) -> Picture:
+    """`before` on the left, `after` on the right; time stamps and index are those of `after`.
+
+    Where the chroma factor does not divide the width, the left picture's last column is repeated, so that
+    the right picture's chroma starts on a whole sample: the result is up to 3 columns wider than both.
+
+    Raises:
+        ValueError: the two differ in size, sampling or range.
+    """
+    _check_alike(before, after)
+    across, _ = after.sampling.value or (1, 1)
+    luma = np.pad(before.planes[0], ((0, 0), (0, -before.width % across)), mode="edge")
+    left = (luma, *before.planes[1:])
+    return replace(after, planes=tuple(np.hstack(pair) for pair in zip(left, after.planes, strict=True)))
+
+
+def split(before: Picture, after: Picture) -> Picture:
+    """The left half of `before`, a white line, the right half of `after`; the size stays.
+
+    The cut is at the multiple of 16 nearest to the middle; a picture too narrow to have one is cut in the
+    middle as nearly as its chroma allows.
+
+    Raises:
+        ValueError: the two differ in size, sampling or range.
+    """
+    _check_alike(before, after)
+    across, _ = after.sampling.value or (1, 1)
+    unit = _MCU if after.width >= 2 * _MCU else across
+    column = round(after.width / 2 / unit) * unit
+    planes = [
+        _join(old, new, column if index == 0 else column // across)
+        for index, (old, new) in enumerate(zip(before.planes, after.planes, strict=True))
+    ]
+    planes[0][:, column : column + _LINE] = 255 if after.full_range else 235
+    for plane in planes[1:]:
+        plane[:, column // across : -(-(column + _LINE) // across)] = 128
+    return replace(after, planes=tuple(planes))
+
+
+def _join(left: NDArray[np.uint8], right: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
+    return np.hstack((left[:, :column], right[:, column:]))
+
+
+def _check_alike(before: Picture, after: Picture) -> None:
+    for name in ("width", "height", "sampling", "full_range"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            raise ValueError(f"the pictures differ in {name}: {old} before, {new} after")

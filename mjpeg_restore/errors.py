@@ -1,0 +1,94 @@
+"""Everything that can go wrong, as one tree.
+
+    MjpegRestoreError
+    ├── SourceError              the input as a whole
+    │   ├── SourceNotFound       no such file, folder or pattern
+    │   └── NotMjpeg             readable, but holds no Motion-JPEG
+    ├── JpegError                one coded picture
+    │   ├── BadJpeg              broken beyond reading
+    │   ├── UnsupportedJpeg      sound, but of a kind that is not restored (12 bit, CMYK, lossless, ...)
+    │   └── TooLarge             claims more pixels than its bytes can hold, or than the limit allows
+    ├── ModelError               the network
+    │   ├── UnknownModel         no such name in the catalogue
+    │   └── ModelCorrupt         an engine file whose checksum is not the manifest's
+    ├── RuntimeUnavailable       nothing here can run the network
+    │   └── MissingExtra         an optional package that has to be installed first
+    └── SinkError                the output
+        └── OutputExists         the file is there and may not be overwritten
+
+A `JpegError` concerns a single picture: the pipeline counts it and goes on. Every other error ends
+the run. Each message is one line that says what happened, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class MjpegRestoreError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SourceError(MjpegRestoreError):
+    """The input cannot be opened or read."""
+
+
+class SourceNotFound(SourceError):
+    """The input names no file, folder or pattern that exists."""
+
+
+class NotMjpeg(SourceError):
+    """The input can be read but holds no Motion-JPEG video and no JPEG picture."""
+
+
+class JpegError(MjpegRestoreError):
+    """One coded picture cannot be used.
+
+    Attributes:
+        offset: byte offset within the packet at which the trouble was found, or None.
+    """
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message if offset is None else f"{message} (at byte {offset})")
+        self.offset = offset
+
+
+class BadJpeg(JpegError):
+    """The picture is broken beyond reading."""
+
+
+class UnsupportedJpeg(JpegError):
+    """The picture is a sound JPEG of a kind that is not restored."""
+
+
+class TooLarge(JpegError):
+    """The picture claims more pixels than its bytes can hold, or than the limit allows."""
+
+
+class ModelError(MjpegRestoreError):
+    """A network cannot be used."""
+
+
+class UnknownModel(ModelError):
+    """No network of that name is shipped."""
+
+
+class ModelCorrupt(ModelError):
+    """An engine file is missing or is not the one that the manifest describes."""
+
+
+class RuntimeUnavailable(MjpegRestoreError):
+    """No installed runtime can run the network on the device asked for."""
+
+
+class MissingExtra(RuntimeUnavailable):
+    """An optional package is needed first."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'mjpeg-restore[{extra}]'")
+
+
+class SinkError(MjpegRestoreError):
+    """The output cannot be written."""
+
+
+class OutputExists(SinkError):
+    """The output is there already and may not be overwritten."""

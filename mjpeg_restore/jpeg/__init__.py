@@ -1,0 +1,10 @@
+"""Bytes to coefficients: the marker walk, the coefficient reader, tables, the DCT, and repair."""
+
+from mjpeg_restore.jpeg.coefficients import read, reader_name
+from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.jpeg.markers import scan
+from mjpeg_restore.jpeg.repair import repair
+from mjpeg_restore.jpeg.splitter import Splitter, split
+from mjpeg_restore.jpeg.tables import estimate_quality
+
+__all__ = ["JpegHeader", "Splitter", "estimate_quality", "read", "reader_name", "repair", "scan", "split"]

@@ -1,0 +1,395 @@
+/* Quantised DCT coefficients of a JPEG in memory, read with libjpeg-turbo.
+ *
+ * One function, `read`, and three constants.  Nothing is global: all state of a call lives in its `Reader`, so
+ * any number of threads may read at once, and the GIL is free while libjpeg works.  libjpeg reports an error by
+ * longjmp into the phase that called it; it never prints and never exits.
+ *
+ * The bytes must have passed `markers.scan` first: it is what refuses bombs.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2000000
+#error "libjpeg-turbo 2.0 or newer is needed"  /* older ones do not install the standard Huffman tables (H1) */
+#endif
+
+#define MAX_KINDS 16 /* libjpeg has 15 kinds of warning */
+#define MAX_PARTS 4  /* components */
+
+typedef struct {
+  int code;
+  int count;
+  unsigned row; /* topmost iMCU row in which it occurred */
+  char text[JMSG_LENGTH_MAX];
+} Warning;
+
+/* The coefficients of one component, in memory of a bytearray, while libjpeg fills them */
+typedef struct {
+  PyObject *owner;
+  char *base;
+  size_t row_bytes; /* of a row padded to whole MCUs */
+  JDIMENSION rows;  /* padded too */
+  JDIMENSION zeroed; /* rows from the top that hold zeros or coefficients, not just anything */
+  JBLOCKARRAY lines;
+} Plane;
+
+typedef struct {
+  struct jpeg_decompress_struct cinfo;
+  struct jpeg_error_mgr error;
+  jmp_buf escape;
+  char message[JMSG_LENGTH_MAX];
+  int out_of_memory;
+  Warning warnings[MAX_KINDS];
+  int kinds;
+  Plane planes[MAX_PARTS];
+  int requested; /* planes that libjpeg has asked for */
+} Reader;
+
+/* ---- libjpeg's callbacks; the GIL is not held ---- */
+
+static void on_error(j_common_ptr common)
+{
+  Reader *reader = common->client_data;
+  (*common->err->format_message)(common, reader->message);
+  reader->out_of_memory = common->err->msg_code == JERR_OUT_OF_MEMORY;
+  longjmp(reader->escape, 1);
+}
+
+static void on_message(j_common_ptr common, int level)
+{
+  Reader *reader = common->client_data;
+  int code = common->err->msg_code, i;
+  Warning *warning;
+
+  if (level >= 0) /* a trace, not a warning */
+    return;
+  common->err->num_warnings++;
+  for (i = 0; i < reader->kinds && reader->warnings[i].code != code; i++) {}
+  if (i == MAX_KINDS)
+    return;
+  warning = &reader->warnings[i];
+  if (i == reader->kinds) {
+    reader->kinds++;
+    warning->code = code;
+    warning->row = reader->cinfo.input_iMCU_row;
+    (*common->err->format_message)(common, warning->text);
+  }
+  if (reader->cinfo.input_iMCU_row < warning->row)
+    warning->row = reader->cinfo.input_iMCU_row;
+  warning->count++;
+}
+
+static void on_output(j_common_ptr common)
+{
+  (void)common;
+}
+
+/* libjpeg asks its memory manager for a "virtual array" per component, and for rows of it.  These two answer
+ * with the memory of the bytearrays that Python will get: no copy, and half the pages to touch. */
+
+static jvirt_barray_ptr request_plane(j_common_ptr common, int pool, boolean zero, JDIMENSION blocks_wide,
+                                      JDIMENSION blocks_high, JDIMENSION access)
+{
+  Reader *reader = common->client_data;
+  Plane *plane = &reader->planes[reader->requested];
+  JDIMENSION row;
+
+  (void)zero;
+  (void)access;
+  if (reader->requested >= MAX_PARTS || !plane->base || blocks_high != plane->rows ||
+      blocks_wide * sizeof(JBLOCK) != plane->row_bytes)
+    ERREXIT(common, JERR_BAD_VIRTUAL_ACCESS);
+  reader->requested++;
+  plane->lines = (*common->mem->alloc_small)(common, pool, blocks_high * sizeof(JBLOCKROW));
+  for (row = 0; row < blocks_high; row++)
+    plane->lines[row] = (JBLOCKROW)(plane->base + row * plane->row_bytes);
+  return (jvirt_barray_ptr)plane;
+}
+
+static JBLOCKARRAY access_plane(j_common_ptr common, jvirt_barray_ptr array, JDIMENSION row, JDIMENSION count,
+                                boolean writable)
+{
+  Plane *plane = (Plane *)array;
+
+  (void)writable;
+  if (row > plane->rows || count > plane->rows - row)
+    ERREXIT(common, JERR_BAD_VIRTUAL_ACCESS);
+  if (row + count > plane->zeroed) { /* just before they are filled, while they fit into the cache */
+    memset(plane->base + plane->zeroed * plane->row_bytes, 0, (row + count - plane->zeroed) * plane->row_bytes);
+    plane->zeroed = row + count;
+  }
+  return plane->lines + row;
+}
+
+/* ---- the two phases that run without the GIL; 0 means that libjpeg gave up ---- */
+
+static int read_header(Reader *reader, const Py_buffer *data)
+{
+  if (setjmp(reader->escape))
+    return 0;
+  reader->cinfo.err = jpeg_std_error(&reader->error);
+  reader->error.error_exit = on_error;
+  reader->error.emit_message = on_message;
+  reader->error.output_message = on_output;
+  reader->cinfo.client_data = reader;
+  jpeg_create_decompress(&reader->cinfo);
+  reader->cinfo.mem->request_virt_barray = request_plane;
+  reader->cinfo.mem->access_virt_barray = access_plane;
+  jpeg_mem_src(&reader->cinfo, data->buf, (unsigned long)data->len);
+  jpeg_read_header(&reader->cinfo, TRUE);
+  if (reader->cinfo.num_components > MAX_PARTS) {
+    strcpy(reader->message, "More than four components");
+    return 0;
+  }
+  return 1;
+}
+
+static int read_planes(Reader *reader)
+{
+  int part;
+
+  if (setjmp(reader->escape))
+    return 0;
+  jpeg_read_coefficients(&reader->cinfo);
+  for (part = 0; part < reader->cinfo.num_components; part++) {
+    const jpeg_component_info *info = &reader->cinfo.comp_info[part];
+    Plane *plane = &reader->planes[part];
+    size_t row_bytes = info->width_in_blocks * sizeof(JBLOCK);
+    JDIMENSION row;
+
+    if (plane->zeroed < plane->rows) /* no scan came as far as this */
+      memset(plane->base + plane->zeroed * plane->row_bytes, 0, (plane->rows - plane->zeroed) * plane->row_bytes);
+    /* C2: only the picture's own blocks are handed out, without those that pad it to whole MCUs */
+    if (row_bytes < plane->row_bytes)
+      for (row = 1; row < info->height_in_blocks; row++)
+        memmove(plane->base + row * row_bytes, plane->base + row * plane->row_bytes, row_bytes);
+  }
+  return 1;
+}
+
+/* ---- what Python sees ---- */
+
+/* The number of a message differs between builds of libjpeg; its name does not. */
+static const char *warning_name(int code)
+{
+  switch (code) {
+  case JWRN_ADOBE_XFORM: return "ADOBE_XFORM";
+  case JWRN_ARITH_BAD_CODE: return "ARITH_BAD_CODE";
+  case JWRN_BOGUS_PROGRESSION: return "BOGUS_PROGRESSION";
+  case JWRN_EXTRANEOUS_DATA: return "EXTRANEOUS_DATA";
+  case JWRN_HIT_MARKER: return "HIT_MARKER";
+  case JWRN_HUFF_BAD_CODE: return "HUFF_BAD_CODE";
+  case JWRN_JFIF_MAJOR: return "JFIF_MAJOR";
+  case JWRN_JPEG_EOF: return "JPEG_EOF";
+  case JWRN_MUST_RESYNC: return "MUST_RESYNC";
+  case JWRN_NOT_SEQUENTIAL: return "NOT_SEQUENTIAL";
+  default: return "OTHER";
+  }
+}
+
+static PyObject *list_warnings(const Reader *reader)
+{
+  PyObject *result = PyTuple_New(reader->kinds);
+  int i;
+
+  for (i = 0; result && i < reader->kinds; i++) {
+    const Warning *warning = &reader->warnings[i];
+    PyObject *item = Py_BuildValue("(siIs)", warning_name(warning->code), warning->count, warning->row,
+                                   warning->text);
+    if (!item || PyTuple_SetItem(result, i, item) < 0)
+      Py_CLEAR(result);
+  }
+  return result;
+}
+
+/* 64 uint16, or None for a component that no scan and no table belongs to */
+static PyObject *table_bytes(const Reader *reader, const jpeg_component_info *info)
+{
+  const JQUANT_TBL *table = info->quant_table;
+
+  if (!table && info->quant_tbl_no >= 0 && info->quant_tbl_no < NUM_QUANT_TBLS)
+    table = reader->cinfo.quant_tbl_ptrs[info->quant_tbl_no];
+  if (!table)
+    Py_RETURN_NONE;
+  return PyBytes_FromStringAndSize((const char *)table->quantval, sizeof(table->quantval));
+}
+
+/* True where every coefficient has arrived to its last bit, as far as the headers of the scans tell */
+static int is_complete(const Reader *reader, int part)
+{
+  const jpeg_component_info *info = &reader->cinfo.comp_info[part];
+  int k;
+
+  if (!reader->cinfo.progressive_mode)
+    return info->quant_table != NULL; /* latched by the component's first scan */
+  for (k = 0; k < DCTSIZE2; k++)
+    if (reader->cinfo.coef_bits[part][k] != 0)
+      return 0;
+  return 1;
+}
+
+static JDIMENSION round_up(JDIMENSION count, int factor)
+{
+  return (count + factor - 1) / factor * factor;
+}
+
+static int make_planes(Reader *reader)
+{
+  int part;
+
+  for (part = 0; part < reader->cinfo.num_components; part++) {
+    const jpeg_component_info *info = &reader->cinfo.comp_info[part];
+    Plane *plane = &reader->planes[part];
+
+    plane->rows = round_up(info->height_in_blocks, info->v_samp_factor);
+    plane->row_bytes = round_up(info->width_in_blocks, info->h_samp_factor) * sizeof(JBLOCK);
+    plane->owner = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(plane->rows * plane->row_bytes));
+    if (!plane->owner)
+      return 0;
+    plane->base = PyByteArray_AsString(plane->owner);
+  }
+  return 1;
+}
+
+static PyObject *take_part(Reader *reader, int part)
+{
+  const jpeg_component_info *info = &reader->cinfo.comp_info[part];
+  PyObject *owner = reader->planes[part].owner, *table;
+  size_t size = (size_t)info->height_in_blocks * info->width_in_blocks * sizeof(JBLOCK);
+
+  if (PyByteArray_Resize(owner, (Py_ssize_t)size) < 0)
+    return NULL;
+  table = table_bytes(reader, info);
+  if (!table)
+    return NULL;
+  return Py_BuildValue("(ONIIiiO)", owner, table, info->height_in_blocks, info->width_in_blocks,
+                       info->h_samp_factor, info->v_samp_factor,
+                       is_complete(reader, part) ? Py_True : Py_False);
+}
+
+static PyObject *take_parts(Reader *reader)
+{
+  PyObject *result = PyTuple_New(reader->cinfo.num_components);
+  int part;
+
+  for (part = 0; result && part < reader->cinfo.num_components; part++) {
+    PyObject *item = take_part(reader, part);
+    if (!item || PyTuple_SetItem(result, part, item) < 0)
+      Py_CLEAR(result);
+  }
+  return result;
+}
+
+/* NULL with an exception set, or with none where libjpeg gave up */
+static PyObject *read_buffer(Reader *reader, const Py_buffer *data)
+{
+  PyObject *parts, *warnings;
+  int good;
+
+  Py_BEGIN_ALLOW_THREADS
+  good = read_header(reader, data);
+  Py_END_ALLOW_THREADS
+  if (!good || !make_planes(reader))
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  good = read_planes(reader);
+  Py_END_ALLOW_THREADS
+  if (!good)
+    return NULL;
+  parts = take_parts(reader);
+  warnings = parts ? list_warnings(reader) : NULL;
+  if (!warnings) {
+    Py_XDECREF(parts);
+    return NULL;
+  }
+  return Py_BuildValue("(IININ)", reader->cinfo.image_width, reader->cinfo.image_height, parts,
+                       reader->cinfo.total_iMCU_rows, warnings);
+}
+
+PyDoc_STRVAR(read_doc,
+"read(data, /)\n--\n\n"
+"Read the quantised coefficients of the JPEG that begins at the first byte of `data`.\n\n"
+"Returns (width, height, components, rows, warnings):\n"
+"    components: per component (coefficients, table, blocks_high, blocks_wide, h, v, complete);\n"
+"        coefficients is a bytearray of int16 [blocks_high, blocks_wide, 64], natural order;\n"
+"        table is bytes of uint16 [64], natural order, or None;\n"
+"    rows: rows of MCUs;\n"
+"    warnings: per kind (name, count, topmost MCU row, text of the first).\n\n"
+"Raises ValueError with libjpeg's words where it gives up, MemoryError where memory ran out.");
+
+static PyObject *read_jpeg(PyObject *module, PyObject *argument)
+{
+  Py_buffer data;
+  Reader *reader;
+  PyObject *result;
+  int part;
+
+  (void)module;
+  if (PyObject_GetBuffer(argument, &data, PyBUF_SIMPLE) < 0)
+    return NULL;
+  reader = PyMem_Calloc(1, sizeof(Reader));
+  if (!reader) {
+    PyBuffer_Release(&data);
+    return PyErr_NoMemory();
+  }
+  result = read_buffer(reader, &data);
+  if (!result && !PyErr_Occurred()) {
+    if (reader->out_of_memory)
+      PyErr_NoMemory();
+    else
+      PyErr_SetString(PyExc_ValueError, reader->message);
+  }
+  jpeg_destroy_decompress(&reader->cinfo); /* does nothing where jpeg_create_decompress failed */
+  for (part = 0; part < MAX_PARTS; part++)
+    Py_XDECREF(reader->planes[part].owner);
+  PyMem_Free(reader);
+  PyBuffer_Release(&data);
+  return result;
+}
+
+static PyMethodDef methods[] = {
+  {"read", read_jpeg, METH_O, read_doc},
+  {NULL, NULL, 0, NULL},
+};
+
+#define QUOTE(x) #x
+#define TEXT(x) QUOTE(x)
+
+static int fill_module(PyObject *module)
+{
+#ifdef D_ARITH_CODING_SUPPORTED
+  PyObject *arithmetic = Py_True;
+#else
+  PyObject *arithmetic = Py_False;
+#endif
+  if (PyModule_AddStringConstant(module, "VERSION", TEXT(LIBJPEG_TURBO_VERSION)) < 0)
+    return -1;
+  return PyModule_AddObjectRef(module, "ARITHMETIC", arithmetic);
+}
+
+static PyModuleDef_Slot slots[] = {
+  {Py_mod_exec, fill_module},
+  {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+  .m_base = PyModuleDef_HEAD_INIT,
+  .m_name = "_native",
+  .m_doc = "Quantised DCT coefficients out of JPEG bytes, with libjpeg-turbo.",
+  .m_size = 0,
+  .m_methods = methods,
+  .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+  return PyModuleDef_Init(&definition);
+}

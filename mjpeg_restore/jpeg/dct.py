@@ -1,0 +1,48 @@
+"""The 8x8 DCT of JPEG in floating point: plain and exact, the oracle of tests and measurements."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def _basis() -> NDArray[np.float64]:
+    frequency, place = np.arange(8)[:, None], np.arange(8)[None, :]
+    one = np.cos((2 * place + 1) * frequency * np.pi / 16) / 2
+    one[0] /= np.sqrt(2)
+    return np.kron(one, one).astype(np.float64)
+
+
+DCT_MATRIX: Final[NDArray[np.float64]] = _basis()
+"""float64 `[64, 64]`, orthonormal: `DCT_MATRIX @ pixels` are the coefficients of a block, both row-major."""
+
+
+def to_pixels(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """Dequantise and transform back.
+
+    Args:
+        coefficients: int16 `[blocks_high, blocks_wide, 64]`, quantised, natural order.
+        table: uint16 `[64]`, natural order.
+
+    Returns:
+        float64 `[8 * blocks_high, 8 * blocks_wide]`, nominally 0..255, neither rounded nor clamped.
+    """
+    high, wide, _ = coefficients.shape
+    blocks = (coefficients * table.astype(np.float64)) @ DCT_MATRIX + 128
+    return blocks.reshape(high, wide, 8, 8).swapaxes(1, 2).reshape(8 * high, 8 * wide)
+
+
+def to_coefficients(plane: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Transform a plane; divide by the table and round to quantise.
+
+    Args:
+        plane: `[8 * blocks_high, 8 * blocks_wide]`, nominally 0..255.
+
+    Returns:
+        float64 `[blocks_high, blocks_wide, 64]`, not quantised, natural order.
+    """
+    high, wide = plane.shape[0] // 8, plane.shape[1] // 8
+    blocks = plane.astype(np.float64).reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(high, wide, 64)
+    return (blocks - 128) @ DCT_MATRIX.T

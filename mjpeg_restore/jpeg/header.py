@@ -1,0 +1,61 @@
+"""What the markers of a coded picture say: the record that `markers.scan` makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mjpeg_restore.frames import Colour, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """One coded picture within a packet. All offsets count from the packet's first byte."""
+
+    start: int
+    """Offset of the SOI (S4: not always 0)."""
+    end: int
+    """First byte after the picture (S3: not always the packet's end)."""
+    stop: int
+    """Where a reader that gives up on the whole picture should stop; `end` unless there is a false marker."""
+    size_offset: int
+    """Offset of the height, two bytes, in the SOF segment."""
+    scan_offset: int
+    """Offset of the first SOS marker."""
+    width: int
+    """Pixels across, 1 to 65535."""
+    height: int
+    """Pixels down, 1 to 65535; from the caller or from a DNL segment where the SOF says 0 (P4)."""
+    sampling: Sampling
+    """Normalised: 2x2,2x2,2x2 is 4:4:4, and gray is gray whatever its factors (C3)."""
+    component_ids: tuple[int, ...]
+    """As in the SOF; usually 1, 2, 3."""
+    factors: tuple[tuple[int, int], ...]
+    """Sampling factors (across, down) per component as in the SOF, 1 to 4."""
+    table_ids: tuple[int, ...]
+    """Per component: the quantisation table that it uses, 0 to 3 (Q2)."""
+    progressive: bool
+    arithmetic: bool
+    """True: coded with the arithmetic coder (P2)."""
+    scans: int
+    """1 in nearly every stream; refused above 64 (P1)."""
+    restart_interval: int
+    """MCUs between two restart markers (D1); 0: none."""
+    has_dht: bool
+    """False: the standard Huffman tables are meant (H1)."""
+    has_eoi: bool
+    """False: the picture ends without its last marker (S1); often, but not always, it is cut short."""
+    dqt: bytes = field(repr=False)
+    """This picture's own DQT segments, markers included, for later pictures that lack theirs (Q5)."""
+    missing_tables: tuple[int, ...]
+    """Quantisation tables that are used but not given (Q5)."""
+    wide_tables: bool
+    """True: at least one table has 16-bit steps (Q3)."""
+    zero_steps: bool
+    """True: at least one step is 0 (Q4); it is read as 1."""
+    avi1_polarity: int | None
+    """0: a whole frame; 1 or 2: the odd or the even field; None: no AVI1 segment (H2)."""
+    orientation: int
+    """EXIF orientation, 1 to 8; 1 is upright (H5)."""
+    colour: Colour
+    comments: tuple[str, ...]
+    """The COM segments, as Latin-1."""

@@ -1,0 +1,235 @@
+"""The header walk: what is in a packet, and whether the C library may see it.
+
+It runs before any C code. What it lets through is one picture of a kind that is restored, no larger than its
+bytes can describe; everything else is refused with an error that names the reason and the offset.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
+from mjpeg_restore.frames import Colour
+from mjpeg_restore.jpeg import exif, gate
+from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.jpeg.segments import (
+    APP0,
+    COM,
+    DHT,
+    DNL,
+    DQT,
+    DRI,
+    EOI,
+    SOF,
+    SOS,
+    Segment,
+    find_marker,
+    find_start,
+    segments,
+)
+
+_PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
+_ARITHMETIC: Final = frozenset({0xC9, 0xCA})
+
+
+def scan(
+    data: bytes, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS
+) -> JpegHeader:
+    """Find the first picture in `data` and read its markers.
+
+    Args:
+        data: a packet; foreign bytes may stand before the picture (S4) and after it (S3).
+        height: pixels down, used where the picture itself says 0 (P4); 0 where it is not known.
+        codec_tag: the container's four letters for the codec, "MJPG" for instance; some of them change what
+            a comment means (C4). Empty where there is no container.
+        max_pixels: refuse larger pictures.
+
+    Raises:
+        BadJpeg: no picture, or one that breaks off before its first scan.
+        UnsupportedJpeg: a sound picture of a kind that is not restored.
+        TooLarge: more pixels than `max_pixels`, or than the bytes can hold (B1).
+    """
+    gate.refuse_codec(data, codec_tag)
+    start = find_start(data)
+    if start < 0:
+        raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
+    while True:
+        walk = _Walk(data, start, height, codec_tag, max_pixels)
+        for segment in segments(data, start):
+            walk.take(segment)
+        start = find_start(data, walk.end)
+        if walk.scans or start < 0:  # an SOI twice over, or tables alone, are no picture yet
+            return walk.header()
+
+
+class _Walk:
+    """Collects what the segments say, in their order."""
+
+    def __init__(self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int) -> None:
+        self.data, self.start, self.end, self.stop = data, start, start + 2, 0
+        self.height, self.codec_tag, self.max_pixels = height, codec_tag, max_pixels
+        self.sof: Segment | None = None
+        self.width = 0
+        self.ids: tuple[int, ...] = ()
+        self.factors: tuple[tuple[int, int], ...] = ()
+        self.table_ids: tuple[int, ...] = ()
+        self.scan_offset = self.scans = self.restart_interval = 0
+        self.uncovered: set[int] = set()  # components that no scan has brought yet
+        self.has_dht = self.has_eoi = self.wide_tables = self.zero_steps = self.jfif = False
+        self.dqt = b""
+        self.given_tables: set[int] = set()
+        self.polarity: int | None = None
+        self.adobe_transform: int | None = None
+        self.orientation = 1
+        self.comments: list[str] = []
+
+    def take(self, segment: Segment) -> None:
+        """Read one segment."""
+        marker = segment.marker
+        self.end = segment.end
+        if self.scans and self._is_noise(segment):
+            self.stop = self.stop or segment.offset
+        elif marker in gate.FRAME_MARKERS:
+            self._take_frame(segment)
+        elif marker == SOS:
+            self._take_scan(segment)
+        elif marker == DQT:
+            self._take_tables(segment)
+        elif marker == DNL:
+            self.height = self.height or self._number(segment.body, 2)  # P4
+        elif marker == DRI:
+            self.restart_interval = self._number(segment.body, 2)
+        elif marker == COM:
+            self.comments.append(self._body(segment).decode("latin-1").strip("\0 \r\n"))
+        elif APP0 <= marker < APP0 + 16:
+            self._take_application(marker, self._body(segment))
+        elif not segment.known:
+            raise BadJpeg(f"marker FF{marker:02X} has no place in a JPEG header", segment.offset)
+        self.has_dht |= marker == DHT
+        self.has_eoi |= marker == EOI
+
+    def _is_noise(self, segment: Segment) -> bool:
+        """Whether a marker that follows entropy-coded data is a flipped bit of that data (S11).
+
+        The library may refuse the whole picture for it; read up to there, the rows above it are kept.
+        """
+        if segment.marker in (EOI, DNL):
+            return False
+        sequential = self.sof is not None and self.sof.marker not in _PROGRESSIVE
+        return not segment.known or segment.marker in SOF or (sequential and not self.uncovered)
+
+    def _body(self, segment: Segment) -> bytes:
+        return self.data[segment.body : segment.end]
+
+    def _number(self, offset: int, size: int) -> int:
+        return int.from_bytes(self.data[offset : offset + size], "big")
+
+    def _take_frame(self, segment: Segment) -> None:
+        body = self._body(segment)
+        gate.refuse_process(segment, body[0] if body else 8)
+        if self.sof is not None:
+            raise BadJpeg("a second frame header", segment.offset)
+        if len(body) < 6 or len(body) < 6 + 3 * body[5] or body[5] == 0:
+            raise BadJpeg("the frame header is too short", segment.offset)
+        self.sof = segment
+        self.height = int.from_bytes(body[1:3], "big") or self.height
+        self.width = int.from_bytes(body[3:5], "big")
+        self.ids = tuple(body[6 : 6 + 3 * body[5] : 3])
+        self.factors = tuple((byte >> 4, byte & 15) for byte in body[7 : 6 + 3 * body[5] : 3])
+        self.table_ids = tuple(body[8 : 6 + 3 * body[5] : 3])
+        self.uncovered = set(self.ids)
+        if self.width == 0:
+            raise BadJpeg("the width is 0", segment.offset)
+        if not all(1 <= factor <= 4 for pair in self.factors for factor in pair):
+            raise BadJpeg("a sampling factor that is not 1 to 4", segment.offset)
+        if max(self.table_ids) > 3:
+            raise BadJpeg("a quantisation table that is not 0 to 3", segment.offset)
+
+    def _take_scan(self, segment: Segment) -> None:
+        if self.sof is None:
+            raise BadJpeg("a scan before the frame header", segment.offset)
+        body = self._body(segment)
+        self.scans += 1
+        if self.scans > gate.MAX_SCANS:
+            raise UnsupportedJpeg(f"more than {gate.MAX_SCANS} scans", segment.offset)  # P1
+        if self.scans == 1:
+            self.scan_offset = segment.offset
+        if body:
+            self.uncovered.difference_update(body[1 : 1 + 2 * body[0] : 2])
+
+    def _take_tables(self, segment: Segment) -> None:
+        self.dqt += self.data[segment.offset : segment.end]
+        body = self._body(segment)
+        while body:
+            wide, table = divmod(body[0], 16)
+            size = 128 if wide else 64
+            steps, body = body[1 : 1 + size], body[1 + size :]
+            if table > 3 or len(steps) < size:
+                raise BadJpeg("a broken quantisation table", segment.offset)
+            self.given_tables.add(table)
+            self.wide_tables |= wide > 0
+            width = size // 64
+            self.zero_steps |= any(not any(steps[k : k + width]) for k in range(0, size, width))
+
+    def _take_application(self, marker: int, body: bytes) -> None:
+        """H3: whatever is too short to mean something means nothing."""
+        if marker == APP0 and body[:5] == b"JFIF\0":
+            self.jfif = True
+        elif marker == APP0 and body[:4] == b"AVI1" and len(body) > 4:
+            self.polarity = body[4]
+        elif marker == APP0 + 1 and body[:6] == b"Exif\0\0":
+            self.orientation = exif.orientation(body[6:])
+        elif marker == APP0 + 14 and body[:5] == b"Adobe" and len(body) >= 12:
+            self.adobe_transform = body[11]
+
+    def header(self) -> JpegHeader:
+        """Everything together, once the last segment has been taken."""
+        if self.sof is None or not self.scans:
+            raise BadJpeg("the picture breaks off before its first scan", self.end)
+        if not self.has_eoi:  # S1: it ends where the next one begins, or with the data
+            self.stop = self.stop or find_marker(self.data, self.end)
+            following = find_start(self.data, self.end)
+            self.end = following if following >= 0 else len(self.data)
+        if self.height == 0:
+            raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
+        gate.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
+        sampling = gate.normalised(self.factors)
+        gate.refuse_bomb(self.width, self.height, self.factors, len(self.data), self.max_pixels)
+        return JpegHeader(
+            start=self.start,
+            end=self.end,
+            stop=self.stop or self.end,
+            size_offset=self.sof.body + 1,
+            scan_offset=self.scan_offset,
+            width=self.width,
+            height=self.height,
+            sampling=sampling,
+            component_ids=self.ids,
+            factors=self.factors,
+            table_ids=self.table_ids,
+            progressive=self.sof.marker in _PROGRESSIVE,
+            arithmetic=self.sof.marker in _ARITHMETIC,
+            scans=self.scans,
+            restart_interval=self.restart_interval,
+            has_dht=self.has_dht,
+            has_eoi=self.has_eoi,
+            dqt=self.dqt,
+            missing_tables=tuple(sorted({*self.table_ids} - self.given_tables)),
+            wide_tables=self.wide_tables,
+            zero_steps=self.zero_steps,
+            avi1_polarity=self.polarity,
+            orientation=self.orientation,
+            colour=self._colour(),
+            comments=tuple(self.comments),
+        )
+
+    def _colour(self) -> Colour:
+        return Colour(
+            full_range="CS=ITU601" not in self.comments,  # C6
+            swapped_chroma="MTSJ" in self.comments or self.codec_tag == "MTSJ",  # C4
+            bottom_up=any(
+                comment.startswith("Metasoft MJPEG Codec")
+                or (self.codec_tag != "" and comment.startswith("Intel(R) JPEG Library, version 1"))
+                for comment in self.comments
+            ),
+        )

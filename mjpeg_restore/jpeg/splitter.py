@@ -1,0 +1,109 @@
+"""Pictures out of a run of bytes: a packet that holds several, a raw `.mjpeg` file, a multipart dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mjpeg_restore.jpeg.segments import EOI, SOI, SOS, find_marker, find_start, next_segment, segments
+
+MAX_PICTURE_BYTES: Final = 32 << 20
+"""A coded picture longer than this is taken for noise and dropped."""
+
+
+class Splitter:
+    """Cuts a stream of bytes into pictures as the bytes arrive.
+
+    Between pictures anything may stand: HTTP headers, boundaries, garbage (S3, S4). A picture ends with its
+    EOI or, where that is missing (S1), with the SOI of the next one. Memory is bounded by one picture.
+    """
+
+    def __init__(self, max_picture_bytes: int = MAX_PICTURE_BYTES) -> None:
+        """Pictures longer than `max_picture_bytes` are dropped and counted."""
+        self._max = max_picture_bytes
+        self._buffer = bytearray()
+        self._offset = 0  # of the buffer's first byte in the stream
+        self._position = 0  # in the buffer: everything before it has been looked at
+        self._inside = False  # a picture begins at the buffer's first byte
+        self._has_scan = False
+        self.dropped = 0
+        """Pictures dropped so far because they were too long."""
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Take the next bytes; return (offset in the stream, picture) for each picture that they end."""
+        self._buffer += data
+        done: list[tuple[int, bytes]] = []
+        while self._seek_start() and (end := self._seek_end()):
+            self._take(end, done)
+        if self._inside and len(self._buffer) > self._max:
+            self.dropped += 1
+            self._discard(self._position)
+        return done
+
+    def flush(self) -> list[tuple[int, bytes]]:
+        """The stream has ended: return what is still held, pictures without EOI and pictures behind them."""
+        rest = bytes(self._buffer)
+        done = [(self._offset + start, rest[start:end]) for start, end in split(rest)]
+        self._discard(len(rest))
+        return done
+
+    def _seek_start(self) -> bool:
+        """Bring the next SOI to the front of the buffer, dropping what stands before it."""
+        if self._inside:
+            return True
+        start = find_start(self._buffer)
+        if start < 0:
+            self._discard(max(0, len(self._buffer) - 2))  # an SOI may lie across two pieces
+            return False
+        self._discard(start)
+        self._inside, self._position = True, 2
+        return True
+
+    def _seek_end(self) -> int:
+        """Length of the picture at the front of the buffer, or 0 where more bytes are needed."""
+        while True:
+            # kept, so that a picture that arrives in many pieces is searched only once
+            self._position = find_marker(self._buffer, self._position)
+            segment = next_segment(self._buffer, self._position)
+            if segment is None:
+                return 0
+            if segment.marker == SOI:
+                return segment.offset
+            self._position = segment.end
+            self._has_scan |= segment.marker == SOS
+            if segment.marker == EOI:
+                return segment.end
+
+    def _take(self, end: int, done: list[tuple[int, bytes]]) -> None:
+        """Move the picture at the front of the buffer to `done`; without a scan it is no picture (S10)."""
+        if end > self._max:
+            self.dropped += 1
+        elif self._has_scan:
+            done.append((self._offset, bytes(self._buffer[:end])))
+        self._discard(end)
+
+    def _discard(self, count: int) -> None:
+        """Forget the buffer's first bytes and what was known about them."""
+        del self._buffer[:count]
+        self._offset += count
+        self._position = 0
+        self._inside = self._has_scan = False
+
+
+def split(data: bytes) -> Iterator[tuple[int, int]]:
+    """(start, end) of each picture in `data`, in order; bytes that belong to none are left out.
+
+    Two fields of one frame, or two frames, may share a packet (S5). What has no scan is no picture (S10).
+    """
+    start = find_start(data)
+    while start >= 0:
+        end, complete, has_scan = start + 2, False, False
+        for segment in segments(data, start):
+            end, complete = segment.end, segment.marker == EOI
+            has_scan |= segment.marker == SOS
+        following = find_start(data, end)
+        if not complete:  # S1: it ends where the next one begins, or with the data
+            end = following if following >= 0 else len(data)
+        if has_scan:
+            yield start, end
+        start = following

@@ -1,0 +1,83 @@
+"""The networks that are shipped: what `engines/manifest.json` says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mjpeg_restore.errors import ModelCorrupt, UnknownModel
+
+DEFAULT = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One shipped network."""
+
+    name: str
+    summary: str
+    """One sentence."""
+    parameters: int
+    macs_per_pixel: float
+    """Multiply-accumulates for one luma pixel of a 4:2:0 picture, chroma included."""
+    quality: dict[str, Any]
+    """What `scripts/evaluate.py` measured, by data set."""
+    training: dict[str, Any]
+    """How it was trained; empty for `decode`."""
+    folder: Path
+    graphs: dict[str, dict[str, str]]
+
+    def graph(self, *, colour: bool) -> Path:
+        """The ONNX file for grey or for colour pictures, its checksum verified.
+
+        Raises:
+            ModelCorrupt: the file is missing, or is not the one that the manifest describes.
+        """
+        entry = self.graphs["colour" if colour else "gray"]
+        path = self.folder / entry["file"]
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelCorrupt(f"{path}: {error.strerror}; reinstall mjpeg-restore") from error
+        if found != entry["sha256"]:
+            raise ModelCorrupt(f"{path}: not the file that the manifest describes; reinstall mjpeg-restore")
+        return path
+
+
+def engines() -> Path:
+    """The folder of the shipped graphs and their manifest: inside an installed package, beside it in a checkout."""
+    package = Path(str(files("mjpeg_restore")))
+    installed = package / "engines"
+    return installed if installed.is_dir() else package.parent / "engines"
+
+
+@cache
+def models(folder: Path | None = None) -> dict[str, Model]:
+    """Every shipped network by name, in the manifest's order.
+
+    Raises:
+        ModelCorrupt: the manifest is missing or unreadable.
+    """
+    folder = folder or engines()
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ModelCorrupt(f"{folder / 'manifest.json'}: {error}; reinstall mjpeg-restore") from error
+    return {name: Model(name=name, folder=folder, **entry) for name, entry in manifest["models"].items()}
+
+
+def find(name: str) -> Model:
+    """The network of that name.
+
+    Raises:
+        UnknownModel: there is none.
+    """
+    try:
+        return models()[name]
+    except KeyError:
+        raise UnknownModel(f"no model {name!r}; there are {', '.join(models())}") from None

@@ -1,0 +1,124 @@
+"""The contract that every model is exported under: coefficients in, pixels out (int16 and uint16 in, uint8 out).
+
+| input | type | shape |
+|---|---|---|
+| `y.coefficients`, `cb.coefficients`, `cr.coefficients` | int16 | `[blocks_high, blocks_wide, 64]`, natural order |
+| `y.table`, `cb.table`, `cr.table` | uint16 | `[64]`, natural order |
+
+| output | type | shape |
+|---|---|---|
+| `y`, `cb`, `cr` | uint8 | `[8 blocks_high, 8 blocks_wide]` of the component |
+
+A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
+and the two chroma grids are equal. The shapes are dynamic: one graph serves every size and sampling.
+
+Two kinds of inner tensors carry names, so that a tool or a runtime can find them: `y.samples` and its like are the planes
+before rounding, and every output of a layer called `project` inside a layer called `*predict` is a `*.place`: the
+network's last word, from which float32 arithmetic takes over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mjpeg_restore.models.decode import to_uint8
+
+COMPONENTS = ("y", "cb", "cr")
+OPSET = 18
+
+
+class Graph(nn.Module):
+    """A network under the contract."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
+        """Coefficients and table of each component in turn to a plane each; see the module's docstring."""
+        planes = self.network(*[tensor.float()[None] for tensor in components])
+        return tuple(to_uint8(plane[0]) for plane in planes)
+
+
+def export(network: nn.Module, path: Path, *, colour: bool) -> None:
+    """Write a network as ONNX under the contract.
+
+    Args:
+        network: takes coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn, float32, and
+            gives a tuple of planes `[1, 8 high, 8 wide]` of centred samples.
+        path: where the ONNX file goes, weights included.
+        colour: three components, or luma alone.
+    """
+    names = COMPONENTS if colour else COMPONENTS[:1]
+    arguments: list[Tensor] = []
+    shapes: list[dict[int, object] | None] = []
+    for name in names:
+        high, wide = (8, 12) if name == "y" else (4, 6)
+        arguments += [torch.zeros(high, wide, 64, dtype=torch.int16), torch.ones(64, dtype=torch.uint16)]
+        shapes += [{0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}, None]
+    program = torch.onnx.export(
+        Graph(network).eval(),
+        tuple(arguments),
+        dynamo=True,
+        input_names=[f"{name}.{part}" for name in names for part in ("coefficients", "table")],
+        output_names=list(names),
+        dynamic_shapes=(tuple(shapes),),
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+    )
+    if program is None:
+        raise AssertionError("the exporter returned nothing")
+    model = program.model_proto
+    _name_inner_tensors(model)
+    _strip(model)
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Take a network's weights from a graph that `export` wrote, to train it further.
+
+    Raises:
+        KeyError: the graph lacks a weight of the network.
+    """
+    found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    state = {name: torch.from_numpy(found[f"network.{name}"].copy()) for name in network.state_dict()}
+    network.load_state_dict(state)
+
+
+def _name_inner_tensors(model: onnx.ModelProto) -> None:
+    """Rename the tensors that the contract names; see the module's docstring."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    renamed: dict[str, str] = {}
+    for name in (output.name for output in model.graph.output):
+        node = makers[name]
+        while node.op_type in {"Cast", "Clip", "Round"}:
+            node = makers[node.input[0]]
+        if node.op_type == "Add":  # the level shift; its first input is the centred plane
+            renamed[node.output[0]] = f"{name}.samples"
+    for node in model.graph.node:
+        if node.op_type == "Conv" and "predict.project" in node.input[1]:
+            layer = node.input[1].removeprefix("network.").removesuffix(".project.weight")
+            renamed[node.output[0]] = f"{layer}.place"
+    for node in model.graph.node:
+        for tensors in (node.input, node.output):
+            for index, tensor in enumerate(tensors):
+                tensors[index] = renamed.get(tensor, tensor)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes down about the machine and the source it came from."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for holder in (model, model.graph, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    del model.graph.value_info[:]
+    del model.functions[:]

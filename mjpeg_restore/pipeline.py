@@ -1,0 +1,286 @@
+"""The stages joined: packets are read, damage is dealt with, pictures are restored and written.
+
+    source -> header walk -> coefficient readers -> damage policy -> restorers -> size policy -> sink
+              in order       a pool                 in order         a pool       in order
+
+Everything runs at the same time behind bounded queues, and everything comes out in the order in which it came in. The
+policies are decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from threading import Event
+from typing import Literal
+
+from mjpeg_restore import colour, compare
+from mjpeg_restore.errors import BadJpeg, JpegError, SourceError
+from mjpeg_restore.fields import are_fields, weave
+from mjpeg_restore.frames import CodedPicture, Packet, Picture
+from mjpeg_restore.jpeg import JpegHeader, read, reader_name, repair, scan
+from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.report import Report, Tally
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sinks import Sink
+from mjpeg_restore.sources import Source, SourceInfo
+
+Comparison = Literal["side", "split"]
+OnCorrupt = Literal["repair", "hold", "drop", "pass"]
+
+READERS = 2
+"""Threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
+
+START_UP_LOSSES = 5
+"""S8: a camera's first pictures may be damaged; so many of them are dropped before one is shown as it is."""
+
+SMALLEST = 128
+"""S10: fewer bytes are not a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What a run does where there is a choice."""
+
+    on_corrupt: OnCorrupt = "repair"
+    """A damaged picture: take the missing rows from the picture before, show that one again, drop it, or pass it on
+    as it is. What cannot be repaired is held; what cannot be held either is dropped."""
+    compare: Comparison | None = None
+    """Show the plain decode too: side by side, or the left half before and the right half after."""
+    frames: int | None = None
+    """Stop after so many packets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One coded picture of a packet, walked but not read."""
+
+    data: bytes
+    header: JpegHeader
+    dqt: bytes
+    """Tables of earlier pictures (Q5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A packet on its way."""
+
+    packet: Packet
+    arrived: float
+    """Monotonic seconds."""
+    parts: tuple[_Part, ...] = ()
+    """One picture or the two fields of one."""
+    coded: tuple[CodedPicture, ...] = ()
+    """What was read of them; nothing where the packet could not be used."""
+    error: JpegError | None = None
+
+    @property
+    def bottom_first(self) -> bool:
+        """S6: the first field holds the lower lines."""
+        return self.parts[0].header.avi1_polarity == 2
+
+
+def restore_pictures(
+    source: Source, restorer: Restorer, settings: PipelineSettings | None = None, tally: Tally | None = None
+) -> Generator[Picture]:
+    """Restore a source's pictures, in order.
+
+    Args:
+        source: read to its end, or until the generator is closed.
+        restorer: the network; it works on as many pictures at the same time as it has streams.
+        settings: policies; the defaults if None.
+        tally: counts what happens, where the caller wants to know.
+
+    Raises:
+        SourceError: the source cannot be read, or not one picture could be restored.
+    """
+    settings = settings or PipelineSettings()
+    tally = tally or Tally()
+    walked = _walk_headers(source, settings, tally)
+    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="read")
+    sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
+    restore = _Restoration(restorer, settings.compare)
+    restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams + 1, name="restore")
+    previous: Picture | None = None
+    try:
+        for job, picture in restored:
+            if picture is None and previous is not None and settings.on_corrupt != "drop":
+                tally.held += 1
+                picture = replace(
+                    previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base
+                )
+            if picture is None:
+                tally.dropped += 1
+                continue
+            tally.delivered(picture, job.arrived)
+            yield picture
+            previous = picture
+    finally:
+        restored.close()
+    if previous is None:
+        trouble = f"; {tally.first_trouble}" if tally.first_trouble else ""
+        raise SourceError(f"{source.info.name}: no picture could be restored{trouble}")
+
+
+def run(
+    source: Source,
+    restorer: Restorer,
+    sink: Sink,
+    settings: PipelineSettings | None = None,
+    *,
+    progress: Callable[[Tally], None] | None = None,
+    stop: Event | None = None,
+) -> Report:
+    """Restore a source into a sink, and finish the sink.
+
+    Args:
+        source: where packets come from; not closed here.
+        restorer: the network.
+        sink: closed at the end, discarded where the run fails.
+        settings: policies; the defaults if None.
+        progress: called after each picture, in this thread.
+        stop: once set, the run ends properly after the picture at hand.
+
+    Raises:
+        SourceError: the source cannot be read, or not one picture could be restored.
+        SinkError: the output cannot be written.
+        RuntimeUnavailable, ModelError: the network cannot be run.
+    """
+    tally = Tally()
+    pictures = restore_pictures(source, restorer, settings, tally)
+    size: tuple[int, int] | None = None
+    try:
+        for picture in pictures:
+            size = size or (picture.width, picture.height)
+            if sink.fixed_size and (picture.width, picture.height) != size:  # B2
+                picture = colour.resize(picture, *size)
+                tally.resized += 1
+            sink.write(picture)
+            if progress:
+                progress(tally)
+            if sink.closed or (stop and stop.is_set()):
+                tally.interrupted = True
+                break
+        pictures.close()
+        sink.close()
+    except BaseException:
+        pictures.close()
+        sink.discard()
+        raise
+    tally.truncated = source.truncated
+    return tally.report(restorer.model.name, restorer.runtime_name, reader_name())
+
+
+def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
+    """Walk the headers in order, for tables may be those of a picture before (Q5)."""
+    dqt = b""
+    for packet in islice(source, settings.frames):
+        job = _Job(packet, time.monotonic())
+        tally.packets += 1
+        try:
+            parts = _parts_of(packet, source.info, dqt, tally)
+        except JpegError as error:
+            yield replace(job, error=error)
+            continue
+        dqt = parts[-1].header.dqt or dqt
+        yield replace(job, parts=parts)
+
+
+def _parts_of(packet: Packet, info: SourceInfo, dqt: bytes, tally: Tally) -> tuple[_Part, ...]:
+    """The coded picture of a packet, or its two fields (S5, S6).
+
+    Raises:
+        JpegError: there is no picture that can be restored.
+    """
+    if len(packet.data) < SMALLEST:
+        raise BadJpeg(f"only {len(packet.data)} bytes")
+    first = scan(packet.data, height=info.height or 0, codec_tag=info.codec_tag)
+    part = _Part(packet.data, first, dqt)
+    rest = packet.data[first.end :]
+    if len(rest) < SMALLEST:
+        return (part,)
+    try:
+        second = scan(rest, codec_tag=info.codec_tag)
+    except JpegError:  # S3: only garbage
+        return (part,)
+    if are_fields(first, second, info.height):
+        return part, _Part(rest, second, first.dqt or dqt)
+    tally.extra += 1
+    return (part,)
+
+
+def _read(job: _Job) -> _Job:
+    """Read the coefficients; what goes wrong stays with the job."""
+    if job.error:
+        return job
+    try:
+        return replace(job, coded=tuple(read(p.data, header=p.header, dqt=p.dqt) for p in job.parts))
+    except JpegError as error:
+        return replace(job, error=error)
+
+
+def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> Iterator[_Job]:
+    """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
+    previous: tuple[CodedPicture, ...] = ()
+    lost = 0
+    try:
+        for job in jobs:
+            if job.error:
+                tally.unreadable += 1
+                tally.trouble(job.packet, str(job.error))
+            damage = next((picture.damage for picture in job.coded if picture.damage), None)
+            if damage:
+                tally.damaged += 1
+                tally.trouble(job.packet, damage.reason)
+                job = _repaired(job, previous, tally) if policy == "repair" else job
+                # S8: with nothing to repair it from, a start-up loss; later on a picture that is all there is.
+                hopeless = not previous and lost < START_UP_LOSSES
+                still = any(picture.damage for picture in job.coded)
+                if still and policy != "pass" and (previous or hopeless or policy == "drop"):
+                    lost += 1
+                    job = replace(job, coded=())
+            previous = job.coded or previous
+            yield job
+    finally:
+        jobs.close()
+
+
+def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _Job:
+    """The job with its missing rows filled (S2), or as it was where that is impossible."""
+    if len(previous) != len(job.coded):
+        return job
+    fixed = [repair(picture, old) for picture, old in zip(job.coded, previous, strict=True)]
+    if None in fixed:
+        return job
+    tally.repaired += 1
+    return replace(job, coded=tuple(picture for picture in fixed if picture is not None))
+
+
+class _Restoration:
+    """Coefficients to a picture, fields woven, the comparison composed."""
+
+    def __init__(self, restorer: Restorer, comparison: Comparison | None) -> None:
+        self._restorer = restorer
+        self._compose = {"side": compare.side_by_side, "split": compare.split}[comparison] if comparison else None
+        # The plain decode costs a hundredth of a network: one thread of the smaller runtime is enough.
+        self._decoder = Restorer("decode", "onnxruntime", threads=1) if comparison else None
+
+    def __call__(self, job: _Job) -> tuple[_Job, Picture | None]:
+        """Restore a job; None where there is nothing to restore."""
+        if not job.coded:
+            return job, None
+        after = self._picture(self._restorer, job)
+        if self._decoder is None or self._compose is None:
+            return job, after
+        return job, self._compose(self._picture(self._decoder, job), after)
+
+    @staticmethod
+    def _picture(restorer: Restorer, job: _Job) -> Picture:
+        packet = job.packet
+        pictures = [
+            restorer.restore(coded, index=packet.index, pts=packet.pts, time_base=packet.time_base)
+            for coded in job.coded
+        ]
+        return weave(pictures[0], pictures[1], bottom_first=job.bottom_first) if len(pictures) == 2 else pictures[0]

@@ -1,0 +1,143 @@
+"""What happened in a run: counted while it goes on, summed up at its end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import Packet, Picture
+
+_RECENT = 4096
+"""Latencies kept for the percentiles: the most recent ones, so that a run may last for weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a run, as `--json` prints it."""
+
+    frames: int
+    """Pictures written."""
+    seconds: float
+    """Wall-clock time from the first packet to the last picture."""
+    fps: float
+    """Pictures written in a second of it."""
+    speed: float | None
+    """Seconds of video in a second of it; None where only one picture came."""
+    damaged: int
+    """Coded pictures with blocks missing."""
+    repaired: int
+    """Of these, the ones filled up from the picture before."""
+    unreadable: int
+    """Packets of which nothing could be read."""
+    held: int
+    """Times that the picture before was shown again instead."""
+    dropped: int
+    """Packets that left no picture."""
+    extra: int
+    """Second pictures in a packet that were no second field, passed over."""
+    resized: int
+    """Pictures scaled to the size of the first."""
+    latency_ms: dict[str, float]
+    """From the source to the sink: "p50", "p95" and "p99" in milliseconds."""
+    quality: dict[str, int]
+    """Estimated IJG quality of what came in: "min", "median", "max"."""
+    size: tuple[int, int]
+    """Width and height of the last picture, pixels."""
+    sampling: str
+    """Of the last picture: "4:2:0", ..., or "gray"."""
+    model: str
+    runtime: str
+    """What ran the network."""
+    reader: str
+    """What read the coefficients."""
+    truncated: str | None
+    """How the source broke off, if it did."""
+    interrupted: bool
+    """True where the user stopped the run."""
+    first_trouble: str | None
+    """The first thing that was wrong with a packet, and where."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run that is going on. Each count is written by one thread."""
+
+    packets: int = 0
+    frames: int = 0
+    damaged: int = 0
+    repaired: int = 0
+    unreadable: int = 0
+    held: int = 0
+    dropped: int = 0
+    extra: int = 0
+    resized: int = 0
+    interrupted: bool = False
+    truncated: str | None = None
+    first_trouble: str | None = None
+    begun: float = field(default_factory=time.monotonic)
+    first: Picture | None = None
+    last: Picture | None = None
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    qualities: Counter[int] = field(default_factory=Counter)
+
+    def trouble(self, packet: Packet, what: str | JpegError) -> None:
+        """Remember the first thing that was wrong."""
+        where = f"packet {packet.index}, byte {packet.offset}" if packet.offset else f"packet {packet.index}"
+        self.first_trouble = self.first_trouble or f"{where}: {what}"
+
+    def delivered(self, picture: Picture, arrived: float) -> None:
+        """Count a picture that is on its way to the sink."""
+        self.frames += 1
+        self.first = self.first or picture
+        self.last = picture
+        self.latencies.append(time.monotonic() - arrived)
+        self.qualities[picture.quality] += 1
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time since the run began."""
+        return time.monotonic() - self.begun
+
+    @property
+    def video_seconds(self) -> Fraction:
+        """Time from the first picture's stamp to the last one's."""
+        return self.last.time - self.first.time if self.first and self.last else Fraction(0)
+
+    def report(self, model: str, runtime: str, reader: str) -> Report:
+        """Sum up."""
+        seconds = self.seconds
+        qualities = sorted(self.qualities.elements())
+        delays = sorted(self.latencies)
+        last = self.last
+        return Report(
+            frames=self.frames,
+            seconds=round(seconds, 3),
+            fps=round(self.frames / seconds, 2),
+            speed=round(float(self.video_seconds) / seconds, 3) if self.video_seconds else None,
+            damaged=self.damaged,
+            repaired=self.repaired,
+            unreadable=self.unreadable,
+            held=self.held,
+            dropped=self.dropped,
+            extra=self.extra,
+            resized=self.resized,
+            latency_ms={
+                f"p{share}": round(1000 * delays[share * (len(delays) - 1) // 100], 1) for share in (50, 95, 99) if delays
+            },
+            quality={
+                name: qualities[place]
+                for name, place in (("min", 0), ("median", len(qualities) // 2), ("max", -1))
+                if qualities
+            },
+            size=(last.width, last.height) if last else (0, 0),
+            sampling=last.sampling.label if last else "",
+            model=model,
+            runtime=runtime,
+            reader=reader,
+            truncated=self.truncated,
+            interrupted=self.interrupted,
+            first_trouble=self.first_trouble,
+        )

@@ -1,0 +1,103 @@
+"""OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it.
+
+bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So where it is
+used, the graph is cut at its `*.place` tensors (see `models/graph.py`). The head, up to there, runs in bf16;
+the tail (projection into the quantisation cell, dequantisation, inverse DCT, rounding) runs in float32, and what it promises
+holds whatever the head computed. A graph without such tensors runs in float32 as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime.base import Inputs, Planes
+
+os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
+try:
+    import openvino as ov
+except ImportError as error:
+    raise MissingExtra("OpenVINO", "openvino", "this device") from error
+
+CUT = ".place"
+
+
+class OpenVino:
+    """A graph compiled for an OpenVINO device."""
+
+    def __init__(self, graph: Path, threads: int, streams: int, device: str = "CPU") -> None:
+        self._core = ov.Core()
+        available = self._core.available_devices
+        if device not in available:
+            raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
+        self._device = device
+        self._graph = self._core.read_model(graph)
+        self._bf16 = "BF16" in self._core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+        self._settings = {}
+        if device == "CPU":
+            self._settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+        self._lock = threading.Lock()
+        self._requests = threading.local()
+        self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
+        self._dynamic: list[ov.CompiledModel] | None = None
+        precision = "bf16" if self._bf16 and self._cuts(self._graph) else "f32"
+        self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
+
+    def run(self, inputs: Inputs) -> Planes:
+        parts = self._requests_for(tuple(array.shape for array in inputs))
+        carried: list[ov.Tensor] = []
+        for part in parts:
+            for index, array in enumerate(inputs):
+                part.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+            for index, tensor in enumerate(carried, len(inputs)):
+                part.set_input_tensor(index, tensor)
+            part.infer()
+            carried = list(part.output_tensors)
+        return tuple(tensor.data.copy() for tensor in carried)
+
+    def _requests_for(self, shapes: tuple[tuple[int, ...], ...]) -> list[ov.InferRequest]:
+        """This thread's own requests. Fixed shapes are an eighth faster, so the first ones seen get them."""
+        with self._lock:
+            if self._static is None:
+                self._static = (shapes, self._compile(shapes))
+            if self._static[0] == shapes:
+                kind, compiled = "static", self._static[1]
+            else:
+                self._dynamic = self._dynamic or self._compile(None)
+                kind, compiled = "dynamic", self._dynamic
+        if not hasattr(self._requests, kind):
+            setattr(self._requests, kind, [model.create_infer_request() for model in compiled])
+        return getattr(self._requests, kind)
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> list[ov.CompiledModel]:
+        model = self._graph.clone()
+        if shapes is not None:
+            model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
+        if not self._bf16 or not self._cuts(model):
+            return [self._core.compile_model(model, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "f32"})]
+        head, tail = self._split(model)
+        return [
+            self._core.compile_model(head, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "bf16"}),
+            self._core.compile_model(tail, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "f32"}),
+        ]
+
+    def _split(self, model: ov.Model) -> tuple[ov.Model, ov.Model]:
+        """Cut a model in two; the tail takes the model's own inputs, then the head's outputs."""
+        cuts = self._cuts(model)
+        parameters = model.get_parameters()
+        head = ov.Model([ov.opset13.result(cut) for cut in cuts], parameters, "head").clone()
+        places = []
+        for cut in cuts:
+            place = ov.opset13.parameter(cut.get_partial_shape(), cut.get_element_type())
+            for target in cut.get_target_inputs():
+                if target.get_node().get_type_name() != "Result":
+                    target.replace_source_output(place.output(0))
+            places.append(place)
+        return head, ov.Model(model.get_results(), parameters + places, "tail")
+
+    @staticmethod
+    def _cuts(model: ov.Model) -> list[ov.Output]:
+        outputs = [output for node in model.get_ops() for output in node.outputs()]
+        return [output for output in outputs if any(name.endswith(CUT) for name in output.names)]

@@ -1,0 +1,161 @@
+"""Video encoders: their names, how each is told quality and speed, and opening one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks import pixels
+
+_FRIENDLY = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
+
+# The encoder's own words for quality and speed; the defaults keep up with a camera on two cores while the
+# restored detail survives.
+_DEFAULTS: dict[str, dict[str, str]] = {
+    "libx264": {"crf": "18", "preset": "veryfast"},
+    "libx265": {"crf": "20", "preset": "superfast"},
+    "libsvtav1": {"crf": "24", "preset": "10"},
+    "libvpx-vp9": {"crf": "24", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
+    "mjpeg": {"q": "2"},
+    "h264_nvenc": {"cq": "19"},
+    "hevc_nvenc": {"cq": "21"},
+    "av1_nvenc": {"cq": "26"},
+}
+_QUALITY = {"mjpeg": "q", "h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
+"""Where the option for constant quality is not called `crf`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder that exists, with the options that it will be opened with."""
+
+    codec: av.Codec
+    options: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """FFmpeg's name of it."""
+        return self.codec.name
+
+    @property
+    def full_range_only(self) -> bool:
+        """True for JPEG, which knows no limited range."""
+        return self.name == "mjpeg"
+
+    @property
+    def tags_itself(self) -> bool:
+        """True where the coded stream says its range by itself, whatever the container keeps."""
+        return self.codec.canonical_name in {"h264", "hevc", "av1", "vp9", "mjpeg"}
+
+
+def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapping[str, str]) -> Encoder:
+    """Look an encoder up and translate `crf` and `preset` into its own options.
+
+    Raises:
+        SinkError: there is no video encoder of that name.
+    """
+    name = _FRIENDLY.get(name, name)
+    try:
+        codec = av.Codec(name, "w")
+    except ValueError:
+        codec = None
+    if codec is None or codec.type != "video":
+        known = "h264, hevc, av1, vp9, ffv1, mjpeg"
+        raise SinkError(f"no video encoder is called {name!r}: give {known} or another by FFmpeg's name")
+    chosen = dict(_DEFAULTS.get(name, {}))
+    if crf is not None:
+        chosen[_QUALITY.get(name, "crf")] = f"{crf:g}"
+    if preset is not None:
+        chosen["preset"] = preset
+    chosen.update(options)
+    if "q" in chosen:
+        # Pinning both ends: `global_quality` is read from each frame, where PyAV cannot set it.
+        chosen["qmin"] = chosen["qmax"] = str(min(max(round(float(chosen.pop("q"))), 1), 31))
+    return Encoder(codec, {**chosen, **_quiet(name, chosen)})
+
+
+def check_container(encoder: Encoder, format_name: str) -> None:
+    """Ask FFmpeg whether the container holds the codec, before any work is done.
+
+    Raises:
+        SinkError: it does not.
+    """
+    with av.open(os.devnull, "w", format=format_name) as probe:
+        try:
+            probe.add_stream(encoder.name)
+        except ValueError as error:
+            message = f"{format_name} does not hold {encoder.name}: use .mkv, or another codec"
+            raise SinkError(message) from error
+
+
+def open_stream(
+    container: OutputContainer, encoder: Encoder, picture: Picture, time_base: Fraction, rate: Fraction
+) -> tuple[VideoStream, Sampling]:
+    """Add a video stream for pictures like this one and open its encoder.
+
+    Returns:
+        The stream, and the sampling that it takes.
+
+    Raises:
+        SinkError: the encoder refuses the picture or an option.
+    """
+    sampling, pix_fmt = pixels.choose_format(encoder.codec, picture.sampling)
+    width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)
+    stream = container.add_stream(encoder.name, rate=rate, width=width, height=height)
+    assert isinstance(stream, VideoStream)
+    stream.time_base = time_base
+    context = stream.codec_context
+    context.time_base = time_base
+    context.pix_fmt = pix_fmt
+    context.thread_type = "AUTO"  # PyAV's default, slices only, costs x264 both speed and quality
+    context.flags |= Flags.frame_duration
+    pixels.tag(context, picture.full_range)
+    if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":
+        context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
+    context.options = {**_container_options(container, encoder, sampling), **encoder.options}
+    try:
+        context.open()
+    except (FFmpegError, ValueError) as error:
+        raise SinkError(_refusal(encoder, f"{width}x{height} {pix_fmt}", error)) from error
+    if unknown := sorted(context.options):
+        name = encoder.name
+        raise SinkError(f"encoder {name} has no option {unknown[0]!r}: see ffmpeg -h encoder={name}")
+    return stream, sampling
+
+
+def _container_options(container: OutputContainer, encoder: Encoder, sampling: Sampling) -> dict[str, str]:
+    options: dict[str, str] = {}
+    if (sampling.value or (1, 1)) != (1, 1):
+        options["chroma_sample_location"] = "center"  # as JPEG sites it (quirk C7)
+    if container.format.name == "avi" and encoder.codec.canonical_name == "h264":
+        options["bf"] = "0"  # AVI holds no presentation times: B-frames would come back out of order
+    return options
+
+
+def _quiet(name: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Silence the two encoders that write a banner to standard error past FFmpeg's log."""
+    if name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; the library offers no other way through FFmpeg
+    if name == "libx265":
+        given = options.get("x265-params")
+        return {"x265-params": "log-level=error" + (f":{given}" if given else "")}
+    return {}
+
+
+def _refusal(encoder: Encoder, what: str, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    if encoder.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi", "_mf")):
+        advice = "is its hardware and driver here? -c h264 needs none"
+    else:
+        advice = "check --crf, --preset and the encoder's options, or try -c h264"
+    return f"encoder {encoder.name} cannot be opened for {what} ({reason}): {advice}"

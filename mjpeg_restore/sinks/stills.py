@@ -1,0 +1,145 @@
+"""A folder of PNG or JPEG files, one a picture, through FFmpeg's encoders (Pillow is not needed)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from mjpeg_restore import colour
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Picture
+from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.base import ImageFormat
+from mjpeg_restore.sinks.encoder import find_encoder
+
+_EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_NUMBER = re.compile(r"%(?:0\d+)?d")
+
+
+class Stills:
+    """Numbered pictures: `out/%06d.png`, `out/%d.jpg`, or a folder, which gets `%06d.png` or `%06d.jpg`.
+
+    The number is the picture's index in its source, so that gaps show what was dropped; an index that does
+    not rise is replaced by the next number. PNG holds RGB (grey stays grey); JPEG holds the planes at their
+    own sampling, full range (4:4:0 and 4:1:1 go to the nearest richer sampling, grey gets neutral chroma).
+    Pictures may differ in size. Each file appears whole or not at all.
+    """
+
+    fixed_size = False
+    closed = False
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        format: ImageFormat = "png",
+        quality: float = 2,
+        overwrite: bool = False,
+    ) -> None:
+        """Make the folder where it is missing.
+
+        Args:
+            target: a folder, or a pattern with one `%d` or `%06d` in its last part.
+            format: of a folder's files; a pattern's extension says its own.
+            quality: of JPEG in FFmpeg's scale, 1 (best) to 31.
+            overwrite: write into a folder that holds files already.
+
+        Raises:
+            OutputExists: the folder holds files (of a pattern: matching ones) and `overwrite` is False.
+            SinkError: the pattern is none, or the folder cannot be made.
+        """
+        path = Path(target)
+        if _NUMBER.search(path.name):
+            chosen = _EXTENSIONS.get(path.suffix.lower())
+            if chosen is None:
+                raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")
+            format = chosen
+        else:
+            path = path / ("%06d.png" if format == "png" else "%06d.jpg")
+        self._pattern = path
+        self._png = format == "png"
+        self._encoder = (
+            find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
+        )
+        self._last = -1
+        _claim(path, pattern_given=Path(target) == path, overwrite=overwrite)
+
+    def write(self, picture: Picture) -> None:
+        """Write one file.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        self._last = picture.index if picture.index > self._last else self._last + 1
+        name = _NUMBER.sub(lambda match: match.group() % self._last, self._pattern.name)
+        path = self._pattern.with_name(name)
+        part = path.with_name(f".{name}.part")
+        try:
+            part.write_bytes(self._encode(picture))
+            part.replace(path)
+        except (FFmpegError, OSError) as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SinkError(f"cannot write {path} ({reason}): is there room on the disk?") from error
+
+    def close(self) -> None:
+        """Nothing is left to do: every file is whole."""
+
+    def discard(self) -> None:
+        """Nothing is left to do: what was written is whole, and stays."""
+
+    def _encode(self, picture: Picture) -> bytes:
+        if self._png:
+            frame = _rgb_frame(picture)
+        else:
+            sampling, pix_fmt = pixels.choose_format(self._encoder.codec, picture.sampling)
+            ready = pixels.prepare(picture, sampling, full_range=True)
+            frame = pixels.to_frame(ready, pix_fmt, picture.width, picture.height)
+        frame.pts = 0
+        frame.time_base = Fraction(1, 25)
+        context = self._open(frame)
+        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+
+    def _open(self, frame: av.VideoFrame) -> av.VideoCodecContext:
+        """An encoder for a single picture: its own header and tables are in every file anyway."""
+        context = av.VideoCodecContext.create(self._encoder.codec, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
+        context.time_base = Fraction(1, 25)
+        context.sample_aspect_ratio = Fraction(1)  # makes FFmpeg write a JFIF header
+        context.thread_type = "SLICE"
+        if not self._png:
+            pixels.tag(context, full_range=True)
+        context.options = dict(self._encoder.options)
+        context.open()
+        return context
+
+
+def _rgb_frame(picture: Picture) -> av.VideoFrame:
+    if len(picture.planes) == 1:
+        return av.VideoFrame.from_ndarray(colour.to_range(picture, full=True).planes[0], format="gray")
+    return av.VideoFrame.from_ndarray(picture.to_ndarray("rgb"), format="rgb24")
+
+
+def _claim(pattern: Path, pattern_given: bool, overwrite: bool) -> None:
+    folder = pattern.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            return
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError as error:
+        raise SinkError(f"cannot make the folder {folder} ({error.strerror}): choose another") from error
+    if pattern_given:
+        before, after = _NUMBER.split(pattern.name, maxsplit=1)
+        names = [name for name in names if re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), name)]
+    if names:
+        found = f"{len(names)} file{'s' if len(names) > 1 else ''}"
+        raise OutputExists(f"{folder} holds {found} already: give -y to write into it, or another name")

@@ -1,0 +1,249 @@
+"""Video files through FFmpeg's encoders and muxers: planes in as they are, times kept, colour tagged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
+from mjpeg_restore.sinks.base import PartFile, Range, check_size
+from mjpeg_restore.sinks.encoder import check_container, find_encoder, open_stream
+
+_CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}
+_DEFAULT_CODEC = {"webm": "av1"}
+
+_HIGHEST_RATE = 240
+"""A time base finer than this many units a second counts time, not pictures."""
+_USUAL_RATE = Fraction(25)
+_COARSEST_TIMESCALE = 10_000
+
+
+class VideoFile:
+    """An MP4, MOV, MKV, WebM or AVI file, by the extension of its name.
+
+    *Samples.* Planes are encoded at their own sampling; where the encoder has none such they go to the
+    nearest richer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets
+    neutral 4:2:0 chroma elsewhere. An encoder that takes whole chroma samples only (all but FFV1, MJPEG and
+    VP9) gets an odd width or height rounded up by one, the last column or row repeated: 163x117 in 4:2:0
+    becomes 164x118.
+
+    *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged.
+    MJPEG is always full range. AVI and MOV have no tag that says "full": codecs that do not say it themselves
+    (FFV1, MPEG-4 Part 2) are written limited there.
+
+    *Time.* Stamps come back exactly from MP4 and MOV, the first one kept as it is, any time base, variable
+    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate. A stamp
+    that does not rise is moved to one unit after the one before: no picture is lost.
+
+    *Size.* Every picture must have the first one's.
+
+    The file grows under a temporary name beside the target and gets its own at `close`.
+    """
+
+    fixed_size = True
+    closed = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        codec: str | None = None,
+        crf: float | None = None,
+        preset: str | None = None,
+        range: Range = "full",
+        options: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        fps: Fraction | None = None,
+        audio: AudioSource | None = None,
+    ) -> None:
+        """Claim the file; the encoder opens with the first picture.
+
+        Args:
+            path: the extension names the container.
+            codec: h264, hevc, av1, vp9, ffv1, mjpeg, or any encoder by FFmpeg's name; None: av1 in WebM,
+                else h264.
+            crf: constant quality in the encoder's own scale (nvenc's `cq`, MJPEG's 1 to 31).
+            preset: in the encoder's own words.
+            range: "full" keeps full-range samples as they are; "limited" converts.
+            options: further encoder options by FFmpeg's names.
+            overwrite: replace a file that exists.
+            fps: nominal rate, for rate control and headers; None: guessed from the time base.
+            audio: packets to go along; copied where the container holds the codec, else AAC (WebM: Opus).
+
+        Raises:
+            OutputExists: the file is there and `overwrite` is False.
+            SinkError: unknown extension or encoder, a codec that the container does not hold, or a folder
+                that cannot be written.
+        """
+        format_name = _CONTAINERS.get(Path(path).suffix.lower())
+        if format_name is None:
+            raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
+        codec = codec or _DEFAULT_CODEC.get(format_name, "h264")
+        self._encoder = find_encoder(codec, crf, preset, options or {})
+        check_container(self._encoder, format_name)
+        self._full_range = self._decide_range(format_name, range)
+        self._fps = fps
+        self._part = PartFile(path, overwrite)
+        self._audio_source = audio
+        self._audio: AudioWriter | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._format_name = format_name
+        self._sampling = Sampling.YUV420
+        self._time_base = Fraction(0)
+        self._size = (0, 0)
+        self._last_pts: int | None = None
+        self._written = 0
+        self._duration = 1
+        if audio is not None:
+            audio.enabled = True
+
+    @property
+    def audio_problem(self) -> str | None:
+        """Why the audio is missing or ends early, in one line; None where all is well."""
+        return self._audio.problem if self._audio else None
+
+    def write(self, picture: Picture) -> None:
+        """Encode one picture and mux what is ready, audio too.
+
+        Raises:
+            SinkError: the encoder cannot be opened, the size changed, or the file cannot be written.
+        """
+        if self._stream is None:
+            self._open(picture)
+        assert self._stream is not None
+        check_size(picture, self._size, self._part.target)
+        frame = pixels.to_frame(
+            pixels.prepare(picture, self._sampling, self._full_range),
+            cast(str, self._stream.codec_context.pix_fmt),
+            self._stream.codec_context.width,
+            self._stream.codec_context.height,
+        )
+        frame.pts = self._next_pts(picture)
+        frame.time_base = self._time_base
+        frame.duration = self._duration
+        self._mux(frame)
+        self._written += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name; without a single picture there is none.
+
+        Raises:
+            SinkError: it cannot be finished; the temporary file is removed.
+        """
+        if self._container is None:
+            self._part.discard()
+            return
+        self._mux(None)
+        container, self._container = self._container, None
+        try:
+            container.close()
+        except (FFmpegError, OSError) as error:
+            self._part.discard()
+            raise self._failure(error) from error
+        self._part.commit()
+
+    def discard(self) -> None:
+        """Remove the temporary file; the target is untouched."""
+        container, self._container = self._container, None
+        if container is not None:
+            with contextlib.suppress(FFmpegError, OSError, ValueError):
+                container.close()
+        self._part.discard()
+
+    def _decide_range(self, format_name: str, range: Range) -> bool:
+        if self._encoder.full_range_only:
+            return True
+        if format_name in ("avi", "mov") and not self._encoder.tags_itself:
+            return False  # untagged video is shown as limited range
+        return range == "full"
+
+    def _open(self, picture: Picture) -> None:
+        rate = self._fps or _plausible_rate(picture.time_base)
+        # An AVI's unit of time is a frame: with a finer one it would be filled with empty frames.
+        self._time_base = 1 / rate if self._format_name == "avi" else picture.time_base
+        self._duration = max(round(1 / rate / self._time_base), 1)
+        self._size = (picture.width, picture.height)
+        try:
+            self._container = av.open(
+                str(self._part.path),
+                "w",
+                format=self._format_name,
+                container_options=_time_options(self._format_name, self._time_base),
+            )
+            tagged = pixels.prepare(picture, picture.sampling, self._full_range)
+            self._stream, self._sampling = open_stream(
+                self._container, self._encoder, tagged, self._time_base, rate
+            )
+            if self._audio_source is not None:
+                self._audio = AudioWriter(self._audio_source, self._container)
+            self._container.start_encoding()
+        except (FFmpegError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _next_pts(self, picture: Picture) -> int:
+        same = picture.time_base == self._time_base
+        pts = picture.pts if same else round(picture.time / self._time_base)
+        if self._last_pts is not None:
+            pts = max(pts, self._last_pts + 1)
+            self._duration = pts - self._last_pts  # the best guess of how long this one will last
+        self._last_pts = pts
+        return pts
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        assert self._container is not None and self._stream is not None
+        try:
+            for packet in self._stream.encode(frame):
+                if frame is None and self._written <= 2:
+                    packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
+                self._container.mux(packet)
+            if self._audio is not None:
+                if frame is None:
+                    self._audio.finish()
+                else:
+                    self._audio.drain()
+        except (FFmpegError, OSError) as error:
+            if frame is None:
+                self.discard()
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> SinkError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return SinkError(
+            f"{self._part.target}: writing {self._encoder.name} failed ({reason}): "
+            "is there room on the disk, and does this container hold this codec? .mkv holds nearly all"
+        )
+
+
+def _plausible_rate(time_base: Fraction) -> Fraction:
+    """Pictures a second, where nothing but the time base is known."""
+    return 1 / time_base if 1 <= 1 / time_base <= _HIGHEST_RATE else _USUAL_RATE
+
+
+def _time_options(format_name: str, time_base: Fraction) -> dict[str, str]:
+    """Make MP4 and MOV count in a multiple of our unit: samples and edit list, which else rounds to 1 ms."""
+    if format_name not in ("mp4", "mov"):
+        return {}
+    scale = time_base.denominator
+    while scale < _COARSEST_TIMESCALE:
+        scale *= 2
+    return {"video_track_timescale": str(scale), "movie_timescale": str(scale)}

@@ -1,0 +1,100 @@
+"""A window that shows the pictures at their own pace, through OpenCV."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from fractions import Fraction
+from typing import Any
+
+from mjpeg_restore.errors import MissingExtra, SinkError
+from mjpeg_restore.frames import Picture
+
+_QUIT = frozenset({ord("q"), ord("Q"), 27})
+_PAUSE = ord(" ")
+
+_LATE = 0.5
+"""Seconds behind its time from which the clock starts anew, so that a stall is not followed by a rush."""
+
+
+class Window:
+    """A window paced by the time stamps; q, Esc or its own button shuts it, the space bar pauses.
+
+    `closed` turns True once it is shut; nothing more is shown.
+    """
+
+    fixed_size = False
+
+    def __init__(self, title: str = "mjpeg-restore") -> None:
+        """Load OpenCV; the window opens with the first picture.
+
+        Raises:
+            MissingExtra: OpenCV is not installed.
+        """
+        try:
+            self._cv2: Any = importlib.import_module("cv2")
+        except ImportError as error:
+            raise MissingExtra("opencv-python", "show", "showing a window") from error
+        self.closed = False
+        self._title = title
+        self._start: float | None = None
+        self._first = Fraction(0)
+
+    def write(self, picture: Picture) -> None:
+        """Wait until the picture is due, then show it; nothing once `closed` is True.
+
+        Raises:
+            SinkError: no window can be opened here.
+        """
+        if self.closed:
+            return
+        pixels = picture.to_ndarray("bgr")
+        try:
+            self._wait(picture)
+            if self.closed:
+                return
+            if self._start is None:
+                self._cv2.namedWindow(self._title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+                self._cv2.resizeWindow(self._title, picture.width, picture.height)
+                self._start, self._first = time.monotonic(), picture.time
+            self._cv2.imshow(self._title, pixels)
+            self._key(1)
+        except self._cv2.error as error:
+            message = "no window can be opened here: is there a display? give -o FILE instead"
+            raise SinkError(message) from error
+
+    def close(self) -> None:
+        """Shut the window."""
+        if self._start is not None:
+            self._start = None
+            self._cv2.destroyWindow(self._title)
+        self.closed = True
+
+    def discard(self) -> None:
+        """As `close`."""
+        self.close()
+
+    def _wait(self, picture: Picture) -> None:
+        while self._start is not None and not self.closed:
+            left = self._start + float(picture.time - self._first) - time.monotonic()
+            if left < -_LATE:
+                self._start -= left
+            if left <= 0.001:
+                return
+            self._key(min(int(left * 1000), 50))
+
+    def _key(self, milliseconds: int) -> None:
+        """Let the window live for a while and act on a key."""
+        key = self._cv2.waitKey(milliseconds) & 0xFF
+        if key == _PAUSE:
+            paused = time.monotonic()
+            key = -1
+            while key not in {_PAUSE, *_QUIT} and self._visible():
+                key = self._cv2.waitKey(50) & 0xFF
+            if self._start is not None:
+                self._start += time.monotonic() - paused
+        if key in _QUIT or not self._visible():
+            self.close()
+
+    def _visible(self) -> bool:
+        return self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1

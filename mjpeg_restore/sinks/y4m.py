@@ -1,0 +1,137 @@
+"""YUV4MPEG2: uncompressed planes down a pipe, for mpv, x264 and FFmpeg to read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fractions import Fraction
+from typing import BinaryIO
+
+import numpy as np
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.base import PartFile, Range, check_size
+
+# y4m's names; "jpeg" is 4:2:0 with centre-sited chroma. It has none for 4:4:0.
+_NAMES = {
+    Sampling.GRAY: "mono",
+    Sampling.YUV444: "444",
+    Sampling.YUV422: "422",
+    Sampling.YUV420: "420jpeg",
+    Sampling.YUV411: "411",
+}
+
+
+class Y4mStream:
+    """A y4m file or pipe, any size, planes as they are (4:4:0 goes to 4:4:4), tagged with its range.
+
+    y4m holds one frame rate and no time stamps: pictures are written one after the other, and a variable rate
+    is lost. Where the reader of a pipe goes away (`... | head`), `closed` turns True and nothing more is
+    written; that is no error.
+
+    Every picture must have the first one's size.
+    """
+
+    fixed_size = True
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        fps: Fraction | None = None,
+        range: Range = "full",
+        overwrite: bool = False,
+    ) -> None:
+        """Claim the file, or take a binary stream, which stays open at `close`.
+
+        Args:
+            target: a path, or something with `write(bytes)` and `flush()`.
+            fps: frame rate for the header; None: one over the first picture's time base.
+            range: "full" keeps full-range samples as they are; "limited" converts.
+            overwrite: replace a file that exists.
+
+        Raises:
+            OutputExists: the file is there and `overwrite` is False.
+            SinkError: the file cannot be made.
+        """
+        self.closed = False
+        self._part: PartFile | None = None
+        self._file: BinaryIO
+        if isinstance(target, (str, os.PathLike)):
+            self._part = PartFile(target, overwrite)
+            self._file = self._part.path.open("wb")
+        else:
+            self._file = target
+        self._fps = fps
+        self._full_range = range == "full"
+        self._sampling: Sampling | None = None
+        self._size = (0, 0)
+        self._finished = False
+
+    def write(self, picture: Picture) -> None:
+        """Write one picture; nothing once `closed` is True.
+
+        Raises:
+            SinkError: the size changed, or the file cannot be written.
+        """
+        if self.closed:
+            return
+        header = b""
+        if self._sampling is None:
+            header = self._open(picture)
+        assert self._sampling is not None
+        check_size(picture, self._size, self._part.target if self._part else "the y4m stream")
+        planes = pixels.prepare(picture, self._sampling, self._full_range).planes
+        self._send(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
+
+    def close(self) -> None:
+        """Flush the pipe, or give the file its name; without a single picture there is no file.
+
+        Raises:
+            SinkError: the last bytes cannot be written.
+        """
+        if self._finished:
+            return
+        self._finished = True
+        if self._part is None:
+            self._send()
+            return
+        try:
+            self._file.close()
+        except OSError as error:
+            self._part.discard()
+            raise SinkError(f"cannot finish {self._part.target} ({error.strerror})") from error
+        if self._sampling is None:
+            self._part.discard()
+        else:
+            self._part.commit()
+
+    def discard(self) -> None:
+        """Remove the temporary file; a pipe is left as it is."""
+        self._finished = True
+        if self._part is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._part.discard()
+
+    def _open(self, picture: Picture) -> bytes:
+        self._sampling = picture.sampling if picture.sampling in _NAMES else Sampling.YUV444
+        self._size = (picture.width, picture.height)
+        rate = self._fps or 1 / picture.time_base
+        colour_range = "FULL" if self._full_range else "LIMITED"
+        return (
+            f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} "
+            f"Ip A1:1 C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
+        ).encode("ascii")
+
+    def _send(self, *parts: bytes | memoryview) -> None:
+        try:
+            for part in parts:
+                self._file.write(part)
+            self._file.flush()
+        except BrokenPipeError:
+            self.closed = True
+        except OSError as error:
+            raise SinkError(f"cannot write y4m ({error.strerror}): is there room on the disk?") from error

@@ -1,0 +1,175 @@
+"""Where packets come from: `open_source` finds out what its argument is."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import re
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
+from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo
+from mjpeg_restore.sources.container import ContainerSource
+from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
+from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
+from mjpeg_restore.sources.stream import Replayed, StreamSource
+from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
+
+__all__ = ["AudioTrack", "Source", "SourceInfo", "Spec", "open_source", "parse_rate"]
+
+Spec = str | os.PathLike[str] | BinaryIO | bytes
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+
+
+def open_source(
+    spec: Spec, *, fps: Rate | None = None, start: Fraction | None = None, duration: Fraction | None = None
+) -> Source:
+    """Open whatever holds Motion-JPEG.
+
+    What `spec` is, in this order:
+
+    1. bytes, or a binary file object: judged by content as in 6. It need not seek, and stays open.
+    2. "-": standard input, likewise.
+    3. A URL: refused with the command that pipes it in, except `file://`.
+    4. An existing folder: its JPEG files in natural order.
+    5. No existing file, but with one of `*?[`: a pattern that names JPEG files; `**` goes into subfolders.
+    6. A file, judged by its first bytes: JPEGs one after the other, with anything between them (only here
+       does the name count: `.jpg` and its like are one picture, whatever follows it, such as a phone's second
+       view); else a container that FFmpeg demuxes; else an error that says what it is.
+
+    Args:
+        spec: what to open.
+        fps: frames per second of what has no time stamps of its own, 25 if None. Containers have their own.
+        start: seconds to pass over; the first time stamp that is kept becomes 0. None copies all exactly.
+        duration: seconds to keep, from `start` on.
+
+    Raises:
+        SourceNotFound: no such file, or no match of a pattern.
+        NotMjpeg: it can be read, but holds no Motion-JPEG.
+        SourceError: it cannot be read, or an argument makes no sense for it.
+    """
+    check_cut(start, duration)
+    wanted = _Wanted(None if fps is None else parse_rate(fps), start, duration)
+    if isinstance(spec, bytes):
+        return _from_file(io.BytesIO(spec), "the buffer", wanted)
+    if isinstance(spec, io.TextIOBase):
+        raise SourceError(f"{spec!r} is open as text: open it as binary, with mode 'rb'")
+    if not isinstance(spec, str | os.PathLike):
+        return _from_file(spec, str(getattr(spec, "name", "the stream")), wanted)
+    name = os.fspath(spec)
+    if name == "-":
+        return _from_standard_input(wanted)
+    if url := _URL.match(name):
+        if url[1].lower() != "file":
+            raise SourceError(
+                f"network sources such as {name} are not supported by this version: pipe it in with "
+                f"ffmpeg -i {name} -c copy -f mjpeg - | mjpeg-restore - -o out.mp4"
+            )
+        name = unquote(urlsplit(name).path)
+    return _from_path(name, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the caller asked for, whatever the source turns out to be."""
+
+    fps: Fraction | None
+    start: Fraction | None
+    duration: Fraction | None
+
+
+def _from_standard_input(wanted: _Wanted) -> Source:
+    if sys.stdin.isatty():
+        raise SourceError("standard input is the keyboard: pipe a stream into it, or give the name of a file")
+    return _from_file(sys.stdin.buffer, "standard input", wanted)
+
+
+def _from_path(name: str, wanted: _Wanted) -> Source:
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _stills(in_folder(path, name), name, "folder", wanted)
+        if not path.exists():
+            if glob.has_magic(name):
+                return _stills(matching(name), name, "pattern", wanted)
+            raise SourceNotFound(f"{name}: no such file or folder")
+        if path.is_char_device() and name.startswith("/dev/video"):
+            raise SourceError(
+                f"cameras such as {name} are not supported by this version: pipe it in with "
+                f"ffmpeg -f v4l2 -input_format mjpeg -i {name} -c copy -f mjpeg - | "
+                "mjpeg-restore - -o out.mp4"
+            )
+        file = path.open("rb", buffering=0)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise SourceError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return _from_file(cast(BinaryIO, file), name, wanted, path)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = None) -> Source:
+    """Choose by content. With `path` the file is ours to close, else it is the caller's."""
+    stream, head, size = _look(file, name)
+    content = content_of(head)
+    _refuse(content, head, name)
+    owned = file if path else None
+    if content in (Content.JPEG, Content.JPEG_LATER):
+        if path and size is not None and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
+            file.close()
+            return _stills([path], name, "JPEG picture", wanted)
+        fps = wanted.fps or DEFAULT_FPS
+        source = StreamSource(stream, name, fps, wanted.start, wanted.duration, owned=owned)
+        if size is not None:
+            source.expect(head, size)
+        return source
+    if wanted.fps is not None:
+        raise SourceError(f"{name} carries its own time stamps: leave out the frame rate (fps)")
+    try:
+        if path and size is not None:  # by its path FFmpeg reads it without a detour through Python
+            file.close()
+            return ContainerSource(str(path), name, wanted.start, wanted.duration)
+        return ContainerSource(stream, name, wanted.start, wanted.duration, owned=owned)
+    except NotMjpeg:
+        raise
+    except SourceError:
+        if content is Content.CONTAINER:
+            raise
+        raise NotMjpeg(f"{name} holds no JPEG picture and is no recording that FFmpeg knows") from None
+
+
+def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
+    """The stream from its first byte on, that first part of it, and its size in bytes if it can seek."""
+    try:
+        # From the middle of a file on, a demuxer's absolute positions would be wrong: no seeking there.
+        if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
+            head = read_head(Replayed(b"", file))
+            return Replayed(head, file), head, None
+        head = read_head(file)
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+    return file, head, size
+
+
+def _refuse(content: Content, head: bytes, name: str) -> None:
+    if not head:
+        raise SourceError(f"{name} is empty")
+    advice = "give a Motion-JPEG recording (.mjpeg, .avi, .mov, .mkv, .mp4), a JPEG or a folder of JPEGs"
+    if content is Content.FOREIGN:
+        raise NotMjpeg(f"{name} is {foreign_name(head)}, which has no JPEG coefficients to restore: {advice}")
+    if content is Content.TEXT:
+        raise NotMjpeg(f"{name} is text, not video: {advice}")
+
+
+def _stills(paths: list[Path], name: str, format: str, wanted: _Wanted) -> StillsSource:
+    return StillsSource(paths, name, format, wanted.fps or DEFAULT_FPS, wanted.start, wanted.duration)

@@ -1,0 +1,177 @@
+"""AVI, MOV, MKV, MP4 and whatever else holds a Motion-JPEG track: its packets, never decoded frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.error
+from av.stream import Stream
+
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.frames import Packet
+from mjpeg_restore.jpeg.splitter import split
+from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.probe import Readable
+from mjpeg_restore.sources.timing import Window, nothing_left
+from mjpeg_restore.sources.tracks import (
+    audio_track,
+    describe,
+    duration_of,
+    mjpeg_track,
+    open_container,
+    stated_duration,
+    time_base,
+)
+
+_MARGIN = 1
+"""Seconds before the start that are read too: sound may lie in front of the pictures it goes with."""
+_SLACK = Fraction(1, 2)
+"""Seconds by which a track may fall short of the length that its container states; more is a truncation."""
+
+_TINY = 128
+"""Bytes; a shorter packet without a picture is no damaged one: cameras send remains (quirk S10), and AVI says
+"the picture before once more" with an empty packet."""
+
+
+class ContainerSource(Closing):
+    """A Motion-JPEG track, its packets bit for bit as the container holds them.
+
+    No bitstream filter touches them (quirk H2). Time stamps are the container's own; a variable frame rate
+    stays variable.
+    """
+
+    def __init__(
+        self,
+        target: str | Readable,
+        name: str,
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        *,
+        owned: BinaryIO | None = None,
+    ) -> None:
+        """Open a container and find its track.
+
+        Args:
+            target: path, or a stream of bytes, which need not seek.
+            name: how messages call it.
+            start: seconds to pass over, counted from the beginning of the container.
+            duration: seconds to keep.
+            owned: a file to close with the source.
+
+        Raises:
+            NotMjpeg: there is no video track, or it is not Motion-JPEG.
+            SourceError: the container cannot be opened.
+        """
+        self.truncated: str | None = None
+        self._owned = owned
+        self._container = open_container(target, name)
+        try:
+            self._track = mjpeg_track(self._container, name)
+        except BaseException:
+            self._container.close()
+            raise
+        self._time_base = time_base(self._track)
+        self._origin = Fraction(self._container.start_time or 0, av.time_base)
+        self._window = Window.cut(self._time_base, start, duration, round(self._origin / self._time_base))
+        self.audio = audio_track(self._container)
+        self.info = describe(self._container, self._track, name, start, duration)
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the pictures; see `Source`."""
+        self._seek()
+        stamps = _Stamps()
+        index = 0
+        for packet in self._video_packets():
+            data = bytes(packet)
+            if len(data) < _TINY and not any(split(data)):
+                continue
+            pts = stamps.next(packet)
+            if self._window.holds(pts):
+                yield Packet(data, index, pts - self._window.shift, self._time_base, max(packet.pos or 0, 0))
+                index += 1
+        if not index and self._window.first is not None:
+            raise nothing_left(self.info.name, duration_of(self._container, self._track))
+        if not index:
+            raise SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
+
+    def _seek(self) -> None:
+        """Go near the first packet that is kept: every picture is a key frame."""
+        if self._window.first is None:
+            return
+        target = self._window.first - int(_MARGIN / self._time_base)
+        if target <= 0:
+            return
+        try:
+            self._container.seek(target, stream=self._track)
+        except (av.error.FFmpegError, OSError):
+            return  # a pipe, or a file without an index: read from the beginning
+
+    def _video_packets(self) -> Iterator[av.Packet[Stream]]:
+        """Packets of the track up to the end of the window; those of the sound go where they belong."""
+        sound = self.audio
+        sound_window = self._window.rescaled(self._time_base, time_base(sound.stream)) if sound else Window()
+        video_over, sound_over = False, sound is None or not sound.enabled
+        for packet in self._packets():
+            pts = packet.pts if packet.pts is not None else packet.dts
+            if packet.stream_index == self._track.index:
+                video_over = video_over or (pts is not None and self._window.over(pts))
+                if not video_over:
+                    yield packet
+            elif sound is not None and packet.stream_index == sound.stream.index:
+                sound_over = sound_over or (pts is not None and sound_window.over(pts))
+                sound.keep(packet, sound_window)
+            if video_over and sound_over:
+                return
+
+    def _packets(self) -> Iterator[av.Packet[Stream]]:
+        """All packets of the container; a broken one ends early, and `truncated` says so."""
+        ends: dict[int, Fraction] = {}
+        try:
+            for packet in self._container.demux():
+                if packet.size and packet.pts is not None:
+                    end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._origin
+                    ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+                if packet.is_corrupt and packet.stream_index == self._track.index:
+                    self.truncated = f"{self.info.name} ends in the middle of a picture"
+                yield packet
+        except (av.error.FFmpegError, OSError) as error:
+            reason = error.strerror or error
+            self.truncated = f"{self.info.name} breaks off after {_seconds(ends)} s: {reason}"
+            return
+        length = stated_duration(self._container, self._track)
+        own = self._track.duration is not None
+        end = ends.get(self._track.index, Fraction(0)) if own else max(ends.values(), default=Fraction(0))
+        if self.truncated is None and length is not None and length - end > _SLACK:
+            self.truncated = f"{self.info.name} ends after {_seconds(ends)} s of {float(length):.2f} s"
+
+    def close(self) -> None:
+        """Close the container, and the file if this source opened it."""
+        self._container.close()
+        if self._owned is not None:
+            self._owned.close()
+
+
+@dataclass(slots=True)
+class _Stamps:
+    """Strictly increasing time stamps, as exact as the packets have them."""
+
+    last: int | None = None
+    step: int = 1
+
+    def next(self, packet: av.Packet[Stream]) -> int:
+        # Some AVI files state only the dts; for a picture that needs no other one they are equal.
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            pts = 0 if self.last is None else self.last + self.step
+        if self.last is not None:
+            pts = max(pts, self.last + 1)
+        self.last, self.step = pts, packet.duration or self.step
+        return pts
+
+
+def _seconds(ends: dict[int, Fraction]) -> str:
+    return f"{float(max(ends.values(), default=Fraction(0))):.2f}"

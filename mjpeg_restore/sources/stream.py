@@ -1,0 +1,122 @@
+"""JPEGs one after the other in one run of bytes: raw `.mjpeg`, a dump of a multipart stream, a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+from typing import BinaryIO
+
+from mjpeg_restore.errors import NotMjpeg
+from mjpeg_restore.frames import Packet
+from mjpeg_restore.jpeg.splitter import Splitter
+from mjpeg_restore.sources.base import Closing, SourceInfo
+from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
+from mjpeg_restore.sources.timing import Window, nothing_left
+
+_CHUNK = 1 << 16
+
+
+class Replayed:
+    """A stream that cannot seek, with the bytes that were read to judge it put back in front.
+
+    A read returns what is there instead of waiting for all that was asked for: a live picture is not held up
+    until the next one fills the buffer.
+    """
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        """Put `head` in front of `rest`."""
+        self._head = memoryview(head)
+        self._read = getattr(rest, "read1", rest.read)
+
+    def read(self, size: int = _CHUNK, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        if not self._head:
+            return self._read(size)
+        chunk, self._head = bytes(self._head[:size]), self._head[size:]
+        return chunk
+
+
+class StreamSource(Closing):
+    """A run of bytes that holds JPEGs, split into packets; bytes between the pictures are passed over.
+
+    Such a stream has no time stamps (quirk T1): picture n is shown n / fps seconds after the first.
+    """
+
+    audio = None
+
+    def __init__(
+        self,
+        stream: Readable,
+        name: str,
+        fps: Fraction,
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        *,
+        owned: BinaryIO | None = None,
+    ) -> None:
+        """Read from `stream`.
+
+        Args:
+            stream: where bytes come from.
+            name: how messages call it.
+            fps: frames per second.
+            start: seconds to pass over.
+            duration: seconds to keep.
+            owned: a file to close with the source.
+        """
+        self.truncated: str | None = None
+        self._stream = stream
+        self._owned = owned
+        self._window = Window.cut(1 / fps, start, duration)
+        self.info = SourceInfo(name, "stream", "JPEG stream", "assumed", 1 / fps, fps=fps)
+
+    def expect(self, head: bytes, size: int) -> None:
+        """Estimate the number of pictures from the first bytes of `size`; exact where these are all."""
+        splitter = Splitter()
+        pictures = splitter.feed(head[:HEAD_BYTES])
+        if len(head) >= size:
+            total = len(pictures) + len(splitter.flush())
+        elif pictures:
+            offset, last = pictures[-1]
+            total = ceil(size * len(pictures) / (offset + len(last)))
+        else:
+            return
+        frames = self._window.count(total)
+        self.info = replace(self.info, frames=frames, duration=frames * self.info.time_base)
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the pictures; see `Source`."""
+        number = index = 0
+        for number, (offset, data) in enumerate(self._pictures(), 1):
+            pts = number - 1
+            if self._window.over(pts):
+                return
+            if self._window.holds(pts):
+                yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset)
+                index += 1
+        if number == 0:
+            raise NotMjpeg(f"{self.info.name} holds no whole JPEG picture")
+        if index == 0:
+            raise nothing_left(self.info.name, number * self.info.time_base)
+
+    def _pictures(self) -> Iterator[tuple[int, bytes]]:
+        splitter = Splitter()
+        while chunk := self._next_chunk():
+            yield from splitter.feed(chunk)
+        for offset, data in splitter.flush():
+            self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
+            yield offset, data
+
+    def _next_chunk(self) -> bytes:
+        try:
+            return self._stream.read(_CHUNK)
+        except OSError as error:
+            self.truncated = f"{self.info.name} could not be read to its end: {error.strerror or error}"
+            return b""
+
+    def close(self) -> None:
+        """Close the file, if this source opened it; a stream that was handed over stays open."""
+        if self._owned is not None:
+            self._owned.close()

@@ -1,0 +1,82 @@
+"""Training pictures, held in memory, cut into random crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mjpeg_restore.errors import SourceNotFound
+
+PICTURE_SUFFIXES = {".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+"""Lossless kinds only: a picture that was a JPEG teaches its own artefacts."""
+
+JPEG_SUFFIXES = {".jpg", ".jpeg", ".mjpg", ".mjpeg"}
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Every lossless picture below a folder, sorted.
+
+    Raises:
+        SourceNotFound: there is none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not files:
+        raise SourceNotFound(f"{folder}: no lossless pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) there")
+    return files
+
+
+def load_rgb(path: Path) -> NDArray[np.uint8]:
+    """One picture: uint8 `[height, width, 3]`."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class Crops:
+    """An endless stream of random, flipped and turned crops of pictures held in memory."""
+
+    def __init__(self, pictures: Iterable[NDArray[np.uint8]], side: int, rng: np.random.Generator) -> None:
+        self.pictures = [picture for picture in pictures if min(picture.shape[:2]) >= side]
+        area = np.array([picture.shape[0] * picture.shape[1] for picture in self.pictures], np.float64)
+        self.odds = np.sqrt(area) / np.sqrt(area).sum()
+        self.side = side
+        self.rng = rng
+
+    def batch(self, size: int) -> NDArray[np.uint8]:
+        """The next crops: uint8 `[size, side, side, 3]`."""
+        chosen = self.rng.choice(len(self.pictures), size, p=self.odds)
+        return np.stack([self._crop(self.pictures[index]) for index in chosen])
+
+    def _crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        top = self.rng.integers(picture.shape[0] - self.side + 1)
+        left = self.rng.integers(picture.shape[1] - self.side + 1)
+        crop = picture[top : top + self.side, left : left + self.side]
+        crop = np.rot90(crop, self.rng.integers(4))
+        return crop[:, ::-1] if self.rng.random() < 0.5 else crop
+
+
+def camera_tables(folder: Path) -> NDArray[np.float32]:
+    """The distinct pairs of 8-bit quantisation tables in the JPEGs and raw MJPEG streams below a folder.
+
+    Returns:
+        float32 `[n, 2, 64]`, luma and chroma, natural order; n is 0 where there are none.
+    """
+    pairs = (_tables_of(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in JPEG_SUFFIXES)
+    found = {pair.tobytes(): pair for pair in pairs if pair is not None}
+    return np.stack(list(found.values())) if found else np.empty((0, 2, 64), np.float32)
+
+
+def _tables_of(path: Path) -> NDArray[np.float32] | None:
+    """Luma's and chroma's table of a file's first picture, natural order; None where it has none to learn from."""
+    try:
+        with Image.open(path, formats=["JPEG"]) as image:
+            tables: dict[int, list[int]] = image.quantization  # pyright: ignore[reportAttributeAccessIssue]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    if 0 not in tables:
+        return None
+    pair = np.array([tables[0], tables.get(1, tables[0])], np.float32)
+    return pair if pair.min() >= 1 and pair.max() <= 255 else None

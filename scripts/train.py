@@ -1,0 +1,68 @@
+"""Train one of the shipped networks.
+
+    python scripts/train.py --model stream --data DATA/train --validation DATA/eval/cid22-validation --minutes 120
+
+Checkpoints go to runs/MODEL; the same command with --resume takes an interrupted run up again, and with more --minutes
+takes a finished one further. `scripts/export.py` turns the checkpoint into what is shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files
+from mjpeg_restore.training.loop import Trainer
+from mjpeg_restore.training.recipes import RECIPES
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, choices=sorted(RECIPES))
+    parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
+    parser.add_argument("--validation", required=True, type=Path, help="folder of lossless pictures kept apart")
+    parser.add_argument("--tables", type=Path, help="folder of real JPEGs and MJPEG streams to take tables from")
+    parser.add_argument("--minutes", type=float, default=120, help="wall-clock budget of the whole run (120)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints go (runs)")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="CPU threads (all)")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    recipe = RECIPES[options.model]
+    try:
+        pictures = [load_rgb(path) for path in picture_files(options.data)]
+        validation = [load_rgb(path) for path in picture_files(options.validation)]
+    except MjpegRestoreError as error:
+        sys.exit(f"train: {error}")
+    trainer = Trainer(
+        recipe.build(),
+        recipe,
+        Crops(pictures, recipe.side, np.random.default_rng(options.seed)),
+        camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32),
+        [picture[: picture.shape[0] // 16 * 16, : picture.shape[1] // 16 * 16] for picture in validation],
+        options.runs / options.model,
+        torch.device(options.device),
+    )
+    if options.resume:
+        trainer.resume()
+    trainer.run(options.minutes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

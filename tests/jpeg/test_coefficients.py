@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from pictures import SAMPLINGS, encode, oracle
+
+from mjpeg_restore.errors import BadJpeg
+from mjpeg_restore.jpeg import coefficients, fallback, read, reader, reader_name
+
+needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+
+
+def test_reader_name(either_reader: str) -> None:
+    name = reader_name()
+    assert name.endswith(f"({either_reader})")
+    assert name.startswith("libjpeg-turbo " if either_reader == "native" else "jpeglib ")
+
+
+def test_arrays_are_as_promised(either_reader: str) -> None:
+    picture = read(encode())
+    for plane, table in zip(picture.coefficients, picture.tables, strict=True):
+        assert (plane.dtype, plane.shape[2], plane.flags.c_contiguous) == (np.int16, 64, True)
+        assert (table.dtype, table.shape) == (np.uint16, (64,))
+    assert picture.warnings == ()
+
+
+def test_several_threads_read_the_same(either_reader: str) -> None:
+    pictures = [encode(sampling, (320, 240), seed) for seed in range(3) for sampling in SAMPLINGS]
+    pictures += [data[: len(data) // 2] for data in pictures]
+    expected = [read(data) for data in pictures]
+
+    def check(turn: int) -> None:
+        number = turn % len(pictures)
+        picture = read(pictures[number])
+        for ours, theirs in zip(picture.coefficients, expected[number].coefficients, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert picture.damage == expected[number].damage
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(check, range(400 if either_reader == "native" else 72)))
+
+
+def test_threads_meet_errors_of_their_own(either_reader: str) -> None:
+    bad, good = encode()[:-1000].replace(b"\xff\xc4", b"\xff\xc4\0\3\0\xff\xc4"), encode("gray")
+
+    def check(turn: int) -> int:
+        if turn % 2:
+            return read(good).width
+        with pytest.raises(BadJpeg):
+            read(bad)
+        return 163
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(check, range(40))) == {163}
+
+
+@needs_native
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_native_takes_any_buffer(kind: type) -> None:
+    data = encode("gray")
+    for ours, theirs in zip(reader.read_native(kind(data)).components, oracle(data)[0], strict=True):
+        np.testing.assert_array_equal(ours.coefficients, theirs)
+
+
+@needs_native
+def test_native_errors_are_python_errors() -> None:
+    for data in (b"", b"\xff", b"nothing", b"\xff\xd8", encode()[:400]):
+        with pytest.raises(ValueError, match="."):
+            reader.read_native(data)
+    with pytest.raises(TypeError):
+        reader.read_native("text")  # type: ignore[arg-type]
+
+
+def test_errors_name_the_picture(either_reader: str) -> None:
+    data = encode().replace(b"\xff\xc4", b"\xff\xc4\0\3\0\xff\xc4")
+    with pytest.raises(BadJpeg, match="at byte 5"):
+        coefficients.read(b"12345" + data)
+
+
+def test_fallback_reports_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from mjpeg_restore.errors import MissingExtra
+
+    monkeypatch.setitem(sys.modules, "jpeglib", None)
+    with pytest.raises(MissingExtra, match="jpeglib"):
+        fallback.load()
+
+
+def test_fallback_survives_many_markers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "native_version", None)
+    data = encode("gray")
+    many = data[:2] + b"\xff\xfe\0\4hi" * 500 + data[2:]
+    np.testing.assert_array_equal(read(many).coefficients[0], read(data).coefficients[0])

@@ -1,0 +1,149 @@
+"""Every file of the collection of odd JPEGs: none crashes, hangs or leaks, and what both can read is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from oracle_worker import __file__ as worker
+from pictures import ODD_FILES
+
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import Splitter, read, reader, scan, split
+
+FILES = sorted(path for path in ODD_FILES.rglob("*") if path.is_file()) if ODD_FILES.is_dir() else []
+SECONDS = 20.0
+pytestmark = pytest.mark.skipif(not FILES, reason=f"the odd JPEGs are not there: {ODD_FILES}")
+
+
+class Oracle:
+    """jpeglib in a process that is started anew when it died or took too long."""
+
+    def __init__(self) -> None:
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, worker],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+
+    def digest(self, path: Path) -> str | None:
+        """What jpeglib reads, as a digest; None where it refuses or dies."""
+        process = self._process
+        guard = threading.Timer(SECONDS, process.kill)
+        guard.start()
+        assert process.stdin
+        assert process.stdout
+        try:
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            while (answer := process.stdout.readline()) and not answer.startswith("digest "):
+                pass
+        except OSError:
+            answer = ""
+        finally:
+            guard.cancel()
+        if not answer:
+            self.close()
+            self._process = self._start()
+        return answer.removeprefix("digest ").strip().replace("-", "") or None
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[Oracle]:
+    """One process for all files."""
+    process = Oracle()
+    assert process.digest(ODD_FILES / "wuffs" / "hippopotamus.jpeg")
+    yield process
+    process.close()
+
+
+def digest(picture: CodedPicture) -> str:
+    """As `oracle_worker.digest`."""
+    sha = hashlib.sha256()
+    for plane, table in zip(picture.coefficients, picture.tables, strict=True):
+        shape = (*map(int, plane.shape),)
+        sha.update(repr(shape).encode() + plane.tobytes() + table.tobytes())
+    return sha.hexdigest()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name[-40:])
+def test_same_as_jpeglib_or_a_clear_refusal(path: Path, oracle: Oracle, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    try:
+        header = scan(data)
+        picture = read(data, header=header)
+    except JpegError as error:
+        assert "\n" not in str(error)
+        return
+    if header.start:
+        path = tmp_path / "picture.jpg"
+        path.write_bytes(data[header.start :])
+    theirs = oracle.digest(path)
+    if theirs is not None:
+        assert digest(picture) == theirs, (header, picture)
+
+
+def test_splitting_is_the_same_in_pieces() -> None:
+    for path in FILES:
+        data = path.read_bytes()
+        splitter = Splitter()
+        found = [item for k in range(0, len(data), 4096) for item in splitter.feed(data[k : k + 4096])]
+        found += splitter.flush()
+        assert found == [(start, data[start:end]) for start, end in split(data)], path
+
+
+@pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+def test_nothing_leaks() -> None:
+    small = [path.read_bytes() for path in FILES if path.stat().st_size < 50_000]
+
+    def read_all() -> None:
+        for data in small:
+            for piece in (data, data[: len(data) // 2]):
+                try:
+                    reader.read_native(piece)
+                except (ValueError, MemoryError):
+                    continue
+
+    safe = [data for data in small if _passes(data)]
+    small[:] = safe
+    for _ in range(3):
+        read_all()
+    before = _resident()
+    for _ in range(30):
+        read_all()
+    assert _resident() - before < 4 << 20
+
+
+def _passes(data: bytes) -> bool:
+    """Whether the gate lets the file through: the extension relies on it."""
+    try:
+        scan(data)
+    except JpegError:
+        return False
+    return True
+
+
+def _resident() -> int:
+    """Bytes of memory in use by this process."""
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        pytest.skip("no /proc here to tell the memory in use")
+    return int(status.read_text().split()[1]) * 4096

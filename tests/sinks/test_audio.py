@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.audio.stream import AudioStream
+
+from mjpeg_restore.sinks import VideoFile
+from tests.sinks.conftest import flat, read
+
+RATE = 16_000
+SECONDS = 2
+
+
+@dataclass
+class Sound:
+    """What a source hands over."""
+
+    stream: AudioStream
+    packets: deque[av.Packet] = field(default_factory=deque)
+    enabled: bool = False
+
+
+def tone() -> np.ndarray:
+    return (8000 * np.sin(np.arange(RATE * SECONDS) * 2 * np.pi * 440 / RATE)).astype(np.int16)
+
+
+def record(path: Path, codec: str) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.codec_context.layout = "mono"
+        samples = tone()
+        for start in range(0, len(samples), 800):
+            frame = av.AudioFrame.from_ndarray(
+                samples[None, start : start + 800], format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def samples_of(path: Path) -> tuple[np.ndarray, float]:
+    """All samples as float32 mono, and the time of the first."""
+    resampler = av.AudioResampler("flt", "mono", RATE)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+        parts = [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
+        return np.concatenate(parts), float(frames[0].time)
+
+
+def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
+    """Two seconds of video with the recording; `late` packets arrive only after the last picture."""
+    with av.open(str(recording)) as container:
+        sound = Sound(container.streams.audio[0])
+        sink = VideoFile(target, audio=sound)
+        assert sound.enabled
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        prompt, rest = packets[: len(packets) - late], packets[len(packets) - late :]
+        for index in range(50):
+            sound.packets.extend(prompt[index * len(prompt) // 50 : (index + 1) * len(prompt) // 50])
+            sink.write(flat(index=index))
+        sound.packets.extend(rest)
+        sink.close()
+        assert not sound.packets
+    return sink
+
+
+@pytest.mark.parametrize("late", [0, 5])
+@pytest.mark.parametrize(
+    ("recording", "codec", "target", "kept"),
+    [
+        ("in.avi", "pcm_s16le", "out.mkv", "pcm_s16le"),
+        ("in.avi", "pcm_s16le", "out.mov", "pcm_s16le"),
+        ("in.avi", "pcm_s16le", "out.avi", "pcm_s16le"),
+        ("in.avi", "pcm_s16le", "out.mp4", "aac"),
+        ("in.mkv", "aac", "out.mp4", "aac"),
+        ("in.mkv", "aac", "out.mkv", "aac"),
+        ("in.mkv", "aac", "out.webm", "opus"),
+        ("in.mkv", "flac", "out.mp4", "flac"),
+        ("in.mkv", "flac", "out.mov", "aac"),
+    ],
+)
+def test_audio_is_copied_or_transcoded(
+    output: Path, recording: str, codec: str, target: str, kept: str, late: int
+) -> None:
+    source = record(output / recording, codec)
+    sink = join(output / target, source, late=late)
+    assert sink.audio_problem is None
+    assert len(read(output / target)) == 50
+    with av.open(str(output / target)) as container:
+        assert container.streams.audio[0].codec_context.codec.canonical_name == kept
+    heard, start = samples_of(output / target)
+    assert abs(start) < 0.07
+    assert abs(len(heard) / RATE - SECONDS) < 0.15
+    middle = heard[RATE // 2 : RATE]
+    assert np.argmax(np.abs(np.fft.rfft(middle))) == 220  # half a second of 440 Hz
+    assert abs(float(np.abs(middle).max()) - 8000 / 32768) < 0.03
+
+
+def test_copied_packets_are_the_same_bytes_at_the_same_times(output: Path) -> None:
+    source = record(output / "in.mkv", "aac")
+    join(output / "out.mkv", source)
+
+    def packets(path: Path) -> list[tuple[bytes, Fraction]]:
+        with av.open(str(path)) as container:
+            return [(bytes(p), p.pts * p.time_base) for p in container.demux(audio=0) if p.size]
+
+    assert packets(output / "out.mkv") == packets(source)
+
+
+def test_audio_and_video_are_interleaved(output: Path) -> None:
+    join(output / "out.mkv", record(output / "in.avi", "pcm_s16le"))
+    with av.open(str(output / "out.mkv")) as container:
+        kinds = [packet.stream.type for packet in container.demux() if packet.size]
+    assert max(map(len, "".join(kind[0] for kind in kinds).split("v"))) <= 4
+
+
+def test_audio_that_fails_never_fails_the_video(output: Path) -> None:
+    with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
+        sound = Sound(container.streams.audio[0])
+        sink = VideoFile(output / "out.mkv", audio=sound)
+        broken = next(packet for packet in container.demux(audio=0) if packet.size)
+        broken.time_base = Fraction(0, 1)
+        for index in range(5):
+            if index == 2:
+                broken.pts = broken.dts = -(2**62)
+                sound.packets.extend([broken])
+            sink.write(flat(index=index))
+        sink.close()
+    assert len(read(output / "out.mkv")) == 5
+
+
+def test_a_repeated_audio_time_is_dropped(output: Path) -> None:
+    with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
+        sound = Sound(container.streams.audio[0])
+        sink = VideoFile(output / "out.mkv", audio=sound)
+        first, second = [packet for packet in container.demux(audio=0) if packet.size][:2]
+        second.pts = second.dts = first.dts
+        sound.packets.extend([first, second])
+        sink.write(flat())
+        sink.close()
+    assert sink.audio_problem is None
+    with av.open(str(output / "out.mkv")) as container:
+        assert len([packet for packet in container.demux(audio=0) if packet.size]) == 1

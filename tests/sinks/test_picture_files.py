@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Sampling
+from mjpeg_restore.sinks import Stills
+from tests.sinks.conftest import flat, noise
+
+
+@pytest.mark.parametrize("size", [(64, 48), (163, 117)])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_png_holds_the_picture_exactly(output: Path, sampling: Sampling, size: tuple[int, int]) -> None:
+    picture = noise(*size, sampling, index=7)
+    Stills(output / "png").write(picture)
+    image = Image.open(output / "png" / "000007.png")
+    assert image.mode == ("L" if sampling is Sampling.GRAY else "RGB")
+    assert np.array_equal(np.asarray(image.convert("RGB")), picture.to_ndarray("rgb"))
+
+
+@pytest.mark.parametrize("sampling", Sampling)
+def test_jpeg_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) -> None:
+    picture = flat(163, 117, sampling)
+    Stills(output / "%d.jpg").write(picture)
+    image = Image.open(output / "0.jpg")
+    assert image.format == "JPEG"
+    assert "jfif" in image.info
+    assert image.size == (163, 117)
+    off = np.abs(np.asarray(image.convert("RGB")).astype(int) - picture.to_ndarray("rgb"))
+    assert off.max() <= 1
+
+
+def test_jpeg_quality_changes_the_size(output: Path) -> None:
+    for quality in (1, 20):
+        Stills(output / f"{quality}-%d.jpg", quality=quality).write(noise())
+    assert (output / "1-0.jpg").stat().st_size > 2 * (output / "20-0.jpg").stat().st_size
+
+
+def test_numbers_are_the_sources_and_always_rise(output: Path) -> None:
+    sink = Stills(output / "f", format="jpeg")
+    for index in (3, 5, 5, 2):
+        sink.write(flat(index=index))
+    sink.close()
+    sink.discard()
+    assert sorted(path.name for path in (output / "f").iterdir()) == [
+        "000003.jpg",
+        "000005.jpg",
+        "000006.jpg",
+        "000007.jpg",
+    ]
+
+
+def test_sizes_may_change(output: Path) -> None:
+    sink = Stills(output / "f")
+    assert not sink.fixed_size
+    sink.write(flat(64, 48))
+    sink.write(flat(32, 16, index=1))
+    for name, size in (("000000.png", (64, 48)), ("000001.png", (32, 16))):
+        with Image.open(output / "f" / name) as image:
+            assert image.size == size
+
+
+def test_a_folder_with_files_is_not_written_into_unasked(output: Path) -> None:
+    (output / "notes.txt").touch()
+    with pytest.raises(OutputExists, match="holds 1 file already: give -y"):
+        Stills(output)
+    Stills(output, overwrite=True).write(flat())
+    with pytest.raises(OutputExists):
+        Stills(output / "%06d.png")
+    Stills(output / "other-%06d.png")
+
+
+def test_targets_that_cannot_be_are_refused(output: Path) -> None:
+    with pytest.raises(SinkError, match=r"\.png or \.jpg"):
+        Stills(output / "%d.tiff")
+    (output / "file").touch()
+    with pytest.raises(SinkError, match="choose another"):
+        Stills(output / "file" / "%d.png")
+
+
+def test_a_failed_write_is_one_line(output: Path) -> None:
+    sink = Stills(output / "f")
+    (output / "f").rmdir()
+    with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
+        sink.write(flat())

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mjpeg_restore import colour
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks import VideoFile
+from tests.sinks.conftest import flat, noise, planes_of, read, times
+
+SMPTE170M, BT470BG, BT709, SRGB = 6, 5, 1, 13
+LIMITED, FULL = 1, 2
+
+PAIRS = [
+    ("mp4", "h264"),
+    ("mp4", "hevc"),
+    ("mp4", "av1"),
+    ("mp4", "ffv1"),
+    ("mp4", "mjpeg"),
+    ("mov", "h264"),
+    ("mov", "hevc"),
+    ("mov", "mjpeg"),
+    ("mkv", "h264"),
+    ("mkv", "hevc"),
+    ("mkv", "av1"),
+    ("mkv", "ffv1"),
+    ("mkv", "mjpeg"),
+    ("avi", "h264"),
+    ("avi", "mjpeg"),
+    ("webm", "av1"),
+]
+BEST = {"h264": 1, "hevc": 1, "av1": 5, "mjpeg": 1}
+
+JITTER = [0, 40, 95, 120, 300, 301, 360, 400, 431, 490, 520]
+
+
+def save(
+    path: Path, pictures: list[Picture], codec: str | None = None, **settings: object
+) -> list[av.VideoFrame]:
+    sink = VideoFile(path, codec=codec, **settings)  # pyright: ignore[reportArgumentType]
+    for picture in pictures:
+        sink.write(picture)
+    sink.close()
+    return read(path)
+
+
+@pytest.mark.parametrize("range", ["full", "limited"])
+@pytest.mark.parametrize(("extension", "codec"), PAIRS)
+def test_flat_colour_comes_back_within_one_and_tagged(
+    output: Path, extension: str, codec: str, range: str
+) -> None:
+    path = output / f"a.{extension}"
+    picture = flat()
+    frame = save(path, [replace(picture, pts=i) for i in (0, 1, 2)], codec, crf=BEST.get(codec), range=range)[
+        0
+    ]
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert context.colorspace in (
+            SMPTE170M,
+            BT470BG,
+        )  # the same matrix twice; FFmpeg's MJPEG says the latter
+        if (extension, codec) != ("avi", "mjpeg"):  # neither the container nor the codec has room for these
+            assert (context.color_primaries, context.color_trc) == (BT709, SRGB)
+        assert context.color_range == (LIMITED if range == "limited" and codec != "mjpeg" else FULL)
+    expected = picture.to_ndarray("rgb")[40, 40].astype(int)
+    # Limited range has fewer levels: libswscale then errs by 2 on its own.
+    tolerance = 1 if frame.color_range == FULL else 2
+    assert np.abs(frame.to_ndarray(format="rgb24")[40, 40].astype(int) - expected).max() <= tolerance
+    planes = tuple(planes_of(frame))
+    decoded = Picture(planes, Sampling.YUV420, full_range=frame.color_range == FULL)
+    assert np.abs(decoded.to_ndarray("rgb").astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("extension", "codec"), [("avi", "ffv1"), ("mov", "mpeg4")])
+def test_what_cannot_be_tagged_full_is_written_limited(output: Path, extension: str, codec: str) -> None:
+    frame = save(output / f"a.{extension}", [flat()], codec)[0]
+    assert frame.color_range != FULL
+    decoded = Picture(tuple(planes_of(frame)), Sampling.YUV420, full_range=False)
+    expected = flat().to_ndarray("rgb").astype(int)
+    assert np.abs(decoded.to_ndarray("rgb").astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(64, 48), (163, 117)])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_ffv1_keeps_every_sample_of_every_sampling(
+    output: Path, sampling: Sampling, size: tuple[int, int]
+) -> None:
+    pictures = [noise(*size, sampling, seed=i, index=i) for i in range(3)]
+    for picture, frame in zip(pictures, save(output / "a.mkv", pictures, "ffv1"), strict=True):
+        assert (frame.width, frame.height) == size
+        assert all(map(np.array_equal, picture.planes, planes_of(frame)))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "format"),
+    [
+        (Sampling.GRAY, "yuvj420p"),
+        (Sampling.YUV444, "yuvj444p"),
+        (Sampling.YUV422, "yuvj422p"),
+        (Sampling.YUV420, "yuvj420p"),
+        (Sampling.YUV440, "yuvj444p"),
+        (Sampling.YUV411, "yuvj422p"),
+    ],
+)
+def test_h264_keeps_the_sampling_or_takes_a_richer_one(output: Path, sampling: Sampling, format: str) -> None:
+    picture = noise(64, 48, sampling)
+    frame = save(output / "a.mp4", [picture], "h264", crf=0)[0]
+    assert frame.format.name == format
+    target = {"yuvj444p": Sampling.YUV444, "yuvj422p": Sampling.YUV422, "yuvj420p": Sampling.YUV420}[format]
+    expected = colour.to_sampling(picture, target)
+    assert all(map(np.array_equal, expected.planes, planes_of(frame)))
+
+
+def test_odd_size_in_420_repeats_the_edge(output: Path) -> None:
+    picture = noise(163, 117, Sampling.YUV420)
+    frame = save(output / "a.mp4", [picture], crf=0)[0]
+    luma, cb, cr = planes_of(frame)
+    assert luma.shape == (118, 164)
+    assert np.array_equal(luma[:117, :163], picture.planes[0])
+    assert np.array_equal(luma[:, 163], luma[:, 162])
+    assert np.array_equal(luma[117], luma[116])
+    assert np.array_equal(cb, picture.planes[1])
+    assert np.array_equal(cr, picture.planes[2])
+
+
+@pytest.mark.parametrize("sampling", [Sampling.YUV444, Sampling.YUV420])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mjpeg", "ffv1"])
+def test_odd_size_is_exact_where_the_codec_can(output: Path, codec: str, sampling: Sampling) -> None:
+    frame = save(output / "a.mkv", [noise(163, 117, sampling)], codec)[0]
+    exact = sampling is Sampling.YUV444 or codec in ("mjpeg", "ffv1")
+    assert (frame.width, frame.height) == ((163, 117) if exact else (164, 118))
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mjpeg"])
+@pytest.mark.parametrize(
+    ("time_base", "stamps"),
+    [
+        (Fraction(1, 25), list(range(12))),
+        (Fraction(1, 1000), JITTER),
+        (Fraction(1, 1000), [stamp + 1234567 for stamp in JITTER]),
+        (Fraction(1001, 30000), [7, 8, 9, 11, 12, 13, 20]),
+        (Fraction(1, 30), [1, 2, 3, 4, 5]),
+        (Fraction(1, 90000), [100003 + 3003 * i for i in range(10)]),
+        (Fraction(1, 1200000), [48000 * i for i in range(10)]),
+        (Fraction(1, 1000000000), [0, 33333333, 66666666, 100000001]),
+    ],
+)
+def test_times_come_back_exactly(
+    output: Path, extension: str, codec: str, time_base: Fraction, stamps: list[int]
+) -> None:
+    pictures = [flat(index=i, pts=pts, time_base=time_base) for i, pts in enumerate(stamps)]
+    frames = save(output / f"a.{extension}", pictures, codec)
+    assert times(frames) == [pts * time_base for pts in stamps]
+
+
+def test_av1_times_come_back_exactly(output: Path) -> None:
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(JITTER)]
+    assert times(save(output / "a.mp4", pictures, "av1")) == [Fraction(pts, 1000) for pts in JITTER]
+
+
+@pytest.mark.parametrize("start", [0, 777])
+def test_matroska_times_are_exact_in_milliseconds(output: Path, start: int) -> None:
+    stamps = [start + stamp for stamp in JITTER]
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(stamps)]
+    assert times(save(output / "a.mkv", pictures)) == [Fraction(pts, 1000) for pts in stamps]
+
+
+def test_avi_counts_frames_of_its_rate(output: Path) -> None:
+    stamps = [0, 41, 79, 121, 240, 281]
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(stamps)]
+    frames = save(output / "a.avi", pictures, "mjpeg", fps=Fraction(25))
+    assert times(frames) == [Fraction(frame, 25) for frame in (0, 1, 2, 3, 6, 7)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "ffv1", "mjpeg"])
+def test_very_short_videos(output: Path, codec: str, count: int) -> None:
+    frames = save(output / "a.mp4", [flat(index=i) for i in range(count)], codec)
+    assert times(frames) == [Fraction(i, 25) for i in range(count)]
+
+
+def test_times_in_another_unit_are_converted(output: Path) -> None:
+    second = flat(index=1, pts=80, time_base=Fraction(1, 1000))
+    assert times(save(output / "a.mp4", [flat(), second])) == [0, Fraction(2, 25)]
+
+
+def test_a_time_that_does_not_rise_moves_by_one_unit(output: Path) -> None:
+    pictures = [
+        flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate([0, 40, 40, 39, 80])
+    ]
+    assert times(save(output / "a.mp4", pictures)) == [Fraction(pts, 1000) for pts in (0, 40, 41, 42, 80)]
+
+
+def test_the_last_picture_lasts_as_long_as_the_one_before(output: Path) -> None:
+    save(output / "a.mp4", [flat(index=i) for i in range(10)])
+    with av.open(str(output / "a.mp4")) as container:
+        assert container.duration == 400_000
+    # One picture alone lasts one frame of the nominal rate.
+    save(output / "b.mp4", [flat(time_base=Fraction(1, 1000))], fps=Fraction(10))
+    with av.open(str(output / "b.mp4")) as container:
+        assert container.duration == 100_000
+
+
+def test_limited_pictures_become_full_and_the_other_way(output: Path) -> None:
+    limited = colour.to_range(flat(), full=False)
+    frames = save(output / "a.mkv", [limited, replace(flat(), pts=1)], "ffv1")
+    assert all(frame.color_range == FULL for frame in frames)
+    assert [int(planes_of(frame)[0][0, 0]) for frame in frames] == [150, 150]
+
+
+def test_a_second_sampling_is_converted_to_the_first(output: Path) -> None:
+    frames = save(output / "a.mkv", [flat(), flat(sampling=Sampling.YUV422, index=1)], "ffv1")
+    assert {frame.format.name for frame in frames} == {"yuv420p"}
+
+
+def test_the_file_appears_under_its_name_only_when_it_is_whole(output: Path) -> None:
+    sink = VideoFile(output / "a.mp4")
+    sink.write(flat())
+    assert [entry.name for entry in output.iterdir()] == [".a.part.mp4"]
+    sink.close()
+    assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
+    sink.close()
+    assert len(read(output / "a.mp4")) == 1
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_discard_leaves_nothing(output: Path, written: int) -> None:
+    sink = VideoFile(output / "a.mp4")
+    for index in range(written):
+        sink.write(flat(index=index))
+    sink.discard()
+    assert list(output.iterdir()) == []
+
+
+def test_no_picture_no_file(output: Path) -> None:
+    VideoFile(output / "a.mp4").close()
+    assert list(output.iterdir()) == []
+
+
+def test_an_existing_file_is_kept_until_the_new_one_is_whole(output: Path) -> None:
+    path = output / "a.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputExists, match="-y"):
+        VideoFile(path)
+    sink = VideoFile(path, overwrite=True)
+    sink.write(flat())
+    sink.discard()
+    assert path.read_bytes() == b"old"
+    assert len(save(path, [flat()], overwrite=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("a.mp4", {"codec": "h265x"}, "no video encoder is called 'h265x': give h264, hevc"),
+        ("a.mp4", {"codec": "aac"}, "no video encoder is called 'aac'"),
+        ("a.webm", {"codec": "h264"}, "webm does not hold libx264: use .mkv"),
+        ("a.mov", {"codec": "ffv1"}, "mov does not hold ffv1"),
+        ("a.xyz", {}, r"no container has that extension; use one of .mp4"),
+        ("none/a.mp4", {}, "No such file or directory.*create it"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(
+    output: Path, name: str, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SinkError, match=message) as caught:
+        VideoFile(output / name, codec=settings.get("codec"))
+    assert "\n" not in str(caught.value)
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*-c h264"),
+        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try -c h264"),
+        ({"preset": "warp"}, "libx264 cannot be opened.*--preset"),
+        ({"codec": "ffv1", "crf": 20}, "ffv1 has no option 'crf'"),
+        ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
+    ],
+)
+def test_what_the_encoder_refuses_is_one_line(
+    output: Path, settings: dict[str, object], message: str
+) -> None:
+    sink = VideoFile(output / "a.mkv", **settings)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(SinkError, match=message) as caught:
+        sink.write(flat())
+    assert "\n" not in str(caught.value)
+    sink.discard()
+    assert list(output.iterdir()) == []
+
+
+def test_another_size_is_refused(output: Path) -> None:
+    sink = VideoFile(output / "a.mp4")
+    sink.write(flat())
+    with pytest.raises(SinkError, match="picture 1 is 64x48, the first was 128x96"):
+        sink.write(flat(64, 48, index=1))
+    sink.discard()
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_encoders_print_nothing(output: Path, codec: str, capfd: pytest.CaptureFixture[str]) -> None:
+    save(output / "a.mkv", [flat()], codec)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_hevc_is_tagged_as_apple_wants_it(output: Path) -> None:
+    save(output / "a.mp4", [flat()], "hevc")
+    with av.open(str(output / "a.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_crf_and_options_reach_the_encoder(output: Path) -> None:
+    pictures = [noise(index=i, seed=i) for i in range(4)]
+    sizes: list[int] = []
+    for crf in (10, 40):
+        save(output / f"{crf}.mkv", pictures, crf=crf, preset="ultrafast", options={"g": "1"})
+        sizes.append((output / f"{crf}.mkv").stat().st_size)
+        with av.open(str(output / f"{crf}.mkv")) as container:
+            assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+    assert sizes[0] > 2 * sizes[1]

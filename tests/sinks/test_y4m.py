@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mjpeg_restore import colour
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Sampling
+from mjpeg_restore.sinks import Y4mStream
+from tests.sinks.conftest import flat, noise, planes_of, read, times
+
+
+@pytest.mark.parametrize("size", [(64, 48), (163, 117)])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_every_sample_comes_back(output: Path, sampling: Sampling, size: tuple[int, int]) -> None:
+    pictures = [noise(*size, sampling, seed=i, index=i) for i in range(3)]
+    sink = Y4mStream(output / "a.y4m", fps=Fraction(30000, 1001))
+    for picture in pictures:
+        sink.write(picture)
+    sink.close()
+    frames = read(output / "a.y4m")
+    assert times(frames) == [Fraction(1001 * i, 30000) for i in range(3)]
+    for picture, frame in zip(pictures, frames, strict=True):
+        assert frame.color_range == 2
+        expected = colour.to_sampling(picture, Sampling.YUV444) if sampling is Sampling.YUV440 else picture
+        assert all(map(np.array_equal, expected.planes, planes_of(frame)))
+
+
+def test_header_says_centred_chroma_range_and_rate() -> None:
+    pipe = io.BytesIO()
+    sink = Y4mStream(pipe)
+    sink.write(flat(6, 4))
+    sink.close()
+    header, rest = pipe.getvalue().split(b"\n", 1)
+    assert header == b"YUV4MPEG2 W6 H4 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL"
+    assert rest == b"FRAME\n" + bytes([150] * 24 + [90] * 6 + [200] * 6)
+    assert not pipe.closed
+
+
+def test_limited_range_is_converted_and_said() -> None:
+    pipe = io.BytesIO()
+    sink = Y4mStream(pipe, range="limited")
+    sink.write(flat(2, 2, sample=(255, 128, 128)))
+    assert b"XCOLORRANGE=LIMITED\n" in pipe.getvalue()
+    assert pipe.getvalue().endswith(bytes([235] * 4 + [128] * 2))
+
+
+def test_a_reader_that_goes_away_closes_the_sink() -> None:
+    class Pipe(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise BrokenPipeError
+
+    sink = Y4mStream(Pipe())
+    assert not sink.closed
+    sink.write(flat())
+    assert sink.closed
+    sink.write(flat(index=1))
+    sink.close()
+
+
+def test_a_full_disk_is_an_error() -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(SinkError, match="No space left on device"):
+        Y4mStream(Full()).write(flat())
+
+
+def test_file_is_whole_or_absent(output: Path) -> None:
+    sink = Y4mStream(output / "a.y4m")
+    sink.write(flat())
+    sink.discard()
+    Y4mStream(output / "b.y4m").close()
+    assert list(output.iterdir()) == []
+    (output / "a.y4m").touch()
+    with pytest.raises(OutputExists):
+        Y4mStream(output / "a.y4m")
+
+
+def test_another_size_is_refused() -> None:
+    sink = Y4mStream(io.BytesIO())
+    sink.write(flat())
+    with pytest.raises(SinkError, match="64x48"):
+        sink.write(flat(64, 48))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.errors import MjpegRestoreError, NotMjpeg, SourceError, SourceNotFound
+from mjpeg_restore.sources import open_source
+from tests.sources.conftest import MuxClip, make_jpeg
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFound, match=r"gone\.avi: no such file"):
+        open_source(tmp_path / "gone.avi")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (make_jpeg(0, format="PNG"), "is a PNG picture"),
+        (b"dear diary,\n" * 10, "is text, not video"),
+        (bytes(5000), "holds no JPEG picture and is no recording"),
+        (b"PK\x03\x04rest", "is a ZIP archive"),
+    ],
+)
+@pytest.mark.parametrize("name", ["clip.jpg", "clip.avi", "clip.mjpeg"])
+def test_what_holds_no_motion_jpeg_is_named(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    for spec in (path, data, io.BytesIO(data)):
+        with pytest.raises(SourceError, match=says) as caught:
+            open_source(spec)
+        assert "\n" not in str(caught.value)
+        assert isinstance(caught.value, NotMjpeg) is bool(data)
+
+
+@pytest.mark.parametrize("url", ["http://cam/video.mjpg", "rtsp://cam/1", "HTTPS://cam/x", "udp://@:5000"])
+def test_network_sources_say_how_to_pipe(url: str) -> None:
+    with pytest.raises(SourceError, match=r"ffmpeg -i .* -f mjpeg - \| mjpeg-restore - -o out\.mp4"):
+        open_source(url)
+
+
+def test_a_file_url(tmp_path: Path, jpegs: list[bytes]) -> None:
+    path = tmp_path / "a clip.mjpeg"
+    path.write_bytes(b"".join(jpegs))
+    with open_source(path.as_uri()) as source:
+        assert len(list(source)) == 10
+
+
+def test_a_frame_rate_for_a_container_is_refused(mux: MuxClip) -> None:
+    with pytest.raises(SourceError, match="its own time stamps"):
+        open_source(mux("clip.avi"), fps=Fraction(30))
+
+
+def test_text_mode_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mjpeg"
+    path.write_bytes(make_jpeg(0))
+    with path.open() as file, pytest.raises(SourceError, match="mode 'rb'"):
+        open_source(file)  # type: ignore[arg-type]
+
+
+def test_the_keyboard_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    with pytest.raises(SourceError, match="keyboard"):
+        open_source("-")
+
+
+def test_names_that_no_system_takes() -> None:
+    with pytest.raises(MjpegRestoreError):
+        open_source("a\x00b")
+    with pytest.raises(SourceError):
+        open_source("x" * 5000)
+
+
+def test_a_colon_in_a_name_is_no_protocol(mux: MuxClip) -> None:
+    path = mux("clip.avi")
+    odd = path.with_name("concat:cam%03d.avi")
+    path.rename(odd)
+    with open_source(odd) as source:
+        assert len(list(source)) == 10
+
+
+def test_a_source_may_be_closed_twice_and_keeps_no_file_open(mux: MuxClip, tmp_path: Path) -> None:
+    raw = tmp_path / "clip.mjpeg"
+    raw.write_bytes(make_jpeg(0))
+    for path in (mux("clip.avi"), raw, tmp_path):
+        source = open_source(path) if path != tmp_path else None
+        if source is not None:
+            source.close()
+            source.close()

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from mjpeg_restore.sources.probe import Content, content_of, read_head
+from tests.sources.conftest import make_jpeg
+
+JPEG = make_jpeg(0)
+
+
+@pytest.mark.parametrize(
+    ("head", "content"),
+    [
+        (JPEG, Content.JPEG),
+        (b"HTTP/1.1 200 OK\r\n\r\n--b\r\n\r\n" + JPEG, Content.JPEG_LATER),
+        (b"\x12\x34" * 5000 + JPEG, Content.JPEG_LATER),  # S4: cut out of a longer stream
+        (b"RIFF\x00\x00\x00\x00AVI LIST", Content.CONTAINER),
+        (b"\x00\x00\x00\x18ftypmp42" + JPEG, Content.CONTAINER),
+        (b"\x1a\x45\xdf\xa3" + JPEG, Content.CONTAINER),
+        (b"\x00\x00\x00\x18ftypheic", Content.FOREIGN),
+        (make_jpeg(0, format="PNG"), Content.FOREIGN),
+        (make_jpeg(0, format="GIF"), Content.FOREIGN),
+        (make_jpeg(0, format="BMP"), Content.FOREIGN),
+        (make_jpeg(0, format="TIFF"), Content.FOREIGN),
+        (make_jpeg(0, format="WEBP"), Content.FOREIGN),
+        ("Überwachung\n".encode(), Content.TEXT),
+        (b"\xff\xd8 is no picture, \xff\xd8\xff\xe0 neither\x00", Content.UNKNOWN),
+        (np.random.default_rng(1).bytes(1 << 20), Content.UNKNOWN),
+    ],
+)
+def test_content(head: bytes, content: Content) -> None:
+    assert content_of(head) is content
+
+
+def test_text_cut_within_a_character_is_text() -> None:
+    assert content_of(("x" + "ü" * 4000).encode()) is Content.TEXT
+
+
+def test_no_more_is_read_than_is_needed() -> None:
+    assert len(read_head(io.BytesIO(JPEG + bytes(1 << 20)))) == 1 << 16
+    assert len(read_head(io.BytesIO(bytes(2 << 20)))) == 1 << 20
