@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 LIMITED_API = "0x030B0000"  # CPython 3.11: one wheel for it and all later versions
+PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n"
 
 
 class OptionalBuild(build_ext):
     """Builds the extension, or says in one line that the fallback will be used."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile and link; a failure (no compiler, no headers of libjpeg-turbo) is not fatal."""
+        """Compile and link; nothing that goes wrong here ends the installation."""
         try:
+            if not self._has_headers():
+                raise FileNotFoundError("libjpeg-turbo's headers are missing")
             super().build_extension(ext)
-        except Exception as error:  # compilers and linkers fail in their own ways, all mean the same here
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except Exception as error:  # compilers and linkers fail in their own ways; all mean the same here
+            reason = error if isinstance(error, OSError) else "it does not compile, see above"
             sys.stderr.write(
                 f"warning: mjpeg-restore: no native reader ({reason}); the slower jpeglib will be used. "
                 "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev).\n"
             )
 
-    def copy_extensions_to_source(self) -> None:
-        """For in-place builds: copy only what was built."""
-        try:
-            super().copy_extensions_to_source()
-        except OSError as error:
-            sys.stderr.write(f"warning: mjpeg-restore: nothing to copy: {error}\n")
+    def _has_headers(self) -> bool:
+        """Ask the compiler first, quietly: without headers it would print a page of errors."""
+        command = getattr(self.compiler, "compiler_so", None)
+        if not command:  # not a Unix compiler: just try
+            return True
+        include = [f"-I{folder}" for folder in self.compiler.include_dirs]
+        probe = [*command, *include, "-fsyntax-only", "-x", "c", "-"]
+        return subprocess.run(probe, input=PROBE, text=True, capture_output=True).returncode == 0
 
 
 setup(
@@ -41,7 +47,7 @@ setup(
             sources=["mjpeg_restore/jpeg/_native.c"],
             libraries=["jpeg"],
             define_macros=[("Py_LIMITED_API", LIMITED_API)],
-            extra_compile_args=["-O2"] if sys.platform != "win32" else [],
+            extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
             py_limited_api=True,
             optional=True,
         )

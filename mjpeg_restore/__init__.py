@@ -1,7 +1,7 @@
 """Restore Motion-JPEG from what the stream really holds: its quantised DCT coefficients.
 
-    picture = mjpeg_restore.restore(jpeg_bytes)
-    for picture in mjpeg_restore.open("cam.mjpeg"): ...
+picture = mjpeg_restore.restore(jpeg_bytes)
+for picture in mjpeg_restore.open("cam.mjpeg"): ...
 """
 
 from mjpeg_restore.api import Stream, open, restore

@@ -126,8 +126,7 @@ def _strips(picture: Picture) -> Iterator[tuple[int, Samples, Samples, Samples]]
         lines = luma[top : top + _STRIP]
         first, last = top // down, -(-(top + len(lines)) // down)
         cb, cr = (
-            _upsample_padded(plane[first : last + 2], across, down)[: len(lines), : picture.width]
-            for plane in chroma
+            _upsample_padded(plane[first : last + 2], across, down)[: len(lines), : picture.width] for plane in chroma
         )
         yield top, lines.astype(np.int16), cb, cr
 

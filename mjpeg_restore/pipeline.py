@@ -108,9 +108,7 @@ def restore_pictures(
         for job, picture in restored:
             if picture is None and previous is not None and settings.on_corrupt != "drop":
                 tally.held += 1
-                picture = replace(
-                    previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base
-                )
+                picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
                 tally.dropped += 1
                 continue

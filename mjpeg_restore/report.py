@@ -125,7 +125,9 @@ class Tally:
             extra=self.extra,
             resized=self.resized,
             latency_ms={
-                f"p{share}": round(1000 * delays[share * (len(delays) - 1) // 100], 1) for share in (50, 95, 99) if delays
+                f"p{share}": round(1000 * delays[share * (len(delays) - 1) // 100], 1)
+                for share in (50, 95, 99)
+                if delays
             },
             quality={
                 name: qualities[place]

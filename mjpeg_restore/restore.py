@@ -72,7 +72,7 @@ class Restorer:
         Returns:
             Planes at the coded picture's own sampling, cropped to its size, top row first.
         """
-        components = self._components(coded)
+        components = self.components(coded)
         runtime = self.runtime(colour=coded.sampling is not Sampling.GRAY)
         planes = runtime.run([array for pair in components for array in pair])
         return Picture(
@@ -85,8 +85,11 @@ class Restorer:
             quality=estimate_quality(coded.tables[0], LUMA),
         )
 
-    def _components(self, coded: CodedPicture) -> list[tuple[NDArray[np.int16], NDArray[np.uint16]]]:
-        """Coefficients and table of Y, Cb, Cr in this order (C4), luma's grid a multiple of chroma's (C2)."""
+    @staticmethod
+    def components(coded: CodedPicture) -> list[tuple[NDArray[np.int16], NDArray[np.uint16]]]:
+        """What a graph takes: coefficients and table of Y, Cb, Cr in this order (C4), luma's grid a multiple of
+        chroma's (C2).
+        """
         components = list(zip(coded.coefficients, coded.tables, strict=True))
         if coded.sampling is Sampling.GRAY:
             return components[:1]

@@ -1,7 +1,7 @@
 """Turn a training run's checkpoint into what is shipped: two ONNX graphs and an entry of the manifest.
 
-    python scripts/export.py --model stream            # from runs/stream/checkpoint.pt
-    python scripts/export.py --model decode            # has nothing to train
+python scripts/export.py --model stream            # from runs/stream/checkpoint.pt
+python scripts/export.py --model decode            # has nothing to train
 """
 
 from __future__ import annotations

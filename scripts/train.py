@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files
+from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
 from mjpeg_restore.training.recipes import RECIPES
 
@@ -45,7 +45,7 @@ def main() -> int:
     torch.manual_seed(options.seed)
     recipe = RECIPES[options.model]
     try:
-        pictures = [load_rgb(path) for path in picture_files(options.data)]
+        pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
         validation = [load_rgb(path) for path in picture_files(options.validation)]
     except MjpegRestoreError as error:
         sys.exit(f"train: {error}")

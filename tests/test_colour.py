@@ -76,9 +76,7 @@ def test_rgb_is_within_one_of_pillows_for_the_same_planes(
 
 @settings(deadline=None)
 @given(st.sampled_from(COLOURED), st.integers(1, 40), st.integers(1, 90), st.integers(0, 9))
-def test_strips_and_crop_agree_with_whole_planes(
-    sampling: Sampling, width: int, height: int, seed: int
-) -> None:
+def test_strips_and_crop_agree_with_whole_planes(sampling: Sampling, width: int, height: int, seed: int) -> None:
     picture = random_picture(width, height, sampling, seed)
     across, down = sampling.value
     whole = [colour.upsample(plane, across, down)[:height, :width] for plane in picture.planes[1:]]
@@ -119,9 +117,7 @@ def test_other_formats_are_refused() -> None:
 
 
 def test_limited_range_is_expanded() -> None:
-    white, black = (
-        (np.full((2, 2), y, np.uint8),) + (np.full((2, 2), 128, np.uint8),) * 2 for y in (235, 16)
-    )
+    white, black = ((np.full((2, 2), y, np.uint8),) + (np.full((2, 2), 128, np.uint8),) * 2 for y in (235, 16))
     assert np.all(colour.to_ndarray(Picture(white, Sampling.YUV444, full_range=False)) == 255)
     assert np.all(colour.to_ndarray(Picture(black, Sampling.YUV444, full_range=False)) == 0)
 

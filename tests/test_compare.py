@@ -9,9 +9,7 @@ from mjpeg_restore.frames import Picture, Sampling
 
 def flat(width: int, height: int, sampling: Sampling, level: int, index: int = 0) -> Picture:
     across, down = sampling.value or (1, 1)
-    sizes = [(height, width)] + [(-(-height // down), -(-width // across))] * (
-        2 * (sampling is not Sampling.GRAY)
-    )
+    sizes = [(height, width)] + [(-(-height // down), -(-width // across))] * (2 * (sampling is not Sampling.GRAY))
     return Picture(tuple(np.full(size, level, np.uint8) for size in sizes), sampling, index=index, pts=index)
 
 

@@ -1,7 +1,7 @@
 /* Quantised DCT coefficients of a JPEG in memory, read with libjpeg-turbo.
  *
- * One function, `read`, and three constants.  Nothing is global: all state of a call lives in its `Reader`, so
- * any number of threads may read at once, and the GIL is free while libjpeg works.  libjpeg reports an error by
+ * One function, `read`, and two constants.  Nothing is global: all state of a call lives in its `Reader`, so any
+ * number of threads may read at once, and the GIL is free while libjpeg works.  libjpeg reports an error by
  * longjmp into the phase that called it; it never prints and never exits.
  *
  * The bytes must have passed `markers.scan` first: it is what refuses bombs.
@@ -18,7 +18,8 @@
 #include <jerror.h>
 
 #if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2000000
-#error "libjpeg-turbo 2.0 or newer is needed"  /* older ones do not install the standard Huffman tables (H1) */
+/* older ones do not install the standard Huffman tables (H1) */
+#error "libjpeg-turbo 2.0 or newer is needed"
 #endif
 
 #define MAX_KINDS 16 /* libjpeg has 15 kinds of warning */
@@ -114,6 +115,14 @@ static jvirt_barray_ptr request_plane(j_common_ptr common, int pool, boolean zer
   return (jvirt_barray_ptr)plane;
 }
 
+static void zero_down_to(Plane *plane, JDIMENSION row)
+{
+  if (row <= plane->zeroed)
+    return;
+  memset(plane->base + plane->zeroed * plane->row_bytes, 0, (row - plane->zeroed) * plane->row_bytes);
+  plane->zeroed = row;
+}
+
 static JBLOCKARRAY access_plane(j_common_ptr common, jvirt_barray_ptr array, JDIMENSION row, JDIMENSION count,
                                 boolean writable)
 {
@@ -122,10 +131,7 @@ static JBLOCKARRAY access_plane(j_common_ptr common, jvirt_barray_ptr array, JDI
   (void)writable;
   if (row > plane->rows || count > plane->rows - row)
     ERREXIT(common, JERR_BAD_VIRTUAL_ACCESS);
-  if (row + count > plane->zeroed) { /* just before they are filled, while they fit into the cache */
-    memset(plane->base + plane->zeroed * plane->row_bytes, 0, (row + count - plane->zeroed) * plane->row_bytes);
-    plane->zeroed = row + count;
-  }
+  zero_down_to(plane, row + count); /* just before they are filled, while they fit into the cache */
   return plane->lines + row;
 }
 
@@ -165,8 +171,7 @@ static int read_planes(Reader *reader)
     size_t row_bytes = info->width_in_blocks * sizeof(JBLOCK);
     JDIMENSION row;
 
-    if (plane->zeroed < plane->rows) /* no scan came as far as this */
-      memset(plane->base + plane->zeroed * plane->row_bytes, 0, (plane->rows - plane->zeroed) * plane->row_bytes);
+    zero_down_to(plane, plane->rows); /* no scan may have come as far as this */
     /* C2: only the picture's own blocks are handed out, without those that pad it to whole MCUs */
     if (row_bytes < plane->row_bytes)
       for (row = 1; row < info->height_in_blocks; row++)

@@ -82,9 +82,7 @@ def _plain(data: bytes) -> bytes:
     return b"".join([*pieces, data[position:]])
 
 
-def _missing_end(
-    data: bytes, blocks: list[NDArray[np.int16]], factors: list[int], rows: int
-) -> tuple[Notice, ...]:
+def _missing_end(data: bytes, blocks: list[NDArray[np.int16]], factors: list[int], rows: int) -> tuple[Notice, ...]:
     """S2: a picture without EOI whose last blocks are zero, DC included, breaks off in the row before them.
 
     The row itself may be filled in part. A picture that was cut and then given an EOI is not recognised.

@@ -34,6 +34,7 @@ class JpegHeader:
     table_ids: tuple[int, ...]
     """Per component: the quantisation table that it uses, 0 to 3 (Q2)."""
     progressive: bool
+    """True: the coefficients come bit by bit in several scans (P1)."""
     arithmetic: bool
     """True: coded with the arithmetic coder (P2)."""
     scans: int
@@ -57,5 +58,6 @@ class JpegHeader:
     orientation: int
     """EXIF orientation, 1 to 8; 1 is upright (H5)."""
     colour: Colour
+    """Range, chroma order and direction, as comments and the codec tag say (C4, C6)."""
     comments: tuple[str, ...]
     """The COM segments, as Latin-1."""

@@ -32,9 +32,7 @@ _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _ARITHMETIC: Final = frozenset({0xC9, 0xCA})
 
 
-def scan(
-    data: bytes, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS
-) -> JpegHeader:
+def scan(data: bytes, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS) -> JpegHeader:
     """Find the first picture in `data` and read its markers.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +31,24 @@ class Model:
     """How it was trained; empty for `decode`."""
     folder: Path
     graphs: dict[str, dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `mjpeg-restore models --json`."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "folder"}
+
+    def describe(self) -> list[str]:
+        """For people, in lines."""
+        lines = [f"{self.name}: {self.summary}"]
+        lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
+        for data, by_quality in self.quality.items():
+            gains = ", ".join(
+                f"Q{quality} {row['luma_gain']:+.2f} dB luma, {row['rgb_gain']:+.2f} RGB"
+                for quality, row in by_quality.items()
+            )
+            lines.append(f"    {data}: {gains}")
+        if self.training:
+            lines.append(f"    trained for {self.training['hours']} h on {self.training['hardware']}")
+        return lines
 
     def graph(self, *, colour: bool) -> Path:
         """The ONNX file for grey or for colour pictures, its checksum verified.

@@ -30,7 +30,9 @@ def blocks_to_plane(blocks: Tensor) -> Tensor:
 def plane_to_blocks(plane: Tensor) -> Tensor:
     """Cut a plane into blocks of samples: `[batch, 8 high, 8 wide]` to `[batch, high, wide, 64]`."""
     batch, height, width = plane.shape
-    return plane.reshape(batch, height // 8, 8, width // 8, 8).transpose(2, 3).reshape(batch, height // 8, width // 8, 64)
+    return (
+        plane.reshape(batch, height // 8, 8, width // 8, 8).transpose(2, 3).reshape(batch, height // 8, width // 8, 64)
+    )
 
 
 def to_uint8(plane: Tensor) -> Tensor:

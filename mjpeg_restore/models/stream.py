@@ -78,9 +78,7 @@ class Embed(nn.Module):
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
         self.project = nn.Conv2d(128 * components, 4 * width, 1)
-        self.condition = nn.Sequential(
-            nn.Linear(64 * components, 64), nn.ReLU(), nn.Linear(64, 8 * width)
-        )
+        self.condition = nn.Sequential(nn.Linear(64 * components, 64), nn.ReLU(), nn.Linear(64, 8 * width))
         self.register_buffer("scale", coefficient_scale(), persistent=False)
         with torch.no_grad():
             self.condition[2].weight.mul_(0.1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Runtime
 
-__all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "open_runtime"]
+__all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "open_runtime", "usable_cores"]
 
 DEVICES = ("auto", "onnxruntime", "openvino")
 """What `device` may say; "openvino" may be followed by ":" and one of OpenVINO's device names."""
@@ -29,7 +29,7 @@ def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, 
         RuntimeUnavailable: the device is unknown or is not there.
         MissingExtra: its package is not installed.
     """
-    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    threads = threads or usable_cores()
     name, _, detail = device.partition(":")
     if name == "auto":
         name = "openvino" if _openvino_is_faster() else "onnxruntime"
@@ -42,6 +42,11 @@ def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, 
 
         return OpenVino(graph, threads, streams, detail or "CPU")
     raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _openvino_is_faster() -> bool:

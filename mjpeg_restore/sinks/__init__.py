@@ -11,11 +11,22 @@ from pathlib import Path
 from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, Sink
 from mjpeg_restore.sinks.stills import Stills
+from mjpeg_restore.sinks.tee import Tee
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.window import Window
 from mjpeg_restore.sinks.y4m import Y4mStream
 
-__all__ = ["AudioSource", "OutputSettings", "Sink", "Stills", "VideoFile", "Window", "Y4mStream", "open_sink"]
+__all__ = [
+    "AudioSource",
+    "OutputSettings",
+    "Sink",
+    "Stills",
+    "Tee",
+    "VideoFile",
+    "Window",
+    "Y4mStream",
+    "open_sink",
+]
 
 
 def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioSource | None = None) -> Sink:

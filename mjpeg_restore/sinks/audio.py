@@ -1,11 +1,17 @@
 """The sound that goes along: packets copied, or transcoded where the container cannot hold them.
 
-Nothing here ever fails the video: what goes wrong ends the audio, and `AudioWriter.problem` says why.
+Nothing here ever fails the video: a packet that cannot be used is left out, and `AudioWriter.problem` says
+why.
 """
+
+# PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
+from collections.abc import Generator
 from typing import Protocol
 
 import av
@@ -39,7 +45,7 @@ class AudioWriter:
     """One audio stream of an output container.
 
     Attributes:
-        problem: why the audio ended early or is missing, in one line; None while all is well.
+        problem: what of the audio is missing and why, in one line; None while all is well.
     """
 
     def __init__(self, source: AudioSource, container: OutputContainer) -> None:
@@ -50,43 +56,45 @@ class AudioWriter:
         self._stream: AudioStream | None = None
         self._transcoding = False
         self._last_dts: int | None = None
+        self._lost = 0
         try:
             self._stream = self._add_stream()
-            labels = source.stream.metadata
-            self._stream.metadata.update({key: labels[key] for key in ("language", "title") if key in labels})
         except (FFmpegError, ValueError, RuntimeError) as error:
-            self._give_up(error)
+            self.problem = f"the audio is left out: {_reason(error)}"
+            source.enabled = False
+            source.packets.clear()
+            return
+        labels = source.stream.metadata
+        self._stream.metadata.update({key: labels[key] for key in ("language", "title") if key in labels})
 
     def drain(self) -> None:
-        """Mux every packet that the source has collected so far."""
+        """Mux every packet that the source has collected so far; one that is broken is left out."""
         while self._stream is not None and self._source.packets:
             packet = self._source.packets.popleft()
-            try:
-                self._take(packet)
-            except (FFmpegError, ValueError) as error:
-                self._give_up(error)
+            with self._losing():
+                if self._transcoding:
+                    self._transcode(packet, self._stream)
+                else:
+                    self._copy(packet, self._stream)
 
     def finish(self) -> None:
         """Mux what is left, and what the encoder still holds."""
         self.drain()
         if self._stream is None or not self._transcoding:
             return
-        try:
-            for frame in self._source.stream.codec_context.decode(None):
-                self._container.mux(self._stream.encode(frame))
+        with self._losing():
+            self._transcode(None, self._stream)
+        with self._losing():
             self._container.mux(self._stream.encode(None))
-        except (FFmpegError, ValueError) as error:
-            self._give_up(error)
 
     def _add_stream(self) -> AudioStream:
         template = self._source.stream
         container = self._container.format.name
         held = _HELD.get(container)
         if held is None or template.codec_context.codec.canonical_name in held:
-            try:
+            # A ValueError says that the container refuses it, as AVI does with some: transcode.
+            with contextlib.suppress(ValueError):
                 return self._container.add_stream_from_template(template)
-            except ValueError:
-                pass  # the container refuses it (AVI does with some): transcode
         self._transcoding = True
         return self._add_encoder(_ENCODERS.get(container, "aac"), template)
 
@@ -94,32 +102,36 @@ class AudioWriter:
         rates = av.Codec(name, "w").audio_rates or []
         rate = template.codec_context.sample_rate
         stream = self._container.add_stream(name, rate=rate if rate in rates else 48_000)
-        if not isinstance(stream, AudioStream):
-            raise ValueError(f"{name} is no audio encoder")
+        assert isinstance(stream, AudioStream)
         channels = template.codec_context.channels
         stream.codec_context.layout = "mono" if channels == 1 else "stereo"
         stream.codec_context.bit_rate = _BITS_PER_CHANNEL * min(channels, 2)
         stream.codec_context.open()
         return stream
 
-    def _take(self, packet: av.Packet[Stream]) -> None:
-        assert self._stream is not None
+    def _copy(self, packet: av.Packet[Stream], stream: AudioStream) -> None:
         if packet.dts is None:
             packet.dts = packet.pts
-        if packet.size == 0 or packet.dts is None:
-            return
-        if self._transcoding:
-            for frame in self._source.stream.codec_context.decode(packet):
-                self._container.mux(self._stream.encode(frame))
+        if packet.dts is None or packet.size == 0:
             return
         if self._last_dts is not None and packet.dts <= self._last_dts:
-            return  # a muxer takes rising times only; a packet that repeats one is worth less than the rest
+            return  # muxers take rising times only; a packet that repeats one is worth less than the rest
         self._last_dts = packet.dts
-        packet.stream = self._stream
+        packet.stream = stream
         self._container.mux(packet)
 
-    def _give_up(self, error: Exception) -> None:
-        self.problem = f"the audio is not kept from here on: {getattr(error, 'strerror', None) or error}"
-        self._stream = None
-        self._source.enabled = False
-        self._source.packets.clear()
+    def _transcode(self, packet: av.Packet[Stream] | None, stream: AudioStream) -> None:
+        for frame in self._source.stream.codec_context.decode(packet):
+            self._container.mux(stream.encode(frame))
+
+    @contextlib.contextmanager
+    def _losing(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except (FFmpegError, ValueError) as error:
+            self._lost += 1
+            self.problem = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -81,9 +81,7 @@ def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:
     """
     if (picture.width, picture.height) != size:
         found = f"{picture.width}x{picture.height}"
-        raise SinkError(
-            f"{target}: picture {picture.index} is {found}, the first was {size[0]}x{size[1]}: resize it"
-        )
+        raise SinkError(f"{target}: picture {picture.index} is {found}, the first was {size[0]}x{size[1]}: resize it")
 
 
 class PartFile:
@@ -111,9 +109,7 @@ class PartFile:
             self.path.touch()
         except OSError as error:
             folder = self.target.parent
-            raise SinkError(
-                f"cannot write to {folder} ({error.strerror}): create it or choose another"
-            ) from error
+            raise SinkError(f"cannot write to {folder} ({error.strerror}): create it or choose another") from error
 
     def commit(self) -> None:
         """Give the file its final name.

@@ -1,5 +1,8 @@
 """A folder of PNG or JPEG files, one a picture, through FFmpeg's encoders (Pillow is not needed)."""
 
+# PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import contextlib
@@ -64,9 +67,7 @@ class Stills:
             path = path / ("%06d.png" if format == "png" else "%06d.jpg")
         self._pattern = path
         self._png = format == "png"
-        self._encoder = (
-            find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
-        )
+        self._encoder = find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
         self._last = -1
         _claim(path, pattern_given=Path(target) == path, overwrite=overwrite)
 

@@ -1,25 +1,26 @@
 """Video files through FFmpeg's encoders and muxers: planes in as they are, times kept, colour tagged."""
 
+# PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
-from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
-from mjpeg_restore.sinks.encoder import check_container, find_encoder, open_stream
+from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -100,27 +101,20 @@ class VideoFile:
         codec = codec or _DEFAULT_CODEC.get(format_name, "h264")
         self._encoder = find_encoder(codec, crf, preset, options or {})
         check_container(self._encoder, format_name)
-        self._full_range = self._decide_range(format_name, range)
+        self._format_name = format_name
+        self._full_range = _decide_range(self._encoder, format_name, range)
         self._fps = fps
         self._part = PartFile(path, overwrite)
-        self._audio_source = audio
-        self._audio: AudioWriter | None = None
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._format_name = format_name
-        self._sampling = Sampling.YUV420
-        self._time_base = Fraction(0)
-        self._size = (0, 0)
-        self._last_pts: int | None = None
-        self._written = 0
-        self._duration = 1
+        self._writer: _Writer | None = None
+        self._finished = False
+        self._audio = audio
         if audio is not None:
             audio.enabled = True
 
     @property
     def audio_problem(self) -> str | None:
         """Why the audio is missing or ends early, in one line; None where all is well."""
-        return self._audio.problem if self._audio else None
+        return self._writer.audio.problem if self._writer and self._writer.audio else None
 
     def write(self, picture: Picture) -> None:
         """Encode one picture and mux what is ready, audio too.
@@ -128,21 +122,11 @@ class VideoFile:
         Raises:
             SinkError: the encoder cannot be opened, the size changed, or the file cannot be written.
         """
-        if self._stream is None:
-            self._open(picture)
-        assert self._stream is not None
-        check_size(picture, self._size, self._part.target)
-        frame = pixels.to_frame(
-            pixels.prepare(picture, self._sampling, self._full_range),
-            cast(str, self._stream.codec_context.pix_fmt),
-            self._stream.codec_context.width,
-            self._stream.codec_context.height,
-        )
-        frame.pts = self._next_pts(picture)
-        frame.time_base = self._time_base
-        frame.duration = self._duration
-        self._mux(frame)
-        self._written += 1
+        with self._errors_named():
+            if self._writer is None:
+                self._writer = self._open(picture)
+            check_size(picture, self._writer.size, self._part.target)
+            self._writer.write(picture)
 
     def close(self) -> None:
         """Finish the file and give it its name; without a single picture there is none.
@@ -150,55 +134,110 @@ class VideoFile:
         Raises:
             SinkError: it cannot be finished; the temporary file is removed.
         """
-        if self._container is None:
-            self._part.discard()
+        if self._finished:
             return
-        self._mux(None)
-        container, self._container = self._container, None
+        if self._writer is None:
+            self.discard()
+            return
         try:
-            container.close()
-        except (FFmpegError, OSError) as error:
-            self._part.discard()
-            raise self._failure(error) from error
+            with self._errors_named():
+                self._writer.finish()
+        except SinkError:
+            self.discard()
+            raise
+        self._finished = True
         self._part.commit()
 
     def discard(self) -> None:
         """Remove the temporary file; the target is untouched."""
-        container, self._container = self._container, None
-        if container is not None:
-            with contextlib.suppress(FFmpegError, OSError, ValueError):
-                container.close()
+        if self._finished:
+            return
+        self._finished = True
+        if self._writer is not None:
+            self._writer.abandon()
         self._part.discard()
 
-    def _decide_range(self, format_name: str, range: Range) -> bool:
-        if self._encoder.full_range_only:
-            return True
-        if format_name in ("avi", "mov") and not self._encoder.tags_itself:
-            return False  # untagged video is shown as limited range
-        return range == "full"
-
-    def _open(self, picture: Picture) -> None:
+    def _open(self, picture: Picture) -> _Writer:
         rate = self._fps or _plausible_rate(picture.time_base)
         # An AVI's unit of time is a frame: with a finer one it would be filled with empty frames.
-        self._time_base = 1 / rate if self._format_name == "avi" else picture.time_base
-        self._duration = max(round(1 / rate / self._time_base), 1)
-        self._size = (picture.width, picture.height)
+        time_base = 1 / rate if self._format_name == "avi" else picture.time_base
+        container = av.open(
+            str(self._part.path),
+            "w",
+            format=self._format_name,
+            container_options=_time_options(self._format_name, time_base),
+        )
+        first = pixels.prepare(picture, picture.sampling, self._full_range)
+        return _Writer(container, self._encoder, first, time_base, rate, self._audio)
+
+    @contextlib.contextmanager
+    def _errors_named(self) -> Generator[None, None, None]:
         try:
-            self._container = av.open(
-                str(self._part.path),
-                "w",
-                format=self._format_name,
-                container_options=_time_options(self._format_name, self._time_base),
-            )
-            tagged = pixels.prepare(picture, picture.sampling, self._full_range)
-            self._stream, self._sampling = open_stream(
-                self._container, self._encoder, tagged, self._time_base, rate
-            )
-            if self._audio_source is not None:
-                self._audio = AudioWriter(self._audio_source, self._container)
-            self._container.start_encoding()
+            yield
         except (FFmpegError, OSError) as error:
-            raise self._failure(error) from error
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SinkError(
+                f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
+                "disk, and does this container hold this codec? .mkv holds nearly all"
+            ) from error
+
+
+class _Writer:
+    """An open container with its encoder: what a VideoFile is from its first picture on.
+
+    Attributes:
+        size: (width, height) of every picture.
+        audio: the sound that goes along, or None.
+    """
+
+    def __init__(
+        self,
+        container: OutputContainer,
+        encoder: Encoder,
+        first: Picture,
+        time_base: Fraction,
+        rate: Fraction,
+        audio: AudioSource | None,
+    ) -> None:
+        self.size = (first.width, first.height)
+        self._container = container
+        self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate)
+        self._full_range = first.full_range
+        self._time_base = time_base
+        self.audio = AudioWriter(audio, container) if audio is not None else None
+        self._last_pts: int | None = None
+        self._duration = max(round(1 / rate / time_base), 1)
+        self._written = 0
+        container.start_encoding()
+
+    def write(self, picture: Picture) -> None:
+        """Encode and mux one picture, and the audio that has come meanwhile."""
+        context = self._stream.codec_context
+        ready = pixels.prepare(picture, self._sampling, self._full_range)
+        frame = pixels.to_frame(ready, str(context.pix_fmt), context.width, context.height)
+        frame.pts = self._next_pts(picture)
+        frame.time_base = self._time_base
+        frame.duration = self._duration
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        if self.audio is not None:
+            self.audio.drain()
+        self._written += 1
+
+    def finish(self) -> None:
+        """Write what the encoders still hold, and the container's index."""
+        for packet in self._stream.encode(None):
+            if self._written <= 2:
+                packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
+            self._container.mux(packet)
+        if self.audio is not None:
+            self.audio.finish()
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(FFmpegError, OSError, ValueError):
+            self._container.close()
 
     def _next_pts(self, picture: Picture) -> int:
         same = picture.time_base == self._time_base
@@ -209,29 +248,14 @@ class VideoFile:
         self._last_pts = pts
         return pts
 
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        assert self._container is not None and self._stream is not None
-        try:
-            for packet in self._stream.encode(frame):
-                if frame is None and self._written <= 2:
-                    packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
-                self._container.mux(packet)
-            if self._audio is not None:
-                if frame is None:
-                    self._audio.finish()
-                else:
-                    self._audio.drain()
-        except (FFmpegError, OSError) as error:
-            if frame is None:
-                self.discard()
-            raise self._failure(error) from error
 
-    def _failure(self, error: Exception) -> SinkError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return SinkError(
-            f"{self._part.target}: writing {self._encoder.name} failed ({reason}): "
-            "is there room on the disk, and does this container hold this codec? .mkv holds nearly all"
-        )
+def _decide_range(encoder: Encoder, format_name: str, range: Range) -> bool:
+    """True for full range."""
+    if encoder.full_range_only:
+        return True
+    if format_name in ("avi", "mov") and not encoder.tags_itself:
+        return False  # untagged video is shown as limited range
+    return range == "full"
 
 
 def _plausible_rate(time_base: Fraction) -> Fraction:

@@ -18,9 +18,11 @@ from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
+    PIPED_HINT,
     audio_track,
     describe,
     duration_of,
+    is_piped,
     mjpeg_track,
     open_container,
     stated_duration,
@@ -68,6 +70,7 @@ class ContainerSource(Closing):
         """
         self.truncated: str | None = None
         self._owned = owned
+        self._piped = is_piped(target)
         self._container = open_container(target, name)
         try:
             self._track = mjpeg_track(self._container, name)
@@ -93,10 +96,15 @@ class ContainerSource(Closing):
             if self._window.holds(pts):
                 yield Packet(data, index, pts - self._window.shift, self._time_base, max(packet.pos or 0, 0))
                 index += 1
-        if not index and self._window.first is not None:
-            raise nothing_left(self.info.name, duration_of(self._container, self._track))
         if not index:
-            raise SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
+            raise self._nothing()
+
+    def _nothing(self) -> SourceError:
+        if self._piped and self.truncated:
+            return SourceError(f"cannot read {self.info.name}: {PIPED_HINT}")
+        if self._window.first is not None:
+            return nothing_left(self.info.name, duration_of(self._container, self._track))
+        return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
     def _seek(self) -> None:
         """Go near the first packet that is kept: every picture is a key frame."""

@@ -51,9 +51,7 @@ class Window:
     """What is taken off every time stamp, so that the cut becomes time 0."""
 
     @classmethod
-    def cut(
-        cls, time_base: Fraction, start: Fraction | None, duration: Fraction | None, origin: int = 0
-    ) -> Window:
+    def cut(cls, time_base: Fraction, start: Fraction | None, duration: Fraction | None, origin: int = 0) -> Window:
         """The window from `start` for `duration` seconds, counted from tick `origin`.
 
         The cut moves up to the next tick, for every track alike: the first picture of a constant frame
@@ -97,9 +95,7 @@ def check_cut(start: Fraction | None, duration: Fraction | None) -> None:
         raise SourceError(f"a duration of {float(duration):g} s keeps nothing: give more than 0 seconds")
 
 
-def kept_duration(
-    total: Fraction | None, start: Fraction | None, duration: Fraction | None
-) -> Fraction | None:
+def kept_duration(total: Fraction | None, start: Fraction | None, duration: Fraction | None) -> Fraction | None:
     """Seconds that a cut leaves of `total`; None where that is not known."""
     if total is None:
         return duration

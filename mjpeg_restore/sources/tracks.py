@@ -37,6 +37,14 @@ _RAW = frozenset({"mjpeg", "mpjpeg", "image2", "jpeg_pipe"})
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
 
+PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
+
+
+def is_piped(target: str | Readable) -> bool:
+    """Whether what `open_container` opens cannot seek."""
+    return not isinstance(target, str) and not hasattr(target, "seek")
+
+
 def open_container(target: str | Readable, name: str) -> InputContainer:
     """Open a path, or a stream that need not seek.
 
@@ -48,10 +56,9 @@ def open_container(target: str | Readable, name: str) -> InputContainer:
     try:
         container = av.open(where, "r", container_options={"protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError) as error:
-        piped = not isinstance(target, str) and not hasattr(target, "seek")
         hint = (
-            "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
-            if piped
+            PIPED_HINT
+            if is_piped(target)
             else "it is damaged, cut off before its index was written, or of a kind that FFmpeg does not know"
         )
         raise SourceError(f"cannot open {name} ({error.strerror or error}): {hint}") from None

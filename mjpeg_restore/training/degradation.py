@@ -40,9 +40,7 @@ class Compressed:
 
 def to_ycbcr(rgb: Tensor) -> Tensor:
     """Full-range BT.601 (T.871), rounded to integers and centred: uint8 `[batch, h, w, 3]` to `[batch, 3, h, w]`."""
-    matrix = torch.tensor(
-        [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]]
-    )
+    matrix = torch.tensor([[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])
     planes = (rgb.float() @ matrix.to(rgb.device).T).permute(0, 3, 1, 2).round()
     planes[:, 0] -= 128
     return planes

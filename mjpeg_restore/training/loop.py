@@ -39,7 +39,7 @@ class Recipe:
     """Side of a crop in luma samples, a multiple of 32."""
     batch: int = 8
     learning_rate: float = 1.5e-3
-    anneal_from: float = 0.4
+    anneal_from: float = 0.25
     """Share of the budget after which the learning rate falls linearly to zero."""
 
 

@@ -30,9 +30,7 @@ def scene(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.clip(slopes * 0.7 + rng.normal(30, 12, slopes.shape), 0, 255).astype(np.uint8)
 
 
-def encode(
-    sampling: str = "4:2:0", size: tuple[int, int] = (163, 117), seed: int = 0, **options: Any
-) -> bytes:
+def encode(sampling: str = "4:2:0", size: tuple[int, int] = (163, 117), seed: int = 0, **options: Any) -> bytes:
     """A JPEG; `options` are Pillow's, or `factors` and `flags` for jpeglib's encoder."""
     pixels = scene(*size, seed)
     if "qtables" not in options:
@@ -105,7 +103,7 @@ def without(data: bytes, *markers: int) -> bytes:
 
 
 def patch_frame(data: bytes, offset: int, value: bytes) -> bytes:
-    """Overwrite bytes of the frame header: 0 precision, 1 height, 3 width, 5 number of components, then them."""
+    """Overwrite part of the frame header: 0 precision, 1 height, 3 width, 5 components, 6 the first."""
     frame = next(found for found in segments(data, 0) if found.marker in SOF)
     start = frame.body + offset
     return data[:start] + value + data[start + len(value) :]

@@ -96,10 +96,7 @@ def test_broken_headers(data: bytes, words: str) -> None:
 def test_broken_segments_after_the_header_are_left_to_the_reader() -> None:
     data = encode(progressive=True)
     end = [found for found in segments(data, 0) if found.marker == SOS][-1].offset
-    assert (
-        scan(data[:end] + segment(DRI, b"\0\5") + segment(SOS, b"") + data[end:]).scans
-        == scan(data).scans + 1
-    )
+    assert scan(data[:end] + segment(DRI, b"\0\5") + segment(SOS, b"") + data[end:]).scans == scan(data).scans + 1
 
 
 def test_a_large_picture_is_walked_in_no_time() -> None:

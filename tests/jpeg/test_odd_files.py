@@ -1,4 +1,4 @@
-"""Every file of the collection of odd JPEGs: none crashes, hangs or leaks, and what both can read is the same."""
+"""The collection of odd JPEGs: none crashes, hangs or leaks, and what both readers read is the same."""
 
 from __future__ import annotations
 
@@ -108,6 +108,28 @@ def test_splitting_is_the_same_in_pieces() -> None:
         found = [item for k in range(0, len(data), 4096) for item in splitter.feed(data[k : k + 4096])]
         found += splitter.flush()
         assert found == [(start, data[start:end]) for start, end in split(data)], path
+
+
+FALLBACK_ALONE = """
+import sys
+from pathlib import Path
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.jpeg import read, reader
+reader.native_version, reader.native_arithmetic = None, False
+for path in sys.argv[1:]:
+    try:
+        read(Path(path).read_bytes())
+    except JpegError:
+        pass
+"""
+
+
+def test_the_fallback_survives_them_all() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FALLBACK_ALONE, *map(str, FILES)]
+    result = subprocess.run(command, env=environment, capture_output=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout == b""
 
 
 @pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")

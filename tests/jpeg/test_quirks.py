@@ -1,4 +1,4 @@
-"""Each quirk that concerns the reading of one picture, made from an encoder's output and read by both readers."""
+"""Each quirk that concerns one picture, made from an encoder's output and read by both readers."""
 
 from __future__ import annotations
 
@@ -142,6 +142,18 @@ def test_s2_truncation_names_the_row_and_is_repaired(sampling: str, part: float)
         row = damage.first_bad_row * (down if component == 0 else 1)
         np.testing.assert_array_equal(ours[:row], whole.coefficients[component][:row])
         np.testing.assert_array_equal(ours[row:], before.coefficients[component][row:])
+
+
+def test_s2_an_eoi_after_the_cut_hides_nothing(either_reader: str) -> None:
+    if either_reader == "fallback":
+        pytest.skip("jpeglib does not tell")
+    data = encode()
+    start, end = scan_span(data)
+    half = data[: (start + end) // 2]
+    assert read(half + data[-2:]).damage is not None
+    both = half + encode(seed=1)  # the next picture began in the middle of this one
+    assert list(split(both)) == [(0, len(half)), (len(half), len(both))]
+    assert read(both).damage is not None
 
 
 def test_s3_s4_foreign_bytes_around_the_picture() -> None:

@@ -35,9 +35,7 @@ def test_concatenated_pictures_come_back(parts: list[tuple[bytes, bytes]], tail:
     assert [data[start:end].lstrip(b"\xff\xd8") for start, end in split(data)] == [
         picture.lstrip(b"\xff\xd8") for picture in pictures
     ]
-    assert [(offset, offset + len(picture)) for offset, picture in feed(data, size, Splitter())] == list(
-        split(data)
-    )
+    assert [(offset, offset + len(picture)) for offset, picture in feed(data, size, Splitter())] == list(split(data))
 
 
 @given(data=st.binary(max_size=300), size=st.integers(1, 50), picture=st.sampled_from(PICTURES))

@@ -52,9 +52,7 @@ def noise(
 ) -> Picture:
     random = np.random.default_rng(seed)
     sizes = plane_sizes(width, height, sampling)
-    return Picture(
-        tuple(random.integers(0, 256, size, np.uint8) for size in sizes), sampling, index=index, pts=index
-    )
+    return Picture(tuple(random.integers(0, 256, size, np.uint8) for size in sizes), sampling, index=index, pts=index)
 
 
 def read(path: Path) -> list[av.VideoFrame]:

@@ -30,15 +30,14 @@ def tone() -> np.ndarray:
     return (8000 * np.sin(np.arange(RATE * SECONDS) * 2 * np.pi * 440 / RATE)).astype(np.int16)
 
 
-def record(path: Path, codec: str) -> Path:
+def record(path: Path, codec: str, **metadata: str) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE)
         stream.codec_context.layout = "mono"
+        stream.metadata.update(metadata)
         samples = tone()
         for start in range(0, len(samples), 800):
-            frame = av.AudioFrame.from_ndarray(
-                samples[None, start : start + 800], format="s16", layout="mono"
-            )
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 800], format="s16", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -54,7 +53,7 @@ def samples_of(path: Path) -> tuple[np.ndarray, float]:
         return np.concatenate(parts), float(frames[0].time)
 
 
-def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
+def join(target: Path, recording: Path, *, late: int = 0, collecting: bool = True) -> VideoFile:
     """Two seconds of video with the recording; `late` packets arrive only after the last picture."""
     with av.open(str(recording)) as container:
         sound = Sound(container.streams.audio[0])
@@ -63,8 +62,10 @@ def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
         prompt, rest = packets[: len(packets) - late], packets[len(packets) - late :]
         for index in range(50):
-            sound.packets.extend(prompt[index * len(prompt) // 50 : (index + 1) * len(prompt) // 50])
+            if sound.enabled:
+                sound.packets.extend(prompt[index * len(prompt) // 50 : (index + 1) * len(prompt) // 50])
             sink.write(flat(index=index))
+        assert sound.enabled == collecting
         sound.packets.extend(rest)
         sink.close()
         assert not sound.packets
@@ -84,6 +85,7 @@ def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
         ("in.mkv", "aac", "out.webm", "opus"),
         ("in.mkv", "flac", "out.mp4", "flac"),
         ("in.mkv", "flac", "out.mov", "aac"),
+        ("in.mkv", "libopus", "out.avi", "aac"),
     ],
 )
 def test_audio_is_copied_or_transcoded(
@@ -121,19 +123,57 @@ def test_audio_and_video_are_interleaved(output: Path) -> None:
     assert max(map(len, "".join(kind[0] for kind in kinds).split("v"))) <= 4
 
 
-def test_audio_that_fails_never_fails_the_video(output: Path) -> None:
+def test_a_broken_packet_is_left_out_and_told(output: Path) -> None:
+    with av.open(str(record(output / "in.mkv", "flac"))) as container:
+        sound = Sound(container.streams.audio[0])
+        sink = VideoFile(output / "out.mov", audio=sound)
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        broken = av.Packet(b"not a flac frame")
+        broken.pts = broken.dts = packets[3].pts
+        broken.time_base = packets[3].time_base
+        packets[3] = broken
+        for index in range(50):
+            sound.packets.extend(packets)
+            packets.clear()
+            sink.write(flat(index=index))
+        sink.close()
+    assert sink.audio_problem is not None
+    assert sink.audio_problem.startswith("audio packets left out: 1, the last because of: Invalid data")
+    assert len(read(output / "out.mov")) == 50
+    assert len(samples_of(output / "out.mov")[0]) > RATE
+
+
+def test_audio_that_cannot_be_written_is_left_out_and_told(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("no encoder for it")
+
+    monkeypatch.setattr("mjpeg_restore.sinks.audio.AudioWriter._add_encoder", refuse)
+    sink = join(output / "out.mp4", record(output / "in.avi", "pcm_s16le"), collecting=False)
+    assert sink.audio_problem == "the audio is left out: no encoder for it"
+    assert len(read(output / "out.mp4")) == 50
+
+
+def test_packets_without_times_or_bytes_are_passed_over(output: Path) -> None:
     with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
         sound = Sound(container.streams.audio[0])
         sink = VideoFile(output / "out.mkv", audio=sound)
-        broken = next(packet for packet in container.demux(audio=0) if packet.size)
-        broken.time_base = Fraction(0, 1)
-        for index in range(5):
-            if index == 2:
-                broken.pts = broken.dts = -(2**62)
-                sound.packets.extend([broken])
-            sink.write(flat(index=index))
+        good, timeless, without_dts = [packet for packet in container.demux(audio=0) if packet.size][:3]
+        timeless.pts = timeless.dts = None
+        without_dts.dts = None
+        sound.packets.extend([good, timeless, without_dts])
+        sink.write(flat())
         sink.close()
-    assert len(read(output / "out.mkv")) == 5
+    assert sink.audio_problem is None
+    with av.open(str(output / "out.mkv")) as container:
+        assert len([packet for packet in container.demux(audio=0) if packet.size]) == 2
+
+
+def test_language_and_title_are_kept(output: Path) -> None:
+    source = record(output / "in.mkv", "aac", language="deu", title="Mikrofon")
+    join(output / "out.mkv", source)
+    with av.open(str(output / "out.mkv")) as container:
+        metadata = container.streams.audio[0].metadata
+    assert (metadata["language"], metadata["title"]) == ("deu", "Mikrofon")
 
 
 def test_a_repeated_audio_time_is_dropped(output: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Picture, Sampling
-from mjpeg_restore.sinks import VideoFile
+from mjpeg_restore.sinks import VideoFile, pixels
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
 SMPTE170M, BT470BG, BT709, SRGB = 6, 5, 1, 13
@@ -40,9 +40,7 @@ BEST = {"h264": 1, "hevc": 1, "av1": 5, "mjpeg": 1}
 JITTER = [0, 40, 95, 120, 300, 301, 360, 400, 431, 490, 520]
 
 
-def save(
-    path: Path, pictures: list[Picture], codec: str | None = None, **settings: object
-) -> list[av.VideoFrame]:
+def save(path: Path, pictures: list[Picture], codec: str | None = None, **settings: object) -> list[av.VideoFrame]:
     sink = VideoFile(path, codec=codec, **settings)  # pyright: ignore[reportArgumentType]
     for picture in pictures:
         sink.write(picture)
@@ -52,14 +50,10 @@ def save(
 
 @pytest.mark.parametrize("range", ["full", "limited"])
 @pytest.mark.parametrize(("extension", "codec"), PAIRS)
-def test_flat_colour_comes_back_within_one_and_tagged(
-    output: Path, extension: str, codec: str, range: str
-) -> None:
+def test_flat_colour_comes_back_within_one_and_tagged(output: Path, extension: str, codec: str, range: str) -> None:
     path = output / f"a.{extension}"
     picture = flat()
-    frame = save(path, [replace(picture, pts=i) for i in (0, 1, 2)], codec, crf=BEST.get(codec), range=range)[
-        0
-    ]
+    frame = save(path, [replace(picture, pts=i) for i in (0, 1, 2)], codec, crf=BEST.get(codec), range=range)[0]
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         assert context.colorspace in (
@@ -89,9 +83,7 @@ def test_what_cannot_be_tagged_full_is_written_limited(output: Path, extension: 
 
 @pytest.mark.parametrize("size", [(64, 48), (163, 117)])
 @pytest.mark.parametrize("sampling", Sampling)
-def test_ffv1_keeps_every_sample_of_every_sampling(
-    output: Path, sampling: Sampling, size: tuple[int, int]
-) -> None:
+def test_ffv1_keeps_every_sample_of_every_sampling(output: Path, sampling: Sampling, size: tuple[int, int]) -> None:
     pictures = [noise(*size, sampling, seed=i, index=i) for i in range(3)]
     for picture, frame in zip(pictures, save(output / "a.mkv", pictures, "ffv1"), strict=True):
         assert (frame.width, frame.height) == size
@@ -193,9 +185,7 @@ def test_times_in_another_unit_are_converted(output: Path) -> None:
 
 
 def test_a_time_that_does_not_rise_moves_by_one_unit(output: Path) -> None:
-    pictures = [
-        flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate([0, 40, 40, 39, 80])
-    ]
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate([0, 40, 40, 39, 80])]
     assert times(save(output / "a.mp4", pictures)) == [Fraction(pts, 1000) for pts in (0, 40, 41, 42, 80)]
 
 
@@ -268,9 +258,7 @@ def test_an_existing_file_is_kept_until_the_new_one_is_whole(output: Path) -> No
         ("none/a.mp4", {}, "No such file or directory.*create it"),
     ],
 )
-def test_what_cannot_work_is_refused_at_once(
-    output: Path, name: str, settings: dict[str, str], message: str
-) -> None:
+def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: dict[str, str], message: str) -> None:
     with pytest.raises(SinkError, match=message) as caught:
         VideoFile(output / name, codec=settings.get("codec"))
     assert "\n" not in str(caught.value)
@@ -287,9 +275,7 @@ def test_what_cannot_work_is_refused_at_once(
         ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
     ],
 )
-def test_what_the_encoder_refuses_is_one_line(
-    output: Path, settings: dict[str, object], message: str
-) -> None:
+def test_what_the_encoder_refuses_is_one_line(output: Path, settings: dict[str, object], message: str) -> None:
     sink = VideoFile(output / "a.mkv", **settings)  # pyright: ignore[reportArgumentType]
     with pytest.raises(SinkError, match=message) as caught:
         sink.write(flat())
@@ -304,6 +290,38 @@ def test_another_size_is_refused(output: Path) -> None:
     with pytest.raises(SinkError, match="picture 1 is 64x48, the first was 128x96"):
         sink.write(flat(64, 48, index=1))
     sink.discard()
+
+
+def test_a_file_that_cannot_be_finished_is_removed(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mjpeg_restore.sinks.video._Writer.finish", fail)
+    sink = VideoFile(output / "a.mp4")
+    sink.write(flat())
+    with pytest.raises(SinkError, match=r"a\.mp4: writing libx264 failed \(No space left on device\)"):
+        sink.close()
+    assert list(output.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_named(output: Path) -> None:
+    sink = VideoFile(output / "a.mp4")
+    sink.write(flat())
+    (output / "a.mp4").mkdir()
+    with pytest.raises(SinkError, match="cannot rename the finished file"):
+        sink.close()
+    assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
+    with pytest.raises(SinkError, match="is a folder"):
+        VideoFile(output / "a.mp4")
+
+
+def test_encoders_that_take_nv12_get_interleaved_chroma() -> None:
+    picture = noise(63, 47)
+    luma, pairs = planes_of(pixels.to_frame(picture, "nv12", 64, 48))
+    assert np.array_equal(luma[:47, :63], picture.planes[0])
+    frame = pixels.to_frame(picture, "nv12", 64, 48).reformat(format="yuv420p")
+    assert all(map(np.array_equal, planes_of(frame)[1:], picture.planes[1:]))
+    assert pairs.shape == (24, 32)
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1"])

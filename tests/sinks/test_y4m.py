@@ -82,6 +82,15 @@ def test_file_is_whole_or_absent(output: Path) -> None:
         Y4mStream(output / "a.y4m")
 
 
+def test_closing_twice_is_closing_once(output: Path) -> None:
+    sink = Y4mStream(output / "a.y4m")
+    sink.write(flat())
+    sink.close()
+    sink.close()
+    sink.discard()
+    assert len(read(output / "a.y4m")) == 1
+
+
 def test_another_size_is_refused() -> None:
     sink = Y4mStream(io.BytesIO())
     sink.write(flat())

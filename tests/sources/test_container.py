@@ -7,10 +7,10 @@ from pathlib import Path
 
 import av
 import pytest
+from clips import TICK, MuxClip, make_jpeg
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
-from tests.sources.conftest import TICK, MuxClip, make_jpeg
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -27,9 +27,7 @@ class Pipe:
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_packets_are_bit_for_bit_those_of_the_container(
-    mux: MuxClip, jpegs: list[bytes], suffix: str
-) -> None:
+def test_packets_are_bit_for_bit_those_of_the_container(mux: MuxClip, jpegs: list[bytes], suffix: str) -> None:
     with open_source(mux(f"clip.{suffix}")) as source:
         packets = list(source)
     assert [packet.data for packet in packets] == jpegs  # H2: no bitstream filter in between
@@ -70,7 +68,7 @@ def test_a_container_in_memory(mux: MuxClip, jpegs: list[bytes], suffix: str) ->
 def test_index_at_the_end_of_a_pipe_is_explained(mux: MuxClip) -> None:
     big = [make_jpeg(number, 1280, 960) for number in range(4)] * 10
     with pytest.raises(SourceError, match="index at the end"):
-        open_source(Pipe(mux("clip.mov", big).read_bytes()))  # type: ignore[arg-type]
+        list(open_source(Pipe(mux("clip.mov", big).read_bytes())))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)

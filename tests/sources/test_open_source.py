@@ -5,10 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from clips import MuxClip, make_jpeg
 
 from mjpeg_restore.errors import MjpegRestoreError, NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.sources import open_source
-from tests.sources.conftest import MuxClip, make_jpeg
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from clips import make_jpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.stream import Replayed, StreamSource
-from tests.sources.conftest import make_jpeg
 
 PICTURES = [make_jpeg(number, 16, 16) for number in range(4)]
 PARTS = b"".join(
@@ -192,9 +192,7 @@ def test_a_start_of_image_without_a_picture_is_an_error() -> None:
         list(source)
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("concatenated-420-coarse.mjpeg", 50), ("http-multipart.mjpg", 2)]
-)
+@pytest.mark.parametrize(("name", "count"), [("concatenated-420-coarse.mjpeg", 50), ("http-multipart.mjpg", 2)])
 def test_real_streams(real_files: Path, name: str, count: int) -> None:
     with open_source(real_files / name) as source:
         assert len(list(source)) == count

@@ -1,0 +1,179 @@
+"""The command: arguments to settings to pipeline. The only package that prints or exits."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import NoReturn
+
+from mjpeg_restore.cli.arguments import inspect_parser, models_parser, restore_parser
+from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.errors import (
+    JpegError,
+    MjpegRestoreError,
+    ModelError,
+    RuntimeUnavailable,
+    SinkError,
+    SourceError,
+)
+from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.report import Report
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.runtime import usable_cores
+from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
+from mjpeg_restore.sources import Source, open_source
+
+EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
+    (SourceError, 3),
+    (JpegError, 3),
+    (ModelError, 4),
+    (RuntimeUnavailable, 4),
+    (SinkError, 5),
+)
+INTERRUPTED = 130
+
+MOST_STREAMS = 4
+"""Pictures restored at the same time: each takes memory, and more than this gain nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"inspect": _inspect, "models": _models}
+    try:
+        if words and words[0] in commands:
+            return commands[words[0]](words[1:])
+        return _restore(words)
+    except MjpegRestoreError as error:
+        print(f"mjpeg-restore: {error}", file=sys.stderr)
+        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+    except KeyboardInterrupt:
+        print("mjpeg-restore: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _restore(words: list[str]) -> int:
+    parser = restore_parser()
+    options = parser.parse_args(words)
+    _check(parser, options)
+    threads = options.threads or usable_cores()
+    restorer = Restorer(options.model, options.device, threads=threads, streams=min(threads, MOST_STREAMS))
+    settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
+    with open_source(options.input, fps=options.fps, start=options.start, duration=options.duration) as source:
+        sink = _open_sink(options, source)
+        progress = Progress(source.info, options.frames, quiet=options.quiet)
+        with progress, _stopping() as stop:
+            report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
+        _conclude(options, report, sink)
+        return INTERRUPTED if stop.is_set() else 0
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if not options.output and not options.show:
+        parser.error("nothing to do: give -o OUTPUT or --show")
+    if options.output and options.output != "-":
+        target, origin = Path(options.output), Path(options.input)
+        if target.exists() and origin.exists() and target.samefile(origin):
+            raise SinkError(f"{options.output}: is the input itself; give another name")
+
+
+def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
+    settings = OutputSettings(
+        codec=options.codec,
+        crf=options.crf,
+        preset=options.preset,
+        range=options.range,
+        options=dict(options.encoder_option),
+        overwrite=options.overwrite,
+        fps=source.info.fps,
+        image_format=options.image_format,
+    )
+    audio = None if options.no_audio else source.audio
+    sinks: list[Sink] = []
+    if options.output:
+        sinks.append(open_sink(options.output, settings, audio))
+    if options.show:
+        sinks.append(Window(f"mjpeg-restore {source.info.name}"))
+    return sinks[0] if len(sinks) == 1 else Tee(sinks)
+
+
+def _conclude(options: argparse.Namespace, report: Report, sink: Sink) -> None:
+    if options.json:
+        stream = sys.stderr if options.output == "-" else sys.stdout
+        print(json.dumps(dataclasses.asdict(report)), file=stream)
+    if options.quiet:
+        return
+    for line in _remarks(options, report, sink):
+        print(f"mjpeg-restore: {line}", file=sys.stderr)
+
+
+def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
+    where = f" to {options.output}" if options.output else ""
+    speed = f", {report.speed:.2f}x real time" if report.speed else ""
+    yield f"{report.frames} frames{where}, {report.fps:.1f} frames/s{speed}"
+    counts = ("damaged", "repaired", "unreadable", "held", "dropped", "extra", "resized")
+    odd = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
+    if odd:
+        trouble = f" (first: {report.first_trouble})" if report.first_trouble else ""
+        yield ", ".join(odd) + trouble
+    if report.truncated:
+        yield report.truncated
+    problem = getattr(sink, "audio_problem", None)
+    if problem:
+        yield problem
+
+
+def _inspect(words: list[str]) -> int:
+    options = inspect_parser().parse_args(words)
+    with open_source(options.input, fps=options.fps) as source:
+        found = survey(source, options.frames)
+    print(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(describe(found)))
+    return 0
+
+
+def _models(words: list[str]) -> int:
+    options = models_parser().parse_args(words)
+    shipped = catalogue.models()
+    if options.json:
+        print(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2))
+        return 0
+    for model in shipped.values():
+        print("\n".join(model.describe()))
+    return 0
+
+
+@contextmanager
+def _stopping() -> Iterator[Event]:
+    """Ctrl-C and SIGTERM set the event, the second one kills."""
+    stop = Event()
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main())

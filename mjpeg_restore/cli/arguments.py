@@ -1,0 +1,128 @@
+"""What the command takes: the parsers, and the words that become numbers, times and rates."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from fractions import Fraction
+from typing import get_args
+
+from mjpeg_restore.cli.versions import versions
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.pipeline import Comparison, OnCorrupt
+from mjpeg_restore.sources import parse_rate
+
+DESCRIPTION = """\
+Restore Motion-JPEG from its DCT coefficients.
+
+  mjpeg-restore cam.mjpeg -o out.mp4
+  mjpeg-restore cam.avi --show --compare split
+  mjpeg-restore inspect cam.avi
+  mjpeg-restore models
+"""
+
+EPILOG = """\
+exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime, 5 the output,
+130 stopped by Ctrl-C (the file is finished properly)
+"""
+
+
+def restore_parser() -> argparse.ArgumentParser:
+    """The parser of `mjpeg-restore INPUT -o OUTPUT`."""
+    parser = argparse.ArgumentParser(
+        prog="mjpeg-restore",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
+    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, a folder, out/%%06d.png, or - for y4m")
+    add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
+    add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
+    add("--threads", type=_positive, metavar="N", help="CPU threads of the network (all cores)")
+    add("--show", action="store_true", help="watch it in a window")
+    add("--compare", choices=get_args(Comparison), help="before and after in one picture")
+
+    time = parser.add_argument_group("time")
+    time.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)")
+    time.add_argument("--start", type=_time, metavar="TIME", help="begin there: seconds or [h:]m:s")
+    time.add_argument("--duration", type=_time, metavar="TIME", help="take that much: seconds or [h:]m:s")
+    time.add_argument("--frames", type=_positive, metavar="N", help="take that many pictures")
+
+    output = parser.add_argument_group("output")
+    output.add_argument("-c", "--codec", help="h264, hevc, av1, ffv1, mjpeg, or an encoder by FFmpeg's name")
+    output.add_argument("--crf", type=float, help="the encoder's constant quality; lower is better")
+    output.add_argument("--preset", help="the encoder's preset")
+    output.add_argument("--range", choices=("full", "limited"), default="full", help="of the samples (%(default)s)")
+    output.add_argument(
+        "-e", "--encoder-option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="passed to FFmpeg"
+    )
+    output.add_argument("--image-format", choices=("png", "jpeg"), default="png", help="of a folder (%(default)s)")
+    output.add_argument("--no-audio", action="store_true", help="leave the sound out")
+    output.add_argument("-y", "--overwrite", action="store_true", help="replace an output that exists")
+
+    run_group = parser.add_argument_group("run")
+    run_group.add_argument(
+        "--on-corrupt", choices=get_args(OnCorrupt), default="repair", help="damaged pictures (%(default)s)"
+    )
+    run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
+    add("--version", action="version", version="\n".join(versions()))
+    return parser
+
+
+def inspect_parser() -> argparse.ArgumentParser:
+    """The parser of `mjpeg-restore inspect`."""
+    parser = argparse.ArgumentParser(prog="mjpeg-restore inspect", description="Say what is in a stream.")
+    parser.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
+    parser.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
+    parser.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def models_parser() -> argparse.ArgumentParser:
+    """The parser of `mjpeg-restore models`."""
+    parser = argparse.ArgumentParser(prog="mjpeg-restore models", description="List the shipped networks.")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _argument(parse: Callable[[str], object], what: str, word: str) -> object:
+    try:
+        return parse(word)
+    except (ValueError, ZeroDivisionError, MjpegRestoreError):
+        raise argparse.ArgumentTypeError(f"{word!r} is not {what}") from None
+
+
+def _positive(word: str) -> object:
+    number = _argument(int, "a whole number", word)
+    if not isinstance(number, int) or number < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not 1 or more")
+    return number
+
+
+def _rate(word: str) -> object:
+    return _argument(parse_rate, "a frame rate such as 25 or 30000/1001", word)
+
+
+def _time(word: str) -> object:
+    def seconds(text: str) -> Fraction:
+        total = Fraction(0)
+        for part in text.split(":"):
+            total = 60 * total + Fraction(part)
+        if total < 0 or text.count(":") > 2:
+            raise ValueError
+        return total
+
+    return _argument(seconds, "a time such as 90, 1.5 or 1:30", word)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{word!r} is not KEY=VALUE")
+    return key, value

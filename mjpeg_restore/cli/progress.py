@@ -1,0 +1,69 @@
+"""How far a run is: a bar on a terminal, a plain line now and then elsewhere. Both go to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from mjpeg_restore.report import Tally
+from mjpeg_restore.sources import SourceInfo
+
+EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class Progress:
+    """Shows a tally as it grows."""
+
+    def __init__(self, info: SourceInfo, frames: int | None, *, quiet: bool) -> None:
+        total = info.frames if frames is None else min(frames, info.frames or frames)
+        self._total = total
+        self._quiet = quiet
+        self._bar: Bar | None = None
+        if sys.stderr.isatty() and not quiet:
+            self._bar = Bar(
+                SpinnerColumn(),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TextColumn("ETA"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=total, rate="")
+        self._said = time.monotonic()
+
+    def update(self, tally: Tally) -> None:
+        """Show the tally, if it is time to."""
+        if self._quiet:
+            return
+        if self._bar:
+            self._bar.update(self._task, completed=tally.frames, rate=_rate(tally))
+        elif time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            total = f" of about {self._total}" if self._total else ""
+            print(f"mjpeg-restore: frame {tally.frames}{total}, {_rate(tally)}", file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def _rate(tally: Tally) -> str:
+    seconds = tally.seconds
+    speed = f", {float(tally.video_seconds) / seconds:.2f}x" if tally.video_seconds else ""
+    return f"{tally.frames / seconds:.1f} frames/s{speed}"

@@ -1,0 +1,34 @@
+"""What is in use here: for `--version`, and for reports of trouble."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import av
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.jpeg import reader_name
+
+RUNTIMES = (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino"))
+
+
+def versions() -> list[str]:
+    """The package's version, the coefficient reader, the runtimes and FFmpeg, a line each."""
+    try:
+        reader = reader_name()
+    except MjpegRestoreError as error:
+        reader = f"none: {error}"
+    runtimes = [f"{name} {found}" for name, package in RUNTIMES if (found := _installed(package))]
+    return [
+        f"mjpeg-restore {_installed('mjpeg-restore') or '(not installed)'}",
+        f"coefficient reader: {reader}",
+        f"runtimes: {', '.join(runtimes) or 'none'}",
+        f"video: PyAV {av.__version__}, FFmpeg {getattr(av, 'ffmpeg_version_info', 'unknown')}",
+    ]
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,225 @@
+"""Measure every shipped network on pictures with a known original, beside the published tables.
+
+    python scripts/evaluate.py --data DATA/eval/live1 --quality 10 20 30 40
+
+Luma is measured as the tables do: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour JPEGs of
+4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB PSNR fell.
+"consistent" is the share of coefficients of the float output, luma and chroma, that quantise back to those of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.metrics import psnr, psnr_b, ssim
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.restore import Restorer
+
+PUBLISHED = {
+    "live1": {
+        "JPEG": (27.77, 30.07, 31.41, 32.35),
+        "AR-CNN (4 models, 107 kMAC)": (28.96, 31.29, 32.67, 33.61),
+        "DnCNN-3 (667 kMAC)": (29.19, 31.59, 32.98, 33.96),
+        "QGAC": (29.51, 31.83, 33.20, 34.16),
+        "FBCNN (2780 kMAC)": (29.75, 32.13, 33.54, 34.53),
+    },
+    "bsds500-test": {
+        "JPEG": (27.80, 30.05, 31.37, 32.30),
+        "AR-CNN (4 models, 107 kMAC)": (29.10, 31.28, 32.67, 33.55),
+        "DnCNN-3 (667 kMAC)": (29.21, 31.53, 32.90, 33.85),
+        "QGAC": (29.46, 31.73, 33.07, 34.01),
+        "FBCNN (2780 kMAC)": (29.67, 32.00, 33.37, 34.33),
+    },
+}
+"""Luma PSNR in dB at Q10, Q20, Q30, Q40 by the folder's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Means over a data set at one quality."""
+
+    luma_psnr: float
+    luma_psnr_b: float
+    luma_ssim: float
+    luma_gain: float
+    rgb_psnr: float
+    rgb_gain: float
+    luma_worse: float
+    rgb_worse: float
+    consistent: float | None
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, type=Path, help="folder of pictures")
+    parser.add_argument("--quality", type=int, nargs="+", default=[10, 20, 30, 40])
+    parser.add_argument("--model", nargs="+", help="networks to measure (all that are shipped)")
+    parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
+    return parser.parse_args()
+
+
+def load(folder: Path) -> list[NDArray[np.uint8]]:
+    """The pictures of a folder: uint8 `[height, width, 3]`."""
+    kinds = {".png", ".webp", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in kinds)
+    if not files:
+        sys.exit(f"evaluate: {folder}: no pictures there")
+    return [np.asarray(Image.open(path).convert("RGB")) for path in files]
+
+
+def limited_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """BT.601 luma, 16..235, as MATLAB's rgb2ycbcr gives it: uint8 `[height, width]`."""
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    return np.floor(16.5 + rgb.astype(np.float64) @ weights).astype(np.uint8)
+
+
+def encode(picture: NDArray[np.uint8], quality: int) -> bytes:
+    """A JPEG with the IJG's tables; colour at 4:2:0."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    return buffer.getvalue()
+
+
+class FloatOutput:
+    """A shipped graph with its planes before rounding as outputs: for the promise about the quantisation cell."""
+
+    def __init__(self, graph: Path) -> None:
+        model = onnx.load(graph)
+        names = [name for node in model.graph.node for name in node.output if name.endswith(".samples")]
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
+        self.session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def consistent(self, coded: CodedPicture, inputs: list[NDArray[np.generic]]) -> tuple[int, int]:
+        """How many coefficients quantise back to the file's, and how many there are."""
+        names = [node.name for node in self.session.get_inputs()]
+        planes = self.session.run(None, dict(zip(names, inputs, strict=True)))
+        right = total = 0
+        for plane, blocks, table in zip(planes, inputs[::2], inputs[1::2], strict=True):
+            again = np.rint(to_coefficients(plane.astype(np.float64)) / table)
+            right += int((again == blocks).sum())
+            total += blocks.size
+        return right, total
+
+
+def measure(model: str, pictures: list[NDArray[np.uint8]], qualities: list[int], device: str) -> dict[int, Row]:
+    restorer, decoder = Restorer(model, device), Restorer("decode", "onnxruntime")
+    exact = None if model == "decode" else FloatOutput(restorer.model.graph(colour=True))
+    rows = {}
+    for quality in qualities:
+        found: dict[str, list[float]] = defaultdict(list)
+        right = total = 0
+        for picture in pictures:
+            luma = limited_luma(picture)
+            coded = read(encode(luma, quality))
+            after, before = (r.restore(coded).to_ndarray("gray") for r in (restorer, decoder))
+            found["psnr"].append(psnr(after, luma))
+            found["psnr_b"].append(psnr_b(after, luma))
+            found["ssim"].append(ssim(after, luma))
+            found["gain"].append(found["psnr"][-1] - psnr(before, luma))
+            coded = read(encode(picture, quality))
+            after, before = (r.restore(coded).to_ndarray("rgb") for r in (restorer, decoder))
+            found["rgb"].append(psnr(after, picture))
+            found["rgb_gain"].append(found["rgb"][-1] - psnr(before, picture))
+            if exact:
+                counts = exact.consistent(coded, [array for pair in restorer.components(coded) for array in pair])
+                right, total = right + counts[0], total + counts[1]
+        mean = {name: float(np.mean(values)) for name, values in found.items()}
+        rows[quality] = Row(
+            luma_psnr=round(mean["psnr"], 3),
+            luma_psnr_b=round(mean["psnr_b"], 3),
+            luma_ssim=round(mean["ssim"], 4),
+            luma_gain=round(mean["gain"], 3),
+            rgb_psnr=round(mean["rgb"], 3),
+            rgb_gain=round(mean["rgb_gain"], 3),
+            luma_worse=float(np.mean(np.array(found["gain"]) < 0)),
+            rgb_worse=float(np.mean(np.array(found["rgb_gain"]) < 0)),
+            consistent=right / total if total else None,
+        )
+    return rows
+
+
+def table(model: str, rows: dict[int, Row]) -> list[str]:
+    lines = [f"\n{model}", "   Q   luma PSNR  PSNR-B    SSIM    gain  worse    RGB PSNR    gain  worse  consistent"]
+    for quality, row in rows.items():
+        consistent = "-" if row.consistent is None else f"{100 * row.consistent:.4f} %"
+        lines.append(
+            f"  {quality:2}     {row.luma_psnr:7.2f} {row.luma_psnr_b:7.2f}  {row.luma_ssim:.4f}  {row.luma_gain:+.2f}"
+            f"  {100 * row.luma_worse:3.0f} %     {row.rgb_psnr:7.2f}   {row.rgb_gain:+.2f}  {100 * row.rgb_worse:3.0f} %"
+            f"  {consistent:>10}"
+        )
+    return lines
+
+
+def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
+    """Our luma PSNR beside the published rows, as gains over each table's own JPEG."""
+    published = PUBLISHED.get(data)
+    common = [quality for quality in (10, 20, 30, 40) if all(quality in rows for rows in results.values())]
+    if not published or not common:
+        return []
+    lines = [
+        "\nluma PSNR in dB, and gain over the JPEG of the same table",
+        " " * 32 + "".join(f"{f'Q{q}':>16}" for q in common),
+    ]
+    base = published["JPEG"]
+    for name, values in published.items():
+        cells = [(values[q // 10 - 1], values[q // 10 - 1] - base[q // 10 - 1]) for q in common]
+        lines.append(f"{'published: ' + name:44}"[:44] + "".join(f"{a:8.2f} ({b:+.2f})" for a, b in cells))
+    for name, rows in results.items():
+        lines.append(
+            f"{'ours: ' + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
+        )
+    return lines
+
+
+def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
+    path = catalogue.engines() / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name, rows in results.items():
+        quality = manifest["models"][name]["quality"]
+        quality[data] = {str(q): asdict(row) for q, row in rows.items()}
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def main() -> int:
+    options = arguments()
+    pictures = load(options.data)
+    try:
+        names = [catalogue.find(name).name for name in options.model or catalogue.models()]
+        results = {name: measure(name, pictures, options.quality, options.device) for name in names}
+    except MjpegRestoreError as error:
+        sys.exit(f"evaluate: {error}")
+    data = options.data.resolve().name
+    if options.write_manifest:
+        write_manifest(data, results)
+    if options.json:
+        figures = {name: {q: asdict(row) for q, row in rows.items()} for name, rows in results.items()}
+        print(json.dumps({"data": data, "pictures": len(pictures), "device": options.device, "models": figures}))
+        return 0
+    print(f"{data}: {len(pictures)} pictures, {options.device}")
+    for name, rows in results.items():
+        print("\n".join(table(name, rows)))
+    print("\n".join(comparison(data, results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
