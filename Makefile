@@ -1,33 +1,39 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Both set up a virtual environment first.
+# Two commands for a fresh machine: `make demo` and `make test`. Each sets up a virtual environment first.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-INPUT  ?=
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 
-.PHONY: demo test check clean
+.PHONY: demo test clean
 
-demo: $(VENV)/.runtime
-	@mkdir -p demo
-	@if [ -z "$(INPUT)" ]; then $(BIN)/python scripts/make_sample.py demo/sample.avi; fi
-	@$(BIN)/python scripts/demo.py "$(or $(INPUT),demo/sample.avi)" demo --model $(MODEL)
+demo: $(VENV)/runtime
+	$(BIN)/python scripts/demo.py "$(INPUT)" demo --model $(MODEL)
 
-test: $(VENV)/.dev
+# The sample stands in where no INPUT is given; a recording of one's own is never touched.
+ifeq ($(INPUT),demo/sample.avi)
+demo: demo/sample.avi
+demo/sample.avi: scripts/make_sample.py $(VENV)/runtime
+	mkdir -p demo
+	$(BIN)/python scripts/make_sample.py $@
+endif
+
+test: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest
 
-# The runtime alone: what `pip install .[openvino]` gives a user, and what makes the sample clip.
-$(VENV)/.runtime: pyproject.toml setup.py mjpeg_restore/jpeg/_native.c
+$(VENV)/runtime: pyproject.toml setup.py mjpeg_restore/jpeg/_native.c
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[openvino]' 'pillow>=11'
-	@touch $@
+	$(PIP) -e '.[openvino,demo]'
+	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[openvino,dev]'
-	@touch $@
+$(VENV)/development: $(VENV)/runtime
+	$(PIP) -e '.[openvino,dev]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info mjpeg_restore/jpeg/*.so

@@ -9,6 +9,7 @@ takes a finished one further. `scripts/export.py` turns the checkpoint into what
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
 from mjpeg_restore.training.recipes import RECIPES
@@ -33,6 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (all)")
+    parser.add_argument("--batch", type=int, help="crops in a batch (the recipe's); a GPU wants 64 or more")
+    parser.add_argument("--start-from", type=Path, help="take the weights of an exported graph to begin with")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -43,7 +47,10 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    device = torch.device(options.device)
     recipe = RECIPES[options.model]
+    if options.batch:
+        recipe = dataclasses.replace(recipe, batch=options.batch)
     try:
         pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
         validation = [load_rgb(path) for path in picture_files(options.validation)]
@@ -52,12 +59,14 @@ def main() -> int:
     trainer = Trainer(
         recipe.build(),
         recipe,
-        Crops(pictures, recipe.side, np.random.default_rng(options.seed)),
+        Crops(pictures, recipe.side, np.random.default_rng(options.seed), device),
         camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32),
         [picture[: picture.shape[0] // 16 * 16, : picture.shape[1] // 16 * 16] for picture in validation],
         options.runs / options.model,
-        torch.device(options.device),
+        device,
     )
+    if options.start_from:
+        load_weights(trainer.model, options.start_from)
     if options.resume:
         trainer.resume()
     trainer.run(options.minutes)

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from mjpeg_restore.errors import SourceNotFound
 
@@ -44,26 +46,29 @@ def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]
 
 
 class Crops:
-    """An endless stream of random, flipped and turned crops of pictures held in memory."""
+    """An endless stream of random, flipped and turned crops of pictures held in memory, on the device that trains."""
 
-    def __init__(self, pictures: Iterable[NDArray[np.uint8]], side: int, rng: np.random.Generator) -> None:
-        self.pictures = [picture for picture in pictures if min(picture.shape[:2]) >= side]
-        area = np.array([picture.shape[0] * picture.shape[1] for picture in self.pictures], np.float64)
-        self.odds = np.sqrt(area) / np.sqrt(area).sum()
+    def __init__(
+        self, pictures: Iterable[NDArray[np.uint8]], side: int, rng: np.random.Generator, device: torch.device
+    ) -> None:
+        large = [picture for picture in pictures if min(picture.shape[:2]) >= side]
+        self.pictures = [torch.from_numpy(np.array(picture)).to(device) for picture in large]
+        weights = np.sqrt([picture.shape[0] * picture.shape[1] for picture in large])
+        self.odds = weights / weights.sum()
         self.side = side
         self.rng = rng
 
-    def batch(self, size: int) -> NDArray[np.uint8]:
+    def batch(self, size: int) -> Tensor:
         """The next crops: uint8 `[size, side, side, 3]`."""
         chosen = self.rng.choice(len(self.pictures), size, p=self.odds)
-        return np.stack([self._crop(self.pictures[index]) for index in chosen])
+        return torch.stack([self._crop(self.pictures[index]) for index in chosen])
 
-    def _crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        top = self.rng.integers(picture.shape[0] - self.side + 1)
-        left = self.rng.integers(picture.shape[1] - self.side + 1)
+    def _crop(self, picture: Tensor) -> Tensor:
+        top = int(self.rng.integers(picture.shape[0] - self.side + 1))
+        left = int(self.rng.integers(picture.shape[1] - self.side + 1))
         crop = picture[top : top + self.side, left : left + self.side]
-        crop = np.rot90(crop, self.rng.integers(4))
-        return crop[:, ::-1] if self.rng.random() < 0.5 else crop
+        crop = torch.rot90(crop, int(self.rng.integers(4)))
+        return crop.flip(1) if self.rng.random() < 0.5 else crop
 
 
 def camera_tables(folder: Path) -> NDArray[np.float32]:

@@ -148,7 +148,7 @@ class Trainer:
     def loss(self) -> Tensor:
         """Compress the next batch and measure how well it comes back."""
         recipe = self.recipe
-        rgb = torch.from_numpy(self.crops.batch(recipe.batch)).to(self.device)
+        rgb = self.crops.batch(recipe.batch)
         tables = torch.from_numpy(draw_tables(recipe.batch, self.camera_tables, self.rng)).to(self.device)
         contrast = np.where(self.rng.random(recipe.batch) < 0.3, LIMITED, 1.0).astype(np.float32)
         span = SPANS[self.rng.choice(len(SPANS), p=SPAN_ODDS)]
