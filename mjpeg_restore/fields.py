@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.jpeg import JpegHeader
@@ -22,7 +23,7 @@ def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | No
 def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
     """One interlaced frame of two fields of the same size and sampling; the rest is the first field's."""
     top, bottom = (second, first) if bottom_first else (first, second)
-    planes = []
+    planes: list[NDArray[np.uint8]] = []
     for upper, lower in zip(top.planes, bottom.planes, strict=True):
         plane = np.empty((2 * upper.shape[0], upper.shape[1]), np.uint8)
         plane[0::2], plane[1::2] = upper, lower

@@ -11,7 +11,7 @@ from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import JpegHeader, estimate_quality, read, scan
+from mjpeg_restore.jpeg import JpegHeader, estimate_quality, known_tables, read, scan
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -26,21 +26,21 @@ class Inspection:
     info: SourceInfo
     pictures: int = 0
     size_bytes: int = 0
-    sizes: Counter[str] = field(default_factory=Counter)
-    samplings: Counter[str] = field(default_factory=Counter)
-    qualities: Counter[int] = field(default_factory=Counter)
-    chroma_qualities: Counter[int] = field(default_factory=Counter)
-    table_sets: set[bytes] = field(default_factory=set)
-    restart_intervals: Counter[int] = field(default_factory=Counter)
-    properties: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter[str])
+    samplings: Counter[str] = field(default_factory=Counter[str])
+    qualities: Counter[int] = field(default_factory=Counter[int])
+    chroma_qualities: Counter[int] = field(default_factory=Counter[int])
+    table_sets: set[bytes] = field(default_factory=set[bytes])
+    restart_intervals: Counter[int] = field(default_factory=Counter[int])
+    properties: Counter[str] = field(default_factory=Counter[str])
     """Missing Huffman tables, progressive, interlaced marks, ..."""
-    warnings: Counter[str] = field(default_factory=Counter)
-    damage: Counter[str] = field(default_factory=Counter)
-    unreadable: Counter[str] = field(default_factory=Counter)
-    first_table: list[int] = field(default_factory=list)
+    warnings: Counter[str] = field(default_factory=Counter[str])
+    damage: Counter[str] = field(default_factory=Counter[str])
+    unreadable: Counter[str] = field(default_factory=Counter[str])
+    first_table: list[int] = field(default_factory=list[int])
     first_time: Fraction | None = None
     last_time: Fraction | None = None
-    steps: Counter[Fraction] = field(default_factory=Counter)
+    steps: Counter[Fraction] = field(default_factory=Counter[Fraction])
     """Seconds from one picture to the next."""
     audio: bool = False
     """Whether there is sound beside the pictures."""
@@ -106,7 +106,7 @@ def _walk(source: Source, frames: int | None) -> Iterator[_Walked]:
             yield packet, error, b""
             continue
         yield packet, header, dqt
-        dqt = header.dqt or dqt
+        dqt = known_tables(dqt, header.dqt)
 
 
 def _read(walked: _Walked) -> tuple[Packet, JpegHeader | None, CodedPicture | JpegError]:
@@ -134,11 +134,12 @@ def _take(found: Inspection, packet: Packet, header: JpegHeader | None, result: 
         return
     found.sizes[f"{result.width}x{result.height}"] += 1
     found.samplings[result.sampling.label] += 1
-    found.qualities[estimate_quality(result.tables[0], LUMA)] += 1
-    if len(result.tables) > 1:
-        found.chroma_qualities[estimate_quality(result.tables[1], CHROMA)] += 1
+    luma, *chroma = result.tables
+    found.qualities[estimate_quality(luma, LUMA)] += 1
+    if chroma:
+        found.chroma_qualities[estimate_quality(chroma[0], CHROMA)] += 1
     found.table_sets.add(b"".join(table.tobytes() for table in result.tables))
-    found.first_table = found.first_table or [int(step) for step in result.tables[0]]
+    found.first_table = found.first_table or [int(step) for step in luma]
     found.warnings.update(result.warnings)
     if result.damage:
         found.damage[result.damage.reason] += 1

@@ -56,15 +56,18 @@ def _mean_squared_error(picture: NDArray[np.uint8], original: NDArray[np.uint8])
 
 
 def _blocking_effect(luma: NDArray[np.float64], side: int = 8) -> float:
-    """How much larger the squared steps at block edges are than elsewhere, weighted by the block's share of the picture."""
-    edge, inner = [], []
+    """How much larger the squared steps at block edges are than elsewhere, weighted by the picture's size."""
+    edge: list[NDArray[np.float64]] = []
+    inner: list[NDArray[np.float64]] = []
     for steps in (np.diff(luma, axis=1), np.diff(luma, axis=0).T):
         squared = steps**2
-        at_edge = np.arange(1, squared.shape[1] + 1) % side == 0
-        edge.append(squared[:, at_edge])
-        inner.append(squared[:, ~at_edge])
-    at_edges = float(np.mean(np.concatenate([part.ravel() for part in edge])))
-    elsewhere = float(np.mean(np.concatenate([part.ravel() for part in inner])))
+        column = 1 + np.arange(squared.shape[1], dtype=np.int64)
+        edge.append(squared[:, column % side == 0].ravel())
+        inner.append(squared[:, column % side != 0].ravel())
+    if not any(part.size for part in edge):
+        return 0.0
+    at_edges = float(np.mean(np.concatenate(edge)))
+    elsewhere = float(np.mean(np.concatenate(inner)))
     if at_edges <= elsewhere:
         return 0.0
     return math.log2(side) / math.log2(min(luma.shape)) * (at_edges - elsewhere)

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,9 +20,9 @@ def ordered_map(
 ) -> Generator[Result]:
     """Like `map`, but on `workers` threads.
 
-    A feeder thread takes the items as they come, so that a source which has to be waited for keeps back nothing that is done.
-    At most `ahead` results are in the making or waiting to be taken. The first exception of `items` or
-    `function` is raised in its place in the order. Closing the iterator early ends the feeder before it returns.
+    A feeder thread takes the items as they come, so that a source which has to be waited for keeps back nothing
+    that is done. At most `ahead` results are in the making or waiting to be taken. The first exception of `items`
+    or `function` is raised in its place in the order. Closing the iterator early ends the feeder before it returns.
     """
     pending: queue.Queue[Future[Result] | None] = queue.Queue(maxsize=ahead)
     gone = threading.Event()
@@ -57,7 +57,7 @@ def ordered_map(
         feeder.start()
         try:
             while (entry := pending.get()) is not None:
-                yield cast(Future[Result], entry).result()
+                yield entry.result()
         finally:
             gone.set()
             feeder.join()

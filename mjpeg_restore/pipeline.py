@@ -20,7 +20,7 @@ from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import BadJpeg, JpegError, SourceError
 from mjpeg_restore.fields import are_fields, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.jpeg import JpegHeader, read, reader_name, repair, scan
+from mjpeg_restore.jpeg import JpegHeader, known_tables, read, reader_name, repair, scan
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -101,11 +101,12 @@ def restore_pictures(
     walked = _walk_headers(source, settings, tally)
     read_jobs = ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="read")
     sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
-    restore = _Restoration(restorer, settings.compare)
+    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
     restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams + 1, name="restore")
     previous: Picture | None = None
     try:
-        for job, picture in restored:
+        for job, made in restored:
+            picture: Picture | None = made
             if picture is None and previous is not None and settings.on_corrupt != "drop":
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
@@ -182,7 +183,8 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
         except JpegError as error:
             yield replace(job, error=error)
             continue
-        dqt = parts[-1].header.dqt or dqt
+        for part in parts:
+            dqt = known_tables(dqt, part.header.dqt)
         yield replace(job, parts=parts)
 
 
@@ -204,7 +206,7 @@ def _parts_of(packet: Packet, info: SourceInfo, dqt: bytes, tally: Tally) -> tup
     except JpegError:  # S3: only garbage
         return (part,)
     if are_fields(first, second, info.height):
-        return part, _Part(rest, second, first.dqt or dqt)
+        return part, _Part(rest, second, known_tables(dqt, first.dqt))
     tally.extra += 1
     return (part,)
 
@@ -233,16 +235,21 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
                 tally.damaged += 1
                 tally.trouble(job.packet, damage.reason)
                 job = _repaired(job, previous, tally) if policy == "repair" else job
-                # S8: with nothing to repair it from, a start-up loss; later on a picture that is all there is.
-                hopeless = not previous and lost < START_UP_LOSSES
-                still = any(picture.damage for picture in job.coded)
-                if still and policy != "pass" and (previous or hopeless or policy == "drop"):
+                # S8: with nothing to repair it from, a start-up loss; later on a picture that is all there is, and
+                # once such a one is shown, the next one is no worse.
+                start_up = not previous and lost < START_UP_LOSSES
+                sound_before = previous and not _is_damaged(previous)
+                if _is_damaged(job.coded) and policy != "pass" and (sound_before or start_up or policy == "drop"):
                     lost += 1
                     job = replace(job, coded=())
             previous = job.coded or previous
             yield job
     finally:
         jobs.close()
+
+
+def _is_damaged(coded: tuple[CodedPicture, ...]) -> bool:
+    return any(picture.damage for picture in coded)
 
 
 def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _Job:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import Packet, Picture
@@ -81,7 +83,7 @@ class Tally:
     first: Picture | None = None
     last: Picture | None = None
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    qualities: Counter[int] = field(default_factory=Counter)
+    qualities: Counter[int] = field(default_factory=Counter[int])
 
     def trouble(self, packet: Packet, what: str | JpegError) -> None:
         """Remember the first thing that was wrong."""
@@ -98,8 +100,8 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock time since the run began."""
-        return time.monotonic() - self.begun
+        """Wall-clock time since the run began, more than 0."""
+        return max(time.monotonic() - self.begun, 1e-9)
 
     @property
     def video_seconds(self) -> Fraction:
@@ -109,7 +111,6 @@ class Tally:
     def report(self, model: str, runtime: str, reader: str) -> Report:
         """Sum up."""
         seconds = self.seconds
-        qualities = sorted(self.qualities.elements())
         delays = sorted(self.latencies)
         last = self.last
         return Report(
@@ -129,11 +130,7 @@ class Tally:
                 for share in (50, 95, 99)
                 if delays
             },
-            quality={
-                name: qualities[place]
-                for name, place in (("min", 0), ("median", len(qualities) // 2), ("max", -1))
-                if qualities
-            },
+            quality=_summary(self.qualities),
             size=(last.width, last.height) if last else (0, 0),
             sampling=last.sampling.label if last else "",
             model=model,
@@ -143,3 +140,13 @@ class Tally:
             interrupted=self.interrupted,
             first_trouble=self.first_trouble,
         )
+
+
+def _summary(counts: Counter[int]) -> dict[str, int]:
+    """Least, median and greatest of what was counted; nothing where nothing was."""
+    if not counts:
+        return {}
+    values = sorted(counts)
+    upto = list(accumulate(counts[value] for value in values))
+    median = values[bisect_right(upto, counts.total() // 2)]
+    return {"min": values[0], "median": median, "max": values[-1]}

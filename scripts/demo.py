@@ -1,6 +1,6 @@
 """Restore a clip and show what it did: an MP4, and a picture of before and after, magnified.
 
-    python scripts/demo.py INPUT FOLDER
+python scripts/demo.py INPUT FOLDER
 """
 
 from __future__ import annotations

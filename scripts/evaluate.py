@@ -1,10 +1,12 @@
 """Measure every shipped network on pictures with a known original, beside the published tables.
 
     python scripts/evaluate.py --data DATA/eval/live1 --quality 10 20 30 40
+    python scripts/evaluate.py --data DATA/eval/live1 --peers DATA/peers     # AR-CNN and DnCNN-3, run here, too
 
-Luma is measured as the tables do: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour JPEGs of
-4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB PSNR fell.
-"consistent" is the share of coefficients of the float output, luma and chroma, that quantise back to those of the file.
+Luma is measured as the tables do: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour
+JPEGs of 4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB
+PSNR fell. "consistent" is the share of coefficients of the float output, luma and chroma, that quantise back to those
+of the file.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import sys
+import tempfile
+import warnings
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +57,10 @@ PUBLISHED = {
 """Luma PSNR in dB at Q10, Q20, Q30, Q40 by the folder's name."""
 
 
+Choose = Callable[[int], Restorer]
+"""The network for a quality."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Means over a data set at one quality."""
@@ -70,6 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="folder of pictures")
     parser.add_argument("--quality", type=int, nargs="+", default=[10, 20, 30, 40])
     parser.add_argument("--model", nargs="+", help="networks to measure (all that are shipped)")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
@@ -120,11 +132,37 @@ class FloatOutput:
         return right, total
 
 
-def measure(model: str, pictures: list[NDArray[np.uint8]], qualities: list[int], device: str) -> dict[int, Row]:
-    restorer, decoder = Restorer(model, device), Restorer("decode", "onnxruntime")
-    exact = None if model == "decode" else FloatOutput(restorer.model.graph(colour=True))
+def shipped(model: str, device: str) -> Choose:
+    """The one network that is for all qualities."""
+    restorer = Restorer(model, device)
+    return lambda quality: restorer
+
+
+def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
+    """AR-CNN, one network a quality, and DnCNN-3, exported to the folder `graphs` under the contract of ours."""
+    from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
+
+    warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+
+    def restorer(model: catalogue.Model) -> Restorer:
+        found = Restorer("decode", device)
+        found.model = model
+        return found
+
+    dn_cnn = restorer(publish("DnCNN-3", load_dn_cnn(weights), graphs))
+    return {
+        "AR-CNN": cache(lambda quality: restorer(publish(f"AR-CNN-{quality}", load_ar_cnn(weights, quality), graphs))),
+        "DnCNN-3": lambda quality: dn_cnn,
+    }
+
+
+def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[int]) -> dict[int, Row]:
+    decoder = Restorer("decode", "onnxruntime")
     rows = {}
     for quality in qualities:
+        restorer = choose(quality)
+        exact = None if restorer.model.name == "decode" else FloatOutput(restorer.model.graph(colour=True))
         found: dict[str, list[float]] = defaultdict(list)
         right = total = 0
         for picture in pictures:
@@ -163,8 +201,8 @@ def table(model: str, rows: dict[int, Row]) -> list[str]:
         consistent = "-" if row.consistent is None else f"{100 * row.consistent:.4f} %"
         lines.append(
             f"  {quality:2}     {row.luma_psnr:7.2f} {row.luma_psnr_b:7.2f}  {row.luma_ssim:.4f}  {row.luma_gain:+.2f}"
-            f"  {100 * row.luma_worse:3.0f} %     {row.rgb_psnr:7.2f}   {row.rgb_gain:+.2f}  {100 * row.rgb_worse:3.0f} %"
-            f"  {consistent:>10}"
+            f"  {100 * row.luma_worse:3.0f} %     {row.rgb_psnr:7.2f}   {row.rgb_gain:+.2f}"
+            f"  {100 * row.rgb_worse:3.0f} %  {consistent:>10}"
         )
     return lines
 
@@ -184,8 +222,9 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
         cells = [(values[q // 10 - 1], values[q // 10 - 1] - base[q // 10 - 1]) for q in common]
         lines.append(f"{'published: ' + name:44}"[:44] + "".join(f"{a:8.2f} ({b:+.2f})" for a, b in cells))
     for name, rows in results.items():
+        who = "ours: " if name in catalogue.models() else "run here: "
         lines.append(
-            f"{'ours: ' + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
+            f"{who + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
         )
     return lines
 
@@ -194,6 +233,8 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
     path = catalogue.engines() / "manifest.json"
     manifest = json.loads(path.read_text())
     for name, rows in results.items():
+        if name not in manifest["models"]:  # a peer
+            continue
         quality = manifest["models"][name]["quality"]
         quality[data] = {str(q): asdict(row) for q, row in rows.items()}
     path.write_text(json.dumps(manifest, indent=2) + "\n")
@@ -203,9 +244,12 @@ def main() -> int:
     options = arguments()
     pictures = load(options.data)
     try:
-        names = [catalogue.find(name).name for name in options.model or catalogue.models()]
-        results = {name: measure(name, pictures, options.quality, options.device) for name in names}
-    except MjpegRestoreError as error:
+        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
+            networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
+            if options.peers:
+                networks |= peers(options.peers, Path(graphs), options.device)
+            results = {name: measure(choose, pictures, options.quality) for name, choose in networks.items()}
+    except (MjpegRestoreError, OSError) as error:
         sys.exit(f"evaluate: {error}")
     data = options.data.resolve().name
     if options.write_manifest:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands[words[0]](words[1:])
         return _restore(words)
     except MjpegRestoreError as error:
-        print(f"mjpeg-restore: {error}", file=sys.stderr)
+        print("mjpeg-restore:", " ".join(str(error).splitlines()), file=sys.stderr)
         return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
         print("mjpeg-restore: stopped", file=sys.stderr)
@@ -76,8 +76,13 @@ def _restore(words: list[str]) -> int:
     with open_source(options.input, fps=options.fps, start=options.start, duration=options.duration) as source:
         sink = _open_sink(options, source)
         progress = Progress(source.info, options.frames, quiet=options.quiet)
-        with progress, _stopping() as stop:
-            report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
+        with progress, _stopping(source) as stop:
+            try:
+                report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
+            except SourceError:
+                if stop.is_set():  # before the first picture
+                    raise KeyboardInterrupt from None
+                raise
         _conclude(options, report, sink)
         return INTERRUPTED if stop.is_set() else 0
 
@@ -103,11 +108,10 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
         image_format=options.image_format,
     )
     audio = None if options.no_audio else source.audio
-    sinks: list[Sink] = []
+    # The window first: where it cannot be had, no output is begun.
+    sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
     if options.output:
-        sinks.append(open_sink(options.output, settings, audio))
-    if options.show:
-        sinks.append(Window(f"mjpeg-restore {source.info.name}"))
+        sinks.insert(0, open_sink(options.output, settings, audio))
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
@@ -132,9 +136,8 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
         yield ", ".join(odd) + trouble
     if report.truncated:
         yield report.truncated
-    problem = getattr(sink, "audio_problem", None)
-    if problem:
-        yield problem
+    if sink.remark:
+        yield sink.remark
 
 
 def _inspect(words: list[str]) -> int:
@@ -157,14 +160,15 @@ def _models(words: list[str]) -> int:
 
 
 @contextmanager
-def _stopping() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM set the event, the second one kills."""
+def _stopping(source: Source) -> Generator[Event]:
+    """Ctrl-C and SIGTERM set the event and stop the source, the second one kills."""
     stop = Event()
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        source.stop()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -39,7 +39,7 @@ def restore_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
-    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, a folder, out/%%06d.png, or - for y4m")
+    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
     add("--threads", type=_positive, metavar="N", help="CPU threads of the network (all cores)")

@@ -4,7 +4,18 @@ from mjpeg_restore.jpeg.coefficients import read, reader_name
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
 from mjpeg_restore.jpeg.repair import repair
+from mjpeg_restore.jpeg.segments import known_tables
 from mjpeg_restore.jpeg.splitter import Splitter, split
 from mjpeg_restore.jpeg.tables import estimate_quality
 
-__all__ = ["JpegHeader", "Splitter", "estimate_quality", "read", "reader_name", "repair", "scan", "split"]
+__all__ = [
+    "JpegHeader",
+    "Splitter",
+    "estimate_quality",
+    "known_tables",
+    "read",
+    "reader_name",
+    "repair",
+    "scan",
+    "split",
+]

@@ -33,7 +33,7 @@ def load() -> ModuleType:
         MissingExtra: it is not installed.
     """
     try:
-        import jpeglib
+        import jpeglib  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise MissingExtra("jpeglib", "jpeglib", "Reading JPEG without the native reader") from error
     return jpeglib

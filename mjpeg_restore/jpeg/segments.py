@@ -94,3 +94,25 @@ def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
         if segment.marker == EOI:
             return
         position = segment.end
+
+
+def known_tables(earlier: bytes, own: bytes) -> bytes:
+    """What a stream has said of its quantisation tables so far, for pictures that lack some (Q5).
+
+    Args:
+        earlier: DQT segments of the pictures before.
+        own: those of the next picture; it may renew one table and leave the others as they were.
+
+    Returns:
+        A DQT segment for each table, its last definition.
+    """
+    if not own:
+        return earlier
+    latest: dict[int, bytes] = {}
+    dqt, position = earlier + own, 0
+    while (segment := next_segment(dqt, position)) is not None:
+        body, position = dqt[segment.body : segment.end], segment.end
+        while body:
+            size = 129 if body[0] >> 4 else 65
+            latest[body[0] & 15], body = body[:size], body[size:]
+    return b"".join(b"\xff\xdb" + (len(table) + 2).to_bytes(2, "big") + table for table in latest.values())

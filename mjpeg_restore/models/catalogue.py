@@ -83,10 +83,10 @@ def models(folder: Path | None = None) -> dict[str, Model]:
     """
     folder = folder or engines()
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
+        entries = json.loads((folder / "manifest.json").read_text())["models"]
+        return {name: Model(name=name, folder=folder, **entry) for name, entry in entries.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelCorrupt(f"{folder / 'manifest.json'}: {error}; reinstall mjpeg-restore") from error
-    return {name: Model(name=name, folder=folder, **entry) for name, entry in manifest["models"].items()}
 
 
 def find(name: str) -> Model:

@@ -50,6 +50,7 @@ class InverseDct(nn.Module):
         self.register_buffer("matrix", dct_matrix(), persistent=False)
 
     def forward(self, coefficients: Tensor) -> Tensor:
+        """Transform back."""
         return blocks_to_plane(coefficients @ self.matrix)
 
 

@@ -12,9 +12,9 @@
 A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
 and the two chroma grids are equal. The shapes are dynamic: one graph serves every size and sampling.
 
-Two kinds of inner tensors carry names, so that a tool or a runtime can find them: `y.samples` and its like are the planes
-before rounding, and every output of a layer called `project` inside a layer called `*predict` is a `*.place`: the
-network's last word, from which float32 arithmetic takes over.
+Two kinds of inner tensors carry names, so that a tool or a runtime can find them: `y.samples` and its like are the
+planes before rounding, and every output of a layer called `project` inside a layer called `*predict` is a `*.place`:
+the network's last word, from which float32 arithmetic takes over.
 """
 
 from __future__ import annotations

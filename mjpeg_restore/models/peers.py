@@ -11,6 +11,7 @@ the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). To read them takes t
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore.models.catalogue import Model
 from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import export
+from mjpeg_restore.models.macs import macs_per_pixel
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
 """The qualities that AR-CNN has weights for."""
@@ -86,22 +90,24 @@ class LumaNetwork(nn.Module):
 
 
 class ArCnn(LumaNetwork):
-    """AR-CNN: predicts the picture itself."""
+    """AR-CNN."""
 
     def __init__(self) -> None:
         super().__init__([side for _, _, side in AR_CNN_LAYERS], [*(n for _, n, _ in AR_CNN_LAYERS), 1], "replicate")
 
     def restore(self, luma: Tensor) -> Tensor:
+        """The network predicts the picture itself."""
         return self.predict["project"](self.body(luma))
 
 
 class DnCnn(LumaNetwork):
-    """DnCNN: predicts what is wrong with the picture."""
+    """DnCNN-3."""
 
     def __init__(self) -> None:
         super().__init__([3] * DN_CNN_DEPTH, [1] + [DN_CNN_WIDTH] * (DN_CNN_DEPTH - 1) + [1], "zeros")
 
     def restore(self, luma: Tensor) -> Tensor:
+        """The network predicts what is wrong with the picture."""
         return luma - self.predict["project"](self.body(luma))
 
 
@@ -151,6 +157,31 @@ def load_dn_cnn(folder: Path) -> DnCnn:
     network = DnCnn()
     network.take(layers)
     return network.eval()
+
+
+def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
+    """Export a peer's grey and colour graph, and describe them as the catalogue describes a network of ours.
+
+    Args:
+        name: how messages and tables call it.
+        network: with its weights.
+        folder: where the two ONNX files go.
+    """
+    graphs = {}
+    for kind in ("gray", "colour"):
+        path = folder / f"{name}.{kind}.onnx"
+        export(network, path, colour=kind == "colour")
+        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return Model(
+        name=name,
+        summary=(type(network).__doc__ or "").rstrip("."),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs_per_pixel=macs_per_pixel(network),
+        quality={},
+        training={},
+        folder=folder,
+        graphs=graphs,
+    )
 
 
 def _ar_cnn_layer(found: dict[str, NDArray[np.float64]], name: str, channels: int, side: int) -> Layer:

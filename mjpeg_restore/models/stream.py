@@ -67,6 +67,7 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Add what the two convolutions make of the features, `[batch, channels, height, width]`."""
         return features + self.second(torch.relu(self.first(features)))
 
 
@@ -113,6 +114,7 @@ class Predict(nn.Module):
         nn.init.constant_(self.project.bias, 0.0)  # pyright: ignore[reportArgumentType]
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Predict from features `[batch, width, 2 high, 2 wide]`; in units of the step, within +-`CELL`."""
         places = self.project(features).permute(0, 2, 3, 1).float().clamp(-CELL, CELL)
         return places.chunk(self.components, dim=3)
 

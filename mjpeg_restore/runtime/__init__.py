@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
-from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Runtime
 
 __all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "open_runtime", "usable_cores"]
@@ -50,8 +49,8 @@ def usable_cores() -> int:
 
 
 def _openvino_is_faster() -> bool:
-    if importlib.util.find_spec("openvino") is None:
+    try:
+        from mjpeg_restore.runtime.openvino import has_bf16
+    except MissingExtra:
         return False
-    import openvino as ov
-
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return has_bf16()

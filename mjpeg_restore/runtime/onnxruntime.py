@@ -1,8 +1,14 @@
 """ONNX Runtime on the CPU: the default, small and float32 throughout."""
 
+# onnxruntime has no stubs.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 
@@ -20,8 +26,10 @@ class OnnxRuntime:
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        self._names = [node.name for node in self._session.get_inputs()]
+        self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU, f32"
 
     def run(self, inputs: Inputs) -> Planes:
-        return tuple(self._session.run(None, dict(zip(self._names, inputs, strict=True))))
+        """Restore one picture; see `Runtime`."""
+        planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return tuple(planes)

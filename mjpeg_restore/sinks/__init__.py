@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, Sink
-from mjpeg_restore.sinks.stills import Stills
+from mjpeg_restore.sinks.stills import BEST_JPEG, EXTENSIONS, Still, Stills
 from mjpeg_restore.sinks.tee import Tee
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.window import Window
@@ -20,6 +20,7 @@ __all__ = [
     "AudioSource",
     "OutputSettings",
     "Sink",
+    "Still",
     "Stills",
     "Tee",
     "VideoFile",
@@ -34,7 +35,8 @@ def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioS
 
     Args:
         target: "-" for y4m on standard output; a name ending in .y4m; a pattern like `out/%06d.png`; a folder
-            (it exists, ends in a slash, or has no extension); else a video file, by its extension.
+            (it exists, ends in a slash, or has no extension); .png or .jpg for a single picture; else a video file,
+            by its extension.
         settings: what the user asked for; None: the defaults.
         audio: packets to go along; only a video file takes them.
 
@@ -48,9 +50,11 @@ def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioS
         return Y4mStream(sys.stdout.buffer, fps=settings.fps, range=settings.range)
     if path.suffix.lower() == ".y4m":
         return Y4mStream(path, fps=settings.fps, range=settings.range, overwrite=settings.overwrite)
+    quality = BEST_JPEG if settings.crf is None else settings.crf
     if "%" in path.name or not path.suffix or path.is_dir() or target.endswith("/"):
-        quality = 2 if settings.crf is None else settings.crf
         return Stills(target, format=settings.image_format, quality=quality, overwrite=settings.overwrite)
+    if path.suffix.lower() in EXTENSIONS:
+        return Still(path, quality=quality, overwrite=settings.overwrite)
     return VideoFile(
         path,
         codec=settings.codec,

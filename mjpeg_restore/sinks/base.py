@@ -30,6 +30,11 @@ class Sink(Protocol):
         """True once the one who looked has gone (window shut, pipe's reader ended): stop, it is no error."""
         ...
 
+    @property
+    def remark(self) -> str | None:
+        """What is not as the user expects it, in one line, such as sound left out; None where all is well."""
+        ...
+
     def write(self, picture: Picture) -> None:
         """Take one picture.
 

@@ -1,4 +1,4 @@
-"""A folder of PNG or JPEG files, one a picture, through FFmpeg's encoders (Pillow is not needed)."""
+"""PNG and JPEG files, a single one or a folder of them, through FFmpeg's encoders (Pillow is not needed)."""
 
 # PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -18,10 +18,15 @@ from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import ImageFormat
+from mjpeg_restore.sinks.base import ImageFormat, PartFile
 from mjpeg_restore.sinks.encoder import find_encoder
 
-_EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+"""What a file's name says of its format."""
+
+BEST_JPEG = 2
+"""Quality of JPEG where nobody asks for another, in FFmpeg's scale: 1 (best) to 31."""
+
 _NUMBER = re.compile(r"%(?:0\d+)?d")
 
 
@@ -36,13 +41,14 @@ class Stills:
 
     fixed_size = False
     closed = False
+    remark = None
 
     def __init__(
         self,
         target: str | os.PathLike[str],
         *,
         format: ImageFormat = "png",
-        quality: float = 2,
+        quality: float = BEST_JPEG,
         overwrite: bool = False,
     ) -> None:
         """Make the folder where it is missing.
@@ -59,15 +65,14 @@ class Stills:
         """
         path = Path(target)
         if _NUMBER.search(path.name):
-            chosen = _EXTENSIONS.get(path.suffix.lower())
+            chosen = EXTENSIONS.get(path.suffix.lower())
             if chosen is None:
                 raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")
             format = chosen
         else:
             path = path / ("%06d.png" if format == "png" else "%06d.jpg")
         self._pattern = path
-        self._png = format == "png"
-        self._encoder = find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
+        self._coder = _Coder(format, quality)
         self._last = -1
         _claim(path, pattern_given=Path(target) == path, overwrite=overwrite)
 
@@ -82,7 +87,7 @@ class Stills:
         path = self._pattern.with_name(name)
         part = path.with_name(f".{name}.part")
         try:
-            part.write_bytes(self._encode(picture))
+            part.write_bytes(self._coder.encode(picture))
             part.replace(path)
         except (FFmpegError, OSError) as error:
             with contextlib.suppress(OSError):
@@ -96,7 +101,77 @@ class Stills:
     def discard(self) -> None:
         """Nothing is left to do: what was written is whole, and stays."""
 
-    def _encode(self, picture: Picture) -> bytes:
+
+class Still:
+    """One picture in one PNG or JPEG file, by the extension of its name; see `Stills` for what each holds."""
+
+    fixed_size = False
+    closed = False
+    remark = None
+
+    def __init__(self, path: str | os.PathLike[str], *, quality: float = BEST_JPEG, overwrite: bool = False) -> None:
+        """Claim the file.
+
+        Args:
+            path: ends in .png, .jpg or .jpeg.
+            quality: of JPEG in FFmpeg's scale, 1 (best) to 31.
+            overwrite: replace a file that exists.
+
+        Raises:
+            OutputExists: the file is there and `overwrite` is False.
+            SinkError: its folder is missing or cannot be written.
+        """
+        self._coder = _Coder(EXTENSIONS[Path(path).suffix.lower()], quality)
+        self._part = PartFile(path, overwrite)
+        self._written = self._finished = False
+
+    def write(self, picture: Picture) -> None:
+        """Write the file.
+
+        Raises:
+            SinkError: it cannot be written, or this is the second picture.
+        """
+        target = self._part.target
+        if self._written:
+            pattern = target.with_name(f"{target.stem}-%06d{target.suffix}")
+            raise SinkError(f"{target} holds one picture, and more came: name a folder, {pattern}, or a video file")
+        try:
+            self._part.path.write_bytes(self._coder.encode(picture))
+        except (FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SinkError(f"cannot write {target} ({reason}): is there room on the disk?") from error
+        self._written = True
+
+    def close(self) -> None:
+        """Give the file its name; without a picture there is none.
+
+        Raises:
+            SinkError: the name cannot be given.
+        """
+        if self._finished:
+            return
+        self._finished = True
+        if self._written:
+            self._part.commit()
+        else:
+            self._part.discard()
+
+    def discard(self) -> None:
+        """Remove the temporary file; the target is untouched."""
+        if not self._finished:
+            self._finished = True
+            self._part.discard()
+
+
+class _Coder:
+    """Pictures to the bytes of PNG or JPEG files."""
+
+    def __init__(self, format: ImageFormat, quality: float) -> None:
+        self._png = format == "png"
+        self._encoder = find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
+
+    def encode(self, picture: Picture) -> bytes:
+        """The whole file."""
         if self._png:
             frame = _rgb_frame(picture)
         else:

@@ -24,6 +24,11 @@ class Tee:
         """True once any of them has been closed by the one who looked."""
         return any(sink.closed for sink in self._sinks)
 
+    @property
+    def remark(self) -> str | None:
+        """What each of them has to say."""
+        return "; ".join(remark for sink in self._sinks if (remark := sink.remark)) or None
+
     def write(self, picture: Picture) -> None:
         """Take one picture."""
         for sink in self._sinks:

@@ -112,7 +112,7 @@ class VideoFile:
             audio.enabled = True
 
     @property
-    def audio_problem(self) -> str | None:
+    def remark(self) -> str | None:
         """Why the audio is missing or ends early, in one line; None where all is well."""
         return self._writer.audio.problem if self._writer and self._writer.audio else None
 

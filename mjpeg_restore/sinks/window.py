@@ -24,6 +24,7 @@ class Window:
     """
 
     fixed_size = False
+    remark = None
 
     def __init__(self, title: str = "mjpeg-restore") -> None:
         """Load OpenCV; the window opens with the first picture.

@@ -35,6 +35,7 @@ class Y4mStream:
     """
 
     fixed_size = True
+    remark = None
 
     def __init__(
         self,

@@ -88,7 +88,10 @@ class _Wanted:
 def _from_standard_input(wanted: _Wanted) -> Source:
     if sys.stdin.isatty():
         raise SourceError("standard input is the keyboard: pipe a stream into it, or give the name of a file")
-    return _from_file(sys.stdin.buffer, "standard input", wanted)
+    # Below the buffer: a read that waits there could not be ended, and would hold its lock when the program exits.
+    buffer = sys.stdin.buffer
+    raw = getattr(buffer, "raw", buffer)
+    return _from_file(raw if isinstance(raw, io.FileIO) else buffer, "standard input", wanted)
 
 
 def _from_path(name: str, wanted: _Wanted) -> Source:

@@ -118,6 +118,10 @@ class Source(Protocol):
         """Yield the coded pictures."""
         ...
 
+    def stop(self) -> None:
+        """End the iteration after the picture at hand, even while it waits for more; from any thread."""
+        ...
+
     def close(self) -> None:
         """Give back what is held; may be called again."""
         ...
@@ -134,7 +138,17 @@ class Source(Protocol):
 
 
 class Closing(ABC):
-    """What `with` needs, for a source that has a `close`."""
+    """What `with` needs, for a source that has a `close`, and the wish to stop.
+
+    Attributes:
+        stopped: True once somebody wants no more; looked at before each read.
+    """
+
+    stopped = False
+
+    def stop(self) -> None:
+        """End the iteration after the picture at hand; from any thread."""
+        self.stopped = True
 
     @abstractmethod
     def close(self) -> None:

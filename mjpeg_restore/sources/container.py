@@ -16,6 +16,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import split
 from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.probe import Readable
+from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
     PIPED_HINT,
@@ -70,6 +71,7 @@ class ContainerSource(Closing):
         """
         self.truncated: str | None = None
         self._owned = owned
+        self._target = target
         self._piped = is_piped(target)
         self._container = open_container(target, name)
         try:
@@ -96,7 +98,7 @@ class ContainerSource(Closing):
             if self._window.holds(pts):
                 yield Packet(data, index, pts - self._window.shift, self._time_base, max(packet.pos or 0, 0))
                 index += 1
-        if not index:
+        if not index and not self.stopped:
             raise self._nothing()
 
     def _nothing(self) -> SourceError:
@@ -140,6 +142,8 @@ class ContainerSource(Closing):
         ends: dict[int, Fraction] = {}
         try:
             for packet in self._container.demux():
+                if self.stopped:
+                    return
                 if packet.size and packet.pts is not None:
                     end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._origin
                     ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
@@ -148,6 +152,8 @@ class ContainerSource(Closing):
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
             reason = error.strerror or error
+            if self.stopped:
+                return
             self.truncated = f"{self.info.name} breaks off after {_seconds(ends)} s: {reason}"
             return
         length = stated_duration(self._container, self._track)
@@ -155,6 +161,12 @@ class ContainerSource(Closing):
         end = ends.get(self._track.index, Fraction(0)) if own else max(ends.values(), default=Fraction(0))
         if self.truncated is None and length is not None and length - end > _SLACK:
             self.truncated = f"{self.info.name} ends after {_seconds(ends)} s of {float(length):.2f} s"
+
+    def stop(self) -> None:
+        """End the iteration, even while it waits for a pipe; from any thread."""
+        self.stopped = True
+        if isinstance(self._target, Replayed):
+            self._target.stop()
 
     def close(self) -> None:
         """Close the container, and the file if this source opened it."""

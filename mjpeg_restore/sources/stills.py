@@ -57,6 +57,8 @@ class StillsSource(Closing):
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
         for index, path in enumerate(self._paths):
+            if self.stopped:
+                return
             try:
                 data = path.read_bytes()
             except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import select
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,25 +19,44 @@ from mjpeg_restore.sources.timing import Window, nothing_left
 
 _CHUNK = 1 << 16
 
+_POLL_MS = 100
+"""Milliseconds after which a read that waits for a pipe looks whether anybody still wants what will come."""
+
 
 class Replayed:
     """A stream that cannot seek, with the bytes that were read to judge it put back in front.
 
     A read returns what is there instead of waiting for all that was asked for: a live picture is not held up
-    until the next one fills the buffer.
+    until the next one fills the buffer. `stop` ends a read that waits.
     """
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         """Put `head` in front of `rest`."""
         self._head = memoryview(head)
         self._read = getattr(rest, "read1", rest.read)
+        # Only of an unbuffered file does the system know whether there is something to read; Windows knows of none.
+        self._waiting = select.poll() if isinstance(rest, io.FileIO) and hasattr(select, "poll") else None
+        if self._waiting is not None:
+            self._waiting.register(rest, select.POLLIN)
+        self._stopped = False
 
     def read(self, size: int = _CHUNK, /) -> bytes:
         """Up to `size` bytes; none at the end."""
         if not self._head:
-            return self._read(size)
+            return self._read(size) if self._wait() else b""
         chunk, self._head = bytes(self._head[:size]), self._head[size:]
         return chunk
+
+    def stop(self) -> None:
+        """Let the stream end here; from any thread."""
+        self._stopped = True
+
+    def _wait(self) -> bool:
+        """Wait for bytes, or for the end of them; False once nobody wants them."""
+        while self._waiting is not None and not self._stopped:
+            if self._waiting.poll(_POLL_MS):
+                break
+        return not self._stopped
 
 
 class StreamSource(Closing):
@@ -96,6 +117,8 @@ class StreamSource(Closing):
             if self._window.holds(pts):
                 yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset)
                 index += 1
+        if self.stopped:
+            return
         if number == 0:
             raise NotMjpeg(f"{self.info.name} holds no whole JPEG picture")
         if index == 0:
@@ -103,8 +126,10 @@ class StreamSource(Closing):
 
     def _pictures(self) -> Iterator[tuple[int, bytes]]:
         splitter = Splitter()
-        while chunk := self._next_chunk():
+        while not self.stopped and (chunk := self._next_chunk()):
             yield from splitter.feed(chunk)
+        if self.stopped:
+            return  # what is held of the next picture is not all of it
         for offset, data in splitter.flush():
             self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
             yield offset, data
@@ -115,6 +140,12 @@ class StreamSource(Closing):
         except OSError as error:
             self.truncated = f"{self.info.name} could not be read to its end: {error.strerror or error}"
             return b""
+
+    def stop(self) -> None:
+        """End the iteration, even while it waits for a pipe; from any thread."""
+        self.stopped = True
+        if isinstance(self._stream, Replayed):
+            self._stream.stop()
 
     def close(self) -> None:
         """Close the file, if this source opened it; a stream that was handed over stays open."""

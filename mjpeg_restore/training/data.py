@@ -38,7 +38,7 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """The pictures, and each of them at half the size: sharper, with more detail to a block, as test sets and cameras are."""
+    """The pictures, and each of them at half the size: sharper, with more detail to a block, as test sets are."""
     found: list[NDArray[np.uint8]] = []
     for picture in pictures:
         found += [picture, np.asarray(Image.fromarray(picture).reduce(2))]

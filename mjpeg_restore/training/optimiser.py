@@ -1,7 +1,7 @@
 """Muon for convolutions, AdamW for the rest.
 
-Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix by
-the nearest orthogonal one, found with a few Newton-Schulz steps. A convolution's kernel counts as the matrix
+Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix
+by the nearest orthogonal one, found with a few Newton-Schulz steps. A convolution's kernel counts as the matrix
 `[out, in * kh * kw]`. In two-minute trials on one core it was 0.1 dB ahead of AdamW, step for step.
 """
 

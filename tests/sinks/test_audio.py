@@ -93,7 +93,7 @@ def test_audio_is_copied_or_transcoded(
 ) -> None:
     source = record(output / recording, codec)
     sink = join(output / target, source, late=late)
-    assert sink.audio_problem is None
+    assert sink.remark is None
     assert len(read(output / target)) == 50
     with av.open(str(output / target)) as container:
         assert container.streams.audio[0].codec_context.codec.canonical_name == kept
@@ -137,8 +137,8 @@ def test_a_broken_packet_is_left_out_and_told(output: Path) -> None:
             packets.clear()
             sink.write(flat(index=index))
         sink.close()
-    assert sink.audio_problem is not None
-    assert sink.audio_problem.startswith("audio packets left out: 1, the last because of: Invalid data")
+    assert sink.remark is not None
+    assert sink.remark.startswith("audio packets left out: 1, the last because of: Invalid data")
     assert len(read(output / "out.mov")) == 50
     assert len(samples_of(output / "out.mov")[0]) > RATE
 
@@ -149,7 +149,7 @@ def test_audio_that_cannot_be_written_is_left_out_and_told(output: Path, monkeyp
 
     monkeypatch.setattr("mjpeg_restore.sinks.audio.AudioWriter._add_encoder", refuse)
     sink = join(output / "out.mp4", record(output / "in.avi", "pcm_s16le"), collecting=False)
-    assert sink.audio_problem == "the audio is left out: no encoder for it"
+    assert sink.remark == "the audio is left out: no encoder for it"
     assert len(read(output / "out.mp4")) == 50
 
 
@@ -163,7 +163,7 @@ def test_packets_without_times_or_bytes_are_passed_over(output: Path) -> None:
         sound.packets.extend([good, timeless, without_dts])
         sink.write(flat())
         sink.close()
-    assert sink.audio_problem is None
+    assert sink.remark is None
     with av.open(str(output / "out.mkv")) as container:
         assert len([packet for packet in container.demux(audio=0) if packet.size]) == 2
 
@@ -185,6 +185,6 @@ def test_a_repeated_audio_time_is_dropped(output: Path) -> None:
         sound.packets.extend([first, second])
         sink.write(flat())
         sink.close()
-    assert sink.audio_problem is None
+    assert sink.remark is None
     with av.open(str(output / "out.mkv")) as container:
         assert len([packet for packet in container.demux(audio=0) if packet.size]) == 1

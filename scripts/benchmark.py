@@ -1,0 +1,185 @@
+"""Measure what restoration costs on this machine: reading, the networks, the whole command, its memory.
+
+    python scripts/benchmark.py
+    python scripts/benchmark.py --peers DATA/peers               # AR-CNN and DnCNN-3 too
+    python scripts/benchmark.py --only command memory --long 10000 --json
+
+Clips are drawn, 4:2:0. Every measurement runs in a process of its own, as often as --seconds allow, and the median
+counts. The targets printed beside the figures are for two cores with AVX-512 and nothing else to do. Needs Pillow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from measuring import command, network, reading
+from measuring.clips import Size
+from measuring.machine import machine
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.models import catalogue
+
+PARTS = ("reading", "network", "command", "memory")
+SIZES: tuple[Size, ...] = ((640, 480), (1280, 720), (1920, 1080))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
+    parser.add_argument("--model", nargs="+", default=list(catalogue.models()), help="networks of ours (all)")
+    parser.add_argument("--sizes", nargs="+", type=_size, default=list(SIZES), metavar="WxH", help="of the pictures")
+    parser.add_argument("--quality", type=int, default=50, help="of the clips' JPEGs (50)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="that a run of the command lasts at least (5)")
+    parser.add_argument("--device", default="auto", help="the command's runtime (auto)")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
+    parser.add_argument("--long", type=int, default=2000, metavar="N", help="pictures of the long run (2000)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args()
+
+
+def _size(word: str) -> Size:
+    width, _, height = word.partition("x")
+    return int(width), int(height)
+
+
+def show(title: str, header: Sequence[str], rows: list[list[str]]) -> None:
+    """Print a table: the first column to the left, the others to the right."""
+    cells = [list(header), *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    print(f"\n{title}")
+    for row in cells:
+        first, *others = (
+            f"{cell:<{w}}" if n == 0 else f"{cell:>{w}}" for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  " + "  ".join([first, *others]).rstrip())
+
+
+def verdict(reached: bool, target: str) -> str:
+    """A target, and whether it was reached."""
+    return f"{target} {'reached' if reached else 'MISSED'}"
+
+
+def by(size: Size) -> str:
+    """A size in words."""
+    return f"{size[0]}x{size[1]}"
+
+
+def show_reading(rows: list[reading.Row]) -> None:
+    show(
+        "Reading coefficients, 1920x1080 4:2:0, one thread, ms a picture",
+        ("quality", "kB", "ours", "jpeglib", "ratio", "target"),
+        [
+            [
+                f"Q{row.quality}",
+                f"{row.kilobytes:.0f}",
+                f"{row.read_ms:.2f}",
+                f"{row.jpeglib_ms:.2f}",
+                f"{row.ratio:.1f}",
+                verdict(row.ratio >= reading.TARGET, f">= {reading.TARGET:.0f}"),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def show_network(rows: list[network.Row]) -> None:
+    show(
+        "The network alone, one picture at a time on all cores",
+        ("model", "kMAC/pixel", "size", "ms", "frames/s", "peak MB", "runtime"),
+        [
+            [
+                row.model,
+                f"{row.kmac_per_pixel:.2f}",
+                by(row.size),
+                "-" if row.ms is None else f"{row.ms:.1f}",
+                "-" if row.ms is None else f"{1000 / row.ms:.1f}",
+                "-" if row.peak_mb is None else f"{row.peak_mb:.0f}",
+                row.remark or row.runtime,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def show_command(rows: list[command.Row]) -> None:
+    show(
+        f"The whole command, AVI in, MP4 with H.264 out; median of {command.RUNS} runs",
+        ("model", "size", "frames", "frames/s", "target", "start-up s", "CPU ms/frame", "peak MB", "below 700"),
+        [
+            [
+                row.model,
+                by(row.size),
+                str(row.frames),
+                f"{row.fps:.1f}",
+                "" if row.target is None else verdict(row.fps >= row.target, f">= {row.target:.0f}"),
+                f"{row.start_up:.2f}",
+                f"{row.cpu_ms:.2f}",
+                f"{row.peak_mb:.0f}",
+                "" if row.model == "FFmpeg" else verdict(row.peak_mb < command.MOST_MEMORY_MB, ""),
+            ]
+            for row in rows
+        ],
+    )
+    speed = {(row.model, row.size): row.fps for row in rows}
+    for size in [size for model, size in speed if model == "FFmpeg"]:
+        ratio = speed["decode", size] / speed["FFmpeg", size]
+        print(f"  decode at {by(size)} runs at {100 * ratio:.0f} % of the speed of FFmpeg's own decoder")
+
+
+def show_growth(rows: list[command.Length]) -> None:
+    show(
+        f"Peak memory by length, {rows[0].model} at {by(rows[0].size)}",
+        ("frames", "peak MB"),
+        [[str(row.frames), f"{row.peak_mb:.0f}"] for row in rows],
+    )
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure the parts that are wanted; tables appear as they are ready."""
+    figures: dict[str, Any] = {}
+
+    def keep(part: str, rows: Iterable[Any], show_rows: Callable[[list[Any]], None]) -> None:
+        if part not in options.only:
+            return
+        found = []
+        for row in rows:
+            found.append(row)
+            print(f"benchmark: {part}: {len(found)} done", file=sys.stderr)
+        figures[part] = [asdict(row) for row in found]
+        if not options.json:
+            show_rows(found)
+            sys.stdout.flush()
+
+    what = (options.model, options.sizes)
+    quality, seconds, device = options.quality, options.seconds, options.device
+    keep("reading", reading.measure_apart(min(seconds, 2.0)), show_reading)
+    keep("network", network.measure(*what, options.peers, folder, quality, min(seconds, 3.0)), show_network)
+    keep("command", command.measure(*what, folder, quality, seconds, device), show_command)
+    keep("memory", command.growth(folder, options.long, quality, device), show_growth)
+    return figures
+
+
+def main() -> int:
+    options = arguments()
+    here = machine()
+    if not options.json:
+        print("\n".join(here.describe()))
+    try:
+        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as folder:
+            figures = measure(options, Path(folder))
+    except (MjpegRestoreError, RuntimeError, OSError) as error:
+        sys.exit(f"benchmark: {error}")
+    if options.json:
+        print(json.dumps({"machine": asdict(here), **figures}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The networks alone: milliseconds for a picture, with every core on one picture at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from measuring import clips
+from measuring.clips import Size
+from measuring.machine import memory
+from measuring.processes import isolated, own_peak_mb
+from measuring.reading import median_ms
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.models.catalogue import Model
+
+RUNTIMES = ("onnxruntime", "openvino")
+PEER_BYTES_PER_PIXEL = 4 * 64 * 4
+"""Four layers of 64 channels in float32 at the picture's full size: more than either runtime holds at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network at one size on one runtime."""
+
+    model: str
+    kmac_per_pixel: float
+    size: Size
+    runtime: str
+    """In full, with its version and precision."""
+    ms: float | None
+    """For a picture; None where it was not run."""
+    peak_mb: float | None
+    """Of a process that does nothing else."""
+    remark: str = ""
+
+
+def installed() -> list[str]:
+    """The runtimes that are there."""
+    return [name for name in RUNTIMES if importlib.util.find_spec(name)]
+
+
+def measure(
+    names: list[str], sizes: list[Size], peers: Path | None, folder: Path, quality: int, seconds: float
+) -> Iterator[Row]:
+    """Run each network on each runtime at each size, each in a process of its own.
+
+    Args:
+        names: of networks of ours.
+        sizes: of the pictures.
+        peers: the weights of AR-CNN and DnCNN-3, or None to leave them out.
+        folder: where the peers' graphs go.
+        quality: of the JPEG that is restored; it does not matter to the time.
+        seconds: for each figure; a network that takes longer runs once.
+    """
+    models = [catalogue.find(name) for name in names]
+    heavy = isolated(publish_peers, peers, folder) if peers else []
+    for model in [*models, *heavy]:
+        for runtime in installed():
+            for size in sizes:
+                need = PEER_BYTES_PER_PIXEL * size[0] * size[1] if model in heavy else 0
+                if need > memory("MemAvailable"):
+                    remark = f"skipped: may need {need / 1e9:.1f} GB"
+                    yield Row(model.name, model.macs_per_pixel / 1000, size, runtime, None, None, remark)
+                    continue
+                name, ms, peak = isolated(run, model.graph(colour=True), runtime, size, quality, seconds)
+                yield Row(model.name, model.macs_per_pixel / 1000, size, name, ms, peak)
+
+
+def publish_peers(weights: Path, folder: Path) -> list[Model]:
+    """AR-CNN and DnCNN-3 as graphs. Call it in a process of its own: PyTorch is large."""
+    from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
+
+    warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    return [
+        publish("AR-CNN", load_ar_cnn(weights, 10), folder),
+        publish("DnCNN-3", load_dn_cnn(weights), folder),
+    ]
+
+
+def run(graph: Path, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
+    """Time a graph: the runtime's full name, milliseconds for a picture, peak memory in 10^6 bytes."""
+    from mjpeg_restore.jpeg import read
+    from mjpeg_restore.restore import Restorer
+    from mjpeg_restore.runtime import open_runtime
+
+    coded = read(clips.pictures(size, quality, 1)[0])
+    inputs = [array for pair in Restorer.components(coded) for array in pair]
+    runtime = open_runtime(graph, device)
+    if median_ms(lambda: runtime.run(inputs), 0) < 1000 * seconds:  # loads and compiles, too
+        runtime.run(inputs)
+    return runtime.name, median_ms(lambda: runtime.run(inputs), seconds), own_peak_mb()

@@ -1,0 +1,67 @@
+"""Reading coefficients: the reader in use against `jpeglib`."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from measuring import clips
+from measuring.processes import isolated
+
+SIZE = (1920, 1080)
+QUALITIES = (30, 75, 90)
+TARGET = 4.0
+"""Times `jpeglib`'s speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Milliseconds for a picture of 1920x1080, 4:2:0, one thread."""
+
+    quality: int
+    kilobytes: float
+    read_ms: float
+    """`mjpeg_restore.jpeg.read`, its header walk included."""
+    jpeglib_ms: float
+    """`jpeglib.read_dct`, the file already there."""
+    ratio: float
+
+
+def median_ms(function: Callable[[], object], seconds: float) -> float:
+    """Milliseconds that a call takes: the median of as many as fit, after one that does not count if others do."""
+    taken: list[float] = []
+    end = perf_counter() + seconds
+    while not taken or perf_counter() < end:
+        begun = perf_counter()
+        function()
+        taken.append(1000 * (perf_counter() - begun))
+    return median(taken[1:] or taken)
+
+
+def measure_apart(seconds: float) -> Iterator[Row]:
+    """Measure in a process of its own."""
+    yield from isolated(measure, seconds)
+
+
+def measure(seconds: float) -> list[Row]:
+    """Read one picture over and over."""
+    import jpeglib
+
+    from mjpeg_restore.jpeg import read
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        path = Path(folder) / "picture.jpg"
+        for quality in QUALITIES:
+            (data,) = clips.pictures(SIZE, quality, 1)
+            path.write_bytes(data)
+            ours = median_ms(lambda data=data: read(data), seconds)
+            theirs = median_ms(lambda: jpeglib.read_dct(path).load(), seconds)
+            rows.append(Row(quality, len(data) / 1000, ours, theirs, theirs / ours))
+    return rows

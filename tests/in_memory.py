@@ -1,0 +1,65 @@
+"""A source that is a list and a sink that is one: the pipeline without files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.sources import SourceInfo
+from mjpeg_restore.sources.base import Closing
+
+BASE = Fraction(1, 1000)
+
+
+class ListSource(Closing):
+    """Coded pictures, one a packet, at the times given, in milliseconds; every 40 of them if not."""
+
+    audio = None
+
+    def __init__(
+        self, pictures: Iterable[bytes], times: Iterable[int] | None = None, height: int | None = None, tag: str = ""
+    ) -> None:
+        self.info = SourceInfo("a list", "container", "list", "container", BASE, height=height, codec_tag=tag)
+        self.truncated: str | None = None
+        self.yielded = 0
+        self.closed = False
+        self._pictures = pictures
+        self._times = iter(times) if times is not None else None
+
+    def __iter__(self) -> Iterator[Packet]:
+        for index, data in enumerate(self._pictures):
+            if self.stopped:
+                return
+            self.yielded += 1
+            yield Packet(data, index, next(self._times) if self._times else 40 * index, BASE)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Collect:
+    """Keeps the pictures."""
+
+    closed = False
+    remark = None
+
+    def __init__(self, *, fixed_size: bool = False, fail_at: int | None = None, leave_at: int | None = None) -> None:
+        self.fixed_size = fixed_size
+        self.pictures: list[Picture] = []
+        self.ended: list[str] = []
+        self._fail_at = fail_at
+        self._leave_at = leave_at
+
+    def write(self, picture: Picture) -> None:
+        if len(self.pictures) == self._fail_at:
+            raise SinkError("the disk is full")
+        self.pictures.append(picture)
+        self.closed = len(self.pictures) == self._leave_at
+
+    def close(self) -> None:
+        self.ended.append("closed")
+
+    def discard(self) -> None:
+        self.ended.append("discarded")

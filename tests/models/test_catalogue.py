@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.errors import ModelCorrupt, UnknownModel
+from mjpeg_restore.models import catalogue
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Path:
+    """A copy of what is shipped, to be damaged."""
+    return Path(shutil.copytree(catalogue.engines(), tmp_path / "engines"))
+
+
+@pytest.mark.parametrize("name", catalogue.models())
+@pytest.mark.parametrize("colour", [True, False])
+def test_every_shipped_graph_has_its_checksum(name: str, colour: bool) -> None:
+    assert catalogue.find(name).graph(colour=colour).is_file()
+
+
+def test_what_is_shipped() -> None:
+    shipped = catalogue.models()
+    assert list(shipped) == ["decode", "stream", "stream-lite"]
+    assert catalogue.DEFAULT == "stream"
+    assert shipped["decode"].parameters == 0
+    assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000
+    assert shipped["stream-lite"].macs_per_pixel < shipped["stream"].macs_per_pixel <= 24_000
+    assert shipped["stream"].training["hours"] > 0
+
+
+def test_nothing_lies_beside_the_manifest() -> None:
+    named = {entry["file"] for model in catalogue.models().values() for entry in model.graphs.values()}
+    assert {path.name for path in catalogue.engines().iterdir() if path.suffix == ".onnx"} == named
+
+
+@pytest.mark.parametrize("name", catalogue.models())
+def test_descriptions_are_lines_of_text(name: str) -> None:
+    model = catalogue.find(name)
+    lines = model.describe()
+    assert lines[0].startswith(f"{name}: ")
+    assert all("\n" not in line for line in lines)
+    assert set(json.loads(json.dumps(model.as_dict()))) >= {"name", "summary", "parameters", "macs_per_pixel", "graphs"}
+
+
+def test_an_unknown_model_lists_those_there_are() -> None:
+    with pytest.raises(UnknownModel, match="no model 'arcnn'; there are decode, stream, stream-lite"):
+        catalogue.find("arcnn")
+
+
+def test_an_altered_graph_is_refused(engines: Path) -> None:
+    path = engines / "stream.colour.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    stream = catalogue.models(engines)["stream"]
+    with pytest.raises(ModelCorrupt, match="not the file that the manifest describes"):
+        stream.graph(colour=True)
+    assert stream.graph(colour=False).is_file()
+
+
+def test_a_missing_graph_is_named(engines: Path) -> None:
+    (engines / "decode.gray.onnx").unlink()
+    with pytest.raises(ModelCorrupt, match=r"decode\.gray\.onnx: No such file or directory; reinstall"):
+        catalogue.models(engines)["decode"].graph(colour=False)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"models": {"decode": {}}}'])
+def test_a_broken_manifest_is_one_error(engines: Path, text: str | None) -> None:
+    if text is None:
+        (engines / "manifest.json").unlink()
+    else:
+        (engines / "manifest.json").write_text(text)
+    with pytest.raises(ModelCorrupt, match=r"manifest\.json.*reinstall") as caught:
+        catalogue.models(engines)
+    assert "\n" not in str(caught.value)

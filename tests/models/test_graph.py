@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+import onnxruntime  # noqa: E402
+
+from mjpeg_restore.models import catalogue  # noqa: E402
+from mjpeg_restore.models.decode import Decode  # noqa: E402
+from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
+from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
+
+TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
+
+
+def tiny() -> Stream:
+    torch.manual_seed(3)
+    network = Stream(TINY).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.1)
+    return network
+
+
+def quietly(network: torch.nn.Module, path: Path, *, colour: bool) -> Path:
+    """Export without the exporter's own deprecations."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export(network, path, colour=colour)
+    return path
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quietly(tiny(), tmp_path_factory.mktemp("graphs") / "new" / "tiny.colour.onnx", colour=True)
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quietly(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.gray.onnx", colour=False)
+
+
+def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
+    random = np.random.default_rng(1)
+    found = []
+    for grid in grids:
+        found += [random.integers(-5, 6, (*grid, 64)).astype(np.int16), random.integers(1, 99, 64).astype(np.uint16)]
+    return found
+
+
+def names(path: Path) -> set[str]:
+    return {name for node in onnx.load(path).graph.node for name in node.output}
+
+
+@pytest.mark.parametrize("grids", [((4, 6), (2, 3), (2, 3)), ((3, 3), (3, 3), (3, 3)), ((1, 8), (1, 2), (1, 2))])
+def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple[int, int], ...]) -> None:
+    arrays = inputs(*grids)
+    session = onnxruntime.InferenceSession(colour)
+    ours = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    with torch.no_grad():
+        theirs = Graph(tiny())(*[torch.from_numpy(array) for array in arrays])
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.dtype == np.uint8
+        assert np.abs(one.astype(int) - other.numpy()).max() <= 1
+
+
+def test_the_grey_graph_is_lumas_part(gray: Path, colour: Path) -> None:
+    arrays = inputs((4, 6), (2, 3), (2, 3))
+    session, whole = onnxruntime.InferenceSession(gray), onnxruntime.InferenceSession(colour)
+    (luma,) = session.run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
+    planes = whole.run(None, dict(zip([node.name for node in whole.get_inputs()], arrays, strict=True)))
+    np.testing.assert_array_equal(luma, planes[0])
+
+
+def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
+    graph = onnx.load(colour).graph
+    parts = [f"{name}.{part}" for name in ("y", "cb", "cr") for part in ("coefficients", "table")]
+    assert [entry.name for entry in graph.input] == parts
+    assert [entry.name for entry in graph.output] == ["y", "cb", "cr"]
+    assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.place", "chroma_predict.place"}
+    assert names(gray) >= {"y.samples", "predict.place"}
+
+
+def test_shapes_are_dynamic(colour: Path) -> None:
+    for entry in onnx.load(colour).graph.input:
+        sizes = entry.type.tensor_type.shape.dim
+        if entry.name.endswith("coefficients"):
+            assert sizes[0].dim_param
+            assert sizes[1].dim_param
+            assert sizes[2].dim_value == 64
+
+
+def test_weights_come_back(colour: Path) -> None:
+    torch.manual_seed(99)
+    network = Stream(TINY)
+    load_weights(network, colour)
+    for ours, theirs in zip(network.state_dict().values(), tiny().state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_weights_that_are_not_there_are_named(gray: Path) -> None:
+    with pytest.raises(KeyError, match="chroma"):
+        load_weights(Stream(TINY), gray)
+
+
+def test_the_file_says_nothing_of_the_machine(colour: Path) -> None:
+    for path in [colour, *catalogue.engines().glob("*.onnx")]:
+        data = path.read_bytes()
+        for trace in (b".py", b"/home/", b"/tmp", b"/root", b"/usr/", str(Path.cwd()).encode()):
+            assert trace not in data, f"{path.name}: {trace!r}"
+
+
+def test_decode_is_exported_too(tmp_path: Path) -> None:
+    path = quietly(Decode(), tmp_path / "decode.onnx", colour=False)
+    coefficients = np.zeros((2, 2, 64), np.int16)
+    coefficients[..., 0] = 4
+    (luma,) = onnxruntime.InferenceSession(path).run(
+        None, {"y.coefficients": coefficients, "y.table": np.full(64, 10, np.uint16)}
+    )
+    assert (luma == 128 + 5).all()  # a DC of 40 is 5 a sample

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
+from mjpeg_restore.models.macs import macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.stream import CELL, STREAM, STREAM_LITE, Stream, StreamConfig  # noqa: E402
+
+TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
+SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
+
+
+def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 3), seed: int = 0) -> list[torch.Tensor]:
+    """Coefficients and tables of Y, Cb, Cr; `grid` is chroma's, (high, wide)."""
+    random = torch.Generator().manual_seed(seed)
+    across, down = span
+    high, wide = grid
+    found = []
+    for h, w in [(high * down, wide * across), grid, grid]:
+        found += [
+            torch.randint(-6, 7, (1, h, w, 64), generator=random).float(),
+            torch.randint(1, 200, (1, 64), generator=random).float(),
+        ]
+    return found
+
+
+def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
+    """A network with random weights everywhere, its last layers included."""
+    torch.manual_seed(seed)
+    network = Stream(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, scale)
+    return network
+
+
+# ---- the pieces ----
+
+
+def test_the_dct_is_orthonormal() -> None:
+    matrix = dct_matrix()
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(64), atol=1e-6, rtol=0)
+    assert matrix[0].unique().numel() == 1  # the first row is the mean
+
+
+def test_blocks_to_plane_and_back() -> None:
+    plane = torch.arange(2 * 16 * 24, dtype=torch.float32).reshape(2, 16, 24)
+    blocks = plane_to_blocks(plane)
+    assert blocks.shape == (2, 2, 3, 64)
+    assert torch.equal(blocks[0, 1, 2], plane[0, 8:16, 16:24].reshape(64))
+    assert torch.equal(blocks_to_plane(blocks), plane)
+
+
+def test_samples_are_rounded_and_clamped() -> None:
+    plane = torch.tensor([-500.0, -128.0, -0.4, 0.4, 0.6, 127.0, 500.0])
+    assert to_uint8(plane).tolist() == [0, 0, 128, 128, 129, 255, 255]
+
+
+# ---- the network ----
+
+
+@pytest.mark.parametrize(("config", "budget"), [(STREAM, 24_000), (STREAM_LITE, 8_000)])
+def test_cost_is_within_the_budget(config: StreamConfig, budget: int) -> None:
+    network = Stream(config)
+    cost = macs_per_pixel(network)
+    assert 0.25 * budget < cost <= budget
+    assert macs_per_pixel(network, colour=False) < cost
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert parameters < 600_000
+
+
+def test_macs_are_counted_as_by_hand() -> None:
+    assert macs_per_pixel(Decode()) == 64 * 1.5
+    assert macs_per_pixel(Decode(), colour=False) == 64
+
+
+@pytest.mark.parametrize("config", [STREAM, STREAM_LITE])
+def test_an_untrained_network_is_the_plain_decode(config: StreamConfig) -> None:
+    inputs = components()
+    with torch.no_grad():
+        for ours, plain in zip(Stream(config)(*inputs), Decode()(*inputs), strict=True):
+            torch.testing.assert_close(ours, plain, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_the_grids_of_every_sampling(span: tuple[int, int]) -> None:
+    across, down = span
+    with torch.no_grad():
+        planes = scrambled(TINY, 0, 0.2)(*components(span))
+    sizes = [(16 * down, 24 * across), (16, 24), (16, 24)]
+    assert [tuple(plane.shape) for plane in planes] == [(1, *size) for size in sizes]
+
+
+def test_grey_is_lumas_part_alone() -> None:
+    network, inputs = scrambled(TINY, 0, 0.2), components()
+    with torch.no_grad():
+        (luma,) = network(*inputs[:2])
+        assert torch.equal(luma, network(*inputs)[0])
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (1, 4), (3, 1)])
+def test_the_smallest_pictures(grid: tuple[int, int]) -> None:
+    with torch.no_grad():
+        planes = scrambled(TINY, 0, 0.2)(*components((2, 2), grid))
+    assert all(plane.isfinite().all() for plane in planes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0.01, 30), span=st.sampled_from(SPANS))
+def test_no_weights_lead_out_of_the_cell(seed: int, scale: float, span: tuple[int, int]) -> None:
+    inputs = components(span, (1, 2), seed)
+    with torch.no_grad():
+        restored = scrambled(TINY, seed, scale).restore(*inputs)
+    for found, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=True):
+        place = found / table[:, None, None] - quantised
+        assert place.abs().max() <= CELL + 1e-4
+        assert torch.equal((found / table[:, None, None]).round(), quantised)
+
+
+def test_the_planes_are_those_of_the_restored_coefficients() -> None:
+    network, inputs = scrambled(TINY, 1, 0.3), components()
+    with torch.no_grad():
+        for plane, found in zip(network(*inputs), network.restore(*inputs), strict=True):
+            torch.testing.assert_close(plane_to_blocks(plane) @ dct_matrix().T, found, atol=2e-2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_a_changed_table_changes_its_component(changed: int) -> None:
+    network, inputs = scrambled(TINY, 2, 0.2), components()
+    other = list(inputs)
+    other[2 * changed + 1] = inputs[2 * changed + 1] + 5
+    with torch.no_grad():
+        before, after = network(*inputs), network(*other)
+    assert not torch.equal(before[changed], after[changed])
+
+
+def test_the_table_reaches_the_places_in_the_cell() -> None:
+    network, inputs = scrambled(TINY, 2, 0.05), components()
+    other = [inputs[0], inputs[1] * 2]
+    with torch.no_grad():
+        (before,), (after,) = network.restore(*inputs[:2]), network.restore(*other)
+    assert not torch.allclose(before / inputs[1][:, None, None], after / other[1][:, None, None])
+
+
+def test_chroma_is_guided_by_luma() -> None:
+    network, inputs = scrambled(TINY, 3, 0.1), components()
+    other = [inputs[0].flip(1), *inputs[1:]]
+    with torch.no_grad():
+        assert not torch.equal(network(*inputs)[1], network(*other)[1])

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore import runtime
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
+from tests.jpeg.pictures import encode
+
+NETWORKS = ["stream", "stream-lite"]
+DEVICES = ["onnxruntime", "openvino"]
+
+
+def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    return open_runtime(catalogue.find(model).graph(colour=colour), device, 2, streams)
+
+
+def inputs_of(coded: CodedPicture) -> list[NDArray[np.generic]]:
+    return [array for pair in Restorer.components(coded) for array in pair]
+
+
+def picture(sampling: str = "4:2:0", size: tuple[int, int] = (96, 64), seed: int = 0, quality: int = 40) -> Inputs:
+    return inputs_of(read(encode(sampling, size, seed, quality=quality)))
+
+
+def assert_near(ours: Planes, theirs: Planes, *, exact: bool) -> None:
+    """Within 1 of each other in float32; a bf16 network may differ more in a few samples."""
+    for a, b in zip(ours, theirs, strict=True):
+        difference = np.abs(a.astype(int) - b)
+        if exact:
+            assert difference.max() <= 1
+        else:
+            assert (difference <= 1).mean() > 0.98
+            assert difference.mean() < 0.3
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_planes_are_uint8_and_the_callers(device: str) -> None:
+    loaded = open_device("stream-lite", device)
+    first = loaded.run(picture(seed=1))
+    kept = [plane.copy() for plane in first]
+    loaded.run(picture(seed=2))
+    assert [plane.shape for plane in first] == [(64, 96), (32, 48), (32, 48)]
+    assert {plane.dtype for plane in first} == {np.dtype(np.uint8)}
+    assert all(map(np.array_equal, first, kept))
+
+
+@pytest.mark.parametrize("model", ["decode", *NETWORKS])
+@pytest.mark.parametrize("colour", [True, False])
+def test_both_runtimes_give_the_same(model: str, colour: bool) -> None:
+    one, other = (open_device(model, device, colour=colour) for device in DEVICES)
+    coded = picture("4:2:0" if colour else "gray")
+    assert_near(one.run(coded), other.run(coded), exact=other.name.endswith("f32"))
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_both_runtimes_give_the_same_within_1_in_float32(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = importlib.import_module("mjpeg_restore.runtime.openvino") if _has_openvino() else None
+    if openvino is None:
+        pytest.skip("OpenVINO is not installed")
+    monkeypatch.setattr(openvino, "CUT", ".nothing is called so")
+    one, other = (open_device(model, device) for device in DEVICES)
+    assert other.name.endswith("f32")
+    coded = picture()
+    assert_near(one.run(coded), other.run(coded), exact=True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_any_shape_after_the_first(device: str) -> None:
+    loaded, reference = open_device("stream-lite", device), open_device("stream-lite", "onnxruntime")
+    for sampling, size in [("4:2:0", (96, 64)), ("4:2:2", (40, 40)), ("4:2:0", (96, 64)), ("4:1:1", (33, 9))]:
+        coded = picture(sampling, size)
+        assert_near(loaded.run(coded), reference.run(coded), exact="bf16" not in loaded.name)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_several_threads_get_what_one_gets(device: str) -> None:
+    loaded = open_device("stream-lite", device, streams=2)
+    coded = [picture(sampling, seed=seed) for seed in range(3) for sampling in ("4:2:0", "4:4:4")]
+    alone = [loaded.run(inputs) for inputs in coded]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(loaded.run, coded * 3))
+    for one, other in zip(alone * 3, together, strict=True):
+        assert all(map(np.array_equal, one, other))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_arrays_need_not_be_contiguous(device: str) -> None:
+    loaded = open_device("stream-lite", device)
+    coded = picture()
+    strided = [np.repeat(array, 2, axis=0)[::2] for array in coded]
+    assert not strided[0].flags.c_contiguous
+    assert all(map(np.array_equal, loaded.run(coded), loaded.run(strided)))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", NETWORKS)
+def test_the_cell_is_kept_whatever_the_precision(device: str, model: str) -> None:
+    coded = read(encode("4:4:4", (96, 64), quality=12))
+    planes = open_device(model, device).run(inputs_of(coded))
+    for plane, blocks, table in zip(planes, coded.coefficients, coded.tables, strict=True):
+        unclamped = ((plane > 0) & (plane < 255)).reshape(8, 8, 12, 8).all(axis=(1, 3))
+        place = to_coefficients(plane)[unclamped] / table - blocks[unclamped]
+        # Rounding to 8 bits moves a coefficient by 4 at the very most, here an eighth of a step at most.
+        coarse = table >= 32
+        assert coarse.sum() > 30
+        assert np.abs(place[:, coarse]).max() < 0.5 + 4 / 32
+        assert (np.abs(place[:, coarse]) < 0.5 + 1.5 / 32).mean() > 0.999
+
+
+def test_the_name_says_what_runs() -> None:
+    assert open_device("decode", "onnxruntime").name.startswith("ONNX Runtime ")
+    assert open_device("decode", "openvino").name.endswith(", CPU, f32")
+
+
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_device("decode", "auto").run(picture())
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
+
+
+@pytest.mark.parametrize("device", ["cuda", "", "onnxruntime:GPU", "openvinos"])
+def test_an_unknown_device_names_those_that_are_known(device: str) -> None:
+    with pytest.raises(RuntimeUnavailable, match="there are auto, onnxruntime, openvino") as caught:
+        open_runtime(catalogue.find("decode").graph(colour=True), device)
+    assert repr(device) in str(caught.value)
+
+
+def test_openvinos_missing_device_names_those_that_are_there() -> None:
+    pytest.importorskip("openvino")
+    with pytest.raises(RuntimeUnavailable, match="OpenVINO has no device 'NPU.7' here, only .*CPU"):
+        open_runtime(catalogue.find("decode").graph(colour=True), "openvino:NPU.7")
+
+
+def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'mjpeg-restore\[openvino\]'"):
+        open_runtime(catalogue.find("decode").graph(colour=True), "openvino")
+
+
+def test_usable_cores_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runtime.usable_cores() >= 1
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert runtime.usable_cores() >= 1
+
+
+def _has_openvino() -> bool:
+    return importlib.util.find_spec("openvino") is not None

@@ -1,0 +1,556 @@
+"""The command, end to end: in this process where that is enough, in one of its own where it has to be."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+import mjpeg_restore
+from mjpeg_restore.cli import main
+from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.report import Tally
+from mjpeg_restore.sources import SourceInfo
+from tests.jpeg.pictures import encode, scan_span, scene
+from tests.sources.clips import mux_packet
+
+SIZE = (64, 48)
+FAST = ["-m", "decode", "--device", "onnxruntime"]
+"""What has nothing to do with the network is tested without one."""
+COMMAND = [sys.executable, "-m", "mjpeg_restore"]
+
+
+def pictures(count: int = 6) -> list[bytes]:
+    return [encode("4:2:0", SIZE, seed) for seed in range(count)]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Six pictures, one after the other."""
+    path = tmp_path / "cam.mjpeg"
+    path.write_bytes(b"".join(pictures()))
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """A folder of its own, so that whatever is left behind can be listed."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def mux(path: Path, times: Sequence[int], codec: str = "mjpeg") -> Path:
+    """A container with a picture at each time, in milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_mux_stream(codec, rate=25, width=SIZE[0], height=SIZE[1])
+        stream.time_base = Fraction(1, 1000)
+        for data, time in zip(pictures(len(times)), times, strict=True):
+            mux_packet(container, stream, data, time, Fraction(1, 1000))
+    return path
+
+
+def times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [Fraction(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+def run(words: Sequence[object], capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    capfd.readouterr()
+    code = main([str(word) for word in words])
+    found = capfd.readouterr()
+    return code, found.out, found.err
+
+
+def assert_one_line(text: str) -> None:
+    assert text.startswith("mjpeg-restore: ")
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+
+
+# ---- outputs ----
+
+
+def test_mjpeg_to_mp4(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run([clip, "-o", output / "out.mp4", "--fps", "10", "--device", "onnxruntime"], capfd)
+    assert (code, out) == (0, "")
+    assert times(output / "out.mp4") == [Fraction(n, 10) for n in range(6)]
+    assert_one_line(err)
+    assert err.startswith(f"mjpeg-restore: 6 frames to {output / 'out.mp4'}, ")
+    assert [path.name for path in output.iterdir()] == ["out.mp4"]
+
+
+def test_variable_time_stamps_reach_the_mp4(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    stamps = [0, 33, 40, 500, 533, 1700]
+    code, _, _ = run([mux(tmp_path / "in.mkv", stamps), "-o", output / "out.mp4", *FAST], capfd)
+    assert code == 0
+    assert times(output / "out.mp4") == [Fraction(stamp, 1000) for stamp in stamps]
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.mov", "out.avi", "out.y4m"])
+def test_other_containers(clip: Path, output: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, _ = run([clip, "-o", output / name, *FAST], capfd)
+    assert code == 0
+    assert len(times(output / name)) == 6
+
+
+def test_codec_crf_preset_and_options(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [clip, "-o", output / "out.mkv", *FAST, "-c", "hevc", "--crf", "30", "--preset", "ultrafast", "-e", "g=1"]
+    code, _, _ = run(words, capfd)
+    assert code == 0
+    with av.open(str(output / "out.mkv")) as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
+        assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+
+
+def test_a_folder_of_pngs(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, _ = run([clip, "-o", f"{output}/frames/", *FAST], capfd)
+    assert code == 0
+    assert sorted(path.name for path in (output / "frames").iterdir()) == [f"{n:06}.png" for n in range(6)]
+    assert Image.open(output / "frames" / "000003.png").size == SIZE
+
+
+@pytest.mark.parametrize(("name", "kind"), [("out.png", "PNG"), ("out.jpg", "JPEG"), ("out.JPEG", "JPEG")])
+def test_one_picture_to_one_picture(
+    tmp_path: Path, output: Path, name: str, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jpg").write_bytes(encode("4:2:0", (163, 117)))
+    code, _, err = run([tmp_path / "in.jpg", "-o", output / name, *FAST], capfd)
+    assert code == 0
+    assert "1 frames" not in err
+    assert [path.name for path in output.iterdir()] == [name]
+    with Image.open(output / name) as image:
+        assert (image.format, image.size) == (kind, (163, 117))
+        theirs = np.asarray(Image.open(tmp_path / "in.jpg").convert("RGB")).astype(int)
+        assert np.abs(np.asarray(image.convert("RGB")) - theirs).mean() < 3
+
+
+def test_many_pictures_into_one_name_a_folder_instead(
+    clip: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run([clip, "-o", output / "out.png", *FAST], capfd)
+    assert code == 5
+    assert_one_line(err)
+    assert "holds one picture" in err
+    assert "out-%06d.png" in err
+    assert list(output.iterdir()) == []
+    code, _, _ = run([clip, "-o", output / "out.png", "--frames", 1, *FAST], capfd)
+    assert code == 0
+    assert [path.name for path in output.iterdir()] == ["out.png"]
+
+
+def test_one_picture_does_not_replace_another_unasked(
+    tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jpg").write_bytes(encode())
+    (output / "out.png").write_text("mine")
+    assert run([tmp_path / "in.jpg", "-o", output / "out.png", *FAST], capfd)[0] == 5
+    assert (output / "out.png").read_text() == "mine"
+    assert run([tmp_path / "in.jpg", "-o", output / "out.png", "-y", *FAST], capfd)[0] == 0
+    assert Image.open(output / "out.png").size == (163, 117)
+
+
+def test_a_folder_of_jpegs_to_a_video(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for number, data in enumerate(pictures(3)):
+        (tmp_path / "in" / f"img{number}.jpg").write_bytes(data)
+    assert run([tmp_path / "in", "-o", output / "out.mp4", *FAST], capfd)[0] == 0
+    assert len(times(output / "out.mp4")) == 3
+    assert run([tmp_path / "in" / "*.jpg", "-o", output / "%d.png", *FAST], capfd)[0] == 0
+    assert sorted(path.name for path in output.glob("*.png")) == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize(("how", "size"), [("side", (128, 48)), ("split", (64, 48))])
+def test_compare(clip: Path, output: Path, how: str, size: tuple[int, int], capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, _ = run([clip, "-o", output / "out.mp4", "--compare", how, "-m", "stream-lite"], capfd)
+    assert code == 0
+    with av.open(str(output / "out.mp4")) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == size
+
+
+def test_frames_start_and_duration(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for words, count in [
+        (["--frames", 2], 2),
+        (["--start", "0.08"], 4),
+        (["--duration", "0.12"], 3),
+        (["--start", "0:00:00.04", "--duration", "0.08"], 2),
+    ]:
+        assert run([clip, "-o", output / "out.mkv", "-y", *FAST, *words], capfd)[0] == 0
+        found = times(output / "out.mkv")
+        assert len(found) == count
+        assert found[0] == 0
+
+
+# ---- what is said ----
+
+
+def test_json_is_the_report(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run([clip, "-o", output / "out.mp4", "--json", "--device", "onnxruntime"], capfd)
+    report = json.loads(out, parse_constant=pytest.fail)
+    assert code == 0
+    assert report["frames"] == 6
+    assert report["size"] == list(SIZE)
+    assert report["quality"] == {"min": 60, "median": 60, "max": 60}
+    assert set(report["latency_ms"]) == {"p50", "p95", "p99"}
+    assert (report["model"], report["sampling"], report["interrupted"]) == ("stream", "4:2:0", False)
+    assert report.keys() >= {"fps", "speed", "damaged", "repaired", "unreadable", "held", "dropped", "truncated"}
+    assert report["runtime"]
+    assert report["reader"]
+
+
+def test_json_of_one_picture_has_no_speed(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.jpg").write_bytes(encode())
+    _, out, _ = run([tmp_path / "in.jpg", "-o", output / "out.png", "--json", "-q", *FAST], capfd)
+    assert json.loads(out, parse_constant=pytest.fail)["speed"] is None
+
+
+def test_quiet_says_nothing(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([clip, "-o", output / "out.mp4", "-q", *FAST], capfd) == (0, "", "")
+
+
+def test_damage_is_summed_up(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    parts = pictures(5)
+    start, end = scan_span(parts[2])
+    parts[2] = parts[2][: (start + end) // 2]
+    (tmp_path / "cam.mjpeg").write_bytes(b"".join(parts))
+    code, _, err = run([tmp_path / "cam.mjpeg", "-o", output / "out.mp4", *FAST], capfd)
+    assert code == 0
+    assert "mjpeg-restore: 1 damaged, 1 repaired (first: packet 2, byte " in err
+    code, _, err = run([tmp_path / "cam.mjpeg", "-o", output / "b.mp4", "--on-corrupt", "drop", *FAST], capfd)
+    assert "1 damaged, 1 dropped" in err
+    assert len(times(output / "b.mp4")) == 4
+
+
+def test_a_truncated_recording_is_told_of(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = mux(tmp_path / "in.avi", range(0, 4000, 40))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    code, _, err = run([path, "-o", output / "out.mp4", *FAST], capfd)
+    assert code == 0
+    assert str(path) in err.splitlines()[-1]
+    assert 30 < len(times(output / "out.mp4")) < 70
+
+
+def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    out = capfd.readouterr().out
+    assert f"mjpeg-restore {mjpeg_restore.__version__}" in out
+    assert "coefficient reader: " in out
+    assert "(native)" in out or "(fallback)" in out
+    assert "ONNX Runtime" in out
+
+
+def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    out = capfd.readouterr().out
+    assert caught.value.code == 0
+    assert "mjpeg-restore cam.mjpeg -o out.mp4" in out
+    assert "exit codes: 0 done, 2 wrong arguments" in out
+
+
+def test_progress_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
+    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
+    with Progress(info, None, quiet=False) as progress:
+        progress.update(Tally(frames=7))
+    assert capsys.readouterr().err.startswith("mjpeg-restore: frame 7 of about 100, ")
+    with Progress(info, None, quiet=True) as progress:
+        progress.update(Tally(frames=7))
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
+    with Progress(info, 50, quiet=False) as progress:
+        progress.update(Tally(frames=7))
+    assert "7/50" in terminal.getvalue()
+    assert "frames/s" in terminal.getvalue()
+
+
+# ---- what is wrong ----
+
+
+def h264(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=64, height=48)
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene(64, 48), "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def wrong_input(kind: str, folder: Path) -> Path:
+    path = folder / kind.replace(" ", "-")
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("this is no video\n" * 50)
+    elif kind == "png.mjpeg":
+        Image.fromarray(scene(32, 32)).save(path, "PNG")
+    elif kind == "folder":
+        path.mkdir()
+        (path / "notes.txt").touch()
+    elif kind == "truncated.avi":
+        path.write_bytes(mux(folder / "whole.avi", range(0, 400, 40)).read_bytes()[:300])
+    elif kind == "h264.mp4":
+        h264(path)
+    elif kind == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(5000))
+    elif kind == "broken.mjpeg":
+        path.write_bytes(b"".join(data[:250] + b"\xff\xd9" for data in pictures()))
+    elif kind == "two\nlines":
+        path.write_text("no video")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing.mjpeg", "no such file or folder"),
+        ("empty", "is empty"),
+        ("text", "is text, not video"),
+        ("png.mjpeg", "is a PNG picture"),
+        ("folder", "holds no JPEG files"),
+        ("truncated.avi", ""),
+        ("h264.mp4", "H.264"),
+        ("noise", "holds no JPEG picture"),
+        ("broken.mjpeg", ""),
+        ("none-*.jpg", "no file matches"),
+        ("two\nlines", "is text, not video"),
+    ],
+)
+@pytest.mark.parametrize("command", ["restore", "inspect"])
+def test_wrong_input_is_one_line(
+    tmp_path: Path, output: Path, kind: str, words: str, command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = wrong_input(kind, tmp_path)
+    arguments = [path, "-o", output / "out.mp4"] if command == "restore" else ["inspect", path]
+    code, out, err = run(arguments, capfd)
+    assert (code, out) == (3, "")
+    assert_one_line(err)
+    assert words in err
+    assert list(output.iterdir()) == []
+
+
+def test_the_input_is_not_overwritten(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = clip.read_bytes()
+    code, _, err = run([clip, "-o", clip, "-y"], capfd)
+    assert code == 5
+    assert_one_line(err)
+    assert "is the input itself" in err
+    assert clip.read_bytes() == before
+
+
+def test_an_output_that_exists_stays_untouched(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (output / "out.mp4").write_text("mine")
+    code, _, err = run([clip, "-o", output / "out.mp4", *FAST], capfd)
+    assert code == 5
+    assert_one_line(err)
+    assert "give -y" in err
+    assert (output / "out.mp4").read_text() == "mine"
+    assert run([clip, "-o", output / "out.mp4", "-y", *FAST], capfd)[0] == 0
+    assert len(times(output / "out.mp4")) == 6
+
+
+def test_an_output_that_is_replaced_stays_until_the_end(
+    tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (output / "out.mp4").write_text("mine")
+    code, _, _ = run([wrong_input("broken.mjpeg", tmp_path), "-o", output / "out.mp4", "-y", *FAST], capfd)
+    assert code == 3
+    assert (output / "out.mp4").read_text() == "mine"
+    assert [path.name for path in output.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "say"),
+    [
+        (["-m", "strem"], 4, "no model 'strem'"),
+        (["--device", "tpu"], 4, "no device 'tpu'"),
+        (["-c", "h265000"], 5, "no video encoder"),
+        (["-e", "nonsense=1"], 5, "no option 'nonsense'"),
+    ],
+)
+def test_wrong_choices_have_their_exit_code(
+    clip: Path, output: Path, words: list[str], code: int, say: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run([clip, "-o", output / "out.mp4", *words], capfd)
+    assert (found, out) == (code, "")
+    assert_one_line(err)
+    assert say in err
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.wmv", "no/such/folder/out.mp4", "no/such/folder/out.png"])
+def test_wrong_outputs_are_one_line(clip: Path, output: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run([clip, "-o", output / name, *FAST], capfd)
+    assert code == 5
+    assert_one_line(err)
+    assert list(output.iterdir()) == []
+
+
+def test_a_window_that_cannot_be_had_begins_no_output(
+    clip: Path, output: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    code, _, err = run([clip, "-o", output / "out.mp4", "--show", *FAST], capfd)
+    assert code == 4
+    assert_one_line(err)
+    assert "pip install 'mjpeg-restore[show]'" in err
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["in.mjpeg"],
+        ["in.mjpeg", "-o"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "0"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "few"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "fast"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "1/0"],
+        ["in.mjpeg", "-o", "out.mp4", "--start", "1:2:3:4"],
+        ["in.mjpeg", "-o", "out.mp4", "--start=-1"],
+        ["in.mjpeg", "-o", "out.mp4", "--duration", "nan"],
+        ["in.mjpeg", "-o", "out.mp4", "--compare", "both"],
+        ["in.mjpeg", "-o", "out.mp4", "-e", "novalue"],
+        ["in.mjpeg", "-o", "out.mp4", "--nonsense"],
+        ["inspect"],
+        ["models", "extra"],
+    ],
+)
+def test_wrong_arguments_exit_with_2(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "Traceback" not in capfd.readouterr().err
+
+
+# ---- inspect and models ----
+
+
+def test_inspect_for_people(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(["inspect", clip], capfd)
+    assert (code, err) == (0, "")
+    assert f"{clip}: JPEG stream, 6 pictures" in out
+    for words in ("64x48", "4:2:0", "luma 60, chroma 60", "1 different set", "none: assumed", "25.000 frames/s"):
+        assert words in out
+
+
+def test_inspect_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    parts = [*pictures(4), encode("4:2:2", (32, 32), quality=20, restart_marker_blocks=2)[:-2]]
+    start, end = scan_span(parts[1])
+    parts[1] = parts[1][: (start + end) // 2]
+    parts[2] = b"--boundary\r\n" + parts[2]
+    (tmp_path / "cam.mjpeg").write_bytes(b"".join(parts))
+    code, out, _ = run(["inspect", tmp_path / "cam.mjpeg", "--json"], capfd)
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert code == 0
+    assert found["pictures"] == 5
+    assert found["sizes"] == {"64x48": 4, "32x32": 1}
+    assert found["samplings"] == {"4:2:0": 4, "4:2:2": 1}
+    assert found["quality_luma"] == {"20": 1, "60": 4}
+    assert found["table_sets"] == 2
+    assert len(found["first_luma_table"]) == 64
+    assert found["restart_intervals"] == {"0": 4, "2": 1}
+    assert sum(found["damage"].values()) == 1
+    assert found["properties"]["no end marker"] == 2
+    assert found["intervals"] == {"1/25": 4}
+    assert found["audio"] is False
+
+
+def test_inspect_looks_at_some_pictures_only(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(["inspect", clip, "--frames", 2, "--json"], capfd)
+    assert json.loads(out)["pictures"] == 2
+
+
+def test_inspect_of_variable_time_stamps(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(["inspect", mux(tmp_path / "in.mkv", [0, 40, 80, 1000])], capfd)
+    assert "the container's, 0.000 s to 1.000 s, variable, mostly 25.000 frames/s" in out
+
+
+def test_models_for_people_and_as_json(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(["models"], capfd)
+    assert (code, err) == (0, "")
+    assert out.startswith("decode: ")
+    assert "\nstream: " in out
+    assert "kMAC per pixel" in out
+    _, out, _ = run(["models", "--json"], capfd)
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert list(found) == ["decode", "stream", "stream-lite"]
+    assert found["stream"]["parameters"] > 100_000
+
+
+# ---- pipes and signals ----
+
+
+def test_a_y4m_pipe(clip: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "-", "-o", "-", "--json", *FAST], input=clip.read_bytes(), capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"YUV4MPEG2 W64 H48 F25:1 ")
+    assert done.stdout.count(b"FRAME\n") == 6
+    assert len(done.stdout.partition(b"\n")[2]) == 6 * (6 + 64 * 48 * 3 // 2)
+    summary, _ = done.stderr.decode().splitlines()
+    assert json.loads(summary)["frames"] == 6
+
+
+def test_a_reader_that_goes_away_is_no_error(clip: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(clip), "-o", "-", "-q", *FAST], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_file_while_a_pipe_is_waited_for(output: Path, number: signal.Signals) -> None:
+    path = output / "out.mp4"
+    process = subprocess.Popen(
+        [*COMMAND, "-", "-o", str(path), "--json", *FAST],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=False,
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"".join(pictures(5)) + pictures(1)[0][:200])  # the sixth has only begun
+    process.stdin.flush()
+    part = output / ".out.part.mp4"
+    deadline = 100
+    while not (part.exists() and _taken(process.stdin.fileno())) and deadline:
+        deadline -= 1
+        signal.sigtimedwait([], 0.1)
+    signal.sigtimedwait([], 0.3)
+    process.send_signal(number)
+    out, err = process.communicate_without_closing() if False else _wait(process)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert json.loads(out)["interrupted"] is True
+    assert len(times(path)) == 5
+    assert [entry.name for entry in output.iterdir()] == ["out.mp4"]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mjpeg_restore.ordered import ordered_map
+
+
+def feeders(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    delays = random.Random(1)
+
+    def late(item: int) -> int:
+        time.sleep(delays.random() * 0.003)
+        return item * item
+
+    found = list(ordered_map(late, range(200), workers=8, ahead=16, name="late"))
+    assert found == [item * item for item in range(200)]
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert list(ordered_map(str, [], workers=2, ahead=2, name="none")) == []
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 8])
+def test_the_source_is_never_read_far_ahead(ahead: int) -> None:
+    taken = itertools.count()
+    last = 0
+
+    def items() -> Iterator[int]:
+        nonlocal last
+        for last in taken:
+            yield last
+
+    results = ordered_map(str, items(), workers=4, ahead=ahead, name="bounded")
+    for number in range(50):
+        assert next(results) == str(number)
+        time.sleep(0.002)  # let the feeder run as far as it may
+        # `ahead` wait in the queue, one with the feeder that found it full, one has been asked for
+        assert last - number <= ahead + 2
+    results.close()
+
+
+def test_an_exception_of_the_function_comes_in_its_place() -> None:
+    def divide(item: int) -> float:
+        time.sleep(0.002 * (item < 3))
+        return 6 / (item - 3)
+
+    results = ordered_map(divide, range(9), workers=4, ahead=8, name="divide")
+    assert [next(results) for _ in range(3)] == [-2, -3, -6]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert list(results) == []
+    assert not feeders("divide")
+
+
+def test_an_exception_of_the_items_comes_behind_what_they_gave() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise LookupError("no more")
+
+    results = ordered_map(str, items(), workers=2, ahead=4, name="items")
+    assert [next(results), next(results)] == ["1", "2"]
+    with pytest.raises(LookupError, match="no more"):
+        next(results)
+
+
+def test_closing_early_ends_the_feeder_and_closes_the_items_on_its_thread() -> None:
+    closed: list[str] = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            closed.append(threading.current_thread().name)
+
+    results = ordered_map(str, items(), workers=2, ahead=2, name="early")
+    assert next(results) == "0"
+    results.close()
+    assert closed == ["early-feeder"]
+    assert not feeders("early")
+
+
+def test_closing_before_the_first_result_starts_nothing() -> None:
+    results = ordered_map(str, itertools.count(), workers=2, ahead=2, name="never")
+    results.close()
+    assert not feeders("never")
+
+
+def test_a_slow_source_holds_back_nothing_that_is_done() -> None:
+    more = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        assert more.wait(10)
+        yield 3
+
+    results = ordered_map(str, items(), workers=1, ahead=4, name="slow")
+    assert [next(results), next(results)] == ["1", "2"]  # the source gives its third item only after these
+    more.set()
+    assert list(results) == ["3"]
+
+
+def test_the_function_runs_on_several_threads() -> None:
+    meeting = threading.Barrier(3, timeout=10)
+
+    def meet(item: int) -> int:
+        meeting.wait()
+        return item
+
+    assert list(ordered_map(meet, range(6), workers=3, ahead=3, name="meet")) == list(range(6))

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
+from mjpeg_restore.frames import Sampling
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.restore import Restorer, pad_blocks
+from tests.jpeg.pictures import SAMPLINGS, encode
+
+SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
+NETWORKS = ["stream", "stream-lite"]
+RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS)}
+
+
+def photograph(width: int, height: int) -> NDArray[np.uint8]:
+    """Smooth slopes, an edge and a little noise: no sample near black or white, where clamping would act."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:height, :width]
+    luma = 110 + 30 * np.sin(x / 9) + 25 * np.cos(y / 13) + 20 * (x > width / 2)
+    return (luma[..., None] + rng.normal(0, 4, (height, width, 3)) + (12, 0, -12)).clip(30, 225).astype(np.uint8)
+
+
+def jpeg(pixels: NDArray[np.uint8], quality: int, subsampling: str = "4:2:0") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("model", RESTORERS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_planes_have_the_pictures_size(model: str, size: tuple[int, int], sampling: str) -> None:
+    width, height = size
+    picture = RESTORERS[model].restore(read(encode(sampling, size)))
+    assert (picture.width, picture.height, picture.sampling.label) == (width, height, sampling)
+    across, down = picture.sampling.value or (1, 1)
+    for index, plane in enumerate(picture.planes):
+        expected = (height, width) if index == 0 else (-(-height // down), -(-width // across))
+        assert plane.shape == expected
+        assert plane.dtype == np.uint8
+    assert len(picture.planes) == (1 if sampling == "gray" else 3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_decode_is_the_inverse_dct(size: tuple[int, int], sampling: str) -> None:
+    coded = read(encode(sampling, size))
+    picture = RESTORERS["decode"].restore(coded)
+    for plane, blocks, table in zip(picture.planes, coded.coefficients, coded.tables, strict=True):
+        exact = to_pixels(blocks, table)[: plane.shape[0], : plane.shape[1]].clip(0, 255)
+        assert np.abs(plane - exact).max() <= 0.501
+
+
+@pytest.mark.parametrize("quality", [5, 30, 75, 98])
+def test_decode_of_grey_is_libjpegs_within_1(quality: int) -> None:
+    data = encode("gray", (163, 117), quality=quality)
+    theirs = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+    ours = RESTORERS["decode"].restore(read(data)).planes[0]
+    assert np.abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_decode_of_colour_is_libjpegs_luma_within_1(sampling: str) -> None:
+    data = encode(sampling, (163, 117))
+    image = Image.open(io.BytesIO(data))
+    image.draft("YCbCr", image.size)
+    theirs = np.asarray(image).astype(int)
+    picture = RESTORERS["decode"].restore(read(data))
+    assert np.abs(picture.planes[0] - theirs[..., 0]).max() <= 1
+    if sampling == "4:4:4":
+        assert np.abs(picture.planes[1] - theirs[..., 1]).max() <= 1
+        assert np.abs(picture.planes[2] - theirs[..., 2]).max() <= 1
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("sampling", ["gray", "4:2:0", "4:4:4"])
+def test_a_network_changes_the_picture(model: str, sampling: str) -> None:
+    coded = read(encode(sampling, (64, 48), quality=10))
+    before, after = (RESTORERS[name].restore(coded) for name in ("decode", model))
+    for old, new in zip(before.planes, after.planes, strict=True):
+        assert (old != new).mean() > 0.2
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("quality", [10, 30, 60])
+def test_8_bit_output_quantises_back_nearly_always(model: str, quality: int) -> None:
+    coded = read(jpeg(photograph(128, 96), quality, "4:4:4"))
+    picture = RESTORERS[model].restore(coded)
+    for plane, blocks, table in zip(picture.planes, coded.coefficients, coded.tables, strict=True):
+        again = np.rint(to_coefficients(plane) / table)
+        # Rounding to 8 bits moves a coefficient by less than one level: it matters where the step is about as small.
+        assert (again == blocks)[..., table >= 10].mean() > 0.97
+        assert np.abs(again - blocks)[..., table >= 10].max(initial=0) <= 1
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize(("quality", "sampling"), [(10, "4:2:0"), (50, "4:4:4"), (75, "4:2:2"), (90, "4:2:0")])
+def test_float_output_quantises_back_always(model: str, quality: int, sampling: str) -> None:
+    pytest.importorskip("onnx")
+    from scripts.evaluate import FloatOutput
+
+    coded = read(jpeg(photograph(163, 117), quality, sampling))
+    restorer = RESTORERS[model]
+    inputs = [array for pair in restorer.components(coded) for array in pair]
+    right, total = FloatOutput(restorer.model.graph(colour=True)).consistent(coded, inputs)
+    assert right == total
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_a_shipped_network_brings_the_picture_nearer_to_its_original(model: str) -> None:
+    original = photograph(128, 96)
+    coded = read(jpeg(original[..., 1], 10))
+    before, after = (RESTORERS[name].restore(coded).planes[0] for name in ("decode", model))
+    errors = [np.mean((plane.astype(float) - original[..., 1]) ** 2) for plane in (before, after)]
+    assert errors[1] < errors[0]
+
+
+def test_time_index_and_quality_are_handed_on() -> None:
+    picture = RESTORERS["decode"].restore(read(encode(quality=42)), index=3, pts=77)
+    assert (picture.index, picture.pts, picture.quality) == (3, 77, 42)
+
+
+def test_several_threads_get_what_one_gets() -> None:
+    restorer = Restorer("stream-lite", "onnxruntime", threads=2, streams=2)
+    pictures = [read(encode(sampling, size)) for sampling in SAMPLINGS for size in ((64, 48), (33, 25))]
+    alone = [restorer.restore(coded) for coded in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(restorer.restore, pictures * 3))
+    for one, other in zip(alone * 3, together, strict=True):
+        assert all(map(np.array_equal, one.planes, other.planes))
+
+
+def test_padding_continues_the_edge_with_flat_blocks() -> None:
+    blocks = np.arange(2 * 3 * 64, dtype=np.int16).reshape(2, 3, 64)
+    padded = pad_blocks(blocks, 3, 5)
+    assert padded.shape == (3, 5, 64)
+    np.testing.assert_array_equal(padded[:2, :3], blocks)
+    assert padded[0, 4, 0] == blocks[0, 2, 0]
+    assert padded[2, 4, 0] == blocks[1, 2, 0]
+    assert not padded[2:, :, 1:].any()
+    assert not padded[:, 3:, 1:].any()
+    assert pad_blocks(blocks, 2, 3) is blocks
+
+
+def test_padding_completes_lumas_grid() -> None:
+    coded = read(encode("4:2:0", (163, 117)))
+    assert coded.sampling is Sampling.YUV420
+    (luma, _), (cb, _), (cr, _) = Restorer.components(coded)
+    assert coded.coefficients[0].shape[:2] == (15, 21)  # C2
+    assert luma.shape[:2] == (16, 22)
+    assert cb.shape == cr.shape == (8, 11, 64)
+
+
+def test_an_unknown_model_is_named_at_once() -> None:
+    with pytest.raises(UnknownModel, match="no model 'strem'; there are"):
+        Restorer("strem")
+
+
+def test_an_unknown_device_is_named_with_the_first_picture() -> None:
+    with pytest.raises(RuntimeUnavailable, match="no device 'cuda'"):
+        Restorer("decode", "cuda").restore(read(encode()))
+
+
+def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = catalogue.models()
+    moved = {
+        name: catalogue.Model(**{k: getattr(model, k) for k in model.__slots__ if k != "folder"}, folder=tmp_path)
+        for name, model in shipped.items()
+    }
+    monkeypatch.setattr(catalogue, "models", lambda: moved)
+    with pytest.raises(ModelCorrupt, match="No such file"):
+        Restorer("decode", "onnxruntime").restore(read(encode()))

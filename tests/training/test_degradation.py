@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from mjpeg_restore.jpeg import read  # noqa: E402
+from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
+from mjpeg_restore.training.degradation import SPANS, Compressed, compress, draw_tables, to_ycbcr  # noqa: E402
+from tests.jpeg.pictures import scene  # noqa: E402
+
+CAMERAS = np.full((2, 2, 64), 40, np.float32)
+
+
+def compressed(rgb: NDArray[np.uint8], quality: int, span: tuple[int, int], contrast: float = 1.0) -> Compressed:
+    tables = torch.from_numpy(np.stack(scaled_tables(quality)).astype(np.float32))[None]
+    return compress(torch.from_numpy(rgb[None].copy()), tables, span, torch.tensor([contrast]))
+
+
+def encoded(rgb: NDArray[np.uint8], quality: int, subsampling: str) -> list[NDArray[np.int16]]:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    return list(read(buffer.getvalue()).coefficients)
+
+
+@pytest.mark.parametrize("quality", [10, 50, 90])
+@pytest.mark.parametrize(
+    ("subsampling", "span", "share"),
+    [("4:4:4", (1, 1), 0.99), ("4:2:2", (2, 1), 0.97), ("4:2:0", (2, 2), 0.97)],
+)
+def test_coefficients_are_nearly_always_libjpegs(
+    quality: int, subsampling: str, span: tuple[int, int], share: float
+) -> None:
+    rgb = scene(128, 96)
+    ours, theirs = compressed(rgb, quality, span).quantised, encoded(rgb, quality, subsampling)
+    for one, other in zip(ours, theirs, strict=True):
+        difference = np.abs(one[0].numpy() - other)
+        assert difference.max() <= 1
+        assert (difference == 0).mean() > share
+
+
+@pytest.mark.parametrize("quality", [10, 50, 90])
+def test_grey_coefficients_are_nearly_always_libjpegs(quality: int) -> None:
+    luma = scene(128, 96)[..., 1]
+    ours = compressed(luma[..., None].repeat(3, axis=2), quality, (1, 1)).quantised[0][0].numpy()
+    (theirs,) = encoded(luma, quality, "4:4:4")
+    assert np.abs(ours - theirs).max() <= 1
+    assert (ours == theirs).mean() > 0.99
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_shapes_of_every_sampling(span: tuple[int, int]) -> None:
+    across, down = span
+    coded = compressed(scene(64, 32), 50, span)
+    grids = [(4, 8), (4 // down, 8 // across), (4 // down, 8 // across)]
+    assert [tuple(part.shape) for part in coded.quantised] == [(1, *grid, 64) for grid in grids]
+    assert [tuple(part.shape) for part in coded.components()[1::2]] == [(1, 64)] * 3
+
+
+def test_originals_lie_in_the_quantisation_cell() -> None:
+    coded = compressed(scene(64, 64), 30, (2, 2))
+    for original, quantised, table in zip(coded.original, coded.quantised, coded.tables, strict=True):
+        assert (original / table[:, None, None] - quantised).abs().max() <= 0.5
+
+
+def test_ycbcr_is_t871s() -> None:
+    colours = torch.tensor([[[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 0, 255]]]], dtype=torch.uint8)
+    luma, cb, cr = to_ycbcr(colours)[0, :, 0].tolist()
+    assert luma == [127, -128, 76 - 128, 29 - 128]
+    assert cb[:3] == [0, 0, -43]
+    assert cb[3] == pytest.approx(127.5, abs=0.5)
+    assert cr[:2] == [0, 0]
+
+
+def test_contrast_makes_limited_range() -> None:
+    white = np.full((16, 16, 3), 255, np.uint8)
+    full, limited = (compressed(white, 50, (1, 1), contrast).original[0][0, 0, 0, 0] for contrast in (1, 219 / 255))
+    assert full == pytest.approx(127 * 8)
+    assert limited == pytest.approx(round(127 * 219 / 255) * 8)
+
+
+@pytest.mark.parametrize("cameras", [CAMERAS, CAMERAS[:0]])
+def test_drawn_tables_are_whole_numbers_of_8_bits(cameras: NDArray[np.float32]) -> None:
+    tables = draw_tables(400, cameras, np.random.default_rng(0))
+    assert tables.shape == (400, 2, 64)
+    assert tables.dtype == np.float32
+    assert np.array_equal(tables, np.rint(tables))
+    assert tables.min() >= 1
+    assert tables.max() <= 255
+
+
+def test_drawn_tables_are_of_many_kinds() -> None:
+    tables = draw_tables(400, CAMERAS, np.random.default_rng(0))
+    standard = {np.stack(scaled_tables(quality)).astype(np.float32).tobytes() for quality in range(1, 101)}
+    share = np.mean([table.tobytes() in standard for table in tables])
+    assert 0.5 < share < 0.7
+    assert len({table.tobytes() for table in tables}) > 150
+    assert 3 < np.quantile(tables[:, 0], 0.1) < np.quantile(tables[:, 0], 0.9) < 200
