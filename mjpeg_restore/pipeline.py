@@ -99,7 +99,7 @@ def restore_pictures(
     settings = settings or PipelineSettings()
     tally = tally or Tally()
     walked = _walk_headers(source, settings, tally)
-    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="read")
+    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS + 1, name="read")
     sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
     restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams + 1, name="restore")
@@ -160,8 +160,8 @@ def run(
             if progress:
                 progress(tally)
             if sink.closed or (stop and stop.is_set()):
-                tally.interrupted = True
                 break
+        tally.interrupted = sink.closed or (stop is not None and stop.is_set())
         pictures.close()
         sink.close()
     except BaseException:
@@ -277,9 +277,10 @@ class _Restoration:
         if not job.coded:
             return job, None
         after = self._picture(self._restorer, job)
-        if self._decoder is None or self._compose is None:
-            return job, after
-        return job, self._compose(self._picture(self._decoder, job), after)
+        if self._decoder and self._compose:
+            after = self._compose(self._picture(self._decoder, job), after)
+        # What waits for its turn at the sink needs its coefficients no more, and they are large.
+        return replace(job, parts=(), coded=()), after
 
     @staticmethod
     def _picture(restorer: Restorer, job: _Job) -> Picture:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.models import catalogue
+from mjpeg_restore.models.catalogue import Model
 from mjpeg_restore.runtime import Runtime, open_runtime
 
 
@@ -22,12 +23,17 @@ class Restorer:
     """
 
     def __init__(
-        self, model: str = catalogue.DEFAULT, device: str = "auto", *, threads: int | None = None, streams: int = 1
+        self,
+        model: str | Model = catalogue.DEFAULT,
+        device: str = "auto",
+        *,
+        threads: int | None = None,
+        streams: int = 1,
     ) -> None:
         """Choose a network.
 
         Args:
-            model: a name from the catalogue (`mjpeg-restore models`).
+            model: a name from the catalogue (`mjpeg-restore models`), or a network described as the catalogue does.
             device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`.
             threads: CPU threads in all; every core by default.
             streams: how many pictures will be restored at the same time.
@@ -35,8 +41,9 @@ class Restorer:
         Raises:
             UnknownModel: no such model.
         """
-        self.model = catalogue.find(model)
-        self._device = device
+        self.model = catalogue.find(model) if isinstance(model, str) else model
+        # Without a network there is nothing that bf16 could speed up, and ONNX Runtime starts at once.
+        self._device = "onnxruntime" if device == "auto" and not self.model.parameters else device
         self._threads = threads
         self.streams = streams
         self._runtimes: dict[bool, Runtime] = {}

@@ -33,7 +33,7 @@ from PIL import Image
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.metrics import psnr, psnr_b, ssim
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.restore import Restorer
@@ -111,11 +111,11 @@ def encode(picture: NDArray[np.uint8], quality: int) -> bytes:
 
 
 class FloatOutput:
-    """A shipped graph with its planes before rounding as outputs: for the promise about the quantisation cell."""
+    """A shipped graph with its samples before rounding as outputs: for the promise about the quantisation cell."""
 
     def __init__(self, graph: Path) -> None:
         model = onnx.load(graph)
-        names = [name for node in model.graph.node for name in node.output if name.endswith(".samples")]
+        names = [f"{output.name}.samples" for output in model.graph.output]
         del model.graph.output[:]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -123,12 +123,12 @@ class FloatOutput:
     def consistent(self, coded: CodedPicture, inputs: list[NDArray[np.generic]]) -> tuple[int, int]:
         """How many coefficients quantise back to the file's, and how many there are."""
         names = [node.name for node in self.session.get_inputs()]
-        planes = self.session.run(None, dict(zip(names, inputs, strict=True)))
+        restored = self.session.run(None, dict(zip(names, inputs, strict=True)))
         right = total = 0
-        for plane, blocks, table in zip(planes, inputs[::2], inputs[1::2], strict=True):
-            again = np.rint(to_coefficients(plane.astype(np.float64)) / table)
-            right += int((again == blocks).sum())
-            total += blocks.size
+        for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=True):
+            again = np.rint(samples[0].astype(np.float64) @ DCT_MATRIX.T / table)
+            right += int((again == quantised).sum())
+            total += quantised.size
         return right, total
 
 
@@ -145,14 +145,12 @@ def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
     warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
-    def restorer(model: catalogue.Model) -> Restorer:
-        found = Restorer("decode", device)
-        found.model = model
-        return found
+    def ar_cnn(quality: int) -> Restorer:
+        return Restorer(publish(f"AR-CNN-{quality}", load_ar_cnn(weights, quality), graphs), device)
 
-    dn_cnn = restorer(publish("DnCNN-3", load_dn_cnn(weights), graphs))
+    dn_cnn = Restorer(publish("DnCNN-3", load_dn_cnn(weights), graphs), device)
     return {
-        "AR-CNN": cache(lambda quality: restorer(publish(f"AR-CNN-{quality}", load_ar_cnn(weights, quality), graphs))),
+        "AR-CNN": cache(ar_cnn),
         "DnCNN-3": lambda quality: dn_cnn,
     }
 

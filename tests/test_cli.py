@@ -8,13 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import mjpeg_restore
@@ -64,6 +67,12 @@ def mux(path: Path, times: Sequence[int], codec: str = "mjpeg") -> Path:
 def times(path: Path) -> list[Fraction]:
     with av.open(str(path)) as container:
         return [Fraction(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+def picture_of(path: Path) -> tuple[str | None, NDArray[np.int16]]:
+    """Format and RGB samples."""
+    with Image.open(path) as image:
+        return image.format, np.asarray(image.convert("RGB")).astype(np.int16)
 
 
 def run(words: Sequence[object], capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -119,7 +128,7 @@ def test_a_folder_of_pngs(clip: Path, output: Path, capfd: pytest.CaptureFixture
     code, _, _ = run([clip, "-o", f"{output}/frames/", *FAST], capfd)
     assert code == 0
     assert sorted(path.name for path in (output / "frames").iterdir()) == [f"{n:06}.png" for n in range(6)]
-    assert Image.open(output / "frames" / "000003.png").size == SIZE
+    assert picture_of(output / "frames" / "000003.png")[1].shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("out.png", "PNG"), ("out.jpg", "JPEG"), ("out.JPEG", "JPEG")])
@@ -129,12 +138,11 @@ def test_one_picture_to_one_picture(
     (tmp_path / "in.jpg").write_bytes(encode("4:2:0", (163, 117)))
     code, _, err = run([tmp_path / "in.jpg", "-o", output / name, *FAST], capfd)
     assert code == 0
-    assert "1 frames" not in err
+    assert err.startswith(f"mjpeg-restore: 1 frame to {output / name}, ")
     assert [path.name for path in output.iterdir()] == [name]
-    with Image.open(output / name) as image:
-        assert (image.format, image.size) == (kind, (163, 117))
-        theirs = np.asarray(Image.open(tmp_path / "in.jpg").convert("RGB")).astype(int)
-        assert np.abs(np.asarray(image.convert("RGB")) - theirs).mean() < 3
+    found, pixels = picture_of(output / name)
+    assert (found, pixels.shape) == (kind, (117, 163, 3))
+    assert np.abs(pixels - picture_of(tmp_path / "in.jpg")[1]).mean() < 3
 
 
 def test_many_pictures_into_one_name_a_folder_instead(
@@ -159,7 +167,7 @@ def test_one_picture_does_not_replace_another_unasked(
     assert run([tmp_path / "in.jpg", "-o", output / "out.png", *FAST], capfd)[0] == 5
     assert (output / "out.png").read_text() == "mine"
     assert run([tmp_path / "in.jpg", "-o", output / "out.png", "-y", *FAST], capfd)[0] == 0
-    assert Image.open(output / "out.png").size == (163, 117)
+    assert picture_of(output / "out.png")[0] == "PNG"
 
 
 def test_a_folder_of_jpegs_to_a_video(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -239,7 +247,7 @@ def test_a_truncated_recording_is_told_of(tmp_path: Path, output: Path, capfd: p
     code, _, err = run([path, "-o", output / "out.mp4", *FAST], capfd)
     assert code == 0
     assert str(path) in err.splitlines()[-1]
-    assert 30 < len(times(output / "out.mp4")) < 70
+    assert 30 < len(times(output / "out.mp4")) < 90
 
 
 def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[str]) -> None:
@@ -262,7 +270,9 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
     assert "exit codes: 0 done, 2 wrong arguments" in out
 
 
-def test_progress_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_plain_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
     info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, None, quiet=False) as progress:
@@ -528,29 +538,67 @@ def test_a_reader_that_goes_away_is_no_error(clip: Path) -> None:
     assert process.returncode == 0
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another process, for as long as a slow machine may need."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_file_while_a_pipe_is_waited_for(output: Path, number: signal.Signals) -> None:
-    path = output / "out.mp4"
-    process = subprocess.Popen(
-        [*COMMAND, "-", "-o", str(path), "--json", *FAST],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=False,
-    )
-    assert process.stdin is not None
-    process.stdin.write(b"".join(pictures(5)) + pictures(1)[0][:200])  # the sixth has only begun
-    process.stdin.flush()
-    part = output / ".out.part.mp4"
-    deadline = 100
-    while not (part.exists() and _taken(process.stdin.fileno())) and deadline:
-        deadline -= 1
-        signal.sigtimedwait([], 0.1)
-    signal.sigtimedwait([], 0.3)
-    process.send_signal(number)
-    out, err = process.communicate_without_closing() if False else _wait(process)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    assert json.loads(out)["interrupted"] is True
-    assert len(times(path)) == 5
-    assert [entry.name for entry in output.iterdir()] == ["out.mp4"]
+def test_a_signal_finishes_the_output_while_a_pipe_is_waited_for(output: Path, number: signal.Signals) -> None:
+    words = ["-", "-o", f"{output}/frames/", "--json", *FAST]
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"".join(pictures(5)) + pictures(1)[0][:200])  # the sixth has only begun
+        process.stdin.flush()
+        until(lambda: (output / "frames" / "000004.png").exists())
+        process.send_signal(number)
+        report, errors = process.stdout.read().decode(), process.stderr.read().decode()
+    assert process.returncode == 130, errors
+    assert_one_line(errors)
+    assert json.loads(report)["interrupted"] is True
+    assert sorted(path.name for path in (output / "frames").iterdir()) == [f"{n:06}.png" for n in range(5)]
+
+
+def test_ctrl_c_leaves_a_whole_mp4(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(progress: Progress, tally: Tally) -> None:
+        if tally.frames == 5:
+            # Sent to the thread that waits, as the system does with a signal to the process.
+            threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+
+    monkeypatch.setattr(Progress, "update", interrupt)
+    reading, writing = os.pipe()
+    with open(reading) as stdin, open(writing, "wb") as pipe:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        pipe.write(b"".join(pictures(5)) + pictures(1)[0][:200])
+        pipe.flush()
+        code, _, err = run(["-", "-o", output / "out.mp4", *FAST], capfd)
+    assert code == 130
+    assert_one_line(err)
+    assert len(times(output / "out.mp4")) == 5
+    assert [path.name for path in output.iterdir()] == ["out.mp4"]
+
+
+def test_ctrl_c_before_the_first_picture_leaves_nothing(output: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "-", "-o", str(output / "out.mp4"), *FAST], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(pictures(1)[0][:300])  # enough to see what it is
+        process.stdin.flush()
+        until(lambda: any(output.iterdir()))
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert errors == "mjpeg-restore: stopped\n"
+    assert list(output.iterdir()) == []

@@ -195,6 +195,15 @@ def test_the_stop_event_finishes_the_output() -> None:
     assert source.yielded < 30
 
 
+def test_a_sink_that_counts_as_closed_once_it_is_finished_was_not_interrupted() -> None:
+    class Shut(Collect):
+        def close(self) -> None:
+            super().close()
+            self.closed = True
+
+    assert not run(ListSource([still()]), DECODE, Shut()).interrupted
+
+
 def test_a_stopped_source_finishes_the_output() -> None:
     source = ListSource([still()] * 500)
     sink = Collect()
@@ -229,7 +238,12 @@ def test_compare_split_keeps_the_size_and_draws_a_line() -> None:
 
 def test_compare_shows_the_network_on_the_right() -> None:
     sink = Collect()
-    run(ListSource([still(1, quality=10)]), Restorer("stream-lite", "onnxruntime"), sink, PipelineSettings("hold", "side"))
+    run(
+        ListSource([still(1, quality=10)]),
+        Restorer("stream-lite", "onnxruntime"),
+        sink,
+        PipelineSettings("hold", "side"),
+    )
     luma = sink.pictures[0].planes[0]
     np.testing.assert_array_equal(luma[:, :64], decoded(still(1, quality=10))[0])
     assert (luma[:, 64:] != luma[:, :64]).mean() > 0.2

@@ -128,7 +128,7 @@ def _conclude(options: argparse.Namespace, report: Report, sink: Sink) -> None:
 def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
     where = f" to {options.output}" if options.output else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
-    yield f"{report.frames} frames{where}, {report.fps:.1f} frames/s{speed}"
+    yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
     counts = ("damaged", "repaired", "unreadable", "held", "dropped", "extra", "resized")
     odd = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
     if odd:

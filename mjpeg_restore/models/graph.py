@@ -12,20 +12,22 @@
 A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
 and the two chroma grids are equal. The shapes are dynamic: one graph serves every size and sampling.
 
-Two kinds of inner tensors carry names, so that a tool or a runtime can find them: `y.samples` and its like are the
-planes before rounding, and every output of a layer called `project` inside a layer called `*predict` is a `*.place`:
-the network's last word, from which float32 arithmetic takes over.
+Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
+samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The output of a layer called
+`project` inside a layer called `*predict` is a `*.place`: the network's last word, from which float32 arithmetic
+takes over.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.decode import to_uint8
+from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
@@ -40,8 +42,9 @@ class Graph(nn.Module):
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Coefficients and table of each component in turn to a plane each; see the module's docstring."""
-        planes = self.network(*[tensor.float()[None] for tensor in components])
-        return tuple(to_uint8(plane[0]) for plane in planes)
+        samples = self.network(*[tensor.float()[None] for tensor in components])
+        # Rounded first, laid out second: a quarter of the bytes to move.
+        return tuple(blocks_to_plane(to_uint8(blocks))[0] for blocks in samples)
 
 
 def export(network: nn.Module, path: Path, *, colour: bool) -> None:
@@ -49,7 +52,7 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
 
     Args:
         network: takes coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn, float32, and
-            gives a tuple of planes `[1, 8 high, 8 wide]` of centred samples.
+            gives a tuple of blocks of centred samples `[1, high, wide, 64]`.
         path: where the ONNX file goes, weights included.
         colour: three components, or luma alone.
     """
@@ -74,6 +77,7 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
     if program is None:
         raise AssertionError("the exporter returned nothing")
     model = program.model_proto
+    _round_in_one(model)
     _name_inner_tensors(model)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
@@ -92,17 +96,36 @@ def load_weights(network: nn.Module, path: Path) -> None:
     network.load_state_dict(state)
 
 
+def _round_in_one(model: onnx.ModelProto) -> None:
+    """Make one QuantizeLinear of each level shift, rounding, clamping and cast: it does just these, in one pass."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    constants = {
+        "rounding.step": np.array(1, np.float32),
+        "rounding.shift": np.array(128, np.uint8),
+    }
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    for cast in [node for node in model.graph.node if _casts_to_uint8(node)]:
+        clip = makers[cast.input[0]]
+        rounding = makers[clip.input[0]]
+        shift = makers[rounding.input[0]]
+        assert [node.op_type for node in (clip, rounding, shift)] == ["Clip", "Round", "Add"]
+        whole = onnx.helper.make_node("QuantizeLinear", [shift.input[0], *constants], list(cast.output))
+        model.graph.node.insert(list(model.graph.node).index(shift), whole)
+        for node in (cast, clip, rounding, shift):
+            model.graph.node.remove(node)
+
+
+def _casts_to_uint8(node: onnx.NodeProto) -> bool:
+    return node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.UINT8
+
+
 def _name_inner_tensors(model: onnx.ModelProto) -> None:
     """Rename the tensors that the contract names; see the module's docstring."""
-    makers = {output: node for node in model.graph.node for output in node.output}
     renamed: dict[str, str] = {}
-    for name in (output.name for output in model.graph.output):
-        node = makers[name]
-        while node.op_type in {"Cast", "Clip", "Round"}:
-            node = makers[node.input[0]]
-        if node.op_type == "Add":  # the level shift; its first input is the centred plane
-            renamed[node.output[0]] = f"{name}.samples"
+    components = iter(output.name for output in model.graph.output)
     for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            renamed[node.input[0]] = f"{next(components)}.samples"
         if node.op_type == "Conv" and "predict.project" in node.input[1]:
             layer = node.input[1].removeprefix("network.").removesuffix(".project.weight")
             renamed[node.output[0]] = f"{layer}.place"

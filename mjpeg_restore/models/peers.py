@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models.catalogue import Model
-from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
 from mjpeg_restore.models.graph import export
 from mjpeg_restore.models.macs import macs_per_pixel
 
@@ -71,11 +71,11 @@ class LumaNetwork(nn.Module):
             components: quantised coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn.
 
         Returns:
-            A plane of centred samples `[1, 8 high, 8 wide]` for each component.
+            Blocks of centred samples `[1, high, wide, 64]` for each component.
         """
         luma, *chroma = self.decode(*components)
-        samples = torch.round(luma + 128).clamp(0, 255)[:, None] / 255
-        return (self.restore(samples)[:, 0] * 255 - 128, *chroma)
+        samples = torch.round(blocks_to_plane(luma) + 128).clamp(0, 255)[:, None] / 255
+        return (plane_to_blocks(self.restore(samples)[:, 0] * 255 - 128), *chroma)
 
     @torch.no_grad()
     def take(self, layers: list[Layer]) -> None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.decode import InverseDct
+from mjpeg_restore.models.decode import InverseDct, blocks_to_plane
 
 CELL = 0.499
 """Half-width of the quantisation cell that a prediction is held to, in steps. The 0.001 that is missing from a half
@@ -144,31 +144,38 @@ class Stream(nn.Module):
         self.chroma_predict = Predict(2, chroma_width)
         self.inverse_dct = InverseDct()
 
-    def restore_luma(self, luma: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Restored, dequantised luma coefficients `[batch, high, wide, 64]`, and the trunk's features."""
+    def place_luma(self, luma: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Luma's coefficients in units of their step, restored `[batch, high, wide, 64]`, and the trunk's features."""
         features = self.embed([luma], [table])
         features = features + self.trunk(features)
         (place,) = self.predict(features)
-        return (luma + place) * table[:, None, None], features
+        return luma + place, features
 
-    def restore_chroma(
-        self, chroma: list[Tensor], tables: list[Tensor], plane: Tensor, features: Tensor
+    def place_chroma(
+        self, chroma: list[Tensor], tables: list[Tensor], samples: Tensor, features: Tensor
     ) -> list[Tensor]:
-        """Restored, dequantised Cb and Cr coefficients, guided by the luma plane and the luma trunk's features."""
+        """The same for Cb and Cr, guided by luma's blocks of samples and the luma trunk's features."""
         own = self.chroma_embed(chroma, tables)
-        samples = to_chroma_grid(plane[:, None] / 64, 4 * own.shape[2], 4 * own.shape[3])
+        plane = to_chroma_grid(blocks_to_plane(samples)[:, None] / 64, 4 * own.shape[2], 4 * own.shape[3])
         context = to_chroma_grid(features, own.shape[2], own.shape[3])
-        guided = own + self.guide_samples(samples) + self.guide_features(context)
+        guided = own + self.guide_samples(plane) + self.guide_features(context)
         places = self.chroma_predict(guided + self.chroma_trunk(guided))
-        return [(k + place) * q[:, None, None] for k, place, q in zip(chroma, places, tables, strict=True)]
+        return [k + place for k, place in zip(chroma, places, strict=True)]
+
+    def place(self, *components: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """For each component its restored coefficients in units of their step, its table, and its blocks of samples."""
+        luma, features = self.place_luma(components[0], components[1])
+        samples = self.inverse_dct(luma, components[1])
+        placed = [(luma, components[1], samples)]
+        if len(components) > 2:
+            tables = list(components[3::2])
+            chroma = self.place_chroma(list(components[2::2]), tables, samples, features)
+            placed += [(k, q, self.inverse_dct(k, q)) for k, q in zip(chroma, tables, strict=True)]
+        return placed
 
     def restore(self, *components: Tensor) -> list[Tensor]:
-        """Like `forward`, but the restored coefficients instead of planes: `[batch, high, wide, 64]` each."""
-        luma, features = self.restore_luma(components[0], components[1])
-        if len(components) == 2:
-            return [luma]
-        plane = self.inverse_dct(luma)
-        return [luma, *self.restore_chroma(list(components[2::2]), list(components[3::2]), plane, features)]
+        """Like `forward`, but dequantised coefficients `[batch, high, wide, 64]` instead of samples: for training."""
+        return [coefficients * table[:, None, None] for coefficients, table, _ in self.place(*components)]
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore a grey or a colour picture.
@@ -178,6 +185,6 @@ class Stream(nn.Module):
                 in turn, float32. Luma's grid is an exact multiple of chroma's.
 
         Returns:
-            A plane of centred samples `[batch, 8 high, 8 wide]` for each component.
+            Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
-        return tuple(self.inverse_dct(coefficients) for coefficients in self.restore(*components))
+        return tuple(samples for _, _, samples in self.place(*components))

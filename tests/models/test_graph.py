@@ -90,6 +90,19 @@ def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
     assert names(gray) >= {"y.samples", "predict.place"}
 
 
+def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
+    model = onnx.load(colour)
+    wanted = ["y", "cb", "cr"]
+    for name in wanted:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(f"{name}.samples", onnx.TensorProto.FLOAT, None))
+    arrays = inputs((4, 6), (2, 3), (2, 3))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    for plane, blocks in zip(found[:3], found[3:], strict=True):
+        centred = blocks.reshape(plane.shape[0] // 8, plane.shape[1] // 8, 8, 8).swapaxes(1, 2).reshape(plane.shape)
+        np.testing.assert_array_equal(plane, np.rint(centred + 128).clip(0, 255))
+
+
 def test_shapes_are_dynamic(colour: Path) -> None:
     for entry in onnx.load(colour).graph.input:
         sizes = entry.type.tensor_type.shape.dim

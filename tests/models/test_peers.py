@@ -11,7 +11,7 @@ pytest.importorskip("onnxscript", reason="needs the train extra")
 h5py = pytest.importorskip("h5py", reason="needs the peers extra")
 scipy_io = pytest.importorskip("scipy.io", reason="needs the peers extra")
 
-from mjpeg_restore.models.decode import Decode  # noqa: E402
+from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
 from mjpeg_restore.models.macs import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.peers import (  # noqa: E402
     AR_CNN_LAYERS,
@@ -42,9 +42,8 @@ def components() -> Components:
 
 def planes(network: torch.nn.Module, components: Components) -> list[NDArray[np.float32]]:
     with torch.no_grad():
-        return [
-            plane[0].numpy() for plane in network(*[torch.from_numpy(a.astype(np.float32))[None] for a in components])
-        ]
+        blocks = network(*[torch.from_numpy(a.astype(np.float32))[None] for a in components])
+    return [blocks_to_plane(samples)[0].numpy() for samples in blocks]
 
 
 def rounded(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -90,9 +90,9 @@ def test_an_untrained_network_is_the_plain_decode(config: StreamConfig) -> None:
 def test_the_grids_of_every_sampling(span: tuple[int, int]) -> None:
     across, down = span
     with torch.no_grad():
-        planes = scrambled(TINY, 0, 0.2)(*components(span))
-    sizes = [(16 * down, 24 * across), (16, 24), (16, 24)]
-    assert [tuple(plane.shape) for plane in planes] == [(1, *size) for size in sizes]
+        blocks = scrambled(TINY, 0, 0.2)(*components(span))
+    grids = [(2 * down, 3 * across), (2, 3), (2, 3)]
+    assert [tuple(part.shape) for part in blocks] == [(1, *grid, 64) for grid in grids]
 
 
 def test_grey_is_lumas_part_alone() -> None:
@@ -105,8 +105,8 @@ def test_grey_is_lumas_part_alone() -> None:
 @pytest.mark.parametrize("grid", [(1, 1), (1, 4), (3, 1)])
 def test_the_smallest_pictures(grid: tuple[int, int]) -> None:
     with torch.no_grad():
-        planes = scrambled(TINY, 0, 0.2)(*components((2, 2), grid))
-    assert all(plane.isfinite().all() for plane in planes)
+        blocks = scrambled(TINY, 0, 0.2)(*components((2, 2), grid))
+    assert all(part.isfinite().all() for part in blocks)
 
 
 @settings(max_examples=40, deadline=None)
@@ -121,11 +121,11 @@ def test_no_weights_lead_out_of_the_cell(seed: int, scale: float, span: tuple[in
         assert torch.equal((found / table[:, None, None]).round(), quantised)
 
 
-def test_the_planes_are_those_of_the_restored_coefficients() -> None:
+def test_the_samples_are_those_of_the_restored_coefficients() -> None:
     network, inputs = scrambled(TINY, 1, 0.3), components()
     with torch.no_grad():
-        for plane, found in zip(network(*inputs), network.restore(*inputs), strict=True):
-            torch.testing.assert_close(plane_to_blocks(plane) @ dct_matrix().T, found, atol=2e-2, rtol=1e-5)
+        for samples, found in zip(network(*inputs), network.restore(*inputs), strict=True):
+            torch.testing.assert_close(samples @ dct_matrix().T, found, atol=2e-2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("changed", [0, 1, 2])

@@ -142,7 +142,7 @@ def test_an_unknown_device_names_those_that_are_known(device: str) -> None:
 
 def test_openvinos_missing_device_names_those_that_are_there() -> None:
     pytest.importorskip("openvino")
-    with pytest.raises(RuntimeUnavailable, match="OpenVINO has no device 'NPU.7' here, only .*CPU"):
+    with pytest.raises(RuntimeUnavailable, match=r"OpenVINO has no device 'NPU\.7' here, only .*CPU"):
         open_runtime(catalogue.find("decode").graph(colour=True), "openvino:NPU.7")
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, Stills, VideoFile, Y4mStream, open_sink
+from mjpeg_restore.sinks import OutputSettings, Still, Stills, VideoFile, Y4mStream, open_sink
 from tests.sinks.conftest import flat, read
 
 
@@ -19,6 +19,8 @@ from tests.sinks.conftest import flat, read
         ("a.mp4", VideoFile),
         ("a.MKV", VideoFile),
         ("a.y4m", Y4mStream),
+        ("a.png", Still),
+        ("a.JPG", Still),
         ("pictures", Stills),
         ("v1.2/", Stills),
         ("pictures/%04d.jpg", Stills),

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Sampling
-from mjpeg_restore.sinks import Stills
+from mjpeg_restore.sinks import Still, Stills
 from tests.sinks.conftest import flat, noise
 
 
@@ -87,3 +87,41 @@ def test_a_failed_write_is_one_line(output: Path) -> None:
     (output / "f").rmdir()
     with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
         sink.write(flat())
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "A.JPEG"])
+def test_a_single_picture(output: Path, name: str) -> None:
+    sink = Still(output / name)
+    sink.write(noise(163, 117))
+    assert not (output / name).exists()
+    sink.close()
+    sink.close()
+    sink.discard()
+    with Image.open(output / name) as image:
+        assert image.size == (163, 117)
+    assert [path.name for path in output.iterdir()] == [name]
+
+
+def test_a_second_picture_for_one_file_names_what_to_do(output: Path) -> None:
+    sink = Still(output / "a.png")
+    sink.write(flat())
+    with pytest.raises(SinkError, match=r"a\.png holds one picture, and more came: name a folder, .*a-%06d\.png"):
+        sink.write(flat())
+    sink.discard()
+    assert list(output.iterdir()) == []
+
+
+def test_a_single_picture_that_never_came_leaves_nothing(output: Path) -> None:
+    Still(output / "a.png").close()
+    assert list(output.iterdir()) == []
+
+
+def test_a_single_picture_is_not_replaced_unasked(output: Path) -> None:
+    (output / "a.png").write_text("mine")
+    with pytest.raises(OutputExists, match="give -y"):
+        Still(output / "a.png")
+    sink = Still(output / "a.png", overwrite=True)
+    sink.write(flat())
+    assert (output / "a.png").read_text() == "mine"
+    sink.discard()
+    assert (output / "a.png").read_text() == "mine"
