@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
 import json
 import os
 import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import NoReturn
@@ -178,6 +179,18 @@ def _stopping(source: Source) -> Generator[Event]:
             signal.signal(number, handler)
 
 
+def _share_one_heap() -> None:
+    """Keep all threads on one heap.
+
+    glibc gives each thread its own, and each keeps what is freed in it: a tenth of the memory at 1920x1080. Other
+    C libraries have no such call, nor the need for it.
+    """
+    m_arena_max = -8  # malloc.h
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(m_arena_max, 1)
+
+
 def entry() -> NoReturn:
     """The console script."""
+    _share_one_heap()
     sys.exit(main())
