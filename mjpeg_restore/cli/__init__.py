@@ -74,10 +74,10 @@ def _restore(words: list[str]) -> int:
     threads = options.threads or usable_cores()
     restorer = Restorer(options.model, options.device, threads=threads, streams=min(threads, MOST_STREAMS))
     settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
-    with open_source(options.input, fps=options.fps, start=options.start, duration=options.duration) as source:
+    opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)
+    with opened as source, _stopping(source) as stop:
         sink = _open_sink(options, source)
-        progress = Progress(source.info, options.frames, quiet=options.quiet)
-        with progress, _stopping(source) as stop:
+        with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
                 report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
             except SourceError:
