@@ -23,7 +23,7 @@ endif
 test: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest
 
 $(VENV)/runtime: pyproject.toml setup.py mjpeg_restore/jpeg/_native.c
