@@ -17,7 +17,7 @@ from threading import Event
 from typing import Literal
 
 from mjpeg_restore import colour, compare
-from mjpeg_restore.errors import BadJpeg, JpegError, SourceError
+from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.fields import are_fields, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.jpeg import JpegHeader, known_tables, read, reader_name, repair, scan
@@ -37,7 +37,7 @@ START_UP_LOSSES = 5
 """S8: a camera's first pictures may be damaged; so many of them are dropped before one is shown as it is."""
 
 SMALLEST = 128
-"""S10: fewer bytes are not a picture."""
+"""S10: fewer bytes are no picture; such packets are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,10 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
     for packet in islice(source, settings.frames):
         job = _Job(packet, time.monotonic())
         tally.packets += 1
+        if len(packet.data) < SMALLEST:  # S10
+            tally.dropped += 1
+            tally.trouble(packet, f"only {len(packet.data)} bytes")
+            continue
         try:
             parts = _parts_of(packet, source.info, dqt, tally)
         except JpegError as error:
@@ -194,8 +198,6 @@ def _parts_of(packet: Packet, info: SourceInfo, dqt: bytes, tally: Tally) -> tup
     Raises:
         JpegError: there is no picture that can be restored.
     """
-    if len(packet.data) < SMALLEST:
-        raise BadJpeg(f"only {len(packet.data)} bytes")
     first = scan(packet.data, height=info.height or 0, codec_tag=info.codec_tag)
     part = _Part(packet.data, first, dqt)
     rest = packet.data[first.end :]

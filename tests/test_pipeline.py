@@ -386,15 +386,22 @@ def test_s9_warnings_on_every_picture_are_no_damage() -> None:
     assert_shows(pictures[0], data)
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\xff\xd8\xff\xd9", bytes(127), bytes(1000), still()[:150]])
-def test_s10_garbage_is_counted_and_the_picture_before_held(garbage: bytes) -> None:
+@pytest.mark.parametrize("garbage", [b"", b"\xff\xd8\xff\xd9", bytes(127)])
+def test_s10_tiny_garbage_is_dropped(garbage: bytes) -> None:
+    pictures, report = restore([still(1), garbage, still(2)])
+    assert troubles(report) == {"dropped": 1}
+    assert_shows(pictures[1], still(2))
+
+
+@pytest.mark.parametrize("garbage", [bytes(1000), still()[:150]])
+def test_s10_a_lost_picture_is_counted_and_the_one_before_held(garbage: bytes) -> None:
     pictures, report = restore([still(1), garbage, still(2)])
     assert troubles(report) == {"unreadable": 1, "held": 1}
     assert_shows(pictures[1], still(1))
 
 
-def test_s10_garbage_at_the_start_is_dropped() -> None:
-    pictures, report = restore([bytes(64), still(1)])
+def test_s10_a_lost_picture_at_the_start_is_dropped() -> None:
+    pictures, report = restore([bytes(1000), still(1)])
     assert troubles(report) == {"unreadable": 1, "dropped": 1}
     assert len(pictures) == 1
 
