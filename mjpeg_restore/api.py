@@ -38,7 +38,7 @@ def restore(data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto"
 
 def open(
     source: Spec,
-    model: str = catalogue.DEFAULT,
+    model: str | Restorer = catalogue.DEFAULT,
     *,
     device: str = "auto",
     fps: Fraction | None = None,
@@ -54,8 +54,8 @@ def open(
 
     Args:
         source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
-        model: a name from the catalogue.
-        device: "auto", "onnxruntime" or "openvino".
+        model: a name from the catalogue, or a `Restorer`: several recordings can share a network that is loaded once.
+        device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
         fps: frame rate of what has no time stamps, 25 if None.
         start, duration: seconds to skip and to keep.
         settings: what becomes of damaged pictures, and more.
@@ -64,7 +64,7 @@ def open(
         SourceError: the source cannot be opened, or holds no Motion-JPEG.
         UnknownModel: no such model.
     """
-    restorer = Restorer(model, device)
+    restorer = model if isinstance(model, Restorer) else Restorer(model, device)
     return Stream(open_source(source, fps=fps, start=start, duration=duration), restorer, settings)
 
 
@@ -88,6 +88,7 @@ class Stream:
 
     def close(self) -> None:
         """Stop, and give back what is held; may be called again."""
+        self.source.stop()  # or a camera that says nothing would hold it up
         self._pictures.close()
         self.source.close()
 

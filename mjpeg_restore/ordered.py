@@ -52,12 +52,13 @@ def ordered_map(
                 close()
             put(None)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
-        feeder = threading.Thread(target=feed, name=f"{name}-feeder", daemon=True)
-        feeder.start()
-        try:
-            while (entry := pending.get()) is not None:
-                yield entry.result()
-        finally:
-            gone.set()
-            feeder.join()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+    feeder = threading.Thread(target=feed, name=f"{name}-feeder", daemon=True)
+    feeder.start()
+    try:
+        while (entry := pending.get()) is not None:
+            yield entry.result()
+    finally:
+        gone.set()
+        feeder.join()
+        pool.shutdown(cancel_futures=True)

@@ -162,11 +162,15 @@ def run(
             if sink.closed or (stop and stop.is_set()):
                 break
         tally.interrupted = sink.closed or (stop is not None and stop.is_set())
+        source.stop()  # or a camera that says nothing would hold up the end
         pictures.close()
         sink.close()
     except BaseException:
-        pictures.close()
-        sink.discard()
+        try:
+            source.stop()
+            pictures.close()
+        finally:
+            sink.discard()
         raise
     tally.truncated = source.truncated
     return tally.report(restorer.model.name, restorer.runtime_name, reader_name())
@@ -232,6 +236,8 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
             if job.error:
                 tally.unreadable += 1
                 tally.trouble(job.packet, str(job.error))
+            for picture in job.coded:
+                tally.warnings.update(picture.warnings)
             damage = next((picture.damage for picture in job.coded if picture.damage), None)
             if damage:
                 tally.damaged += 1

@@ -23,7 +23,7 @@ class Report:
     frames: int
     """Pictures written."""
     seconds: float
-    """Wall-clock time from the first packet to the last picture."""
+    """Wall-clock time of the run, loading the network and finishing the output included."""
     fps: float
     """Pictures written in a second of it."""
     speed: float | None
@@ -61,6 +61,8 @@ class Report:
     """True where the user stopped the run."""
     first_trouble: str | None
     """The first thing that was wrong with a packet, and where."""
+    warnings: dict[str, int]
+    """Harmless oddities of the coded pictures, in words, and how many pictures have them."""
 
 
 @dataclass(slots=True)
@@ -80,10 +82,11 @@ class Tally:
     truncated: str | None = None
     first_trouble: str | None = None
     begun: float = field(default_factory=time.monotonic)
-    first: Picture | None = None
+    first_time: Fraction | None = None
     last: Picture | None = None
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     qualities: Counter[int] = field(default_factory=Counter[int])
+    warnings: Counter[str] = field(default_factory=Counter[str])
 
     def trouble(self, packet: Packet, what: str | JpegError) -> None:
         """Remember the first thing that was wrong."""
@@ -93,7 +96,7 @@ class Tally:
     def delivered(self, picture: Picture, arrived: float) -> None:
         """Count a picture that is on its way to the sink."""
         self.frames += 1
-        self.first = self.first or picture
+        self.first_time = picture.time if self.first_time is None else self.first_time
         self.last = picture
         self.latencies.append(time.monotonic() - arrived)
         self.qualities[picture.quality] += 1
@@ -106,7 +109,7 @@ class Tally:
     @property
     def video_seconds(self) -> Fraction:
         """Time from the first picture's stamp to the last one's."""
-        return self.last.time - self.first.time if self.first and self.last else Fraction(0)
+        return Fraction(0) if self.first_time is None or self.last is None else self.last.time - self.first_time
 
     def report(self, model: str, runtime: str, reader: str) -> Report:
         """Sum up."""
@@ -139,6 +142,7 @@ class Tally:
             truncated=self.truncated,
             interrupted=self.interrupted,
             first_trouble=self.first_trouble,
+            warnings=dict(self.warnings),
         )
 
 

@@ -49,20 +49,12 @@ def load(model: str, runs: Path) -> tuple[nn.Module, dict[str, Any]]:
     network = RECIPES[model].build()
     network.load_state_dict(state["model"])
     progress = state["progress"]
-    recipe = RECIPES[model]
     training = {
         "steps": progress["steps"],
         "hours": round(progress["seconds"] / 3600, 2),
         "megapixels": round(progress["pixels"] / 1e6),
-        "crop": recipe.side,
-        "batch": recipe.batch,
-        "loss": recipe.loss.__name__,
-        "optimiser": "Muon for kernels, AdamW for the rest",
-        "learning_rate": recipe.learning_rate,
-        "annealed_from": recipe.anneal_from,
-        "hardware": progress.get("hardware", ""),
-        "data": progress.get("data", ""),
         "validation_gain_db": progress["validation"],
+        **progress["settings"],
     }
     return network.eval(), training
 

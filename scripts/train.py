@@ -64,6 +64,8 @@ def main() -> int:
         [picture[: picture.shape[0] // 16 * 16, : picture.shape[1] // 16 * 16] for picture in validation],
         options.runs / options.model,
         device,
+        seed=options.seed,
+        started_from=options.start_from.name if options.start_from else None,
     )
     if options.start_from:
         load_weights(trainer.model, options.start_from)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 import threading
@@ -14,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import SinkError, SourceError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Packet, Picture, Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.pipeline import PipelineSettings, run
@@ -592,3 +593,33 @@ def test_q5_one_table_renewed_leaves_the_other_as_it_was() -> None:
 def test_q5_tables_that_never_came_are_named() -> None:
     with pytest.raises(SourceError, match="quantisation table 0 is not given"):
         restore([without(still(1), DQT)])
+
+
+class Silent(ListSource):
+    """Yields one picture, then says nothing until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__([still()])
+        self.woken = threading.Event()
+
+    def __iter__(self) -> Iterator[Packet]:
+        yield from super().__iter__()
+        self.woken.wait(timeout=30)
+
+    def stop(self) -> None:
+        super().stop()
+        self.woken.set()
+
+
+@pytest.mark.parametrize("sink", [Collect(leave_at=1), Collect(fail_at=0)], ids=["the reader left", "the disk is full"])
+def test_a_silent_camera_does_not_hold_up_the_end(sink: Collect) -> None:
+    source = Silent()
+    with contextlib.suppress(SinkError):
+        run(source, DECODE, sink)
+    assert source.woken.is_set()
+
+
+def test_harmless_oddities_are_counted() -> None:
+    upside_down = insert(still(), exif(3))
+    _, report = restore([upside_down, still(), upside_down])
+    assert report.warnings == {"EXIF orientation 3 is not applied": 2}

@@ -34,7 +34,7 @@ def picture_files(folder: Path) -> list[Path]:
 def load_rgb(path: Path) -> NDArray[np.uint8]:
     """One picture: uint8 `[height, width, 3]`."""
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.array(image.convert("RGB"))
 
 
 def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

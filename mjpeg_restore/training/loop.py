@@ -7,8 +7,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,9 +54,8 @@ class Progress:
     """Luma pixels of all crops."""
     validation: str = ""
     """Gain over the plain decode, luma/chroma."""
-    hardware: str = ""
-    data: str = ""
-    """How many pictures, and how many pairs of camera tables."""
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    """How it is trained, on what and with what: goes into the manifest as it is."""
 
 
 class Trainer:
@@ -70,6 +70,7 @@ class Trainer:
         validation: list[NDArray[np.uint8]],
         folder: Path,
         device: torch.device,
+        **notes: str | int | None,
     ) -> None:
         self.model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
@@ -82,7 +83,19 @@ class Trainer:
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.progress = Progress()
         self.rng = crops.rng
-        self.data = f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files"
+        self.settings = {
+            "crop": recipe.side,
+            "batch": recipe.batch,
+            "loss": recipe.loss.__name__,
+            "optimiser": "Muon for kernels, AdamW for the rest",
+            "learning_rate": recipe.learning_rate,
+            "annealed_from": recipe.anneal_from,
+            "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
+            "hardware": torch.cuda.get_device_name()
+            if device.type == "cuda"
+            else f"CPU, {torch.get_num_threads()} thread(s), bf16",
+            **notes,
+        }
 
     @property
     def checkpoint(self) -> Path:
@@ -95,7 +108,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.progress = Progress(**state["progress"])
+        known = {entry.name for entry in fields(Progress)}
+        self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
 
     def save(self) -> None:
@@ -117,14 +131,18 @@ class Trainer:
         """Train until the run has taken `minutes` in all, reporting loss and validation gain as it goes."""
         budget, reported, losses = minutes * 60, time.monotonic(), []
         last = time.monotonic()
-        while (share := self.progress.seconds / budget) < 1:
-            losses.append(self.step(share))
-            now = time.monotonic()
-            self.progress.seconds += now - last
-            last = now
-            if now - reported > report_every:
-                self.report(losses)
-                reported, losses = now, []
+        try:
+            while (share := self.progress.seconds / budget) < 1:
+                losses.append(self.step(share))
+                now = time.monotonic()
+                self.progress.seconds += now - last
+                last = now
+                if now - reported > report_every:
+                    self.report(losses)
+                    reported, losses = now, []
+        except KeyboardInterrupt:
+            self.save()
+            raise
         self.report(losses)
 
     def step(self, share: float) -> Tensor:
@@ -180,9 +198,7 @@ class Trainer:
         self.model.eval()
         gains = {quality: self.validate(quality) for quality in (10, 20, 40, 80)}
         self.model.train()
-        threads = f"{torch.get_num_threads()} CPU thread(s), bf16"
-        self.progress.hardware = torch.cuda.get_device_name() if self.device.type == "cuda" else threads
-        self.progress.data = self.data
+        self.progress.settings = self.settings
         self.progress.validation = ", ".join(f"Q{q} {y:+.3f}/{c:+.3f}" for q, (y, c) in gains.items())
         self.save()
         log.info(

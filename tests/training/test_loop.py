@@ -172,7 +172,7 @@ def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:
     assert noted["steps"] == 1
     assert noted["pixels"] == TINY.batch * TINY.side**2
     assert Progress(**noted) == run.progress
-    assert noted["data"].startswith("2 pictures, 0 pairs")
+    assert noted["settings"]["data"].startswith("2 pictures, 0 pairs")
 
 
 def test_validation_of_an_untrained_network_gains_nothing(tmp_path: Path) -> None:
