@@ -22,6 +22,7 @@ from PIL import Image
 
 import mjpeg_restore
 from mjpeg_restore.cli import main
+from mjpeg_restore.cli.arguments import restore_parser
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
@@ -32,6 +33,7 @@ SIZE = (64, 48)
 FAST = ["-m", "decode", "--device", "onnxruntime"]
 """What has nothing to do with the network is tested without one."""
 COMMAND = [sys.executable, "-m", "mjpeg_restore"]
+LINUX = pytest.mark.skipif(not Path("/dev/full").exists(), reason="other systems have no /dev/full")
 
 
 def pictures(count: int = 6) -> list[bytes]:
@@ -372,6 +374,81 @@ def test_the_input_is_not_overwritten(clip: Path, capfd: pytest.CaptureFixture[s
     assert clip.read_bytes() == before
 
 
+@pytest.mark.parametrize("form", ["file://{}", "-"])
+def test_the_input_is_not_overwritten_by_another_name(clip: Path, form: str) -> None:
+    before = clip.read_bytes()
+    with clip.open("rb") as file:
+        done = subprocess.run([*COMMAND, form.format(clip), "-o", clip, "-y", *FAST], stdin=file, capture_output=True)
+    assert done.returncode == 5
+    assert_one_line(done.stderr.decode())
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("", ["-o", "{}/%d.jpg"]),
+        ("/*.jpg", ["-o", "{}", "--image-format", "jpeg"]),
+        ("/000000.jpg", ["-o", "{}/000000.jpg"]),
+    ],
+)
+def test_input_pictures_are_not_overwritten(
+    tmp_path: Path, spec: str, words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, data in enumerate(pictures(2)):
+        (tmp_path / f"{number:06}.jpg").write_bytes(data)
+    code, _, err = run([f"{tmp_path}{spec}", *(word.format(tmp_path) for word in words), "-y", *FAST], capfd)
+    assert code == 5
+    assert_one_line(err)
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == pictures(2)
+
+
+@pytest.mark.parametrize("command", ["inspect {clip}", "inspect {clip} --json", "models", "--help", "--version"])
+@pytest.mark.parametrize(("where", "code"), [("| true", 0), pytest.param("> /dev/full", 5, marks=LINUX), (">&-", 5)])
+def test_a_result_that_nobody_takes(clip: Path, command: str, where: str, code: int) -> None:
+    words = f"set -o pipefail; {' '.join(COMMAND)} {command.format(clip=clip)} {where}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    if code:
+        assert_one_line(done.stderr)
+    else:
+        assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "code", "lines"),
+    [
+        ("- -o {output}/a.y4m", "<&-", 3, 1),
+        ("{clip} -o -", ">&-", 5, 1),
+        pytest.param("{clip} -o -", "> /dev/full", 5, 1, marks=LINUX),
+        ("{clip} -o {output}/a.y4m", "2>&-", 0, 0),
+        pytest.param("{clip} -o {output}/a.y4m", "2> /dev/full", 0, 0, marks=LINUX),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(
+    clip: Path, output: Path, words: str, where: str, code: int, lines: int
+) -> None:
+    command = " ".join([*COMMAND, words.format(clip=clip, output=output), *FAST, where])
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == lines
+    assert [path.name for path in output.iterdir()] == ([] if code else ["a.y4m"])
+
+
+def test_nohup_stays_in_force(clip: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(Progress, "update", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    try:
+        assert main([str(clip), "-o", str(output / "out.y4m"), *FAST]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
+    restore_parser().parse_args(["in.mjpeg"])
+
+
 def test_an_output_that_exists_stays_untouched(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (output / "out.mp4").write_text("mine")
     code, _, err = run([clip, "-o", output / "out.mp4", *FAST], capfd)
@@ -444,6 +521,8 @@ def test_a_window_that_cannot_be_had_begins_no_output(
         ["in.mjpeg", "-o", "out.mp4", "--start", "1:2:3:4"],
         ["in.mjpeg", "-o", "out.mp4", "--start=-1"],
         ["in.mjpeg", "-o", "out.mp4", "--duration", "nan"],
+        ["in.mjpeg", "-o", "out.mp4", "--start", "1e999999999"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "1e999999999"],
         ["in.mjpeg", "-o", "out.mp4", "--compare", "both"],
         ["in.mjpeg", "-o", "out.mp4", "-e", "novalue"],
         ["in.mjpeg", "-o", "out.mp4", "--nonsense"],
@@ -455,7 +534,10 @@ def test_wrong_arguments_exit_with_2(words: list[str], capfd: pytest.CaptureFixt
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 2
-    assert "Traceback" not in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert_one_line(err)
+    assert "; see mjpeg-restore" in err
+    assert err.endswith(" --help\n")
 
 
 # ---- inspect and models ----
@@ -547,7 +629,10 @@ def until(condition: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+IGNORED = pytest.mark.skipif(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="these tests run under nohup")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=IGNORED)])
 def test_a_signal_finishes_the_output_while_a_pipe_is_waited_for(output: Path, number: signal.Signals) -> None:
     words = ["-", "-o", f"{output}/frames/", "--json", *FAST]
     with subprocess.Popen(

@@ -6,17 +6,16 @@ import argparse
 import ctypes
 import dataclasses
 import json
-import os
 import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
 from mjpeg_restore.cli.arguments import inspect_parser, models_parser, restore_parser
 from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.cli.speech import complain, prepare, say, settle
 from mjpeg_restore.errors import (
     JpegError,
     MjpegRestoreError,
@@ -43,6 +42,9 @@ EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
 )
 INTERRUPTED = 130
 
+MOST_WARNINGS = 3
+"""Kinds of harmless oddities that are told at the end; the report in JSON has them all."""
+
 MOST_STREAMS = 4
 """Pictures restored at the same time: each takes memory, and more than this gain nothing."""
 
@@ -56,21 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands[words[0]](words[1:])
         return _restore(words)
     except MjpegRestoreError as error:
-        print("mjpeg-restore:", " ".join(str(error).splitlines()), file=sys.stderr)
+        complain(str(error))
         return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
-        print("mjpeg-restore: stopped", file=sys.stderr)
+        complain("stopped")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    finally:
+        settle()
 
 
 def _restore(words: list[str]) -> int:
     parser = restore_parser()
     options = parser.parse_args(words)
-    _check(parser, options)
+    if not options.output and not options.show:
+        parser.error("nothing to do: give -o OUTPUT or --show")
     threads = options.threads or usable_cores()
     restorer = Restorer(options.model, options.device, threads=threads, streams=min(threads, MOST_STREAMS))
     settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
@@ -88,15 +89,6 @@ def _restore(words: list[str]) -> int:
         return INTERRUPTED if stop.is_set() else 0
 
 
-def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if not options.output and not options.show:
-        parser.error("nothing to do: give -o OUTPUT or --show")
-    if options.output and options.output != "-":
-        target, origin = Path(options.output), Path(options.input)
-        if target.exists() and origin.exists() and target.samefile(origin):
-            raise SinkError(f"{options.output}: is the input itself; give another name")
-
-
 def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
     settings = OutputSettings(
         codec=options.codec,
@@ -112,18 +104,18 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
     # The window first: where it cannot be had, no output is begun.
     sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
     if options.output:
-        sinks.insert(0, open_sink(options.output, settings, audio))
+        sinks.insert(0, open_sink(options.output, settings, audio, source.paths))
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
 def _conclude(options: argparse.Namespace, report: Report, sink: Sink) -> None:
     if options.json:
         stream = sys.stderr if options.output == "-" else sys.stdout
-        print(json.dumps(dataclasses.asdict(report)), file=stream)
+        say(json.dumps(dataclasses.asdict(report)), stream)
     if options.quiet:
         return
     for line in _remarks(options, report, sink):
-        print(f"mjpeg-restore: {line}", file=sys.stderr)
+        complain(line)
 
 
 def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
@@ -135,6 +127,8 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
     if odd:
         trouble = f" (first: {report.first_trouble})" if report.first_trouble else ""
         yield ", ".join(odd) + trouble
+    for words, count in sorted(report.warnings.items(), key=lambda entry: -entry[1])[:MOST_WARNINGS]:
+        yield f"{count} x {words}"
     if report.truncated:
         yield report.truncated
     if sink.remark:
@@ -145,7 +139,7 @@ def _inspect(words: list[str]) -> int:
     options = inspect_parser().parse_args(words)
     with open_source(options.input, fps=options.fps) as source:
         found = survey(source, options.frames)
-    print(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(describe(found)))
+    say(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(describe(found)), sys.stdout)
     return 0
 
 
@@ -153,16 +147,15 @@ def _models(words: list[str]) -> int:
     options = models_parser().parse_args(words)
     shipped = catalogue.models()
     if options.json:
-        print(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2))
-        return 0
-    for model in shipped.values():
-        print("\n".join(model.describe()))
+        say(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2), sys.stdout)
+    else:
+        say("\n".join(line for model in shipped.values() for line in model.describe()), sys.stdout)
     return 0
 
 
 @contextmanager
 def _stopping(source: Source) -> Generator[Event]:
-    """Ctrl-C and SIGTERM set the event and stop the source, the second one kills."""
+    """Ctrl-C, SIGTERM and a terminal that is shut set the event and stop the source, the second one kills."""
     stop = Event()
 
     def ask(number: int, frame: object) -> None:
@@ -171,7 +164,11 @@ def _stopping(source: Source) -> Generator[Event]:
         stop.set()
         source.stop()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Windows has no SIGHUP; and nohup has it ignored, which is to stay so.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield stop
     finally:
@@ -192,5 +189,6 @@ def _share_one_heap() -> None:
 
 def entry() -> NoReturn:
     """The console script."""
+    prepare()
     _share_one_heap()
     sys.exit(main())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import get_args
+from typing import NoReturn, get_args
 
+from mjpeg_restore.cli.speech import complain, say
 from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.models import catalogue
@@ -22,15 +25,42 @@ Restore Motion-JPEG from its DCT coefficients.
   mjpeg-restore models
 """
 
+_SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+"""No exponent: the exact value of 1e999999999 is a gigabyte."""
+
 EPILOG = """\
 exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime, 5 the output,
 130 stopped by Ctrl-C (the file is finished properly)
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: the usage alone is longer than a terminal's window."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit."""
+        complain(f"{message}; see {self.prog} --help")
+        self.exit(2)
+
+    def print_help(self, file: object = None) -> None:
+        """To standard output."""
+        say(self.format_help().rstrip(), sys.stdout)
+
+
+class _Version(argparse.Action):
+    """Finds the versions out only when they are asked for: that takes time."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show what is in use here, and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        say("\n".join(versions()), sys.stdout)
+        parser.exit()
+
+
 def restore_parser() -> argparse.ArgumentParser:
     """The parser of `mjpeg-restore INPUT -o OUTPUT`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mjpeg-restore",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -70,13 +100,13 @@ def restore_parser() -> argparse.ArgumentParser:
     )
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
-    add("--version", action="version", version="\n".join(versions()))
+    add("--version", action=_Version)
     return parser
 
 
 def inspect_parser() -> argparse.ArgumentParser:
     """The parser of `mjpeg-restore inspect`."""
-    parser = argparse.ArgumentParser(prog="mjpeg-restore inspect", description="Say what is in a stream.")
+    parser = _Parser(prog="mjpeg-restore inspect", description="Say what is in a stream.")
     parser.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     parser.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
     parser.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
@@ -86,7 +116,7 @@ def inspect_parser() -> argparse.ArgumentParser:
 
 def models_parser() -> argparse.ArgumentParser:
     """The parser of `mjpeg-restore models`."""
-    parser = argparse.ArgumentParser(prog="mjpeg-restore models", description="List the shipped networks.")
+    parser = _Parser(prog="mjpeg-restore models", description="List the shipped networks.")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
@@ -113,8 +143,10 @@ def _time(word: str) -> object:
     def seconds(text: str) -> Fraction:
         total = Fraction(0)
         for part in text.split(":"):
+            if not _SECONDS.fullmatch(part):
+                raise ValueError
             total = 60 * total + Fraction(part)
-        if total < 0 or text.count(":") > 2:
+        if text.count(":") > 2:
             raise ValueError
         return total
 

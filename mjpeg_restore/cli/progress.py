@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from mjpeg_restore.cli.speech import complain
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
 
@@ -26,7 +27,7 @@ class Progress:
         self._total = total
         self._quiet = quiet
         self._bar: Bar | None = None
-        if sys.stderr.isatty() and not quiet:
+        if sys.stderr is not None and sys.stderr.isatty() and not quiet:
             self._bar = Bar(
                 SpinnerColumn(),
                 BarColumn(),
@@ -49,7 +50,7 @@ class Progress:
         elif time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             total = f" of about {self._total}" if self._total else ""
-            print(f"mjpeg-restore: frame {tally.frames}{total}, {_rate(tally)}", file=sys.stderr)
+            complain(f"frame {tally.frames}{total}, {_rate(tally)}")
 
     def __enter__(self) -> Self:
         if self._bar:

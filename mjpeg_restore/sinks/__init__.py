@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, Sink
-from mjpeg_restore.sinks.stills import BEST_JPEG, EXTENSIONS, Still, Stills
+from mjpeg_restore.sinks.stills import BEST_JPEG, EXTENSIONS, Still, Stills, is_pattern
+from mjpeg_restore.sinks.target import look, part_name, spare
 from mjpeg_restore.sinks.tee import Tee
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.window import Window
@@ -30,7 +34,16 @@ __all__ = [
 ]
 
 
-def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioSource | None = None) -> Sink:
+_HINTS = frozenset({"overwrite", "fps"})
+"""Settings that every sink takes, as far as they mean anything to it."""
+
+
+def open_sink(
+    target: str,
+    settings: OutputSettings | None = None,
+    audio: AudioSource | None = None,
+    inputs: Sequence[Path] = (),
+) -> Sink:
     """The sink that a target names.
 
     Args:
@@ -39,22 +52,36 @@ def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioS
             by its extension.
         settings: what the user asked for; None: the defaults.
         audio: packets to go along; only a video file takes them.
+        inputs: files that are read from, and never replaced.
 
     Raises:
         OutputExists: the output is there and may not be overwritten.
-        SinkError: it cannot be made.
+        SinkError: it cannot be made, is one of the inputs, or one of the settings means nothing to it.
     """
     settings = settings or OutputSettings()
     path = Path(target)
     if target == "-":
+        _take(settings, "y4m", "range")
+        if sys.stdout is None:  # closed before the program began
+            raise SinkError("standard output is closed: give -o FILE")
         return Y4mStream(sys.stdout.buffer, fps=settings.fps, range=settings.range)
-    if path.suffix.lower() == ".y4m":
-        return Y4mStream(path, fps=settings.fps, range=settings.range, overwrite=settings.overwrite)
+    is_folder = look(path) == "folder"
     quality = BEST_JPEG if settings.crf is None else settings.crf
-    if "%" in path.name or not path.suffix or path.is_dir() or target.endswith("/"):
-        return Stills(target, format=settings.image_format, quality=quality, overwrite=settings.overwrite)
-    if path.suffix.lower() in EXTENSIONS:
+    if is_pattern(path.name) or not path.suffix or is_folder or target.endswith("/"):
+        _check_stills(path, settings)
+        return Stills(
+            target, format=settings.image_format, quality=quality, overwrite=settings.overwrite, inputs=inputs
+        )
+    for name in (path, part_name(path)):
+        spare(name, inputs)
+    suffix = path.suffix.lower()
+    if suffix == ".y4m":
+        _take(settings, "y4m", "range")
+        return Y4mStream(path, fps=settings.fps, range=settings.range, overwrite=settings.overwrite)
+    if suffix in EXTENSIONS:
+        _take(settings, suffix, *(["crf"] if EXTENSIONS[suffix] == "jpeg" else []))
         return Still(path, quality=quality, overwrite=settings.overwrite)
+    _take(settings, "a video file", "codec", "crf", "preset", "range", "options")
     return VideoFile(
         path,
         codec=settings.codec,
@@ -66,3 +93,24 @@ def open_sink(target: str, settings: OutputSettings | None = None, audio: AudioS
         fps=settings.fps,
         audio=audio,
     )
+
+
+def _check_stills(path: Path, settings: OutputSettings) -> None:
+    """Refuse what says nothing to numbered pictures: the quality is JPEG's, a pattern says its format itself."""
+    by_name = is_pattern(path.name)
+    format = EXTENSIONS.get(path.suffix.lower()) if by_name else settings.image_format
+    effective = [*(["crf"] if format == "jpeg" else []), *([] if by_name else ["image_format"])]
+    _take(settings, f"a folder of {format}" if format and not by_name else path.suffix, *effective)
+
+
+def _take(settings: OutputSettings, what: str, *effective: str) -> None:
+    """Refuse settings that were given, differ from the default and have no effect on `what`.
+
+    Raises:
+        SinkError: there is one.
+    """
+    usual = OutputSettings()
+    for name in (field.name for field in fields(settings)):
+        if name not in _HINTS and name not in effective and getattr(settings, name) != getattr(usual, name):
+            option = {"options": "encoder-option"}.get(name, name.replace("_", "-"))
+            raise SinkError(f"--{option} has no effect on {what}: leave it out, or choose another output")

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Picture
+from mjpeg_restore.sinks.target import look, part_name
 
 Range = Literal["full", "limited"]
 ImageFormat = Literal["png", "jpeg"]
@@ -102,14 +103,15 @@ class PartFile:
 
         Raises:
             OutputExists: the target is there and `overwrite` is False.
-            SinkError: the target is a folder, or its folder is missing or cannot be written.
+            SinkError: the target is a folder, its folder is missing or cannot be written, or its name cannot be.
         """
         self.target = Path(target)
-        self.path = self.target.with_name(f".{self.target.stem}.part{self.target.suffix}")
-        if self.target.is_dir():
+        found = look(self.target)
+        if found == "folder":
             raise SinkError(f"{self.target} is a folder: name a file in it")
-        if self.target.exists() and not overwrite:
+        if found == "file" and not overwrite:
             raise OutputExists(f"{self.target} exists: give -y to overwrite it, or another name")
+        self.path = part_name(self.target)
         try:
             self.path.touch()
         except OSError as error:

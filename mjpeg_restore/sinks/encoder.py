@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,6 +40,13 @@ _DEFAULTS: dict[str, dict[str, str]] = {
 _QUALITY = {"mjpeg": "q", "h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
 """Where the option for constant quality is not called `crf`."""
 
+# x264 itself prints what it does not know to standard error, past FFmpeg's log: it is not asked.
+_X264 = {
+    "preset": r"ultrafast|superfast|veryfast|faster|fast|medium|slow|slower|veryslow|placebo",
+    "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
+    "profile": r"baseline|main|high|high10|high422|high444",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
@@ -66,7 +75,7 @@ def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapp
     """Look an encoder up and translate `crf` and `preset` into its own options.
 
     Raises:
-        SinkError: there is no video encoder of that name.
+        SinkError: there is no video encoder of that name, or it cannot be told that.
     """
     name = _FRIENDLY.get(name, name)
     try:
@@ -78,13 +87,17 @@ def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapp
         raise SinkError(f"no video encoder is called {name!r}: give {known} or another by FFmpeg's name")
     chosen = dict(_DEFAULTS.get(name, {}))
     if crf is not None:
+        if not (math.isfinite(crf) and crf >= 0):
+            raise SinkError(f"a quality (--crf) of {crf:g} makes no sense: give 0 or more")
         chosen[_QUALITY.get(name, "crf")] = f"{crf:g}"
     if preset is not None:
         chosen["preset"] = preset
     chosen.update(options)
+    if name == "libx264":
+        _check_x264(chosen)
     if "q" in chosen:
         # Pinning both ends: `global_quality` is read from each frame, where PyAV cannot set it.
-        chosen["qmin"] = chosen["qmax"] = str(min(max(round(float(chosen.pop("q"))), 1), 31))
+        chosen["qmin"] = chosen["qmax"] = str(_jpeg_quality(chosen.pop("q")))
     return Encoder(codec, {**chosen, **_quiet(name, chosen)})
 
 
@@ -152,8 +165,22 @@ def _quiet(name: str, options: Mapping[str, str]) -> dict[str, str]:
         os.environ.setdefault("SVT_LOG", "1")  # errors only; the library offers no other way through FFmpeg
     if name == "libx265":
         given = options.get("x265-params")
-        return {"x265-params": "log-level=error" + (f":{given}" if given else "")}
+        return {"x265-params": "log-level=none" + (f":{given}" if given else "")}
     return {}
+
+
+def _check_x264(options: Mapping[str, str]) -> None:
+    for key, known in _X264.items():
+        # Several tunings may be joined; a preset may be a number, 0 to 9.
+        if key in options and not re.fullmatch(rf"(?:{known})(?:[,.+-](?:{known}))*|\d", options[key], re.IGNORECASE):
+            raise SinkError(f"libx264 has no {key} {options[key]!r}: give {known.replace('|', ', ')}")
+
+
+def _jpeg_quality(word: str) -> int:
+    try:
+        return round(min(max(float(word), 1), 31))
+    except ValueError:
+        raise SinkError(f"{word!r} is no quality of JPEG: give 1 (best) to 31") from None
 
 
 def _refusal(encoder: Encoder, what: str, error: Exception) -> str:

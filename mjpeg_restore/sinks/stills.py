@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import ImageFormat, PartFile
 from mjpeg_restore.sinks.encoder import find_encoder
+from mjpeg_restore.sinks.target import inside
 
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """What a file's name says of its format."""
@@ -28,6 +30,11 @@ BEST_JPEG = 2
 """Quality of JPEG where nobody asks for another, in FFmpeg's scale: 1 (best) to 31."""
 
 _NUMBER = re.compile(r"%(?:0\d+)?d")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a file's name holds the place of a number, as `%06d` does."""
+    return _NUMBER.search(name) is not None
 
 
 class Stills:
@@ -50,6 +57,7 @@ class Stills:
         format: ImageFormat = "png",
         quality: float = BEST_JPEG,
         overwrite: bool = False,
+        inputs: Iterable[Path] = (),
     ) -> None:
         """Make the folder where it is missing.
 
@@ -58,13 +66,16 @@ class Stills:
             format: of a folder's files; a pattern's extension says its own.
             quality: of JPEG in FFmpeg's scale, 1 (best) to 31.
             overwrite: write into a folder that holds files already.
+            inputs: files that are read from, and never replaced.
 
         Raises:
             OutputExists: the folder holds files (of a pattern: matching ones) and `overwrite` is False.
-            SinkError: the pattern is none, or the folder cannot be made.
+            SinkError: the pattern is none, the folder cannot be made, or an input would be replaced.
         """
         path = Path(target)
-        if _NUMBER.search(path.name):
+        if is_pattern(path.name):
+            if len(_NUMBER.findall(path.name)) > 1:
+                raise SinkError(f"{path}: a pattern holds one number, as in %06d{path.suffix}")
             chosen = EXTENSIONS.get(path.suffix.lower())
             if chosen is None:
                 raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")
@@ -74,6 +85,7 @@ class Stills:
         self._pattern = path
         self._coder = _Coder(format, quality)
         self._last = -1
+        _spare(path, inputs)
         _claim(path, pattern_given=Path(target) == path, overwrite=overwrite)
 
     def write(self, picture: Picture) -> None:
@@ -89,8 +101,8 @@ class Stills:
         try:
             part.write_bytes(self._coder.encode(picture))
             part.replace(path)
-        except (FFmpegError, OSError) as error:
-            with contextlib.suppress(OSError):
+        except (FFmpegError, OSError, ValueError) as error:
+            with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"cannot write {path} ({reason}): is there room on the disk?") from error
@@ -204,6 +216,18 @@ def _rgb_frame(picture: Picture) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(picture.to_ndarray("rgb"), format="rgb24")
 
 
+def _spare(pattern: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a folder where an input's name is one of those that will be written."""
+    if mine := next((name for name in inside(pattern.parent, inputs) if _matches(name, pattern)), None):
+        raise SinkError(f"{pattern.parent}: a picture there could replace the input {mine}; name another folder")
+
+
+def _matches(name: str, pattern: Path) -> bool:
+    before, after = _NUMBER.split(pattern.name, maxsplit=1)
+    # Some file systems take names that differ in case only for the same.
+    return re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), name, re.IGNORECASE) is not None
+
+
 def _claim(pattern: Path, pattern_given: bool, overwrite: bool) -> None:
     folder = pattern.parent
     try:
@@ -211,11 +235,11 @@ def _claim(pattern: Path, pattern_given: bool, overwrite: bool) -> None:
         if overwrite:
             return
         names = [entry.name for entry in folder.iterdir()]
-    except OSError as error:
-        raise SinkError(f"cannot make the folder {folder} ({error.strerror}): choose another") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SinkError(f"cannot make the folder {folder} ({reason}): choose another") from error
     if pattern_given:
-        before, after = _NUMBER.split(pattern.name, maxsplit=1)
-        names = [name for name in names if re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), name)]
+        names = [name for name in names if _matches(name, pattern)]
     if names:
         found = f"{len(names)} file{'s' if len(names) > 1 else ''}"
         raise OutputExists(f"{folder} holds {found} already: give -y to write into it, or another name")

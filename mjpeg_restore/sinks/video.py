@@ -21,6 +21,7 @@ from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
+from mjpeg_restore.sinks.rate import plausible_rate
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -32,9 +33,6 @@ _CONTAINERS = {
 }
 _DEFAULT_CODEC = {"webm": "av1"}
 
-_HIGHEST_RATE = 240
-"""A time base finer than this many units a second counts time, not pictures."""
-_USUAL_RATE = Fraction(25)
 _COARSEST_TIMESCALE = 10_000
 
 
@@ -158,7 +156,7 @@ class VideoFile:
         self._part.discard()
 
     def _open(self, picture: Picture) -> _Writer:
-        rate = self._fps or _plausible_rate(picture.time_base)
+        rate = self._fps or plausible_rate(picture.time_base)
         # An AVI's unit of time is a frame: with a finer one it would be filled with empty frames.
         time_base = 1 / rate if self._format_name == "avi" else picture.time_base
         container = av.open(
@@ -174,7 +172,7 @@ class VideoFile:
     def _errors_named(self) -> Generator[None, None, None]:
         try:
             yield
-        except (FFmpegError, OSError) as error:
+        except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: what FFmpeg cannot be told
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
@@ -256,11 +254,6 @@ def _decide_range(encoder: Encoder, format_name: str, range: Range) -> bool:
     if format_name in ("avi", "mov") and not encoder.tags_itself:
         return False  # untagged video is shown as limited range
     return range == "full"
-
-
-def _plausible_rate(time_base: Fraction) -> Fraction:
-    """Pictures a second, where nothing but the time base is known."""
-    return 1 / time_base if 1 <= 1 / time_base <= _HIGHEST_RATE else _USUAL_RATE
 
 
 def _time_options(format_name: str, time_base: Fraction) -> dict[str, str]:

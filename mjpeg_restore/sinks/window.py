@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -68,7 +69,8 @@ class Window:
         """Shut the window."""
         if self._start is not None:
             self._start = None
-            self._cv2.destroyWindow(self._title)
+            with suppress(self._cv2.error):  # its display has gone, and it with it
+                self._cv2.destroyWindow(self._title)
         self.closed = True
 
     def discard(self) -> None:
@@ -98,4 +100,7 @@ class Window:
             self.close()
 
     def _visible(self) -> bool:
-        return self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1
+        except self._cv2.error:  # some of OpenCV's backends know a window no more once it is shut
+            return False

@@ -13,6 +13,7 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
+from mjpeg_restore.sinks.rate import plausible_rate
 
 # y4m's names; "jpeg" is 4:2:0 with centre-sited chroma. It has none for 4:4:0.
 _NAMES = {
@@ -28,14 +29,13 @@ class Y4mStream:
     """A y4m file or pipe, any size, planes as they are (4:4:0 goes to 4:4:4), tagged with its range.
 
     y4m holds one frame rate and no time stamps: pictures are written one after the other, and a variable rate
-    is lost. Where the reader of a pipe goes away (`... | head`), `closed` turns True and nothing more is
-    written; that is no error.
+    is lost, which `remark` tells. Where the reader of a pipe goes away (`... | head`), `closed` turns True and
+    nothing more is written; that is no error.
 
     Every picture must have the first one's size.
     """
 
     fixed_size = True
-    remark = None
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Y4mStream:
 
         Args:
             target: a path, or something with `write(bytes)` and `flush()`.
-            fps: frame rate for the header; None: one over the first picture's time base.
+            fps: frame rate for the header; None: guessed from the first picture's time base.
             range: "full" keeps full-range samples as they are; "limited" converts.
             overwrite: replace a file that exists.
 
@@ -65,11 +65,16 @@ class Y4mStream:
             self._file = self._part.path.open("wb")
         else:
             self._file = target
-        self._fps = fps
+        self._pace = _Pace(fps)
         self._full_range = range == "full"
         self._sampling: Sampling | None = None
         self._size = (0, 0)
         self._finished = False
+
+    @property
+    def remark(self) -> str | None:
+        """That the pictures were not taken at the rate that is written, in one line; None where they were."""
+        return self._pace.remark
 
     def write(self, picture: Picture) -> None:
         """Write one picture; nothing once `closed` is True.
@@ -84,6 +89,7 @@ class Y4mStream:
             header = self._open(picture)
         assert self._sampling is not None
         check_size(picture, self._size, self._part.target if self._part else "the y4m stream")
+        self._pace.add(picture)
         planes = pixels.prepare(picture, self._sampling, self._full_range).planes
         self._send(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
 
@@ -120,7 +126,7 @@ class Y4mStream:
     def _open(self, picture: Picture) -> bytes:
         self._sampling = picture.sampling if picture.sampling in _NAMES else Sampling.YUV444
         self._size = (picture.width, picture.height)
-        rate = self._fps or 1 / picture.time_base
+        rate = self._pace.begin(picture)
         colour_range = "FULL" if self._full_range else "LIMITED"
         return (
             f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} "
@@ -136,3 +142,43 @@ class Y4mStream:
             self.closed = True
         except OSError as error:
             raise SinkError(f"cannot write y4m ({error.strerror}): is there room on the disk?") from error
+
+
+class _Pace:
+    """The rate that is written, and whether the pictures keep to it."""
+
+    def __init__(self, fps: Fraction | None) -> None:
+        self._rate = fps or Fraction(0)
+        self._slack = Fraction(0)
+        self._last: Fraction | None = None
+        self._shortest: Fraction | None = None
+        self._longest = Fraction(0)
+
+    def begin(self, first: Picture) -> Fraction:
+        """Settle the rate."""
+        self._rate = self._rate or plausible_rate(first.time_base)
+        # A constant rate too may be rounded to the time base, as Matroska does it.
+        self._slack = max(1 / self._rate / 10, min(first.time_base, 1 / self._rate / 2))
+        return self._rate
+
+    def add(self, picture: Picture) -> None:
+        """Note the time since the picture before."""
+        if self._last is not None:
+            interval = picture.time - self._last
+            self._shortest = interval if self._shortest is None else min(self._shortest, interval)
+            self._longest = max(self._longest, interval)
+        self._last = picture.time
+
+    @property
+    def remark(self) -> str | None:
+        """How the pictures came, where that was not at the rate."""
+        if self._shortest is None:
+            return None
+        usual = 1 / self._rate
+        if usual - self._slack <= self._shortest and self._longest <= usual + self._slack:
+            return None
+        found = f"{1000 * float(self._shortest):.0f} to {1000 * float(self._longest):.0f} ms"
+        return (
+            f"y4m holds no time stamps: pictures that came every {found} will play at {float(self._rate):.3f} "
+            "frames/s; .mkv or .mp4 keep their times"
+        )

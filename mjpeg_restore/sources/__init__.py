@@ -85,13 +85,20 @@ class _Wanted:
     duration: Fraction | None
 
 
+_Opened = StillsSource | StreamSource | ContainerSource
+
+
 def _from_standard_input(wanted: _Wanted) -> Source:
+    if sys.stdin is None:  # closed before the program began
+        raise SourceError("standard input is closed: pipe a stream into it, or give the name of a file")
     if sys.stdin.isatty():
         raise SourceError("standard input is the keyboard: pipe a stream into it, or give the name of a file")
     # Below the buffer: a read that waits there could not be ended, and would hold its lock when the program exits.
     buffer = sys.stdin.buffer
     raw = getattr(buffer, "raw", buffer)
-    return _from_file(raw if isinstance(raw, io.FileIO) else buffer, "standard input", wanted)
+    source = _from_file(raw if isinstance(raw, io.FileIO) else buffer, "standard input", wanted)
+    source.paths = (Path("/dev/stdin"),)  # which is the file itself, where it is one and the system has such names
+    return source
 
 
 def _from_path(name: str, wanted: _Wanted) -> Source:
@@ -113,13 +120,15 @@ def _from_path(name: str, wanted: _Wanted) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return _from_file(cast(BinaryIO, file), name, wanted, path)
+        source = _from_file(cast(BinaryIO, file), name, wanted, path)
     except BaseException:
         file.close()
         raise
+    source.paths = (path,)
+    return source
 
 
-def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = None) -> Source:
+def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = None) -> _Opened:
     """Choose by content. With `path` the file is ours to close, else it is the caller's."""
     stream, head, size = _look(file, name)
     content = content_of(head)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
@@ -105,6 +106,11 @@ class Source(Protocol):
         ...
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are read, as far as they have names: an output must not replace them."""
+        ...
+
+    @property
     def audio(self) -> AudioTrack | None:
         """The sound, or None where there is none."""
         ...
@@ -142,9 +148,11 @@ class Closing(ABC):
 
     Attributes:
         stopped: True once somebody wants no more; looked at before each read.
+        paths: the files that are read, as far as they have names.
     """
 
     stopped = False
+    paths: tuple[Path, ...] = ()
 
     def stop(self) -> None:
         """End the iteration after the picture at hand; from any thread."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, isfinite
+from math import ceil
 
 from mjpeg_restore.errors import SourceError
 
@@ -12,6 +13,13 @@ Rate = Fraction | int | float | str
 
 DEFAULT_FPS = Fraction(25)
 """Frames per second where nothing states them (quirk T1)."""
+
+_FINEST = 100_000
+"""Denominator of a rate: numerator and denominator have 31 bits each in FFmpeg."""
+_HUGE = re.compile(r"e[+-]?0*[1-9]\d\d", re.IGNORECASE)
+"""An exponent that is not worth the time and memory that its exact value would take."""
+_LONGEST = 10**9
+"""Seconds; times beyond would not fit FFmpeg's 64 bits in every unit."""
 
 _NTSC = {
     Fraction(text): Fraction(round(Fraction(text)) * 1000, 1001)
@@ -24,19 +32,25 @@ def parse_rate(value: Rate) -> Fraction:
 
     Args:
         value: 15, "15", "30000/1001", 12.5, ... The customary decimals of NTSC's rates mean those rates:
-            "29.97" is 30000/1001.
+            "29.97" is 30000/1001. Others are kept to five digits, which is all that video files hold.
 
     Raises:
         SourceError: not a number, or not within 1/1000 to 1000.
     """
     try:
         # A float's own digits are what was typed: 29.97, not the nearest binary fraction.
-        rate = Fraction(str(value).strip()) if isinstance(value, float | str) else Fraction(value)
+        rate = _typed(str(value)) if isinstance(value, float | str) else Fraction(value)
     except (ValueError, ZeroDivisionError):
         raise SourceError(f"{value!r} is no frame rate: give frames per second: 25, 30000/1001") from None
     if not Fraction(1, 1000) <= rate <= 1000:
         raise SourceError(f"{value} frames per second is out of range: give 0.001 to 1000")
-    return _NTSC.get(rate, rate)
+    return _NTSC.get(rate, rate.limit_denominator(_FINEST))
+
+
+def _typed(word: str) -> Fraction:
+    if _HUGE.search(word):
+        raise ValueError(word)
+    return Fraction(word.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +101,16 @@ def check_cut(start: Fraction | None, duration: Fraction | None) -> None:
     """Refuse a cut that cannot be meant.
 
     Raises:
-        SourceError: a negative start, or a duration that is not positive.
+        SourceError: a negative start, a duration that is not positive, or more than any recording lasts.
     """
-    if start is not None and (not isfinite(start) or start < 0):
-        raise SourceError(f"a start at {float(start):g} s is before the beginning: give 0 or more seconds")
-    if duration is not None and (not isfinite(duration) or duration <= 0):
-        raise SourceError(f"a duration of {float(duration):g} s keeps nothing: give more than 0 seconds")
+    if start is not None and not 0 <= start <= _LONGEST:  # not so of NaN either
+        raise SourceError(f"a start at {_seconds(start)} lies outside of any recording: give 0 or more seconds")
+    if duration is not None and not 0 < duration <= _LONGEST:
+        raise SourceError(f"a duration of {_seconds(duration)} makes no sense: give more than 0 seconds")
+
+
+def _seconds(value: Fraction) -> str:
+    return f"{float(value):g} s" if abs(value) <= _LONGEST else f"more than {_LONGEST} s"
 
 
 def kept_duration(total: Fraction | None, start: Fraction | None, duration: Fraction | None) -> Fraction | None:

@@ -62,3 +62,101 @@ def test_settings_reach_the_sink(output: Path) -> None:
 def test_an_unknown_extension_names_those_that_work(output: Path) -> None:
     with pytest.raises(SinkError, match=r"\.mp4 .*\.mkv"):
         open_sink(str(output / "a.wmv"))
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "says"),
+    [
+        ("a.y4m", OutputSettings(codec="hevc", crf=3), "--codec has no effect on y4m"),
+        ("-", OutputSettings(crf=3), "--crf has no effect on y4m"),
+        ("a.png", OutputSettings(crf=3), "--crf has no effect on .png"),
+        ("a.jpg", OutputSettings(range="limited"), "--range has no effect on .jpg"),
+        ("f", OutputSettings(preset="fast"), "--preset has no effect on a folder of png"),
+        ("f", OutputSettings(crf=3), "--crf has no effect on a folder of png"),
+        ("%d.jpg", OutputSettings(image_format="jpeg"), "--image-format has no effect on .jpg"),
+        ("a.mp4", OutputSettings(image_format="jpeg"), "--image-format has no effect on a video file"),
+        ("a.y4m", OutputSettings(options={"g": "1"}), "--encoder-option has no effect on y4m"),
+    ],
+)
+def test_what_has_no_effect_is_refused(output: Path, target: str, settings: OutputSettings, says: str) -> None:
+    with pytest.raises(SinkError, match=says):
+        open_sink(target if target == "-" else f"{output}/{target}", settings)
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "settings"),
+    [
+        ("a.jpg", OutputSettings(crf=3)),
+        ("f", OutputSettings(image_format="jpeg", crf=3)),
+        ("%d.jpg", OutputSettings(crf=3)),
+        ("a.y4m", OutputSettings(range="limited", fps=Fraction(10))),
+    ],
+)
+def test_what_has_an_effect_is_taken(output: Path, target: str, settings: OutputSettings) -> None:
+    open_sink(f"{output}/{target}", settings).discard()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.y4m", "a.png", "%d.png", "folder"])
+@pytest.mark.parametrize(("before", "after"), [("\0", ""), ("x" * 300, ""), ("x" * 300 + "/", "")])
+def test_names_that_no_system_takes_are_one_line(output: Path, name: str, before: str, after: str) -> None:
+    with pytest.raises(SinkError):
+        open_sink(f"{output}/{before}{name}{after}").write(flat())
+
+
+def test_a_folder_that_may_not_be_looked_into(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(SinkError, match=r"a\.mp4 \(Permission denied\)"):
+        open_sink(str(output / "a.mp4"))
+
+
+def test_standard_output_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SinkError, match="standard output is closed"):
+        open_sink("-")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("x100%.mp4", VideoFile), ("x%s.png", Still), ("%.y4m", Y4mStream)])
+def test_a_percent_sign_alone_is_no_number(output: Path, name: str, kind: type) -> None:
+    sink = open_sink(f"{output}/{name}")
+    assert isinstance(sink, kind)
+    sink.write(flat())
+    sink.close()
+    assert [path.name for path in output.iterdir()] == [name]
+
+
+def test_two_numbers_in_a_pattern_are_refused(output: Path) -> None:
+    with pytest.raises(SinkError, match="holds one number"):
+        open_sink(f"{output}/%d-%d.png")
+
+
+@pytest.mark.parametrize("name", ["cam.avi", "cam.png", "cam.y4m"])
+@pytest.mark.parametrize("input_name", ["{}", ".{stem}.part{suffix}"])
+def test_an_input_is_not_replaced(output: Path, name: str, input_name: str) -> None:
+    target = output / name
+    mine = output / input_name.format(name, stem=target.stem, suffix=target.suffix)
+    mine.write_text("mine")
+    (output / "link").symlink_to(mine)
+    for path in (mine, output / "link"):
+        with pytest.raises(SinkError, match="is the input itself"):
+            open_sink(str(target), OutputSettings(overwrite=True), inputs=[output / "gone", path])
+    assert mine.read_text() == "mine"
+    assert len(list(output.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["7.jpg", "007.JPG"])
+def test_an_input_among_numbered_pictures_is_not_replaced(output: Path, tmp_path: Path, name: str) -> None:
+    (output / name).write_text("mine")
+    (tmp_path / "link.jpg").symlink_to(output / name)
+    jpegs, pngs = OutputSettings(overwrite=True, image_format="jpeg"), OutputSettings(overwrite=True)
+    for path in (output / name, tmp_path / "link.jpg"):
+        with pytest.raises(SinkError, match="could replace the input"):
+            open_sink(f"{output}/%d.jpg", pngs, inputs=[path])
+        with pytest.raises(SinkError, match="could replace the input"):
+            open_sink(str(output), jpegs, inputs=[path])
+        open_sink(str(output), pngs, inputs=[path]).close()
+        open_sink(f"{output}/x%d.jpg", pngs, inputs=[path]).close()
+        open_sink(f"{tmp_path}/%d.jpg", pngs, inputs=[path, tmp_path / "gone.jpg"]).close()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -268,9 +269,42 @@ def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"crf": float("nan")}, "--crf.* of nan"),
+        ({"crf": -1}, "--crf.* of -1"),
+        ({"crf": float("inf")}, "--crf.* of inf"),
+        ({"codec": "mjpeg", "crf": float("nan")}, "--crf.* of nan"),
+        ({"codec": "mjpeg", "options": {"q": "abc"}}, "'abc' is no quality of JPEG"),
+        ({"codec": "mjpeg", "options": {"q": "nan"}}, "'nan' is no quality of JPEG"),
+        ({"preset": "nope"}, "libx264 has no preset 'nope': give ultrafast, superfast"),
+        ({"options": {"tune": "film,nope"}}, "libx264 has no tune 'film,nope'"),
+        ({"options": {"profile": "nope"}}, "libx264 has no profile 'nope'"),
+    ],
+)
+def test_numbers_and_words_that_make_no_sense(output: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SinkError, match=message):
+        VideoFile(output / "a.mkv", **settings)
+    assert list(output.iterdir()) == []
+
+
+def test_a_rate_that_ffmpeg_cannot_hold_is_one_line(output: Path) -> None:
+    sink = VideoFile(output / "a.mkv", fps=Fraction(10**12 + 1, 10**11))
+    with pytest.raises(SinkError, match="failed"):
+        sink.write(flat())
+    sink.discard()
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("settings", [{"preset": "7"}, {"options": {"tune": "film,fastdecode", "profile": "high"}}])
+def test_what_x264_understands_is_passed_on(output: Path, settings: dict[str, Any]) -> None:
+    assert len(save(output / "a.mkv", [flat()], **settings)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
         ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*-c h264"),
         ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try -c h264"),
-        ({"preset": "warp"}, "libx264 cannot be opened.*--preset"),
+        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*--preset"),
         ({"codec": "ffv1", "crf": 20}, "ffv1 has no option 'crf'"),
         ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
     ],
@@ -327,6 +361,16 @@ def test_encoders_that_take_nv12_get_interleaved_chroma() -> None:
 @pytest.mark.parametrize("codec", ["hevc", "av1"])
 def test_encoders_print_nothing(output: Path, codec: str, capfd: pytest.CaptureFixture[str]) -> None:
     save(output / "a.mkv", [flat()], codec)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("settings", [{"preset": "nope"}, {"options": {"profile": "nope"}}])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_encoders_print_nothing_of_what_they_refuse(
+    output: Path, codec: str, settings: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SinkError):
+        save(output / "a.mkv", [flat()], codec, **settings)
     assert capfd.readouterr() == ("", "")
 
 

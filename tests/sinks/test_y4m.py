@@ -96,3 +96,41 @@ def test_another_size_is_refused() -> None:
     sink.write(flat())
     with pytest.raises(SinkError, match="64x48"):
         sink.write(flat(64, 48))
+
+
+def test_an_unknown_rate_is_a_plausible_one() -> None:
+    pipe = io.BytesIO()
+    Y4mStream(pipe).write(flat(time_base=Fraction(1, 90_000)))
+    assert b" F25:1 " in pipe.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("fps", "time_base", "stamps"),
+    [
+        (Fraction(30), Fraction(1, 1000), [0, 33, 67, 100, 133, 167]),
+        (Fraction(240), Fraction(1, 1000), [5, 9, 13, 18, 22]),
+        (Fraction(30000, 1001), Fraction(1001, 30000), [0, 1, 2]),
+        (None, Fraction(1, 1000), [7]),
+    ],
+)
+def test_of_a_constant_rate_nothing_is_said(fps: Fraction | None, time_base: Fraction, stamps: list[int]) -> None:
+    sink = Y4mStream(io.BytesIO(), fps=fps)
+    for index, pts in enumerate(stamps):
+        sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
+    assert sink.remark is None
+
+
+@pytest.mark.parametrize(
+    ("fps", "time_base", "stamps", "says"),
+    [
+        (Fraction(25), Fraction(1, 1000), [0, 40, 540], "every 40 to 500 ms will play at 25.000 frames/s"),
+        (Fraction(25), Fraction(1, 25), [0, 1, 3], "every 40 to 80 ms"),
+        (None, Fraction(1, 1000), [0, 100, 200], "every 100 to 100 ms will play at 25.000"),
+    ],
+)
+def test_of_another_rate_it_is_told(fps: Fraction | None, time_base: Fraction, stamps: list[int], says: str) -> None:
+    sink = Y4mStream(io.BytesIO(), fps=fps)
+    for index, pts in enumerate(stamps):
+        sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
+    assert sink.remark is not None
+    assert says in sink.remark

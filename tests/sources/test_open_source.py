@@ -91,3 +91,30 @@ def test_a_source_may_be_closed_twice_and_keeps_no_file_open(mux: MuxClip, tmp_p
         if source is not None:
             source.close()
             source.close()
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SourceError, match="standard input is closed"):
+        open_source("-")
+
+
+def test_sources_name_the_files_that_they_read(mux: MuxClip, tmp_path: Path, jpegs: list[bytes]) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / name).write_bytes(jpegs[0])
+    (tmp_path / "cam.mjpeg").write_bytes(b"".join(jpegs))
+    clip = mux("clip.avi")
+    both = (tmp_path / "1.jpg", tmp_path / "2.jpg")
+    for spec, paths in [
+        (clip, (clip,)),
+        (clip.as_uri(), (clip,)),
+        (tmp_path / "cam.mjpeg", (tmp_path / "cam.mjpeg",)),
+        (tmp_path / "1.jpg", both[:1]),
+        (tmp_path, both),
+        (f"{tmp_path}/*.jpg", both),
+        (jpegs[0], ()),
+    ]:
+        with open_source(spec) as source:
+            assert source.paths == paths
+    with open_source(tmp_path, start=Fraction(1, 25)) as source:
+        assert source.paths == both  # what is cut off is an input still

@@ -74,3 +74,21 @@ def test_kept_duration() -> None:
     assert kept_duration(Fraction(5), Fraction(2), None) == 3
     assert kept_duration(Fraction(5), Fraction(2), Fraction(9)) == 3
     assert kept_duration(Fraction(5), Fraction(7), None) == 0
+
+
+@pytest.mark.parametrize("value", ["1e400", "1e-999999999", "1e+0999999999"])
+def test_a_rate_of_a_gigabyte_of_digits_is_refused(value: str) -> None:
+    with pytest.raises(SourceError, match="frame rate"):
+        parse_rate(value)
+
+
+def test_a_rate_has_no_more_digits_than_ffmpeg_holds() -> None:
+    rate = parse_rate("25.123456789")
+    assert abs(rate - Fraction("25.123456789")) < Fraction(1, 10**6)
+    assert rate.numerator < 2**31
+
+
+@pytest.mark.parametrize("cut", [(Fraction(10**400), None), (None, Fraction(10**400)), (Fraction(-(10**400)), None)])
+def test_a_cut_beyond_all_recordings_is_refused(cut: tuple[Fraction | None, Fraction | None]) -> None:
+    with pytest.raises(SourceError, match="more than 1000000000 s"):
+        check_cut(*cut)
