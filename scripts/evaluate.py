@@ -94,7 +94,16 @@ def load(folder: Path) -> list[NDArray[np.uint8]]:
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in kinds)
     if not files:
         sys.exit(f"evaluate: {folder}: no pictures there")
-    return [np.asarray(Image.open(path).convert("RGB")) for path in files]
+    return [load_rgb(path) for path in files]
+
+
+def load_rgb(path: Path) -> NDArray[np.uint8]:
+    """One picture: uint8 `[height, width, 3]`."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        sys.exit(f"evaluate: {path} is no picture that can be read: {error}")
 
 
 def limited_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -118,7 +127,11 @@ class FloatOutput:
         names = [f"{output.name}.samples" for output in model.graph.output]
         del model.graph.output[:]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
-        self.session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # that the rounding is not needed here, it need not say
+        self.session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
 
     def consistent(self, coded: CodedPicture, inputs: list[NDArray[np.generic]]) -> tuple[int, int]:
         """How many coefficients quantise back to the file's, and how many there are."""

@@ -113,6 +113,9 @@ def _round_in_one(model: onnx.ModelProto) -> None:
         model.graph.node.insert(list(model.graph.node).index(shift), whole)
         for node in (cast, clip, rounding, shift):
             model.graph.node.remove(node)
+    used = {name for node in model.graph.node for name in node.input}
+    for constant in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(constant)
 
 
 def _casts_to_uint8(node: onnx.NodeProto) -> bool:
