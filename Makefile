@@ -29,6 +29,7 @@ test: $(VENV)/development
 $(VENV)/runtime: pyproject.toml setup.py mjpeg_restore/jpeg/_native.c
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[openvino,demo]'
+	$(BIN)/mjpeg-restore --version
 	touch $@
 
 $(VENV)/development: $(VENV)/runtime

@@ -43,11 +43,13 @@ class JpegError(MjpegRestoreError):
     """One coded picture cannot be used.
 
     Attributes:
+        reason: what is wrong, without the place.
         offset: byte offset within the packet at which the trouble was found, or None.
     """
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         super().__init__(message if offset is None else f"{message} (at byte {offset})")
+        self.reason = message
         self.offset = offset
 
 
@@ -83,7 +85,15 @@ class MissingExtra(RuntimeUnavailable):
     """An optional package is needed first."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'mjpeg-restore[{extra}]'")
+        """Say what to install.
+
+        Args:
+            package: its name; in small letters, that is what pip calls it.
+            extra: the extra of this package that brings it; empty where none does.
+            purpose: what needs it.
+        """
+        belongs = f" (the extra mjpeg-restore[{extra}])" if extra else ""
+        super().__init__(f"{purpose} needs {package}: pip install {package.lower()}{belongs}")
 
 
 class SinkError(MjpegRestoreError):

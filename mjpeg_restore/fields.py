@@ -1,17 +1,73 @@
-"""Interlaced Motion-JPEG: two fields in one packet, each a JPEG of half the height (quirks S5, S6)."""
+"""The pictures of a packet: one, or the two fields of one, each a JPEG of half the height (quirks S5, S6)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.frames import Picture
-from mjpeg_restore.jpeg import JpegHeader
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.jpeg import JpegHeader, known_tables, scan
+
+SMALLEST = 128
+"""S10: fewer bytes are no picture."""
 
 _FIELD_HEIGHT = 3 / 4
 """A picture lower than this share of the container's height is a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One coded picture of a packet, walked but not read."""
+
+    data: bytes = field(repr=False)
+    header: JpegHeader
+    dqt: bytes = field(repr=False)
+    """Tables of the pictures before, for one that lacks its own (Q5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a packet holds."""
+
+    pictures: tuple[Part, ...]
+    """One picture, or the two fields of one."""
+    extra: bool = False
+    """A second picture follows that is no second field; it is not in `pictures`."""
+
+    def tables(self, earlier: bytes) -> bytes:
+        """The quantisation tables that are known after this packet, as DQT segments."""
+        for part in self.pictures:
+            earlier = known_tables(earlier, part.header.dqt)
+        return earlier
+
+
+def parts_of(packet: Packet, dqt: bytes, *, container_height: int | None = None, codec_tag: str = "") -> Parts:
+    """Walk the headers of a packet.
+
+    Args:
+        packet: as the source gave it.
+        dqt: what `Parts.tables` gave for the packet before.
+        container_height: pixels down as the container says.
+        codec_tag: the container's four-character code.
+
+    Raises:
+        JpegError: there is no picture that can be restored.
+    """
+    first = scan(packet.data, height=container_height or 0, codec_tag=codec_tag)
+    part = Part(packet.data, first, dqt)
+    rest = packet.data[first.end :]
+    if len(rest) < SMALLEST:
+        return Parts((part,))
+    try:
+        second = scan(rest, codec_tag=codec_tag)
+    except JpegError:  # S3: only garbage
+        return Parts((part,))
+    if are_fields(first, second, container_height):
+        return Parts((part, Part(rest, second, known_tables(dqt, first.dqt))))
+    return Parts((part,), extra=True)
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:

@@ -32,6 +32,10 @@ class Packet:
     """Seconds per unit of `pts`."""
     offset: int = 0
     """Byte offset of `data` in the source, for messages; 0 where the source has no such thing."""
+    name: str = ""
+    """The file that holds this picture alone, for messages; empty where the source is one file."""
+    fault: str = ""
+    """Why `data` is empty, in words, where it could not be read."""
 
     @property
     def time(self) -> Fraction:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
+from mjpeg_restore.fields import Parts, parts_of
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import JpegHeader, estimate_quality, known_tables, read, scan
+from mjpeg_restore.jpeg import estimate_quality, read
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -21,7 +22,7 @@ READERS = 2
 
 @dataclass(slots=True)
 class Inspection:
-    """A stream, summed up. The counters say how many pictures have a property."""
+    """A stream, summed up. The counters say how many packets have a property; fields are two pictures in one."""
 
     info: SourceInfo
     pictures: int = 0
@@ -82,72 +83,95 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
         frames: look at so many pictures only.
 
     Raises:
-        SourceError: the source cannot be read, or holds not one picture.
+        SourceError: the source cannot be read, or not one picture of it.
     """
     found = Inspection(source.info, audio=source.audio is not None)
     walked = _walk(source, frames)
-    for packet, header, result in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect"):
-        _take(found, packet, header, result)
+    first_trouble = ""
+    for seen in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect"):
+        if seen.trouble and not first_trouble:
+            first_trouble = f"{seen.packet.name or f'packet {seen.packet.index}'}: {seen.trouble}"
+        _take(found, seen)
     found.truncated = source.truncated
-    if not found.pictures:
-        raise SourceError(f"{source.info.name}: no pictures")
+    if not found.sizes:
+        reason = f"; {first_trouble}" if first_trouble else ""
+        raise SourceError(f"{source.info.name}: no picture could be read{reason}")
     return found
 
 
-_Walked = tuple[Packet, JpegHeader | JpegError, bytes]
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A packet, and as much of it as could be read."""
+
+    packet: Packet
+    parts: Parts | None = None
+    coded: tuple[CodedPicture, ...] = ()
+    trouble: str = ""
+    """Why nothing could be read, without the place in the packet: equal faults are counted together."""
 
 
-def _walk(source: Source, frames: int | None) -> Iterator[_Walked]:
-    dqt = b""
+def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
+    dqt, info = b"", source.info
     for packet in islice(source, frames):
         try:
-            header = scan(packet.data, height=source.info.height or 0, codec_tag=source.info.codec_tag)
+            parts = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:
-            yield packet, error, b""
+            yield _Seen(packet, trouble=packet.fault or error.reason)
             continue
-        yield packet, header, dqt
-        dqt = known_tables(dqt, header.dqt)
+        yield _Seen(packet, parts)
+        dqt = parts.tables(dqt)
 
 
-def _read(walked: _Walked) -> tuple[Packet, JpegHeader | None, CodedPicture | JpegError]:
-    packet, header, dqt = walked
-    if isinstance(header, JpegError):
-        return packet, None, header
+def _read(seen: _Seen) -> _Seen:
+    if seen.parts is None:
+        return seen
     try:
-        return packet, header, read(packet.data, header=header, dqt=dqt)
+        coded = tuple(read(part.data, header=part.header, dqt=part.dqt) for part in seen.parts.pictures)
     except JpegError as error:
-        return packet, header, error
+        return replace(seen, trouble=error.reason)
+    return replace(seen, coded=coded)
 
 
-def _take(found: Inspection, packet: Packet, header: JpegHeader | None, result: CodedPicture | JpegError) -> None:
+def _take(found: Inspection, seen: _Seen) -> None:
+    packet = seen.packet
     found.pictures += 1
     found.size_bytes += len(packet.data)
     if found.last_time is not None:
         found.steps[packet.time - found.last_time] += 1
     found.first_time = packet.time if found.first_time is None else found.first_time
     found.last_time = packet.time
-    if header is not None:
-        found.restart_intervals[header.restart_interval] += 1
-        found.properties.update(_properties(header))
-    if isinstance(result, JpegError):
-        found.unreadable[str(result)] += 1
-        return
-    found.sizes[f"{result.width}x{result.height}"] += 1
-    found.samplings[result.sampling.label] += 1
-    luma, *chroma = result.tables
+    if seen.parts is not None:
+        found.restart_intervals[seen.parts.pictures[0].header.restart_interval] += 1
+        found.properties.update(_properties(seen.parts))
+    if seen.trouble:
+        found.unreadable[seen.trouble] += 1
+    if seen.coded:
+        _take_coded(found, seen.coded)
+
+
+def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
+    """What the first field, or the only picture, says; damage and oddities of both."""
+    first = coded[0]
+    found.sizes[f"{first.width}x{first.height}"] += 1
+    found.samplings[first.sampling.label] += 1
+    luma, *chroma = first.tables
     found.qualities[estimate_quality(luma, LUMA)] += 1
     if chroma:
         found.chroma_qualities[estimate_quality(chroma[0], CHROMA)] += 1
-    found.table_sets.add(b"".join(table.tobytes() for table in result.tables))
+    found.table_sets.update(b"".join(table.tobytes() for table in picture.tables) for picture in coded)
     found.first_table = found.first_table or [int(step) for step in luma]
-    found.warnings.update(result.warnings)
-    if result.damage:
-        found.damage[result.damage.reason] += 1
+    found.warnings.update({warning for picture in coded for warning in picture.warnings})
+    damage = next((picture.damage for picture in coded if picture.damage), None)
+    if damage:
+        found.damage[damage.reason] += 1
 
 
-def _properties(header: JpegHeader) -> Iterator[str]:
-    """What is worth saying of one header, in words."""
+def _properties(parts: Parts) -> Iterator[str]:
+    """What is worth saying of one packet and its first header, in words."""
+    header = parts.pictures[0].header
     facts = (
+        (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
+        (parts.extra, "a second picture behind it, passed over"),
         (not header.has_dht, "no Huffman tables (the standard ones are meant)"),
         (header.missing_tables, "quantisation tables missing (those of the picture before are meant)"),
         (header.progressive, "progressive"),
@@ -166,13 +190,13 @@ def describe(found: Inspection) -> list[str]:
     """An inspection for people, in lines."""
     info = found.info
     lines = [
-        f"{info.name}: {info.format}, {found.pictures} pictures, {found.size_bytes:,} bytes",
+        f"{info.name}: {info.format}, {_pictures(found.pictures)}, {found.size_bytes:,} bytes",
         f"  size         {_counted(found.sizes)}",
         f"  sampling     {_counted(found.samplings)}",
         f"  quality      luma {_range(found.qualities)}"
         + (f", chroma {_range(found.chroma_qualities)}" if found.chroma_qualities else "")
         + " (nearest on the IJG's scale)",
-        f"  tables       {len(found.table_sets)} different set(s)",
+        f"  tables       {len(found.table_sets)} different set{'' if len(found.table_sets) == 1 else 's'}",
     ]
     lines += [
         f"  {'luma table' if row == 0 else '':12} " + _row(found.first_table, row)
@@ -192,6 +216,10 @@ def describe(found: Inspection) -> list[str]:
     if found.truncated:
         lines.append(f"  broken off   {found.truncated}")
     return lines
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def _counted(counter: Counter[str]) -> str:

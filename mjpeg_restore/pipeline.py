@@ -18,14 +18,14 @@ from typing import Literal
 
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import are_fields, weave
+from mjpeg_restore.fields import SMALLEST, Part, parts_of, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.jpeg import JpegHeader, known_tables, read, reader_name, repair, scan
+from mjpeg_restore.jpeg import read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
-from mjpeg_restore.sources import Source, SourceInfo
+from mjpeg_restore.sources import Source
 
 Comparison = Literal["side", "split"]
 OnCorrupt = Literal["repair", "hold", "drop", "pass"]
@@ -35,9 +35,6 @@ READERS = 2
 
 START_UP_LOSSES = 5
 """S8: a camera's first pictures may be damaged; so many of them are dropped before one is shown as it is."""
-
-SMALLEST = 128
-"""S10: fewer bytes are no picture; such packets are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +51,13 @@ class PipelineSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One coded picture of a packet, walked but not read."""
-
-    data: bytes
-    header: JpegHeader
-    dqt: bytes
-    """Tables of earlier pictures (Q5)."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Job:
     """A packet on its way."""
 
     packet: Packet
     arrived: float
     """Monotonic seconds."""
-    parts: tuple[_Part, ...] = ()
+    parts: tuple[Part, ...] = ()
     """One picture or the two fields of one."""
     coded: tuple[CodedPicture, ...] = ()
     """What was read of them; nothing where the packet could not be used."""
@@ -178,43 +165,22 @@ def run(
 
 def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
     """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    dqt = b""
+    dqt, info = b"", source.info
     for packet in islice(source, settings.frames):
         job = _Job(packet, time.monotonic())
         tally.packets += 1
         if len(packet.data) < SMALLEST:  # S10
             tally.dropped += 1
-            tally.trouble(packet, f"only {len(packet.data)} bytes")
+            tally.trouble(packet, packet.fault or f"only {len(packet.data)} bytes")
             continue
         try:
-            parts = _parts_of(packet, source.info, dqt, tally)
+            found = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:
             yield replace(job, error=error)
             continue
-        for part in parts:
-            dqt = known_tables(dqt, part.header.dqt)
-        yield replace(job, parts=parts)
-
-
-def _parts_of(packet: Packet, info: SourceInfo, dqt: bytes, tally: Tally) -> tuple[_Part, ...]:
-    """The coded picture of a packet, or its two fields (S5, S6).
-
-    Raises:
-        JpegError: there is no picture that can be restored.
-    """
-    first = scan(packet.data, height=info.height or 0, codec_tag=info.codec_tag)
-    part = _Part(packet.data, first, dqt)
-    rest = packet.data[first.end :]
-    if len(rest) < SMALLEST:
-        return (part,)
-    try:
-        second = scan(rest, codec_tag=info.codec_tag)
-    except JpegError:  # S3: only garbage
-        return (part,)
-    if are_fields(first, second, info.height):
-        return part, _Part(rest, second, known_tables(dqt, first.dqt))
-    tally.extra += 1
-    return (part,)
+        dqt = found.tables(dqt)
+        tally.extra += found.extra
+        yield replace(job, parts=found.pictures)
 
 
 def _read(job: _Job) -> _Job:

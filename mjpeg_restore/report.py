@@ -90,7 +90,7 @@ class Tally:
 
     def trouble(self, packet: Packet, what: str | JpegError) -> None:
         """Remember the first thing that was wrong."""
-        where = f"packet {packet.index}, byte {packet.offset}" if packet.offset else f"packet {packet.index}"
+        where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
     def delivered(self, picture: Picture, arrived: float) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
@@ -47,15 +47,27 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    try:
+        trainer = prepared(options)
+    except (MjpegRestoreError, OSError) as error:  # OSError: what Pillow cannot read, too
+        sys.exit(f"train: {error}")
+    trainer.run(options.minutes)
+    return 0
+
+
+def prepared(options: argparse.Namespace) -> Trainer:
+    """The run that was asked for, its pictures loaded and its weights in place.
+
+    Raises:
+        SourceNotFound: no pictures, none that is large enough, or no checkpoint to go on from.
+        OSError: a file cannot be read.
+    """
     device = torch.device(options.device)
     recipe = RECIPES[options.model]
     if options.batch:
         recipe = dataclasses.replace(recipe, batch=options.batch)
-    try:
-        pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
-        validation = [load_rgb(path) for path in picture_files(options.validation)]
-    except MjpegRestoreError as error:
-        sys.exit(f"train: {error}")
+    pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
+    validation = [load_rgb(path) for path in picture_files(options.validation)]
     trainer = Trainer(
         recipe.build(),
         recipe,
@@ -70,9 +82,10 @@ def main() -> int:
     if options.start_from:
         load_weights(trainer.model, options.start_from)
     if options.resume:
+        if not trainer.checkpoint.is_file():
+            raise SourceNotFound(f"{trainer.checkpoint}: no such file to go on from; leave out --resume to begin anew")
         trainer.resume()
-    trainer.run(options.minutes)
-    return 0
+    return trainer
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from PIL import Image
 
 import mjpeg_restore
 from mjpeg_restore import errors
+from mjpeg_restore.errors import MissingExtra
 from tests.in_memory import Collect
 from tests.jpeg.pictures import SAMPLINGS, encode
 
@@ -159,3 +160,10 @@ def test_public_names_exist_and_are_documented() -> None:
 def test_reprs_show_shapes_and_no_samples() -> None:
     picture = mjpeg_restore.restore(encode(), "decode")
     assert repr(picture) == "Picture(163x117 4:2:0, index=0, pts=0)"
+
+
+def test_missing_extra_names_the_package_and_the_extra() -> None:
+    assert str(MissingExtra("OpenVINO", "openvino", "This")) == (
+        "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
+    )
+    assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"

@@ -504,7 +504,7 @@ def test_a_window_that_cannot_be_had_begins_no_output(
     code, _, err = run([clip, "-o", output / "out.mp4", "--show", *FAST], capfd)
     assert code == 4
     assert_one_line(err)
-    assert "pip install 'mjpeg-restore[show]'" in err
+    assert "pip install opencv-python (the extra mjpeg-restore[show])" in err
     assert list(output.iterdir()) == []
 
 

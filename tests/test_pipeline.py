@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sources import open_source
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without
 
@@ -623,3 +625,21 @@ def test_harmless_oddities_are_counted() -> None:
     upside_down = insert(still(), exif(3))
     _, report = restore([upside_down, still(), upside_down])
     assert report.warnings == {"EXIF orientation 3 is not applied": 2}
+
+
+def test_a_file_that_went_away_is_named_in_the_report(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(still(number))
+    with open_source(tmp_path) as source:
+        (tmp_path / "1.jpg").unlink()
+        report = run(source, DECODE, Collect())
+    assert report.dropped == 1
+    assert report.first_trouble == f"{tmp_path / '1.jpg'}: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_broken_is_named_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(still(0))
+    (tmp_path / "1.jpg").write_bytes(still(1)[:300])
+    with open_source(tmp_path) as source:
+        report = run(source, DECODE, Collect())
+    assert (report.first_trouble or "").startswith(f"{tmp_path / '1.jpg'}: the picture breaks off")

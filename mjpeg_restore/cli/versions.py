@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import av
 
+from mjpeg_restore import __version__
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import reader_name
 
@@ -20,7 +21,7 @@ def versions() -> list[str]:
         reader = f"none: {error}"
     runtimes = [f"{name} {found}" for name, package in RUNTIMES if (found := _installed(package))]
     return [
-        f"mjpeg-restore {_installed('mjpeg-restore') or '(not installed)'}",
+        f"mjpeg-restore {__version__}",
         f"coefficient reader: {reader}",
         f"runtimes: {', '.join(runtimes) or 'none'}",
         f"video: PyAV {av.__version__}, FFmpeg {getattr(av, 'ffmpeg_version_info', 'unknown')}",

@@ -27,7 +27,6 @@
 
 typedef struct {
   int code;
-  int count;
   unsigned row; /* topmost iMCU row in which it occurred */
   char text[JMSG_LENGTH_MAX];
 } Warning;
@@ -85,7 +84,6 @@ static void on_message(j_common_ptr common, int level)
   }
   if (reader->cinfo.input_iMCU_row < warning->row)
     warning->row = reader->cinfo.input_iMCU_row;
-  warning->count++;
 }
 
 static void on_output(j_common_ptr common)
@@ -207,8 +205,7 @@ static PyObject *list_warnings(const Reader *reader)
 
   for (i = 0; result && i < reader->kinds; i++) {
     const Warning *warning = &reader->warnings[i];
-    PyObject *item = Py_BuildValue("(siIs)", warning_name(warning->code), warning->count, warning->row,
-                                   warning->text);
+    PyObject *item = Py_BuildValue("(sIs)", warning_name(warning->code), warning->row, warning->text);
     if (!item || PyTuple_SetItem(result, i, item) < 0)
       Py_CLEAR(result);
   }
@@ -275,8 +272,7 @@ static PyObject *take_part(Reader *reader, int part)
   table = table_bytes(reader, info);
   if (!table)
     return NULL;
-  return Py_BuildValue("(ONIIiiO)", owner, table, info->height_in_blocks, info->width_in_blocks,
-                       info->h_samp_factor, info->v_samp_factor,
+  return Py_BuildValue("(ONIIO)", owner, table, info->height_in_blocks, info->width_in_blocks,
                        is_complete(reader, part) ? Py_True : Py_False);
 }
 
@@ -315,19 +311,17 @@ static PyObject *read_buffer(Reader *reader, const Py_buffer *data)
     Py_XDECREF(parts);
     return NULL;
   }
-  return Py_BuildValue("(IININ)", reader->cinfo.image_width, reader->cinfo.image_height, parts,
-                       reader->cinfo.total_iMCU_rows, warnings);
+  return Py_BuildValue("(NN)", parts, warnings);
 }
 
 PyDoc_STRVAR(read_doc,
 "read(data, /)\n--\n\n"
 "Read the quantised coefficients of the JPEG that begins at the first byte of `data`.\n\n"
-"Returns (width, height, components, rows, warnings):\n"
-"    components: per component (coefficients, table, blocks_high, blocks_wide, h, v, complete);\n"
+"Returns (components, warnings):\n"
+"    components: per component (coefficients, table, blocks_high, blocks_wide, complete);\n"
 "        coefficients is a bytearray of int16 [blocks_high, blocks_wide, 64], natural order;\n"
 "        table is bytes of uint16 [64], natural order, or None;\n"
-"    rows: rows of MCUs;\n"
-"    warnings: per kind (name, count, topmost MCU row, text of the first).\n\n"
+"    warnings: per kind (name, topmost MCU row, text of the first).\n\n"
 "Raises ValueError with libjpeg's words where it gives up, MemoryError where memory ran out.");
 
 static PyObject *read_jpeg(PyObject *module, PyObject *argument)

@@ -8,9 +8,6 @@ ARITHMETIC: Final[bool]
 def read(
     data: Buffer, /
 ) -> tuple[
-    int,
-    int,
-    tuple[tuple[bytearray, bytes | None, int, int, int, int, bool], ...],
-    int,
-    tuple[tuple[str, int, int, str], ...],
+    tuple[tuple[bytearray, bytes | None, int, int, bool], ...],
+    tuple[tuple[str, int, str], ...],
 ]: ...

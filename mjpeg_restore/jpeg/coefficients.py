@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
+from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture, Damage, Sampling
 from mjpeg_restore.jpeg import fallback, reader
+from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC"})
 """S9: what else the library warns of (extraneous bytes, above all) leaves the picture as it was."""
@@ -28,13 +32,13 @@ def reader_name() -> str:
     return f"jpeglib {fallback.load().__version__} (fallback)"
 
 
-def read(data: bytes, *, header: JpegHeader | None = None, dqt: bytes = b"") -> CodedPicture:
+def read(data: Buffer, *, header: JpegHeader | None = None, dqt: bytes = b"") -> CodedPicture:
     """Read the quantised coefficients of the first picture in a packet.
 
     Safe from several threads; with the native reader they work at the same time.
 
     Args:
-        data: the packet; foreign bytes may stand around the picture.
+        data: the packet, as bytes or any buffer of them; foreign bytes may stand around the picture.
         header: what `scan` found in these very bytes, where the caller has it already.
         dqt: DQT segments of an earlier picture of the stream (`JpegHeader.dqt`), used where this one refers
             to tables that it does not bring (Q5).
@@ -45,15 +49,21 @@ def read(data: bytes, *, header: JpegHeader | None = None, dqt: bytes = b"") -> 
     Raises:
         BadJpeg: no picture, or one that is broken beyond reading.
         UnsupportedJpeg: a sound picture of a kind that is not restored.
-        TooLarge: more pixels than are allowed, or than the bytes can hold.
+        TooLarge: more pixels than are allowed, than the bytes can hold, or than there is memory for.
         MissingExtra: there is neither the native reader nor `jpeglib`.
+        TypeError: `data` is no buffer of bytes.
     """
+    data = as_bytes(data)
     header = header or scan(data)
     if header.missing_tables and not dqt:
         raise BadJpeg(f"quantisation table {header.missing_tables[0]} is not given", header.scan_offset)
     if header.arithmetic and not reader.native_arithmetic:
         raise UnsupportedJpeg("this reader cannot decode arithmetic coding", header.start)
-    contents = _read_contents(data, header, dqt)
+    try:
+        contents = _read_contents(data, header, dqt)
+    except MemoryError as error:
+        size = f"{header.width}x{header.height}"
+        raise TooLarge(f"not enough memory for the coefficients of a {size} picture", header.start) from error
     return CodedPicture(
         width=header.width,
         height=header.height,

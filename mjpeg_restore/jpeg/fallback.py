@@ -7,8 +7,6 @@ what it left blank.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
 import threading
 from pathlib import Path
@@ -35,8 +33,15 @@ def load() -> ModuleType:
     try:
         import jpeglib  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
-        raise MissingExtra("jpeglib", "jpeglib", "Reading JPEG without the native reader") from error
+        raise MissingExtra("jpeglib", "", "Reading JPEG without the native reader") from error
+    binding = getattr(jpeglib, "_bind", None)
+    if binding is not None:
+        binding.print = _say_nothing  # it prints the path before it raises; standard output may carry the video
     return jpeglib
+
+
+def _say_nothing(*_: object) -> None:
+    """Stands where a module would find the builtin `print`."""
 
 
 def read(picture: bytes | memoryview) -> Contents:
@@ -44,6 +49,7 @@ def read(picture: bytes | memoryview) -> Contents:
 
     Raises:
         ValueError: the library gave up.
+        MemoryError: memory ran out.
         MissingExtra: the library is not installed.
     """
     jpeglib, data = load(), bytes(picture)
@@ -51,9 +57,10 @@ def read(picture: bytes | memoryview) -> Contents:
         path = Path(folder) / "picture.jpg"
         path.write_bytes(_plain(data))
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints the path before it raises
-                found = jpeglib.read_dct(path)
-                found.load()
+            found = jpeglib.read_dct(path)
+            found.load()
+        except MemoryError:
+            raise
         except Exception as error:  # of whatever kind: all mean that it could not read
             raise ValueError(f"jpeglib cannot read it: {error}") from error
     planes = [found.Y] if found.Cb is None else [found.Y, found.Cb, found.Cr]
@@ -65,7 +72,7 @@ def read(picture: bytes | memoryview) -> Contents:
     )
     factors = [int(down) for down, _ in found.samp_factor[: len(planes)]]
     rows = -(-blocks[0].shape[0] // factors[0])
-    return Contents(components, rows, _missing_end(data, blocks, factors, rows))
+    return Contents(components, _missing_end(data, blocks, factors, rows))
 
 
 def _plain(data: bytes) -> bytes:
@@ -89,11 +96,11 @@ def _missing_end(data: bytes, blocks: list[NDArray[np.int16]], factors: list[int
     """
     if any(segment.marker == EOI for segment in segments(data, 0)):
         return ()
-    end = Notice("JPEG_EOF", 1, rows, "Premature end of JPEG file")
+    end = Notice("JPEG_EOF", rows, "Premature end of JPEG file")
     if any(plane[-1, -1].any() for plane in blocks):
         return (end,)
     filled = [
         (int(lines[-1]) // factor if (lines := np.flatnonzero(plane.any(axis=(1, 2)))).size else 0)
         for plane, factor in zip(blocks, factors, strict=True)
     ]
-    return (end, Notice("HIT_MARKER", 1, max(filled), "Corrupt JPEG data: premature end of data segment"))
+    return (end, Notice("HIT_MARKER", max(filled), "Corrupt JPEG data: premature end of data segment"))

@@ -27,8 +27,6 @@ class JpegHeader:
     """Pixels down, 1 to 65535; from the caller or from a DNL segment where the SOF says 0 (P4)."""
     sampling: Sampling
     """Normalised: 2x2,2x2,2x2 is 4:4:4, and gray is gray whatever its factors (C3)."""
-    component_ids: tuple[int, ...]
-    """As in the SOF; usually 1, 2, 3."""
     factors: tuple[tuple[int, int], ...]
     """Sampling factors (across, down) per component as in the SOF, 1 to 4."""
     table_ids: tuple[int, ...]
@@ -59,5 +57,3 @@ class JpegHeader:
     """EXIF orientation, 1 to 8; 1 is upright (H5)."""
     colour: Colour
     """Range, chroma order and direction, as comments and the codec tag say (C4, C6)."""
-    comments: tuple[str, ...]
-    """The COM segments, as Latin-1."""

@@ -6,11 +6,12 @@ bytes can describe; everything else is refused with an error that names the reas
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
 from mjpeg_restore.frames import Colour
 from mjpeg_restore.jpeg import exif, gate
+from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.segments import (
     APP0,
@@ -28,15 +29,19 @@ from mjpeg_restore.jpeg.segments import (
     segments,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _ARITHMETIC: Final = frozenset({0xC9, 0xCA})
 
 
-def scan(data: bytes, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS) -> JpegHeader:
+def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS) -> JpegHeader:
     """Find the first picture in `data` and read its markers.
 
     Args:
-        data: a packet; foreign bytes may stand before the picture (S4) and after it (S3).
+        data: a packet, as bytes or any buffer of them; foreign bytes may stand before the picture (S4) and
+            after it (S3).
         height: pixels down, used where the picture itself says 0 (P4); 0 where it is not known.
         codec_tag: the container's four letters for the codec, "MJPG" for instance; some of them change what
             a comment means (C4). Empty where there is no container.
@@ -46,7 +51,9 @@ def scan(data: bytes, *, height: int = 0, codec_tag: str = "", max_pixels: int =
         BadJpeg: no picture, or one that breaks off before its first scan.
         UnsupportedJpeg: a sound picture of a kind that is not restored.
         TooLarge: more pixels than `max_pixels`, or than the bytes can hold (B1).
+        TypeError: `data` is no buffer of bytes.
     """
+    data = as_bytes(data)
     gate.refuse_codec(data, codec_tag)
     start = find_start(data)
     if start < 0:
@@ -202,7 +209,6 @@ class _Walk:
             width=self.width,
             height=self.height,
             sampling=sampling,
-            component_ids=self.ids,
             factors=self.factors,
             table_ids=self.table_ids,
             progressive=self.sof.marker in _PROGRESSIVE,
@@ -218,7 +224,6 @@ class _Walk:
             avi1_polarity=self.polarity,
             orientation=self.orientation,
             colour=self._colour(),
-            comments=tuple(self.comments),
         )
 
     def _colour(self) -> Colour:

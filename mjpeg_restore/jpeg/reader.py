@@ -24,8 +24,6 @@ class Notice(NamedTuple):
 
     name: str
     """libjpeg's name for it, without JWRN_: "HIT_MARKER", "EXTRANEOUS_DATA", ..."""
-    times: int
-    """How often."""
     row: int
     """Topmost MCU row in which it was met."""
     text: str
@@ -47,8 +45,6 @@ class Contents(NamedTuple):
     """What a library makes of a picture's bytes."""
 
     components: tuple[Component, ...]
-    rows: int
-    """MCU rows in the picture, counted with the factors of its own SOF."""
     warnings: tuple[Notice, ...]
 
 
@@ -57,15 +53,16 @@ def read_native(data: bytes | memoryview) -> Contents:
 
     Raises:
         ValueError: the library gave up; the message is its own.
+        MemoryError: memory ran out.
     """
     assert _native is not None
-    _, _, parts, rows, warnings = _native.read(data)
+    parts, warnings = _native.read(data)
     components = tuple(
         Component(
             np.frombuffer(blocks, np.int16).reshape(high, wide, 64),
             None if table is None else np.frombuffer(table, np.uint16),
             complete,
         )
-        for blocks, table, high, wide, _, _, complete in parts
+        for blocks, table, high, wide, complete in parts
     )
-    return Contents(components, rows, tuple(Notice(*warning) for warning in warnings))
+    return Contents(components, tuple(Notice(*warning) for warning in warnings))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.segments import EOI, SOI, SOS, find_marker, find_start, next_segment, segments
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MAX_PICTURE_BYTES: Final = 32 << 20
 """A coded picture longer than this is taken for noise and dropped."""
@@ -90,11 +94,15 @@ class Splitter:
         self._inside = self._has_scan = False
 
 
-def split(data: bytes) -> Iterator[tuple[int, int]]:
+def split(data: Buffer) -> Iterator[tuple[int, int]]:
     """(start, end) of each picture in `data`, in order; bytes that belong to none are left out.
 
     Two fields of one frame, or two frames, may share a packet (S5). What has no scan is no picture (S10).
+
+    Raises:
+        TypeError: `data` is no buffer of bytes.
     """
+    data = as_bytes(data)
     start = find_start(data)
     while start >= 0:
         end, complete, has_scan = start + 2, False, False

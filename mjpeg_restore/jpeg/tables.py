@@ -14,9 +14,6 @@ ZIGZAG: Final[NDArray[np.intp]] = np.array(
 )
 """intp `[64]`: the natural (row-major) index of the n-th coefficient of the stream."""
 
-NATURAL: Final[NDArray[np.intp]] = np.argsort(ZIGZAG)
-"""intp `[64]`: the place in the stream of the n-th coefficient in natural order."""
-
 
 def _frozen(rows: str) -> NDArray[np.uint16]:
     table = np.array(rows.split(), dtype=np.uint16)

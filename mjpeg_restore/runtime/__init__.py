@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Runtime
 
 __all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "open_runtime", "usable_cores"]
@@ -25,7 +25,7 @@ def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, 
         streams: pictures that callers mean to restore at the same time; the threads are divided among them.
 
     Raises:
-        RuntimeUnavailable: the device is unknown or is not there.
+        RuntimeUnavailable: the device is unknown or is not there, or its runtime failed.
         MissingExtra: its package is not installed.
     """
     threads = threads or usable_cores()
@@ -51,6 +51,7 @@ def usable_cores() -> int:
 def _openvino_is_faster() -> bool:
     try:
         from mjpeg_restore.runtime.openvino import has_bf16
-    except MissingExtra:
+
+        return has_bf16()
+    except RuntimeUnavailable:  # not installed, or not in working order: nobody asked for it
         return False
-    return has_bf16()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable
 
 Inputs = Sequence[NDArray[Any]]
 """Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn."""
 
 Planes = tuple[NDArray[np.uint8], ...]
 """A plane uint8 `[8 blocks_high, 8 blocks_wide]` for each component."""
+
+
+_LONGEST = 200
+"""Characters of a library's message that are passed on."""
+
+_NO_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
+"""How the libraries say that memory ran out, among many other words."""
 
 
 class Runtime(Protocol):
@@ -22,5 +32,43 @@ class Runtime(Protocol):
     """What runs it, for people: "OpenVINO 2026.4, CPU, bf16"."""
 
     def run(self, inputs: Inputs) -> Planes:
-        """Restore one picture. May be called from several threads at once; the planes are the caller's."""
+        """Restore one picture. May be called from several threads at once; the planes are the caller's.
+
+        Raises:
+            RuntimeUnavailable: it failed, for want of memory above all.
+        """
         ...
+
+
+@contextmanager
+def explained(what: str, advice: str) -> Generator[None]:
+    """Make one line of whatever a runtime's library raises.
+
+    Args:
+        what: what failed: "ONNX Runtime cannot load stream.onnx".
+        advice: what to try: "--device openvino".
+
+    Raises:
+        RuntimeUnavailable: for any exception that is none of ours.
+    """
+    try:
+        yield
+    except MjpegRestoreError:
+        raise
+    except Exception as error:  # the libraries raise kinds of their own, which they do not document
+        raise RuntimeUnavailable(f"{what} ({one_line(error)}): try {advice}") from error
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, without the trail of source files that OpenVINO puts before it: lines that end with a colon."""
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        return "out of memory"
+    lines = [line.strip() for line in str(error).splitlines()]
+    words = " ".join(line for line in lines if line and not line.endswith(":"))
+    return words[:_LONGEST] or type(error).__name__
+
+
+def picture_size(inputs: Inputs) -> str:
+    """The size of luma's whole blocks, for messages: "1920x1088"."""
+    high, wide = inputs[0].shape[:2]
+    return f"{8 * wide}x{8 * high}"

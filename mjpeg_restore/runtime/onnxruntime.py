@@ -10,9 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
+from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
 
-from mjpeg_restore.runtime.base import Inputs, Planes
+with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
+    import onnxruntime as ort
+
+_LOADING = "--device openvino, or pip install --upgrade onnxruntime"
+_RUNNING = "--model stream-lite, --device openvino or fewer --threads"
+
+
+ort.disable_telemetry_events()  # a camera's owner did not ask for any
 
 
 class OnnxRuntime:
@@ -22,14 +29,16 @@ class OnnxRuntime:
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised; none needs printing too
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        with explained(f"ONNX Runtime cannot load {graph.name}", _LOADING):
+            self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU, f32"
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""
-        planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        with explained(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
+            planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return tuple(planes)

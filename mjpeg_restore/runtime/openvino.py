@@ -19,32 +19,43 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
-try:
-    import openvino as ov
-except ImportError as error:
-    raise MissingExtra("OpenVINO", "openvino", "this device") from error
+with explained("OpenVINO is installed but does not load", "--device onnxruntime"):
+    try:
+        import openvino as ov
+    except ModuleNotFoundError as error:
+        raise MissingExtra("OpenVINO", "openvino", "this device") from error
+
+_LOADING = "--device onnxruntime"
+_RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
 
 CUT = ".place"
 
 
 def has_bf16(device: str = "CPU") -> bool:
-    """Whether the device computes in bf16: then it is about twice as fast as any runtime in float32."""
-    return "BF16" in ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    """Whether the device computes in bf16: then it is about twice as fast as any runtime in float32.
+
+    Raises:
+        RuntimeUnavailable: OpenVINO cannot tell.
+    """
+    with explained(f"OpenVINO cannot look at its device {device}", _LOADING):
+        return "BF16" in ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVino:
     """A graph compiled for an OpenVINO device."""
 
     def __init__(self, graph: Path, threads: int, streams: int, device: str = "CPU") -> None:
-        self._core = ov.Core()
-        available = self._core.available_devices
+        with explained("OpenVINO does not start", _LOADING):
+            self._core = ov.Core()
+            available = self._core.available_devices
         if device not in available:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
-        self._graph = self._core.read_model(graph)
+        with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
+            self._graph = self._core.read_model(graph)
         self._bf16 = has_bf16(device)
         self._settings = {}
         if device == "CPU":
@@ -58,6 +69,10 @@ class OpenVino:
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""
+        with explained(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
+            return self._run(inputs)
+
+    def _run(self, inputs: Inputs) -> Planes:
         inputs = [np.ascontiguousarray(array) for array in inputs]  # memory is shared, and held until the end
         parts = self._requests_for(tuple(array.shape for array in inputs))
         carried: list[ov.Tensor] = []

@@ -10,10 +10,11 @@ import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
+from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
@@ -21,9 +22,13 @@ from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matc
 from mjpeg_restore.sources.stream import Replayed, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 __all__ = ["AudioTrack", "Source", "SourceInfo", "Spec", "open_source", "parse_rate"]
 
-Spec = str | os.PathLike[str] | BinaryIO | bytes
+Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
+"""A path, a pattern, "-", a binary file, or anything that holds bytes: bytes, a memoryview, an array of uint8."""
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
@@ -35,7 +40,8 @@ def open_source(
 
     What `spec` is, in this order:
 
-    1. bytes, or a binary file object: judged by content as in 6. It need not seek, and stays open.
+    1. Bytes or another buffer of them, or a binary file object: judged by content as in 6. A file need not
+       seek, and stays open.
     2. "-": standard input, likewise.
     3. A URL: refused with the command that pipes it in, except `file://`.
     4. An existing folder: its JPEG files in natural order.
@@ -54,15 +60,12 @@ def open_source(
         SourceNotFound: no such file, or no match of a pattern.
         NotMjpeg: it can be read, but holds no Motion-JPEG.
         SourceError: it cannot be read, or an argument makes no sense for it.
+        TypeError: `spec` is nothing of the kind.
     """
     check_cut(start, duration)
     wanted = _Wanted(None if fps is None else parse_rate(fps), start, duration)
-    if isinstance(spec, bytes):
-        return _from_file(io.BytesIO(spec), "the buffer", wanted)
-    if isinstance(spec, io.TextIOBase):
-        raise SourceError(f"{spec!r} is open as text: open it as binary, with mode 'rb'")
     if not isinstance(spec, str | os.PathLike):
-        return _from_file(spec, str(getattr(spec, "name", "the stream")), wanted)
+        return _from_object(spec, wanted)
     name = os.fspath(spec)
     if name == "-":
         return _from_standard_input(wanted)
@@ -86,6 +89,18 @@ class _Wanted:
 
 
 _Opened = StillsSource | StreamSource | ContainerSource
+
+
+def _from_object(spec: BinaryIO | Buffer, wanted: _Wanted) -> Source:
+    if isinstance(spec, io.TextIOBase):
+        raise SourceError(f"{spec!r} is open as text: open it as binary, with mode 'rb'")
+    if hasattr(spec, "read"):
+        return _from_file(cast(BinaryIO, spec), str(getattr(spec, "name", "the stream")), wanted)
+    try:
+        data = as_bytes(cast("Buffer", spec))
+    except TypeError:
+        raise TypeError(f"{type(spec).__name__} is no source: give a path, bytes or a binary file") from None
+    return _from_file(io.BytesIO(data), "the buffer", wanted)
 
 
 def _from_standard_input(wanted: _Wanted) -> Source:

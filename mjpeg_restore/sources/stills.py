@@ -45,6 +45,7 @@ class StillsSource(Closing):
             SourceError: the cut leaves nothing.
         """
         self.truncated: str | None = None
+        self.paths = tuple(paths)
         window = Window.cut(1 / fps, start, duration)
         self._paths = paths[window.first or 0 : window.end]
         frames = len(self._paths)
@@ -59,12 +60,14 @@ class StillsSource(Closing):
         for index, path in enumerate(self._paths):
             if self.stopped:
                 return
+            data, fault = b"", ""
             try:
                 data = path.read_bytes()
-            except OSError:
+            except OSError as error:
                 # A file that went away or may not be read is one damaged picture, not the end of all others.
-                data = b""
-            yield Packet(data, index, index, self.info.time_base)
+                fault = f"cannot be read: {error.strerror or error}"
+            name = "" if str(path) == self.info.name else str(path)
+            yield Packet(data, index, index, self.info.time_base, name=name, fault=fault)
 
     def close(self) -> None:
         """Nothing is held between two pictures."""

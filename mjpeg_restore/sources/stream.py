@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg.splitter import Splitter
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES, Splitter
 from mjpeg_restore.sources.base import Closing, SourceInfo
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import Window, nothing_left
@@ -120,7 +120,7 @@ class StreamSource(Closing):
         if self.stopped:
             return
         if number == 0:
-            raise NotMjpeg(f"{self.info.name} holds no whole JPEG picture")
+            raise NotMjpeg(self.truncated or f"{self.info.name} holds no whole JPEG picture")
         if index == 0:
             raise nothing_left(self.info.name, number * self.info.time_base)
 
@@ -133,6 +133,9 @@ class StreamSource(Closing):
         for offset, data in splitter.flush():
             self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
             yield offset, data
+        if splitter.dropped:
+            lost = f"{splitter.dropped} picture(s) of more than {MAX_PICTURE_BYTES >> 20} MiB left out"
+            self.truncated = f"{self.truncated}; {lost}" if self.truncated else f"{self.info.name}: {lost}"
 
     def _next_chunk(self) -> bytes:
         try:

@@ -51,7 +51,14 @@ class Crops:
     def __init__(
         self, pictures: Iterable[NDArray[np.uint8]], side: int, rng: np.random.Generator, device: torch.device
     ) -> None:
+        """Keep those pictures that are large enough for a crop.
+
+        Raises:
+            SourceNotFound: none is.
+        """
         large = [picture for picture in pictures if min(picture.shape[:2]) >= side]
+        if not large:
+            raise SourceNotFound(f"not one picture of {side} by {side} pixels or more to take crops from")
         self.pictures = [torch.from_numpy(np.array(picture)).to(device) for picture in large]
         weights = np.sqrt([picture.shape[0] * picture.shape[1] for picture in large])
         self.odds = weights / weights.sum()

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 from pictures import SAMPLINGS, encode, oracle
 
-from mjpeg_restore.errors import BadJpeg
-from mjpeg_restore.jpeg import coefficients, fallback, read, reader, reader_name
+from mjpeg_restore.errors import BadJpeg, MissingExtra, TooLarge
+from mjpeg_restore.jpeg import coefficients, fallback, read, reader, reader_name, scan, split
 
 needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
 
@@ -80,12 +84,8 @@ def test_errors_name_the_picture(either_reader: str) -> None:
 
 
 def test_fallback_reports_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from mjpeg_restore.errors import MissingExtra
-
     monkeypatch.setitem(sys.modules, "jpeglib", None)
-    with pytest.raises(MissingExtra, match="jpeglib"):
+    with pytest.raises(MissingExtra, match=r"needs jpeglib: pip install jpeglib$"):
         fallback.load()
 
 
@@ -94,3 +94,65 @@ def test_fallback_survives_many_markers(monkeypatch: pytest.MonkeyPatch) -> None
     data = encode("gray")
     many = data[:2] + b"\xff\xfe\0\4hi" * 500 + data[2:]
     np.testing.assert_array_equal(read(many).coefficients[0], read(data).coefficients[0])
+
+
+BUFFERS = [bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8), lambda data: np.frombuffer(data, np.int8)]
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_any_buffer_is_a_packet(kind: Callable[[bytes], bytes], either_reader: str) -> None:
+    data = b"before" + encode("gray") + b"after"
+    assert scan(kind(data)) == scan(data)
+    assert list(split(kind(data))) == list(split(data)) == [(6, len(data) - 5)]
+    np.testing.assert_array_equal(read(kind(data)).coefficients[0], read(data).coefficients[0])
+
+
+@pytest.mark.parametrize("function", [read, scan, split])
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [("text", "str"), (None, "NoneType"), (5, "int"), (np.zeros(9), "ndarray of float64")],
+    ids=["str", "None", "int", "floats"],
+)
+def test_what_is_no_buffer_is_told(function: Callable[[Any], Any], wrong: object, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"bytes, bytearray, memoryview or array of uint8, not as {kind}$"):
+        list(function(wrong))
+
+
+def test_want_of_memory_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(data: object) -> reader.Contents:
+        raise MemoryError
+
+    monkeypatch.setattr(reader, "native_version", None)
+    monkeypatch.setattr(fallback, "read", full)
+    with pytest.raises(TooLarge, match="not enough memory for the coefficients of a 163x117 picture"):
+        read(encode())
+
+
+def test_fallback_passes_want_of_memory_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(fallback.load(), "read_dct", full)
+    with pytest.raises(MemoryError):
+        fallback.read(encode())
+
+
+def test_fallback_leaves_standard_output_to_others(capfd: pytest.CaptureFixture[str]) -> None:
+    stdout = sys.stdout
+    seen: list[bool] = []
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(sys.stdout is stdout)
+
+    done = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(5):
+        with pytest.raises(ValueError, match="cannot read"):
+            fallback.read(b"\xff\xd8\xff\xdb nothing")
+        fallback.read(encode("gray"))
+    done.set()
+    watcher.join()
+    assert all(seen)
+    assert capfd.readouterr().out == ""

@@ -32,7 +32,6 @@ def test_header_tells_what_is_there() -> None:
         width=163,
         height=117,
         sampling=Sampling.YUV420,
-        component_ids=(1, 2, 3),
         factors=((2, 2), (1, 1), (1, 1)),
         table_ids=(0, 1, 1),
         progressive=False,
@@ -48,7 +47,6 @@ def test_header_tells_what_is_there() -> None:
         avi1_polarity=None,
         orientation=1,
         colour=Colour(),
-        comments=("hello",),
     )
     assert header.dqt.count(b"\xff\xdb\0\x43") == 2
     assert "dqt" not in repr(header)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
+from mjpeg_restore.runtime.base import explained
 from tests.jpeg.pictures import encode
 
 NETWORKS = ["stream", "stream-lite"]
@@ -149,7 +152,7 @@ def test_openvinos_missing_device_names_those_that_are_there() -> None:
 def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
-    with pytest.raises(MissingExtra, match=r"pip install 'mjpeg-restore\[openvino\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
         open_runtime(catalogue.find("decode").graph(colour=True), "openvino")
 
 
@@ -161,3 +164,61 @@ def test_usable_cores_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
+
+
+def without_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """An import of OpenVINO ends with `error`."""
+
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "openvino":
+                raise error
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("libtbb.so.12: no such file"), OSError("Exception from core.cpp:\nlibtbb.so.12: no\n\n")]
+)
+def test_openvino_in_disorder_is_told_or_passed_over(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    without_openvino(monkeypatch, error)
+    with pytest.raises(
+        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try --device onnxrun"
+    ) as caught:
+        open_runtime(catalogue.find("decode").graph(colour=True), "openvino")
+    assert not isinstance(caught.value, MissingExtra)
+    assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_graph_that_cannot_be_loaded_is_named(device: str, tmp_path: Path) -> None:
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(RuntimeUnavailable, match=r"cannot load broken\.onnx \(.+\): try --device ") as caught:
+        open_runtime(tmp_path / "broken.onnx", device)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_run_that_fails_names_the_size_and_a_way_out(device: str) -> None:
+    loaded = open_device("decode", device)
+    wrong = list(picture(size=(96, 64)))
+    wrong[1] = wrong[1][:3]
+    with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try --.*--threads") as caught:
+        loaded.run(wrong)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("A:\nNode 'x': Failed to allocate memory for 8\n")])
+def test_want_of_memory_is_one_line(error: Exception) -> None:
+    with (
+        pytest.raises(RuntimeUnavailable, match=r"^it fails \(out of memory\): try less"),
+        explained("it fails", "less"),
+    ):
+        raise error
+    with pytest.raises(MissingExtra), explained("it fails", "less"):
+        raise MissingExtra("OpenVINO", "openvino", "this")

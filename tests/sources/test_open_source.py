@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from clips import MuxClip, make_jpeg
 
@@ -118,3 +121,16 @@ def test_sources_name_the_files_that_they_read(mux: MuxClip, tmp_path: Path, jpe
             assert source.paths == paths
     with open_source(tmp_path, start=Fraction(1, 25)) as source:
         assert source.paths == both  # what is cut off is an input still
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)])
+def test_any_buffer_is_a_source(kind: Callable[[bytes], Any], jpegs: list[bytes]) -> None:
+    with open_source(kind(jpegs[0] + jpegs[1])) as source:
+        assert [packet.data for packet in source] == jpegs[:2]
+        assert source.info.name == "the buffer"
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a.mjpeg"], np.zeros(9)])
+def test_what_is_no_source_is_told(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^\w+ is no source: give a path, bytes or a binary file$"):
+        open_source(wrong)

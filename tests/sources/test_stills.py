@@ -63,7 +63,10 @@ def test_start_and_duration(folder: Path, jpegs: list[bytes]) -> None:
 def test_a_file_that_went_away_is_one_damaged_picture(folder: Path, jpegs: list[bytes]) -> None:
     with open_source(folder) as source:
         (folder / "img2.JPG").unlink()
-        assert [packet.data for packet in source] == [jpegs[0], b"", *jpegs[2:5]]
+        packets = list(source)
+    assert [packet.data for packet in packets] == [jpegs[0], b"", *jpegs[2:5]]
+    assert packets[1].name == str(folder / "img2.JPG")
+    assert [packet.fault for packet in packets] == ["", "cannot be read: No such file or directory", "", "", ""]
 
 
 def test_a_folder_without_jpegs(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.stream import Replayed, StreamSource
 
@@ -197,3 +198,13 @@ def test_real_streams(real_files: Path, name: str, count: int) -> None:
     with open_source(real_files / name) as source:
         assert len(list(source)) == count
     assert source.truncated is None
+
+
+def test_a_picture_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = make_jpeg(1)[:-2] + b"\x11" * MAX_PICTURE_BYTES + b"\xff\xd9"
+    (tmp_path / "a.mjpeg").write_bytes(make_jpeg(0) + huge + make_jpeg(2))
+    with open_source(tmp_path / "a.mjpeg") as source:
+        assert [packet.data for packet in source] == [make_jpeg(0), make_jpeg(2)]
+        assert source.truncated == f"{tmp_path / 'a.mjpeg'}: 1 picture(s) of more than 32 MiB left out"
+    with open_source(huge) as source, pytest.raises(NotMjpeg, match=r"the buffer: 1 picture.* of more than 32 MiB"):
+        list(source)

@@ -85,3 +85,8 @@ def test_camera_tables_are_those_in_real_files(tmp_path: Path) -> None:
 
 def test_no_camera_tables_are_an_empty_array(tmp_path: Path) -> None:
     assert camera_tables(tmp_path).shape == (0, 2, 64)
+
+
+def test_pictures_smaller_than_a_crop_are_no_use() -> None:
+    with pytest.raises(SourceNotFound, match="not one picture of 64 by 64 pixels"):
+        Crops([scene(80, 48)], 64, np.random.default_rng(0), torch.device("cpu"))
