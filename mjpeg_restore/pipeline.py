@@ -86,10 +86,10 @@ def restore_pictures(
     settings = settings or PipelineSettings()
     tally = tally or Tally()
     walked = _walk_headers(source, settings, tally)
-    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS + 1, name="read")
+    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
     sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
-    restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams + 1, name="restore")
+    restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams, name="restore")
     previous: Picture | None = None
     try:
         for job, made in restored:

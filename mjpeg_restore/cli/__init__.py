@@ -176,19 +176,22 @@ def _stopping(source: Source) -> Generator[Event]:
             signal.signal(number, handler)
 
 
-def _share_one_heap() -> None:
-    """Keep all threads on one heap.
+def _give_memory_back() -> None:
+    """Have glibc keep less of what is freed: a seventh of the peak at 1920x1080.
 
-    glibc gives each thread its own, and each keeps what is freed in it: a tenth of the memory at 1920x1080. Other
-    C libraries have no such call, nor the need for it.
+    It gives each thread a heap of its own, and keeps large buffers in it for their next use. With one heap for all,
+    and with buffers of a whole large picture handed back at once, nothing is slower. Other C libraries have no such
+    call, nor the need for it.
     """
-    m_arena_max = -8  # malloc.h
+    m_mmap_threshold, m_arena_max = -3, -8  # malloc.h
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(m_arena_max, 1)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_arena_max, 1)
+        libc.mallopt(m_mmap_threshold, 4 << 20)
 
 
 def entry() -> NoReturn:
     """The console script."""
     prepare()
-    _share_one_heap()
+    _give_memory_back()
     sys.exit(main())
