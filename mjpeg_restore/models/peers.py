@@ -12,6 +12,7 @@ the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). To read them takes t
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +40,7 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Kernels float32 `[out, in, height, width]` and biases float32 `[out]` of a convolution."""
 
 
-class LumaNetwork(nn.Module):
+class LumaNetwork(nn.Module, ABC):
     """Convolutions with rectifiers between them, on decoded luma; what is a peer's own is in `restore`."""
 
     def __init__(self, sides: list[int], channels: list[int], padding: str) -> None:
@@ -60,9 +61,9 @@ class LumaNetwork(nn.Module):
         # By these two names the exporter knows the network's last word: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": layers[-1]})
 
+    @abstractmethod
     def restore(self, luma: Tensor) -> Tensor:
         """Restore luma, 0..1, `[batch, 1, height, width]`."""
-        raise NotImplementedError
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore luma and decode chroma.
