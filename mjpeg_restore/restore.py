@@ -79,9 +79,8 @@ class Restorer:
         Returns:
             Planes at the coded picture's own sampling, cropped to its size, top row first.
         """
-        components = self.components(coded)
         runtime = self.runtime(colour=coded.sampling is not Sampling.GRAY)
-        planes = runtime.run([array for pair in components for array in pair])
+        planes = runtime.run(self.inputs(coded))
         return Picture(
             planes=_crop(planes, coded),
             sampling=coded.sampling,
@@ -93,19 +92,19 @@ class Restorer:
         )
 
     @staticmethod
-    def components(coded: CodedPicture) -> list[tuple[NDArray[np.int16], NDArray[np.uint16]]]:
-        """What a graph takes: coefficients and table of Y, Cb, Cr in this order (C4), luma's grid a multiple of
+    def inputs(coded: CodedPicture) -> list[NDArray[np.int16] | NDArray[np.uint16]]:
+        """What a graph takes: coefficients and table of Y, Cb, Cr in turn (C4), luma's grid a multiple of
         chroma's (C2).
         """
         components = list(zip(coded.coefficients, coded.tables, strict=True))
         if coded.sampling is Sampling.GRAY:
-            return components[:1]
+            return [*components[0]]
         across, down = coded.sampling.value
         (luma, table), *chroma = components
         if coded.colour.swapped_chroma:
             chroma.reverse()
         high, wide = chroma[0][0].shape[:2]
-        return [(pad_blocks(luma, high * down, wide * across), table), *chroma]
+        return [pad_blocks(luma, high * down, wide * across), table, *chroma[0], *chroma[1]]
 
 
 def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.int16]:

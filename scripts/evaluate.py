@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import logging
 import sys
 import tempfile
-import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -155,9 +153,6 @@ def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
     """AR-CNN, one network a quality, and DnCNN-3, exported to the folder `graphs` under the contract of ours."""
     from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
 
-    warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-
     def ar_cnn(quality: int) -> Restorer:
         return Restorer(publish(f"AR-CNN-{quality}", load_ar_cnn(weights, quality), graphs), device)
 
@@ -189,7 +184,7 @@ def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[i
             found["rgb"].append(psnr(after, picture))
             found["rgb_gain"].append(found["rgb"][-1] - psnr(before, picture))
             if exact:
-                counts = exact.consistent(coded, [array for pair in restorer.components(coded) for array in pair])
+                counts = exact.consistent(coded, restorer.inputs(coded))
                 right, total = right + counts[0], total + counts[1]
         mean = {name: float(np.mean(values)) for name, values in found.items()}
         rows[quality] = Row(

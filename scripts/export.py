@@ -7,11 +7,8 @@ python scripts/export.py --model decode            # has nothing to train
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import logging
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ import torch
 from torch import nn
 
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import export
+from mjpeg_restore.models.graph import publish
 from mjpeg_restore.models.macs import macs_per_pixel
 from mjpeg_restore.training.recipes import RECIPES
 
@@ -61,14 +58,8 @@ def load(model: str, runs: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 def main() -> int:
     options = arguments()
-    warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     network, training = load(options.model, options.runs)
-    graphs = {}
-    for kind in ("gray", "colour"):
-        path = options.engines / f"{options.model}.{kind}.onnx"
-        export(network, path, colour=kind == "colour")
-        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    graphs = publish(network, options.model, options.engines)
     manifest_path = options.engines / "manifest.json"
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {"models": {}}
     before = manifest["models"].get(options.model, {})

@@ -111,7 +111,7 @@ def test_float_output_quantises_back_always(model: str, quality: int, sampling: 
 
     coded = read(jpeg(photograph(163, 117), quality, sampling))
     restorer = RESTORERS[model]
-    inputs = [array for pair in restorer.components(coded) for array in pair]
+    inputs = restorer.inputs(coded)
     right, total = FloatOutput(restorer.model.graph(colour=True)).consistent(coded, inputs)
     assert right == total
 
@@ -155,7 +155,7 @@ def test_padding_continues_the_edge_with_flat_blocks() -> None:
 def test_padding_completes_lumas_grid() -> None:
     coded = read(encode("4:2:0", (163, 117)))
     assert coded.sampling is Sampling.YUV420
-    (luma, _), (cb, _), (cr, _) = Restorer.components(coded)
+    luma, _, cb, _, cr, _ = Restorer.inputs(coded)
     assert coded.coefficients[0].shape[:2] == (15, 21)  # C2
     assert luma.shape[:2] == (16, 22)
     assert cb.shape == cr.shape == (8, 11, 64)

@@ -20,6 +20,11 @@ takes over.
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +68,18 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
         high, wide = (8, 12) if name == "y" else (4, 6)
         arguments += [torch.zeros(high, wide, 64, dtype=torch.int16), torch.ones(64, dtype=torch.uint16)]
         shapes += [{0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}, None]
-    program = torch.onnx.export(
-        Graph(network).eval(),
-        tuple(arguments),
-        dynamo=True,
-        input_names=[f"{name}.{part}" for name in names for part in ("coefficients", "table")],
-        output_names=list(names),
-        dynamic_shapes=(tuple(shapes),),
-        opset_version=OPSET,
-        external_data=False,
-        verbose=False,
-    )
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            Graph(network).eval(),
+            tuple(arguments),
+            dynamo=True,
+            input_names=[f"{name}.{part}" for name in names for part in ("coefficients", "table")],
+            output_names=list(names),
+            dynamic_shapes=(tuple(shapes),),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise AssertionError("the exporter returned nothing")
     model = program.model_proto
@@ -83,6 +89,34 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
+
+
+def publish(network: nn.Module, name: str, folder: Path) -> dict[str, dict[str, str]]:
+    """Write a network's grey and colour graph, `NAME.gray.onnx` and `NAME.colour.onnx`.
+
+    Returns:
+        File name and checksum of each, as the catalogue's `Model.graphs` has them.
+    """
+    graphs: dict[str, dict[str, str]] = {}
+    for kind in ("gray", "colour"):
+        path = folder / f"{name}.{kind}.onnx"
+        export(network, path, colour=kind == "colour")
+        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return graphs
+
+
+@contextmanager
+def _quiet_exporter() -> Generator[None]:
+    """The exporter's own deprecations, and what it says of packages that it could use, concern its authors."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -11,7 +11,6 @@ the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). To read them takes t
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore.models import graph
 from mjpeg_restore.models.catalogue import Model
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
-from mjpeg_restore.models.graph import export
 from mjpeg_restore.models.macs import macs_per_pixel
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
@@ -168,11 +167,6 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         network: with its weights.
         folder: where the two ONNX files go.
     """
-    graphs = {}
-    for kind in ("gray", "colour"):
-        path = folder / f"{name}.{kind}.onnx"
-        export(network, path, colour=kind == "colour")
-        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),
@@ -181,7 +175,7 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         quality={},
         training={},
         folder=folder,
-        graphs=graphs,
+        graphs=graph.publish(network, name, folder),
     )
 
 

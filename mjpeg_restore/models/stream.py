@@ -162,20 +162,19 @@ class Stream(nn.Module):
         places = self.chroma_predict(guided + self.chroma_trunk(guided))
         return [k + place for k, place in zip(chroma, places, strict=True)]
 
-    def place(self, *components: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """For each component its restored coefficients in units of their step, its table, and its blocks of samples."""
+    def place(self, *components: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Each component's restored coefficients in units of their step, and luma's blocks of samples."""
         luma, features = self.place_luma(components[0], components[1])
         samples = self.inverse_dct(luma, components[1])
-        placed = [(luma, components[1], samples)]
-        if len(components) > 2:
-            tables = list(components[3::2])
-            chroma = self.place_chroma(list(components[2::2]), tables, samples, features)
-            placed += [(k, q, self.inverse_dct(k, q)) for k, q in zip(chroma, tables, strict=True)]
-        return placed
+        if len(components) == 2:
+            return [luma], samples
+        chroma = self.place_chroma(list(components[2::2]), list(components[3::2]), samples, features)
+        return [luma, *chroma], samples
 
     def restore(self, *components: Tensor) -> list[Tensor]:
         """Like `forward`, but dequantised coefficients `[batch, high, wide, 64]` instead of samples: for training."""
-        return [coefficients * table[:, None, None] for coefficients, table, _ in self.place(*components)]
+        placed, _ = self.place(*components)
+        return [k * q[:, None, None] for k, q in zip(placed, components[1::2], strict=True)]
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore a grey or a colour picture.
@@ -187,4 +186,5 @@ class Stream(nn.Module):
         Returns:
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
-        return tuple(samples for _, _, samples in self.place(*components))
+        (_, *chroma), samples = self.place(*components)
+        return (samples, *(self.inverse_dct(k, q) for k, q in zip(chroma, components[3::2], strict=True)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +72,6 @@ def publish_peers(weights: Path, folder: Path) -> list[Model]:
     """AR-CNN and DnCNN-3 as graphs. Call it in a process of its own: PyTorch is large."""
     from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
 
-    warnings.simplefilter("ignore")  # the exporter's own deprecations concern its authors
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     return [
         publish("AR-CNN", load_ar_cnn(weights, 10), folder),
         publish("DnCNN-3", load_dn_cnn(weights), folder),
@@ -89,7 +85,7 @@ def run(graph: Path, device: str, size: Size, quality: int, seconds: float) -> t
     from mjpeg_restore.runtime import open_runtime
 
     coded = read(clips.pictures(size, quality, 1)[0])
-    inputs = [array for pair in Restorer.components(coded) for array in pair]
+    inputs = Restorer.inputs(coded)
     runtime = open_runtime(graph, device)
     if median_ms(lambda: runtime.run(inputs), 0) < 1000 * seconds:  # loads and compiles, too
         runtime.run(inputs)

@@ -32,7 +32,7 @@ def open_device(model: str, device: str, *, colour: bool = True, streams: int = 
 
 
 def inputs_of(coded: CodedPicture) -> list[NDArray[np.generic]]:
-    return [array for pair in Restorer.components(coded) for array in pair]
+    return Restorer.inputs(coded)
 
 
 def picture(sampling: str = "4:2:0", size: tuple[int, int] = (96, 64), seed: int = 0, quality: int = 40) -> Inputs:
