@@ -16,7 +16,9 @@ from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import Source, Spec, open_source
 
 
-def restore(data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto") -> Picture:
+def restore(
+    data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto", texture: float = 0.0, seed: int = 0
+) -> Picture:
     """Restore one JPEG.
 
     The network is loaded at the first call and kept for the next ones. Safe from several threads.
@@ -25,6 +27,8 @@ def restore(data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto"
         data: the coded picture; foreign bytes may stand around it.
         model: a name from the catalogue, "stream" by default.
         device: "auto", "onnxruntime" or "openvino".
+        texture: how much texture to invent, 0..1, for a model that can: "qgac".
+        seed: which of many possible pictures, for a model that has them: "one-to-many".
 
     Returns:
         The restored picture; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
@@ -33,7 +37,7 @@ def restore(data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto"
         JpegError: the picture is broken, of an unsupported kind, or too large.
         UnknownModel, RuntimeUnavailable: the network cannot be run.
     """
-    return _restorer(model, device).restore(read(data))
+    return _restorer(model, device, texture, seed).restore(read(data))
 
 
 def open(
@@ -104,5 +108,5 @@ class Stream:
 
 
 @lru_cache(maxsize=4)
-def _restorer(model: str, device: str) -> Restorer:
-    return Restorer(model, device)
+def _restorer(model: str, device: str, texture: float, seed: int) -> Restorer:
+    return Restorer(model, device, texture=texture, seed=seed)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.errors import UnknownModel
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
-from mjpeg_restore.runtime import Runtime, open_runtime
+from mjpeg_restore.models.catalogue import Model, Variant, verified
+from mjpeg_restore.runtime import Inputs, Planes, Runtime, Weights, open_runtime
+from mjpeg_restore.tiles import Tile, tiles
+
+MOST_BYTES = 1 << 30
+"""Memory that one picture's restoration may take; what needs more is restored in tiles."""
 
 
 class Restorer:
-    """A network, loaded, and what it takes to apply it to pictures of any size and sampling.
+    """A model, loaded, and what it takes to apply it to pictures of any size and sampling.
 
-    May be called from several threads at once. The grey and the colour graph are loaded when the first grey or
-    colour picture comes.
+    May be called from several threads at once. A graph is loaded when the first picture comes that it is for.
     """
 
     def __init__(
@@ -29,38 +35,57 @@ class Restorer:
         *,
         threads: int | None = None,
         streams: int = 1,
+        texture: float = 0.0,
+        seed: int = 0,
     ) -> None:
-        """Choose a network.
+        """Choose a model.
 
         Args:
-            model: a name from the catalogue (`mjpeg-restore models`), or a network described as the catalogue does.
+            model: a name from the catalogue (`mjpeg-restore models`), or a model described as the catalogue does.
             device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`.
             threads: CPU threads in all; every core by default.
             streams: how many pictures will be restored at the same time.
+            texture: how much invented texture, 0..1, of a model that can (QGAC, appendix B.2: the share of the
+                weights that were trained for it).
+            seed: of the noise, for a model that gives one of many possible pictures: the same seed, the same picture.
 
         Raises:
-            UnknownModel: no such model.
+            UnknownModel: no such model, or one that has no texture to blend in.
         """
         self.model = catalogue.find(model) if isinstance(model, str) else model
+        if texture and not self.model.texture:
+            able = [name for name, known in catalogue.models().items() if known.texture]
+            raise UnknownModel(f"model {self.model.name!r} has no texture to blend in; {', '.join(able) or 'none'} has")
         # Without a network there is nothing that bf16 could speed up, and ONNX Runtime starts at once.
         self._device = "onnxruntime" if device == "auto" and not self.model.parameters else device
         self._threads = threads
         self.streams = streams
-        self._runtimes: dict[bool, Runtime] = {}
+        self._texture = texture
+        self._seed = seed
+        self._runtimes: dict[str, Runtime] = {}
         self._loading = threading.Lock()
 
-    def runtime(self, *, colour: bool) -> Runtime:
-        """The graph for grey or colour pictures, loaded.
+    def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
+        """The variant that suits a picture best, and which of its graphs is the picture's: "gray" or "colour"."""
+        variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
+        return variant, "gray" if coded.sampling is Sampling.GRAY else "colour"
+
+    def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
+        """The graph that a picture goes through, or another part of it (".context"), loaded.
 
         Raises:
             RuntimeUnavailable: the device is not there.
             ModelCorrupt: an engine file is missing or altered.
         """
+        variant, kind = self.choose(coded)
+        kind += part
+        key = variant.graphs[kind]["file"]
         with self._loading:
-            if colour not in self._runtimes:
-                graph = self.model.graph(colour=colour)
-                self._runtimes[colour] = open_runtime(graph, self._device, self._threads, self.streams)
-            return self._runtimes[colour]
+            if key not in self._runtimes:
+                weights = blended(self.model, self._texture) if self._texture else None
+                graph = variant.file(kind)
+                self._runtimes[key] = open_runtime(graph, self._device, self._threads, self.streams, weights)
+            return self._runtimes[key]
 
     @property
     def runtime_name(self) -> str:
@@ -79,10 +104,8 @@ class Restorer:
         Returns:
             Planes at the coded picture's own sampling, cropped to its size, top row first.
         """
-        runtime = self.runtime(colour=coded.sampling is not Sampling.GRAY)
-        planes = runtime.run(self.inputs(coded))
         return Picture(
-            planes=_crop(planes, coded),
+            planes=_crop(self._planes(coded), coded),
             sampling=coded.sampling,
             full_range=coded.colour.full_range,
             index=index,
@@ -91,20 +114,80 @@ class Restorer:
             quality=estimate_quality(coded.tables[0], LUMA),
         )
 
-    @staticmethod
-    def inputs(coded: CodedPicture) -> list[NDArray[np.int16] | NDArray[np.uint16]]:
-        """What a graph takes: coefficients and table of Y, Cb, Cr in turn (C4), luma's grid a multiple of
-        chroma's (C2).
-        """
-        components = list(zip(coded.coefficients, coded.tables, strict=True))
-        if coded.sampling is Sampling.GRAY:
-            return [*components[0]]
-        across, down = coded.sampling.value
-        (luma, table), *chroma = components
-        if coded.colour.swapped_chroma:
-            chroma.reverse()
-        high, wide = chroma[0][0].shape[:2]
-        return [pad_blocks(luma, high * down, wide * across), table, *chroma[0], *chroma[1]]
+    def _planes(self, coded: CodedPicture) -> Planes:
+        """The components' planes, whole blocks."""
+        inputs = self.inputs(coded)
+        run = self.runtime(coded).run
+        grids = [array.shape[:2] for array in components(coded)[::2]]
+        high, wide = grids[-1]
+        steps = [(rows // high, columns // wide) for rows, columns in grids]
+        mcu = self.model.bytes_per_pixel * 64 * math.prod(steps[0])
+        parts = tiles(high, wide, self.model.margin, int(MOST_BYTES / mcu))
+        if len(parts) == 1:
+            return run(inputs)
+        planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)
+        for tile in parts:
+            restored = run(self._cut(inputs, tile, steps))
+            for plane, whole, (down, across) in zip(restored, planes, steps, strict=True):
+                tile.paste(plane, whole, 8 * down, 8 * across)
+        return planes
+
+    def _cut(self, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:
+        """A tile's share of a graph's inputs."""
+        cut: list[NDArray[Any]] = []
+        for index, (down, across) in enumerate(steps):
+            blocks, table = inputs[2 * index : 2 * index + 2]
+            cut += [np.ascontiguousarray(tile.cut(blocks, down, across)), table]
+        extra = list(inputs[2 * len(steps) :])
+        if self.model.extra == "noise":
+            down, across = steps[0]
+            extra = [np.ascontiguousarray(tile.cut(extra[0], 4 * down, 4 * across))]
+        return [*cut, *extra]
+
+    def inputs(self, coded: CodedPicture) -> Inputs:
+        """What the picture's graph takes: the components, then what else the model wants."""
+        inputs = components(coded)
+        high, wide = inputs[0].shape[:2]
+        match self.model.extra:
+            case None:
+                return inputs
+            case "noise":
+                random = np.random.default_rng(self._seed)
+                return [*inputs, random.standard_normal((4 * high, 4 * wide), np.float32)]
+            case "context":
+                return [*inputs, *self.runtime(coded, ".context").run(inputs)]
+
+
+def components(coded: CodedPicture) -> Inputs:
+    """Coefficients and table of Y, Cb, Cr in turn (C4), luma's grid a multiple of chroma's (C2)."""
+    found = list(zip(coded.coefficients, coded.tables, strict=True))
+    if coded.sampling is Sampling.GRAY:
+        return [*found[0]]
+    across, down = coded.sampling.value
+    (luma, table), *chroma = found
+    if coded.colour.swapped_chroma:
+        chroma.reverse()
+    high, wide = chroma[0][0].shape[:2]
+    return [pad_blocks(luma, high * down, wide * across), table, *chroma[0], *chroma[1]]
+
+
+def blended(model: Model, texture: float) -> Weights:
+    """The weights of a model between its regression and its texture weights (QGAC, appendix B.2, equation 1).
+
+    Args:
+        model: one that has texture weights.
+        texture: alpha, 0 for the regression, 1 for texture.
+
+    Raises:
+        ModelCorrupt: the weights are missing or altered.
+    """
+    if model.texture is None:
+        raise UnknownModel(f"model {model.name!r} has no texture to blend in")
+    with np.load(verified(model.folder, model.texture)) as both:
+        return {
+            name: ((1 - texture) * pair[0].astype(np.float32) + texture * pair[1]).astype(pair.dtype)
+            for name, pair in both.items()
+        }
 
 
 def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.int16]:

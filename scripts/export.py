@@ -1,6 +1,7 @@
-"""Turn a training run's checkpoint into what is shipped: two ONNX graphs and an entry of the manifest.
+"""Turn a model's training runs into what is shipped: ONNX graphs and an entry of the manifest.
 
-python scripts/export.py --model stream            # from runs/stream/checkpoint.pt
+python scripts/export.py --model stream            # from runs/stream/all/checkpoint.pt
+python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt, those parts that there are
 python scripts/export.py --model decode            # has nothing to train
 """
 
@@ -9,41 +10,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import publish
-from mjpeg_restore.models.macs import macs_per_pixel
-from mjpeg_restore.training.recipes import RECIPES
+from mjpeg_restore.models.graph import checksum, initializers, publish
+from mjpeg_restore.training.recipe import Family, Recipe, Variant
+from mjpeg_restore.training.recipes import FAMILIES
 
-SUMMARIES = {
-    "decode": "the plain JPEG decode, no network: what the others are compared with",
-    "stream": "the real-time network: one set of weights for all qualities, tables and samplings",
-    "stream-lite": "the same at a third of the cost, for small machines and many cameras",
-}
+DECODE = Family("the plain JPEG decode, no network: what the others are compared with", {})
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, choices=sorted(SUMMARIES))
+    parser.add_argument("--model", required=True, choices=["decode", *FAMILIES])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
     parser.add_argument("--engines", type=Path, default=Path("engines"), help="where graphs and manifest go")
     return parser.parse_args()
 
 
-def load(model: str, runs: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network and the record of its training."""
-    if model not in RECIPES:
-        return Decode(), {}
-    checkpoint = runs / model / "checkpoint.pt"
-    if not checkpoint.is_file():
-        sys.exit(f"export: {checkpoint}: no checkpoint there; run scripts/train.py --model {model} first")
+def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained network and the record of its training."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = RECIPES[model].build()
+    network = recipe.build()
     network.load_state_dict(state["model"])
     progress = state["progress"]
     training = {
@@ -56,23 +51,93 @@ def load(model: str, runs: Path) -> tuple[nn.Module, dict[str, Any]]:
     return network.eval(), training
 
 
+class Exporter:
+    """One model's networks, on their way to the folder of engines."""
+
+    def __init__(self, name: str, family: Family, runs: Path, engines: Path) -> None:
+        self.name, self.family, self.engines = name, family, engines
+        self.checkpoints = {part: runs / name / part / "checkpoint.pt" for part in family.parts}
+
+    def variants(self) -> list[Variant]:
+        """Those that are trained, and need no other."""
+        ready = {part for part, path in self.checkpoints.items() if path.is_file()}
+        found = [v for v in self.family.variants if {v.gray, v.colour} <= ready]
+        if not found:
+            sys.exit(f"export: no checkpoint in {self.checkpoints}; run scripts/train.py --model {self.name} first")
+        return found
+
+    def network(self, part: str) -> tuple[nn.Module, dict[str, Any]]:
+        """The network of a part, and the record of its training."""
+        return load(self.family.parts[part], self.checkpoints[part])
+
+    def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
+        """Write a variant's graphs; the result is its entry of the manifest."""
+        parts = {"gray": self.network(variant.gray), "colour": self.network(variant.colour)}
+        name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
+        networks = {kind: network for kind, (network, _) in parts.items()}
+        return {
+            "qualities": variant.qualities,
+            "training": {kind: training for kind, (_, training) in parts.items()},
+            "graphs": publish(networks, name, folder, self.family.extra),
+        }
+
+    def texture(self) -> dict[str, str] | None:
+        """Write the pairs of weights that `--texture` blends, by their names in the graphs."""
+        part = self.family.texture
+        if part is None or not self.checkpoints[part].is_file():
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            (variant,) = self.family.variants
+            textured = Variant(variant.qualities, part, part)
+            graphs = self.publish(textured, Path(folder))["graphs"]
+            pairs: dict[str, np.ndarray] = {}
+            for kind in ("gray", "colour"):
+                plain = initializers(self.engines / graphs[kind]["file"])
+                rich = initializers(Path(folder) / graphs[kind]["file"])
+                changed = {name for name in plain if not np.array_equal(plain[name], rich[name])}
+                pairs |= {name: np.stack([plain[name], rich[name]]) for name in changed}
+        path = self.engines / f"{self.name}.texture.npz"
+        np.savez_compressed(path, **pairs)
+        return {"file": path.name, "sha256": checksum(path)}
+
+
+def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Write a model's files; the result is its entry of the manifest, without what was measured."""
+    if name == "decode":
+        network, extra, texture = Decode(), None, None
+        graphs = publish({"gray": network, "colour": network}, name, options.engines)
+        variants = [{"qualities": None, "training": {}, "graphs": graphs}]
+        summary = DECODE.summary
+    else:
+        family = FAMILIES[name]
+        exporter = Exporter(name, family, options.runs, options.engines)
+        trained = exporter.variants()
+        variants = [exporter.publish(variant, options.engines) for variant in trained]
+        network, _ = exporter.network(trained[0].colour)
+        extra, texture, summary = family.extra, exporter.texture(), family.summary
+    return {
+        "summary": summary,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "macs_per_pixel": round(macs_per_pixel(network, extra=extra), 1),
+        "margin": network.margin,
+        "bytes_per_pixel": round(bytes_per_pixel(network, extra=extra), 1),
+        "extra": extra,
+        "texture": texture,
+        "variants": variants,
+    }
+
+
 def main() -> int:
     options = arguments()
-    network, training = load(options.model, options.runs)
-    graphs = publish(network, options.model, options.engines)
-    manifest_path = options.engines / "manifest.json"
-    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {"models": {}}
+    path = options.engines / "manifest.json"
+    manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
     before = manifest["models"].get(options.model, {})
-    manifest["models"][options.model] = {
-        "summary": SUMMARIES[options.model],
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "macs_per_pixel": round(macs_per_pixel(network), 1),
-        "graphs": graphs,
-        "training": training,
-        "quality": before.get("quality", {}) if before.get("graphs") == graphs else {},
-    }
-    manifest_path.write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"{options.model}: {manifest['models'][options.model]['macs_per_pixel']:.0f} MACs per pixel, {graphs}")
+    after = entry(options.model, options)
+    same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
+    manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    for variant in after["variants"]:
+        print(f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {variant['graphs']}")
     return 0
 
 

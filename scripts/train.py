@@ -1,8 +1,14 @@
 """Train one of the shipped networks.
 
     python scripts/train.py --model stream --data DATA/train --validation DATA/eval/cid22-validation --minutes 120
+    python scripts/train.py --model qgac --short ...           # all its parts in turn, as an hour allows
+    python scripts/train.py --model l4 --part q10 ...          # one of them
 
-Checkpoints go to runs/MODEL; the same command with --resume takes an interrupted run up again, and with more --minutes
+A model's recipe (mjpeg_restore/training/recipes) has one part or several: networks for several qualities, or stages
+that begin where another ended. The minutes are divided among those that are trained. Each part is trained as its paper
+has it, or with --short the way that gets furthest in little time.
+
+Checkpoints go to runs/MODEL/PART; the same command with --resume takes an interrupted run up again, and with more --minutes
 takes a finished one further. `scripts/export.py` turns the checkpoint into what is shipped.
 """
 
@@ -16,17 +22,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
-from mjpeg_restore.training.recipes import RECIPES
+from mjpeg_restore.training.recipe import Recipe
+from mjpeg_restore.training.recipes import FAMILIES
+
+log = logging.getLogger(__name__)
+
+CENTRE = 256
+"""Side of what is validated of a picture."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, choices=sorted(RECIPES))
+    parser.add_argument("--model", required=True, choices=list(FAMILIES))
+    parser.add_argument("--part", nargs="+", help="of the model's recipe (all)")
+    parser.add_argument("--short", action="store_true", help="trained for minutes or hours, not as its paper says")
     parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
     parser.add_argument("--validation", required=True, type=Path, help="folder of lossless pictures kept apart")
     parser.add_argument("--tables", type=Path, help="folder of real JPEGs and MJPEG streams to take tables from")
@@ -36,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (all)")
     parser.add_argument("--batch", type=int, help="crops in a batch (the recipe's); a GPU wants 64 or more")
+    parser.add_argument("--learning-rate", type=float, help="at its highest (the recipe's); less to take weights further")
     parser.add_argument("--start-from", type=Path, help="take the weights of an exported graph to begin with")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -47,44 +63,70 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    family = FAMILIES[options.model]
+    parts = {**family.parts, **family.short} if options.short else dict(family.parts)
+    if options.part:
+        unknown = [part for part in options.part if part not in parts]
+        if unknown:
+            sys.exit(f"train: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts)}")
+        parts = {part: parts[part] for part in options.part}
+    whole = sum(recipe.share for recipe in parts.values())
     try:
-        trainer = prepared(options)
+        pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
+        validation = [centre(load_rgb(path)) for path in picture_files(options.validation)]
+        cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)
+        for part, recipe in parts.items():
+            log.info("%s, part %s", options.model, part)
+            trainer = prepared(options, part, recipe, pictures, validation, cameras)
+            trainer.run(options.minutes * recipe.share / whole)
     except (MjpegRestoreError, OSError) as error:  # OSError: what Pillow cannot read, too
         sys.exit(f"train: {error}")
-    trainer.run(options.minutes)
     return 0
 
 
-def prepared(options: argparse.Namespace) -> Trainer:
-    """The run that was asked for, its pictures loaded and its weights in place.
+def centre(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle of a picture, whole MCUs of 4:2:0: enough to see how the training goes."""
+    height, width = (min(length, CENTRE) // 16 * 16 for length in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
+
+
+def prepared(
+    options: argparse.Namespace,
+    part: str,
+    recipe: Recipe,
+    pictures: list[NDArray[np.uint8]],
+    validation: list[NDArray[np.uint8]],
+    cameras: NDArray[np.float32],
+) -> Trainer:
+    """The run that was asked for, its weights in place.
 
     Raises:
-        SourceNotFound: no pictures, none that is large enough, or no checkpoint to go on from.
-        OSError: a file cannot be read.
+        SourceNotFound: no picture is large enough, or there is no checkpoint to go on from.
+        ModelCorrupt: the weights are another network's.
     """
     device = torch.device(options.device)
-    recipe = RECIPES[options.model]
-    if options.batch:
-        recipe = dataclasses.replace(recipe, batch=options.batch)
-    pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
-    validation = [load_rgb(path) for path in picture_files(options.validation)]
+    asked = {"batch": options.batch, "learning_rate": options.learning_rate}
+    recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
     trainer = Trainer(
         recipe.build(),
         recipe,
         Crops(pictures, recipe.side, np.random.default_rng(options.seed), device),
-        camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32),
-        [picture[: picture.shape[0] // 16 * 16, : picture.shape[1] // 16 * 16] for picture in validation],
-        options.runs / options.model,
+        cameras,
+        validation,
+        options.runs / options.model / part,
         device,
         seed=options.seed,
-        started_from=options.start_from.name if options.start_from else None,
+        started_from=options.start_from.name if options.start_from else recipe.after,
     )
     if options.start_from:
         load_weights(trainer.model, options.start_from)
-    if options.resume:
-        if not trainer.checkpoint.is_file():
-            raise SourceNotFound(f"{trainer.checkpoint}: no such file to go on from; leave out --resume to begin anew")
+    elif options.resume and trainer.checkpoint.is_file():
         trainer.resume()
+    elif recipe.after:
+        trainer.begin_from(options.runs / recipe.after / "checkpoint.pt")
+    elif options.resume:
+        raise SourceNotFound(f"{trainer.checkpoint}: no such file to go on from; leave out --resume to begin anew")
     return trainer
 
 

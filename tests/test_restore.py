@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from mjpeg_restore.frames import Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer, pad_blocks
+from mjpeg_restore.restore import Restorer, components, pad_blocks
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
@@ -112,7 +113,7 @@ def test_float_output_quantises_back_always(model: str, quality: int, sampling: 
     coded = read(jpeg(photograph(163, 117), quality, sampling))
     restorer = RESTORERS[model]
     inputs = restorer.inputs(coded)
-    right, total = FloatOutput(restorer.model.graph(colour=True)).consistent(coded, inputs)
+    right, total = FloatOutput(restorer.model.variants[0].file("colour")).consistent(inputs)
     assert right == total
 
 
@@ -155,7 +156,7 @@ def test_padding_continues_the_edge_with_flat_blocks() -> None:
 def test_padding_completes_lumas_grid() -> None:
     coded = read(encode("4:2:0", (163, 117)))
     assert coded.sampling is Sampling.YUV420
-    luma, _, cb, _, cr, _ = Restorer.inputs(coded)
+    luma, _, cb, _, cr, _ = components(coded)
     assert coded.coefficients[0].shape[:2] == (15, 21)  # C2
     assert luma.shape[:2] == (16, 22)
     assert cb.shape == cr.shape == (8, 11, 64)
@@ -174,9 +175,36 @@ def test_an_unknown_device_is_named_with_the_first_picture() -> None:
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = catalogue.models()
     moved = {
-        name: catalogue.Model(**{k: getattr(model, k) for k in model.__slots__ if k != "folder"}, folder=tmp_path)
+        name: replace(model, variants=tuple(replace(variant, folder=tmp_path) for variant in model.variants))
         for name, model in shipped.items()
     }
     monkeypatch.setattr(catalogue, "models", lambda: moved)
     with pytest.raises(ModelCorrupt, match="No such file"):
         Restorer("decode", "onnxruntime").restore(read(encode()))
+
+
+def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
+    folder = tmp_path
+    ranges = [(10, 10), (10, 60), (50, 50)]
+    variants = tuple(catalogue.Variant(qualities, {}, {}, folder) for qualities in ranges)
+    model = replace(catalogue.find("stream"), variants=variants)
+    chosen = {quality: model.variant(quality).qualities for quality in (5, 10, 12, 50, 55, 90)}
+    assert chosen == {5: (10, 10), 10: (10, 10), 12: (10, 60), 50: (50, 50), 55: (10, 60), 90: (10, 60)}
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4", "gray"])
+def test_tiles_have_no_seams(model: str, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = photograph(480, 400)
+    coded = read(jpeg(pixels[..., 0] if sampling == "gray" else pixels, 20, "4:2:0" if sampling == "gray" else sampling))
+    whole = RESTORERS[model].restore(coded)
+    monkeypatch.setattr("mjpeg_restore.restore.MOST_BYTES", RESTORERS[model].model.bytes_per_pixel * 480 * 400 // 3)
+    for one, other in zip(RESTORERS[model].restore(coded).planes, whole.planes, strict=True):
+        difference = np.abs(one.astype(int) - other)
+        assert difference.max() <= 1  # float32 adds up in another order
+        assert (difference > 0).mean() < 1e-3
+
+
+def test_texture_is_for_models_that_have_some() -> None:
+    with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
+        Restorer("stream", texture=0.5)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
@@ -72,8 +73,39 @@ def _restore(words: list[str]) -> int:
     options = parser.parse_args(words)
     if not options.output and not options.show:
         parser.error("nothing to do: give -o OUTPUT or --show")
+    if not options.candidates:
+        return _restore_one(options)
+    _refuse_candidates(parser, options)
+    output = Path(options.output)
+    for number in range(1, options.candidates + 1):
+        options.output = str(output.with_name(f"{output.stem}-{number}{output.suffix}"))
+        code = _restore_one(options)
+        if code:
+            return code
+        options.seed += 1
+    return 0
+
+
+def _refuse_candidates(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Say where several candidates cannot be had."""
+    model = catalogue.find(options.model)
+    if model.extra != "noise":
+        able = [name for name, known in catalogue.models().items() if known.extra == "noise"]
+        parser.error(f"--candidates: model {options.model!r} knows one answer only; {', '.join(able) or 'none'} has many")
+    if options.input == "-" or options.output in (None, "-"):
+        parser.error("--candidates: the input is read once for each, so it must be a file, and so must OUTPUT")
+
+
+def _restore_one(options: argparse.Namespace) -> int:
     threads = options.threads or usable_cores()
-    restorer = Restorer(options.model, options.device, threads=threads, streams=min(threads, MOST_STREAMS))
+    restorer = Restorer(
+        options.model,
+        options.device,
+        threads=threads,
+        streams=min(threads, MOST_STREAMS),
+        texture=options.texture,
+        seed=options.seed,
+    )
     settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
     opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)
     with opened as source, _stopping(source) as stop:

@@ -73,6 +73,9 @@ def restore_parser() -> argparse.ArgumentParser:
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
     add("--threads", type=_positive, metavar="N", help="CPU threads of the network (all cores)")
+    add("--texture", type=_share, default=0.0, metavar="0..1", help="how much texture to invent, of qgac (0)")
+    add("--seed", type=_seed, default=0, metavar="S", help="which of many possible pictures, of one-to-many (0)")
+    add("--candidates", type=_positive, metavar="N", help="N of them: OUTPUT-1, OUTPUT-2 and so on, from seed S up")
     add("--show", action="store_true", help="watch it in a window")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture")
 
@@ -132,6 +135,20 @@ def _positive(word: str) -> object:
     number = _argument(int, "a whole number", word)
     if not isinstance(number, int) or number < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not 1 or more")
+    return number
+
+
+def _seed(word: str) -> object:
+    number = _argument(int, "a whole number", word)
+    if not isinstance(number, int) or number < 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is not 0 or more")
+    return number
+
+
+def _share(word: str) -> object:
+    number = _argument(float, "a number", word)
+    if not isinstance(number, float) or not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not between 0 and 1")
     return number
 
 

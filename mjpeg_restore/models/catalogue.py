@@ -8,33 +8,88 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 
 DEFAULT = "stream"
 
+Extra = Literal["noise", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One network of a model: a model may have one for all pictures, or one for each range of qualities."""
+
+    qualities: tuple[int, int] | None
+    """The IJG qualities that it was trained for, first and last; None for all."""
+    training: dict[str, Any]
+    """How each of its graphs was trained; empty for `decode`."""
+    graphs: dict[str, dict[str, str]]
+    """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """For people: "Q10", "Q10-60" or "all qualities"."""
+        if self.qualities is None:
+            return "all qualities"
+        first, last = self.qualities
+        return f"Q{first}" if first == last else f"Q{first}-{last}"
+
+    def file(self, kind: str) -> Path:
+        """One of `graphs`, its checksum verified.
+
+        Raises:
+            ModelCorrupt: the file is missing, or is not the one that the manifest describes.
+        """
+        return verified(self.folder, self.graphs[kind])
+
+    def misfit(self, quality: int) -> tuple[int, int]:
+        """How ill it suits an IJG quality; the least wins: distance from its range, then the range's width."""
+        first, last = self.qualities or (1, 100)
+        return max(first - quality, quality - last, 0), last - first
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One shipped network."""
+    """What is shipped under one name."""
 
     name: str
     summary: str
     """One sentence."""
     parameters: int
+    """Of one variant."""
     macs_per_pixel: float
     """Multiply-accumulates for one luma pixel of a 4:2:0 picture, chroma included."""
+    margin: int
+    """How many blocks beside its own a restored block can depend on, in every component."""
+    bytes_per_pixel: float
+    """Memory that a restoration takes for a luma pixel, about."""
     quality: dict[str, Any]
     """What `scripts/evaluate.py` measured, by data set."""
-    training: dict[str, Any]
-    """How it was trained; empty for `decode`."""
-    folder: Path
-    graphs: dict[str, dict[str, str]]
+    variants: tuple[Variant, ...]
+    extra: Extra | None = None
+    """What its graphs take besides the picture: see `models/graph.py`."""
+    texture: dict[str, str] | None = None
+    """File and checksum of the weights that `texture` blends in, for a model that has some."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.variants[0].folder
+
+    def variant(self, quality: int) -> Variant:
+        """The network that suits an IJG quality best."""
+        return min(self.variants, key=lambda variant: variant.misfit(quality))
 
     def as_dict(self) -> dict[str, Any]:
         """For `mjpeg-restore models --json`."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "folder"}
+        entry = {field.name: getattr(self, field.name) for field in fields(self)}
+        entry["variants"] = [
+            {field.name: getattr(v, field.name) for field in fields(v) if field.name != "folder"} for v in self.variants
+        ]
+        return entry
 
     def describe(self) -> list[str]:
         """For people, in lines."""
@@ -46,25 +101,35 @@ class Model:
                 for quality, row in by_quality.items()
             )
             lines.append(f"    {data}: {gains}")
-        if self.training:
-            lines.append(f"    trained for {self.training['hours']} h on {self.training['hardware']}")
+        for variant in self.variants:
+            for record in _distinct(variant.training):
+                lines.append(f"    {variant.name}: trained for {record['hours']} h on {record['hardware']}")
         return lines
 
-    def graph(self, *, colour: bool) -> Path:
-        """The ONNX file for grey or for colour pictures, its checksum verified.
 
-        Raises:
-            ModelCorrupt: the file is missing, or is not the one that the manifest describes.
-        """
-        entry = self.graphs["colour" if colour else "gray"]
-        path = self.folder / entry["file"]
-        try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise ModelCorrupt(f"{path}: {error.strerror}; reinstall mjpeg-restore") from error
-        if found != entry["sha256"]:
-            raise ModelCorrupt(f"{path}: not the file that the manifest describes; reinstall mjpeg-restore")
-        return path
+def _distinct(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of a variant's graphs, each once."""
+    found: list[dict[str, Any]] = []
+    for record in training.values():
+        if record not in found:
+            found.append(record)
+    return found
+
+
+def verified(folder: Path, entry: dict[str, str]) -> Path:
+    """A file of the manifest.
+
+    Raises:
+        ModelCorrupt: it is missing, or is not the one that the manifest describes.
+    """
+    path = folder / entry["file"]
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelCorrupt(f"{path}: {error.strerror}; reinstall mjpeg-restore") from error
+    if found != entry["sha256"]:
+        raise ModelCorrupt(f"{path}: not the file that the manifest describes; reinstall mjpeg-restore")
+    return path
 
 
 def engines() -> Path:
@@ -84,9 +149,17 @@ def models(folder: Path | None = None) -> dict[str, Model]:
     folder = folder or engines()
     try:
         entries = json.loads((folder / "manifest.json").read_text())["models"]
-        return {name: Model(name=name, folder=folder, **entry) for name, entry in entries.items()}
+        return {name: _model(name, folder, entry) for name, entry in entries.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelCorrupt(f"{folder / 'manifest.json'}: {error}; reinstall mjpeg-restore") from error
+
+
+def _model(name: str, folder: Path, entry: dict[str, Any]) -> Model:
+    variants = tuple(
+        Variant(tuple(v["qualities"]) if v["qualities"] else None, v["training"], v["graphs"], folder)
+        for v in entry.pop("variants")
+    )
+    return Model(name=name, variants=variants, **entry)
 
 
 def find(name: str) -> Model:

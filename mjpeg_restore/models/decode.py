@@ -8,6 +8,7 @@ Samples of a plane are centred on zero here (level shift, ITU-T T.81 A.3.1) unti
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,12 @@ def to_uint8(samples: Tensor) -> Tensor:
     return torch.round(samples + 128).clamp(0, 255).to(torch.uint8)
 
 
+def exact(tensor: Tensor) -> AbstractContextManager[object]:
+    """Keep a product in float32 where training computes in bf16: eight bits are too few for a picture's samples."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+
 class InverseDct(nn.Module):
     """Coefficients in units of their quantisation step to blocks of centred samples."""
 
@@ -59,11 +66,14 @@ class InverseDct(nn.Module):
         Returns:
             `[batch, high, wide, 64]`, centred on zero.
         """
-        return (coefficients * table[:, None, None]) @ self.matrix
+        with exact(coefficients):
+            return (coefficients * table[:, None, None]) @ self.matrix
 
 
 class Decode(nn.Module):
     """The identity among the restoration models: dequantise, inverse DCT, and nothing more."""
+
+    margin = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +91,7 @@ class Decode(nn.Module):
         samples = []
         for coefficients, table in zip(components[::2], components[1::2], strict=True):
             # The table scales the matrix instead of every block: one pass less over the picture.
-            product = coefficients.flatten(1, 2) @ (table[:, :, None] * self.inverse_dct.matrix)
+            with exact(coefficients):
+                product = coefficients.flatten(1, 2) @ (table[:, :, None] * self.inverse_dct.matrix)
             samples.append(product.reshape(coefficients.shape))
         return tuple(samples)

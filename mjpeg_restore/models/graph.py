@@ -9,13 +9,20 @@
 |---|---|---|
 | `y`, `cb`, `cr` | uint8 | `[8 blocks_high, 8 blocks_wide]` of the component |
 
-A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
+A model may want one more input, last:
+
+| input | type | shape | |
+|---|---|---|---|
+| `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal: another draw, another picture |
+| `context` | float32 | `[n]` | what its context graph makes of the whole picture, where a tile is restored |
+
+A context graph takes the components of a picture and gives `context`. A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
 and the two chroma grids are equal. The shapes are dynamic: one graph serves every size and sampling.
 
 Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
 samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The output of a layer called
 `project` inside a layer called `*predict` is a `*.place`: the network's last word, from which float32 arithmetic
-takes over.
+takes over; `*.2.place` and so on where the layer is applied to chroma again.
 """
 
 from __future__ import annotations
@@ -30,29 +37,58 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
 
+HALF = ".half"
+"""Ends the name of weights that are kept as float16."""
+
+SMALLEST_HALVED = 1024
+"""Weights of a tensor that is worth it."""
+
 
 class Graph(nn.Module):
     """A network under the contract."""
+
+    def __init__(self, network: nn.Module, extra: Extra | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.extra = extra
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Coefficients and table of each component in turn, and what else is wanted, to a plane each."""
+        tensors = [tensor.float()[None] for tensor in inputs]
+        match self.extra:
+            case None:
+                samples = self.network(*tensors)
+            case "noise":
+                samples = self.network(*tensors[:-1], tensors[-1][None])
+            case "context":
+                samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
+        # Rounded first, laid out second: a quarter of the bytes to move.
+        return tuple(blocks_to_plane(to_uint8(blocks))[0] for blocks in samples)
+
+
+class ContextGraph(nn.Module):
+    """What a network with a context makes of a whole picture."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
-        """Coefficients and table of each component in turn to a plane each; see the module's docstring."""
-        samples = self.network(*[tensor.float()[None] for tensor in components])
-        # Rounded first, laid out second: a quarter of the bytes to move.
-        return tuple(blocks_to_plane(to_uint8(blocks))[0] for blocks in samples)
+    def forward(self, *components: Tensor) -> Tensor:
+        """Coefficients and table of each component in turn to the context, `[n]`."""
+        return self.network.context(*[tensor.float()[None] for tensor in components])[0]  # pyright: ignore[reportCallIssue]
 
 
-def export(network: nn.Module, path: Path, *, colour: bool) -> None:
+def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None = None) -> None:
     """Write a network as ONNX under the contract.
 
     Args:
@@ -60,21 +96,51 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
             gives a tuple of blocks of centred samples `[1, high, wide, 64]`.
         path: where the ONNX file goes, weights included.
         colour: three components, or luma alone.
+        extra: what it takes besides: noise `[1, 1, 4 high, 4 wide]` as its last argument, or the context `[1, n]` as
+            the first one of its `restore_with`.
     """
-    names = COMPONENTS if colour else COMPONENTS[:1]
-    arguments: list[Tensor] = []
-    shapes: list[dict[int, object] | None] = []
-    for name in names:
+    components = _components(colour)
+    arguments = list(components.values())
+    names = list(components)
+    if extra:
+        high, wide, _ = arguments[0].shape
+        with torch.no_grad():
+            context = ContextGraph(network).eval()(*arguments) if extra == "context" else None
+        arguments.append(torch.zeros(4 * high, 4 * wide) if context is None else context)
+        names.append(extra)
+    model = _exported(Graph(network, extra), arguments, names, list(COMPONENTS[: 3 if colour else 1]))
+    _round_in_one(model)
+    _name_inner_tensors(model)
+    _write(model, path)
+
+
+def export_context(network: nn.Module, path: Path, *, colour: bool) -> None:
+    """Write the context of a network as ONNX: its `context` takes what its `forward` takes and gives `[1, n]`."""
+    components = _components(colour)
+    _write(_exported(ContextGraph(network), list(components.values()), list(components), ["context"]), path)
+
+
+def _components(colour: bool) -> dict[str, Tensor]:
+    """An empty picture, by the names of a graph's inputs."""
+    inputs: dict[str, Tensor] = {}
+    for name in COMPONENTS if colour else COMPONENTS[:1]:
         high, wide = (8, 12) if name == "y" else (4, 6)
-        arguments += [torch.zeros(high, wide, 64, dtype=torch.int16), torch.ones(64, dtype=torch.uint16)]
-        shapes += [{0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}, None]
+        inputs[f"{name}.coefficients"] = torch.zeros(high, wide, 64, dtype=torch.int16)
+        inputs[f"{name}.table"] = torch.ones(64, dtype=torch.uint16)
+    return inputs
+
+
+def _exported(graph: nn.Module, arguments: list[Tensor], inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    auto = torch.export.Dim.AUTO
+    fixed = ("table", "context")
+    shapes = [None if name.endswith(fixed) else {0: auto, 1: auto} for name in inputs]
     with _quiet_exporter():
         program = torch.onnx.export(
-            Graph(network).eval(),
+            graph.eval(),
             tuple(arguments),
             dynamo=True,
-            input_names=[f"{name}.{part}" for name in names for part in ("coefficients", "table")],
-            output_names=list(names),
+            input_names=inputs,
+            output_names=outputs,
             dynamic_shapes=(tuple(shapes),),
             opset_version=OPSET,
             external_data=False,
@@ -82,27 +148,50 @@ def export(network: nn.Module, path: Path, *, colour: bool) -> None:
         )
     if program is None:
         raise AssertionError("the exporter returned nothing")
-    model = program.model_proto
-    _round_in_one(model)
-    _name_inner_tensors(model)
+    return program.model_proto
+
+
+def _write(model: onnx.ModelProto, path: Path) -> None:
+    _halve(model)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
 
 
-def publish(network: nn.Module, name: str, folder: Path) -> dict[str, dict[str, str]]:
-    """Write a network's grey and colour graph, `NAME.gray.onnx` and `NAME.colour.onnx`.
+def publish(
+    networks: dict[str, nn.Module], name: str, folder: Path, extra: Extra | None = None
+) -> dict[str, dict[str, str]]:
+    """Write a variant's graphs, `NAME.gray.onnx` and `NAME.colour.onnx`, and those of its context where it has one.
+
+    Args:
+        networks: what makes the graph of "gray", and of "colour"; often the same one.
+        name: begins the files' names.
+        folder: where they go.
+        extra: what the networks take besides the picture.
 
     Returns:
-        File name and checksum of each, as the catalogue's `Model.graphs` has them.
+        File name and checksum of each, as the catalogue's `Variant.graphs` has them.
     """
     graphs: dict[str, dict[str, str]] = {}
-    for kind in ("gray", "colour"):
-        path = folder / f"{name}.{kind}.onnx"
-        export(network, path, colour=kind == "colour")
-        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    for kind, network in networks.items():
+        paths = {kind: folder / f"{name}.{kind}.onnx"}
+        export(network, paths[kind], colour=kind == "colour", extra=extra)
+        if extra == "context":
+            paths[f"{kind}.context"] = folder / f"{name}.{kind}.context.onnx"
+            export_context(network, paths[f"{kind}.context"], colour=kind == "colour")
+        graphs |= {part: {"file": path.name, "sha256": checksum(path)} for part, path in paths.items()}
     return graphs
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
+    """A graph's weights and constants, by the names that they have in the file, which end in `HALF` for some."""
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
 
 
 @contextmanager
@@ -123,11 +212,14 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """Take a network's weights from a graph that `export` wrote, to train it further.
 
     Raises:
-        KeyError: the graph lacks a weight of the network.
+        ModelCorrupt: the graph is another network's.
     """
-    found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
-    state = {name: torch.from_numpy(found[f"network.{name}"].copy()) for name in network.state_dict()}
-    network.load_state_dict(state)
+    found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in initializers(path).items()}
+    try:
+        state = {name: torch.from_numpy(found[f"network.{name}"]) for name in network.state_dict()}
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise ModelCorrupt(f"{path}: not a graph of this network, it has no {error}".splitlines()[0]) from error
 
 
 def _round_in_one(model: onnx.ModelProto) -> None:
@@ -152,6 +244,22 @@ def _round_in_one(model: onnx.ModelProto) -> None:
         model.graph.initializer.remove(constant)
 
 
+def _halve(model: onnx.ModelProto) -> None:
+    """Keep learnt weights as float16, half the bytes to ship: a runtime makes float32 of them when it loads the graph.
+
+    Constants, the DCT above all, stay as they are: the promise about the quantisation cell rests on them.
+    """
+    for tensor in list(model.graph.initializer):
+        weights = onnx.numpy_helper.to_array(tensor)
+        if weights.dtype != np.float32 or weights.size < SMALLEST_HALVED or "inverse_dct" in tensor.name:
+            continue
+        name = f"{tensor.name}{HALF}"
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float16), name))
+        cast = onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        model.graph.node.insert(0, cast)
+
+
 def _casts_to_uint8(node: onnx.NodeProto) -> bool:
     return node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.UINT8
 
@@ -165,7 +273,8 @@ def _name_inner_tensors(model: onnx.ModelProto) -> None:
             renamed[node.input[0]] = f"{next(components)}.samples"
         if node.op_type == "Conv" and "predict.project" in node.input[1]:
             layer = node.input[1].removeprefix("network.").removesuffix(".project.weight")
-            renamed[node.output[0]] = f"{layer}.place"
+            times = sum(name.startswith(f"{layer}.") for name in renamed.values())
+            renamed[node.output[0]] = f"{layer}.{times + 1}.place" if times else f"{layer}.place"
     for node in model.graph.node:
         for tensors in (node.input, node.output):
             for index, tensor in enumerate(tensors):

@@ -11,7 +11,6 @@ the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). To read them takes t
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from torch import Tensor, nn
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import graph
-from mjpeg_restore.models.catalogue import Model
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
-from mjpeg_restore.models.macs import macs_per_pixel
+from mjpeg_restore.models.catalogue import Model, Variant
+from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.models.planes import PlaneNetwork
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
 """The qualities that AR-CNN has weights for."""
@@ -39,8 +38,8 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Kernels float32 `[out, in, height, width]` and biases float32 `[out]` of a convolution."""
 
 
-class LumaNetwork(nn.Module, ABC):
-    """Convolutions with rectifiers between them, on decoded luma; what is a peer's own is in `restore`."""
+class LumaNetwork(PlaneNetwork):
+    """Convolutions with rectifiers between them, on decoded luma; what is a peer's own is in `restore_plane`."""
 
     def __init__(self, sides: list[int], channels: list[int], padding: str) -> None:
         """Lay out the convolutions.
@@ -50,32 +49,15 @@ class LumaNetwork(nn.Module, ABC):
             channels: between the layers, those that come in and go out included: one more than `sides`.
             padding: PyTorch's word for what lies beyond the edges.
         """
-        super().__init__()
+        super().__init__(chroma=False)
         layers = [
             nn.Conv2d(before, after, side, padding=side // 2, padding_mode=padding)
             for side, (before, after) in zip(sides, pairwise(channels), strict=True)
         ]
-        self.decode = Decode()
+        self.margin = -(-sum(side // 2 for side in sides) // 8)
         self.body = nn.Sequential(*[module for layer in layers[:-1] for module in (layer, nn.ReLU())])
         # By these two names the exporter knows the network's last word: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": layers[-1]})
-
-    @abstractmethod
-    def restore(self, luma: Tensor) -> Tensor:
-        """Restore luma, 0..1, `[batch, 1, height, width]`."""
-
-    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
-        """Restore luma and decode chroma.
-
-        Args:
-            components: quantised coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn.
-
-        Returns:
-            Blocks of centred samples `[1, high, wide, 64]` for each component.
-        """
-        luma, *chroma = self.decode(*components)
-        samples = torch.round(blocks_to_plane(luma) + 128).clamp(0, 255)[:, None] / 255
-        return (plane_to_blocks(self.restore(samples)[:, 0] * 255 - 128), *chroma)
 
     @torch.no_grad()
     def take(self, layers: list[Layer]) -> None:
@@ -95,9 +77,9 @@ class ArCnn(LumaNetwork):
     def __init__(self) -> None:
         super().__init__([side for _, _, side in AR_CNN_LAYERS], [*(n for _, n, _ in AR_CNN_LAYERS), 1], "replicate")
 
-    def restore(self, luma: Tensor) -> Tensor:
+    def restore_plane(self, plane: Tensor) -> Tensor:
         """The network predicts the picture itself."""
-        return self.predict["project"](self.body(luma))
+        return self.predict["project"](self.body(plane))
 
 
 class DnCnn(LumaNetwork):
@@ -106,9 +88,9 @@ class DnCnn(LumaNetwork):
     def __init__(self) -> None:
         super().__init__([3] * DN_CNN_DEPTH, [1] + [DN_CNN_WIDTH] * (DN_CNN_DEPTH - 1) + [1], "zeros")
 
-    def restore(self, luma: Tensor) -> Tensor:
+    def restore_plane(self, plane: Tensor) -> Tensor:
         """The network predicts what is wrong with the picture."""
-        return luma - self.predict["project"](self.body(luma))
+        return plane - self.predict["project"](self.body(plane))
 
 
 def load_ar_cnn(folder: Path, quality: int) -> ArCnn:
@@ -167,15 +149,16 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         network: with its weights.
         folder: where the two ONNX files go.
     """
+    graphs = graph.publish({"gray": network, "colour": network}, name, folder)
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs_per_pixel=macs_per_pixel(network),
+        margin=network.margin,
+        bytes_per_pixel=bytes_per_pixel(network),
         quality={},
-        training={},
-        folder=folder,
-        graphs=graph.publish(network, name, folder),
+        variants=(Variant(None, {}, graphs, folder),),
     )
 
 

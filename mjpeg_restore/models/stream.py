@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import InverseDct, blocks_to_plane
+from mjpeg_restore.models.planes import to_chroma_grid
 
 CELL = 0.499
 """Half-width of the quantisation cell that a prediction is held to, in steps. The 0.001 that is missing from a half
@@ -119,14 +120,6 @@ class Predict(nn.Module):
         return places.chunk(self.components, dim=3)
 
 
-def to_chroma_grid(grid: Tensor, height: int, width: int) -> Tensor:
-    """Bring `[batch, channels, a height, b width]` down to `[batch, channels, height, width]`, for any span a, b.
-
-    At a span of 2 the bilinear resize is the mean over the span; at 4 (4:1:1) that of the two in the middle.
-    """
-    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
-
-
 class Stream(nn.Module):
     """The network; see the module's docstring."""
 
@@ -143,6 +136,13 @@ class Stream(nn.Module):
         self.chroma_trunk = nn.Sequential(*(ResidualBlock(chroma_width) for _ in range(config.chroma_blocks)))
         self.chroma_predict = Predict(2, chroma_width)
         self.inverse_dct = InverseDct()
+
+    @property
+    def margin(self) -> int:
+        """Blocks beside its own that a restored one can depend on: a residual block looks one cell of 4x4 samples far
+        twice, chroma's on top of luma's, and luma is brought to chroma's grid.
+        """
+        return self.config.blocks + 1 + self.config.chroma_blocks
 
     def place_luma(self, luma: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Luma's coefficients in units of their step, restored `[batch, high, wide, 64]`, and the trunk's features."""

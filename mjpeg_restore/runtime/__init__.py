@@ -6,15 +6,21 @@ import os
 from pathlib import Path
 
 from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime.base import Inputs, Planes, Runtime
+from mjpeg_restore.runtime.base import Inputs, Planes, Runtime, Weights
 
-__all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "open_runtime", "usable_cores"]
+__all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "Weights", "open_runtime", "usable_cores"]
 
 DEVICES = ("auto", "onnxruntime", "openvino")
 """What `device` may say; "openvino" may be followed by ":" and one of OpenVINO's device names."""
 
 
-def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, streams: int = 1) -> Runtime:
+def open_runtime(
+    graph: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    streams: int = 1,
+    weights: Weights | None = None,
+) -> Runtime:
     """Load a graph.
 
     Args:
@@ -23,6 +29,7 @@ def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, 
             twice as fast, and ONNX Runtime elsewhere.
         threads: CPU threads in all; every core that this process may use by default.
         streams: pictures that callers mean to restore at the same time; the threads are divided among them.
+        weights: take the place of the graph's own.
 
     Raises:
         RuntimeUnavailable: the device is unknown or is not there, or its runtime failed.
@@ -35,11 +42,11 @@ def open_runtime(graph: Path, device: str = "auto", threads: int | None = None, 
     if name == "onnxruntime" and not detail:
         from mjpeg_restore.runtime.onnxruntime import OnnxRuntime
 
-        return OnnxRuntime(graph, threads, streams)
+        return OnnxRuntime(graph, threads, streams, weights or {})
     if name == "openvino":
         from mjpeg_restore.runtime.openvino import OpenVino
 
-        return OpenVino(graph, threads, streams, detail or "CPU")
+        return OpenVino(graph, threads, streams, detail or "CPU", weights or {})
     raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable
 
 Inputs = Sequence[NDArray[Any]]
-"""Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn."""
+"""Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn, then
+what the graph takes besides."""
 
 Planes = tuple[NDArray[np.uint8], ...]
 """A plane uint8 `[8 blocks_high, 8 blocks_wide]` for each component."""
 
+
+Weights = Mapping[str, NDArray[np.floating[Any]]]
+"""Weights that replace a graph's own, by the names that they have in it."""
 
 _LONGEST = 200
 """Characters of a library's message that are passed on."""

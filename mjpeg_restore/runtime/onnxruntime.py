@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 
 with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
     import onnxruntime as ort
@@ -25,7 +25,7 @@ ort.disable_telemetry_events()  # a camera's owner did not ask for any
 class OnnxRuntime:
     """A graph in an ONNX Runtime session."""
 
-    def __init__(self, graph: Path, threads: int, streams: int) -> None:
+    def __init__(self, graph: Path, threads: int, streams: int, weights: Weights) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
@@ -33,6 +33,9 @@ class OnnxRuntime:
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with explained(f"ONNX Runtime cannot load {graph.name}", _LOADING):
+            self._weights = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in weights.items()}
+            for name, value in self._weights.items():
+                options.add_initializer(name, value)
             self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU, f32"

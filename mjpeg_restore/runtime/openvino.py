@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
 with explained("OpenVINO is installed but does not load", "--device onnxruntime"):
@@ -47,7 +47,7 @@ def has_bf16(device: str = "CPU") -> bool:
 class OpenVino:
     """A graph compiled for an OpenVINO device."""
 
-    def __init__(self, graph: Path, threads: int, streams: int, device: str = "CPU") -> None:
+    def __init__(self, graph: Path, threads: int, streams: int, device: str, weights: Weights) -> None:
         with explained("OpenVINO does not start", _LOADING):
             self._core = ov.Core()
             # To ask every plugin takes a tenth of a second, and the CPU's is always there.
@@ -57,6 +57,7 @@ class OpenVino:
         self._device = device
         with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
             self._graph = self._core.read_model(graph)
+            self._replace(weights)
         self._bf16 = has_bf16(device)
         self._settings = {}
         if device == "CPU":
@@ -67,6 +68,14 @@ class OpenVino:
         self._dynamic: list[ov.CompiledModel] | None = None
         precision = "bf16" if self._bf16 and self._cuts(self._graph) else "f32"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
+
+    def _replace(self, weights: Weights) -> None:
+        """Put weights in the place of the graph's own."""
+        for node in self._graph.get_ops() if weights else []:
+            if node.get_type_name() == "Constant" and node.get_friendly_name() in weights:
+                constant = ov.opset13.constant(weights[node.get_friendly_name()])
+                for target in node.output(0).get_target_inputs():
+                    target.replace_source_output(constant.output(0))
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""

@@ -24,7 +24,7 @@ SPAN_ODDS = (0.5, 0.25, 0.15, 0.05, 0.05)
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """What an encoder kept of a batch of crops, and what it threw away."""
+    """What an encoder kept of a batch of crops, and what it threw away; of grey crops luma alone, in lists of one."""
 
     quantised: list[Tensor]
     """Y, Cb, Cr: quantised coefficients, float32 with integer values, `[batch, high, wide, 64]`."""
@@ -32,6 +32,8 @@ class Compressed:
     """Y, Cb, Cr: float32 `[batch, 64]`."""
     original: list[Tensor]
     """Y, Cb, Cr: the coefficients before quantisation, float32 `[batch, high, wide, 64]`."""
+    planes: list[Tensor]
+    """Y, Cb, Cr: the samples before compression, centred, `[batch, height, width]` at the component's own sampling."""
 
     def components(self) -> list[Tensor]:
         """Coefficients and table of each component in turn, as a network takes them."""
@@ -46,25 +48,58 @@ def to_ycbcr(rgb: Tensor) -> Tensor:
     return planes
 
 
-def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int], contrast: Tensor) -> Compressed:
+def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast: Tensor) -> Compressed:
     """Compress a batch of crops.
 
     Args:
         rgb: uint8 `[batch, h, w, 3]`, h and w multiples of 8 times the span.
         tables: float32 `[batch, 2, 64]`: luma's and chroma's.
-        span: luma samples to one chroma sample, (across, down).
+        span: luma samples to one chroma sample, (across, down); None for grey.
         contrast: float32 `[batch]`, 1 for full range; 219 / 255 makes luma limited-range, as the published grey
             figures have it.
     """
-    planes = to_ycbcr(rgb)
-    luma = (planes[:, 0] * contrast[:, None, None]).round()
-    across, down = span
-    chroma = functional.avg_pool2d(planes[:, 1:], (down, across)).round()
+    colours = to_ycbcr(rgb)
+    planes = [(colours[:, 0] * contrast[:, None, None]).round()]
+    steps = [tables[:, 0]]
+    if span:
+        across, down = span
+        planes += functional.avg_pool2d(colours[:, 1:], (down, across)).round().unbind(1)
+        steps += [tables[:, 1], tables[:, 1]]
     dct = dct_matrix().to(rgb.device).T
-    original = [plane_to_blocks(plane) @ dct for plane in (luma, chroma[:, 0], chroma[:, 1])]
-    steps = [tables[:, 0], tables[:, 1], tables[:, 1]]
+    original = [plane_to_blocks(plane) @ dct for plane in planes]
     quantised = [(c / q[:, None, None]).round() for c, q in zip(original, steps, strict=True)]
-    return Compressed(quantised, steps, original)
+    return Compressed(quantised, steps, original, planes)
+
+
+def scaled(quality: int) -> NDArray[np.float32]:
+    """The IJG's tables at a quality: float32 `[2, 64]`, luma's and chroma's, natural order."""
+    return np.stack(scaled_tables(quality)).reshape(2, 64).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """What pictures are compressed with in training."""
+
+    qualities: tuple[int, int] | None = None
+    """Qualities of the IJG's tables, first and last, all equally likely; None for tables of all kinds, real cameras'
+    among them, as `draw_tables` has them."""
+    step: int = 1
+    """Between the qualities."""
+    colour: bool = True
+    """Colour pictures of all samplings, or luma alone."""
+
+    def tables(
+        self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Tables for a batch: float32 `[batch, 2, 64]`."""
+        if self.qualities is None:
+            return draw_tables(batch, camera_tables, rng)
+        first, last = self.qualities
+        return np.stack([scaled(int(q)) for q in rng.choice(np.arange(first, last + 1, self.step), batch)])
+
+    def span(self, rng: np.random.Generator) -> tuple[int, int] | None:
+        """A sampling for a batch; None for grey."""
+        return SPANS[rng.choice(len(SPANS), p=SPAN_ODDS)] if self.colour else None
 
 
 def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -80,7 +115,7 @@ def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.G
     frequency = np.add.outer(np.arange(8), np.arange(8)).reshape(64) / 14
     for item in tables:
         quality = int(rng.integers(5, 61) if rng.random() < 0.65 else rng.integers(61, 99))
-        item[:] = np.stack(scaled_tables(quality)).reshape(2, 64)
+        item[:] = scaled(quality)
         kind = rng.random()
         if kind < 0.6:
             continue

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,32 +17,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.errors import ModelCorrupt, SourceNotFound
+from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.training.data import Crops
-from mjpeg_restore.training.degradation import SPAN_ODDS, SPANS, compress, draw_tables
-from mjpeg_restore.training.optimiser import optimisers
+from mjpeg_restore.training.degradation import Compressed, compress, scaled
+from mjpeg_restore.training.objectives import planes
+from mjpeg_restore.training.recipe import Adversary, Recipe
 
 log = logging.getLogger(__name__)
-
-Loss = Callable[[list[Tensor], list[Tensor]], Tensor]
-"""Restored and original coefficients of Y, Cb, Cr to a scalar."""
 
 LIMITED = 219 / 255
 """Contrast of limited-range luma: the published grey figures are made of it."""
 
+CHECKED = (10, 20, 40, 80)
+"""Qualities of the validation, those of them that a recipe is for."""
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one model is trained."""
 
-    build: Callable[[], nn.Module]
-    loss: Loss
-    side: int = 128
-    """Side of a crop in luma samples, a multiple of 32."""
-    batch: int = 8
-    learning_rate: float = 1.5e-3
-    anneal_from: float = 0.25
-    """Share of the budget after which the learning rate falls linearly to zero."""
+@contextmanager
+def _of_this_network(checkpoint: Path) -> Generator[None]:
+    """Make one line of what PyTorch says where weights do not fit."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, AttributeError, TypeError) as error:
+        raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network; begin anew, or give --runs") from error
 
 
 @dataclass(slots=True)
@@ -53,7 +51,7 @@ class Progress:
     pixels: int = 0
     """Luma pixels of all crops."""
     validation: str = ""
-    """Gain over the plain decode, luma/chroma."""
+    """Gain in dB over the plain decode, by component."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it is trained, on what and with what: goes into the manifest as it is."""
 
@@ -79,17 +77,25 @@ class Trainer:
         self.validation = validation
         self.folder = folder
         self.device = device
-        self.optimisers = optimisers(model, recipe.learning_rate)
+        self.adversary: Adversary | None = recipe.objective().to(device) if recipe.adversarial else None
+        self.objective = self.adversary or recipe.objective
+        self.optimisers = recipe.optimiser(model, recipe.learning_rate)
+        if self.adversary:
+            learnt = [p for p in self.adversary.parameters() if p.requires_grad]
+            rate, betas = self.adversary.learning_rate, self.adversary.betas
+            self.optimisers.append(torch.optim.Adam(learnt, lr=rate, betas=betas))
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.progress = Progress()
+        self.decode = Decode().to(device)
         self.rng = crops.rng
         self.settings = {
             "crop": recipe.side,
             "batch": recipe.batch,
-            "loss": recipe.loss.__name__,
-            "optimiser": "Muon for kernels, AdamW for the rest",
+            "loss": recipe.objective.__name__,
+            "optimiser": recipe.optimiser.__name__,
             "learning_rate": recipe.learning_rate,
-            "annealed_from": recipe.anneal_from,
+            "schedule": repr(recipe.schedule),
+            "qualities": recipe.degradation.qualities,
             "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
             "hardware": torch.cuda.get_device_name()
             if device.type == "cuda"
@@ -103,14 +109,34 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     def resume(self) -> None:
-        """Take up the run where its checkpoint left it."""
+        """Take up the run where its checkpoint left it.
+
+        Raises:
+            ModelCorrupt: the checkpoint is another network's.
+        """
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        with _of_this_network(self.checkpoint):
+            self.model.load_state_dict(state["model"])
+            if self.adversary:
+                self.adversary.load_state_dict(state["adversary"])
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
         known = {entry.name for entry in fields(Progress)}
         self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
+
+    def begin_from(self, checkpoint: Path) -> None:
+        """Take the weights that another run ended with; what this network has besides stays as it is.
+
+        Raises:
+            SourceNotFound: there is no such checkpoint.
+            ModelCorrupt: it is another network's.
+        """
+        if not checkpoint.is_file():
+            raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that part first")
+        found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
+        with _of_this_network(checkpoint):
+            self.model.load_state_dict(self.model.state_dict() | found)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -119,6 +145,7 @@ class Trainer:
         torch.save(
             {
                 "model": self.model.state_dict(),
+                "adversary": self.adversary.state_dict() if self.adversary else None,
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
                 "progress": asdict(self.progress),
             },
@@ -147,62 +174,71 @@ class Trainer:
 
     def step(self, share: float) -> Tensor:
         """One batch, at the learning rate of this share of the budget."""
-        recipe = self.recipe
-        warm = min(1.0, (self.progress.steps + 1) / 200)
-        factor = warm * min(1.0, (1 - share) / (1 - recipe.anneal_from))
+        factor = min(1.0, (self.progress.steps + 1) / 200) * self.recipe.schedule(share)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-        loss = self.loss()
-        self.model.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        coded = self.compressed()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss = self.objective(self.model, coded)
+        self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
+        if self.adversary:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                doubt = self.adversary.discriminate(coded)
+            self.descend(doubt, self.adversary, self.optimisers[-1:])
         self.progress.steps += 1
-        self.progress.pixels += recipe.batch * recipe.side**2
+        self.progress.pixels += self.recipe.batch * self.recipe.side**2
         return loss.detach()
 
-    def loss(self) -> Tensor:
-        """Compress the next batch and measure how well it comes back."""
+    @staticmethod
+    def descend(loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
+        """Take one step down a loss."""
+        module.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+
+    def compressed(self) -> Compressed:
+        """The next batch."""
         recipe = self.recipe
         rgb = self.crops.batch(recipe.batch)
-        tables = torch.from_numpy(draw_tables(recipe.batch, self.camera_tables, self.rng)).to(self.device)
+        tables = torch.from_numpy(recipe.degradation.tables(recipe.batch, self.camera_tables, self.rng)).to(self.device)
         contrast = np.where(self.rng.random(recipe.batch) < 0.3, LIMITED, 1.0).astype(np.float32)
-        span = SPANS[self.rng.choice(len(SPANS), p=SPAN_ODDS)]
-        coded = compress(rgb, tables, span, torch.from_numpy(contrast).to(self.device))
-        with torch.autocast(self.device.type, torch.bfloat16):
-            restored = self.model.restore(*coded.components())  # pyright: ignore[reportCallIssue]
-        return recipe.loss(restored, coded.original)
+        span = recipe.degradation.span(self.rng)
+        return compress(rgb, tables, span, torch.from_numpy(contrast).to(self.device))
 
     @torch.no_grad()
-    def validate(self, quality: int) -> tuple[float, float]:
-        """Mean gain in dB over the plain decode at one quality, 4:2:0: luma's, and the mean of Cb's and Cr's."""
-        tables = torch.from_numpy(np.stack(scaled_tables(quality)).astype(np.float32)).reshape(1, 2, 64)
+    def validate(self, quality: int) -> list[float]:
+        """Mean gain in dB over the plain decode at one quality, 4:2:0, by component."""
+        tables = torch.from_numpy(scaled(quality)[None]).to(self.device)
+        contrast = torch.full((1,), LIMITED, device=self.device)
+        span = (2, 2) if self.recipe.degradation.colour else None
         gains = []
         for picture in self.validation:
-            rgb = torch.from_numpy(picture[None]).to(self.device)
-            coded = compress(rgb, tables.to(self.device), (2, 2), torch.full((1,), LIMITED, device=self.device))
-            restored = self.model.restore(*coded.components())  # pyright: ignore[reportCallIssue]
-            decoded = [k * q[:, None, None] for k, q in zip(coded.quantised, coded.tables, strict=True)]
+            coded = compress(torch.from_numpy(picture[None]).to(self.device), tables, span, contrast)
+            restored, original = planes(self.model, coded)
+            decoded, _ = planes(self.decode, coded)
             errors = [
-                [torch.mean((c - truth) ** 2).clamp_min(1e-6) for c, truth in zip(side, coded.original, strict=True)]
+                [torch.mean((plane - truth) ** 2).clamp_min(1e-10) for plane, truth in zip(side, original, strict=True)]
                 for side in (decoded, restored)
             ]
             gains.append([10 * torch.log10(a / b).item() for a, b in zip(*errors, strict=True)])
-        luma, blue, red = np.mean(gains, axis=0)
-        return float(luma), float(blue + red) / 2
+        return np.mean(gains, axis=0).tolist()
 
     def report(self, losses: list[Tensor]) -> None:
         """Log loss and validation, and save a checkpoint."""
         self.model.eval()
-        gains = {quality: self.validate(quality) for quality in (10, 20, 40, 80)}
+        first, last = self.recipe.degradation.qualities or (1, 100)
+        gains = {quality: self.validate(quality) for quality in CHECKED if first <= quality <= last}
         self.model.train()
         self.progress.settings = self.settings
-        self.progress.validation = ", ".join(f"Q{q} {y:+.3f}/{c:+.3f}" for q, (y, c) in gains.items())
+        self.progress.validation = ", ".join(
+            f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()
+        )
         self.save()
         log.info(
-            "%6.1f min, step %d (%.1f Mpx), loss %.4f, gain in dB luma/chroma: %s",
+            "%6.1f min, step %d (%.1f Mpx), loss %.4f, gain in dB by component: %s",
             self.progress.seconds / 60,
             self.progress.steps,
             self.progress.pixels / 1e6,

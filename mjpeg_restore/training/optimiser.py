@@ -1,4 +1,4 @@
-"""Muon for convolutions, AdamW for the rest.
+"""Muon for convolutions and AdamW for the rest; and the papers' own, Adam and plain descent with momentum.
 
 Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix
 by the nearest orthogonal one, found with a few Newton-Schulz steps. A convolution's kernel counts as the matrix
@@ -8,6 +8,7 @@ by the nearest orthogonal one, found with a few Newton-Schulz steps. A convoluti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +52,11 @@ class Muon(torch.optim.Optimizer):
                 parameter.add_(orthogonalise(matrix).reshape(parameter.shape), alpha=-group["lr"] * gain)
 
 
-def optimisers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the kernels, AdamW for biases, small dense layers and the zero-initialised last layers.
 
     Args:
+        model: what is frozen in it stays out.
         learning_rate: AdamW's; Muon's is four times that.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -62,6 +64,30 @@ def optimisers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optim
     chosen = {id(p) for p in kernels}
     others = [p for _, p in named if id(p) not in chosen]
     return [
-        Muon(kernels, lr=4 * learning_rate),
+        *([Muon(kernels, lr=4 * learning_rate)] if kernels else []),
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+
+
+def adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Adam (Kingma and Ba 2014) with its usual constants."""
+    return [torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate)]
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Stochastic gradient descent with momentum, the last layer ten times slower (Svoboda et al. 2016, section 4)."""
+
+    weight_decay: float
+    momentum: float = 0.9
+    __name__ = "descent"
+
+    def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+        """Make the optimiser."""
+        named = list(model.named_parameters())
+        last = named[-1][0].rsplit(".", 1)[0]
+        groups = [
+            {"params": [p for name, p in named if not name.startswith(last)], "lr": learning_rate},
+            {"params": [p for name, p in named if name.startswith(last)], "lr": learning_rate / 10},
+        ]
+        return [torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay)]

@@ -64,7 +64,7 @@ def measure(
                     remark = f"skipped: may need {need / 1e9:.1f} GB"
                     yield Row(model.name, model.macs_per_pixel / 1000, size, runtime, None, None, remark)
                     continue
-                name, ms, peak = isolated(run, model.graph(colour=True), runtime, size, quality, seconds)
+                name, ms, peak = isolated(run, model.variants[0].file("colour"), runtime, size, quality, seconds)
                 yield Row(model.name, model.macs_per_pixel / 1000, size, name, ms, peak)
 
 

@@ -19,7 +19,7 @@ def engines(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", catalogue.models())
 @pytest.mark.parametrize("colour", [True, False])
 def test_every_shipped_graph_has_its_checksum(name: str, colour: bool) -> None:
-    assert catalogue.find(name).graph(colour=colour).is_file()
+    assert catalogue.find(name).variants[0].file("colour" if colour else "gray").is_file()
 
 
 def test_what_is_shipped() -> None:
@@ -29,11 +29,11 @@ def test_what_is_shipped() -> None:
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000
     assert shipped["stream-lite"].macs_per_pixel < shipped["stream"].macs_per_pixel <= 24_000
-    assert shipped["stream"].training["hours"] > 0
+    assert shipped["stream"].variants[0].training["gray"]["hours"] > 0
 
 
 def test_nothing_lies_beside_the_manifest() -> None:
-    named = {entry["file"] for model in catalogue.models().values() for entry in model.graphs.values()}
+    named = {entry["file"] for model in catalogue.models().values() for v in model.variants for entry in v.graphs.values()}
     assert {path.name for path in catalogue.engines().iterdir() if path.suffix == ".onnx"} == named
 
 
@@ -43,7 +43,7 @@ def test_descriptions_are_lines_of_text(name: str) -> None:
     lines = model.describe()
     assert lines[0].startswith(f"{name}: ")
     assert all("\n" not in line for line in lines)
-    assert set(json.loads(json.dumps(model.as_dict()))) >= {"name", "summary", "parameters", "macs_per_pixel", "graphs"}
+    assert set(json.loads(json.dumps(model.as_dict()))) >= {"name", "summary", "parameters", "macs_per_pixel", "variants"}
 
 
 def test_an_unknown_model_lists_those_there_are() -> None:
@@ -58,14 +58,14 @@ def test_an_altered_graph_is_refused(engines: Path) -> None:
     path.write_bytes(data)
     stream = catalogue.models(engines)["stream"]
     with pytest.raises(ModelCorrupt, match="not the file that the manifest describes"):
-        stream.graph(colour=True)
-    assert stream.graph(colour=False).is_file()
+        stream.variants[0].file("colour")
+    assert stream.variants[0].file("gray").is_file()
 
 
 def test_a_missing_graph_is_named(engines: Path) -> None:
     (engines / "decode.gray.onnx").unlink()
     with pytest.raises(ModelCorrupt, match=r"decode\.gray\.onnx: No such file or directory; reinstall"):
-        catalogue.models(engines)["decode"].graph(colour=False)
+        catalogue.models(engines)["decode"].variants[0].file("gray")
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"models": {"decode": {}}}'])

@@ -12,7 +12,7 @@ h5py = pytest.importorskip("h5py", reason="needs the peers extra")
 scipy_io = pytest.importorskip("scipy.io", reason="needs the peers extra")
 
 from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
-from mjpeg_restore.models.macs import macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.peers import (  # noqa: E402
     AR_CNN_LAYERS,
     ArCnn,
@@ -139,7 +139,7 @@ def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components
     model = publish("peer", network, tmp_path)
     assert model.parameters == 106_561
     inputs = components if colour else components[:2]
-    found = open_runtime(model.graph(colour=colour), "onnxruntime").run(inputs)
+    found = open_runtime(model.variants[0].file("colour" if colour else "gray"), "onnxruntime").run(inputs)
     expected = planes(network, inputs)
     assert len(found) == len(expected)
     for plane, wanted in zip(found, expected, strict=True):

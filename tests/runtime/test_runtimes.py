@@ -16,7 +16,7 @@ from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restore import components
 from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
 from mjpeg_restore.runtime.base import explained
 from tests.jpeg.pictures import encode
@@ -28,11 +28,11 @@ DEVICES = ["onnxruntime", "openvino"]
 def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
     if device == "openvino":
         pytest.importorskip("openvino")
-    return open_runtime(catalogue.find(model).graph(colour=colour), device, 2, streams)
+    return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "gray"), device, 2, streams)
 
 
 def inputs_of(coded: CodedPicture) -> list[NDArray[np.generic]]:
-    return Restorer.inputs(coded)
+    return components(coded)
 
 
 def picture(sampling: str = "4:2:0", size: tuple[int, int] = (96, 64), seed: int = 0, quality: int = 40) -> Inputs:
@@ -139,21 +139,21 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("device", ["cuda", "", "onnxruntime:GPU", "openvinos"])
 def test_an_unknown_device_names_those_that_are_known(device: str) -> None:
     with pytest.raises(RuntimeUnavailable, match="there are auto, onnxruntime, openvino") as caught:
-        open_runtime(catalogue.find("decode").graph(colour=True), device)
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), device)
     assert repr(device) in str(caught.value)
 
 
 def test_openvinos_missing_device_names_those_that_are_there() -> None:
     pytest.importorskip("openvino")
     with pytest.raises(RuntimeUnavailable, match=r"OpenVINO has no device 'NPU\.7' here, only .*CPU"):
-        open_runtime(catalogue.find("decode").graph(colour=True), "openvino:NPU.7")
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino:NPU.7")
 
 
 def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
-        open_runtime(catalogue.find("decode").graph(colour=True), "openvino")
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
 
 
 def test_usable_cores_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_openvino_in_disorder_is_told_or_passed_over(monkeypatch: pytest.MonkeyP
     with pytest.raises(
         RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try --device onnxrun"
     ) as caught:
-        open_runtime(catalogue.find("decode").graph(colour=True), "openvino")
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
     assert not isinstance(caught.value, MissingExtra)
     assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
 

@@ -1,0 +1,195 @@
+"""HR-CNN, the heterogeneous residual network: from coefficients to samples in one, no decoder before it.
+
+What it computes for one component (section II.B):
+
+1. *Channel extraction* (equations 1 to 4). The k-space image, every block's coefficients where its samples would be,
+   is convolved with 64 constant masks of 8x8 at a stride of 8; each lets one frequency through.
+2. *Spectral reconstruction* (equation 5). A transposed convolution of 8x8 at a stride of 8 draws each frequency's
+   snapshot at the picture's size, 64 channels.
+3. *Decoding* (equation 6). 5x5 to 8 channels, 3x3 to one: a picture, and a rectifier.
+4. *Detail enhancement* (equation 7). Four residual blocks of 11x11 to 64 channels, 7x7 to 16 and 1x1 to one, on the
+   picture. A last rectifier (equation 8).
+
+Ours, where the paper leaves it open:
+
+* The paper trains one network a quality, on quantised values. Here coefficients are dequantised, so that they mean
+  the same under any table. No level shift: 1024 is added to the DC, samples are 0 and up, and the rectifiers make
+  sense. All is divided by 255: samples are 0..1, a DC is 0..8, and the DCT between them is orthonormal.
+* A mask's x counts along the row, so that channel 8v + u has frequency u across and v down: natural order.
+* The rectifier of section II.B.3, "applied to F5" to keep the values from being negative, is at F4, the segment's
+  picture: F5 is the next segment's first layer.
+* By the formulas nothing else is rectified. As pictures are hardly ever negative, that makes a linear filter of the
+  network, and a linear filter cannot tell an edge from an artefact. With `rectified`, rectifiers follow F3 and the
+  first two layers of each residual block.
+* Beyond its edges the picture is continued by repetition, at every convolution.
+* The network begins as a decoder; see `HrCnn.initialise_as_decoder`.
+* Colour: the paper restores one channel. Cb and Cr pass the network each by itself, as if they were luma, or not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact, plane_to_blocks
+
+FREQUENCIES = 64
+DECODING_WIDTH = 8
+"""Channels between the two convolutions of the decoding segment, n3."""
+DETAIL_BLOCKS = 4
+
+NOISE = 0.003
+"""What is left of Xavier's random weights where a path through the network is laid by hand."""
+
+
+def coded_masks() -> Tensor:
+    """The masks of equation 2: float32 `[64 channels, 1, 8, 8]`, a single one in each."""
+    return torch.eye(FREQUENCIES).reshape(FREQUENCIES, 1, 8, 8)
+
+
+def level_shift() -> Tensor:
+    """128 to every sample, as coefficients of a block: float32 `[64]`."""
+    return 1024 * torch.eye(FREQUENCIES)[0]
+
+
+class DetailBlock(nn.Module):
+    """A residual block of equation 7: 64 filters of 11x11, 16 of 7x7, one of 1x1, added to what came in."""
+
+    def __init__(self, *, rectified: bool) -> None:
+        super().__init__()
+        self.body = _chain(_same(1, 64, 11), _same(64, 16, 7), nn.Conv2d(16, 1, 1), rectified=rectified)
+
+    def forward(self, plane: Tensor) -> Tensor:
+        """Add details to a picture, `[batch, 1, height, width]`."""
+        return plane + self.body(plane)
+
+
+class HrCnn(nn.Module):
+    """The network; see the module's docstring."""
+
+    masks: Tensor
+    shift: Tensor
+
+    def __init__(self, *, chroma: bool = False, rectified: bool = False) -> None:
+        """Lay out the network.
+
+        Args:
+            chroma: Cb and Cr pass the network too, each by itself; else they are only decoded.
+            rectified: rectifiers between the layers, which the formulas do not have.
+        """
+        super().__init__()
+        self.chroma = chroma
+        self.decode = Decode()
+        self.register_buffer("masks", coded_masks(), persistent=False)
+        self.register_buffer("shift", level_shift(), persistent=False)
+        self.spectral = nn.ConvTranspose2d(FREQUENCIES, FREQUENCIES, 8, stride=8)
+        self.decoding = _chain(_same(FREQUENCIES, DECODING_WIDTH, 5), _same(DECODING_WIDTH, 1, 3), rectified=rectified)
+        self.details = nn.ModuleList(DetailBlock(rectified=rectified) for _ in range(DETAIL_BLOCKS))
+        self.initialise_as_decoder()
+
+    @property
+    def margin(self) -> int:
+        """By how many blocks, of the component itself, a restored block depends on those around it."""
+        layers = [*self.decoding.modules(), *self.details.modules()]
+        return -(-sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d)) // 8)
+
+    @torch.no_grad()
+    def initialise_as_decoder(self) -> None:
+        """Begin as the inverse DCT: ours, for a short training.
+
+        Channel ch of the spectral reconstruction draws frequency ch's own basis function; the centre tap of the 5x5
+        adds all channels up, that of the 3x3 hands the sum on, and the residual blocks add hardly anything. Xavier's
+        random weights, scaled down to `NOISE`, are added to those, so that all weights learn.
+        """
+        first, second = (layer for layer in self.decoding if isinstance(layer, nn.Conv2d))
+        details = [layer for layer in self.details.modules() if isinstance(layer, nn.Conv2d)]
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.xavier_uniform_(parameter)
+        for layer in (self.spectral, first, second, *(layer for layer in details if layer.kernel_size == (1, 1))):
+            layer.weight.mul_(NOISE)
+        channels = torch.arange(FREQUENCIES)
+        self.spectral.weight[channels, channels] += dct_matrix().reshape(FREQUENCIES, 8, 8)
+        first.weight[0, :, 2, 2] += 1
+        second.weight[0, 0, 1, 1] += 1
+
+    def k_space(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """The k-space image of a component: the network's input, `[batch, 1, height, width]`.
+
+        Args:
+            coefficients: quantised, `[batch, high, wide, 64]`.
+            table: `[batch, 64]`.
+        """
+        return blocks_to_plane((coefficients * table[:, None, None] + self.shift) / 255)[:, None]
+
+    def split(self, image: Tensor) -> Tensor:
+        """Channel extraction: a k-space image to a snapshot of each frequency, `[batch, 64, high, wide]`."""
+        return functional.conv2d(image, self.masks, stride=8)
+
+    def start(self, image: Tensor) -> Tensor:
+        """A k-space image to a decoded picture, `[batch, 1, height, width]`, through the first three segments."""
+        # The picture itself goes through these layers: training in bf16 keeps out.
+        with exact(image):
+            return torch.relu(self.decoding(self.spectral(self.split(image))))
+
+    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
+        """Restore a grey or a colour picture.
+
+        Args:
+            components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component in
+                turn.
+
+        Returns:
+            Blocks of centred samples `[batch, high, wide, 64]` for each component.
+        """
+        count = len(components) if self.chroma else 2
+        restored = [self._restore(*pair) for pair in zip(components[:count:2], components[1:count:2], strict=True)]
+        return (*restored, *self.decode(*components[count:]))
+
+    def _restore(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        plane = self.start(self.k_space(coefficients, table))
+        for block in self.details:
+            plane = block(plane)
+        return plane_to_blocks(torch.relu(plane)[:, 0] * 255 - 128)
+
+    def snapshots(self, coefficients: Tensor, table: Tensor) -> dict[str, Tensor]:
+        """Figure 4: what becomes of a component on its way.
+
+        Args:
+            coefficients: quantised, `[batch, high, wide, 64]`.
+            table: `[batch, 64]`.
+
+        Returns:
+            Pictures `[batch, height, width]`, (a) to (f): "input", the k-space image; "split", the first channel after
+            extraction, a sample to a block; "spectral", the first channel after spectral reconstruction; "decoded";
+            "second block", after the second residual block; "output". The last three are samples, 0..1.
+        """
+        image = self.k_space(coefficients, table)
+        split = self.split(image)
+        planes = [self.start(image)]
+        for block in self.details:
+            planes.append(block(planes[-1]))
+        found = {
+            "input": image,
+            "split": split,
+            "spectral": self.spectral(split),
+            "decoded": planes[0],
+            "second block": planes[2],
+            "output": torch.relu(planes[-1]),
+        }
+        return {name: picture[:, 0] for name, picture in found.items()}
+
+
+def _same(before: int, after: int, side: int) -> nn.Conv2d:
+    """A convolution that keeps the size, edges continued by repetition."""
+    return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
+
+
+def _chain(*layers: nn.Conv2d, rectified: bool) -> nn.Sequential:
+    """Layers in a row, with rectifiers between them or without."""
+    if not rectified:
+        return nn.Sequential(*layers)
+    return nn.Sequential(layers[0], *(module for layer in layers[1:] for module in (nn.ReLU(), layer)))

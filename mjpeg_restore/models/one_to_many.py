@@ -1,0 +1,196 @@
+"""One-to-Many (Guo and Chao 2017): the proposal component, which makes a picture of a JPEG and of a random z.
+
+What it computes for one plane (section 3.2.1, figure 3):
+
+1. The decoded plane is down-sampled by a convolution of stride 2 and passes its branch of residual units.
+2. z, normally distributed around zero, one value to each 2x2 samples, passes a branch of its own.
+3. The two are concatenated; the aggregation sub-network, residual units again, works on both.
+4. A deconvolution of stride 2 brings the result back to the plane's size, by *shift-and-average* (section 3.2.2).
+
+The same JPEG with another z gives another picture. The baseline of section 4.1, trained on the squared error alone,
+is the same network without z: `noise=False`.
+
+Ours, where the paper leaves it open or the copy that was read has lost the number:
+
+* The sizes: 3 residual units in a branch and 5 in the aggregation. The 64 filters are DCGAN's first number; kernels are
+  3x3, those of stride 2 are 4x4 (figure 4 draws four taps).
+* Two branches of 64 channels make 128, and identity shortcuts need 64: a 1x1 convolution brings them there. z's branch
+  begins with a 3x3 convolution, at z's own resolution. As in He et al. (2016b), a normalisation and a rectifier follow
+  the last unit.
+* The network predicts what the decoded plane lacks, not the plane itself: a short training starts from the decode. The
+  deconvolution therefore starts at zero; all else at He et al.'s uniform numbers (section 4).
+* The deviation of z is 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.models.planes import PlaneNetwork, from_unit, to_unit
+
+
+@dataclass(frozen=True, slots=True)
+class OneToManyConfig:
+    """Size and kind of the network."""
+
+    width: int = 64
+    """Filters of every convolution but the last."""
+    branch_units: int = 3
+    """Residual units of each branch."""
+    aggregation_units: int = 5
+    """Residual units after the branches have met."""
+    shift_and_average: bool = True
+    """Up-sample by section 3.2.2; else by a plain deconvolution."""
+    noise: bool = True
+    """Take z; else this is the baseline of section 4.1."""
+    noise_deviation: float = 1.0
+    """Standard deviation of z."""
+
+
+ONE_TO_MANY = OneToManyConfig()
+ONE_TO_MANY_COMPACT = OneToManyConfig(width=32, branch_units=1, aggregation_units=4)
+"""A size that a CPU can train."""
+
+
+class ResidualUnit(nn.Module):
+    """He et al. 2016b, with full pre-activation: BN, ReLU, 3x3, BN, ReLU, 3x3, and nothing on the shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add the unit's residual to the features, `[batch, width, height, width]`."""
+        return features + self.body(features)
+
+
+class UpSample(nn.Module):
+    """Features to a plane of twice their size: a 4x4 deconvolution of stride 2, shifted and averaged (section 3.2.2).
+
+    A deconvolution of stride 2 draws each sample with one of four quarters of its kernel, by the sample's parity, and
+    only a kernel whose quarters have equal sums answers a constant with a constant. The mean of the result and of
+    itself shifted right, down, and right and down, is taken over all four parities, so that any kernel does.
+
+    At the edges the features are repeated once, and the deconvolution drawn one row and one column longer than the
+    plane: what the shifts bring in from beyond the edge is then drawn by the same rule, and the constant holds there.
+    """
+
+    def __init__(self, width: int, *, shift_and_average: bool) -> None:
+        super().__init__()
+        self.shift_and_average = shift_and_average
+        self.deconvolution = nn.ConvTranspose2d(width, 1, 4, stride=2, padding=2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[batch, width, height, width]` to `[batch, 1, 2 height, 2 width]`."""
+        drawn = self.deconvolution(functional.pad(features, (1, 1, 1, 1), mode="replicate"))
+        # A row and a column more than the plane lie before it, one more after it.
+        drawn = drawn[:, :, :-1, :-1]
+        # The mean of the four shifts is a mean over 2x2.
+        return functional.avg_pool2d(drawn, 2, stride=1) if self.shift_and_average else drawn[:, :, 1:, 1:]
+
+
+class OneToMany(PlaneNetwork):
+    """The proposal component; see the module's docstring."""
+
+    def __init__(self, config: OneToManyConfig = ONE_TO_MANY, *, chroma: bool = False) -> None:
+        """Lay out the network.
+
+        Args:
+            config: its size and kind.
+            chroma: Cb and Cr pass the network too, with zeros for z; else they are only decoded.
+        """
+        super().__init__(chroma=chroma)
+        self.config = config
+        width = config.width
+        self.down_sample = nn.Conv2d(1, width, 4, stride=2, padding=1)
+        self.image_branch = self._units(config.branch_units)
+        if config.noise:
+            self.noise_branch = nn.Sequential(
+                nn.Conv2d(1, width, 3, padding=1), *self._units(config.branch_units).children()
+            )
+            self.merge = nn.Conv2d(2 * width, width, 1)
+        self.aggregation = self._units(config.aggregation_units)
+        self.activation = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
+        self.up_sample = UpSample(width, shift_and_average=config.shift_and_average)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+        for parameter in self.up_sample.deconvolution.parameters():
+            nn.init.zeros_(parameter)
+        if config.noise:
+            # To begin with the image passes as it is, and z hardly counts: so the baseline's weights fit.
+            with torch.no_grad():
+                self.merge.weight.mul_(0.1)
+                self.merge.weight[:, :width] = torch.eye(width)[:, :, None, None]
+
+    def _units(self, count: int) -> nn.Sequential:
+        return nn.Sequential(*(ResidualUnit(self.config.width) for _ in range(count)))
+
+    @property
+    def margin(self) -> int:
+        """By how many blocks, of the component itself, a restored block depends on those around it."""
+        layers = [*self.image_branch.modules(), *self.aggregation.modules()]
+        # On the halved grid, one cell more on each side at the down-sampling, and one at the up-sampling.
+        cells = 2 + sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d))
+        return -(-cells // 4)
+
+    def draw_noise(self, coefficients: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A z for a picture.
+
+        Args:
+            coefficients: luma's, `[batch, high, wide, 64]`.
+            generator: of the random numbers, on the coefficients' device; PyTorch's own by default.
+
+        Returns:
+            `[batch, 1, 4 high, 4 wide]`.
+        """
+        batch, high, wide, _ = coefficients.shape
+        z = torch.randn(batch, 1, 4 * high, 4 * wide, generator=generator, device=coefficients.device)
+        return z * self.config.noise_deviation
+
+    def restore_plane(self, plane: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Restore decoded samples.
+
+        Args:
+            plane: `[batch, 1, height, width]`, 0..1.
+            noise: z, `[batch, 1, height / 2, width / 2]`; zeros, its mean, if None. Without z in the configuration it
+                must be None.
+
+        Returns:
+            A plane like the one that came in.
+        """
+        features = self.image_branch(self.down_sample(plane))
+        if self.config.noise:
+            if noise is None:
+                noise = torch.zeros_like(features[:, :1])
+            features = self.merge(torch.cat([features, self.noise_branch(noise)], dim=1))
+        return plane + self.up_sample(self.activation(self.aggregation(features)))
+
+    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
+        """Restore a grey or a colour picture.
+
+        Args:
+            components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component in
+                turn; then, unless the configuration is without it, luma's z `[batch, 1, 4 high, 4 wide]`. Where z is
+                left out, zeros stand for it.
+
+        Returns:
+            Blocks of centred samples `[batch, high, wide, 64]` for each component.
+        """
+        noise = None
+        if self.config.noise and len(components) % 2:
+            components, noise = components[:-1], components[-1]
+        luma, *chroma = self.decode(*components)
+        restored = from_unit(self.restore_plane(to_unit(luma), noise))
+        return (restored, *(from_unit(self.restore_plane(to_unit(c))) if self.chroma else c for c in chroma))

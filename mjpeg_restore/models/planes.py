@@ -1,0 +1,70 @@
+"""What the papers' networks that work on decoded samples share: planes in, planes out, chroma's grid.
+
+A plane is `[batch, channels, height, width]`. A network of this kind starts with the plain decode, as an 8-bit decoder
+gives it, and is handed samples of 0..1; what it makes of them goes back to blocks of centred samples.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
+
+
+def to_unit(blocks: Tensor) -> Tensor:
+    """Blocks of centred samples `[batch, high, wide, 64]` to an 8-bit decoder's plane, 0..1, `[batch, 1, h, w]`."""
+    return torch.round(blocks_to_plane(blocks) + 128).clamp(0, 255)[:, None] / 255
+
+
+def from_unit(plane: Tensor) -> Tensor:
+    """A plane of 0..1, `[batch, 1, height, width]`, to blocks of centred samples `[batch, high, wide, 64]`."""
+    return plane_to_blocks(plane[:, 0] * 255 - 128)
+
+
+def to_chroma_grid(grid: Tensor, height: int, width: int) -> Tensor:
+    """Bring `[batch, channels, a height, b width]` down to `[batch, channels, height, width]`, for any span a, b.
+
+    At a span of 2 the bilinear resize is the mean over the span; at 4 (4:1:1) that of the two in the middle.
+    """
+    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def to_luma_grid(grid: Tensor, height: int, width: int) -> Tensor:
+    """Bring chroma up to luma's grid, `[batch, channels, height, width]`: bilinear, centre-sited."""
+    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+
+
+class PlaneNetwork(nn.Module, ABC):
+    """A network that restores one plane of samples at a time: luma, and chroma by itself or not at all."""
+
+    def __init__(self, *, chroma: bool) -> None:
+        """Say what becomes of chroma.
+
+        Args:
+            chroma: Cb and Cr pass the network too, each by itself, as if they were luma; else they are only decoded.
+        """
+        super().__init__()
+        self.decode = Decode()
+        self.chroma = chroma
+
+    @abstractmethod
+    def restore_plane(self, plane: Tensor) -> Tensor:
+        """Restore decoded samples, 0..1, `[batch, 1, height, width]`."""
+
+    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
+        """Restore a grey or a colour picture.
+
+        Args:
+            components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component in
+                turn.
+
+        Returns:
+            Blocks of centred samples `[batch, high, wide, 64]` for each component.
+        """
+        luma, *chroma = self.decode(*components)
+        restored = [from_unit(self.restore_plane(to_unit(blocks))) for blocks in (luma, *(chroma if self.chroma else ()))]
+        return (*restored, *(() if self.chroma else chroma))

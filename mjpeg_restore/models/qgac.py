@@ -1,0 +1,426 @@
+"""QGAC: Ehrlich, Davis, Lim and Shrivastava 2020, "Quantization Guided JPEG Artifact Correction".
+
+One set of weights for every quality: the network's first and last layers are generated from the quantisation table. It
+sees coefficients and gives coefficients, up to the inverse DCT at its end.
+
+1. Dequantised coefficients are normalised, frequency by frequency (section 4.1: `Statistics`).
+2. Luma (section 3.2, figure 8): a BlockNet, a FrequencyNet and a second BlockNet, one after the other; three
+   convolutions fuse what the three of them say into a residual, which is added to the coefficients.
+3. Chroma (section 3.3, figure 9): Cb and Cr, each by itself through the same smaller network, beside restored luma.
+
+An 8x8 convolution of stride 8 over the plane of coefficients, as the paper draws it, meets each block once and sees it
+whole. On blocks `[batch, high, wide, 64]` it is a product with a 64-row matrix, and its transpose likewise. So it is
+written here; runtimes are quick at products with matrices that are computed on the way, and slow at such convolutions.
+
+What the paper leaves open, and what is chosen:
+
+* Figure 3 gives no sizes in words: the three layers of a manifold are 3x3, as wide as the config says, and the first
+  one's bias differs from frequency to frequency (`Manifold`). Biases of the generated layers are plain weights.
+* An RRDB's channels that each convolution adds (`growth`) are half its width, as in ESRGAN, from where it is taken.
+* FrequencyNet's outer convolutions have 64 groups too: section 3.2 says that it works on frequencies in isolation.
+* The fusion's convolutions are 3x3. The widths of the colour network are not given beyond "smaller".
+* Each PReLU has a slope for every channel.
+* The residual's units are not the coefficients' everywhere: see `RESIDUAL_UNIT`. Its last layer starts at zero, so an
+  untrained network is the plain decode.
+
+Where this network departs from the paper: chroma stays at its own sampling. The paper brings chroma up to luma's block
+grid and returns it at full resolution. A stream carries chroma at its own sampling, and so does what is made of it
+here; up and down again would only blur it and cost four times as much. Instead restored luma comes down to chroma, as
+coefficients on chroma's grid: the mean of its samples over the span (at a span of 4, of the two in the middle), which
+is a linear map of luma's coefficients.
+
+Nothing is projected into the quantisation cell: the paper does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mjpeg_restore.models.decode import InverseDct, blocks_to_plane, exact, plane_to_blocks
+from mjpeg_restore.models.planes import to_chroma_grid
+
+RESIDUAL_SCALE = 0.2
+"""Of what a dense block or an RRDB makes of its input, the share that is added to it, as in ESRGAN."""
+
+LUMA_SPREAD = (-100.0, 550.0, 210.0)
+"""Of a photograph's luma coefficients: DC's mean and deviation, and what AC's falls from; see `Statistics`."""
+CHROMA_SPREAD = (-1.0, 160.0, 60.0)
+
+RESIDUAL_UNIT = 10.0
+"""A residual is in units of its coefficient's standard deviation, or of this where that is more: what rounding took
+from a coefficient does not grow with the coefficient, and DC's deviation would be far too coarse a unit for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QgacConfig:
+    """Size of the network."""
+
+    width: int
+    """Channels of a block's representation in BlockNet, and of FrequencyNet; a multiple of 64."""
+    growth: int
+    """Channels that each convolution of a dense block adds; a 64th of it, and at least one, for each frequency."""
+    chroma_width: int
+    """Channels of a block's representation in the colour network; luma's has as many beside it."""
+    chroma_growth: int
+    """The same as `growth`, for the colour network."""
+    manifold: int
+    """Channels within the networks that generate weights."""
+
+
+QGAC = QgacConfig(width=256, growth=128, chroma_width=128, chroma_growth=64, manifold=64)
+"""The paper's: 256 channels, 4 for each frequency."""
+QGAC_COMPACT = QgacConfig(width=64, growth=32, chroma_width=48, chroma_growth=24, manifold=32)
+"""A tenth of the parameters, a twelfth of the arithmetic: one channel for each frequency."""
+
+
+class Statistics(nn.Module):
+    """Mean and standard deviation of each frequency of luma's or chroma's coefficients (section 4.1)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dc_mean: float, dc: float, ac: float) -> None:
+        """Start from a typical photograph's; `Qgac.set_statistics` takes better ones.
+
+        Args:
+            dc_mean: DC's mean; those of AC are zero.
+            dc: DC's standard deviation.
+            ac: over the power 1.5 of the sum of both frequencies and one, AC's.
+        """
+        super().__init__()
+        frequency = torch.arange(8)
+        std = ac / (1.0 + frequency[:, None] + frequency[None, :]).reshape(64).to(torch.float32) ** 1.5
+        std[0] = dc
+        mean = torch.zeros(64)
+        mean[0] = dc_mean
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        """Normalise dequantised coefficients, `[..., 64]`."""
+        return (coefficients - self.mean) / self.std
+
+
+class Prelu(nn.Module):
+    """PReLU (He et al. 2015), a slope for each channel.
+
+    Written out because the exporter makes a nameless constant of the slopes of PyTorch's own, and weights have to be
+    found in a graph by their names: to train on, and to blend two networks.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.full((width, 1, 1), 0.25))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Rectify `[batch, width, high, wide]`."""
+        return torch.relu(features) + self.slope * features.clamp(max=0)
+
+
+class Manifold(nn.Module):
+    """What a convolutional filter manifold learns: a three-layer CNN from a table to kernels (section 3.1, figure 3).
+
+    A kernel's weight for a frequency is generated from the table around that frequency. Frequencies differ in more than
+    their steps, which a convolution alone would learn only from the padding: hence the first layer's bias.
+    """
+
+    def __init__(self, kernels: int, width: int, terms: int) -> None:
+        """Lay out the CNN.
+
+        Args:
+            kernels: how many 8x8 kernels it generates.
+            width: its channels.
+            terms: that the generated layer sums up for each of its results.
+        """
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(width, 8, 8))
+        self.first = nn.Conv2d(1, width, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, kernels, 3, padding=1)
+        self.activations = nn.ModuleList(Prelu(width) for _ in range(2))
+        keep_variance(self.second, self.last)
+        self.scale = terms**-0.5
+
+    def forward(self, table: Tensor) -> Tensor:
+        """Generate kernels `[batch, kernels, 64]` from a table `[batch, 64]`."""
+        # Section 4.1: 1 is the most quantisation. Tables of 16-bit steps go beyond what is worth telling apart.
+        steps = (table / 255).clamp(max=1).reshape(-1, 1, 8, 8)
+        features = self.activations[0](self.first(steps) + self.bias)
+        return self.scale * self.last(self.activations[1](self.second(features))).flatten(2)
+
+
+class BlockRepresentation(nn.Module):
+    """The 8x8 convolutional filter manifold of stride 8: a block's coefficients to its representation."""
+
+    def __init__(self, width: int, manifold: int) -> None:
+        super().__init__()
+        self.manifold = Manifold(width, manifold, terms=64)
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.activation = Prelu(width)
+
+    def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """Represent normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]`.
+
+        Returns:
+            `[batch, width, high, wide]`.
+        """
+        product = coefficients.flatten(1, 2) @ self.manifold(table).transpose(1, 2) + self.bias
+        return self.activation(product.unflatten(1, coefficients.shape[1:3]).permute(0, 3, 1, 2))
+
+
+class BlockDecoder(nn.Module):
+    """The transposed 8x8 convolutional filter manifold of stride 8: representations back to coefficients."""
+
+    def __init__(self, width: int, manifold: int) -> None:
+        super().__init__()
+        self.manifold = Manifold(width, manifold, terms=width)
+        self.bias = nn.Parameter(torch.zeros(64))
+
+    def forward(self, features: Tensor, table: Tensor) -> Tensor:
+        """Decode representations `[batch, width, high, wide]` for a table `[batch, 64]`.
+
+        Returns:
+            `[batch, high, wide, 64]`.
+        """
+        product = features.flatten(2).transpose(1, 2) @ self.manifold(table) + self.bias
+        return product.unflatten(1, features.shape[2:])
+
+
+class DenseBlock(nn.Module):
+    """Five 3x3 convolutions, each of which sees the input and all that those before it made of it."""
+
+    def __init__(self, width: int, growth: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        made = [growth] * 4 + [width]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(width + index * growth, out, 3, padding=1, groups=groups) for index, out in enumerate(made)
+        )
+        self.activations = nn.ModuleList(Prelu(growth) for _ in range(4))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the last convolution makes, `[batch, width, high, wide]`."""
+        seen = features
+        for convolution, activation in zip(self.convolutions[:4], self.activations, strict=True):
+            seen = self.join(seen, activation(convolution(seen)))
+        return features + RESIDUAL_SCALE * self.convolutions[4](seen)
+
+    def join(self, seen: Tensor, more: Tensor) -> Tensor:
+        """Append channels, each group's to those of the same group: no group ever sees another one."""
+        if self.groups == 1:
+            return torch.cat([seen, more], dim=1)
+        parted = [features.unflatten(1, (self.groups, -1)) for features in (seen, more)]
+        return torch.cat(parted, dim=2).flatten(1, 2)
+
+
+class Rrdb(nn.Module):
+    """Residual in residual dense block (ESRGAN, Wang et al. 2018), with PReLU: 15 convolutions, no normalisation."""
+
+    def __init__(self, width: int, growth: int, groups: int = 1) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(DenseBlock(width, growth, groups) for _ in range(3)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the three dense blocks make of the features, `[batch, width, high, wide]`."""
+        return features + RESIDUAL_SCALE * self.blocks(features)
+
+
+class BlockNet(nn.Module):
+    """Block enhancement (section 3.2, figure 5): a representation of each block that does not depend on its table."""
+
+    def __init__(self, width: int, growth: int, manifold: int) -> None:
+        super().__init__()
+        self.represent = BlockRepresentation(width, manifold)
+        self.body = Rrdb(width, growth)
+        self.decode = BlockDecoder(width, manifold)
+
+    def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """Normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]` to better ones."""
+        return self.decode(self.body(self.represent(coefficients, table)), table)
+
+
+class FrequencyNet(nn.Module):
+    """Frequency enhancement (section 3.2, figure 6): each frequency in isolation, among its neighbours in the plane."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(64, width, 3, padding=1, groups=64)
+        self.activation = Prelu(width)
+        self.body = Rrdb(width, 64 * max(1, growth // 64), groups=64)
+        self.leave = nn.Conv2d(width, 64, 3, padding=1, groups=64)
+        keep_variance(self.enter, self.leave)
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        """Normalised coefficients `[batch, high, wide, 64]` to better ones; frequencies become channels (figure 4)."""
+        features = self.activation(self.enter(coefficients.permute(0, 3, 1, 2)))
+        return self.leave(self.body(features)).permute(0, 2, 3, 1)
+
+
+class ColourNet(nn.Module):
+    """The colour network (section 3.3, figure 9): a chroma component's residual, guided by restored luma."""
+
+    def __init__(self, width: int, growth: int, manifold: int) -> None:
+        super().__init__()
+        self.statistics = Statistics(*CHROMA_SPREAD)
+        self.represent = BlockRepresentation(width, manifold)
+        self.own = Rrdb(width, growth)
+        self.represent_luma = BlockRepresentation(width, manifold)
+        self.joint = Rrdb(2 * width, growth)
+        # "predict" keeps the zeros that training starts from out of reach of optimisers that would blow them up.
+        self.predict_residual = BlockDecoder(2 * width, manifold)
+        nn.init.zeros_(self.predict_residual.manifold.last.weight)
+        nn.init.zeros_(self.predict_residual.manifold.last.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, chroma: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
+        """Restore.
+
+        Args:
+            chroma: dequantised coefficients, Cb's pictures, then Cr's, `[2 * batch, high, wide, 64]`.
+            table: `[2 * batch, 64]`.
+            luma: restored, at chroma's resolution, normalised coefficients `[batch, high, wide, 64]`.
+            luma_table: `[batch, 64]`.
+
+        Returns:
+            Dequantised coefficients `[2 * batch, high, wide, 64]`.
+        """
+        own = self.own(self.represent(self.statistics(chroma), table))
+        guide = self.represent_luma(luma, luma_table)
+        residual = self.predict_residual(self.joint(torch.cat([own, torch.cat([guide, guide])], dim=1)), table)
+        return chroma + residual.float() * self.statistics.std.clamp(max=RESIDUAL_UNIT)
+
+
+class Qgac(nn.Module):
+    """The network; see the module's docstring."""
+
+    def __init__(self, config: QgacConfig) -> None:
+        super().__init__()
+        width, growth = config.width, config.growth
+        self.config = config
+        self.statistics = Statistics(*LUMA_SPREAD)
+        self.first = BlockNet(width, growth, config.manifold)
+        self.frequency = FrequencyNet(width, growth)
+        self.second = BlockNet(width, growth, config.manifold)
+        fusion = [nn.Conv2d(before, width, 3, padding=1) for before in (3 * 64, width)]
+        keep_variance(*fusion)
+        self.fusion = nn.Sequential(fusion[0], Prelu(width), fusion[1], Prelu(width))
+        # The last of the fusion's three layers, by the names that a runtime cuts at. The colour network ends in a
+        # generated layer, which is no convolution: it stays in float32.
+        self.predict = nn.ModuleDict({"project": nn.Conv2d(width, 64, 3, padding=1)})
+        for parameter in self.predict.parameters():
+            nn.init.zeros_(parameter)
+        self.colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold)
+        self.inverse_dct = InverseDct()
+
+    @property
+    def margin(self) -> int:
+        """Blocks beside its own that a restored one can depend on, in every component, counted in chroma's blocks.
+
+        Luma's reach is counted in luma's blocks, so it is exact where chroma's are as many (4:4:4) and ample elsewhere.
+        """
+        luma = reach(self.first, self.frequency, self.second, self.fusion, self.predict)
+        return reach(self.colour.joint) + max(luma, reach(self.colour.own))
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Take the training set's statistics of dequantised coefficients: `[2, 64]` each, luma's and chroma's."""
+        for index, statistics in enumerate((self.statistics, self.colour.statistics)):
+            statistics.mean.copy_(mean[index])
+            statistics.std.copy_(std[index])
+
+    def freeze_luma(self) -> None:
+        """Train the colour network alone from here on: the second stage (section 3.4)."""
+        self.requires_grad_(False)
+        self.colour.requires_grad_(True)
+
+    @torch.no_grad()
+    def manifold(self, table: Tensor) -> dict[str, Tensor]:
+        """Every generated weight for a table (figures 1 to 3 of the appendix).
+
+        Args:
+            table: `[batch, 64]`.
+
+        Returns:
+            Kernels `[batch, width, 8, 8]` by the name of the layer that they belong to, as in the state dict.
+        """
+        layers = {name: layer for name, layer in self.named_modules() if isinstance(layer, Manifold)}
+        return {name.removesuffix(".manifold"): layer(table).unflatten(2, (8, 8)) for name, layer in layers.items()}
+
+    def restore_luma(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """Luma's dequantised coefficients, restored; all `[batch, high, wide, 64]` but the table, `[batch, 64]`."""
+        decoded = coefficients * table[:, None, None]
+        first = self.first(self.statistics(decoded), table)
+        frequency = self.frequency(first)
+        second = self.second(frequency, table)
+        fused = self.fusion(torch.cat([first, frequency, second], dim=3).permute(0, 3, 1, 2))
+        residual = self.predict["project"](fused).permute(0, 2, 3, 1).float()
+        return decoded + residual * self.statistics.std.clamp(max=RESIDUAL_UNIT)
+
+    def at_chroma(self, samples: Tensor, high: int, wide: int) -> Tensor:
+        """Luma's blocks of samples as normalised coefficients at chroma's resolution, `[batch, high, wide, 64]`."""
+        plane = to_chroma_grid(blocks_to_plane(samples)[:, None], 8 * high, 8 * wide)
+        with exact(plane):
+            return self.statistics(plane_to_blocks(plane[:, 0]) @ self.inverse_dct.matrix.T)
+
+    def restore(self, *components: Tensor) -> list[Tensor]:
+        """Like `forward`, but dequantised coefficients `[batch, high, wide, 64]` instead of samples."""
+        luma = self.restore_luma(components[0], components[1])
+        if len(components) == 2:
+            return [luma]
+        chroma, table = torch.cat(components[2::2]), torch.cat(components[3::2])
+        guide = self.at_chroma(self.samples(luma), chroma.shape[1], chroma.shape[2])
+        restored = self.colour(chroma * table[:, None, None], table, guide, components[1])
+        return [luma, *restored.chunk(2)]
+
+    def samples(self, coefficients: Tensor) -> Tensor:
+        """Dequantised coefficients to blocks of centred samples."""
+        with exact(coefficients):
+            return coefficients @ self.inverse_dct.matrix
+
+    def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
+        """Restore a grey or a colour picture.
+
+        Args:
+            components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component
+                in turn, float32. Luma's grid is an exact multiple of chroma's.
+
+        Returns:
+            Blocks of centred samples `[batch, high, wide, 64]` for each component.
+        """
+        return tuple(self.samples(restored) for restored in self.restore(*components))
+
+
+def interpolate(regression: Mapping[str, Tensor], texture: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
+    """Blend two trained networks of one size into one (appendix B.2, equation 1).
+
+    Args:
+        regression: state dict of the network trained for small errors; alpha 0 is just this one.
+        texture: of the one fine-tuned with a GAN's loss; alpha 1 is just this one.
+        alpha: 0..1; the paper shows 0.7.
+
+    Raises:
+        KeyError: `texture` lacks a weight.
+    """
+    return {name: (1 - alpha) * weight + alpha * texture[name] for name, weight in regression.items()}
+
+
+def keep_variance(*layers: nn.Conv2d) -> None:
+    """Start layers so that features behind PReLU at its initial slope vary as much as before (He et al. 2015)."""
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, a=0.25)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def reach(*layers: nn.Module) -> int:
+    """Blocks beyond its own that a result of these layers, one after the other, depends on, each way."""
+    return sum(_reach_of(layer) for layer in layers)
+
+
+def _reach_of(layer: nn.Module) -> int:
+    if isinstance(layer, nn.Conv2d):
+        return layer.kernel_size[0] // 2
+    children: Iterable[nn.Module] = () if isinstance(layer, Manifold) else layer.children()
+    return reach(*children)

@@ -1,0 +1,184 @@
+"""How natural pictures look beside their originals: a distance of scene statistics that needs no trained network.
+
+PSNR rewards blur: the mean of all textures that could have been there is nearest to the true one. What tells such a
+mean from a photograph is the distribution of its local contrast. So each patch is described as in NIQE (Mittal,
+Soundararajan and Bovik 2013), and two sets of patches are compared as FID compares features (Heusel et al. 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+PATCH = 96
+FEATURES = 36
+
+
+def scene_statistics(luma: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Natural scene statistics of every whole patch of 96x96, 18 at full size, then the same 18 at half size.
+
+    They are, in this order: shape and variance of the contrast-normalised samples; then for the products of neighbours
+    to the right, below, below right and below left: shape, mean, left scale and right scale.
+
+    As NIQE has it but for: area averaging for the second size; products that stay inside their patch; a variance where
+    NIQE has a scale; and all patches count, not the sharp ones alone, since a restored picture is to answer for its sky
+    as well. A flat patch is kept, too, as the limit of peaked distributions: the smallest shape, all else 0.
+
+    Args:
+        luma: uint8 `[height, width]`; what whole patches leave over at the right and at the bottom is not looked at.
+
+    Returns:
+        float64 `[patches, 36]`, all finite; no rows for a picture without a whole patch.
+    """
+    down, across = luma.shape[0] // PATCH, luma.shape[1] // PATCH
+    if not down * across:
+        return np.empty((0, FEATURES))
+    plane = luma[: down * PATCH, : across * PATCH].astype(np.float64)
+    half = plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2).mean(axis=(1, 3))
+    return np.concatenate(
+        [
+            _patch_statistics(_patches(_contrast_normalised(plane), PATCH)),
+            _patch_statistics(_patches(_contrast_normalised(half), PATCH // 2)),
+        ],
+        axis=1,
+    )
+
+
+def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Squared Frechet distance between Gaussians fitted to two sets (Dowson and Landau 1982); 0 for equal sets.
+
+    Features are measured in their standard deviations over `b`, so that none counts more for its unit (a feature that
+    never varies in `b` is left in its own). Covariances are drawn towards their diagonal by f / (f + samples): hardly,
+    where samples are many, and enough that few samples do not stand for correlations that they cannot show.
+
+    Args:
+        a: float64 `[samples, f]`, the pictures in question.
+        b: float64 `[samples, f]`, the originals.
+
+    Raises:
+        ValueError: one of the sets is empty.
+    """
+    if not (len(a) and len(b)):
+        raise ValueError("no samples to fit a Gaussian to: was every picture smaller than a patch?")
+    centre, deviation = b.mean(axis=0), b.std(axis=0)
+    unit = np.where(deviation > 1e-9 * (1 + np.abs(centre)), deviation, 1.0)
+    mean_a, covariance_a = _gaussian((a - centre) / unit)
+    mean_b, covariance_b = _gaussian((b - centre) / unit)
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    # a product of two covariances has the eigenvalues of this symmetric matrix, so the trace of its root is theirs
+    cross = np.sqrt(np.linalg.eigvalsh(root @ covariance_b @ root).clip(0)).sum()
+    spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross
+    return max(float(np.sum((mean_a - mean_b) ** 2) + spread), 0.0)
+
+
+def _gaussian(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    count, features = samples.shape
+    mean = samples.mean(axis=0)
+    covariance = (samples - mean).T @ (samples - mean) / count
+    shrinkage = features / (features + count)
+    return mean, (1 - shrinkage) * covariance + shrinkage * np.diag(np.diag(covariance))
+
+
+def _contrast_normalised(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Samples less their local mean, over their local deviation and 1."""
+    mean = _window_mean(plane)
+    deviation = np.sqrt((_window_mean(plane * plane) - mean * mean).clip(0))
+    return (plane - mean) / (deviation + 1)
+
+
+def _window_mean(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean under a 7x7 Gaussian window, edges repeated."""
+    window = _window()
+    height, width = plane.shape
+    reach = len(window) // 2
+    padded = np.pad(plane, reach, mode="edge")
+    rows = sum((weight * padded[i : i + height] for i, weight in enumerate(window)), np.zeros(1))
+    return sum((weight * rows[:, i : i + width] for i, weight in enumerate(window)), np.zeros(1))
+
+
+@cache
+def _window() -> tuple[float, ...]:
+    """Seven weights of a Gaussian of sigma 7/6 that sum to 1.
+
+    They are multiples of 2^-16: sums over 8-bit samples, their squares, and quarters of both are then exact in float64,
+    and where a picture is flat its normalised contrast is 0, not the sign of a rounding error.
+    """
+    weights = [math.exp(-((i - 3) ** 2) / (2 * (7 / 6) ** 2)) for i in range(7)]
+    exact = [round(2**16 * weight / sum(weights)) / 2**16 for weight in weights]
+    exact[3] += 1 - sum(exact)
+    return tuple(exact)
+
+
+def _patches(plane: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """`[patches, side, side]`, row by row."""
+    height, width = plane.shape
+    return plane.reshape(height // side, side, width // side, side).swapaxes(1, 2).reshape(-1, side, side)
+
+
+def _patch_statistics(patches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 18 statistics at one size, `[patches, 18]`."""
+    products = (
+        patches[:, :, :-1] * patches[:, :, 1:],
+        patches[:, :-1] * patches[:, 1:],
+        patches[:, :-1, :-1] * patches[:, 1:, 1:],
+        patches[:, :-1, 1:] * patches[:, 1:, :-1],
+    )
+    return np.stack([*_generalised_gaussian(patches), *(value for p in products for value in _asymmetric(p))], axis=1)
+
+
+def _generalised_gaussian(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Shape and variance of a generalised Gaussian of mean 0 for each patch, by moments."""
+    variance = np.mean(samples * samples, axis=(1, 2))
+    return _shape(_moment_ratio(np.mean(np.abs(samples), axis=(1, 2)), variance)), variance
+
+
+def _asymmetric(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Shape, mean, left and right scale of an asymmetric generalised Gaussian for each patch.
+
+    Fitted by moments, as in NIQE (Lasmar, Stitou and Berthoumieu 2009). What they write in the ratio of the deviations
+    is written here in both, so that a side without samples needs no division by its deviation of 0.
+    """
+    squared = samples * samples
+    below, above = samples < 0, samples > 0
+    left = _root_mean(np.sum(squared, axis=(1, 2), where=below), np.count_nonzero(below, axis=(1, 2)))
+    right = _root_mean(np.sum(squared, axis=(1, 2), where=above), np.count_nonzero(above, axis=(1, 2)))
+    ratio = _moment_ratio(np.mean(np.abs(samples), axis=(1, 2)), np.mean(squared, axis=(1, 2)))
+    shape = _shape(ratio * _quotient((left**3 + right**3) * (left + right), (left**2 + right**2) ** 2))
+    first, second, third = (_log_gamma(order / shape) for order in (1, 2, 3))
+    scale = np.exp((first - third) / 2)
+    mean = (right - left) * scale * np.exp(second - first)
+    return shape, mean, left * scale, right * scale
+
+
+def _root_mean(total: NDArray[np.float64], count: NDArray[np.intp]) -> NDArray[np.float64]:
+    return np.sqrt(total / np.maximum(count, 1))
+
+
+def _moment_ratio(absolute: NDArray[np.float64], squared: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _quotient(absolute**2, squared)
+
+
+def _quotient(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 where both are."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def _shape(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shape from 0.2 to 10 whose (E|x|)^2 / E[x^2] is nearest to the ratio."""
+    shapes, ratios = _shape_table()
+    return np.interp(ratio, ratios, shapes)
+
+
+@cache
+def _shape_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shapes, and their ratios, which increase: Gamma(2/s)^2 / (Gamma(1/s) Gamma(3/s))."""
+    shapes = np.linspace(0.2, 10, 981)
+    return shapes, np.exp(2 * _log_gamma(2 / shapes) - _log_gamma(1 / shapes) - _log_gamma(3 / shapes))
+
+
+def _log_gamma(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([math.lgamma(value) for value in values])

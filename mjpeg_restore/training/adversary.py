@@ -1,0 +1,302 @@
+"""What judges a texture: discriminators, adversarial losses, distances between features, the JPEG loss.
+
+Two papers train with these: One-to-Many (Guo and Chao 2017, section 3.3), throughout, and QGAC (Ehrlich et al. 2020,
+section 3.4), in its third stage. Planes are `[batch, channels, height, width]` of 0..1, grey or RGB; logits are
+`[batch]`, and a discriminator's probability of "natural" is their sigmoid.
+
+| loss | here | weight in its paper |
+|---|---|---|
+| One-to-Many eq. 1, perceptual | `perceptual_loss(vgg(), ...)` | 1 |
+| eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | not in the copy read |
+| eq. 6, JPEG | `jpeg_loss` | not in the copy read; 0 for crops off the block grid |
+| QGAC eq. 2, texture | `texture_loss(minc(...), ...)` | 1 |
+| eq. 3, relativistic average | `relativistic_loss`, `relativistic_discriminator_loss` | 5e-3 |
+
+Where neither VGG's nor MINC's weights can be had, `DiscriminatorFeatures` stands in for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.errors import MissingExtra, ModelError
+
+SLOPE = 0.2
+"""Of the leaky rectifiers below zero, as in DCGAN."""
+
+UNIT_WIDTHS = (1, 2, 4, 8)
+"""Filters of the four convolutional units, in units of the first one's (table 1)."""
+
+
+class Discriminator(nn.Module):
+    """Table 1 of One-to-Many, both columns: four convolutional units and a logistic regression.
+
+    After each convolution but the last come a batch normalisation and a leaky rectifier, as the table's caption has it;
+    DCGAN itself leaves the first one's normalisation out. The logistic regression sees the mean over the last unit's
+    map, so that crops of any size from 16x16 up are judged. Weights start at He et al.'s uniform numbers (section 4).
+    """
+
+    def __init__(self, channels: int, *, strides: Sequence[int], side: int, width: int = 64) -> None:
+        """Lay out the convolutions; `doubled` and `dcgan` know the papers' numbers.
+
+        Args:
+            channels: of the planes, 1 or 3.
+            strides: of the convolutions of each unit.
+            side: of the kernels.
+            width: filters of the first unit.
+        """
+        super().__init__()
+        self.units = nn.ModuleList()
+        before = channels
+        for times in UNIT_WIDTHS:
+            layers: list[nn.Module] = []
+            for stride in strides:
+                layers += [
+                    nn.Conv2d(before, times * width, side, stride, side // 2),
+                    nn.BatchNorm2d(times * width),
+                    nn.LeakyReLU(SLOPE),
+                ]
+                before = times * width
+            self.units.append(nn.Sequential(*layers))
+        self.units[-1] = self.units[-1][:-2]  # the last convolution stands bare
+        self.classifier = nn.Linear(before, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, SLOPE)
+
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """What each unit makes of planes, from the first unit to the last."""
+        found = []
+        signal = planes * 2 - 1
+        for unit in self.units:
+            signal = unit(signal)
+            found.append(signal)
+        return found
+
+    def classify(self, features: list[Tensor]) -> Tensor:
+        """Logits `[batch]` from what `features` gave."""
+        return self.classifier(features[-1].mean(dim=(2, 3)))[:, 0]
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Logits `[batch]`: above zero is natural, below is restored."""
+        return self.classify(self.features(planes))
+
+
+def doubled(channels: int, width: int = 64) -> Discriminator:
+    """One-to-Many's discriminator: a convolution of stride 1, then one of stride 2, in each unit.
+
+    The copy of table 1 that was read has lost the size of its filters: 3x3 is ours.
+    """
+    return Discriminator(channels, strides=(1, 2), side=3, width=width)
+
+
+def dcgan(channels: int, width: int = 64) -> Discriminator:
+    """DCGAN's discriminator, which QGAC takes: a 5x5 convolution of stride 2 in each unit."""
+    return Discriminator(channels, strides=(2,), side=5, width=width)
+
+
+def naturalness_loss(restored: Tensor) -> Tensor:
+    """One-to-Many eq. 2: the mean of -log D(restored), of logits; the proposal component's."""
+    return functional.softplus(-restored).mean()
+
+
+def discriminator_loss(natural: Tensor, restored: Tensor) -> Tensor:
+    """One-to-Many eq. 3: the mean of -log D(natural) and that of -log(1 - D(restored)), added; of logits."""
+    return functional.softplus(-natural).mean() + functional.softplus(restored).mean()
+
+
+def relativistic_discriminator_loss(natural: Tensor, restored: Tensor) -> Tensor:
+    """The relativistic average discriminator's loss (Jolicoeur-Martineau 2018), of logits.
+
+    Natural pictures should look more natural than restored ones do on average, and the other way round.
+    """
+    return discriminator_loss(natural - restored.mean(), restored - natural.mean())
+
+
+def relativistic_loss(natural: Tensor, restored: Tensor) -> Tensor:
+    """QGAC eq. 3, its second term: what the restoring network minimises against that discriminator, of logits.
+
+    Its gradient reaches the restored pictures through both terms, through the mean in one of them.
+    """
+    return discriminator_loss(restored - natural.mean(), natural - restored.mean())
+
+
+def jpeg_loss(restored: Tensor, quantised: Tensor, table: Tensor) -> Tensor:
+    """One-to-Many eq. 6: how far coefficients lie outside the range that eq. 5 gives them, squared, on average.
+
+    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it nothing is lost. The copy read has
+    lost the formula: a truncated loss, it says, over the size of the picture. The square of the distance is ours; in
+    squared grey levels, as a squared error of pixels is (Parseval).
+
+    Args:
+        restored: dequantised DCT coefficients of the restored picture, `[batch, high, wide, 64]`.
+        quantised: those of the JPEG, `[batch, high, wide, 64]`.
+        table: `[batch, 64]`.
+    """
+    steps = table[:, None, None]
+    outside = functional.relu((restored - quantised * steps).abs() - steps / 2)
+    return outside.square().mean()
+
+
+class FeatureExtractor(Protocol):
+    """What sees more in planes than samples."""
+
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """One map or more of planes `[batch, 1 or 3, height, width]` of 0..1; differentiable."""
+        ...
+
+
+def perceptual_loss(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> Tensor:
+    """One-to-Many eq. 1: squared distance of features over their size; of planes. Over several maps, the mean."""
+    pairs = _features_of_both(extractor, restored, original)
+    return torch.stack([functional.mse_loss(ours, theirs) for ours, theirs in pairs]).mean()
+
+
+def texture_loss(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> Tensor:
+    """QGAC eq. 2: L1 distance of features, averaged; of planes. Over several maps, the mean."""
+    pairs = _features_of_both(extractor, restored, original)
+    return torch.stack([functional.l1_loss(ours, theirs) for ours, theirs in pairs]).mean()
+
+
+def _features_of_both(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> list[tuple[Tensor, Tensor]]:
+    with torch.no_grad():
+        theirs = extractor.features(original)
+    return list(zip(extractor.features(restored), theirs, strict=True))
+
+
+class DiscriminatorFeatures:
+    """The stand-in for a trained backbone: what the units of the discriminator make of planes, while it is trained.
+
+    In neither paper. The discriminator learns nothing from it: its weights count as constants, and its normalisations
+    use their running statistics and leave them alone.
+    """
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        self.discriminator = discriminator
+
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """The maps of all units."""
+        with frozen(self.discriminator):
+            return self.discriminator.features(planes)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Generator[None]:
+    """Within it, `module` is in its evaluation mode and its parameters are constants."""
+    training = module.training
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    module.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.train(training)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+class Vgg(nn.Module):
+    """The first layers of a VGG network, up to the one whose output is compared; never trained."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, layers: nn.Sequential, shift: Sequence[float], scale: float | Sequence[float]) -> None:
+        """Take the layers over.
+
+        Args:
+            layers: of a VGG for three channels.
+            shift: what each of R, G, B, 0..1, is reduced by first.
+            scale: what it is divided by next.
+        """
+        super().__init__()
+        self.layers = layers
+        self.register_buffer("shift", torch.tensor(shift)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(scale).expand(3)[:, None, None], persistent=False)
+        self.eval().requires_grad_(False)
+
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """The last layer's map; a grey plane stands for R, G and B."""
+        return [self.layers((planes.expand(-1, 3, -1, -1) - self.shift) / self.scale)]
+
+
+def vgg(layer: str = "relu5_4") -> Vgg:
+    """A VGG trained on ImageNet, from torchvision, for One-to-Many's perceptual loss.
+
+    The paper means the 16-layer network's last convolution and names it relu5_4. Only the 19-layer network has a layer
+    of this name; the name is followed, and VGG-19 taken.
+
+    Args:
+        layer: `conv5_4` is that convolution's output, `relu5_4` what the rectifier makes of it.
+
+    Raises:
+        MissingExtra: torchvision is not installed.
+        ModelError: the weights are not on disk and cannot be downloaded.
+        ValueError: VGG-19 has no such layer.
+    """
+    models = _torchvision("The perceptual loss on VGG-19").models
+    weights = models.VGG19_Weights.IMAGENET1K_V1
+    try:
+        network = models.vgg19(weights=weights)
+    except (OSError, RuntimeError) as error:
+        name, folder = weights.url.rsplit("/", 1)[-1], Path(torch.hub.get_dir()) / "checkpoints"
+        raise ModelError(f"VGG-19's weights cannot be loaded ({error}): put {name} into {folder}") from error
+    return Vgg(_up_to(network.features, layer), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def minc(path: Path, layer: str = "conv5_3") -> Vgg:
+    """A VGG-16 trained on the Materials in Context database, for QGAC's texture loss.
+
+    QGAC compares layer 5, convolution 3, before the rectifier, as ESRGAN does.
+
+    Args:
+        path: a state dict with torchvision's names, `features.0.weight` and so on; what it says of a classifier is
+            left out. The network's authors trained it in Caffe, on B, G, R of 0..255 less 104, 117, 124, and so is it
+            used here.
+        layer: as for `vgg`.
+
+    Raises:
+        MissingExtra: torchvision is not installed.
+        ModelError: the file cannot be read, or holds something else.
+        ValueError: VGG-16 has no such layer.
+    """
+    layers = _torchvision("The texture loss on MINC").models.vgg16(weights=None).features
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        kept = {name.removeprefix("features."): w for name, w in state.items() if name.startswith("features.")}
+        layers.load_state_dict(kept)
+    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: not the weights of a VGG-16 trained on MINC ({reason})") from error
+    with torch.no_grad():
+        layers[0].weight.copy_(layers[0].weight.flip(1))  # from B, G, R to R, G, B
+    return Vgg(_up_to(layers, layer), (124 / 255, 117 / 255, 104 / 255), 1 / 255)
+
+
+def _torchvision(purpose: str) -> ModuleType:
+    try:
+        import torchvision
+    except ImportError as error:
+        raise MissingExtra("torchvision", "", purpose) from error
+    return torchvision
+
+
+def _up_to(layers: nn.Sequential, layer: str) -> nn.Sequential:
+    """The layers of a VGG up to `layer`: `conv` or `relu`, number of the block, number within the block."""
+    block, convolution = 1, 0
+    for index, module in enumerate(layers):
+        if isinstance(module, nn.MaxPool2d):
+            block, convolution = block + 1, 0
+            continue
+        convolution += isinstance(module, nn.Conv2d)
+        kind = "conv" if isinstance(module, nn.Conv2d) else "relu"
+        if layer == f"{kind}{block}_{convolution}":
+            return layers[: index + 1]
+    raise ValueError(f"no layer {layer!r} in this VGG")

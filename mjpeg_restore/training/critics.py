@@ -1,0 +1,113 @@
+"""The papers' adversarial objectives: a network against a discriminator that learns beside it.
+
+Both judge RGB at luma's size, or luma alone. Where no backbone trained on photographs
+is to be had, `backbone` is None, and the features of the discriminator itself stand in for it (`DiscriminatorFeatures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mjpeg_restore.models.planes import to_luma_grid
+from mjpeg_restore.training import adversary
+from mjpeg_restore.training.adversary import Discriminator, DiscriminatorFeatures, FeatureExtractor
+from mjpeg_restore.training.degradation import Compressed
+from mjpeg_restore.training.objectives import absolute_error, coefficients, planes
+from mjpeg_restore.training.recipe import Adversary
+
+
+def picture(parts: list[Tensor]) -> Tensor:
+    """Planes `[batch, height, width]` of each component, 0..1, as a picture at luma's size.
+
+    Returns:
+        `[batch, 1, height, width]` of a grey picture; of a colour picture `[batch, 3, height, width]`, R, G and B
+        (ITU-T T.871), not clamped.
+    """
+    luma = parts[0][:, None]
+    if len(parts) == 1:
+        return luma
+    blue, red = (to_luma_grid(plane[:, None], *luma.shape[2:]) - 0.5 for plane in parts[1:])
+    return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], dim=1)
+
+
+class Critic(Adversary):
+    """What both papers' objectives share."""
+
+    betas = (0.5, 0.999)
+    """DCGAN's momentum, which both papers follow."""
+
+    def __init__(
+        self, discriminator: Discriminator, backbone: Callable[[], FeatureExtractor] | None, learning_rate: float
+    ) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.learning_rate = learning_rate
+        # In a tuple: what a backbone learnt is no part of this module.
+        self.extractor = (backbone() if backbone else DiscriminatorFeatures(discriminator),)
+        self.last: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def features(self) -> FeatureExtractor:
+        """What sees more than samples."""
+        return self.extractor[0]
+
+    def both(self) -> tuple[Tensor, Tensor]:
+        """The last originals and what the network made of them, without their history."""
+        assert self.last is not None, "forward comes first"
+        return self.last
+
+
+class RelativisticCritic(Critic):
+    """QGAC's third stage (Ehrlich et al. 2020, section 3.4, equation 3)."""
+
+    GAMMA = 5e-3
+    """Weight of the relativistic average loss (section 4.1)."""
+    NU = 1e-2
+    """Weight of the absolute error (section 4.1)."""
+
+    def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
+        """Texture loss, relativistic average loss and absolute error."""
+        restored, original = planes(network, coded)
+        ours, theirs = picture(restored), picture(original)
+        self.last = (theirs, ours.detach())
+        with adversary.frozen(self.discriminator):
+            contest = adversary.relativistic_loss(self.discriminator(theirs), self.discriminator(ours))
+            texture = adversary.texture_loss(self.features, ours, theirs)
+        return texture + self.GAMMA * contest + self.NU * absolute_error(restored, original)
+
+    def discriminate(self, coded: Compressed) -> Tensor:
+        """The relativistic average discriminator's own loss."""
+        original, restored = self.both()
+        return adversary.relativistic_discriminator_loss(self.discriminator(original), self.discriminator(restored))
+
+
+class NaturalnessCritic(Critic):
+    """One-to-Many's measurement component (Guo and Chao 2017, section 3.3, equation 7)."""
+
+    NATURALNESS = 0.1
+    """Weight of equation 2. The copy of the paper that was read has lost it."""
+    JPEG = 0.1
+    """Weight of equation 6, in squared shares of the full range times 255. Lost likewise; crops are always aligned."""
+
+    def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
+        """Perceptual, naturalness and JPEG loss of one candidate for each picture."""
+        z = network.draw_noise(coded.quantised[0])  # pyright: ignore[reportCallIssue]
+        restored, original = planes(network, coded, z)
+        ours, theirs = picture(restored), picture(original)
+        self.last = (theirs, ours.detach())
+        with adversary.frozen(self.discriminator):
+            naturalness = adversary.naturalness_loss(self.discriminator(ours))
+            perception = adversary.perceptual_loss(self.features, ours, theirs)
+        outside = [
+            adversary.jpeg_loss(found, quantised, table) / 255
+            for found, quantised, table in zip(coefficients(restored), coded.quantised, coded.tables, strict=True)
+        ]
+        return perception + self.NATURALNESS * naturalness + self.JPEG * torch.stack(outside).mean()
+
+    def discriminate(self, coded: Compressed) -> Tensor:
+        """The discriminator's own loss, equation 3."""
+        original, restored = self.both()
+        return adversary.discriminator_loss(self.discriminator(original), self.discriminator(restored))

@@ -1,0 +1,129 @@
+"""What is minimised: a network and what an encoder made of a batch, to a scalar.
+
+The DCT is orthonormal, so a squared error of coefficients is one of pixels (Parseval). The papers' losses are taken on
+planes of samples, each component at its own sampling, in units of the full range (0..1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.models.decode import blocks_to_plane, dct_matrix, exact, plane_to_blocks
+from mjpeg_restore.models.l4_l8 import sobel
+from mjpeg_restore.training.degradation import Compressed
+
+Objective = Callable[[nn.Module, Compressed], Tensor]
+
+PlaneLoss = Callable[[list[Tensor], list[Tensor]], Tensor]
+"""Restored and original planes, `[batch, height, width]` of each component, 0..1, to a scalar."""
+
+CHROMA_WEIGHT = 0.25
+"""Weight of Cb and of Cr beside luma: about their share in the error of an RGB picture at 4:2:0."""
+
+FLOOR = 0.05
+"""Added to each mean squared error, in squared grey levels, so that a flat crop's gradient stays finite."""
+
+SSIM_WEIGHT = 0.05
+"""Lambda of QGAC's equation 1 (Ehrlich et al. 2020, section 4.1)."""
+
+
+def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
+    """Root mean squared error of each crop and component, averaged over the batch, weighted over the components.
+
+    The root keeps coarse tables from drowning fine ones, as a mean over pictures in dB does; the error itself (L2)
+    would see little but Q5, its logarithm (PSNR itself) little but flat crops. Measured on coefficients: the network's
+    `restore` gives them dequantised.
+    """
+    restored = network.restore(*coded.components())  # pyright: ignore[reportCallIssue]
+    total = restored[0].new_zeros(())
+    for component, (found, truth) in enumerate(zip(restored, coded.original, strict=True)):
+        error = torch.mean((found - truth) ** 2, dim=(1, 2, 3))
+        total = total + (1.0 if component == 0 else CHROMA_WEIGHT) * torch.sqrt(error + FLOOR).mean()
+    return total
+
+
+def planes(network: nn.Module, coded: Compressed, *inputs: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What a network makes of a batch, and the originals: `[batch, height, width]` of each component, 0..1.
+
+    Args:
+        network: under the contract.
+        coded: the batch.
+        inputs: what the network takes besides, noise for one.
+    """
+    restored = network(*coded.components(), *inputs)
+    return (
+        [(blocks_to_plane(samples) + 128) / 255 for samples in restored],
+        [(plane + 128) / 255 for plane in coded.planes],
+    )
+
+
+def coefficients(parts: list[Tensor]) -> list[Tensor]:
+    """DCT coefficients, dequantised, `[batch, high, wide, 64]`, of planes `[batch, height, width]` of 0..1."""
+    blocks = [plane_to_blocks(plane * 255 - 128) for plane in parts]
+    with exact(blocks[0]):
+        return [part @ dct_matrix().to(part.device).T for part in blocks]
+
+
+@dataclass(frozen=True, slots=True)
+class OnPlanes:
+    """An objective that is a loss of restored planes."""
+
+    loss: PlaneLoss
+    chroma_alone: bool = False
+    """Luma is none of its business: for a stage that leaves luma as it is."""
+
+    @property
+    def __name__(self) -> str:
+        """What the manifest calls it."""
+        return self.loss.__name__ + (" of chroma" if self.chroma_alone else "")
+
+    def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
+        """Measure."""
+        restored, original = planes(network, coded)
+        first = 1 if self.chroma_alone else 0
+        return self.loss(restored[first:], original[first:])
+
+
+def squared_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
+    """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9)."""
+    return _mean([(a - b) ** 2 for a, b in zip(restored, original, strict=True)])
+
+
+def edge_preserving(restored: list[Tensor], original: list[Tensor]) -> Tensor:
+    """Mean squared error of samples and of their Sobel derivatives (Svoboda et al. 2016, equations 2 and 3)."""
+    edges = [(sobel(a[:, None]) - sobel(b[:, None])) ** 2 for a, b in zip(restored, original, strict=True)]
+    return squared_error(restored, original) + _mean(edges)
+
+
+def absolute_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
+    """Mean absolute error of a sample (QGCN, equation 6)."""
+    return _mean([(a - b).abs() for a, b in zip(restored, original, strict=True)])
+
+
+def error_less_similarity(restored: list[Tensor], original: list[Tensor]) -> Tensor:
+    """Mean absolute error less 0.05 times the structural similarity (QGAC, equation 1)."""
+    similarity = [structural_similarity(a, b) for a, b in zip(restored, original, strict=True)]
+    return absolute_error(restored, original) - SSIM_WEIGHT * torch.stack(similarity).mean()
+
+
+def structural_similarity(a: Tensor, b: Tensor, side: int = 8) -> Tensor:
+    """SSIM (Wang et al. 2004) of planes 0..1 with a uniform window, as `metrics.ssim` measures it, differentiable."""
+    c1, c2 = 0.01**2, 0.03**2
+    mean_a, mean_b, aa, bb, ab = (_window_mean(part, side) for part in (a, b, a * a, b * b, a * b))
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    structure = (2 * (ab - mean_a * mean_b) + c2) / (aa - mean_a**2 + bb - mean_b**2 + c2)
+    return (luminance * structure).mean()
+
+
+def _window_mean(plane: Tensor, side: int) -> Tensor:
+    return functional.avg_pool2d(plane[:, None], side, stride=1)
+
+
+def _mean(parts: list[Tensor]) -> Tensor:
+    """Over all samples of all components: at 4:2:0 chroma counts half as much as luma."""
+    return torch.stack([part.sum() for part in parts]).sum() / sum(part.numel() for part in parts)

@@ -1,0 +1,135 @@
+"""How a network is trained: what `training/recipes` is written in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mjpeg_restore.models.catalogue import Extra
+from mjpeg_restore.training.degradation import Compressed, Degradation
+from mjpeg_restore.training.objectives import Objective
+from mjpeg_restore.training.optimiser import muon
+
+Schedule = Callable[[float], float]
+"""Share of the budget that is spent, 0..1, to the share of the learning rate that is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The whole rate up to `start`, then falling to nothing."""
+
+    start: float = 0.25
+
+    def __call__(self, share: float) -> float:
+        """Give the factor."""
+        return min(1.0, (1 - share) / (1 - self.start))
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Multiplied by `factor` `times` times, evenly spread."""
+
+    factor: float
+    times: int
+
+    def __call__(self, share: float) -> float:
+        """Give the factor."""
+        return self.factor ** min(self.times, int(share * (self.times + 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """Half a cosine down to `last`."""
+
+    last: float
+
+    def __call__(self, share: float) -> float:
+        """Give the factor."""
+        return self.last + (1 - self.last) * (1 + math.cos(math.pi * share)) / 2
+
+
+class Adversary(nn.Module):
+    """An objective that learns too: a discriminator that is trained in turn with the network."""
+
+    learning_rate: float
+    betas: tuple[float, float]
+
+    def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
+        """What the network is to minimise."""
+        raise NotImplementedError
+
+    def discriminate(self, coded: Compressed) -> Tensor:
+        """What the discriminator is to minimise, on the pictures of the last call of `forward`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one network is trained."""
+
+    build: Callable[[], nn.Module]
+    objective: Objective | Callable[[], Adversary]
+    """What is minimised; of an adversarial recipe, what makes its `Adversary`."""
+    degradation: Degradation = Degradation()
+    side: int = 128
+    """Side of a crop in luma samples, a multiple of 32."""
+    batch: int = 8
+    optimiser: Callable[[nn.Module, float], list[Optimizer]] = muon
+    learning_rate: float = 1.5e-3
+    schedule: Schedule = Linear()
+    iterations: int | None = None
+    """Batches that the paper took; a run is bound by its minutes, and only says how far it came."""
+    after: str | None = None
+    """The run whose weights this one starts from: "FAMILY/PART"."""
+    share: float = 1.0
+    """Of the family's minutes, beside its other parts."""
+
+    adversarial: bool = False
+    """Whether the objective is learnt too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Two graphs that are shipped together: one network, or one for grey and one for colour."""
+
+    qualities: tuple[int, int] | None
+    """The IJG qualities that it is meant for, first and last; None for all."""
+    gray: str
+    """The part that makes the grey graph."""
+    colour: str
+    """The part that makes the colour graph."""
+
+    @property
+    def label(self) -> str:
+        """For files' names: "q10", "q10-60", "all"."""
+        if self.qualities is None:
+            return "all"
+        first, last = self.qualities
+        return f"q{first}" if first == last else f"q{first}-{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A model of the catalogue: the networks it consists of, and how each is trained."""
+
+    summary: str
+    parts: Mapping[str, Recipe]
+    """As the paper has it."""
+    short: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
+    """The same networks, trained the way that gets furthest in an hour or less."""
+    variants: tuple[Variant, ...] = (Variant(None, "all", "all"),)
+    extra: Extra | None = None
+    """What the networks take besides the picture."""
+    texture: str | None = None
+    """The part whose weights `--texture` blends in."""
+
+
+def shortened(recipe: Recipe, *, batch: int = 8, side: int = 64, learning_rate: float = 1.5e-3) -> Recipe:
+    """The recipe for minutes instead of days: Muon, small batches, the learning rate annealed to nothing."""
+    return replace(
+        recipe, optimiser=muon, schedule=Linear(), batch=batch, side=side, learning_rate=learning_rate, iterations=None
+    )

@@ -1,0 +1,104 @@
+"""QGAC (Ehrlich et al. 2020): three stages, section 3.4 and 4.1.
+
+Shipped in the compact size. Its third stage has no network trained on MINC here: the discriminator's own features
+stand in for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT, Qgac, QgacConfig
+from mjpeg_restore.training.adversary import FeatureExtractor, dcgan, minc
+from mjpeg_restore.training.critics import RelativisticCritic
+from mjpeg_restore.training.degradation import Degradation
+from mjpeg_restore.training.objectives import OnPlanes, error_less_similarity
+from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.recipe import Cosine, Family, Recipe, Steps, Variant, shortened
+
+MINC_WEIGHTS = Path("weights/vgg16-minc.pth")
+
+TENS = (10, 100)
+"""Qualities of section 4.1, in steps of ten."""
+
+
+def luma_frozen(config: QgacConfig) -> Qgac:
+    """The network as the second stage trains it."""
+    network = Qgac(config)
+    network.freeze_luma()
+    return network
+
+
+def backbone() -> FeatureExtractor:
+    """What the texture loss compares."""
+    return minc(MINC_WEIGHTS)
+
+
+def stages(family: str, config: QgacConfig) -> dict[str, Recipe]:
+    """The paper's three stages for a size."""
+    common = {"side": 256, "batch": 32, "optimiser": adam}
+    return {
+        "luma": Recipe(
+            build=lambda: Qgac(config),
+            objective=OnPlanes(error_less_similarity),
+            degradation=Degradation(TENS, step=10, colour=False),
+            learning_rate=1e-3,
+            schedule=Steps(0.5, 3),
+            iterations=400_000,
+            share=4,
+            **common,
+        ),
+        "colour": Recipe(
+            build=lambda: luma_frozen(config),
+            objective=OnPlanes(error_less_similarity, chroma_alone=True),
+            degradation=Degradation(TENS, step=10),
+            learning_rate=1e-3,
+            schedule=Cosine(1e-3),
+            iterations=100_000,
+            after=f"{family}/luma",
+            **common,
+        ),
+        "texture": Recipe(
+            build=lambda: Qgac(config),
+            objective=lambda: RelativisticCritic(dcgan(3), backbone, 1e-4),
+            adversarial=True,
+            degradation=Degradation(TENS, step=10),
+            learning_rate=1e-4,
+            schedule=Cosine(1e-2),
+            iterations=100_000,
+            after=f"{family}/colour",
+            **common,
+        ),
+    }
+
+
+COMPACT = stages("qgac", QGAC_COMPACT)
+
+FAMILIES = {
+    "qgac": Family(
+        "QGAC (Ehrlich et al. 2020), compact: works on coefficients, its filters generated from the table",
+        parts=COMPACT,
+        short={
+            "luma": shortened(COMPACT["luma"], side=128),
+            "colour": shortened(COMPACT["colour"], side=128),
+            "texture": Recipe(
+                build=lambda: Qgac(QGAC_COMPACT),
+                objective=lambda: RelativisticCritic(dcgan(3, width=24), None, 2e-4),
+                adversarial=True,
+                degradation=Degradation(TENS, step=10),
+                optimiser=adam,
+                learning_rate=1e-4,
+                schedule=Cosine(1e-2),
+                after="qgac/colour",
+            ),
+        },
+        variants=(Variant(None, "colour", "colour"),),
+        texture="texture",
+    ),
+    "qgac-256": Family(
+        "QGAC (Ehrlich et al. 2020) in the paper's size",
+        parts=stages("qgac-256", QGAC),
+        variants=(Variant(None, "colour", "colour"),),
+        texture="texture",
+    ),
+}

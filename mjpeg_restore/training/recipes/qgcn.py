@@ -1,0 +1,80 @@
+"""QGCN (Li et al. 2020, sections III.D and IV.A): small patches first, large ones after.
+
+The paper trains one network for colour and one for grey; so there are two, each with its small patches before. Shipped
+is N = 8 in a compact size; the paper's sizes (figure 8) are families of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from torch import nn
+
+from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
+from mjpeg_restore.training.degradation import Degradation
+from mjpeg_restore.training.objectives import OnPlanes, absolute_error
+from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.recipe import Family, Recipe, Steps, Variant, shortened
+
+COMPACT = QgcnConfig(blocks=8, width=32, hidden=64, compact_output=True)
+"""A size that a CPU trains in an hour."""
+
+QUALITIES = (1, 60)
+
+
+def build(config: QgcnConfig, colour: bool) -> nn.Module:
+    """The network of a size."""
+    return Qgcn(config, colour=colour)
+
+
+def patches(family: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, Recipe]:
+    """A network's two stages: "KIND-small" and "KIND"."""
+    small = Recipe(
+        build=make,
+        objective=OnPlanes(absolute_error),
+        degradation=Degradation(QUALITIES, colour=kind == "colour"),
+        side=64,
+        batch=256,
+        optimiser=adam,
+        learning_rate=1e-4,
+        schedule=Steps(0.1, 2),
+    )
+    return {f"{kind}-small": small, kind: replace(small, side=256, batch=32, after=f"{family}/{kind}-small")}
+
+
+def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> Family:
+    """The two networks of a size."""
+    parts = {
+        part: recipe
+        for kind in ("gray", "colour")
+        for part, recipe in patches(name, kind, partial(build, config, kind == "colour")).items()
+    }
+    return Family(
+        summary,
+        parts,
+        short={
+            part: replace(shortened(recipe, side=min(recipe.side, 128), batch=8), share=3 if recipe.after is None else 1)
+            for part, recipe in parts.items()
+        },
+        variants=(Variant(None, "gray", "colour"),),
+        extra="context" if extra else None,
+    )
+
+
+PAPER = "QGCN (Li et al. 2020): one network for all qualities, told the tables and what the picture is like"
+
+FAMILIES = {
+    "qgcn": family("qgcn", f"{PAPER}; compact, N = 8", COMPACT),
+    "qcn": family(
+        "qcn",
+        "QCN (Li et al. 2020): QGCN without its global branch; compact, N = 8",
+        replace(COMPACT, global_branch=False),
+        extra=False,
+    ),
+    **{
+        f"qgcn-{blocks}": family(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks=blocks))
+        for blocks in (8, 16, 32, 64)
+    },
+}

@@ -1,0 +1,88 @@
+"""Make a paper's main results anew, from the shipped networks, beside what the paper publishes.
+
+    python scripts/reproduce.py qgac --data DATA/eval --output docs/papers
+    python scripts/reproduce.py all --data DATA/eval --output docs/papers --pictures 4     # to see how it goes
+
+PAPER is l4-l8, hr-cnn, qgcn, qgac, one-to-many, or all. DATA/eval holds the folders live1 and bsds500-test, pictures
+with a known original. Written are PAPER.md, PAPER.json and the figures. All of ours is measured when this runs; the
+published numbers are the paper's. A network that is not shipped is left out, with the command that would train it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from mjpeg_restore.errors import MjpegRestoreError
+
+PAPERS = ("l4-l8", "hr-cnn", "qgcn", "qgac", "one-to-many")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paper", metavar="PAPER", help=f"{', '.join(PAPERS)}, or all")
+    parser.add_argument("--data", required=True, type=Path, help="holds a folder of pictures for each set")
+    parser.add_argument("--output", type=Path, default=Path("docs/papers"), help="where the pages go (docs/papers)")
+    parser.add_argument("--pictures", type=int, metavar="N", help="the first N of each set only")
+    parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
+    options = parser.parse_args()
+    if options.pictures is not None and options.pictures < 1:
+        parser.error("--pictures: at least 1")
+    return options
+
+
+def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path) -> None:
+    """Write the pages of some papers."""
+    from measuring.machine import machine
+    from reproducing.measurement import Bench, say
+    from reproducing.networks import Networks
+    from reproducing.page import Page
+    from reproducing.pictures import TITLES
+
+    here = machine()
+    networks = Networks(options.device)
+    bench = Bench(options.data, options.pictures, networks, options.runs, scratch)
+    papers = {name: import_module(f"reproducing.{name.replace('-', '_')}") for name in names}
+    for paper in papers.values():
+        for folder in paper.SETS:
+            bench.pictures(folder)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, paper in papers.items():
+        page = Page(name, paper.TITLE, options.output)
+        sets = " and ".join(f"{len(bench.pictures(folder))} pictures of {TITLES[folder]}" for folder in paper.SETS)
+        page.text(
+            f"Made by `python scripts/reproduce.py {name}` on {sets}. Columns called *published* hold the paper's own"
+            " figures; all others were measured in that run, from the shipped weights."
+        )
+        if options.pictures:
+            page.text(
+                "**Only the first pictures of each set: it takes all of them to compare with what is published.**"
+            )
+        networks.begin()
+        paper.reproduce(bench, page)
+        page.networks(networks.used())
+        page.left_out()
+        page.heading("The machine")
+        page.text(f"{here.cpu}, {here.cores} cores; runtime {options.device}.")
+        say(f"wrote {page.write()}")
+
+
+def main() -> int:
+    options = arguments()
+    if options.paper not in (*PAPERS, "all"):
+        sys.exit(f"reproduce: no paper {options.paper!r}; there are {', '.join(PAPERS)}, and all")
+    names = PAPERS if options.paper == "all" else (options.paper,)
+    try:
+        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as scratch:
+            reproduce(names, options, Path(scratch))
+    except (MjpegRestoreError, OSError) as error:
+        sys.exit(f"reproduce: {error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""QGAC, appendix B.3: the quality of the JPEG that is as good as the restored one, and the space that this saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restore import Restorer
+from reproducing import figures
+from reproducing.figures import Series
+from reproducing.measurement import Bench, judge, samples
+from reproducing.page import Page
+from reproducing.pictures import Plane, encode
+
+QUALITIES = (10, 20, 30, 40, 50)
+
+
+@dataclass(slots=True)
+class Ladder:
+    """One picture's JPEGs of every quality, made as they are wanted."""
+
+    picture: Plane
+    decode: Restorer
+    found: dict[int, tuple[float, float]]
+
+    def rung(self, quality: int) -> tuple[float, float]:
+        """SSIM and kB."""
+        if quality not in self.found:
+            data = encode(self.picture, quality)
+            _, _, similar = judge(samples(self.decode, read(data)), self.picture)
+            self.found[quality] = similar, len(data) / 1000
+        return self.found[quality]
+
+    def reach(self, similar: float, start: int) -> int:
+        """The first quality from `start` on whose SSIM is no less; 100 where none is."""
+        return next((quality for quality in range(start, 100) if self.rung(quality)[0] >= similar), 100)
+
+
+def show(bench: Bench, page: Page, network: Restorer) -> None:
+    """Climb the ladder for each picture and quality."""
+    page.heading("Appendix B.3: equivalent quality, LIVE1, colour")
+    page.text(
+        "For each picture the first JPEG quality whose SSIM is no less than that of the restored picture; then both"
+        " files' sizes. The paper shows this as a figure without numbers."
+    )
+    ladders = [Ladder(picture, bench.decode, {}) for picture in bench.pictures("live1")]
+    cells, rises, saved = [], [], []
+    for quality in QUALITIES:
+        steps, kilobytes, larger = [], [], []
+        for ladder in ladders:
+            restored = samples(network, read(encode(ladder.picture, quality)))
+            equal = ladder.reach(judge(restored, ladder.picture)[2], quality)
+            steps.append(equal - quality)
+            kilobytes.append(ladder.rung(quality)[1])
+            larger.append(ladder.rung(equal)[1])
+        rises.append(float(np.mean(steps)))
+        saved.append(float(np.mean(larger) - np.mean(kilobytes)))
+        share = 100 * saved[-1] / float(np.mean(larger))
+        cells.append([f"Q{quality}", rises[-1], float(np.mean(kilobytes)), float(np.mean(larger)), saved[-1], share])
+    header = ("JPEG", "quality gained", "kB", "kB of the equivalent", "kB saved", "saved, %")
+    page.table("equivalent_quality", header, cells)
+    drawn = [Series("quality gained", QUALITIES, rises, strong=True), Series("kB saved", QUALITIES, saved)]
+    figure = figures.lines(drawn, "quality of the JPEG that is kept", "steps of quality; kB a picture")
+    page.figure(figure, "equivalent-quality", "What the network saves at the same SSIM")

@@ -1,0 +1,178 @@
+"""Figures, by Matplotlib: lines, points, pictures and paths, small enough to lie in a repository."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mjpeg_restore.errors import MissingExtra
+
+try:
+    import matplotlib
+except ImportError as error:
+    raise MissingExtra("Matplotlib", "papers", "Drawing a paper's figures") from error
+matplotlib.use("agg")
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
+"""Of Okabe and Ito, first: they are told apart by everybody."""
+MARKERS = "osD^vP*X"
+LARGEST = 150_000
+"""Bytes of a file."""
+DPI = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line of a figure."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    published: bool = False
+    """From a paper: drawn dashed, with hollow marks, in grey."""
+    strong: bool = False
+    """The one that it is about: drawn thicker."""
+
+
+def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False) -> Figure:
+    """Lines over an axis.
+
+    Args:
+        series: in the legend's order.
+        across, up: what the axes show, units included.
+        zero: draw the level of zero.
+    """
+    figure, axes = _paper(7.4, 4.4)
+    own = iter(zip(COLOURS * 2, MARKERS * 2, strict=True))
+    grey = iter(zip(("#222222", "#777777", "#AAAAAA") * 3, MARKERS[:3] * 3, strict=False))
+    for line in series:
+        colour, marker = next(grey if line.published else own)
+        axes.plot(
+            line.x,
+            line.y,
+            label=line.label,
+            color=colour,
+            marker=marker,
+            markersize=5.5,
+            markerfacecolor="white" if line.published else colour,
+            linestyle="--" if line.published else "-",
+            linewidth=2.4 if line.strong else 1.4,
+        )
+    if zero:
+        axes.axhline(0, color="black", linewidth=0.8)
+    _label(axes, across, up)
+    ticks = sorted({x for line in series for x in line.x})
+    if len(ticks) <= 16:
+        axes.set_xticks(ticks)
+    axes.legend(frameon=False, fontsize=9, ncols=1 if len(series) < 6 else 2)
+    return figure
+
+
+def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Figure:
+    """Named points; the axis across is logarithmic."""
+    figure, axes = _paper(7.4, 4.4)
+    for (name, (x, y)), colour in zip(found.items(), COLOURS * 3, strict=False):
+        axes.plot(x, y, "o", color=colour, markersize=9)
+        axes.annotate(name, (x, y), xytext=(9, -3), textcoords="offset points", fontsize=10)
+    axes.set_xscale("log")
+    axes.margins(x=0.2, y=0.15)
+    _label(axes, across, up)
+    return figure
+
+
+def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], up: str) -> Figure:
+    """Bars side by side, a group for each name."""
+    figure, axes = _paper(7.4, 4.0)
+    width = 0.8 / len(series)
+    places = np.arange(len(groups))
+    for index, ((name, values), colour) in enumerate(zip(series.items(), COLOURS, strict=False)):
+        drawn = axes.bar(places + (index - (len(series) - 1) / 2) * width, values, width, label=name, color=colour)
+        axes.bar_label(drawn, fmt="%.3g", fontsize=8, padding=2)
+    axes.set_xticks(places, groups)
+    _label(axes, "", up)
+    axes.grid(visible=False, axis="x")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> Figure:
+    """Pictures with titles: uint8 as they are, float from their least value to their largest."""
+    rows = math.ceil(len(shown) / columns)
+    high, wide = shown[0][1].shape[:2]
+    figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + 0.35) * rows), dpi=DPI, layout="constrained")
+    for place, (title, picture) in enumerate(shown, 1):
+        axes = figure.add_subplot(rows, columns, place)
+        limits = {"vmin": 0, "vmax": 255} if picture.dtype == np.uint8 else {}
+        axes.imshow(picture, cmap="gray", interpolation="nearest", **limits)
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    return figure
+
+
+def paths(
+    found: Mapping[str, NDArray[np.floating]], values: Sequence[int], circled: Sequence[int], what: str
+) -> Figure:
+    """Paths through a plane, coloured by what they run along.
+
+    Args:
+        found: float `[len(values), 2]` by title.
+        values: of each place on a path.
+        circled: values whose places are marked.
+        what: the values are, for the colour bar.
+    """
+    columns = min(4, len(found))
+    rows = math.ceil(len(found) / columns)
+    figure = Figure(figsize=(2.6 * columns + 0.8, 2.7 * rows), dpi=DPI, layout="constrained")
+    marked = [index for index, value in enumerate(values) if value in circled]
+    drawn = all_axes = None
+    for place, (title, path) in enumerate(found.items(), 1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.plot(*path.T, color="#BBBBBB", linewidth=0.8, zorder=1)
+        drawn = axes.scatter(*path.T, c=values, cmap="viridis", s=10, zorder=2)
+        axes.scatter(*path[marked].T, facecolors="none", edgecolors="#D55E00", s=42, linewidths=0.9, zorder=3)
+        axes.set_title(title, fontsize=9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        all_axes = [*(all_axes or []), axes]
+    assert drawn is not None
+    figure.colorbar(drawn, ax=all_axes, label=what, shrink=0.8)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG of no more than `LARGEST` bytes: with fewer colours, then smaller, where it takes that."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    with Image.open(buffer) as image:
+        rgb = image.convert("RGB")
+    while len(buffer.getvalue()) > LARGEST:
+        buffer = io.BytesIO()
+        rgb.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        rgb = rgb.resize((rgb.width * 9 // 10, rgb.height * 9 // 10), Image.Resampling.LANCZOS)
+    path.write_bytes(buffer.getvalue())
+
+
+def _paper(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#DDDDDD", linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _label(axes: Axes, across: str, up: str) -> None:
+    axes.set_xlabel(across, fontsize=10)
+    axes.set_ylabel(up, fontsize=10)

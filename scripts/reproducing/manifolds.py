@@ -1,0 +1,64 @@
+"""QGAC, appendix B.1 and its figure 3: do generated weights follow a smooth path as the quality rises?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.catalogue import Model
+from reproducing import figures
+from reproducing.networks import with_weights
+from reproducing.page import Page
+
+QUALITIES = tuple(range(101))
+SEEN = tuple(range(10, 101, 10))
+"""In training, section 4.1."""
+BETWEEN = tuple(range(15, 100, 10))
+
+
+def generated(model: Model) -> dict[str, NDArray[np.float64]]:
+    """Every generated weight at every quality: float `[101, weights]` by the layer's name."""
+    import torch
+
+    network = with_weights(model, "colour", 50)
+    tables = np.stack([np.stack(scaled_tables(quality)) for quality in QUALITIES]).astype(np.float32)
+    luma, chroma = (network.manifold(torch.from_numpy(tables[:, component])) for component in (0, 1))  # pyright: ignore
+    of_chroma = [name for name in luma if name.startswith("colour.") and not name.endswith("represent_luma")]
+    return {name: (chroma if name in of_chroma else luma)[name].flatten(1).numpy().astype(np.float64) for name in luma}
+
+
+def principal(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The two axes along which weights vary most: their places, `[101, 2]`, and the share of the variance."""
+    centred = weights - weights.mean(axis=0)
+    places, spread, _ = np.linalg.svd(centred, full_matrices=False)
+    return places[:, :2] * spread[:2], float(np.sum(spread[:2] ** 2) / np.sum(spread**2))
+
+
+def off_the_middle(weights: NDArray[np.float64]) -> float:
+    """How far weights for Q15, Q25, ... are from halfway between their neighbours', in shares of that way."""
+    shares = []
+    for quality in BETWEEN:
+        below, here, above = weights[[quality - 5, quality, quality + 5]]
+        shares.append(np.linalg.norm(here - (below + above) / 2) / np.linalg.norm(above - below))
+    return float(np.mean(shares))
+
+
+def show(page: Page, model: Model) -> None:
+    """Embed them in a plane, and measure."""
+    page.heading("Appendix B.1, figure 3: the filter manifold")
+    page.text(
+        "For each quality from 0 to 100 (0 has the table of 1) all weights that a layer generates, embedded in a plane"
+        " by principal components, not by t-SNE: those keep straight what is straight. Circles are qualities seen in"
+        " training. The paper claims that the table of quality 25 generates a weight halfway between those of 20 and"
+        " 30: the last column is how far from halfway it is, at 15, 25, ..., 95, in shares of the way from the one"
+        " neighbour to the other."
+    )
+    found = generated(model)
+    paths, cells = {}, []
+    for name, weights in found.items():
+        paths[name], share = principal(weights)
+        cells.append([name, f"{weights.shape[1]:,}", 100 * share, 100 * off_the_middle(weights)])
+    page.table("manifold", ("layer", "weights", "variance in the plane, %", "off the middle, %"), cells)
+    figure = figures.paths(paths, QUALITIES, SEEN, "quality of the table")
+    page.figure(figure, "manifold", "Generated weights from quality 0 to 100, in a plane for each layer")

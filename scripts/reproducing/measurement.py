@@ -1,0 +1,107 @@
+"""How near restored pictures come to their originals: measured once for each network, set and quality."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.metrics import psnr, psnr_b, ssim
+from mjpeg_restore.restore import Restorer
+from reproducing import pictures
+from reproducing.networks import Networks
+from reproducing.pictures import TITLES, Kind, Plane
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Means over a set of pictures; what a paper does not give is None."""
+
+    psnr: float
+    psnr_b: float | None = None
+    ssim: float | None = None
+
+
+def judge(restored: Plane, original: Plane) -> tuple[float, float, float]:
+    """PSNR in dB over all samples; PSNR-B in dB and SSIM, of colour the means of R's, G's and B's."""
+    if original.ndim == 2:
+        return psnr(restored, original), psnr_b(restored, original), ssim(restored, original)
+    pairs = [(np.ascontiguousarray(restored[..., c]), np.ascontiguousarray(original[..., c])) for c in range(3)]
+    blocky, similar = (float(np.mean([measure(*pair) for pair in pairs])) for measure in (psnr_b, ssim))
+    return psnr(restored, original), blocky, similar
+
+
+def samples(restorer: Restorer, coded: CodedPicture) -> Plane:
+    """A restored picture as it is measured: luma of a grey one, RGB of a colour one."""
+    return restorer.restore(coded).to_ndarray("gray" if len(coded.coefficients) == 1 else "rgb")
+
+
+class Bench:
+    """The pictures, the networks, and what was already measured."""
+
+    def __init__(self, data: Path, most: int | None, networks: Networks, runs: Path, scratch: Path) -> None:
+        """Lay out the tools.
+
+        Args:
+            data: holds a folder for each set of pictures.
+            most: pictures of each set that are used; None for all.
+            networks: where they come from.
+            runs: where `scripts/train.py` keeps checkpoints.
+            scratch: for graphs that are only wanted here.
+        """
+        self.data, self.most = data, most
+        self.networks, self.runs, self.scratch = networks, runs, scratch
+        self.decode = networks.plain()
+        self._pictures: dict[tuple[str, int], list[Plane]] = {}
+        self._scores: dict[tuple[Restorer, str, int, Kind, int], Score] = {}
+
+    def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
+        """A set: uint8 `[height, width, 3]` each.
+
+        Raises:
+            SourceNotFound: it is not there.
+        """
+        if (name, shrink) not in self._pictures:
+            files = pictures.files(self.data / name)[: self.most]
+            self._pictures[name, shrink] = [pictures.load(path, shrink) for path in files]
+        return self._pictures[name, shrink]
+
+    def coded(self, name: str, quality: int, kind: Kind, shrink: int = 1) -> Iterator[tuple[CodedPicture, Plane]]:
+        """A set's pictures as JPEGs, each with its original."""
+        for picture in self.pictures(name, shrink):
+            original = pictures.original(picture, kind)
+            yield read(pictures.encode(original, quality)), original
+
+    def score(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> Score:
+        """What a network makes of a set at a quality."""
+        key = (restorer, name, quality, kind, shrink)
+        if key not in self._scores:
+            say(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
+            found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
+            self._scores[key] = Score(*np.mean(found, axis=0).tolist())
+        return self._scores[key]
+
+    def gain(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> float:
+        """PSNR in dB beyond the plain decode's."""
+        what = (name, quality, kind, shrink)
+        return self.score(restorer, *what).psnr - self.score(self.decode, *what).psnr
+
+    def seconds(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> float:
+        """From JPEGs in memory to restored pictures, for a whole set, after one that does not count."""
+        files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
+        restorer.restore(read(files[0]))
+        begun = perf_counter()
+        for data in files:
+            restorer.restore(read(data))
+        return perf_counter() - begun
+
+
+def say(message: str) -> None:
+    """How it goes, for whoever waits."""
+    print(f"reproduce: {message}", file=sys.stderr)

@@ -1,0 +1,162 @@
+"""Guo and Chao 2017: "One-to-Many Network for Visually Pleasing Compression Artifacts Reduction"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.metrics import psnr
+from reproducing import figures
+from reproducing.measurement import Bench, Score, samples
+from reproducing.page import PLAIN, Page, rows
+from reproducing.pictures import Plane, encode, limited_luma, middle
+
+TITLE = "One-to-Many (Guo and Chao 2017)"
+SETS = ("bsds500-test",)
+
+BASELINE = "Baseline"
+TABLE_2: dict[int, dict[str, Score | None]] = {
+    5: {
+        PLAIN: Score(25.36, 22.91, 0.6764),
+        "ARCNN": Score(26.72, 26.48, 0.7256),
+        "DDCN": Score(26.98, 26.76, 0.7333),
+        BASELINE: Score(27.12, 26.87, 0.7406),
+    },
+    10: {
+        PLAIN: Score(27.80, 25.10, 0.7875),
+        "ARCNN": Score(29.10, 28.73, 0.8198),
+        "DDCN": Score(29.59, 29.18, 0.8381),
+        BASELINE: Score(29.56, 29.10, 0.8352),
+    },
+    20: {
+        PLAIN: Score(30.05, 27.22, 0.8671),
+        "ARCNN": Score(31.28, 30.55, 0.8854),
+        "DDCN": Score(31.88, 31.10, 0.8996),
+        BASELINE: Score(31.89, 31.04, 0.8977),
+    },
+}
+"""BSDS500's test set."""
+
+SIDE = 192
+"""Of the picture that is shown."""
+SEEDS = (0, 1)
+AMPLIFIED = 4
+"""How much the difference of two candidates is enlarged to be seen."""
+
+
+def reproduce(bench: Bench, page: Page) -> None:
+    """Measure and write."""
+    baseline(bench, page)
+    candidates(bench, page)
+    shift_and_average(page)
+
+
+def baseline(bench: Bench, page: Page) -> None:
+    """Table 2: least squares and no noise."""
+    page.heading("Table 2: the baseline, BSDS500, luma")
+    page.text("A gain is over the JPEG of the same table; the difference is our gain less the published one.")
+    found, left_out = [], []
+    for quality, theirs in TABLE_2.items():
+        ours = {PLAIN: bench.score(bench.decode, "bsds500-test", quality, "luma")}
+        network = bench.networks.own("one-to-many-l2", quality)
+        if network:
+            ours[BASELINE] = bench.score(network, "bsds500-test", quality, "luma")
+        else:
+            left_out.append(quality)
+        found += rows("BSDS500", quality, ours, theirs)
+    page.comparison("baseline", found)
+    for quality in left_out:
+        if quality == 10:
+            page.missing("The baseline for Q10", "one-to-many-l2", "q10")
+        else:
+            page.text(f"*The baseline for Q{quality} is left out: its recipe has no such part.*")
+
+
+def candidates(bench: Bench, page: Page) -> None:
+    """Figure 6: one JPEG, two pictures."""
+    page.heading("Figure 6: two candidates of one picture, at Q10")
+    networks = {
+        "baseline": bench.networks.own("one-to-many-l2", 10),
+        **{f"candidate {seed + 1}": bench.networks.shipped("one-to-many", (10, 10), seed=seed) for seed in SEEDS},
+    }
+    if not networks["candidate 1"]:
+        page.missing("One-to-Many", "one-to-many")
+        return
+    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
+    coded = read(encode(picture, 10))
+    shown: list[tuple[str, Plane]] = [("JPEG", samples(bench.decode, coded))]
+    shown += [(name, samples(network, coded)) for name, network in networks.items() if network]
+    decibels = {name: psnr(plane, picture) for name, plane in shown}
+    titled = [("original", picture)] + [(f"{name}, {decibels[name]:.2f} dB", plane) for name, plane in shown]
+    first, second = (plane.astype(np.float64) for _, plane in shown[-2:])
+    apart = np.abs(first - second)
+    titled.append((f"candidates' difference, x{AMPLIFIED}", np.clip(AMPLIFIED * apart, 0, 255).astype(np.uint8)))
+    page.figure(figures.gallery(titled, 3), "candidates", "One JPEG of quality 10, and what may have been")
+    page.text(
+        f"The two candidates differ by {np.sqrt(np.mean(apart**2)):.2f} of 255 (root of the mean square), at most by"
+        f" {apart.max():.0f}. As in the paper PSNR says little here: it falls as texture is made up."
+    )
+    page.note("candidates", {"psnr": decibels, "root_mean_square_difference": float(np.sqrt(np.mean(apart**2)))})
+    whole_set(bench, page)
+
+
+def whole_set(bench: Bench, page: Page) -> None:
+    """What the candidates are over a whole set, in numbers."""
+    from mjpeg_restore.naturalness import frechet_distance, scene_statistics
+
+    networks = {
+        PLAIN: bench.decode,
+        BASELINE: bench.networks.own("one-to-many-l2", 10),
+        "One-to-Many": bench.networks.shipped("one-to-many", (10, 10), seed=SEEDS[0]),
+    }
+    pairs = list(bench.coded("bsds500-test", 10, "luma"))
+    natural = np.concatenate([scene_statistics(original) for _, original in pairs])
+    if len(natural) < 2:
+        return
+    cells = []
+    for name, network in networks.items():
+        if network:
+            found = np.concatenate([scene_statistics(samples(network, coded)) for coded, _ in pairs])
+            score = bench.score(network, "bsds500-test", 10, "luma")
+            cells.append([name, score.psnr, frechet_distance(found, natural)])
+    page.table("naturalness", ("BSDS500 at Q10", "PSNR", "unnaturalness"), cells)
+    page.text(
+        "The paper asks people which picture they prefer. What stands in for that here is the distance of scene"
+        " statistics from the originals' (`mjpeg_restore.naturalness`): 0 is as natural as they are."
+    )
+
+
+def shift_and_average(page: Page) -> None:
+    """Section 3.2.2 and figure 8: a deconvolution that knows nothing yet, and a constant."""
+    page.heading("Section 3.2.2: shift-and-average")
+    try:
+        import torch
+
+        from mjpeg_restore.models.one_to_many import ONE_TO_MANY_COMPACT, UpSample
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train", "Looking into a network") from error
+    shown, cells = [], []
+    width = ONE_TO_MANY_COMPACT.width
+    for shifted in (False, True):
+        torch.manual_seed(0)
+        layer = UpSample(width, shift_and_average=shifted)
+        torch.nn.init.kaiming_uniform_(layer.deconvolution.weight)
+        with torch.no_grad():
+            answer = layer(torch.ones(1, width, 12, 12))[0, 0].numpy().astype(np.float64)
+        name = "with shift-and-average" if shifted else "without"
+        cells.append([name, float(np.ptp(answer)), float(answer.std())])
+        shown.append((name, answer))
+    middles = [answer.mean() for _, answer in shown]
+    spread = np.abs(shown[0][1] - middles[0]).max()
+    drawn = [
+        (name, np.clip(128 + 127 * (answer - level) / spread, 0, 255).astype(np.uint8))
+        for (name, answer), level in zip(shown, middles, strict=True)
+    ]
+    page.text(
+        "A deconvolution of stride 2 with random weights answers a constant: without shift-and-average by a grid of"
+        " period 2, with it by a constant. So no training has to learn this. Figure 8's networks, trained with some of"
+        " the losses only, are not shipped."
+    )
+    page.table("shift_and_average", ("answer to a constant", "largest less smallest", "standard deviation"), cells)
+    page.figure(figures.gallery(drawn, 2), "shift-and-average", "An untrained deconvolution's answer to a constant")

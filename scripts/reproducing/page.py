@@ -1,0 +1,169 @@
+"""A paper's page: Markdown for people, JSON for programs, figures beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mjpeg_restore.models.catalogue import Model
+from reproducing.figures import save
+from reproducing.measurement import Score
+from reproducing.networks import command
+
+PLAIN = "JPEG"
+"""The row that gains are counted from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method on one set at one quality: as measured here, and as published; None where there is no such figure."""
+
+    set: str
+    quality: int
+    method: str
+    ours: Score | None
+    published: Score | None
+    gain: float | None
+    """Ours, in dB beyond our JPEG."""
+    published_gain: float | None
+    """In dB beyond the paper's own JPEG."""
+
+    @property
+    def difference(self) -> float | None:
+        """Our gain less the published one."""
+        return self.gain - self.published_gain if self.gain is not None and self.published_gain is not None else None
+
+
+def rows(
+    title: str, quality: int, ours: Mapping[str, Score | None], published: Mapping[str, Score | None]
+) -> list[Row]:
+    """Ours beside the published, method by method; both have a row of `PLAIN`."""
+    found: list[Row] = []
+    here, there = ours.get(PLAIN), published.get(PLAIN)
+    for method in {**published, **ours}:
+        own, theirs = ours.get(method), published.get(method)
+        if own or theirs:
+            gains = [
+                a.psnr - b.psnr if a and b and method != PLAIN else None for a, b in ((own, here), (theirs, there))
+            ]
+            found.append(Row(title, quality, method, own, theirs, *gains))
+    return found
+
+
+class Page:
+    """What is written about a paper, in the order in which it is measured."""
+
+    def __init__(self, name: str, title: str, folder: Path) -> None:
+        """Begin.
+
+        Args:
+            name: of its files.
+            title: of the page.
+            folder: where they go.
+        """
+        self.name, self.folder = name, folder
+        self._lines = [f"# {title}", ""]
+        self._figures: dict[str, Any] = {"paper": name}
+        self._missing: dict[str, str] = {}
+
+    def text(self, *paragraphs: str) -> None:
+        """Add paragraphs."""
+        for paragraph in paragraphs:
+            self._lines += [paragraph, ""]
+
+    def heading(self, title: str) -> None:
+        """Begin a section."""
+        self.text(f"## {title}")
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep a measured value in the JSON."""
+        self._figures[key] = value
+
+    def missing(self, what: str, model: str, part: str | None = None) -> None:
+        """Say what is left out; what would make it stands once, at the page's end."""
+        self.text(f"*{what} is left out: see the end of this page.*")
+        self._missing[what] = command(model, part)
+
+    def table(self, key: str, header: Sequence[str], cells: Sequence[Sequence[str | float]]) -> None:
+        """Add a table: words to the left, numbers to the right with three digits."""
+        left = [all(isinstance(row[column], str) for row in cells) for column in range(len(header))]
+        self._lines.append(f"| {' | '.join(header)} |")
+        self._lines.append(f"|{'|'.join('---' if words else '---:' for words in left)}|")
+        self._lines += [f"| {' | '.join(c if isinstance(c, str) else f'{c:.3f}' for c in row)} |" for row in cells]
+        self._lines.append("")
+        self.note(key, [dict(zip(header, row, strict=True)) for row in cells])
+
+    def comparison(self, key: str, found: Sequence[Row]) -> None:
+        """Add a table of ours beside the published, and of the difference."""
+        names = {"psnr": "PSNR", "psnr_b": "PSNR-B", "ssim": "SSIM"}
+        wanted = [name for name in names if any(getattr(row.published or row.ours, name) for row in found)]
+        header = ["set", "Q", "method"]
+        header += [word for name in wanted for word in (names[name], "published")]
+        header += ["gain", "published", "difference"]
+        self._lines.append(f"| {' | '.join(header)} |")
+        self._lines.append(f"|---|---:|---|{'---:|' * (len(header) - 3)}")
+        for row in found:
+            cells = [row.set, str(row.quality), row.method]
+            for name in wanted:
+                digits = 4 if name == "ssim" else 2
+                cells += [
+                    _number(getattr(score, name) if score else None, digits) for score in (row.ours, row.published)
+                ]
+            cells += [_number(row.gain, 2, "+"), _number(row.published_gain, 2, "+")]
+            difference = _number(row.difference, 2, "+")
+            cells.append(f"**{difference}**" if difference != "-" else difference)
+            self._lines.append(f"| {' | '.join(cells)} |")
+        self._lines.append("")
+        self.note(key, [asdict(row) | {"difference": row.difference} for row in found])
+
+    def figure(self, figure: Figure, stem: str, caption: str) -> None:
+        """Draw a figure into a file, and show it."""
+        path = self.folder / f"{self.name}-{stem}.png"
+        save(figure, path)
+        self.text(f"![{caption}]({path.name})", f"*{caption}*")
+
+    def networks(self, used: Sequence[Model]) -> None:
+        """Say which networks were measured, and how they were trained."""
+        cells: dict[tuple[str, str], list[str | float]] = {}
+        for model in used:
+            for variant in model.variants:
+                records = variant.training.values()
+                hours = max((record["hours"] for record in records), default=None)
+                steps = max((record["steps"] for record in records), default=None)
+                cells[model.name, variant.name] = [
+                    model.name,
+                    variant.name,
+                    f"{model.parameters:,}",
+                    f"{model.macs_per_pixel / 1000:.1f}",
+                    "-" if hours is None else f"{hours:.2f}",
+                    "-" if steps is None else f"{steps:,}",
+                ]
+        if cells:
+            self.heading("The networks")
+            self.table(
+                "networks", ("model", "for", "parameters", "kMAC/pixel", "hours", "batches"), list(cells.values())
+            )
+
+    def left_out(self) -> None:
+        """Say what would make the networks that are not shipped."""
+        self.note("left_out", self._missing)
+        if self._missing:
+            self.heading("Left out")
+            self.text("These are not shipped. What would make them:")
+            self.text("\n".join(f"- {what}: {how}" for what, how in self._missing.items()))
+
+    def write(self) -> Path:
+        """Write Markdown and JSON; the result is the Markdown's path."""
+        path = self.folder / f"{self.name}.md"
+        path.write_text("\n".join(self._lines).rstrip() + "\n")
+        (self.folder / f"{self.name}.json").write_text(json.dumps(self._figures, indent=2) + "\n")
+        return path
+
+
+def _number(value: float | None, digits: int, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.{digits}f}"

@@ -1,0 +1,91 @@
+"""Pictures with a known original, and the JPEGs that are made of them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mjpeg_restore.errors import SourceNotFound
+
+Plane = NDArray[np.uint8]
+"""uint8 `[height, width]`, or `[height, width, 3]`."""
+
+Kind = Literal["luma", "colour", "green"]
+"""What of a picture is compressed and measured: limited-range luma as a grey JPEG, as the tables have it; all of it at
+4:2:0; or its green channel as a grey JPEG."""
+
+TITLES = {"live1": "LIVE1", "bsds500-test": "BSDS500", "cid22-validation": "CID22"}
+"""How tables call a folder."""
+
+SUFFIXES = {".png", ".webp", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
+
+
+def files(folder: Path) -> list[Path]:
+    """The pictures of a folder, sorted.
+
+    Raises:
+        SourceNotFound: there is none.
+    """
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise SourceNotFound(f"{folder}: no pictures there")
+    return found
+
+
+def load(path: Path, shrink: int = 1) -> Plane:
+    """One picture, made smaller by a whole factor each way: uint8 `[height, width, 3]`.
+
+    Raises:
+        SourceNotFound: it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            rgb = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SourceNotFound(f"{path} is no picture that can be read: {error}") from error
+    if shrink > 1:
+        size = (rgb.width // shrink, rgb.height // shrink)
+        rgb = rgb.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(rgb)
+
+
+def limited_luma(rgb: Plane) -> Plane:
+    """BT.601 luma, 16..235, as MATLAB's rgb2ycbcr gives it: uint8 `[height, width]`."""
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    return np.floor(16.5 + rgb.astype(np.float64) @ weights).astype(np.uint8)
+
+
+def original(rgb: Plane, kind: Kind) -> Plane:
+    """What of a picture is compressed, and what the result is held against."""
+    match kind:
+        case "luma":
+            return limited_luma(rgb)
+        case "green":
+            return np.ascontiguousarray(rgb[..., 1])
+        case "colour":
+            return rgb
+
+
+def encode(picture: Plane, quality: int) -> bytes:
+    """A JPEG with the IJG's tables; colour at 4:2:0."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    return buffer.getvalue()
+
+
+def middle(picture: Plane, side: int) -> Plane:
+    """The middle of a picture, whole blocks of it."""
+    height, width = (min(length, side) // 8 * 8 for length in picture.shape[:2])
+    top, left = ((whole - part) // 16 * 8 for whole, part in zip(picture.shape, (height, width), strict=False))
+    return picture[top : top + height, left : left + width]
+
+
+def filled(picture: Plane, width: int, height: int) -> Plane:
+    """A picture of another size, mirrored at its edges as often as it takes."""
+    missing = [(0, max(0, wanted - there)) for wanted, there in zip((height, width), picture.shape, strict=False)]
+    return np.pad(picture, [*missing, (0, 0)][: picture.ndim], mode="symmetric")[:height, :width]

@@ -1,0 +1,55 @@
+"""QGAC, appendix B.4: which frequencies a picture has, before compression, after it, and restored."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.restore import Restorer
+from reproducing import figures
+from reproducing.figures import Series
+from reproducing.measurement import Bench, samples
+from reproducing.page import Page
+from reproducing.pictures import Plane
+
+DIAGONAL = np.add.outer(np.arange(8), np.arange(8)).reshape(64)
+"""Which of the 15 frequencies a coefficient belongs to."""
+LEAST = 1.0
+"""Magnitude from which a coefficient counts as set: what rounding samples to integers makes of nothing is smaller."""
+
+
+def present(plane: Plane) -> NDArray[np.float64]:
+    """The share of coefficients that are set at each of the 15 frequencies."""
+    high, wide = (length // 8 * 8 for length in plane.shape)
+    large = np.abs(to_coefficients(plane[:high, :wide])) >= LEAST
+    shares = large.reshape(-1, 64).mean(axis=0)
+    return np.bincount(DIAGONAL, shares) / np.bincount(DIAGONAL)
+
+
+def show(bench: Bench, page: Page, network: Restorer) -> None:
+    """Measure four kinds of pictures."""
+    page.heading("Appendix B.4: frequencies, LIVE1 at Q10, luma")
+    networks = {
+        "JPEG": bench.decode,
+        "restored": network,
+        "with texture": bench.networks.shipped("qgac", texture=1.0),
+    }
+    pairs = list(bench.coded("live1", 10, "luma"))
+    found = {"original": np.mean([present(original) for _, original in pairs], axis=0)}
+    for name, restorer in networks.items():
+        if restorer:
+            found[name] = np.mean([present(samples(restorer, coded)) for coded, _ in pairs], axis=0)
+    page.text(
+        "The share of coefficients that are not zero, along the 15 diagonals of a block. Not zero is a magnitude of 1"
+        " or more: less than that is what rounding samples to integers makes. The paper's figure 7 shows single"
+        " pictures and has no numbers; these are means over the set."
+    )
+    cells = [[f"{diagonal}", *(100 * float(shares[diagonal]) for shares in found.values())] for diagonal in range(15)]
+    page.table("spectrum", ("frequency", *(f"{name}, %" for name in found)), cells)
+    drawn = [
+        Series(name, range(15), [100 * float(share) for share in shares], strong=name == "original")
+        for name, shares in found.items()
+    ]
+    figure = figures.lines(drawn, "frequency across plus frequency down", "coefficients that are set, %")
+    page.figure(figure, "spectrum", "Which frequencies are there: original, JPEG, restored, with texture")

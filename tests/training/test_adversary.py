@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import math
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from mjpeg_restore.errors import MissingExtra, ModelError  # noqa: E402
+from mjpeg_restore.training.adversary import (  # noqa: E402
+    Discriminator,
+    DiscriminatorFeatures,
+    FeatureExtractor,
+    dcgan,
+    discriminator_loss,
+    doubled,
+    jpeg_loss,
+    minc,
+    naturalness_loss,
+    perceptual_loss,
+    relativistic_discriminator_loss,
+    relativistic_loss,
+    texture_loss,
+    vgg,
+)
+
+VGG_16 = (2, 2, 3, 3, 3)
+VGG_19 = (2, 2, 4, 4, 4)
+Build = Callable[..., Discriminator]
+
+
+@pytest.fixture(autouse=True)
+def _the_same_numbers() -> None:
+    torch.manual_seed(2)
+
+
+# ---- the discriminators ----
+
+
+def shapes(network: Discriminator) -> list[tuple[int, int]]:
+    """Filters and stride of each convolution."""
+    return [(m.out_channels, m.stride[0]) for m in network.modules() if isinstance(m, nn.Conv2d)]
+
+
+def test_table_1_is_doubled_depth() -> None:
+    assert shapes(doubled(1)) == [(w, stride) for w in (64, 128, 256, 512) for stride in (1, 2)]
+    assert shapes(dcgan(3)) == [(w, 2) for w in (64, 128, 256, 512)]
+
+
+@pytest.mark.parametrize("build", [doubled, dcgan])
+def test_each_convolution_but_the_last_is_normalised_and_rectified(build: Build) -> None:
+    layers = [layer for unit in build(1).units for layer in unit]
+    kinds = [type(layer) for layer in layers]
+    assert kinds[-1] is nn.Conv2d
+    assert kinds[:-1] == kinds.count(nn.LeakyReLU) * [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
+    assert {layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
+
+
+@pytest.mark.parametrize("build", [doubled, dcgan])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [16, 64, 96])
+def test_crops_of_any_size_are_judged(build: Build, channels: int, side: int) -> None:
+    network, planes = build(channels, width=4), torch.rand(2, channels, side, side)
+    features = network.features(planes)
+    assert [tuple(f.shape) for f in features] == [(2, 4 * 2**n, side >> (n + 1), side >> (n + 1)) for n in range(4)]
+    assert network(planes).shape == (2,)
+    network.eval()
+    torch.testing.assert_close(network(planes), network.classify(network.features(planes)))
+
+
+def test_a_discriminator_learns_to_tell_noise_from_flat() -> None:
+    network = doubled(1, width=4)
+    natural, restored = torch.rand(8, 1, 16, 16), torch.full((8, 1, 16, 16), 0.5) + torch.rand(8, 1, 1, 1) / 10
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(20):
+        logits = network(torch.cat([natural, restored]))
+        loss = discriminator_loss(logits[:8], logits[8:])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.3
+
+
+# ---- adversarial losses, of logits ----
+
+SURE = torch.full((4,), 30.0)
+UNSURE = torch.zeros(4)
+
+
+def test_the_discriminators_loss() -> None:
+    assert discriminator_loss(SURE, -SURE).item() == pytest.approx(0, abs=1e-9)
+    assert discriminator_loss(UNSURE, UNSURE).item() == pytest.approx(2 * math.log(2))
+    assert discriminator_loss(-SURE, SURE).item() == pytest.approx(60)
+
+
+def test_the_naturalness_loss() -> None:
+    assert naturalness_loss(SURE).item() == pytest.approx(0, abs=1e-9)
+    assert naturalness_loss(UNSURE).item() == pytest.approx(math.log(2))
+    assert naturalness_loss(-SURE).item() == pytest.approx(30)
+
+
+@pytest.mark.parametrize("loss", [relativistic_discriminator_loss, relativistic_loss])
+def test_the_relativistic_losses_see_differences_only(loss: Callable[..., torch.Tensor]) -> None:
+    natural, restored = torch.randn(5), torch.randn(5)
+    torch.testing.assert_close(loss(natural + 7, restored + 7), loss(natural, restored))
+    assert loss(UNSURE + 3, UNSURE + 3).item() == pytest.approx(2 * math.log(2))
+
+
+def test_the_relativistic_losses_are_one_with_the_parts_swapped() -> None:
+    natural, restored = torch.randn(5), torch.randn(5)
+    torch.testing.assert_close(relativistic_loss(natural, restored), relativistic_discriminator_loss(restored, natural))
+    assert relativistic_discriminator_loss(SURE, -SURE) < 1e-9
+    assert relativistic_loss(SURE, -SURE) > 100
+    assert relativistic_discriminator_loss(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 0.0])).item() == pytest.approx(
+        sum(math.log1p(math.exp(-x)) for x in (1, 3)) / 2 + math.log1p(math.exp(-2))
+    )
+
+
+def test_the_network_is_drawn_towards_natural() -> None:
+    for loss in (naturalness_loss, lambda logits: relativistic_loss(UNSURE, logits)):
+        logits = UNSURE.clone().requires_grad_()
+        loss(logits).backward()
+        assert (logits.grad < 0).all()
+
+
+# ---- the JPEG loss ----
+
+
+def cell() -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantised coefficients and a table."""
+    return torch.randint(-3, 4, (2, 2, 3, 64)).float(), torch.randint(2, 60, (2, 64)).float()
+
+
+def test_the_jpeg_loss_is_nothing_inside_the_cell() -> None:
+    quantised, table = cell()
+    within = (quantised + torch.rand_like(quantised) - 0.5) * table[:, None, None]
+    assert jpeg_loss(within, quantised, table) < 1e-9
+
+
+def test_the_jpeg_loss_is_the_squared_distance_to_the_cell() -> None:
+    quantised, table = cell()
+    edge = (quantised + 0.5) * table[:, None, None]
+    for beyond in (0.5, 3.0):
+        assert jpeg_loss(edge + beyond, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
+        below = (quantised - 0.5) * table[:, None, None] - beyond
+        assert jpeg_loss(below, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
+
+
+def test_the_jpeg_loss_pulls_back_what_is_outside_and_nothing_else() -> None:
+    quantised, table = torch.zeros(1, 1, 1, 64), torch.full((1, 64), 10.0)
+    restored = torch.zeros(1, 1, 1, 64)
+    restored[..., 0], restored[..., 1], restored[..., 2] = 9, -8, 4
+    restored.requires_grad_()
+    jpeg_loss(restored, quantised, table).backward()
+    slope = restored.grad[0, 0, 0]
+    assert slope[0] > 0 > slope[1]
+    assert not slope[2:].any()
+
+
+# ---- distances between features ----
+
+
+class Slices:
+    """Two maps: the planes, and twice the planes."""
+
+    def features(self, planes: torch.Tensor) -> list[torch.Tensor]:
+        return [planes, 2 * planes]
+
+
+def test_distances_of_features() -> None:
+    original = torch.rand(2, 1, 8, 8)
+    assert perceptual_loss(Slices(), original + 3, original).item() == pytest.approx((9 + 36) / 2, rel=1e-5)
+    assert texture_loss(Slices(), original + 3, original).item() == pytest.approx((3 + 6) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [perceptual_loss, texture_loss])
+def test_the_stand_in(loss: Callable[..., torch.Tensor]) -> None:
+    network = doubled(1, width=4)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    extractor: FeatureExtractor = DiscriminatorFeatures(network)
+    original = torch.rand(2, 1, 16, 16)
+    assert loss(extractor, original, original) == 0
+    restored = (original / 2).requires_grad_()
+    distance = loss(extractor, restored, original)
+    distance.backward()
+    assert distance > 0
+    assert restored.grad.abs().sum() > 0
+    assert network.training
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+# ---- VGG and MINC, by a torchvision of our own ----
+
+
+def layers(blocks: tuple[int, ...]) -> nn.Sequential:
+    """The layers of a VGG, with few channels."""
+    found: list[nn.Module] = []
+    before = 3
+    for number, count in enumerate(blocks):
+        for _ in range(count):
+            found += [nn.Conv2d(before, 4 + number, 3, padding=1), nn.ReLU(inplace=True)]
+            before = 4 + number
+        found.append(nn.MaxPool2d(2))
+    return nn.Sequential(*found)
+
+
+class TorchVision:
+    """As much of torchvision as is asked for."""
+
+    def __init__(self) -> None:
+        weights = types.SimpleNamespace(url="https://example.org/models/vgg19-dcbb9e9d.pth")
+        self.VGG19_Weights = types.SimpleNamespace(IMAGENET1K_V1=weights)
+        self.models = self
+        self.trained = layers(VGG_19)
+        self.failure: Exception | None = None
+
+    def vgg19(self, *, weights: object) -> types.SimpleNamespace:
+        assert weights is self.VGG19_Weights.IMAGENET1K_V1
+        if self.failure:
+            raise self.failure
+        return types.SimpleNamespace(features=self.trained)
+
+    def vgg16(self, *, weights: None) -> types.SimpleNamespace:
+        assert weights is None
+        return types.SimpleNamespace(features=layers(VGG_16))
+
+
+@pytest.fixture
+def torchvision(monkeypatch: pytest.MonkeyPatch) -> TorchVision:
+    module = TorchVision()
+    monkeypatch.setitem(sys.modules, "torchvision", module)
+    return module
+
+
+def test_vggs_layers_have_the_papers_names(torchvision: TorchVision) -> None:
+    planes = torch.rand(1, 3, 32, 32)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normal = (planes - mean[:, None, None]) / deviation[:, None, None]
+    (last,) = vgg().features(planes)
+    torch.testing.assert_close(last, torchvision.trained[:-1](normal.clone()))  # all but the last pooling
+    assert last.shape == (1, 8, 2, 2)
+    assert last.min() == 0
+    (bare,) = vgg("conv5_4").features(planes)
+    torch.testing.assert_close(bare.relu(), last)
+    torch.testing.assert_close(vgg("relu2_1").features(planes)[0], torchvision.trained[:7](normal.clone()))
+
+
+def test_a_grey_plane_is_seen_as_r_g_b(torchvision: TorchVision) -> None:
+    grey, extractor = torch.rand(2, 1, 32, 32), vgg("relu3_1")
+    torch.testing.assert_close(extractor.features(grey)[0], extractor.features(grey.repeat(1, 3, 1, 1))[0])
+    assert perceptual_loss(extractor, grey, grey) == 0
+    restored = (grey / 2).requires_grad_()
+    perceptual_loss(extractor, restored, grey).backward()
+    assert restored.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in extractor.parameters())
+
+
+@pytest.mark.parametrize("layer", ["relu5_5", "pool5_1", "relu6_1"])
+def test_a_layer_that_is_not_there(torchvision: TorchVision, layer: str) -> None:
+    with pytest.raises(ValueError, match=layer):
+        vgg(layer)
+
+
+def test_without_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MissingExtra, match="pip install torchvision"):
+        vgg()
+    with pytest.raises(MissingExtra, match="pip install torchvision"):
+        minc(tmp_path / "minc.pt")
+
+
+def test_vggs_weights_that_cannot_be_had(torchvision: TorchVision) -> None:
+    torchvision.failure = OSError("no route to host")
+    with pytest.raises(ModelError, match=r"no route to host.*put vgg19-dcbb9e9d.pth into .*checkpoints"):
+        vgg()
+
+
+def test_mincs_weights_come_from_a_file(torchvision: TorchVision, tmp_path: Path) -> None:
+    trained = layers(VGG_16)
+    state = {f"features.{name}": tensor for name, tensor in trained.state_dict().items()}
+    torch.save({**state, "classifier.0.weight": torch.zeros(3)}, tmp_path / "minc.pt")
+    planes = torch.rand(1, 3, 32, 32)
+    caffe = planes.flip(1) * 255 - torch.tensor([104.0, 117.0, 124.0])[:, None, None]  # B, G, R
+    torch.testing.assert_close(minc(tmp_path / "minc.pt").features(planes)[0], trained[:-2](caffe))
+    assert texture_loss(minc(tmp_path / "minc.pt"), planes, planes) == 0
+
+
+def test_files_that_are_not_mincs_weights(torchvision: TorchVision, tmp_path: Path) -> None:
+    path = tmp_path / "minc.pt"
+    with pytest.raises(ModelError, match=r"minc\.pt"):
+        minc(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelError, match="VGG-16"):
+        minc(path)
+    torch.save({"features.0.weight": torch.zeros(1)}, path)
+    with pytest.raises(ModelError, match="VGG-16"):
+        minc(path)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mjpeg_restore.metrics import ssim  # noqa: E402
+from mjpeg_restore.models.decode import Decode  # noqa: E402
+from mjpeg_restore.training.degradation import compress, scaled  # noqa: E402
+from mjpeg_restore.training.objectives import (  # noqa: E402
+    FLOOR,
+    OnPlanes,
+    absolute_error,
+    coefficients,
+    edge_preserving,
+    error_less_similarity,
+    planes,
+    root_mean_square,
+    squared_error,
+    structural_similarity,
+)
+
+
+class Fixed(torch.nn.Module):
+    """Restores every component to what it is told."""
+
+    def __init__(self, coefficients: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.coefficients = coefficients
+
+    def restore(self, *components: torch.Tensor) -> list[torch.Tensor]:
+        return self.coefficients
+
+
+def coded(span: tuple[int, int] | None = (2, 2)):
+    rgb = torch.randint(0, 256, (2, 32, 32, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    tables = torch.from_numpy(scaled(20)[None].repeat(2, axis=0))
+    return compress(rgb, tables, span, torch.ones(2))
+
+
+def test_the_root_mean_square_is_at_its_floor_where_nothing_is_wrong() -> None:
+    batch = coded()
+    assert root_mean_square(Fixed(batch.original), batch).item() == pytest.approx(FLOOR**0.5 * 1.5)
+
+
+def test_the_root_mean_square_weighs_luma_most() -> None:
+    batch = coded()
+    losses = [
+        root_mean_square(Fixed([c + 5 * (i == wrong) for i, c in enumerate(batch.original)]), batch).item()
+        for wrong in range(3)
+    ]
+    assert losses[0] > 2 * losses[1]
+    assert losses[1] == pytest.approx(losses[2])
+
+
+def test_planes_are_the_originals_and_what_came_back() -> None:
+    batch = coded()
+    restored, original = planes(Decode(), batch)
+    assert [tuple(plane.shape) for plane in restored] == [(2, 32, 32), (2, 16, 16), (2, 16, 16)]
+    for found, truth, samples in zip(restored, original, batch.planes, strict=True):
+        torch.testing.assert_close(truth * 255 - 128, samples)
+        assert 0 < (found - truth).abs().mean() < 0.2
+
+
+def test_coefficients_are_the_planes() -> None:
+    batch = coded()
+    _, original = planes(Decode(), batch)
+    for found, truth in zip(coefficients(original), batch.original, strict=True):
+        torch.testing.assert_close(found, truth, atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("loss", [squared_error, edge_preserving, absolute_error])
+def test_an_error_is_nothing_where_nothing_is_wrong(loss: Callable[..., torch.Tensor]) -> None:
+    plane = torch.rand(2, 16, 16)
+    assert loss([plane], [plane]).item() == 0
+    assert loss([plane + 0.1], [plane]).item() > 0
+
+
+def test_edges_count_beside_samples() -> None:
+    plane = torch.zeros(1, 16, 16)
+    step = torch.cat([plane, plane + 0.1], dim=2)
+    flat = torch.full_like(step, 0.1 / 2**0.5)
+    truth = torch.zeros_like(step)
+    assert squared_error([step], [truth]).item() == pytest.approx(squared_error([flat], [truth]).item())
+    assert edge_preserving([step], [truth]) > edge_preserving([flat], [truth])
+
+
+def test_similarity_is_the_metrics() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 256, (40, 24)).astype(np.uint8) for _ in range(2))
+    ours = structural_similarity(*(torch.from_numpy(p.astype(np.float64))[None] / 255 for p in (a, b)))
+    assert ours.item() == pytest.approx(ssim(a, b), abs=1e-6)
+
+
+def test_similarity_is_rewarded() -> None:
+    plane = torch.rand(1, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert error_less_similarity([plane], [plane]).item() == pytest.approx(-0.05)
+
+
+def test_components_count_by_their_samples() -> None:
+    luma, chroma = torch.zeros(1, 16, 16), torch.zeros(1, 8, 8)
+    assert absolute_error([luma, chroma + 1], [luma, chroma]).item() == pytest.approx(64 / 320)
+
+
+def test_chroma_alone_leaves_luma_out() -> None:
+    class Bad(torch.nn.Module):
+        def forward(self, *components: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            luma, *chroma = Decode()(*components)
+            return (luma + 50, *chroma)
+
+    batch, objective = coded(), OnPlanes(absolute_error, chroma_alone=True)
+    assert objective(Bad(), batch).item() == pytest.approx(objective(Decode(), batch).item())
+    assert objective.__name__ == "absolute_error of chroma"
+
+
+def test_grey_batches_have_luma_alone() -> None:
+    batch = coded(None)
+    assert len(batch.components()) == 2
+    assert len(batch.planes) == len(batch.original) == 1
