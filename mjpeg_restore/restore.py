@@ -18,8 +18,8 @@ from mjpeg_restore.models.catalogue import Model, Variant, verified
 from mjpeg_restore.runtime import Inputs, Planes, Runtime, Weights, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
-MOST_BYTES = 1 << 30
-"""Memory that one picture's restoration may take; what needs more is restored in tiles."""
+MEMORY = 1 << 30
+"""Bytes that the restoration of one picture may take, unless the caller says otherwise."""
 
 
 class Restorer:
@@ -37,6 +37,7 @@ class Restorer:
         streams: int = 1,
         texture: float = 0.0,
         seed: int = 0,
+        memory: int = MEMORY,
     ) -> None:
         """Choose a model.
 
@@ -48,6 +49,7 @@ class Restorer:
             texture: how much invented texture, 0..1, of a model that can (QGAC, appendix B.2: the share of the
                 weights that were trained for it).
             seed: of the noise, for a model that gives one of many possible pictures: the same seed, the same picture.
+            memory: bytes that the restoration of one picture may take, about; what needs more is restored in tiles.
 
         Raises:
             UnknownModel: no such model, or one that has no texture to blend in.
@@ -62,6 +64,7 @@ class Restorer:
         self.streams = streams
         self._texture = texture
         self._seed = seed
+        self._memory = memory
         self._runtimes: dict[str, Runtime] = {}
         self._loading = threading.Lock()
 
@@ -122,7 +125,7 @@ class Restorer:
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
         mcu = self.model.bytes_per_pixel * 64 * math.prod(steps[0])
-        parts = tiles(high, wide, self.model.margin, int(MOST_BYTES / mcu))
+        parts = tiles(high, wide, self.model.margin, int(self._memory / mcu))
         if len(parts) == 1:
             return run(inputs)
         planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)

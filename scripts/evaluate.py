@@ -6,8 +6,8 @@
 Luma is measured as the tables do: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour
 JPEGs of 4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB
 PSNR fell. "unnatural" is how far luma's scene statistics are from the originals', 0 for the same: what PSNR cannot see
-of blur and invented texture. "consistent" is the share of coefficients of the float output, luma and chroma, that quantise back to those
-of the file.
+of blur and invented texture. "consistent" is the share of coefficients of the float output, luma and chroma, that
+quantise back to those of the file, of networks that promise it.
 """
 
 from __future__ import annotations
@@ -147,9 +147,9 @@ class FloatOutput:
         return right, total
 
 
-def shipped(model: str, device: str) -> Choose:
-    """The one network that is for all qualities."""
-    restorer = Restorer(model, device)
+def shipped(model: str, device: str, texture: float = 0.0) -> Choose:
+    """A model of ours, which knows itself what suits a quality."""
+    restorer = Restorer(model, device, texture=texture)
     return lambda quality: restorer
 
 
@@ -190,7 +190,7 @@ def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[i
             after, before = (r.restore(coded).to_ndarray("rgb") for r in (restorer, decoder))
             found["rgb"].append(psnr(after, picture))
             found["rgb_gain"].append(found["rgb"][-1] - psnr(before, picture))
-            if restorer.model.parameters:
+            if restorer.model.projected:
                 variant, kind = restorer.choose(coded)
                 graph = variant.file(kind)
                 exact = floats[graph] = floats.get(graph) or FloatOutput(graph)
@@ -239,7 +239,7 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
         cells = [(values[q // 10 - 1], values[q // 10 - 1] - base[q // 10 - 1]) for q in common]
         lines.append(f"{'published: ' + name:44}"[:44] + "".join(f"{a:8.2f} ({b:+.2f})" for a, b in cells))
     for name, rows in results.items():
-        who = "ours: " if name in catalogue.models() else "run here: "
+        who = "ours: " if name.split()[0] in catalogue.models() else "run here: "
         lines.append(
             f"{who + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
         )
@@ -250,7 +250,7 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
     path = catalogue.engines() / "manifest.json"
     manifest = json.loads(path.read_text())
     for name, rows in results.items():
-        if name not in manifest["models"]:  # a peer
+        if name not in manifest["models"]:  # a peer, or with texture
             continue
         quality = manifest["models"][name]["quality"]
         quality[data] = {str(q): asdict(row) for q, row in rows.items()}
@@ -263,6 +263,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
             networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
+            for name in [name for name in networks if catalogue.find(name).texture]:
+                networks[f"{name} --texture 1"] = shipped(name, options.device, texture=1.0)
             if options.peers:
                 networks |= peers(options.peers, Path(graphs), options.device)
             results = {name: measure(choose, pictures, options.quality) for name, choose in networks.items()}

@@ -104,7 +104,7 @@ class Exporter:
 def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Write a model's files; the result is its entry of the manifest, without what was measured."""
     if name == "decode":
-        network, extra, texture = Decode(), None, None
+        network, extra, texture, projected = Decode(), None, None, False
         graphs = publish({"gray": network, "colour": network}, name, options.engines)
         variants = [{"qualities": None, "training": {}, "graphs": graphs}]
         summary = DECODE.summary
@@ -114,13 +114,15 @@ def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
         trained = exporter.variants()
         variants = [exporter.publish(variant, options.engines) for variant in trained]
         network, _ = exporter.network(trained[0].colour)
-        extra, texture, summary = family.extra, exporter.texture(), family.summary
+        extra, texture, projected = family.extra, exporter.texture(), family.projected
+        summary = family.summary
     return {
         "summary": summary,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "macs_per_pixel": round(macs_per_pixel(network, extra=extra), 1),
         "margin": network.margin,
         "bytes_per_pixel": round(bytes_per_pixel(network, extra=extra), 1),
+        "projected": projected,
         "extra": extra,
         "texture": texture,
         "variants": variants,

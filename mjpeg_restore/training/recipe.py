@@ -122,6 +122,8 @@ class Family:
     short: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
     """The same networks, trained the way that gets furthest in an hour or less."""
     variants: tuple[Variant, ...] = (Variant(None, "all", "all"),)
+    projected: bool = False
+    """Whether the networks keep to the quantisation cell by construction."""
     extra: Extra | None = None
     """What the networks take besides the picture."""
     texture: str | None = None

@@ -9,7 +9,6 @@ import numpy as np
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
-from reproducing.figures import Series
 from reproducing.measurement import Bench, judge, samples
 from reproducing.page import Page
 from reproducing.pictures import Plane, encode
@@ -46,7 +45,7 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
         " files' sizes. The paper shows this as a figure without numbers."
     )
     ladders = [Ladder(picture, bench.decode, {}) for picture in bench.pictures("live1")]
-    cells, rises, saved = [], [], []
+    cells, rises = [], []
     for quality in QUALITIES:
         steps, kilobytes, larger = [], [], []
         for ladder in ladders:
@@ -56,11 +55,13 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
             kilobytes.append(ladder.rung(quality)[1])
             larger.append(ladder.rung(equal)[1])
         rises.append(float(np.mean(steps)))
-        saved.append(float(np.mean(larger) - np.mean(kilobytes)))
-        share = 100 * saved[-1] / float(np.mean(larger))
-        cells.append([f"Q{quality}", rises[-1], float(np.mean(kilobytes)), float(np.mean(larger)), saved[-1], share])
+        small, large = float(np.mean(kilobytes)), float(np.mean(larger))
+        cells.append([f"Q{quality}", rises[-1], small, large, large - small, 100 * (1 - small / large)])
     header = ("JPEG", "quality gained", "kB", "kB of the equivalent", "kB saved", "saved, %")
     page.table("equivalent_quality", header, cells)
-    drawn = [Series("quality gained", QUALITIES, rises, strong=True), Series("kB saved", QUALITIES, saved)]
-    figure = figures.lines(drawn, "quality of the JPEG that is kept", "steps of quality; kB a picture")
-    page.figure(figure, "equivalent-quality", "What the network saves at the same SSIM")
+    groups = [
+        f"Q{quality},\nrestored like Q{quality + rise:.0f}" for quality, rise in zip(QUALITIES, rises, strict=True)
+    ]
+    sizes = {"the JPEG": [row[2] for row in cells], "the JPEG that is as good": [row[3] for row in cells]}
+    figure = figures.bars(groups, sizes, "kB a picture")
+    page.figure(figure, "equivalent-quality", "Files of the same SSIM, once one of them is restored")

@@ -31,6 +31,8 @@ MARKERS = "osD^vP*X"
 LARGEST = 150_000
 """Bytes of a file."""
 DPI = 110
+LABEL = (130, 16)
+"""Room that a label takes, in dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,21 @@ def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False)
 def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Figure:
     """Named points; the axis across is logarithmic."""
     figure, axes = _paper(7.4, 4.4)
-    for (name, (x, y)), colour in zip(found.items(), COLOURS * 3, strict=False):
-        axes.plot(x, y, "o", color=colour, markersize=9)
-        axes.annotate(name, (x, y), xytext=(9, -3), textcoords="offset points", fontsize=10)
+    for place, colour in zip(found.values(), COLOURS * 3, strict=False):
+        axes.plot(*place, "o", color=colour, markersize=9)
     axes.set_xscale("log")
     axes.margins(x=0.2, y=0.15)
     _label(axes, across, up)
+    figure.draw_without_rendering()
+    taken: list[tuple[float, float]] = []
+    for name, place in sorted(found.items(), key=lambda item: item[1][1]):
+        x, y = axes.transData.transform(place)
+        height = y
+        while any(abs(x - other) < LABEL[0] and abs(height - level) < LABEL[1] for other, level in taken):
+            height += 1
+        taken.append((x, height))
+        up_by = (height - y) * 72 / DPI - 3
+        axes.annotate(name, place, xytext=(9, up_by), textcoords="offset points", fontsize=10)
     return figure
 
 

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
+from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.catalogue import Model
-from reproducing.figures import save
+from reproducing.figures import Figure, save
 from reproducing.measurement import Score
 from reproducing.networks import command
 
@@ -130,8 +129,9 @@ class Page:
     def networks(self, used: Sequence[Model]) -> None:
         """Say which networks were measured, and how they were trained."""
         cells: dict[tuple[str, str], list[str | float]] = {}
-        for model in used:
-            for variant in model.variants:
+        known = list(catalogue.models())
+        for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
+            for variant in sorted(model.variants, key=lambda variant: variant.qualities or (1, 100)):
                 records = variant.training.values()
                 hours = max((record["hours"] for record in records), default=None)
                 steps = max((record["steps"] for record in records), default=None)

@@ -119,7 +119,7 @@ def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
 
 def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     """Table 4: what stands in for FID."""
-    page.heading("Table 4: naturalness")
+    page.heading("Table 4: naturalness, in FID's place")
     page.text(
         "FID needs an Inception network that is trained on ImageNet, which is not at hand. What stands in for it is a"
         " distance of the same kind between luma's scene statistics and the originals' (`mjpeg_restore.naturalness`): 0"
@@ -145,15 +145,15 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
                     far[method] = frechet_distance(here, natural)
                     drawn[method].append(far[method])
             groups.append(f"{TITLES[name]} Q{quality}")
-            row = [groups[-1], *far.values(), *([far["textured"] / far[METHOD] - 1] if textured else [])]
+            row = [groups[-1], *far.values(), *([100 * (far["textured"] / far[METHOD] - 1)] if textured else [])]
             if textured:
                 row.append(bench.gain(textured, name, quality, "luma"))
-            cells.append([*row, regression, gan, gan / regression - 1])
+            cells.append([*row, regression, gan, 100 * (gan / regression - 1)])
     if not cells:
         return
     header = ["set", PLAIN, METHOD]
-    header += ["textured", "change", "textured: gain in dB"] if textured else []
-    page.table("naturalness", (*header, "FID, published", "FID of the GAN", "change, published"), cells)
+    header += ["textured", "change, %", "textured: gain in dB"] if textured else []
+    page.table("naturalness", (*header, "FID, published", "FID of the GAN, published", "change, published, %"), cells)
     figure = figures.bars(groups, drawn, "distance of scene statistics from the originals'")
     page.figure(figure, "naturalness", "How far from natural: JPEG, restored, and with texture")
 

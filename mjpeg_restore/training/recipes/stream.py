@@ -10,9 +10,11 @@ FAMILIES = {
     "stream": Family(
         "the real-time network: one set of weights for all qualities, tables and samplings",
         {"all": Recipe(build=lambda: Stream(STREAM), objective=root_mean_square)},
+        projected=True,
     ),
     "stream-lite": Family(
         "the same at a third of the cost, for small machines and many cameras",
         {"all": Recipe(build=lambda: Stream(STREAM_LITE), objective=root_mean_square)},
+        projected=True,
     ),
 }

@@ -1,0 +1,112 @@
+"""`scripts/reproduce.py`: what it says of input that makes no sense, and that its pages hold what was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.metrics import psnr
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.restore import Restorer
+from tests.jpeg.pictures import scene
+
+ROOT = Path(__file__).parents[2]
+SETS = ("live1", "bsds500-test")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sets of a small picture each."""
+    folder = tmp_path_factory.mktemp("eval")
+    for seed, name in enumerate(SETS):
+        (folder / name).mkdir()
+        for picture in range(2):
+            Image.fromarray(scene(72, 56, 2 * seed + picture)).save(folder / name / f"{picture}.png")
+    return folder
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/reproduce.py", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def refusal(*words: str | Path) -> str:
+    done = run(*words)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_an_unknown_paper_is_one_line(data: Path) -> None:
+    assert "no paper 'srcnn'; there are l4-l8, " in refusal("srcnn", "--data", data)
+
+
+def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    output = tmp_path / "out"
+    assert f"{tmp_path / 'live1'}: no pictures there" in refusal("l4-l8", "--data", tmp_path, "--output", output)
+    assert not output.exists()
+
+
+def test_without_matplotlib_it_is_one_line(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')\n")
+    code = f"import sys, runpy; sys.path[:0] = [{str(tmp_path)!r}, 'scripts']; sys.argv = ['reproduce', 'l4-l8', "
+    code += f"'--data', {str(data)!r}]; runpy.run_path('scripts/reproduce.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "needs Matplotlib" in done.stderr and "mjpeg-restore[papers]" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with L4's and L8's page, of one picture a set."""
+    pytest.importorskip("matplotlib")
+    output = tmp_path_factory.mktemp("pages") / "papers"
+    done = run("l4-l8", "--data", data, "--output", output, "--pictures", "1", "--runs", output / "runs")
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+def jpeg_rows(page: Path) -> list[dict[str, Any]]:
+    rows = json.loads((page / "l4-l8.json").read_text())["live1"]
+    return [row for row in rows if row["method"] == "JPEG"]
+
+
+def test_the_page_has_the_published_column_beside_ours(page: Path) -> None:
+    text = (page / "l4-l8.md").read_text()
+    assert "| set | Q | method | PSNR | published | PSNR-B | published | SSIM | published | gain |" in text
+    assert "| +1.31 |" in text  # L4's published gain at Q10, 29.08 - 27.77
+    assert all(f"({path.name})" in text for path in page.glob("*.png"))
+    assert all(path.stat().st_size <= 150_000 for path in page.glob("*.png"))
+
+
+def test_ours_is_measured(page: Path, data: Path) -> None:
+    from io import BytesIO
+
+    rgb = np.asarray(Image.open(data / "live1" / "0.png")).astype(np.float64)
+    luma = np.floor(16.5 + rgb @ np.array([65.481, 128.553, 24.966]) / 255).astype(np.uint8)
+    for row in jpeg_rows(page):
+        buffer = BytesIO()
+        Image.fromarray(luma).save(buffer, "JPEG", quality=row["quality"])
+        decoded = Restorer("decode", "onnxruntime").restore(read(buffer.getvalue())).planes[0]
+        assert row["ours"]["psnr"] == pytest.approx(psnr(decoded, luma))
+        assert row["published"]["psnr"] == pytest.approx({10: 27.77, 20: 30.07}[row["quality"]])
+
+
+def test_what_is_not_shipped_is_named_with_the_command_that_would_make_it(page: Path) -> None:
+    left_out = json.loads((page / "l4-l8.json").read_text())["left_out"]
+    text = (page / "l4-l8.md").read_text()
+    shipped = {v.name for v in catalogue.models()["l4"].variants} if "l4" in catalogue.models() else set[str]()
+    for quality in (10, 20, 60):
+        assert (f"L4 for Q{quality}" in left_out) == (f"Q{quality}" not in shipped)
+    assert "scripts/train.py --model l4 --part q10-direct" in left_out["Direct mapping for Q10"]
+    assert left_out["Direct mapping for Q10"] in text
