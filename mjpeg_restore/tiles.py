@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of MCUs along one axis."""

@@ -213,7 +213,10 @@ def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[i
 
 
 def table(model: str, rows: dict[int, Row]) -> list[str]:
-    lines = [f"\n{model}", "   Q   luma PSNR  PSNR-B    SSIM    gain  worse    RGB PSNR    gain  worse  unnatural  consistent"]
+    lines = [
+        f"\n{model}",
+        "   Q   luma PSNR  PSNR-B    SSIM    gain  worse    RGB PSNR    gain  worse  unnatural  consistent",
+    ]
     for quality, row in rows.items():
         consistent = "-" if row.consistent is None else f"{100 * row.consistent:.4f} %"
         lines.append(

@@ -8,8 +8,8 @@ A model's recipe (mjpeg_restore/training/recipes) has one part or several: netwo
 that begin where another ended. The minutes are divided among those that are trained. Each part is trained as its paper
 has it, or with --short the way that gets furthest in little time.
 
-Checkpoints go to runs/MODEL/PART; the same command with --resume takes an interrupted run up again, and with more --minutes
-takes a finished one further. `scripts/export.py` turns the checkpoint into what is shipped.
+Checkpoints go to runs/MODEL/PART; the same command with --resume takes an interrupted run up again, and with more
+--minutes takes a finished one further. `scripts/export.py` turns the checkpoints into what is shipped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (all)")
     parser.add_argument("--batch", type=int, help="crops in a batch (the recipe's); a GPU wants 64 or more")
-    parser.add_argument("--learning-rate", type=float, help="at its highest (the recipe's); less to take weights further")
+    parser.add_argument(
+        "--learning-rate", type=float, help="at its highest (the recipe's); less to take weights further"
+    )
     parser.add_argument("--start-from", type=Path, help="take the weights of an exported graph to begin with")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

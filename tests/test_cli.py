@@ -687,3 +687,56 @@ def test_ctrl_c_before_the_first_picture_leaves_nothing(output: Path) -> None:
     assert process.returncode == 130
     assert errors == "mjpeg-restore: stopped\n"
     assert list(output.iterdir()) == []
+
+
+# ---- one of many pictures, and texture ----
+
+
+def still(folder: Path) -> Path:
+    path = folder / "still.jpg"
+    path.write_bytes(encode("4:2:0", SIZE, 1))
+    return path
+
+
+def test_candidates_are_different_pictures_and_seeds_repeat(
+    tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [still(tmp_path), "-m", "one-to-many", "--device", "onnxruntime"]
+    assert run([*words, "-o", output / "a.png", "--candidates", 2, "--seed", 7], capfd)[0] == 0
+    assert run([*words, "-o", output / "b.png", "--seed", 8], capfd)[0] == 0
+    assert sorted(path.name for path in output.iterdir()) == ["a-1.png", "a-2.png", "b.png"]
+    first, second, again = (picture_of(output / name)[1] for name in ("a-1.png", "a-2.png", "b.png"))
+    assert (first != second).any()
+    np.testing.assert_array_equal(second, again)
+
+
+def test_candidates_need_a_model_that_has_them(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(clip), "-o", str(output / "a.mp4"), "--candidates", "2"])
+    assert stopped.value.code == 2
+    assert "model 'stream' knows one answer only; one-to-many has many" in capfd.readouterr().err
+
+
+def test_candidates_need_an_input_that_can_be_read_again(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["-", "-o", str(output / "a.mp4"), "-m", "one-to-many", "--candidates", "2"])
+    assert stopped.value.code == 2
+    assert "the input is read once for each" in capfd.readouterr().err
+
+
+def test_texture_is_blended_in(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [still(tmp_path), "-m", "qgac", "--device", "onnxruntime"]
+    found = []
+    for share in ("0", "0.5", "1"):
+        path = output / f"{share}.png"
+        assert run([*words, "-o", path, "--texture", share], capfd)[0] == 0
+        found.append(picture_of(path)[1])
+    assert (found[0] != found[2]).any()
+    assert np.abs(found[1] - found[0]).mean() < np.abs(found[2] - found[0]).mean()
+
+
+@pytest.mark.parametrize("word", ["-0.1", "1.1", "much", "nan"])
+def test_texture_is_a_share(clip: Path, word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(clip), "-o", "out.mp4", f"--texture={word}"])
+    assert "--texture" in capfd.readouterr().err

@@ -91,7 +91,9 @@ def _refuse_candidates(parser: argparse.ArgumentParser, options: argparse.Namesp
     model = catalogue.find(options.model)
     if model.extra != "noise":
         able = [name for name, known in catalogue.models().items() if known.extra == "noise"]
-        parser.error(f"--candidates: model {options.model!r} knows one answer only; {', '.join(able) or 'none'} has many")
+        parser.error(
+            f"--candidates: model {options.model!r} knows one answer only; {', '.join(able) or 'none'} has many"
+        )
     if options.input == "-" or options.output in (None, "-"):
         parser.error("--candidates: the input is read once for each, so it must be a file, and so must OUTPUT")
 

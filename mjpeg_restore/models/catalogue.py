@@ -70,7 +70,7 @@ class Model:
     """What `scripts/evaluate.py` measured, by data set."""
     variants: tuple[Variant, ...]
     projected: bool = False
-    """Whether every restored coefficient lies in its quantisation cell, so that quantising it again gives the file's."""
+    """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
     texture: dict[str, str] | None = None

@@ -16,8 +16,9 @@ A model may want one more input, last:
 | `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal: another draw, another picture |
 | `context` | float32 | `[n]` | what its context graph makes of the whole picture, where a tile is restored |
 
-A context graph takes the components of a picture and gives `context`. A grey graph has luma's inputs and output only. In a colour graph luma's block grid is an exact multiple of chroma's,
-and the two chroma grids are equal. The shapes are dynamic: one graph serves every size and sampling.
+A context graph takes the components of a picture and gives `context`. A grey graph has luma's inputs and output only.
+In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal. The shapes are
+dynamic: one graph serves every size and sampling.
 
 Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
 samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The output of a layer called

@@ -66,5 +66,7 @@ class PlaneNetwork(nn.Module, ABC):
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
         luma, *chroma = self.decode(*components)
-        restored = [from_unit(self.restore_plane(to_unit(blocks))) for blocks in (luma, *(chroma if self.chroma else ()))]
+        restored = [
+            from_unit(self.restore_plane(to_unit(blocks))) for blocks in (luma, *(chroma if self.chroma else ()))
+        ]
         return (*restored, *(() if self.chroma else chroma))

@@ -1,7 +1,7 @@
 """The papers' adversarial objectives: a network against a discriminator that learns beside it.
 
-Both judge RGB at luma's size, or luma alone. Where no backbone trained on photographs
-is to be had, `backbone` is None, and the features of the discriminator itself stand in for it (`DiscriminatorFeatures`).
+Both judge RGB at luma's size, or luma alone. Where no backbone trained on photographs is to be had, `backbone` is None,
+and the features of the discriminator itself stand in for it (`DiscriminatorFeatures`).
 """
 
 from __future__ import annotations

@@ -88,9 +88,7 @@ class Degradation:
     colour: bool = True
     """Colour pictures of all samplings, or luma alone."""
 
-    def tables(
-        self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def tables(self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Tables for a batch: float32 `[batch, 2, 64]`."""
         if self.qualities is None:
             return draw_tables(batch, camera_tables, rng)

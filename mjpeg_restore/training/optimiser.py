@@ -7,6 +7,7 @@ by the nearest orthogonal one, found with a few Newton-Schulz steps. A convoluti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -67,6 +68,34 @@ def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         *([Muon(kernels, lr=4 * learning_rate)] if kernels else []),
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class MuonWithin:
+    """Muon for some of the kernels, AdamW for the rest, ten times slower for layers that start as a decoder.
+
+    A step of Muon moves a whole layer by a fixed amount: far too much for one through which the picture itself passes.
+    """
+
+    kernels: str
+    """Pattern of the names of the weights that Muon takes."""
+    decoder: tuple[str, ...]
+    """Beginnings of the names of the layers that start as a decoder."""
+    __name__ = "muon within"
+
+    def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+        """Make the optimisers."""
+        named = dict(model.named_parameters())
+        kernels = {name for name in named if re.fullmatch(self.kernels, name)}
+        slow = {name for name in named if name.startswith(self.decoder)} - kernels
+        groups = [
+            {"params": [p for name, p in named.items() if name in slow], "lr": learning_rate / 10},
+            {"params": [p for name, p in named.items() if name not in slow | kernels], "lr": learning_rate},
+        ]
+        return [
+            Muon([named[name] for name in sorted(kernels)], lr=4 * learning_rate),
+            torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
 
 
 def adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:

@@ -74,7 +74,7 @@ class Recipe:
     build: Callable[[], nn.Module]
     objective: Objective | Callable[[], Adversary]
     """What is minimised; of an adversarial recipe, what makes its `Adversary`."""
-    degradation: Degradation = Degradation()
+    degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""
     batch: int = 8

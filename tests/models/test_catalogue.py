@@ -33,7 +33,9 @@ def test_what_is_shipped() -> None:
 
 
 def test_nothing_lies_beside_the_manifest() -> None:
-    named = {entry["file"] for model in catalogue.models().values() for v in model.variants for entry in v.graphs.values()}
+    named = {
+        entry["file"] for model in catalogue.models().values() for v in model.variants for entry in v.graphs.values()
+    }
     assert {path.name for path in catalogue.engines().iterdir() if path.suffix == ".onnx"} == named
 
 
@@ -43,7 +45,13 @@ def test_descriptions_are_lines_of_text(name: str) -> None:
     lines = model.describe()
     assert lines[0].startswith(f"{name}: ")
     assert all("\n" not in line for line in lines)
-    assert set(json.loads(json.dumps(model.as_dict()))) >= {"name", "summary", "parameters", "macs_per_pixel", "variants"}
+    assert set(json.loads(json.dumps(model.as_dict()))) >= {
+        "name",
+        "summary",
+        "parameters",
+        "macs_per_pixel",
+        "variants",
+    }
 
 
 def test_an_unknown_model_lists_those_there_are() -> None:

@@ -128,7 +128,7 @@ def test_large_weights_are_kept_as_halves_and_the_dct_is_not(colour: Path) -> No
 
 
 def test_weights_that_are_not_there_are_named(gray: Path) -> None:
-    with pytest.raises(ModelCorrupt, match="not a graph of this network, it has no.*chroma"):
+    with pytest.raises(ModelCorrupt, match=r"not a graph of this network, it has no.*chroma"):
         load_weights(Stream(TINY), gray)
 
 

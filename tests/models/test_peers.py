@@ -11,8 +11,8 @@ pytest.importorskip("onnxscript", reason="needs the train extra")
 h5py = pytest.importorskip("h5py", reason="needs the peers extra")
 scipy_io = pytest.importorskip("scipy.io", reason="needs the peers extra")
 
-from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
 from mjpeg_restore.models.peers import (  # noqa: E402
     AR_CNN_LAYERS,
     ArCnn,

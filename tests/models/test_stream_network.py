@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
 from mjpeg_restore.models.stream import CELL, STREAM, STREAM_LITE, Stream, StreamConfig  # noqa: E402
 
 TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mjpeg_restore.models.hr_cnn import HrCnn
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
-from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.optimiser import MuonWithin, adam
 from mjpeg_restore.training.recipe import Family, Recipe, Variant, shortened
 
 QUALITIES = (10, 30, 50)
@@ -29,7 +29,11 @@ FAMILIES = {
         "HR-CNN: from coefficients to pixels in one, a network a quality",
         parts=PARTS,
         short={
-            part: replace(shortened(recipe, batch=8), after=None if part == "q10" else "hr-cnn/q10")
+            part: replace(
+                shortened(recipe, batch=8),
+                optimiser=MuonWithin(r"details\.\d\.body\.[02]\.weight", decoder=("spectral", "decoding")),
+                after=None if part == "q10" else "hr-cnn/q10",
+            )
             for part, recipe in PARTS.items()
         },
         variants=tuple(Variant((q, q), f"q{q}", f"q{q}") for q in QUALITIES),

@@ -32,9 +32,7 @@ RESIDUAL = Recipe(
     iterations=ITERATIONS,
 )
 DIRECT = replace(RESIDUAL, build=lambda: L4(residual=False, chroma=True), learning_rate=0.4)
-SOBEL = replace(
-    DIRECT, objective=OnPlanes(edge_preserving), learning_rate=0.05, optimiser=Descent(weight_decay=5e-4)
-)
+SOBEL = replace(DIRECT, objective=OnPlanes(edge_preserving), learning_rate=0.05, optimiser=Descent(weight_decay=5e-4))
 
 L4_PARTS = {
     "q10": RESIDUAL,

@@ -1,7 +1,7 @@
 """One-to-Many (Guo and Chao 2017): the L2 baseline of section 4.1, and the whole of section 3.
 
-One network a quality, as section 5 says; the paper's are 5, 10 and 20. Where VGG is not to be had, the discriminator's own
-features stand in for it, and training starts from the baseline's weights.
+One network a quality, as section 5 says; the paper's are 5, 10 and 20. Where VGG is not to be had, the discriminator's
+own features stand in for it, and training starts from the baseline's weights.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> F
         summary,
         parts,
         short={
-            part: replace(shortened(recipe, side=min(recipe.side, 128), batch=8), share=3 if recipe.after is None else 1)
+            part: replace(
+                shortened(recipe, side=min(recipe.side, 128), batch=8), share=3 if recipe.after is None else 1
+            )
             for part, recipe in parts.items()
         },
         variants=(Variant(None, "gray", "colour"),),
