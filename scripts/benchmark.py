@@ -24,16 +24,16 @@ from measuring.clips import Size
 from measuring.machine import machine
 
 from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.models import catalogue
 
 PARTS = ("reading", "network", "command", "memory")
+REAL_TIME = ["decode", "stream", "stream-lite"]
 SIZES: tuple[Size, ...] = ((640, 480), (1280, 720), (1920, 1080))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
-    parser.add_argument("--model", nargs="+", default=list(catalogue.models()), help="networks of ours (all)")
+    parser.add_argument("--model", nargs="+", default=REAL_TIME, help="of ours (those for real time)")
     parser.add_argument("--sizes", nargs="+", type=_size, default=list(SIZES), metavar="WxH", help="of the pictures")
     parser.add_argument("--quality", type=int, default=50, help="of the clips' JPEGs (50)")
     parser.add_argument("--seconds", type=float, default=5.0, help="that a run of the command lasts at least (5)")

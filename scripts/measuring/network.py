@@ -16,8 +16,6 @@ from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.catalogue import Model
 
 RUNTIMES = ("onnxruntime", "openvino")
-PEER_BYTES_PER_PIXEL = 4 * 64 * 4
-"""Four layers of 64 channels in float32 at the picture's full size: more than either runtime holds at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +57,12 @@ def measure(
     for model in [*models, *heavy]:
         for runtime in installed():
             for size in sizes:
-                need = PEER_BYTES_PER_PIXEL * size[0] * size[1] if model in heavy else 0
+                need = model.bytes_per_pixel * size[0] * size[1]
                 if need > memory("MemAvailable"):
                     remark = f"skipped: may need {need / 1e9:.1f} GB"
                     yield Row(model.name, model.macs_per_pixel / 1000, size, runtime, None, None, remark)
                     continue
-                name, ms, peak = isolated(run, model.variants[0].file("colour"), runtime, size, quality, seconds)
+                name, ms, peak = isolated(run, model, runtime, size, quality, seconds)
                 yield Row(model.name, model.macs_per_pixel / 1000, size, name, ms, peak)
 
 
@@ -78,15 +76,14 @@ def publish_peers(weights: Path, folder: Path) -> list[Model]:
     ]
 
 
-def run(graph: Path, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
-    """Time a graph: the runtime's full name, milliseconds for a picture, peak memory in 10^6 bytes."""
+def run(model: Model, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
+    """Time a model's graph for colour pictures: the runtime's full name, milliseconds for a picture, peak memory in 10^6 bytes."""
     from mjpeg_restore.jpeg import read
     from mjpeg_restore.restore import Restorer
-    from mjpeg_restore.runtime import open_runtime
 
     coded = read(clips.pictures(size, quality, 1)[0])
-    inputs = Restorer.inputs(coded)
-    runtime = open_runtime(graph, device)
+    restorer = Restorer(model, device)
+    inputs, runtime = restorer.inputs(coded), restorer.runtime(coded)
     if median_ms(lambda: runtime.run(inputs), 0) < 1000 * seconds:  # loads and compiles, too
         runtime.run(inputs)
     return runtime.name, median_ms(lambda: runtime.run(inputs), seconds), own_peak_mb()
