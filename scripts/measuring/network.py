@@ -77,7 +77,7 @@ def publish_peers(weights: Path, folder: Path) -> list[Model]:
 
 
 def run(model: Model, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
-    """Time a model's graph for colour pictures: the runtime's full name, milliseconds for a picture, peak memory in 10^6 bytes."""
+    """Time a model on colour pictures: the runtime's full name, milliseconds for one, peak memory in 10^6 bytes."""
     from mjpeg_restore.jpeg import read
     from mjpeg_restore.restore import Restorer
 
