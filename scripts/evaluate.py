@@ -13,7 +13,6 @@ quantise back to those of the file, of networks that promise it.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 import tempfile
@@ -26,8 +25,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from measuring.pictures import encode, files, limited_luma, load
 from numpy.typing import NDArray
-from PIL import Image
 
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import read
@@ -88,37 +87,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
     return parser.parse_args()
-
-
-def load(folder: Path) -> list[NDArray[np.uint8]]:
-    """The pictures of a folder: uint8 `[height, width, 3]`."""
-    kinds = {".png", ".webp", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in kinds)
-    if not files:
-        sys.exit(f"evaluate: {folder}: no pictures there")
-    return [load_rgb(path) for path in files]
-
-
-def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """One picture: uint8 `[height, width, 3]`."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        sys.exit(f"evaluate: {path} is no picture that can be read: {error}")
-
-
-def limited_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """BT.601 luma, 16..235, as MATLAB's rgb2ycbcr gives it: uint8 `[height, width]`."""
-    weights = np.array([65.481, 128.553, 24.966]) / 255
-    return np.floor(16.5 + rgb.astype(np.float64) @ weights).astype(np.uint8)
-
-
-def encode(picture: NDArray[np.uint8], quality: int) -> bytes:
-    """A JPEG with the IJG's tables; colour at 4:2:0."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
-    return buffer.getvalue()
 
 
 class FloatOutput:
@@ -262,8 +230,8 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
 
 def main() -> int:
     options = arguments()
-    pictures = load(options.data)
     try:
+        pictures = [load(path) for path in files(options.data)]
         with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
             networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
             for name in [name for name in networks if catalogue.find(name).texture]:

@@ -38,10 +38,10 @@ def arguments() -> argparse.Namespace:
 def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path) -> None:
     """Write the pages of some papers."""
     from measuring.machine import machine
+    from measuring.pictures import TITLES
     from reproducing.measurement import Bench, say
     from reproducing.networks import Networks
     from reproducing.page import Page
-    from reproducing.pictures import TITLES
 
     here = machine()
     networks = Networks(options.device)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from measuring.pictures import Plane, encode
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, judge, samples
 from reproducing.page import Page
-from reproducing.pictures import Plane, encode
 
 QUALITIES = (10, 20, 30, 40, 50)
 

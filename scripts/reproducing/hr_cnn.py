@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from measuring.pictures import encode, middle, original
 
 from mjpeg_restore.jpeg import read
 from reproducing import figures
 from reproducing.measurement import Bench, Score
 from reproducing.networks import architecture, with_weights
 from reproducing.page import PLAIN, Page, rows
-from reproducing.pictures import encode, middle, original
 
 TITLE = "HR-CNN"
 SETS = ("live1",)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from measuring.pictures import TITLES
+
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
 from reproducing.networks import from_checkpoint
 from reproducing.page import PLAIN, Page, rows
-from reproducing.pictures import TITLES
 
 TITLE = "L4 and L8 (Svoboda et al. 2016)"
 SETS = ("live1", "bsds500-test")

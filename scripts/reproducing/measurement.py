@@ -9,14 +9,14 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from measuring import pictures
+from measuring.pictures import TITLES, Kind, Plane
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.metrics import psnr, psnr_b, ssim
 from mjpeg_restore.restore import Restorer
-from reproducing import pictures
 from reproducing.networks import Networks
-from reproducing.pictures import TITLES, Kind, Plane
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from measuring.pictures import Plane, encode, limited_luma, middle
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.jpeg import read
@@ -10,7 +11,6 @@ from mjpeg_restore.metrics import psnr
 from reproducing import figures
 from reproducing.measurement import Bench, Score, samples
 from reproducing.page import PLAIN, Page, rows
-from reproducing.pictures import Plane, encode, limited_luma, middle
 
 TITLE = "One-to-Many (Guo and Chao 2017)"
 SETS = ("bsds500-test",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from measuring.pictures import TITLES, Kind
 
 from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
@@ -10,7 +11,6 @@ from reproducing import equivalence, figures, manifolds, spectrum, speed
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score, samples
 from reproducing.page import PLAIN, Page, rows
-from reproducing.pictures import TITLES, Kind
 
 TITLE = "QGAC (Ehrlich et al. 2020)"
 SETS = ("live1", "bsds500-test")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from measuring.pictures import TITLES, Kind
+
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
 from reproducing.page import PLAIN, Page, rows
-from reproducing.pictures import TITLES, Kind
 
 TITLE = "QGCN (Li et al. 2020)"
 SETS = ("live1", "bsds500-test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from measuring.pictures import Plane
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients
@@ -11,7 +12,6 @@ from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, samples
 from reproducing.page import Page
-from reproducing.pictures import Plane
 
 DIAGONAL = np.add.outer(np.arange(8), np.arange(8)).reshape(64)
 """Which of the 15 frequencies a coefficient belongs to."""

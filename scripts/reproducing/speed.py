@@ -6,6 +6,7 @@ from statistics import median
 from time import perf_counter
 
 from measuring.machine import machine
+from measuring.pictures import encode, filled
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.models import catalogue
@@ -13,7 +14,6 @@ from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, say
 from reproducing.page import Page
-from reproducing.pictures import encode, filled
 
 SIZE = (1280, 720)
 SECONDS = 5.0
