@@ -23,19 +23,16 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
+from measuring.consistency import FloatOutput
 from measuring.pictures import encode, files, limited_luma, load
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.metrics import psnr, psnr_b, ssim
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
-from mjpeg_restore.runtime import Inputs
 
 PUBLISHED = {
     "live1": {
@@ -87,32 +84,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
     return parser.parse_args()
-
-
-class FloatOutput:
-    """A shipped graph with its samples before rounding as outputs: for the promise about the quantisation cell."""
-
-    def __init__(self, graph: Path) -> None:
-        model = onnx.load(graph)
-        names = [f"{output.name}.samples" for output in model.graph.output]
-        del model.graph.output[:]
-        model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # that the rounding is not needed here, it need not say
-        self.session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-
-    def consistent(self, inputs: Inputs) -> tuple[int, int]:
-        """How many coefficients quantise back to the file's, and how many there are."""
-        names = [node.name for node in self.session.get_inputs()]
-        restored = self.session.run(None, dict(zip(names, inputs, strict=True)))
-        right = total = 0
-        for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=False):  # noise may follow
-            again = np.rint(samples[0].astype(np.float64) @ DCT_MATRIX.T / table)
-            right += int((again == quantised).sum())
-            total += quantised.size
-        return right, total
 
 
 def shipped(model: str, device: str, texture: float = 0.0) -> Choose:

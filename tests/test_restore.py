@@ -108,7 +108,7 @@ def test_8_bit_output_quantises_back_nearly_always(model: str, quality: int) -> 
 @pytest.mark.parametrize(("quality", "sampling"), [(10, "4:2:0"), (50, "4:4:4"), (75, "4:2:2"), (90, "4:2:0")])
 def test_float_output_quantises_back_always(model: str, quality: int, sampling: str) -> None:
     pytest.importorskip("onnx")
-    from scripts.evaluate import FloatOutput
+    from scripts.measuring.consistency import FloatOutput
 
     coded = read(jpeg(photograph(163, 117), quality, sampling))
     restorer = RESTORERS[model]
