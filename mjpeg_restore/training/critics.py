@@ -63,10 +63,26 @@ class Critic(Adversary):
 class RelativisticCritic(Critic):
     """QGAC's third stage (Ehrlich et al. 2020, section 3.4, equation 3)."""
 
-    GAMMA = 5e-3
-    """Weight of the relativistic average loss (section 4.1)."""
     NU = 1e-2
     """Weight of the absolute error (section 4.1)."""
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        backbone: Callable[[], FeatureExtractor] | None,
+        learning_rate: float,
+        gamma: float = 5e-3,
+    ) -> None:
+        """Set up.
+
+        Args:
+            discriminator: what judges.
+            backbone: makes what the texture loss compares; None for the discriminator's own features.
+            learning_rate: the discriminator's.
+            gamma: weight of the relativistic average loss (section 4.1).
+        """
+        super().__init__(discriminator, backbone, learning_rate)
+        self.gamma = gamma
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Texture loss, relativistic average loss and absolute error."""
@@ -76,7 +92,7 @@ class RelativisticCritic(Critic):
         with adversary.frozen(self.discriminator):
             contest = adversary.relativistic_loss(self.discriminator(theirs), self.discriminator(ours))
             texture = adversary.texture_loss(self.features, ours, theirs)
-        return texture + self.GAMMA * contest + self.NU * absolute_error(restored, original)
+        return texture + self.gamma * contest + self.NU * absolute_error(restored, original)
 
     def discriminate(self, coded: Compressed) -> Tensor:
         """The relativistic average discriminator's own loss."""

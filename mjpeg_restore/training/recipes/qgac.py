@@ -83,11 +83,13 @@ FAMILIES = {
             "colour": shortened(COMPACT["colour"], side=128),
             "texture": Recipe(
                 build=lambda: Qgac(QGAC_COMPACT),
-                objective=lambda: RelativisticCritic(dcgan(3, width=24), None, 2e-4),
+                # Ten times the paper's weight: a few thousand batches have to do.
+                objective=lambda: RelativisticCritic(dcgan(3, width=24), None, 3e-4, gamma=5e-2),
                 adversarial=True,
                 degradation=Degradation(TENS, step=10),
+                side=64,
                 optimiser=adam,
-                learning_rate=1e-4,
+                learning_rate=3e-4,
                 schedule=Cosine(1e-2),
                 after="qgac/colour",
             ),
