@@ -58,7 +58,8 @@ def open(
 
     Args:
         source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
-        model: a name from the catalogue, or a `Restorer`: several recordings can share a network that is loaded once.
+        model: a name from the catalogue, or a `Restorer`: several recordings can share a network that is loaded once,
+            and it takes what a name does not say, `Restorer("qgac", texture=0.7)`.
         device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
         fps: frame rate of what has no time stamps, 25 if None.
         start, duration: seconds to skip and to keep.

@@ -53,7 +53,10 @@ class Restorer:
 
         Raises:
             UnknownModel: no such model, or one that has no texture to blend in.
+            ValueError: a texture beyond 0..1, or a seed below 0.
         """
+        if not 0 <= texture <= 1 or seed < 0:
+            raise ValueError(f"texture {texture}, seed {seed}: texture is 0..1, and a seed 0 or more")
         self.model = catalogue.find(model) if isinstance(model, str) else model
         if texture and not self.model.texture:
             able = [name for name, known in catalogue.models().items() if known.texture]
@@ -93,7 +96,7 @@ class Restorer:
     @property
     def runtime_name(self) -> str:
         """What runs the network, for people; empty before the first picture."""
-        return next((runtime.name for runtime in self._runtimes.values()), "")
+        return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
 
     def restore(
         self, coded: CodedPicture, *, index: int = 0, pts: int = 0, time_base: Fraction = Fraction(1, 25)

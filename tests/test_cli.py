@@ -721,7 +721,30 @@ def test_candidates_need_an_input_that_can_be_read_again(output: Path, capfd: py
     with pytest.raises(SystemExit) as stopped:
         main(["-", "-o", str(output / "a.mp4"), "-m", "one-to-many", "--candidates", "2"])
     assert stopped.value.code == 2
-    assert "the input is read once for each" in capfd.readouterr().err
+    assert "INPUT is read once for each" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "folder"])
+def test_candidates_need_a_file_to_go_to(clip: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(clip), "-o", name, "-m", "one-to-many", "--candidates", "2"])
+    assert "OUTPUT a file such as out.png" in capfd.readouterr().err
+
+
+def test_candidates_replace_nothing_unasked(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (output / "a-2.png").write_bytes(b"mine")
+    with pytest.raises(SystemExit):
+        main([str(still(tmp_path)), "-o", str(output / "a.png"), "-m", "one-to-many", "--candidates", "2"])
+    assert "a-2.png exists" in capfd.readouterr().err
+    assert [path.name for path in output.iterdir()] == ["a-2.png"]
+
+
+@pytest.mark.parametrize("words", [["--seed", "3"], ["--texture", "0.5"]])
+def test_what_has_no_effect_is_refused(clip: Path, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(clip), "-o", "out.mp4", *words])
+    assert stopped.value.code == 2
+    assert f"{words[0]}: model 'stream'" in capfd.readouterr().err
 
 
 def test_texture_is_blended_in(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:

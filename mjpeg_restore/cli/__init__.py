@@ -73,12 +73,13 @@ def _restore(words: list[str]) -> int:
     options = parser.parse_args(words)
     if not options.output and not options.show:
         parser.error("nothing to do: give -o OUTPUT or --show")
+    _refuse_what_has_no_effect(parser, options)
     if not options.candidates:
         return _restore_one(options)
-    _refuse_candidates(parser, options)
-    output = Path(options.output)
-    for number in range(1, options.candidates + 1):
-        options.output = str(output.with_name(f"{output.stem}-{number}{output.suffix}"))
+    outputs = _candidates(parser, options)
+    options.seed = options.seed or 0
+    for output in outputs:
+        options.output = output
         code = _restore_one(options)
         if code:
             return code
@@ -86,16 +87,30 @@ def _restore(words: list[str]) -> int:
     return 0
 
 
-def _refuse_candidates(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Say where several candidates cannot be had."""
+def _refuse_what_has_no_effect(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Some options are for some models."""
     model = catalogue.find(options.model)
-    if model.extra != "noise":
-        able = [name for name, known in catalogue.models().items() if known.extra == "noise"]
+    noisy = [name for name, known in catalogue.models().items() if known.extra == "noise"]
+    if model.extra != "noise" and (options.candidates or options.seed is not None):
+        which = "--candidates" if options.candidates else "--seed"
+        parser.error(f"{which}: model {model.name!r} knows one answer only; {', '.join(noisy) or 'none'} has many")
+    textured = [name for name, known in catalogue.models().items() if known.texture]
+    if options.texture and not model.texture:
+        parser.error(f"--texture: model {model.name!r} has none to blend in; {', '.join(textured) or 'none'} has")
+
+
+def _candidates(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[str]:
+    """Where each candidate goes."""
+    if options.input == "-" or not Path(options.output or "").suffix:
         parser.error(
-            f"--candidates: model {options.model!r} knows one answer only; {', '.join(able) or 'none'} has many"
+            "--candidates: INPUT is read once for each, so it must be a file, and OUTPUT a file such as out.png"
         )
-    if options.input == "-" or options.output in (None, "-"):
-        parser.error("--candidates: the input is read once for each, so it must be a file, and so must OUTPUT")
+    output = Path(options.output)
+    paths = [output.with_name(f"{output.stem}-{k}{output.suffix}") for k in range(1, options.candidates + 1)]
+    for path in paths:
+        if path.exists() and not options.overwrite:
+            parser.error(f"--candidates: {path} exists; -y replaces it")
+    return [str(path) for path in paths]
 
 
 def _restore_one(options: argparse.Namespace) -> int:
@@ -105,8 +120,8 @@ def _restore_one(options: argparse.Namespace) -> int:
         options.device,
         threads=threads,
         streams=min(threads, MOST_STREAMS),
-        texture=options.texture,
-        seed=options.seed,
+        texture=options.texture or 0.0,
+        seed=options.seed or 0,
     )
     settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
     opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)

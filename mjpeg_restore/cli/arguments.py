@@ -73,9 +73,9 @@ def restore_parser() -> argparse.ArgumentParser:
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
     add("--threads", type=_positive, metavar="N", help="CPU threads of the network (all cores)")
-    add("--texture", type=_share, default=0.0, metavar="0..1", help="how much texture to invent, of qgac (0)")
-    add("--seed", type=_seed, default=0, metavar="S", help="which of many possible pictures, of one-to-many (0)")
-    add("--candidates", type=_positive, metavar="N", help="N of them: OUTPUT-1, OUTPUT-2 and so on, from seed S up")
+    add("--texture", type=_share, metavar="0..1", help="how much texture to invent (0); for qgac")
+    add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
+    add("--candidates", type=_positive, metavar="N", help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on")
     add("--show", action="store_true", help="watch it in a window")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture")
 

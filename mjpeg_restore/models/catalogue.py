@@ -73,8 +73,8 @@ class Model:
     """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
-    texture: dict[str, str] | None = None
-    """File and checksum of the weights that `texture` blends in, for a model that has some."""
+    texture: dict[str, Any] | None = None
+    """File and checksum of the weights that `texture` blends in, and how they were trained."""
 
     @property
     def folder(self) -> Path:
@@ -97,6 +97,10 @@ class Model:
         """For people, in lines."""
         lines = [f"{self.name}: {self.summary}"]
         lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
+        if self.texture:
+            lines.append("    --texture blends in invented texture")
+        if self.extra == "noise":
+            lines.append("    one of many possible pictures: --seed and --candidates")
         for data, by_quality in self.quality.items():
             gains = ", ".join(
                 f"Q{quality} {row['luma_gain']:+.2f} dB luma, {row['rgb_gain']:+.2f} RGB"

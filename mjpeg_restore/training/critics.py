@@ -6,7 +6,8 @@ and the features of the discriminator itself stand in for it (`DiscriminatorFeat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,29 @@ def picture(parts: list[Tensor]) -> Tensor:
     return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], dim=1)
 
 
+@contextmanager
+def judging(discriminator: Discriminator) -> Generator[None]:
+    """The discriminator as it is trained, normalising by the batch at hand, but learning and remembering nothing."""
+    parameters = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+    layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    before = [layer.momentum for layer in layers]
+    discriminator.requires_grad_(False)
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
 class Critic(Adversary):
     """What both papers' objectives share."""
 
     betas = (0.5, 0.999)
-    """DCGAN's momentum, which both papers follow."""
+    """DCGAN's, whose discriminators both papers take."""
 
     def __init__(
         self, discriminator: Discriminator, backbone: Callable[[], FeatureExtractor] | None, learning_rate: float
@@ -45,6 +64,7 @@ class Critic(Adversary):
         super().__init__()
         self.discriminator = discriminator
         self.learning_rate = learning_rate
+        self.stand_in = "" if backbone else "; features of the discriminator stand in for a backbone's"
         # In a tuple: what a backbone learnt is no part of this module.
         self.extractor = (backbone() if backbone else DiscriminatorFeatures(discriminator),)
         self.last: tuple[Tensor, Tensor] | None = None
@@ -83,15 +103,16 @@ class RelativisticCritic(Critic):
         """
         super().__init__(discriminator, backbone, learning_rate)
         self.gamma = gamma
+        self.description = f"texture + {gamma} relativistic average + {self.NU} absolute error{self.stand_in}"
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Texture loss, relativistic average loss and absolute error."""
         restored, original = planes(network, coded)
         ours, theirs = picture(restored), picture(original)
         self.last = (theirs, ours.detach())
-        with adversary.frozen(self.discriminator):
+        with judging(self.discriminator):
             contest = adversary.relativistic_loss(self.discriminator(theirs), self.discriminator(ours))
-            texture = adversary.texture_loss(self.features, ours, theirs)
+        texture = adversary.texture_loss(self.features, ours, theirs)
         return texture + self.gamma * contest + self.NU * absolute_error(restored, original)
 
     def discriminate(self, coded: Compressed) -> Tensor:
@@ -101,12 +122,35 @@ class RelativisticCritic(Critic):
 
 
 class NaturalnessCritic(Critic):
-    """One-to-Many's measurement component (Guo and Chao 2017, section 3.3, equation 7)."""
+    """One-to-Many's measurement component (Guo and Chao 2017, section 3.3, equation 7).
 
-    NATURALNESS = 0.1
-    """Weight of equation 2. The copy of the paper that was read has lost it."""
-    JPEG = 0.1
-    """Weight of equation 6, in squared shares of the full range times 255. Lost likewise; crops are always aligned."""
+    The weights of equations 2 and 6 are ours. Crops always lie on the block grid, so the JPEG loss always counts.
+    """
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        backbone: Callable[[], FeatureExtractor] | None,
+        learning_rate: float,
+        *,
+        alone: int = 0,
+        naturalness: float = 0.1,
+        jpeg: float = 0.1,
+    ) -> None:
+        """Set up.
+
+        Args:
+            discriminator: what judges.
+            backbone: makes what the perceptual loss compares; None for the discriminator's own features.
+            learning_rate: the discriminator's.
+            alone: batches to begin with in which the discriminator is neither trained nor asked (section 3.4).
+            naturalness: weight of equation 2.
+            jpeg: weight of equation 6, in squared shares of the full range times 255.
+        """
+        super().__init__(discriminator, backbone, learning_rate)
+        self.alone, self.naturalness, self.jpeg = alone, naturalness, jpeg
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        self.description = f"perceptual + {naturalness} naturalness + {jpeg} JPEG{self.stand_in}"
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Perceptual, naturalness and JPEG loss of one candidate for each picture."""
@@ -114,16 +158,19 @@ class NaturalnessCritic(Critic):
         restored, original = planes(network, coded, z)
         ours, theirs = picture(restored), picture(original)
         self.last = (theirs, ours.detach())
-        with adversary.frozen(self.discriminator):
-            naturalness = adversary.naturalness_loss(self.discriminator(ours))
-            perception = adversary.perceptual_loss(self.features, ours, theirs)
+        self.seen += 1
+        loss = adversary.perceptual_loss(self.features, ours, theirs)
+        if self.naturalness and self.seen > self.alone:
+            with judging(self.discriminator):
+                loss = loss + self.naturalness * adversary.naturalness_loss(self.discriminator(ours))
         outside = [
             adversary.jpeg_loss(found, quantised, table) / 255
             for found, quantised, table in zip(coefficients(restored), coded.quantised, coded.tables, strict=True)
         ]
-        return perception + self.NATURALNESS * naturalness + self.JPEG * torch.stack(outside).mean()
+        return loss + self.jpeg * torch.stack(outside).mean()
 
     def discriminate(self, coded: Compressed) -> Tensor:
-        """The discriminator's own loss, equation 3."""
+        """The discriminator's own loss, equation 3; nothing in the first batches."""
         original, restored = self.both()
-        return adversary.discriminator_loss(self.discriminator(original), self.discriminator(restored))
+        loss = adversary.discriminator_loss(self.discriminator(original), self.discriminator(restored))
+        return loss if self.seen > self.alone else 0 * loss

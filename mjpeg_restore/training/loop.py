@@ -21,8 +21,8 @@ from mjpeg_restore.errors import ModelCorrupt, SourceNotFound
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Compressed, compress, scaled
-from mjpeg_restore.training.objectives import planes
-from mjpeg_restore.training.recipe import Adversary, Recipe
+from mjpeg_restore.training.objectives import Objective, planes
+from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def _of_this_network(checkpoint: Path) -> Generator[None]:
     """Make one line of what PyTorch says where weights do not fit."""
     try:
         yield
-    except (RuntimeError, KeyError, ValueError, AttributeError, TypeError) as error:
+    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
         raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network; begin anew, or give --runs") from error
 
 
@@ -77,31 +77,32 @@ class Trainer:
         self.validation = validation
         self.folder = folder
         self.device = device
-        self.adversary: Adversary | None = recipe.objective().to(device) if recipe.adversarial else None
-        self.objective = self.adversary or recipe.objective
+        self.adversary = recipe.adversary().to(device) if recipe.adversary else None
+        self.objective: Objective | None = self.adversary or recipe.objective
         self.optimisers = recipe.optimiser(model, recipe.learning_rate)
         if self.adversary:
             learnt = [p for p in self.adversary.parameters() if p.requires_grad]
             rate, betas = self.adversary.learning_rate, self.adversary.betas
             self.optimisers.append(torch.optim.Adam(learnt, lr=rate, betas=betas))
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        self.progress = Progress()
         self.decode = Decode().to(device)
         self.rng = crops.rng
         self.settings = {
             "crop": recipe.side,
             "batch": recipe.batch,
-            "loss": recipe.objective.__name__,
+            "loss": self.adversary.description if self.adversary else getattr(recipe.objective, "__name__", ""),
             "optimiser": recipe.optimiser.__name__,
             "learning_rate": recipe.learning_rate,
             "schedule": repr(recipe.schedule),
             "qualities": recipe.degradation.qualities,
+            "steps_of_the_paper": recipe.iterations,
             "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
             "hardware": torch.cuda.get_device_name()
             if device.type == "cuda"
             else f"CPU, {torch.get_num_threads()} thread(s), bf16",
             **notes,
         }
+        self.progress = Progress(settings=self.settings)
 
     @property
     def checkpoint(self) -> Path:
@@ -114,15 +115,16 @@ class Trainer:
         Raises:
             ModelCorrupt: the checkpoint is another network's.
         """
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         with _of_this_network(self.checkpoint):
+            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-        known = {entry.name for entry in fields(Progress)}
-        self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
+            known = {entry.name for entry in fields(Progress)}
+            self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
+        self.progress.settings = self.settings
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
 
     def begin_from(self, checkpoint: Path) -> None:
@@ -134,8 +136,8 @@ class Trainer:
         """
         if not checkpoint.is_file():
             raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that part first")
-        found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
         with _of_this_network(checkpoint):
+            found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
             self.model.load_state_dict(self.model.state_dict() | found)
 
     def save(self) -> None:
@@ -174,11 +176,13 @@ class Trainer:
 
     def step(self, share: float) -> Tensor:
         """One batch, at the learning rate of this share of the budget."""
-        factor = min(1.0, (self.progress.steps + 1) / 200) * self.recipe.schedule(share)
+        warmth = (self.progress.steps + 1) / self.recipe.warm_up if self.recipe.warm_up else 1.0
+        factor = min(1.0, warmth) * self.recipe.schedule(share)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
         coded = self.compressed()
+        assert self.objective is not None, "a recipe has an objective or an adversary"
         with torch.autocast(self.device.type, torch.bfloat16):
             loss = self.objective(self.model, coded)
         self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
@@ -190,12 +194,12 @@ class Trainer:
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
         return loss.detach()
 
-    @staticmethod
-    def descend(loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
+    def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
         """Take one step down a loss."""
         module.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        if self.recipe.longest_gradient:
+            nn.utils.clip_grad_norm_(module.parameters(), self.recipe.longest_gradient)
         for optimiser in optimisers:
             optimiser.step()
 
@@ -232,7 +236,6 @@ class Trainer:
         first, last = self.recipe.degradation.qualities or (1, 100)
         gains = {quality: self.validate(quality) for quality in CHECKED if first <= quality <= last}
         self.model.train()
-        self.progress.settings = self.settings
         self.progress.validation = ", ".join(
             f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()
         )

@@ -57,6 +57,8 @@ class Adversary(nn.Module):
 
     learning_rate: float
     betas: tuple[float, float]
+    description: str
+    """For the record of the training: what is minimised, and what stands in for what."""
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """What the network is to minimise."""
@@ -72,8 +74,10 @@ class Recipe:
     """How one network is trained."""
 
     build: Callable[[], nn.Module]
-    objective: Objective | Callable[[], Adversary]
-    """What is minimised; of an adversarial recipe, what makes its `Adversary`."""
+    objective: Objective | None = None
+    """What is minimised."""
+    adversary: Callable[[], Adversary] | None = None
+    """Makes what is minimised, where that learns too; then there is no `objective`."""
     degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""
@@ -81,15 +85,16 @@ class Recipe:
     optimiser: Callable[[nn.Module, float], list[Optimizer]] = muon
     learning_rate: float = 1.5e-3
     schedule: Schedule = Linear()
+    warm_up: int = 0
+    """Batches over which the learning rate rises to its value."""
+    longest_gradient: float | None = None
+    """A gradient longer than this is shortened to it."""
     iterations: int | None = None
-    """Batches that the paper took; a run is bound by its minutes, and only says how far it came."""
+    """Batches that the paper took. A run is bound by its minutes; its record holds both."""
     after: str | None = None
     """The run whose weights this one starts from: "FAMILY/PART"."""
     share: float = 1.0
     """Of the family's minutes, beside its other parts."""
-
-    adversarial: bool = False
-    """Whether the objective is learnt too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +135,19 @@ class Family:
     """The part whose weights `--texture` blends in."""
 
 
+WARM_UP = 200
+"""Batches of a short training's warm-up."""
+
+
 def shortened(recipe: Recipe, *, batch: int = 8, side: int = 64, learning_rate: float = 1.5e-3) -> Recipe:
     """The recipe for minutes instead of days: Muon, small batches, the learning rate annealed to nothing."""
     return replace(
-        recipe, optimiser=muon, schedule=Linear(), batch=batch, side=side, learning_rate=learning_rate, iterations=None
+        recipe,
+        optimiser=muon,
+        schedule=Linear(),
+        batch=batch,
+        side=side,
+        learning_rate=learning_rate,
+        warm_up=WARM_UP,
+        longest_gradient=1.0,
     )

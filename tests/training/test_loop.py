@@ -31,6 +31,8 @@ TINY = Recipe(
     objective=root_mean_square,
     side=32,
     batch=4,
+    warm_up=200,
+    longest_gradient=1.0,
 )
 
 
@@ -191,6 +193,7 @@ class Brightness(Adversary):
 
     learning_rate = 0.1
     betas = (0.5, 0.9)
+    description = "brightness"
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +208,7 @@ class Brightness(Adversary):
 
 
 def test_an_adversary_learns_in_turn_and_is_resumed(tmp_path: Path) -> None:
-    recipe = dataclasses.replace(TINY, objective=Brightness, adversarial=True)
+    recipe = dataclasses.replace(TINY, objective=None, adversary=Brightness)
     runs = []
     for seed in (0, 1):
         crops = Crops([picture(64, 64)], recipe.side, np.random.default_rng(seed), CPU)

@@ -31,8 +31,8 @@ BASELINE = Recipe(
 WHOLE = replace(
     BASELINE,
     build=lambda: OneToMany(ONE_TO_MANY_COMPACT),
-    objective=lambda: NaturalnessCritic(doubled(1), vgg, 2e-4),
-    adversarial=True,
+    objective=None,
+    adversary=lambda: NaturalnessCritic(doubled(1), vgg, 2e-4),
 )
 
 FAMILIES = {
@@ -48,7 +48,7 @@ FAMILIES = {
         short={
             "q10": replace(
                 WHOLE,
-                objective=lambda: NaturalnessCritic(doubled(1, width=16), None, 2e-4),
+                adversary=lambda: NaturalnessCritic(doubled(1, width=16), None, 2e-4),
                 batch=8,
                 after="one-to-many-l2/q10",
             )

@@ -60,8 +60,7 @@ def stages(family: str, config: QgacConfig) -> dict[str, Recipe]:
         ),
         "texture": Recipe(
             build=lambda: Qgac(config),
-            objective=lambda: RelativisticCritic(dcgan(3), backbone, 1e-4),
-            adversarial=True,
+            adversary=lambda: RelativisticCritic(dcgan(3), backbone, 1e-4),
             degradation=Degradation(TENS, step=10),
             learning_rate=1e-4,
             schedule=Cosine(1e-2),
@@ -84,8 +83,7 @@ FAMILIES = {
             "texture": Recipe(
                 build=lambda: Qgac(QGAC_COMPACT),
                 # Ten times the paper's weight: a few thousand batches have to do.
-                objective=lambda: RelativisticCritic(dcgan(3, width=24), None, 3e-4, gamma=5e-2),
-                adversarial=True,
+                adversary=lambda: RelativisticCritic(dcgan(3, width=24), None, 3e-4, gamma=5e-2),
                 degradation=Degradation(TENS, step=10),
                 side=64,
                 optimiser=adam,
