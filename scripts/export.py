@@ -37,10 +37,13 @@ def arguments() -> argparse.Namespace:
 
 def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
     """A trained network and the record of its training."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network = recipe.build()
-    network.load_state_dict(state["model"])
-    progress = state["progress"]
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["model"])
+        progress = state["progress"]
+    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
+        sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
     training = {
         "steps": progress["steps"],
         "hours": round(progress["seconds"] / 3600, 2),
@@ -63,7 +66,8 @@ class Exporter:
         ready = {part for part, path in self.checkpoints.items() if path.is_file()}
         found = [v for v in self.family.variants if {v.gray, v.colour} <= ready]
         if not found:
-            sys.exit(f"export: no checkpoint in {self.checkpoints}; run scripts/train.py --model {self.name} first")
+            folder = next(iter(self.checkpoints.values())).parents[1]
+            sys.exit(f"export: {folder}: no checkpoints there; run scripts/train.py --model {self.name} first")
         return found
 
     def network(self, part: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -81,7 +85,7 @@ class Exporter:
             "graphs": publish(networks, name, folder, self.family.extra),
         }
 
-    def texture(self) -> dict[str, str] | None:
+    def texture(self) -> dict[str, Any] | None:
         """Write the pairs of weights that `--texture` blends, by their names in the graphs."""
         part = self.family.texture
         if part is None or not self.checkpoints[part].is_file():
@@ -89,16 +93,20 @@ class Exporter:
         with tempfile.TemporaryDirectory() as folder:
             (variant,) = self.family.variants
             textured = Variant(variant.qualities, part, part)
-            graphs = self.publish(textured, Path(folder))["graphs"]
+            published = self.publish(textured, Path(folder))
+            graphs = published["graphs"]
             pairs: dict[str, np.ndarray] = {}
             for kind in ("gray", "colour"):
                 plain = initializers(self.engines / graphs[kind]["file"])
                 rich = initializers(Path(folder) / graphs[kind]["file"])
+                if plain.keys() != rich.keys():
+                    odd = sorted(plain.keys() ^ rich.keys())[0]
+                    sys.exit(f"export: {self.name}: weight {odd} is in one of the two graphs only; train them further")
                 changed = {name for name in plain if not np.array_equal(plain[name], rich[name])}
                 pairs |= {name: np.stack([plain[name], rich[name]]) for name in changed}
         path = self.engines / f"{self.name}.texture.npz"
         np.savez_compressed(path, **pairs)
-        return {"file": path.name, "sha256": checksum(path)}
+        return {"file": path.name, "sha256": checksum(path), "training": published["training"]["colour"]}
 
 
 def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -45,18 +45,39 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
     parser.add_argument("--validation", required=True, type=Path, help="folder of lossless pictures kept apart")
     parser.add_argument("--tables", type=Path, help="folder of real JPEGs and MJPEG streams to take tables from")
-    parser.add_argument("--minutes", type=float, default=120, help="wall-clock budget of the whole run (120)")
+    parser.add_argument("--minutes", type=positive, default=120.0, help="wall-clock budget of the whole run (120)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints go (runs)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="CPU threads (all)")
-    parser.add_argument("--batch", type=int, help="crops in a batch (the recipe's); a GPU wants 64 or more")
+    parser.add_argument("--device", type=device, default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=whole, help="CPU threads (all)")
+    parser.add_argument("--batch", type=whole, help="crops in a batch (the recipe's); a GPU wants 64 or more")
     parser.add_argument(
-        "--learning-rate", type=float, help="at its highest (the recipe's); less to take weights further"
+        "--learning-rate", type=positive, help="at its highest (the recipe's); less to take weights further"
     )
     parser.add_argument("--start-from", type=Path, help="take the weights of an exported graph to begin with")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def positive(word: str) -> float:
+    number = float(word)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def whole(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def device(word: str) -> torch.device:
+    try:
+        return torch.zeros(1, device=word).device
+    except (RuntimeError, AssertionError) as error:
+        raise argparse.ArgumentTypeError(f"PyTorch has no device {word!r} here") from error
 
 
 def main() -> int:
@@ -83,6 +104,9 @@ def main() -> int:
             trainer.run(options.minutes * recipe.share / whole)
     except (MjpegRestoreError, OSError) as error:  # OSError: what Pillow cannot read, too
         sys.exit(f"train: {error}")
+    except KeyboardInterrupt:
+        print("train: stopped; the same command with --resume goes on", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -107,17 +131,16 @@ def prepared(
         SourceNotFound: no picture is large enough, or there is no checkpoint to go on from.
         ModelCorrupt: the weights are another network's.
     """
-    device = torch.device(options.device)
     asked = {"batch": options.batch, "learning_rate": options.learning_rate}
     recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
     trainer = Trainer(
         recipe.build(),
         recipe,
-        Crops(pictures, recipe.side, np.random.default_rng(options.seed), device),
+        Crops(pictures, recipe.side, np.random.default_rng(options.seed), options.device),
         cameras,
         validation,
         options.runs / options.model / part,
-        device,
+        options.device,
         seed=options.seed,
         started_from=options.start_from.name if options.start_from else recipe.after,
     )

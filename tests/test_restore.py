@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
-from mjpeg_restore.frames import Sampling
+from mjpeg_restore.frames import CodedPicture, Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer, components, pad_blocks
+from mjpeg_restore.restore import Restorer, blended, components, pad_blocks
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
@@ -197,9 +201,14 @@ def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
 def test_tiles_have_no_seams(model: str, sampling: str) -> None:
     pixels = photograph(480, 400)
     coded = read(jpeg(pixels, 20, sampling) if sampling != "gray" else jpeg(pixels[..., 0], 20))
-    whole = RESTORERS[model].restore(coded)
-    third = int(RESTORERS[model].model.bytes_per_pixel * 480 * 400 / 3)
-    tiled = Restorer(model, "onnxruntime", threads=2, memory=third).restore(coded)
+    assert_seamless(RESTORERS[model], coded)
+
+
+def assert_seamless(restorer: Restorer, coded: CodedPicture) -> None:
+    """A picture restored in tiles is the picture restored at once."""
+    whole = restorer.restore(coded)
+    third = int(restorer.model.bytes_per_pixel * coded.width * coded.height / 3)
+    tiled = Restorer(restorer.model, "onnxruntime", threads=2, memory=third).restore(coded)
     for one, other in zip(tiled.planes, whole.planes, strict=True):
         difference = np.abs(one.astype(int) - other)
         assert difference.max() <= 1  # float32 adds up in another order
@@ -209,3 +218,123 @@ def test_tiles_have_no_seams(model: str, sampling: str) -> None:
 def test_texture_is_for_models_that_have_some() -> None:
     with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
         Restorer("stream", texture=0.5)
+
+
+# ---- networks that take more than the picture ----
+
+
+@pytest.fixture(scope="module")
+def torch() -> Iterator[ModuleType]:
+    """PyTorch, on one thread, with seeded weights to come."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(5)
+    yield torch
+    torch.set_num_threads(threads)
+
+
+def published(networks: dict[str, Any], folder: Path, extra: Literal["noise", "context"]) -> Restorer:
+    """Graphs of networks, as the catalogue would describe them."""
+    from mjpeg_restore.models.graph import publish
+
+    margin = networks["colour"].margin  # what a grey network sees is no more
+    variant = catalogue.Variant(None, {}, publish(networks, "tiny", folder, extra), folder)
+    model = catalogue.Model("tiny", "", 1, 1.0, margin, 100.0, {}, (variant,), extra=extra)
+    return Restorer(model, "onnxruntime", threads=2)
+
+
+@pytest.fixture(scope="module")
+def noisy(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig
+
+    network = OneToMany(OneToManyConfig(width=4, branch_units=1, aggregation_units=1)).eval()
+    torch.nn.init.normal_(network.up_sample.deconvolution.weight, 0, 0.05)  # it starts as the plain decode
+    return published({"colour": network}, tmp_path_factory.mktemp("noisy"), "noise")
+
+
+@pytest.fixture(scope="module")
+def contextual(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
+
+    networks = {}
+    for kind in ("gray", "colour"):
+        networks[kind] = Qgcn(QgcnConfig(blocks=1, width=4, hidden=8), colour=kind == "colour").eval()
+        torch.nn.init.normal_(networks[kind].predict["project"].weight, 0, 0.1)  # it starts as the plain decode
+    return published(networks, tmp_path_factory.mktemp("contextual"), "context")
+
+
+def test_tiles_see_their_own_share_of_the_noise(noisy: Restorer) -> None:
+    assert_seamless(noisy, read(jpeg(photograph(480, 400), 20)))
+
+
+@pytest.mark.parametrize("kind", ["gray", "colour"])
+def test_tiles_share_the_context_of_the_whole_picture(contextual: Restorer, kind: str) -> None:
+    pixels = photograph(480, 400)
+    pixels[:, :240] //= 2  # what one tile would make of itself is not what another would
+    coded = read(jpeg(pixels if kind == "colour" else pixels[..., 0], 20))
+    assert contextual.choose(coded)[1] == kind
+    assert_seamless(contextual, coded)
+
+
+def test_a_seed_is_a_picture(noisy: Restorer) -> None:
+    coded = read(jpeg(photograph(96, 64), 20))
+    luma = [Restorer(noisy.model, "onnxruntime", seed=seed).restore(coded).planes[0] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(luma[0], luma[1])
+    assert (luma[0] != luma[2]).mean() > 0.2
+
+
+# ---- texture ----
+
+
+def textured(folder: Path) -> tuple[catalogue.Model, dict[str, NDArray[np.floating]]]:
+    """A model with two pairs of weights to blend, and the pairs."""
+    random = np.random.default_rng(2)
+    pairs = {
+        "layer.weight.half": random.normal(0, 1, (2, 3, 5)).astype(np.float16),
+        "layer.bias": random.normal(0, 1, (2, 7)).astype(np.float32),
+    }
+    path = folder / "model.texture.npz"
+    np.savez_compressed(path, **pairs)
+    entry = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    stream = catalogue.find("stream")
+    return replace(stream, texture=entry, variants=(replace(stream.variants[0], folder=folder),)), pairs
+
+
+@pytest.mark.parametrize("texture", [0.0, 1.0])
+def test_at_its_ends_texture_is_one_of_the_two(tmp_path: Path, texture: float) -> None:
+    model, pairs = textured(tmp_path)
+    found = blended(model, texture)
+    assert found.keys() == pairs.keys()
+    for name, array in found.items():
+        assert array.dtype == pairs[name].dtype
+        np.testing.assert_array_equal(array, pairs[name][int(texture)])
+
+
+@pytest.mark.parametrize("texture", [0.25, 0.5])
+def test_between_its_ends_texture_is_their_weighted_mean(tmp_path: Path, texture: float) -> None:
+    model, pairs = textured(tmp_path)
+    for name, array in blended(model, texture).items():
+        plain, rich = pairs[name].astype(float)
+        np.testing.assert_allclose(array, (1 - texture) * plain + texture * rich, rtol=1e-3, atol=1e-4)
+        assert array.dtype == pairs[name].dtype
+
+
+def test_altered_texture_is_refused(tmp_path: Path) -> None:
+    model, _ = textured(tmp_path)
+    wrong = replace(model, texture={"file": "model.texture.npz", "sha256": "0" * 64})
+    with pytest.raises(ModelCorrupt, match=r"model\.texture\.npz: not the file that the manifest describes"):
+        blended(wrong, 0.5)
+
+
+def test_missing_texture_is_named(tmp_path: Path) -> None:
+    model, _ = textured(tmp_path)
+    (tmp_path / "model.texture.npz").unlink()
+    with pytest.raises(ModelCorrupt, match=r"model\.texture\.npz: No such file"):
+        blended(model, 0.5)
+
+
+def test_without_texture_there_is_nothing_to_blend() -> None:
+    with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
+        blended(catalogue.find("stream"), 0.5)

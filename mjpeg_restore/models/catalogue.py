@@ -98,7 +98,10 @@ class Model:
         lines = [f"{self.name}: {self.summary}"]
         lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
         if self.texture:
-            lines.append("    --texture blends in invented texture")
+            record = self.texture["training"]
+            lines.append(
+                f"    --texture blends in invented texture, trained for {record['hours']} h ({record['loss']})"
+            )
         if self.extra == "noise":
             lines.append("    one of many possible pictures: --seed and --candidates")
         for data, by_quality in self.quality.items():
@@ -122,7 +125,7 @@ def _distinct(training: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def verified(folder: Path, entry: dict[str, str]) -> Path:
+def verified(folder: Path, entry: dict[str, Any]) -> Path:
     """A file of the manifest.
 
     Raises:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mjpeg_restore.models.catalogue import Extra
 
-BLOCKS = 32
-"""Side of the picture that is counted, in luma blocks; a multiple of 2, for 4:2:0."""
+HIGH, WIDE = 136, 240
+"""Luma blocks of the picture that is counted: 1920x1080, for a network may do some things once for a picture."""
 
 
 HELD = 2.0
@@ -30,8 +32,8 @@ def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | No
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        network(*_picture(network, colour, extra))
-    return counter.get_total_flops() / 2 / (64 * BLOCKS * BLOCKS)
+        _shadow(network)(*_picture(colour, extra))
+    return counter.get_total_flops() / 2 / (64 * HIGH * WIDE)
 
 
 def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
@@ -42,19 +44,24 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
         nonlocal most
         most = max(most, sum(4 * tensor.numel() for tensor in (*inputs, output)))
 
+    network = _shadow(network)
     leaves = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    handles = [module.register_forward_hook(weigh) for module in leaves]
-    try:
-        with torch.no_grad():
-            network(*_picture(network, colour, extra))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return DECODED + HELD * most / (64 * BLOCKS * BLOCKS)
+    for module in leaves:
+        module.register_forward_hook(weigh)
+    with torch.no_grad():
+        network(*_picture(colour, extra))
+    return DECODED + HELD * most / (64 * HIGH * WIDE)
 
 
-def _picture(network: nn.Module, colour: bool, extra: Extra | None) -> list[Tensor]:
-    """What a network takes of a grey picture, or a colour picture at 4:2:0."""
-    grids = [BLOCKS, BLOCKS // 2, BLOCKS // 2][: 3 if colour else 1]
-    inputs = [t for side in grids for t in (torch.zeros(1, side, side, 64), torch.ones(1, 64))]
-    return [*inputs, torch.zeros(1, 1, 4 * BLOCKS, 4 * BLOCKS)] if extra == "noise" else inputs
+def _shadow(network: nn.Module) -> nn.Module:
+    """The network without numbers: shapes are all that is counted."""
+    return copy.deepcopy(network).to("meta")
+
+
+def _picture(colour: bool, extra: Extra | None) -> list[Tensor]:
+    """What a network takes of a grey picture, or a colour picture at 4:2:0, without numbers."""
+    grids = [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)][: 3 if colour else 1]
+    shapes = [shape for high, wide in grids for shape in ((1, high, wide, 64), (1, 64))]
+    if extra == "noise":
+        shapes.append((1, 1, 4 * HIGH, 4 * WIDE))
+    return [torch.empty(shape, device="meta") for shape in shapes]

@@ -43,7 +43,7 @@ def to_uint8(samples: Tensor) -> Tensor:
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """Keep a product in float32 where training computes in bf16: eight bits are too few for a picture's samples."""
-    kind = tensor.device.type
+    kind = "cuda" if tensor.is_cuda else "cpu"
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 

@@ -217,7 +217,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in initializers(path).items()}
     try:
-        state = {name: torch.from_numpy(found[f"network.{name}"]) for name in network.state_dict()}
+        wanted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+        state = network.state_dict() | {name: torch.from_numpy(found[f"network.{name}"]) for name in wanted}
         network.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise ModelCorrupt(f"{path}: not a graph of this network, it has no {error}".splitlines()[0]) from error

@@ -17,9 +17,20 @@ def engines(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", catalogue.models())
-@pytest.mark.parametrize("colour", [True, False])
-def test_every_shipped_graph_has_its_checksum(name: str, colour: bool) -> None:
-    assert catalogue.find(name).variants[0].file("colour" if colour else "gray").is_file()
+def test_every_shipped_graph_has_its_checksum(name: str) -> None:
+    model = catalogue.find(name)
+    for variant in model.variants:
+        assert variant.graphs.keys() == graphs_of(model)
+        for kind in variant.graphs:
+            assert variant.file(kind).is_file()
+    if model.texture:
+        assert catalogue.verified(model.folder, model.texture).suffix == ".npz"
+
+
+def graphs_of(model: catalogue.Model) -> set[str]:
+    """What a variant of the model consists of."""
+    kinds = {"gray", "colour"}
+    return kinds | {f"{kind}.context" for kind in kinds} if model.extra == "context" else kinds
 
 
 def test_what_is_shipped() -> None:
@@ -33,10 +44,17 @@ def test_what_is_shipped() -> None:
 
 
 def test_nothing_lies_beside_the_manifest() -> None:
-    named = {
-        entry["file"] for model in catalogue.models().values() for v in model.variants for entry in v.graphs.values()
-    }
-    assert {path.name for path in catalogue.engines().iterdir() if path.suffix == ".onnx"} == named
+    models = catalogue.models().values()
+    entries = [entry for model in models for variant in model.variants for entry in variant.graphs.values()]
+    entries += [model.texture for model in models if model.texture]
+    named = [entry["file"] for entry in entries]
+    assert len(named) == len(set(named))
+    found = {path.name for path in catalogue.engines().iterdir() if path.suffix in (".onnx", ".npz")}
+    assert found == set(named)
+
+
+def test_all_that_is_shipped_is_40_megabytes_at_most() -> None:
+    assert sum(path.stat().st_size for path in catalogue.engines().iterdir()) <= 40e6
 
 
 @pytest.mark.parametrize("name", catalogue.models())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import logging
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
+from mjpeg_restore.models.decode import Decode  # noqa: E402
+from mjpeg_restore.models.graph import Graph, export  # noqa: E402
 from mjpeg_restore.models.one_to_many import (  # noqa: E402
     ONE_TO_MANY,
     ONE_TO_MANY_COMPACT,
@@ -195,44 +194,28 @@ def test_nothing_beyond_the_margin_is_seen(units: int) -> None:
     assert 5 - reached.min() == reached.max() - 5 == network.margin
 
 
-class Exported(nn.Module):
-    """Luma alone, without the batch, as a graph has it; z likewise."""
-
-    def __init__(self, network: OneToMany) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, coefficients: torch.Tensor, table: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        (luma,) = self.network(coefficients[None], table[None], z[None, None])
-        return blocks_to_plane(luma)[0]
-
-
-def test_it_is_exported_with_z_as_its_last_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("colour", [True, False])
+def test_it_is_exported_with_z_as_its_last_input(tmp_path: Path, colour: bool) -> None:
     pytest.importorskip("onnxscript")
     onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
-    whole, path = Exported(scrambled()).eval(), tmp_path / "one-to-many.onnx"
-    auto = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        torch.onnx.export(
-            whole,
-            (torch.zeros(3, 5, 64), torch.ones(64), torch.zeros(12, 20)),
-            path,
-            dynamo=True,
-            input_names=["coefficients", "table", "z"],
-            dynamic_shapes=(auto, None, auto),
-            opset_version=18,
-            external_data=False,
-            verbose=False,
-        )
-        session = onnxruntime.InferenceSession(path)
-        compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for high, wide in [(1, 1), (2, 5), (4, 3)]:
-        inputs = [torch.randint(-2, 3, (high, wide, 64)).float(), torch.full((64,), 9.0)]
-        inputs.append(torch.randn(4 * high, 4 * wide))
+    network, path = scrambled(), tmp_path / "one-to-many.onnx"
+    export(network, path, colour=colour, extra="noise")
+    session = onnxruntime.InferenceSession(path)
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    names = [node.name for node in session.get_inputs()]
+    assert names[-1] == "noise"
+    for (down, across), (high, wide) in [((1, 1), (1, 1)), ((2, 1), (2, 5)), ((2, 2), (4, 3))]:
+        random = np.random.default_rng(1)
+        grids = [(high * down, wide * across), (high, wide), (high, wide)][: 3 if colour else 1]
+        inputs = []
+        for grid in grids:
+            inputs += [random.integers(-2, 3, (*grid, 64)).astype(np.int16), np.full(64, 9, np.uint16)]
+        inputs.append(random.standard_normal((4 * high * down, 4 * wide * across), np.float32))
         with torch.no_grad():
-            expected = whole(*inputs).numpy()
-        feed = dict(zip(["coefficients", "table", "z"], [t.numpy() for t in inputs], strict=True))
-        for found in (session.run(None, feed)[0], compiled(feed)[0]):
-            np.testing.assert_allclose(found, expected, atol=2e-3)
+            expected = Graph(network, "noise")(*map(torch.from_numpy, inputs))
+        feed = dict(zip(names, inputs, strict=True))
+        for found in (session.run(None, feed), list(compiled(feed).values())):
+            for ours, theirs in zip(found, expected, strict=True):
+                assert np.abs(ours.astype(int) - theirs.numpy()).max() <= 1
+        quiet = session.run(None, feed | {"noise": np.zeros_like(inputs[-1])})[0]
+        assert (quiet != expected[0].numpy()).any()

@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.runtime import Inputs, Weights, open_runtime
 
-from mjpeg_restore.models.graph import HALF, export, initializers  # noqa: E402
-from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
-from mjpeg_restore.runtime import Inputs, Weights, open_runtime  # noqa: E402
+onnx = pytest.importorskip("onnx")
 
 DEVICES = ["onnxruntime", "openvino"]
-TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
+LEARNT = (".weight", ".weight.half", ".bias")
 
 Graphs = tuple[Path, Path]
 """Two graphs that differ in their weights alone."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    folder = tmp_path_factory.mktemp("graphs")
-    paths = (folder / "one.onnx", folder / "other.onnx")
-    for seed, path in enumerate(paths):
-        torch.manual_seed(seed)
-        network = Stream(TINY)
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.normal_(0, 0.1)
-        export(network.eval(), path, colour=True)
-    return paths
+    """A shipped graph, and the same with weights drawn at random."""
+    shipped = catalogue.find("stream-lite").variants[0].file("colour")
+    other = tmp_path_factory.mktemp("graphs") / "other.onnx"
+    model = onnx.load(shipped)
+    random = np.random.default_rng(7)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith(LEARNT):
+            before = onnx.numpy_helper.to_array(tensor)
+            after = random.normal(0, 0.1, before.shape).astype(before.dtype)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(after, tensor.name))
+    onnx.save(model, other)
+    return shipped, other
 
 
-def changed(graphs: Graphs) -> dict[str, NDArray[np.floating]]:
-    """The second graph's weights, where they are not the first one's."""
-    one, other = map(initializers, graphs)
-    assert one.keys() == other.keys()
-    return {name: array for name, array in other.items() if not np.array_equal(array, one[name])}
+def weights(graph: Path) -> dict[str, NDArray[np.floating]]:
+    """What a graph has learnt, as its file has it."""
+    tensors = onnx.load(graph).graph.initializer
+    return {t.name: onnx.numpy_helper.to_array(t) for t in tensors if t.name.endswith(LEARNT)}
 
 
 def picture() -> Inputs:
@@ -61,30 +51,37 @@ def picture() -> Inputs:
     return found
 
 
-def planes(graph: Path, device: str, weights: Weights | None = None) -> list[NDArray[np.int_]]:
+def planes(graph: Path, device: str, replacing: Weights | None = None) -> list[NDArray[np.int_]]:
     if device == "openvino":
         pytest.importorskip("openvino")
-    return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, weights).run(picture())]
+    return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, replacing).run(picture())]
 
 
 def test_halves_and_floats_are_among_them(graphs: Graphs) -> None:
-    weights = changed(graphs)
-    assert {array.dtype for name, array in weights.items() if name.endswith(HALF)} == {np.dtype(np.float16)}
-    assert {array.dtype for name, array in weights.items() if not name.endswith(HALF)} == {np.dtype(np.float32)}
+    kinds = {array.dtype: name for name, array in weights(graphs[1]).items()}
+    assert kinds.keys() == {np.dtype(np.float16), np.dtype(np.float32)}
+    assert kinds[np.dtype(np.float16)].endswith(".half")
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_graph_with_anothers_weights_is_the_other(graphs: Graphs, device: str) -> None:
     one, other = graphs
-    replaced = planes(one, device, changed(graphs))
+    replaced = planes(one, device, weights(other))
     for ours, theirs in zip(replaced, planes(other, device), strict=True):
         assert np.abs(ours - theirs).max() <= (0 if device == "onnxruntime" else 1)
     assert np.abs(replaced[0] - planes(one, device)[0]).mean() > 1
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_each_kind_of_weight_counts(graphs: Graphs, device: str, kind: type[np.floating]) -> None:
+    some = {name: array for name, array in weights(graphs[1]).items() if array.dtype == kind}
+    assert np.abs(planes(graphs[0], device, some)[0] - planes(graphs[0], device)[0]).mean() > 0.1
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_what_is_not_replaced_stays(graphs: Graphs, device: str) -> None:
-    chroma = {name: array for name, array in changed(graphs).items() if "chroma" in name}
+    chroma = {name: array for name, array in weights(graphs[1]).items() if "chroma" in name}
     before, after = planes(graphs[0], device), planes(graphs[0], device, chroma)
     np.testing.assert_array_equal(before[0], after[0])
     assert all(np.abs(old - new).mean() > 1 for old, new in zip(before[1:], after[1:], strict=True))

@@ -1,0 +1,263 @@
+"""The recipes' numbers are the papers'."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from mjpeg_restore.models.l4_l8 import L4, L8  # noqa: E402
+from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT  # noqa: E402
+from mjpeg_restore.training import objectives  # noqa: E402
+from mjpeg_restore.training.objectives import (  # noqa: E402
+    OnPlanes,
+    absolute_error,
+    edge_preserving,
+    error_less_similarity,
+    squared_error,
+)
+from mjpeg_restore.training.recipe import Family, Recipe  # noqa: E402
+from mjpeg_restore.training.recipes import FAMILIES, one_to_many, qgac  # noqa: E402
+
+EVERY_PART = [
+    (name, part, recipe)
+    for name, family in FAMILIES.items()
+    for parts in (family.parts, family.short)
+    for part, recipe in parts.items()
+]
+
+
+def optimisers(recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """A recipe's, for a network of two layers."""
+    return recipe.optimiser(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), recipe.learning_rate)
+
+
+def assert_adam(recipe: Recipe, rate: float) -> None:
+    """Adam as Kingma and Ba have it."""
+    (optimiser,) = optimisers(recipe)
+    assert type(optimiser) is torch.optim.Adam
+    (group,) = optimiser.param_groups
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (rate, (0.9, 0.999), 0)
+
+
+def qualities(recipe: Recipe) -> list[int]:
+    """All that the pictures of a recipe may be compressed with."""
+    first, last = recipe.degradation.qualities
+    return list(range(first, last + 1, recipe.degradation.step))
+
+
+def rates(recipe: Recipe, batches: list[int]) -> list[float]:
+    """The learning rate after so many batches of the paper's."""
+    return [recipe.learning_rate * recipe.schedule(batch / recipe.iterations) for batch in batches]
+
+
+# ---- L4 and L8: Svoboda et al. 2016, section 4 ----
+
+L4_RATES: list[tuple[str, float, float, Any]] = [
+    ("q10", 8, 5e-7, squared_error),
+    ("q10-direct", 0.4, 5e-7, squared_error),
+    ("q10-sobel", 0.05, 5e-4, edge_preserving),
+]
+
+
+@pytest.mark.parametrize(("part", "rate", "decay", "loss"), L4_RATES)
+def test_l4_descends_by_the_objectives_own_numbers(part: str, rate: float, decay: float, loss: Any) -> None:
+    recipe = FAMILIES["l4"].parts[part]
+    (optimiser,) = optimisers(recipe)
+    assert type(optimiser) is torch.optim.SGD
+    assert [group["lr"] for group in optimiser.param_groups] == [rate, rate / 10]  # the last layer
+    assert {group["weight_decay"] for group in optimiser.param_groups} == {decay}
+    assert recipe.objective == OnPlanes(loss)
+    assert recipe.build().residual is (part == "q10")
+
+
+@pytest.mark.parametrize(("name", "kind", "batch", "side"), [("l4", L4, 64, 64), ("l8", L8, 4, 128)])
+def test_l4_and_l8_see_patches_of_their_own_size(name: str, kind: type, batch: int, side: int) -> None:
+    for recipe in FAMILIES[name].parts.values():
+        assert (recipe.batch, recipe.side) == (batch, side)
+        assert type(recipe.build()) is kind
+
+
+@pytest.mark.parametrize("name", ["l4", "l8"])
+def test_l4s_rate_is_halved_every_50_thousand_of_250_thousand(name: str) -> None:
+    for recipe in FAMILIES[name].parts.values():
+        assert recipe.iterations == 250_000
+        before = [50_000 * times - 1 for times in range(1, 6)]
+        after = [50_000 * times for times in range(5)]
+        expected = [recipe.learning_rate / 2**times for times in range(5)]
+        assert rates(recipe, after) == rates(recipe, before) == pytest.approx(expected)
+
+
+def test_l4_and_l8_have_a_network_a_quality_and_l4_one_for_all() -> None:
+    parts = FAMILIES["l4"].parts
+    assert {name: qualities(recipe) for name, recipe in parts.items()} == {
+        **{f"q{quality}": [quality] for quality in (10, 20, 30, 40, 50, 60)},
+        "q10-60": [10, 20, 30, 40, 50, 60],
+        "q10-direct": [10],
+        "q10-sobel": [10],
+    }
+    assert [qualities(recipe) for recipe in FAMILIES["l8"].parts.values()] == [[20]]
+    assert {recipe.learning_rate for recipe in FAMILIES["l8"].parts.values()} == {8}
+    assert not any(recipe.degradation.colour for recipe in parts.values())
+
+
+# ---- HR-CNN: section III ----
+
+
+def test_hr_cnn_has_a_network_for_10_30_and_50() -> None:
+    parts = FAMILIES["hr-cnn"].parts
+    assert {name: qualities(recipe) for name, recipe in parts.items()} == {"q10": [10], "q30": [30], "q50": [50]}
+    for recipe in parts.values():
+        assert recipe.side == 128
+        assert recipe.objective == OnPlanes(squared_error)  # equation 9
+        assert recipe.degradation.colour is False
+        assert recipe.after is None
+
+
+# ---- QGCN: Li et al. 2020, sections III.D and IV.A ----
+
+QGCNS = [name for name in FAMILIES if name.startswith(("qgcn", "qcn"))]
+
+
+def test_qgcn_comes_in_the_sizes_of_figure_8() -> None:
+    assert {"qgcn-8", "qgcn-16", "qgcn-32", "qgcn-64"} <= set(QGCNS)
+    for blocks in (8, 16):
+        config = FAMILIES[f"qgcn-{blocks}"].parts["colour"].build().config
+        assert (config.blocks, config.width, config.hidden, config.global_branch) == (blocks, 64, 1024, True)
+
+
+@pytest.mark.parametrize("name", QGCNS)
+@pytest.mark.parametrize("kind", ["gray", "colour"])
+def test_qgcn_learns_from_small_patches_and_then_from_large_ones(name: str, kind: str) -> None:
+    parts = FAMILIES[name].parts
+    small, large = parts[f"{kind}-small"], parts[kind]
+    assert (small.side, small.batch, small.after) == (64, 256, None)
+    assert (large.side, large.batch, large.after) == (256, 32, f"{name}/{kind}-small")
+    for recipe in (small, large):
+        assert_adam(recipe, 1e-4)
+        assert recipe.objective == OnPlanes(absolute_error)  # equation 6
+        assert qualities(recipe) == list(range(1, 61))
+        assert recipe.degradation.colour is (kind == "colour")
+
+
+@pytest.mark.parametrize("name", QGCNS)
+def test_qgcns_rate_falls_to_a_tenth(name: str) -> None:
+    for recipe in FAMILIES[name].parts.values():
+        found = sorted({recipe.schedule(share / 100) for share in range(101)}, reverse=True)
+        assert found[0] == 1
+        assert all(after == pytest.approx(before / 10) for before, after in zip(found, found[1:], strict=False))
+        assert len(found) > 1
+
+
+# ---- QGAC: Ehrlich et al. 2020, section 4.1 ----
+
+QGACS = ["qgac", "qgac-256"]
+
+
+@pytest.mark.parametrize("name", QGACS)
+def test_qgac_has_three_stages_of_32_patches_by_adam(name: str) -> None:
+    parts = FAMILIES[name].parts
+    assert list(parts) == ["luma", "colour", "texture"]
+    assert [recipe.after for recipe in parts.values()] == [None, f"{name}/luma", f"{name}/colour"]
+    assert [recipe.degradation.colour for recipe in parts.values()] == [False, True, True]
+    for recipe, rate in zip(parts.values(), (1e-3, 1e-3, 1e-4), strict=True):
+        assert_adam(recipe, rate)
+        assert (recipe.batch, recipe.side) == (32, 256)
+        assert qualities(recipe) == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+
+
+@pytest.mark.parametrize("name", QGACS)
+def test_qgacs_first_rate_is_halved_every_100_thousand_of_400_thousand(name: str) -> None:
+    luma = FAMILIES[name].parts["luma"]
+    assert luma.iterations == 400_000
+    assert rates(luma, [0, 99_999, 100_000, 200_000, 399_999]) == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4])
+
+
+@pytest.mark.parametrize("name", QGACS)
+@pytest.mark.parametrize(("part", "first", "last"), [("colour", 1e-3, 1e-6), ("texture", 1e-4, 1e-6)])
+def test_qgacs_later_rates_fall_by_a_cosine(name: str, part: str, first: float, last: float) -> None:
+    recipe = FAMILIES[name].parts[part]
+    assert recipe.iterations == 100_000
+    assert rates(recipe, [0, 50_000, 100_000]) == pytest.approx([first, (first + last) / 2, last])
+
+
+@pytest.mark.parametrize("name", QGACS)
+def test_qgac_minimises_equation_1(name: str) -> None:
+    parts = FAMILIES[name].parts
+    assert parts["luma"].objective == OnPlanes(error_less_similarity)
+    assert parts["colour"].objective == OnPlanes(error_less_similarity, chroma_alone=True)
+    assert objectives.SSIM_WEIGHT == 0.05  # lambda
+
+
+def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:
+    parts = FAMILIES["qgac"].parts
+    frozen = {part: [not p.requires_grad for p in recipe.build().parameters()] for part, recipe in parts.items()}
+    assert not any(frozen["luma"])
+    assert any(frozen["colour"])
+    assert not all(frozen["colour"])
+    assert not any(frozen["texture"])
+
+
+@pytest.mark.parametrize(("name", "config"), [("qgac", QGAC_COMPACT), ("qgac-256", QGAC)])
+def test_qgacs_last_stage_minimises_equation_3(name: str, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qgac, "backbone", SimpleNamespace)  # its weights are not here
+    texture = FAMILIES[name].parts["texture"]
+    assert texture.objective is None
+    critic = texture.adversary()
+    assert (critic.gamma, critic.NU) == (5e-3, 1e-2)
+    assert critic.learning_rate == 1e-4
+    widths = [layer.out_channels for layer in critic.discriminator.modules() if isinstance(layer, nn.Conv2d)]
+    assert widths == [64, 128, 256, 512]  # DCGAN's
+    assert (config.width, config.growth) == ((256, 128) if name == "qgac-256" else (64, 32))
+
+
+# ---- One-to-Many: Guo and Chao 2017, sections 3 and 4 ----
+
+
+def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z() -> None:
+    baseline = FAMILIES["one-to-many-l2"].parts["q10"]
+    assert baseline.objective == OnPlanes(squared_error)
+    assert baseline.build().config.noise is False
+
+
+@pytest.mark.parametrize("name", ["one-to-many-l2", "one-to-many"])
+def test_one_to_many_learns_by_adam_at_dcgans_rate_for_one_quality(name: str) -> None:
+    recipe = FAMILIES[name].parts["q10"]
+    assert_adam(recipe, 2e-4)
+    assert qualities(recipe) == [10]
+
+
+def test_one_to_manys_discriminator_is_dcgans_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_to_many, "vgg", SimpleNamespace)  # its weights are not here
+    whole = FAMILIES["one-to-many"].parts["q10"]
+    assert whole.objective is None
+    assert whole.build().config.noise
+    critic = whole.adversary()
+    assert (critic.learning_rate, critic.betas) == (2e-4, (0.5, 0.999))
+    layers = [layer for layer in critic.discriminator.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in layers] == [64, 64, 128, 128, 256, 256, 512, 512]
+    assert [layer.stride for layer in layers] == 4 * [(1, 1), (2, 2)]
+
+
+# ---- all of them ----
+
+
+@pytest.mark.parametrize(("name", "part", "recipe"), EVERY_PART)
+def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
+    assert (recipe.objective is None) is not (recipe.adversary is None), f"{name}/{part}"
+    assert recipe.side % 32 == 0
+    if recipe.after:
+        family, _, before = recipe.after.partition("/")
+        assert before in FAMILIES[family].parts
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_what_is_shipped_is_trained(family: Family) -> None:
+    assert family.short.keys() <= family.parts.keys()
+    assert {part for variant in family.variants for part in (variant.gray, variant.colour)} <= family.parts.keys()
+    assert family.texture is None or family.texture in family.parts
