@@ -10,7 +10,7 @@ What it computes for one plane (section 3.2.1, figure 3):
 The same JPEG with another z gives another picture. The baseline of section 4.1, trained on the squared error alone,
 is the same network without z: `noise=False`.
 
-Ours, where the paper leaves it open or the copy that was read has lost the number:
+Ours, where the paper's text leaves it open:
 
 * The sizes: 3 residual units in a branch and 5 in the aggregation. The 64 filters are DCGAN's first number; kernels are
   3x3, those of stride 2 are 4x4 (figure 4 draws four taps).
@@ -47,8 +47,6 @@ class OneToManyConfig:
     """Up-sample by section 3.2.2; else by a plain deconvolution."""
     noise: bool = True
     """Take z; else this is the baseline of section 4.1."""
-    noise_deviation: float = 1.0
-    """Standard deviation of z."""
 
 
 ONE_TO_MANY = OneToManyConfig()
@@ -156,8 +154,7 @@ class OneToMany(PlaneNetwork):
             `[batch, 1, 4 high, 4 wide]`.
         """
         batch, high, wide, _ = coefficients.shape
-        z = torch.randn(batch, 1, 4 * high, 4 * wide, generator=generator, device=coefficients.device)
-        return z * self.config.noise_deviation
+        return torch.randn(batch, 1, 4 * high, 4 * wide, generator=generator, device=coefficients.device)
 
     def restore_plane(self, plane: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restore decoded samples.

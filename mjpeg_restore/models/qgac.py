@@ -34,7 +34,7 @@ Nothing is projected into the quantisation cell: the paper does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -84,7 +84,7 @@ class Statistics(nn.Module):
     std: Tensor
 
     def __init__(self, dc_mean: float, dc: float, ac: float) -> None:
-        """Start from a typical photograph's; `Qgac.set_statistics` takes better ones.
+        """A typical photograph's, as measured on training pictures; not each data set's own.
 
         Args:
             dc_mean: DC's mean; those of AC are zero.
@@ -324,12 +324,6 @@ class Qgac(nn.Module):
         luma = reach(self.first, self.frequency, self.second, self.fusion, self.predict)
         return reach(self.colour.joint) + max(luma, reach(self.colour.own))
 
-    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take the training set's statistics of dequantised coefficients: `[2, 64]` each, luma's and chroma's."""
-        for index, statistics in enumerate((self.statistics, self.colour.statistics)):
-            statistics.mean.copy_(mean[index])
-            statistics.std.copy_(std[index])
-
     def freeze_luma(self) -> None:
         """Train the colour network alone from here on: the second stage (section 3.4)."""
         self.requires_grad_(False)
@@ -390,20 +384,6 @@ class Qgac(nn.Module):
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
         return tuple(self.samples(restored) for restored in self.restore(*components))
-
-
-def interpolate(regression: Mapping[str, Tensor], texture: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """Blend two trained networks of one size into one (appendix B.2, equation 1).
-
-    Args:
-        regression: state dict of the network trained for small errors; alpha 0 is just this one.
-        texture: of the one fine-tuned with a GAN's loss; alpha 1 is just this one.
-        alpha: 0..1; the paper shows 0.7.
-
-    Raises:
-        KeyError: `texture` lacks a weight.
-    """
-    return {name: (1 - alpha) * weight + alpha * texture[name] for name, weight in regression.items()}
 
 
 def keep_variance(*layers: nn.Conv2d) -> None:

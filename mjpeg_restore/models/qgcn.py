@@ -11,7 +11,7 @@ One set of weights for every quality: the network is told the quantisation table
 
 Without the global branch it is the paper's QCN, and without the maps as well its "EDSR" (section IV.B, table II).
 
-What the paper leaves open, or the copy that was read shows in a figure alone, and what is chosen:
+What the paper's text leaves open, and what is chosen:
 
 * Figure 8's N counts the blocks of each group, as section III.C.1 does: there are 2 N of them.
 * A map holds log2(q) / 8, which is 0..1 for 8-bit tables. At equal ratios of q it moves equally far, as the artifacts

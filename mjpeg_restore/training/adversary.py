@@ -7,8 +7,8 @@ section 3.4), in its third stage. Planes are `[batch, channels, height, width]` 
 | loss | here | weight in its paper |
 |---|---|---|
 | One-to-Many eq. 1, perceptual | `perceptual_loss(vgg(), ...)` | 1 |
-| eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | not in the copy read |
-| eq. 6, JPEG | `jpeg_loss` | not in the copy read; 0 for crops off the block grid |
+| eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | ours |
+| eq. 6, JPEG | `jpeg_loss` | ours; 0 for crops off the block grid |
 | QGAC eq. 2, texture | `texture_loss(minc(...), ...)` | 1 |
 | eq. 3, relativistic average | `relativistic_loss`, `relativistic_discriminator_loss` | 5e-3 |
 
@@ -19,15 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from mjpeg_restore.errors import MissingExtra, ModelError
 
 SLOPE = 0.2
 """Of the leaky rectifiers below zero, as in DCGAN."""
@@ -93,7 +89,7 @@ class Discriminator(nn.Module):
 def doubled(channels: int, width: int = 64) -> Discriminator:
     """One-to-Many's discriminator: a convolution of stride 1, then one of stride 2, in each unit.
 
-    The copy of table 1 that was read has lost the size of its filters: 3x3 is ours.
+    The size of its filters, 3x3, is ours.
     """
     return Discriminator(channels, strides=(1, 2), side=3, width=width)
 
@@ -132,9 +128,9 @@ def relativistic_loss(natural: Tensor, restored: Tensor) -> Tensor:
 def jpeg_loss(restored: Tensor, quantised: Tensor, table: Tensor) -> Tensor:
     """One-to-Many eq. 6: how far coefficients lie outside the range that eq. 5 gives them, squared, on average.
 
-    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it nothing is lost. The copy read has
-    lost the formula: a truncated loss, it says, over the size of the picture. The square of the distance is ours; in
-    squared grey levels, as a squared error of pixels is (Parseval).
+    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it nothing is lost. A truncated
+    loss, the text says, over the size of the picture; the square of the distance is ours, in squared grey levels, as a
+    squared error of pixels is (Parseval).
 
     Args:
         restored: dequantised DCT coefficients of the restored picture, `[batch, high, wide, 64]`.
@@ -200,103 +196,3 @@ def frozen(module: nn.Module) -> Generator[None]:
         module.train(training)
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-class Vgg(nn.Module):
-    """The first layers of a VGG network, up to the one whose output is compared; never trained."""
-
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self, layers: nn.Sequential, shift: Sequence[float], scale: float | Sequence[float]) -> None:
-        """Take the layers over.
-
-        Args:
-            layers: of a VGG for three channels.
-            shift: what each of R, G, B, 0..1, is reduced by first.
-            scale: what it is divided by next.
-        """
-        super().__init__()
-        self.layers = layers
-        self.register_buffer("shift", torch.tensor(shift)[:, None, None], persistent=False)
-        self.register_buffer("scale", torch.tensor(scale).expand(3)[:, None, None], persistent=False)
-        self.eval().requires_grad_(False)
-
-    def features(self, planes: Tensor) -> list[Tensor]:
-        """The last layer's map; a grey plane stands for R, G and B."""
-        return [self.layers((planes.expand(-1, 3, -1, -1) - self.shift) / self.scale)]
-
-
-def vgg(layer: str = "relu5_4") -> Vgg:
-    """A VGG trained on ImageNet, from torchvision, for One-to-Many's perceptual loss.
-
-    The paper means the 16-layer network's last convolution and names it relu5_4. Only the 19-layer network has a layer
-    of this name; the name is followed, and VGG-19 taken.
-
-    Args:
-        layer: `conv5_4` is that convolution's output, `relu5_4` what the rectifier makes of it.
-
-    Raises:
-        MissingExtra: torchvision is not installed.
-        ModelError: the weights are not on disk and cannot be downloaded.
-        ValueError: VGG-19 has no such layer.
-    """
-    models = _torchvision("The perceptual loss on VGG-19").models
-    weights = models.VGG19_Weights.IMAGENET1K_V1
-    try:
-        network = models.vgg19(weights=weights)
-    except (OSError, RuntimeError) as error:
-        name, folder = weights.url.rsplit("/", 1)[-1], Path(torch.hub.get_dir()) / "checkpoints"
-        raise ModelError(f"VGG-19's weights cannot be loaded ({error}): put {name} into {folder}") from error
-    return Vgg(_up_to(network.features, layer), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def minc(path: Path, layer: str = "conv5_3") -> Vgg:
-    """A VGG-16 trained on the Materials in Context database, for QGAC's texture loss.
-
-    QGAC compares layer 5, convolution 3, before the rectifier, as ESRGAN does.
-
-    Args:
-        path: a state dict with torchvision's names, `features.0.weight` and so on; what it says of a classifier is
-            left out. The network's authors trained it in Caffe, on B, G, R of 0..255 less 104, 117, 124, and so is it
-            used here.
-        layer: as for `vgg`.
-
-    Raises:
-        MissingExtra: torchvision is not installed.
-        ModelError: the file cannot be read, or holds something else.
-        ValueError: VGG-16 has no such layer.
-    """
-    layers = _torchvision("The texture loss on MINC").models.vgg16(weights=None).features
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        kept = {name.removeprefix("features."): w for name, w in state.items() if name.startswith("features.")}
-        layers.load_state_dict(kept)
-    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: not the weights of a VGG-16 trained on MINC ({reason})") from error
-    with torch.no_grad():
-        layers[0].weight.copy_(layers[0].weight.flip(1))  # from B, G, R to R, G, B
-    return Vgg(_up_to(layers, layer), (124 / 255, 117 / 255, 104 / 255), 1 / 255)
-
-
-def _torchvision(purpose: str) -> ModuleType:
-    try:
-        import torchvision
-    except ImportError as error:
-        raise MissingExtra("torchvision", "", purpose) from error
-    return torchvision
-
-
-def _up_to(layers: nn.Sequential, layer: str) -> nn.Sequential:
-    """The layers of a VGG up to `layer`: `conv` or `relu`, number of the block, number within the block."""
-    block, convolution = 1, 0
-    for index, module in enumerate(layers):
-        if isinstance(module, nn.MaxPool2d):
-            block, convolution = block + 1, 0
-            continue
-        convolution += isinstance(module, nn.Conv2d)
-        kind = "conv" if isinstance(module, nn.Conv2d) else "relu"
-        if layer == f"{kind}{block}_{convolution}":
-            return layers[: index + 1]
-    raise ValueError(f"no layer {layer!r} in this VGG")

@@ -67,7 +67,7 @@ def reproduce(bench: Bench, page: Page) -> None:
         "A gain is over the JPEG of the same table; the difference is our gain less the published one. Of colour, PSNR"
         " is over all samples of R, G and B; PSNR-B and SSIM are the means of the three channels', which is what comes"
         " nearest to the paper's JPEG rows. The rest is in chroma: brought up by a triangle here, as libjpeg does it."
-        " ICB is not at hand, nor is Classic-5. The network that is shipped is compact: see the end of this page."
+        " ICB and Classic-5 are not measured. The network that is shipped is compact: see the end of this page."
     )
     restored(bench, page, network, "Table 1: colour", "colour", TABLE_1)
     restored(bench, page, network, "Table 2: luma", "luma", TABLE_2)
@@ -100,7 +100,7 @@ def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
     """Table 3: one network for all, beside networks at a quality that is not theirs."""
     page.heading("Table 3: one network for all, LIVE1, colour")
     page.text(
-        "The paper holds IDCN's networks for Q10 and Q20 against pictures of other qualities. IDCN is not at hand: here"
+        "The paper holds IDCN's networks for Q10 and Q20 against pictures of other qualities. IDCN is not; here"
         " it is L4, in the rows *L4, for Q...*, which restores Y, Cb and Cr each by itself."
     )
     found = []
@@ -121,7 +121,7 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     """Table 4: what stands in for FID."""
     page.heading("Table 4: naturalness, in FID's place")
     page.text(
-        "FID needs an Inception network that is trained on ImageNet, which is not at hand. What stands in for it is a"
+        "FID needs an Inception network that is trained on ImageNet, which is not used. What stands in for it is a"
         " distance of the same kind between luma's scene statistics and the originals' (`mjpeg_restore.naturalness`): 0"
         " for the originals themselves. The two are on different scales: what can be compared is by what share the"
         " textured network's is the smaller one."

@@ -1,4 +1,8 @@
-"""HR-CNN (section III): one network for each of Q10, 30 and 50."""
+"""HR-CNN (section III): one network for each of Q10, 30 and 50.
+
+The paper's crops of 128x128 and its squared error; stochastic gradient descent it names without a rate, so Adam's usual
+one is taken. Rectifiers between the layers are ours (see `models/hr_cnn.py`), and so is luma in place of green.
+"""
 
 from __future__ import annotations
 

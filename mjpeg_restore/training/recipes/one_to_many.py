@@ -1,59 +1,128 @@
 """One-to-Many (Guo and Chao 2017): the L2 baseline of section 4.1, and the whole of section 3.
 
-One network a quality, as section 5 says; the paper's are 5, 10 and 20. Where VGG is not to be had, the discriminator's
-own features stand in for it, and training starts from the baseline's weights.
+One network a quality, as section 5 says; the paper's are 5, 10 and 20. Numbers as in DCGAN, as section 4 says. With
+--short, the discriminator's own features stand in for VGG's, and training starts from the baseline's weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from mjpeg_restore.models.one_to_many import ONE_TO_MANY_COMPACT, OneToMany
-from mjpeg_restore.training.adversary import doubled, vgg
+import torch
+from torch import nn
+
+from mjpeg_restore.models.one_to_many import ONE_TO_MANY, ONE_TO_MANY_COMPACT, OneToMany, OneToManyConfig
+from mjpeg_restore.training.adversary import FeatureExtractor, doubled
+from mjpeg_restore.training.backbones import vgg
 from mjpeg_restore.training.critics import NaturalnessCritic
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
-from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Family, Recipe, Variant, shortened
 
-QUALITIES = (10, 10)
+QUALITIES = (5, 10, 20)
 
-BASELINE = Recipe(
-    build=lambda: OneToMany(replace(ONE_TO_MANY_COMPACT, noise=False)),
-    objective=OnPlanes(squared_error),
-    degradation=Degradation(QUALITIES, colour=False),
-    side=64,
-    batch=64,
-    optimiser=adam,
-    learning_rate=2e-4,
-)
+RATE = 2e-4
+"""DCGAN's."""
 
-WHOLE = replace(
-    BASELINE,
-    build=lambda: OneToMany(ONE_TO_MANY_COMPACT),
-    objective=None,
-    adversary=lambda: NaturalnessCritic(doubled(1), vgg, 2e-4),
-)
+EPOCH = 1000
+"""Batches in which the discriminator has no part yet: the first epoch, says section 3.4, without its length."""
+
+MORE = {
+    "q10-perceptual": {"naturalness": 0.0, "jpeg": 0.0},
+    "q10-perceptual-naturalness": {"jpeg": 0.0},
+}
+"""Figure 8 (b) and (c): the losses, one after the other; (a) is (b) without shift-and-average."""
+
+
+def dcgan_adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Adam with DCGAN's momentum."""
+    return [torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.5, 0.999))]
+
+
+def build(config: OneToManyConfig) -> nn.Module:
+    """The network of a size."""
+    return OneToMany(config)
+
+
+def critic(
+    backbone: Callable[[], FeatureExtractor] | None, width: int, alone: int, **weights: float
+) -> NaturalnessCritic:
+    """The measurement component."""
+    return NaturalnessCritic(doubled(1, width=width), backbone, RATE, alone=alone, **weights)
+
+
+def baseline(config: OneToManyConfig, quality: int) -> Recipe:
+    """Section 4.1: least squares."""
+    return Recipe(
+        build=partial(build, replace(config, noise=False)),
+        objective=OnPlanes(squared_error),
+        degradation=Degradation((quality, quality), colour=False),
+        side=64,
+        batch=64,
+        optimiser=dcgan_adam,
+        learning_rate=RATE,
+    )
+
+
+def whole(config: OneToManyConfig, quality: int = 10, **weights: float) -> Recipe:
+    """Section 3."""
+    return replace(
+        baseline(config, quality),
+        build=partial(build, config),
+        objective=None,
+        adversary=partial(critic, vgg, 64, EPOCH, **weights),
+    )
+
+
+def plain(config: OneToManyConfig) -> OneToManyConfig:
+    """Without shift-and-average: figure 8 (a)."""
+    return replace(config, shift_and_average=False)
+
+
+def parts(config: OneToManyConfig) -> dict[str, Recipe]:
+    """The network of section 3 and those of figure 8, of a size."""
+    return {
+        "q10": whole(config),
+        **{name: whole(config, **weights) for name, weights in MORE.items()},
+        "q10-perceptual-plain": whole(plain(config), **MORE["q10-perceptual"]),
+    }
+
+
+BASELINES = {f"q{q}": baseline(ONE_TO_MANY_COMPACT, q) for q in QUALITIES}
+COMPACT = parts(ONE_TO_MANY_COMPACT)
+Q10 = (Variant((10, 10), "q10", "q10"),)
 
 FAMILIES = {
     "one-to-many-l2": Family(
-        "One-to-Many's baseline (Guo and Chao 2017, section 4.1), compact, for Q10: least squares, no noise",
-        parts={"q10": BASELINE},
-        short={"q10": shortened(BASELINE, batch=16)},
-        variants=(Variant(QUALITIES, "q10", "q10"),),
+        "One-to-Many's baseline (Guo and Chao 2017, section 4.1), compact: least squares, a network a quality",
+        parts=BASELINES,
+        short={
+            name: replace(shortened(recipe, batch=16), after=None if name == "q10" else "one-to-many-l2/q10")
+            for name, recipe in BASELINES.items()
+        },
+        variants=tuple(Variant((q, q), f"q{q}", f"q{q}") for q in QUALITIES),
     ),
     "one-to-many": Family(
-        "One-to-Many (Guo and Chao 2017), compact, for Q10: one of many possible pictures, by --seed and --candidates",
-        parts={"q10": WHOLE},
+        "One-to-Many (Guo and Chao 2017), compact, for Q10: one of many possible pictures",
+        parts=COMPACT,
         short={
-            "q10": replace(
-                WHOLE,
-                adversary=lambda: NaturalnessCritic(doubled(1, width=16), None, 2e-4),
+            name: replace(
+                recipe,
+                adversary=partial(critic, None, 16, 0, **MORE.get(name.removesuffix("-plain"), {})),
                 batch=8,
                 after="one-to-many-l2/q10",
             )
+            for name, recipe in COMPACT.items()
         },
-        variants=(Variant(QUALITIES, "q10", "q10"),),
+        variants=Q10,
+        extra="noise",
+    ),
+    "one-to-many-64": Family(
+        "One-to-Many (Guo and Chao 2017), 64 filters wide, for Q10",
+        parts=parts(ONE_TO_MANY),
+        variants=Q10,
         extra="noise",
     ),
 }

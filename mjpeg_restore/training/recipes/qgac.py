@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT, Qgac, QgacConfig
-from mjpeg_restore.training.adversary import FeatureExtractor, dcgan, minc
+from mjpeg_restore.training.adversary import FeatureExtractor, dcgan
+from mjpeg_restore.training.backbones import minc
 from mjpeg_restore.training.critics import RelativisticCritic
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, error_less_similarity

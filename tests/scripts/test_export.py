@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+from mjpeg_restore.jpeg import read  # noqa: E402
+from mjpeg_restore.models import catalogue  # noqa: E402
+from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.graph import checksum, load_weights  # noqa: E402
+from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
+from mjpeg_restore.restore import Restorer  # noqa: E402
+from tests.jpeg.pictures import encode  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"batch": 8, "hardware": "a machine", "qualities": None}
+PROGRESS = {"steps": 12, "seconds": 5400.0, "pixels": 7_400_000, "validation": "Q10 +0.1/+0.2", "settings": SETTINGS}
+
+
+def export(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/export.py", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def network() -> Stream:
+    """What was trained: weights drawn at random."""
+    torch.manual_seed(4)
+    network = Stream(STREAM_LITE).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    return network
+
+
+@pytest.fixture(scope="module")
+def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it was exported to; `decode` and an older network, measured, were there before."""
+    runs, engines = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("engines")
+    checkpoint = runs / "stream-lite" / "all" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
+    for path in catalogue.engines().glob("decode.*.onnx"):
+        shutil.copy(path, engines)
+    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]
+    older = shipped["stream-lite"] | {"quality": {"LIVE1": {}}}
+    models = {"stream-lite": older, "decode": shipped["decode"]}
+    (engines / "manifest.json").write_text(json.dumps({"models": models}))
+    done = export("--model", "stream-lite", "--runs", runs, "--engines", engines)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("stream-lite: ")
+    return engines
+
+
+@pytest.fixture
+def entry(engines: Path) -> dict[str, Any]:
+    return json.loads((engines / "manifest.json").read_text())["models"]["stream-lite"]
+
+
+def test_each_graph_is_the_file_with_its_checksum(engines: Path, entry: dict[str, Any]) -> None:
+    (variant,) = entry["variants"]
+    assert variant["qualities"] is None
+    assert {kind: graph["file"] for kind, graph in variant["graphs"].items()} == {
+        "gray": "stream-lite.gray.onnx",
+        "colour": "stream-lite.colour.onnx",
+    }
+    for graph in variant["graphs"].values():
+        assert checksum(engines / graph["file"]) == graph["sha256"]
+
+
+def test_the_graphs_hold_the_checkpoints_weights(engines: Path, network: Stream) -> None:
+    found = Stream(STREAM_LITE)
+    load_weights(found, engines / "stream-lite.colour.onnx")
+    for ours, theirs in zip(found.state_dict().values(), network.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)  # what is large is kept as float16
+
+
+def test_the_entry_says_what_the_network_costs(entry: dict[str, Any], network: Stream) -> None:
+    assert entry["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    assert entry["macs_per_pixel"] == pytest.approx(macs_per_pixel(network), abs=0.05)
+    assert entry["bytes_per_pixel"] == pytest.approx(bytes_per_pixel(network), abs=0.05)
+    assert entry["margin"] == network.margin
+    assert (entry["projected"], entry["extra"], entry["texture"]) == (True, None, None)
+
+
+def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
+    record = {"steps": 12, "hours": 1.5, "megapixels": 7, "validation_gain_db": "Q10 +0.1/+0.2", **SETTINGS}
+    assert entry["variants"][0]["training"] == {"gray": record, "colour": record}
+
+
+def test_what_was_measured_of_other_weights_is_dropped(entry: dict[str, Any]) -> None:
+    assert entry["quality"] == {}
+
+
+def test_the_other_models_stay_in_their_place(engines: Path) -> None:
+    exported, shipped = catalogue.models(engines), catalogue.models()
+    assert list(exported) == ["stream-lite", "decode"]
+    assert exported["decode"].as_dict() == shipped["decode"].as_dict()
+    assert exported["decode"].variants[0].file("gray").parent == engines
+
+
+def test_what_was_exported_restores(engines: Path) -> None:
+    models = catalogue.models(engines)
+    coded = read(encode("4:2:0", (64, 48), quality=10))
+    plain, restored = (Restorer(models[name], "onnxruntime", threads=1) for name in ("decode", "stream-lite"))
+    for before, after in zip(plain.restore(coded).planes, restored.restore(coded).planes, strict=True):
+        assert before.shape == after.shape
+        assert (before != after).mean() > 0.2
+        assert np.abs(before.astype(int) - after).mean() < 50
+
+
+def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
+    done = export("--model", "l8", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("export: ")
+    assert "no checkpoint" in done.stderr
+    assert str(tmp_path / "runs" / "l8") in done.stderr
+    assert "run scripts/train.py --model l8 first" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "l8" / "q20" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    torch.save({"model": {"layer.weight": torch.zeros(1)}, "progress": PROGRESS}, checkpoint)
+    done = export("--model", "l8", "--runs", tmp_path, "--engines", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith(f"export: {checkpoint}: not a checkpoint of this network")
+    assert not (tmp_path / "manifest.json").exists()
