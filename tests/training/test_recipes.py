@@ -15,6 +15,8 @@ from torch import nn  # noqa: E402
 from mjpeg_restore.models.l4_l8 import L4, L8  # noqa: E402
 from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT  # noqa: E402
 from mjpeg_restore.training import objectives  # noqa: E402
+from mjpeg_restore.training.backbones import vgg  # noqa: E402
+from mjpeg_restore.training.critics import NaturalnessCritic  # noqa: E402
 from mjpeg_restore.training.objectives import (  # noqa: E402
     OnPlanes,
     absolute_error,
@@ -23,7 +25,7 @@ from mjpeg_restore.training.objectives import (  # noqa: E402
     squared_error,
 )
 from mjpeg_restore.training.recipe import Family, Recipe  # noqa: E402
-from mjpeg_restore.training.recipes import FAMILIES, one_to_many, qgac  # noqa: E402
+from mjpeg_restore.training.recipes import FAMILIES, qgac  # noqa: E402
 
 EVERY_PART = [
     (name, part, recipe)
@@ -223,32 +225,59 @@ def test_qgacs_last_stage_minimises_equation_3(name: str, monkeypatch: pytest.Mo
     assert widths == [64, 128, 256, 512]  # DCGAN's
 
 
-# ---- One-to-Many: Guo and Chao 2017, sections 3 and 4 ----
+# ---- One-to-Many: Guo and Chao 2017, sections 3 to 5 ----
+
+ONE_TO_MANYS = ["one-to-many", "one-to-many-64"]
 
 
-def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z() -> None:
-    baseline = FAMILIES["one-to-many-l2"].parts["q10"]
-    assert baseline.objective == OnPlanes(squared_error)
-    assert baseline.build().config.noise is False
+def critic_of(recipe: Recipe) -> NaturalnessCritic:
+    """A recipe's, without VGG, whose weights are not here."""
+    backbone, *others = recipe.adversary.args
+    assert backbone is vgg
+    return recipe.adversary.func(None, *others, **recipe.adversary.keywords)
 
 
-@pytest.mark.parametrize("name", ["one-to-many-l2", "one-to-many"])
-def test_one_to_many_learns_by_adam_at_dcgans_rate_for_one_quality(name: str) -> None:
-    recipe = FAMILIES[name].parts["q10"]
-    assert_adam(recipe, 2e-4)
-    assert qualities(recipe) == [10]
+def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z_at_each_quality() -> None:
+    parts = FAMILIES["one-to-many-l2"].parts
+    assert {name: qualities(recipe) for name, recipe in parts.items()} == {"q5": [5], "q10": [10], "q20": [20]}
+    for recipe in parts.values():
+        assert recipe.objective == OnPlanes(squared_error)
+        assert recipe.build().config.noise is False
 
 
-def test_one_to_manys_discriminator_is_dcgans_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_to_many, "vgg", SimpleNamespace)  # its weights are not here
-    whole = FAMILIES["one-to-many"].parts["q10"]
+@pytest.mark.parametrize("name", ["one-to-many-l2", *ONE_TO_MANYS])
+def test_one_to_many_learns_by_adam_with_dcgans_numbers(name: str) -> None:
+    for recipe in FAMILIES[name].parts.values():
+        (optimiser,) = optimisers(recipe)
+        assert type(optimiser) is torch.optim.Adam
+        assert (optimiser.defaults["lr"], optimiser.defaults["betas"]) == (2e-4, (0.5, 0.999))
+
+
+@pytest.mark.parametrize("name", ONE_TO_MANYS)
+def test_one_to_manys_discriminator_is_dcgans_doubled(name: str) -> None:
+    whole = FAMILIES[name].parts["q10"]
     assert whole.objective is None
-    assert whole.build().config.noise
-    critic = whole.adversary()
+    critic = critic_of(whole)
     assert (critic.learning_rate, critic.betas) == (2e-4, (0.5, 0.999))
     layers = [layer for layer in critic.discriminator.modules() if isinstance(layer, nn.Conv2d)]
-    assert [layer.out_channels for layer in layers] == [64, 64, 128, 128, 256, 256, 512, 512]
+    assert [layer.out_channels for layer in layers] == [64, 64, 128, 128, 256, 256, 512, 512]  # table 1
     assert [layer.stride for layer in layers] == 4 * [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("name", ONE_TO_MANYS)
+def test_one_to_many_is_taken_apart_as_in_figure_8(name: str) -> None:
+    found = {}
+    for part, recipe in FAMILIES[name].parts.items():
+        critic, config = critic_of(recipe), recipe.build().config
+        assert config.noise
+        assert qualities(recipe) == [10]
+        found[part] = (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)
+    assert found == {
+        "q10-perceptual-plain": (False, False, False),
+        "q10-perceptual": (True, False, False),
+        "q10-perceptual-naturalness": (True, True, False),
+        "q10": (True, True, True),
+    }
 
 
 # ---- all of them ----
