@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
+from mjpeg_restore.runtime.weights import replaced
 
 with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
     import onnxruntime as ort
@@ -33,10 +34,8 @@ class OnnxRuntime:
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with explained(f"ONNX Runtime cannot load {graph.name}", _LOADING):
-            self._weights = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in weights.items()}
-            for name, value in self._weights.items():
-                options.add_initializer(name, value)
-            self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+            model = replaced(graph.read_bytes(), weights) if weights else str(graph)
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU, f32"
 

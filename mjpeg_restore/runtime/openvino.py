@@ -12,6 +12,7 @@ it promises holds whatever the head computed. A graph without such tensors runs 
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
+from mjpeg_restore.runtime.weights import replaced
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
 with explained("OpenVINO is installed but does not load", "--device onnxruntime"):
@@ -56,8 +58,8 @@ class OpenVino:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
         with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
-            self._graph = self._core.read_model(graph)
-            self._replace(weights)
+            model = io.BytesIO(replaced(graph.read_bytes(), weights)) if weights else graph
+            self._graph = self._core.read_model(model)
         self._bf16 = has_bf16(device)
         self._settings = {}
         if device == "CPU":
@@ -68,14 +70,6 @@ class OpenVino:
         self._dynamic: list[ov.CompiledModel] | None = None
         precision = "bf16" if self._bf16 and self._cuts(self._graph) else "f32"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
-
-    def _replace(self, weights: Weights) -> None:
-        """Put weights in the place of the graph's own."""
-        for node in self._graph.get_ops() if weights else []:
-            if node.get_type_name() == "Constant" and node.get_friendly_name() in weights:
-                constant = ov.opset13.constant(weights[node.get_friendly_name()])
-                for target in node.output(0).get_target_inputs():
-                    target.replace_source_output(constant.output(0))
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""

@@ -35,7 +35,11 @@ def graphs_of(model: catalogue.Model) -> set[str]:
 
 def test_what_is_shipped() -> None:
     shipped = catalogue.models()
-    assert list(shipped) == ["decode", "stream", "stream-lite"]
+    ours, papers = ["stream", "stream-lite"], ["l4", "l8", "hr-cnn", "qgcn", "qgac", "one-to-many-l2", "one-to-many"]
+    assert list(shipped) == ["decode", *ours, *papers]
+    assert [name for name, model in shipped.items() if model.projected] == ours
+    assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
+    assert [name for name, model in shipped.items() if model.extra == "noise"] == ["one-to-many"]
     assert catalogue.DEFAULT == "stream"
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000

@@ -85,3 +85,12 @@ def test_what_is_not_replaced_stays(graphs: Graphs, device: str) -> None:
     before, after = planes(graphs[0], device), planes(graphs[0], device, chroma)
     np.testing.assert_array_equal(before[0], after[0])
     assert all(np.abs(old - new).mean() > 1 for old, new in zip(before[1:], after[1:], strict=True))
+
+
+def test_weights_of_another_graph_are_refused() -> None:
+    from mjpeg_restore.errors import ModelCorrupt
+    from mjpeg_restore.runtime.weights import replaced
+
+    graph = catalogue.find("decode").variants[0].file("gray").read_bytes()
+    with pytest.raises(ModelCorrupt, match="none of the weights"):
+        replaced(graph, {"network.body.weight": np.zeros(3, np.float32)})
