@@ -44,6 +44,11 @@ def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
         progress = state["progress"]
     except Exception as error:  # torch.load fails in as many ways as a file can be wrong
         sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
+    return network.eval(), record(progress, checkpoint.parents[2])
+
+
+def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """What the manifest says of a training: hours and pictures of the stages before it are in its own."""
     training = {
         "steps": progress["steps"],
         "hours": round(progress["seconds"] / 3600, 2),
@@ -51,7 +56,13 @@ def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
         "validation_gain_db": progress["validation"],
         **progress["settings"],
     }
-    return network.eval(), training
+    before = runs / str(training.get("started_from")) / "progress.json"
+    if before.is_file():
+        stage = record(json.loads(before.read_text()), runs)
+        training["before"] = stage
+        training["hours"] = round(training["hours"] + stage["hours"], 2)
+        training["megapixels"] += stage["megapixels"]
+    return training
 
 
 class Exporter:
@@ -145,6 +156,8 @@ def main() -> int:
     after = entry(options.model, options)
     same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
     manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
+    order = ["decode", *FAMILIES]
+    manifest["models"] = dict(sorted(manifest["models"].items(), key=lambda entry: order.index(entry[0])))
     path.write_text(json.dumps(manifest, indent=2) + "\n")
     for variant in after["variants"]:
         print(f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {variant['graphs']}")
