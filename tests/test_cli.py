@@ -591,8 +591,9 @@ def test_models_for_people_and_as_json(capfd: pytest.CaptureFixture[str]) -> Non
     assert "kMAC per pixel" in out
     _, out, _ = run(["models", "--json"], capfd)
     found = json.loads(out, parse_constant=pytest.fail)
-    assert list(found) == ["decode", "stream", "stream-lite"]
+    assert list(found)[:3] == ["decode", "stream", "stream-lite"]
     assert found["stream"]["parameters"] > 100_000
+    assert found["qgac"]["texture"]["training"]["hours"] > 0
 
 
 # ---- pipes and signals ----

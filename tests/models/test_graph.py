@@ -123,7 +123,9 @@ def test_weights_come_back(colour: Path) -> None:
 
 def test_large_weights_are_kept_as_halves_and_the_dct_is_not(colour: Path) -> None:
     kinds = {tensor.name: tensor.data_type for tensor in onnx.load(colour).graph.initializer}
-    assert kinds["network.embed.project.weight.half"] == onnx.TensorProto.FLOAT16
+    halves = {name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT16}
+    assert halves
+    assert all(name.endswith(".half") for name in halves)
     assert kinds["network.inverse_dct.matrix"] == onnx.TensorProto.FLOAT
 
 
