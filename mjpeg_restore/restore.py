@@ -124,7 +124,7 @@ class Restorer:
         """The components' planes, whole blocks."""
         inputs = self.inputs(coded)
         run = self.runtime(coded).run
-        grids = [array.shape[:2] for array in components(coded)[::2]]
+        grids = [array.shape[:2] for array in inputs[: 2 * len(coded.coefficients) : 2]]
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
         mcu = self.model.bytes_per_pixel * 64 * math.prod(steps[0])

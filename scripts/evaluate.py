@@ -106,13 +106,14 @@ def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
     }
 
 
-def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[int]) -> dict[int, Row]:
+def measure(
+    choose: Choose, pictures: list[NDArray[np.uint8]], natural: NDArray[np.float64], qualities: list[int]
+) -> dict[int, Row]:
     decoder = Restorer("decode", "onnxruntime")
-    natural = np.concatenate([scene_statistics(limited_luma(picture)) for picture in pictures])
     rows = {}
     for quality in qualities:
         restorer = choose(quality)
-        floats: dict[Path, FloatOutput] = {}
+        floats: dict[str, FloatOutput] = {}
         restored: list[NDArray[np.float64]] = []
         found: dict[str, list[float]] = defaultdict(list)
         right = total = 0
@@ -131,9 +132,10 @@ def measure(choose: Choose, pictures: list[NDArray[np.uint8]], qualities: list[i
             found["rgb_gain"].append(found["rgb"][-1] - psnr(before, picture))
             if restorer.model.projected:
                 variant, kind = restorer.choose(coded)
-                graph = variant.file(kind)
-                exact = floats[graph] = floats.get(graph) or FloatOutput(graph)
-                counts = exact.consistent(restorer.inputs(coded))
+                graph = variant.graphs[kind]["file"]
+                if graph not in floats:
+                    floats[graph] = FloatOutput(variant.file(kind))
+                counts = floats[graph].consistent(restorer.inputs(coded))
                 right, total = right + counts[0], total + counts[1]
         mean = {name: float(np.mean(values)) for name, values in found.items()}
         rows[quality] = Row(
@@ -209,7 +211,8 @@ def main() -> int:
                 networks[f"{name} --texture 1"] = shipped(name, options.device, texture=1.0)
             if options.peers:
                 networks |= peers(options.peers, Path(graphs), options.device)
-            results = {name: measure(choose, pictures, options.quality) for name, choose in networks.items()}
+            natural = np.concatenate([scene_statistics(limited_luma(picture)) for picture in pictures])
+            results = {name: measure(choose, pictures, natural, options.quality) for name, choose in networks.items()}
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"evaluate: {error}")
     data = options.data.resolve().name

@@ -24,7 +24,7 @@ from mjpeg_restore.models.graph import checksum, initializers, publish
 from mjpeg_restore.training.recipe import Family, Recipe, Variant
 from mjpeg_restore.training.recipes import FAMILIES
 
-DECODE = Family("the plain JPEG decode, no network: what the others are compared with", {})
+DECODE = "the plain JPEG decode, no network: what the others are compared with"
 
 
 def arguments() -> argparse.Namespace:
@@ -126,7 +126,7 @@ def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
         network, extra, texture, projected = Decode(), None, None, False
         graphs = publish({"gray": network, "colour": network}, name, options.engines)
         variants = [{"qualities": None, "training": {}, "graphs": graphs}]
-        summary = DECODE.summary
+        summary = DECODE
     else:
         family = FAMILIES[name]
         exporter = Exporter(name, family, options.runs, options.engines)

@@ -93,7 +93,7 @@ def main() -> int:
         if unknown:
             sys.exit(f"train: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts)}")
         parts = {part: parts[part] for part in options.part}
-    whole = sum(recipe.share for recipe in parts.values())
+    shares = sum(recipe.share for recipe in parts.values())
     try:
         pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
         validation = [centre(load_rgb(path)) for path in picture_files(options.validation)]
@@ -101,7 +101,7 @@ def main() -> int:
         for part, recipe in parts.items():
             log.info("%s, part %s", options.model, part)
             trainer = prepared(options, part, recipe, pictures, validation, cameras)
-            trainer.run(options.minutes * recipe.share / whole)
+            trainer.run(options.minutes * recipe.share / shares)
     except (MjpegRestoreError, OSError) as error:  # OSError: what Pillow cannot read, too
         sys.exit(f"train: {error}")
     except KeyboardInterrupt:

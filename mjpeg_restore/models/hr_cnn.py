@@ -32,7 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact, plane_to_blocks
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact
+from mjpeg_restore.models.planes import from_unit
 
 FREQUENCIES = 64
 DECODING_WIDTH = 8
@@ -153,7 +154,7 @@ class HrCnn(nn.Module):
         plane = self.start(self.k_space(coefficients, table))
         for block in self.details:
             plane = block(plane)
-        return plane_to_blocks(torch.relu(plane)[:, 0] * 255 - 128)
+        return from_unit(torch.relu(plane))
 
     def snapshots(self, coefficients: Tensor, table: Tensor) -> dict[str, Tensor]:
         """Figure 4: what becomes of a component on its way.

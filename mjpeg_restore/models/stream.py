@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, exact, plane_to_blocks
+from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact, plane_to_blocks
 from mjpeg_restore.models.planes import to_chroma_grid
 
 CELL = 0.499
@@ -97,7 +97,7 @@ class Predict(nn.Module):
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
         self.project = nn.Conv2d(width, HALF**2 * components, 3, padding=1)
-        self.register_buffer("matrix", InverseDct().matrix, persistent=False)
+        self.register_buffer("matrix", dct_matrix(), persistent=False)
         for parameter in self.project.parameters():
             nn.init.zeros_(parameter)
 

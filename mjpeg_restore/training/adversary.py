@@ -185,14 +185,24 @@ class DiscriminatorFeatures:
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Generator[None]:
-    """Within it, `module` is in its evaluation mode and its parameters are constants."""
-    training = module.training
+def constant(module: nn.Module) -> Generator[None]:
+    """Within it, the parameters of `module` are constants."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    module.eval().requires_grad_(False)
+    module.requires_grad_(False)
     try:
         yield
     finally:
-        module.train(training)
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Generator[None]:
+    """Within it, `module` is in its evaluation mode and its parameters are constants."""
+    training = module.training
+    module.eval()
+    try:
+        with constant(module):
+            yield
+    finally:
+        module.train(training)

@@ -37,19 +37,16 @@ def picture(parts: list[Tensor]) -> Tensor:
 @contextmanager
 def judging(discriminator: Discriminator) -> Generator[None]:
     """The discriminator as it is trained, normalising by the batch at hand, but learning and remembering nothing."""
-    parameters = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
     layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.BatchNorm2d)]
     before = [layer.momentum for layer in layers]
-    discriminator.requires_grad_(False)
     for layer in layers:
         layer.momentum = 0.0
     try:
-        yield
+        with adversary.constant(discriminator):
+            yield
     finally:
         for layer, momentum in zip(layers, before, strict=True):
             layer.momentum = momentum
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 class Critic(Adversary):

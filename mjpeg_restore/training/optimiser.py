@@ -98,9 +98,11 @@ class MuonWithin:
         ]
 
 
-def adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Adam (Kingma and Ba 2014) with its usual constants."""
-    return [torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate)]
+def adam(
+    model: nn.Module, learning_rate: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> list[torch.optim.Optimizer]:
+    """Adam (Kingma and Ba 2014), with its usual constants unless others are given."""
+    return [torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate, betas=betas)]
 
 
 @dataclass(frozen=True, slots=True)

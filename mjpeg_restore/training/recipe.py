@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -52,7 +53,7 @@ class Cosine:
         return self.last + (1 - self.last) * (1 + math.cos(math.pi * share)) / 2
 
 
-class Adversary(nn.Module):
+class Adversary(nn.Module, ABC):
     """An objective that learns too: a discriminator that is trained in turn with the network."""
 
     learning_rate: float
@@ -60,13 +61,13 @@ class Adversary(nn.Module):
     description: str
     """For the record of the training: what is minimised, and what stands in for what."""
 
+    @abstractmethod
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """What the network is to minimise."""
-        raise NotImplementedError
 
+    @abstractmethod
     def discriminate(self, coded: Compressed) -> Tensor:
         """What the discriminator is to minimise, on the pictures of the last call of `forward`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,6 +11,7 @@ from torch import nn  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks  # noqa: E402
 from mjpeg_restore.models.hr_cnn import DetailBlock, HrCnn, coded_masks  # noqa: E402
+from tests.models.planes import restored_alike  # noqa: E402
 
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
 
@@ -209,8 +209,7 @@ def test_snapshots() -> None:
 
 def test_it_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
-    from mjpeg_restore.models.graph import Graph, export, load_weights
+    from mjpeg_restore.models.graph import export, load_weights
 
     network, path = HrCnn(chroma=True, rectified=True).eval(), tmp_path / "hr-cnn.onnx"
     with torch.no_grad():
@@ -220,18 +219,8 @@ def test_it_is_exported(tmp_path: Path) -> None:
             if name.endswith("bias"):  # equal ones share a place in the file
                 parameter.uniform_(-0.01, 0.01)
     export(network, path, colour=True)
-    session = onnxruntime.InferenceSession(path)
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    names = [node.name for node in session.get_inputs()]
-    for span, grid in [((2, 2), (3, 5)), ((2, 1), (1, 2)), ((1, 1), (1, 3))]:
-        inputs = [tensor[0].to(torch.uint16 if tensor.ndim == 2 else torch.int16) for tensor in components(span, grid)]
-        with torch.no_grad():
-            expected = [plane.numpy() for plane in Graph(network)(*inputs)]
-        feed = dict(zip(names, [tensor.numpy() for tensor in inputs], strict=True))
-        for found in (session.run(None, feed), list(compiled(feed).values())):
-            for ours, theirs in zip(found, expected, strict=True):
-                assert ours.shape == theirs.shape
-                assert np.abs(ours.astype(int) - theirs).max() <= 1
+    cases = [((2, 2), (3, 5)), ((2, 1), (1, 2)), ((1, 1), (1, 3))]
+    for _, expected in restored_alike(network, path, [components(span, grid) for span, grid in cases]):
         assert expected[0].std() > 5
     again = HrCnn(chroma=True, rectified=True)
     load_weights(again, path)

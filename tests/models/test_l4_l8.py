@@ -20,6 +20,7 @@ from mjpeg_restore.models.l4_l8 import (  # noqa: E402
     Layer,
     sobel,
 )
+from tests.models.planes import components, restored_alike  # noqa: E402
 
 TINY = (Layer(5, 4), Layer(3, 6, skip=True), Layer(1, 4), Layer(3, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
@@ -28,16 +29,6 @@ SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
 @pytest.fixture(autouse=True)
 def _the_same_numbers() -> None:
     torch.manual_seed(5)
-
-
-def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 1), batch: int = 1) -> list[torch.Tensor]:
-    """Coefficients and tables of Y, Cb, Cr; `grid` is chroma's, (high, wide)."""
-    across, down = span
-    high, wide = grid
-    found = []
-    for h, w in [(high * down, wide * across), grid, grid]:
-        found += [torch.randint(-2, 3, (batch, h, w, 64)).float(), torch.randint(1, 30, (batch, 64)).float()]
-    return found
 
 
 def scrambled(layers: tuple[Layer, ...] = TINY, *, residual: bool = True, chroma: bool = False) -> FullyConvolutional:
@@ -224,24 +215,13 @@ def test_sobel_sees_no_edge_in_a_flat_plane() -> None:
 
 def test_it_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
     from mjpeg_restore.models.graph import Graph, export
 
     network, path = FullyConvolutional(TINY, residual=True, chroma=True).eval(), tmp_path / "l4.onnx"
     with torch.no_grad():
         network.last.weight.mul_(100)
     export(network, path, colour=True)
-    session = onnxruntime.InferenceSession(path)
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    names = [node.name for node in session.get_inputs()]
-    for span, grid in [((2, 2), (3, 5)), ((2, 1), (1, 2)), ((1, 1), (2, 3))]:
-        inputs = [tensor[0].to(torch.uint16 if tensor.ndim == 2 else torch.int16) for tensor in components(span, grid)]
-        with torch.no_grad():
-            expected = [plane.numpy() for plane in Graph(network)(*inputs)]
-        feed = dict(zip(names, [tensor.numpy() for tensor in inputs], strict=True))
-        for found in (session.run(None, feed), list(compiled(feed).values())):
-            for ours, theirs in zip(found, expected, strict=True):
-                assert ours.shape == theirs.shape
-                assert np.abs(ours.astype(int) - theirs).max() <= 1
+    cases = [((2, 2), (3, 5)), ((2, 1), (1, 2)), ((1, 1), (2, 3))]
+    for inputs, expected in restored_alike(network, path, [components(span, grid) for span, grid in cases]):
         plain = [plane.numpy() for plane in Graph(Decode())(*inputs)]
         assert all(2 < np.abs(a.astype(int) - b).mean() < 40 for a, b in zip(expected, plain, strict=True))

@@ -21,6 +21,7 @@ from mjpeg_restore.models.one_to_many import (  # noqa: E402
     ResidualUnit,
     UpSample,
 )
+from tests.models.planes import components  # noqa: E402
 
 TINY = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
@@ -29,16 +30,6 @@ SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
 @pytest.fixture(autouse=True)
 def _the_same_numbers() -> None:
     torch.manual_seed(5)
-
-
-def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 1), batch: int = 1) -> list[torch.Tensor]:
-    """Coefficients and tables of Y, Cb, Cr; `grid` is chroma's, (high, wide)."""
-    across, down = span
-    high, wide = grid
-    found = []
-    for h, w in [(high * down, wide * across), grid, grid]:
-        found += [torch.randint(-2, 3, (batch, h, w, 64)).float(), torch.randint(1, 30, (batch, 64)).float()]
-    return found
 
 
 def scrambled(config: OneToManyConfig = TINY, *, chroma: bool = False) -> OneToMany:

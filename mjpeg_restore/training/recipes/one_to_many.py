@@ -19,6 +19,7 @@ from mjpeg_restore.training.backbones import vgg
 from mjpeg_restore.training.critics import NaturalnessCritic
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
+from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Family, Recipe, Variant, shortened
 
 QUALITIES = (5, 10, 20)
@@ -38,7 +39,7 @@ MORE = {
 
 def dcgan_adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Adam with DCGAN's momentum."""
-    return [torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.5, 0.999))]
+    return adam(model, learning_rate, betas=(0.5, 0.999))
 
 
 def build(config: OneToManyConfig) -> nn.Module:
