@@ -253,7 +253,8 @@ def _halve(model: onnx.ModelProto) -> None:
     """
     for tensor in list(model.graph.initializer):
         weights = onnx.numpy_helper.to_array(tensor)
-        if weights.dtype != np.float32 or weights.size < SMALLEST_HALVED or "inverse_dct" in tensor.name:
+        learnt = tensor.name.startswith("network.") and "inverse_dct" not in tensor.name
+        if not learnt or weights.dtype != np.float32 or weights.size < SMALLEST_HALVED:
             continue
         name = f"{tensor.name}{HALF}"
         model.graph.initializer.remove(tensor)
@@ -269,18 +270,26 @@ def _casts_to_uint8(node: onnx.NodeProto) -> bool:
 def _name_inner_tensors(model: onnx.ModelProto) -> None:
     """Rename the tensors that the contract names; see the module's docstring."""
     renamed: dict[str, str] = {}
+    makers = {output: node for node in model.graph.node for output in node.output}
     components = iter(output.name for output in model.graph.output)
     for node in model.graph.node:
-        if node.op_type == "QuantizeLinear":
+        if node.op_type == "QuantizeLinear" and node.input[1] == "rounding.step":
             renamed[node.input[0]] = f"{next(components)}.samples"
-        if node.op_type == "Conv" and "predict.project" in node.input[1]:
-            layer = node.input[1].removeprefix("network.").removesuffix(".project.weight")
+        if node.op_type == "Conv" and "predict.project" in (kernel := _origin(node.input[1], makers)):
+            layer = kernel.removeprefix("network.").removesuffix(".project.weight")
             times = sum(name.startswith(f"{layer}.") for name in renamed.values())
             renamed[node.output[0]] = f"{layer}.{times + 1}.place" if times else f"{layer}.place"
     for node in model.graph.node:
         for tensors in (node.input, node.output):
             for index, tensor in enumerate(tensors):
                 tensors[index] = renamed.get(tensor, tensor)
+
+
+def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
+    """The weights that a tensor is made of: they may be rounded on the way."""
+    while tensor in makers:
+        tensor = makers[tensor].input[0]
+    return tensor
 
 
 def _strip(model: onnx.ModelProto) -> None:

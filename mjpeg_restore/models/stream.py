@@ -6,11 +6,13 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
    quantisation table (as log2 q) scales and shifts the features there.
 2. A trunk of residual blocks of two 3x3 convolutions works on that grid, where a convolution costs a quarter of what it
    costs on samples.
-3. A last convolution and a pixel shuffle predict what the decoded samples lack. The DCT of that, in units of the
-   quantisation step, is where in its quantisation cell each coefficient lies. It is clamped to the cell, so whatever
-   the network says, quantising the result again gives the coefficients of the stream.
-4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the restored luma at chroma's resolution
-   and by the luma trunk's features.
+3. A last convolution predicts what the decoded samples lack, four of them for each place of the grid. The DCT of that,
+   in units of the quantisation step, is where in its quantisation cell each coefficient lies. It is clamped to the
+   cell, so whatever the network says, quantising the result again gives the coefficients of the stream.
+4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
+   came from, at chroma's resolution.
+
+The convolutions of the trunks and the last ones work in eight bits once they are trained (`int8.py`).
 
 Why samples, where the stream has coefficients: a convolution on samples is one filter for all sixty-four places in
 a block. A network that is fed with each block's coefficients has to learn each place's filters by themselves: such a
@@ -26,8 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact, plane_to_blocks
-from mjpeg_restore.models.planes import to_chroma_grid
+from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact
+from mjpeg_restore.models.int8 import Int8Conv
 
 CELL = 0.499
 """Half-width of the quantisation cell that a prediction is held to, in steps. The 0.001 that is missing from a half
@@ -54,8 +56,8 @@ class StreamConfig:
     """Residual blocks of the chroma trunk."""
 
 
-STREAM = StreamConfig(width=32, blocks=3, chroma_width=32, chroma_blocks=2)
-STREAM_LITE = StreamConfig(width=16, blocks=4, chroma_width=16, chroma_blocks=2)
+STREAM = StreamConfig(width=32, blocks=4, chroma_width=32, chroma_blocks=2)
+STREAM_LITE = StreamConfig(width=16, blocks=3, chroma_width=16, chroma_blocks=2)
 
 
 class ResidualBlock(nn.Module):
@@ -63,8 +65,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Int8Conv(width, width, signed=True)
+        self.second = Int8Conv(width, width, signed=False)
         with torch.no_grad():
             self.second.weight.mul_(0.1)
 
@@ -96,8 +98,8 @@ class Predict(nn.Module):
 
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
-        self.project = nn.Conv2d(width, HALF**2 * components, 3, padding=1)
-        self.register_buffer("matrix", dct_matrix(), persistent=False)
+        self.project = Int8Conv(width, HALF**2 * components, signed=True)
+        self.register_buffer("matrix", dct_matrix()[:, _places_of_phases()], persistent=False)
         for parameter in self.project.parameters():
             nn.init.zeros_(parameter)
 
@@ -111,11 +113,11 @@ class Predict(nn.Module):
         Returns:
             Each coefficient's place in its cell, in units of the step, within +-`CELL`: `[batch, high, wide, 64]` each.
         """
-        lacking = functional.pixel_shuffle(self.project(features).float() * SAMPLE_SCALE, HALF)
+        lacking = _phases_to_blocks(self.project(features).float(), len(tables))
         places = []
-        for plane, table in zip(lacking.unbind(1), tables, strict=True):
-            with exact(plane):
-                steps = plane_to_blocks(plane) @ (self.matrix.T / table[:, None])[:, None]
+        for blocks, table in zip(lacking, tables, strict=True):
+            with exact(blocks):
+                steps = blocks @ (self.matrix.T * (SAMPLE_SCALE / table[:, None]))[:, None]
             places.append(steps.clamp(-CELL, CELL))
         return places
 
@@ -132,7 +134,7 @@ class Stream(nn.Module):
         self.condition = Condition(1, width)
         self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(config.blocks)))
         self.predict = Predict(1, width)
-        self.chroma_enter = _halve(3, chroma_width)
+        self.chroma_enter = _halve(2, chroma_width)
         self.guide = nn.Conv2d(width, chroma_width, 1)
         self.chroma_condition = Condition(2, chroma_width)
         self.chroma_trunk = nn.Sequential(*(ResidualBlock(chroma_width) for _ in range(config.chroma_blocks)))
@@ -157,32 +159,25 @@ class Stream(nn.Module):
         (place,) = self.predict(features, [table])
         return luma + place, features
 
-    def place_chroma(
-        self, chroma: list[Tensor], tables: list[Tensor], samples: Tensor, features: Tensor
-    ) -> list[Tensor]:
-        """The same for Cb and Cr, guided by luma's blocks of samples and the luma trunk's features."""
+    def place_chroma(self, chroma: list[Tensor], tables: list[Tensor], luma: Tensor) -> list[Tensor]:
+        """The same for Cb and Cr, guided by the features that luma's restoration came from."""
         decoded = self.decode(*(tensor for pair in zip(chroma, tables, strict=True) for tensor in pair))
-        own = _features(list(decoded))
-        luma = to_chroma_grid(_features([samples]), *own.shape[2:])
-        entered = self.chroma_enter(torch.cat([own, luma], dim=1))
-        context = self.guide(to_chroma_grid(features, *entered.shape[2:]))
-        guided = self.chroma_condition(entered + context, tables)
+        entered = self.chroma_enter(_features(list(decoded)))
+        guide = self.guide(functional.interpolate(luma, entered.shape[2:], mode="nearest"))
+        guided = self.chroma_condition(entered + guide, tables)
         places = self.chroma_predict(guided + self.chroma_trunk(guided), tables)
         return [k + place for k, place in zip(chroma, places, strict=True)]
 
-    def place(self, *components: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Each component's restored coefficients in units of their step, and luma's blocks of samples."""
+    def place(self, *components: Tensor) -> list[Tensor]:
+        """Each component's restored coefficients in units of their step."""
         luma, features = self.place_luma(components[0], components[1])
-        samples = self.inverse_dct(luma, components[1])
         if len(components) == 2:
-            return [luma], samples
-        chroma = self.place_chroma(list(components[2::2]), list(components[3::2]), samples, features)
-        return [luma, *chroma], samples
+            return [luma]
+        return [luma, *self.place_chroma(list(components[2::2]), list(components[3::2]), features)]
 
     def restore(self, *components: Tensor) -> list[Tensor]:
         """Like `forward`, but dequantised coefficients `[batch, high, wide, 64]` instead of samples: for training."""
-        placed, _ = self.place(*components)
-        return [k * q[:, None, None] for k, q in zip(placed, components[1::2], strict=True)]
+        return [k * q[:, None, None] for k, q in zip(self.place(*components), components[1::2], strict=True)]
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore a grey or a colour picture.
@@ -194,13 +189,31 @@ class Stream(nn.Module):
         Returns:
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
-        (_, *chroma), samples = self.place(*components)
-        return (samples, *(self.inverse_dct(k, q) for k, q in zip(chroma, components[3::2], strict=True)))
+        return tuple(self.inverse_dct(k, q) for k, q in zip(self.place(*components), components[1::2], strict=True))
 
 
 def _halve(channels: int, width: int) -> nn.Conv2d:
     """Samples to features at half their size."""
     return nn.Conv2d(channels, width, 2 * HALF, stride=HALF, padding=HALF // 2)
+
+
+def _phases_to_blocks(phases: Tensor, components: int) -> Tensor:
+    """Features that are samples, `[batch, 4 components, 4 high, 4 wide]`: four samples of two rows and two columns to a
+    feature, to blocks of each component, `[components, batch, high, wide, 64]` in the order of `_places_of_phases`.
+
+    A pixel shuffle and a cut into blocks would do the same in two passes.
+    """
+    side = 8 // HALF
+    batch, _, height, width = phases.shape
+    cut = phases.reshape(batch, components, HALF**2, height // side, side, width // side, side)
+    return cut.permute(1, 0, 3, 5, 2, 4, 6).reshape(components, batch, height // side, width // side, 64)
+
+
+def _places_of_phases() -> Tensor:
+    """Where in a row-major block the samples of `_phases_to_blocks` lie, `[64]`."""
+    side = 8 // HALF
+    places = torch.arange(64).reshape(side, HALF, side, HALF)
+    return places.permute(1, 3, 0, 2).flatten()
 
 
 def _features(components: list[Tensor]) -> Tensor:

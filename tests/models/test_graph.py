@@ -24,11 +24,12 @@ TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
 
 def tiny() -> Stream:
     torch.manual_seed(3)
-    network = Stream(TINY).eval()
+    network = Stream(TINY)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, 0.1)
-    return network
+        network(*[torch.from_numpy(array.astype(np.float32))[None] for array in inputs((4, 6), (2, 3), (2, 3))])
+    return network.eval()
 
 
 def quietly(network: torch.nn.Module, path: Path, *, colour: bool) -> Path:
@@ -115,7 +116,7 @@ def test_shapes_are_dynamic(colour: Path) -> None:
 
 def test_weights_come_back(colour: Path) -> None:
     torch.manual_seed(99)
-    network = Stream(TINY)
+    network = Stream(TINY).eval()
     load_weights(network, colour)
     for ours, theirs in zip(network.state_dict().values(), tiny().state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)  # what is large is kept as float16

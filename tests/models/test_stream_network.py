@@ -31,11 +31,11 @@ def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 3), s
 def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
     """A network with random weights everywhere, its last layers included."""
     torch.manual_seed(seed)
-    network = Stream(config).eval()
+    network = Stream(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, scale)
-    return network
+    return network.eval()
 
 
 # ---- the pieces ----
@@ -82,7 +82,7 @@ def test_macs_are_counted_as_by_hand() -> None:
 def test_an_untrained_network_is_the_plain_decode(config: StreamConfig) -> None:
     inputs = components()
     with torch.no_grad():
-        for ours, plain in zip(Stream(config)(*inputs), Decode()(*inputs), strict=True):
+        for ours, plain in zip(Stream(config).eval()(*inputs), Decode()(*inputs), strict=True):
             torch.testing.assert_close(ours, plain, atol=1e-3, rtol=0)
 
 

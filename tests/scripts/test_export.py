@@ -20,6 +20,7 @@ from mjpeg_restore.models.graph import checksum, load_weights  # noqa: E402
 from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
 from mjpeg_restore.restore import Restorer  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
+from tests.models.planes import components  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"batch": 8, "hardware": "a machine", "qualities": None}
@@ -35,11 +36,12 @@ def export(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def network() -> Stream:
     """What was trained: weights drawn at random."""
     torch.manual_seed(4)
-    network = Stream(STREAM_LITE).eval()
+    network = Stream(STREAM_LITE)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
-    return network
+        network(*components())  # the ranges of its layers are learnt, too
+    return network.eval()
 
 
 @pytest.fixture(scope="module")

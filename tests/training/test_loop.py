@@ -112,7 +112,7 @@ def test_twenty_steps_on_one_batch_lower_its_loss(tmp_path: Path) -> None:
     for _ in range(20):
         run.rng = run.crops.rng = np.random.default_rng(7)  # the same crops and tables each time
         losses.append(run.step(0.0).item())
-    assert losses[-1] < 0.97 * losses[0]
+    assert losses[-1] < 0.98 * losses[0]
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing(tmp_path: Path) -> None:

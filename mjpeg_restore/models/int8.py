@@ -1,0 +1,77 @@
+"""Convolutions in eight bits: a CPU multiplies twice as many numbers of them at once as of bf16, four times as many as
+of float32.
+
+Quantisation is JPEG's word here, so this module speaks of rounding to a step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SPREAD = 12.0
+"""How far eight bits reach, in root mean squares of the features. They have long tails, so the largest value would make
+too coarse a step: of LIVE1 at Q40 it cost `stream` 0.05 dB, 20 root mean squares 0.04, 12 of them 0.02, 8 0.03."""
+
+PACE = 0.01
+"""Share of a batch in the running mean."""
+
+UNTRAINED = 8.0
+"""How far eight bits reach before anything is known of the features, which are about 1 large."""
+
+
+class Int8Conv(nn.Conv2d):
+    """A 3x3 convolution that keeps the size, with weights and input in eight bits once it is trained.
+
+    Training goes on in full precision and takes note of how large the features are. In evaluation the weights are whole
+    multiples of a step of their output channel, the input of one step of the layer; an exported graph says so by
+    QuantizeLinear and DequantizeLinear, which a runtime fuses with the convolution. What the result is added to, the
+    residual connection above all, keeps its precision.
+    """
+
+    step: Tensor
+    weight_step: Tensor
+
+    def __init__(self, inputs: int, outputs: int, *, signed: bool) -> None:
+        """Make one.
+
+        Args:
+            inputs: channels.
+            outputs: channels.
+            signed: whether the input can be negative; after a ReLU it cannot, and has twice as many levels.
+        """
+        super().__init__(inputs, outputs, 3, padding=1)  # pyright: ignore[reportUnknownMemberType]
+        self.levels = (-128, 127) if signed else (0, 255)
+        self.register_buffer("step", torch.tensor(UNTRAINED / self.levels[1]))
+        self.register_buffer("weight_step", torch.ones(outputs))
+
+    def train(self, mode: bool = True) -> Int8Conv:
+        """Begin or end training; at its end the steps of the weights are fixed."""
+        if not mode:
+            self.weight_step = self.weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-8) / 127
+        return super().train(mode)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve `[batch, inputs, height, width]`."""
+        if self.training:
+            with torch.no_grad():
+                spread = input.float().square().mean().sqrt() * SPREAD / self.levels[1]
+                self.step.lerp_(spread, PACE)
+            return super().forward(input)
+        features = _rounded(input, self.step, self.levels)
+        return functional.conv2d(features, _rounded(self.weight, self.weight_step, (-128, 127)), self.bias, padding=1)
+
+
+def _rounded(tensor: Tensor, step: Tensor, levels: tuple[int, int]) -> Tensor:
+    """Whole multiples, between two levels, of a step, or of one for each of the first dimension."""
+    if not torch.onnx.is_in_onnx_export():
+        steps = step.reshape(-1, *[1] * (tensor.ndim - 1))
+        return torch.round(tensor / steps).clamp(*levels) * steps
+    kind = torch.int8 if levels[0] else torch.uint8
+    scale = (step, torch.zeros_like(step, dtype=kind))
+    options: dict[str, Any] = {"attrs": {"axis": 0}, "shape": tensor.shape, "version": 18}
+    eight = torch.onnx.ops.symbolic("QuantizeLinear", (tensor, *scale), dtype=kind, **options)
+    return torch.onnx.ops.symbolic("DequantizeLinear", (eight, *scale), dtype=torch.float32, **options)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from mjpeg_restore.models.int8 import PACE, SPREAD, UNTRAINED, Int8Conv  # noqa: E402
+
+
+def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
+    torch.manual_seed(seed)
+    return Int8Conv(4, 3, signed=signed)
+
+
+def features(*, signed: bool = True) -> Tensor:
+    drawn = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(1))
+    return drawn if signed else drawn.relu()
+
+
+def trained(layer: Int8Conv, batch: Tensor, batches: int = 1500) -> Int8Conv:
+    for _ in range(batches):
+        layer(batch)
+    return layer.eval()
+
+
+def test_training_is_a_plain_convolution() -> None:
+    layer, batch = convolution(), features()
+    torch.testing.assert_close(layer(batch), functional.conv2d(batch, layer.weight, layer.bias, padding=1))
+
+
+def test_the_running_mean_follows_the_features() -> None:
+    layer, batch = convolution(), features()
+    before = UNTRAINED / 127
+    spread = SPREAD * batch.square().mean().sqrt().item() / 127
+    layer(batch)
+    assert layer.step.item() == pytest.approx(before + PACE * (spread - before))
+    assert trained(layer, batch).step.item() == pytest.approx(spread, rel=1e-3)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_eight_bits_are_near_full_precision(signed: bool) -> None:
+    layer, batch = convolution(signed=signed), features(signed=signed)
+    exact = layer(batch)
+    error = (trained(layer, batch)(batch) - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+    assert 1e-4 < error < 0.03
+
+
+@pytest.mark.parametrize(("signed", "levels"), [(True, (-128, 127)), (False, (0, 255))])
+def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, int]) -> None:
+    layer = trained(convolution(signed=signed), features(signed=signed))
+    seen: list[Tensor] = []
+
+    def spy(*arguments: Tensor, **_: int) -> Tensor:
+        seen.extend(arguments[:2])
+        return torch.empty(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mjpeg_restore.models.int8.functional.conv2d", spy)
+        layer(100 * features(signed=signed))
+    multiples = seen[0] / layer.step
+    torch.testing.assert_close(multiples, multiples.round(), atol=1e-3, rtol=0)
+    assert (round(multiples.min().item()), round(multiples.max().item())) == levels  # what is beyond is clamped
+    kernels = seen[1] / layer.weight_step[:, None, None, None]
+    torch.testing.assert_close(kernels, kernels.round(), atol=1e-3, rtol=0)
+    assert kernels.abs().amax((1, 2, 3)).round().tolist() == [127] * 3  # each channel has a step of its own
+
+
+def test_weights_that_change_after_training_ended_are_measured_when_it_ends_again() -> None:
+    layer = convolution().eval()
+    before = layer.weight_step.clone()
+    with torch.no_grad():
+        layer.weight.mul_(3)
+    torch.testing.assert_close(layer.train().eval().weight_step, 3 * before)
+
+
+def test_it_is_in_the_state() -> None:
+    layer = trained(convolution(), features())
+    other = convolution(seed=7)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.eval()(features()), layer(features()))
