@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 PATCH = 96
 FEATURES = 36
 
+FARTHEST = 6.0
+"""Deviations from the originals' mean beyond which a patch counts no further: else one odd patch, flat but for a line,
+decides over a thousand."""
+
 
 def scene_statistics(luma: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Natural scene statistics of every whole patch of 96x96, 18 at full size, then the same 18 at half size.
@@ -51,7 +55,7 @@ def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets (Dowson and Landau 1982); 0 for equal sets.
 
     Features are measured in their standard deviations over `b`, so that none counts more for its unit (a feature that
-    never varies in `b` is left in its own). Covariances are drawn towards their diagonal by f / (f + samples): hardly,
+    never varies in `b` is left in its own), and no farther than `FARTHEST` from the mean. Covariances are drawn towards their diagonal by f / (f + samples): hardly,
     where samples are many, and enough that few samples do not stand for correlations that they cannot show.
 
     Args:
@@ -65,8 +69,8 @@ def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         raise ValueError("no samples to fit a Gaussian to: was every picture smaller than a patch?")
     centre, deviation = b.mean(axis=0), b.std(axis=0)
     unit = np.where(deviation > 1e-9 * (1 + np.abs(centre)), deviation, 1.0)
-    mean_a, covariance_a = _gaussian((a - centre) / unit)
-    mean_b, covariance_b = _gaussian((b - centre) / unit)
+    mean_a, covariance_a = _gaussian(((a - centre) / unit).clip(-FARTHEST, FARTHEST))
+    mean_b, covariance_b = _gaussian(((b - centre) / unit).clip(-FARTHEST, FARTHEST))
     values, vectors = np.linalg.eigh(covariance_a)
     root = vectors * np.sqrt(values.clip(0)) @ vectors.T
     # a product of two covariances has the eigenvalues of this symmetric matrix, so the trace of its root is theirs
