@@ -19,17 +19,20 @@ too coarse a step: of LIVE1 at Q40 it cost `stream` 0.05 dB, 20 root mean square
 PACE = 0.01
 """Share of a batch in the running mean."""
 
+WEIGHT_LEVELS = (-64, 63)
+"""Seven bits: CPUs without dot products of bytes (VNNI) add two of them, times an input, in sixteen, and saturate."""
+
 UNTRAINED = 8.0
 """How far eight bits reach before anything is known of the features, which are about 1 large."""
 
 
 class Int8Conv(nn.Conv2d):
-    """A 3x3 convolution that keeps the size, with weights and input in eight bits once it is trained.
+    """A 3x3 convolution that keeps the size, with weights and input in eight bits.
 
-    Training goes on in full precision and takes note of how large the features are. In evaluation the weights are whole
-    multiples of a step of their output channel, the input of one step of the layer; an exported graph says so by
-    QuantizeLinear and DequantizeLinear, which a runtime fuses with the convolution. What the result is added to, the
-    residual connection above all, keeps its precision.
+    The weights are whole multiples of a step of their output channel, the input of one step of the layer; an exported
+    graph says so by QuantizeLinear and DequantizeLinear, which a runtime fuses with the convolution. What the result is
+    added to, the residual connection above all, keeps its precision. In training gradients pass the rounding as if it
+    were not there (straight through, Bengio et al. 2013), and the steps follow weights and features.
     """
 
     step: Tensor
@@ -49,27 +52,32 @@ class Int8Conv(nn.Conv2d):
         self.register_buffer("weight_step", torch.ones(outputs))
 
     def train(self, mode: bool = True) -> Int8Conv:
-        """Begin or end training; at its end the steps of the weights are fixed."""
-        if not mode:
-            self.weight_step = self.weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-8) / 127
+        """Begin or end training: at its end the steps of the weights are fixed."""
+        self.measure_weights()
         return super().train(mode)
+
+    def measure_weights(self) -> None:
+        """Set the steps of the weights."""
+        self.weight_step = self.weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-8) / WEIGHT_LEVELS[1]
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve `[batch, inputs, height, width]`."""
         if self.training:
+            self.measure_weights()
             with torch.no_grad():
                 spread = input.float().square().mean().sqrt() * SPREAD / self.levels[1]
                 self.step.lerp_(spread, PACE)
-            return super().forward(input)
         features = _rounded(input, self.step, self.levels)
-        return functional.conv2d(features, _rounded(self.weight, self.weight_step, (-128, 127)), self.bias, padding=1)
+        weight = _rounded(self.weight, self.weight_step, WEIGHT_LEVELS)
+        return functional.conv2d(features, weight, self.bias, padding=1)
 
 
 def _rounded(tensor: Tensor, step: Tensor, levels: tuple[int, int]) -> Tensor:
     """Whole multiples, between two levels, of a step, or of one for each of the first dimension."""
     if not torch.onnx.is_in_onnx_export():
         steps = step.reshape(-1, *[1] * (tensor.ndim - 1))
-        return torch.round(tensor / steps).clamp(*levels) * steps
+        rounded = torch.round(tensor.detach() / steps).clamp(*levels) * steps
+        return tensor + (rounded - tensor.detach())
     kind = torch.int8 if levels[0] else torch.uint8
     scale = (step, torch.zeros_like(step, dtype=kind))
     options: dict[str, Any] = {"attrs": {"axis": 0}, "shape": tensor.shape, "version": 18}

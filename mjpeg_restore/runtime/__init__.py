@@ -25,8 +25,8 @@ def open_runtime(
 
     Args:
         graph: an ONNX file under the contract of `models/graph.py`.
-        device: one of `DEVICES`. "auto" is OpenVINO where it is installed and the CPU has bf16, where it is about
-            twice as fast, and ONNX Runtime elsewhere.
+        device: one of `DEVICES`. "auto" is OpenVINO where it is installed: it is about three times as fast on a CPU
+            with bf16, and twice on others, for it keeps to eight bits where the network does. ONNX Runtime elsewhere.
         threads: CPU threads in all; every core that this process may use by default.
         streams: pictures that callers mean to restore at the same time; the threads are divided among them.
         weights: take the place of the graph's own.
@@ -38,7 +38,7 @@ def open_runtime(
     threads = threads or usable_cores()
     name, _, detail = device.partition(":")
     if name == "auto":
-        name = "openvino" if _openvino_is_faster() else "onnxruntime"
+        name = "openvino" if _openvino_works() else "onnxruntime"
     if name == "onnxruntime" and not detail:
         from mjpeg_restore.runtime.onnxruntime import OnnxRuntime
 
@@ -55,10 +55,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _openvino_is_faster() -> bool:
+def _openvino_works() -> bool:
     try:
         from mjpeg_restore.runtime.openvino import has_bf16
 
-        return has_bf16()
+        has_bf16()
     except RuntimeUnavailable:  # not installed, or not in working order: nobody asked for it
         return False
+    return True

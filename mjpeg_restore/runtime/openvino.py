@@ -1,4 +1,4 @@
-"""OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it.
+"""OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it, eight bits where the graph says so.
 
 bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So
 where it is used, the graph is cut at its `*.place` tensors (see `models/graph.py`). The head, up to there, runs in
