@@ -55,8 +55,9 @@ def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets (Dowson and Landau 1982); 0 for equal sets.
 
     Features are measured in their standard deviations over `b`, so that none counts more for its unit (a feature that
-    never varies in `b` is left in its own), and no farther than `FARTHEST` from the mean. Covariances are drawn towards their diagonal by f / (f + samples): hardly,
-    where samples are many, and enough that few samples do not stand for correlations that they cannot show.
+    never varies in `b` is left in its own), and no farther than `FARTHEST` from the mean. Covariances are drawn towards
+    their diagonal by f / (f + samples): hardly, where samples are many, and enough that few samples do not stand for
+    correlations that they cannot show.
 
     Args:
         a: float64 `[samples, f]`, the pictures in question.
