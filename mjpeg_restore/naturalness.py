@@ -17,8 +17,8 @@ PATCH = 96
 FEATURES = 36
 
 FARTHEST = 6.0
-"""Deviations from the originals' mean beyond which a patch counts no further: else one odd patch, flat but for a line,
-decides over a thousand."""
+"""Deviations from the originals' mean beyond which a patch's statistic counts no further: else one odd patch, flat but
+for a line, decides over a thousand. Sets that lie wholly beyond are all equally far."""
 
 
 def scene_statistics(luma: NDArray[np.uint8]) -> NDArray[np.float64]:

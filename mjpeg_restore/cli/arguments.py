@@ -87,8 +87,8 @@ def restore_parser() -> argparse.ArgumentParser:
 
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--codec", help="h264, hevc, av1, ffv1, mjpeg, or an encoder by FFmpeg's name")
-    output.add_argument("--crf", type=float, help="the encoder's constant quality; lower is better")
-    output.add_argument("--preset", help="the encoder's preset")
+    output.add_argument("--crf", type=float, help="the encoder's constant quality; lower is better (20 for H.264)")
+    output.add_argument("--preset", help="the encoder's preset; a slower one makes smaller files (superfast)")
     output.add_argument("--range", choices=("full", "limited"), default="full", help="of the samples (%(default)s)")
     output.add_argument(
         "-e", "--encoder-option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="passed to FFmpeg"

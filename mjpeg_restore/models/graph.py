@@ -212,6 +212,8 @@ def _quiet_exporter() -> Generator[None]:
 def load_weights(network: nn.Module, path: Path) -> None:
     """Take a network's weights from a graph that `export` wrote, to train it further.
 
+    Not from an untrained network's: the exporter keeps one copy of equal weights.
+
     Raises:
         ModelCorrupt: the graph is another network's.
     """
@@ -287,8 +289,8 @@ def _name_inner_tensors(model: onnx.ModelProto) -> None:
 
 def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
     """The weights that a tensor is made of: they may be rounded on the way."""
-    while tensor in makers:
-        tensor = makers[tensor].input[0]
+    while (maker := makers.get(tensor)) and maker.input:
+        tensor = maker.input[0]
     return tensor
 
 

@@ -12,7 +12,7 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
    came from, at chroma's resolution.
 
-The convolutions of the trunks and the last ones work in eight bits once they are trained (`int8.py`).
+The convolutions of the trunks and the last ones work in eight bits (`int8.py`).
 
 Why samples, where the stream has coefficients: a convolution on samples is one filter for all sixty-four places in
 a block. A network that is fed with each block's coefficients has to learn each place's filters by themselves: such a
@@ -159,11 +159,12 @@ class Stream(nn.Module):
         (place,) = self.predict(features, [table])
         return luma + place, features
 
-    def place_chroma(self, chroma: list[Tensor], tables: list[Tensor], luma: Tensor) -> list[Tensor]:
+    def place_chroma(self, chroma: list[Tensor], tables: list[Tensor], features: Tensor) -> list[Tensor]:
         """The same for Cb and Cr, guided by the features that luma's restoration came from."""
         decoded = self.decode(*(tensor for pair in zip(chroma, tables, strict=True) for tensor in pair))
         entered = self.chroma_enter(_features(list(decoded)))
-        guide = self.guide(functional.interpolate(luma, entered.shape[2:], mode="nearest"))
+        # The nearest: a feature knows its neighbours, and a mean over the span took longer than all of chroma's trunk.
+        guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
         guided = self.chroma_condition(entered + guide, tables)
         places = self.chroma_predict(guided + self.chroma_trunk(guided), tables)
         return [k + place for k, place in zip(chroma, places, strict=True)]

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the default, small and float32 throughout."""
+"""ONNX Runtime on the CPU: small, always there, in float32 but for what it makes of a graph's eight bits."""
 
 # onnxruntime has no stubs.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -37,7 +37,7 @@ class OnnxRuntime:
             model = replaced(graph.read_bytes(), weights) if weights else str(graph)
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
-        self.name = f"ONNX Runtime {ort.__version__}, CPU, f32"
+        self.name = f"ONNX Runtime {ort.__version__}, CPU"
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""

@@ -3,7 +3,8 @@
 bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So
 where it is used, the graph is cut at its `*.place` tensors (see `models/graph.py`). The head, up to there, runs in
 bf16; the tail (projection into the quantisation cell, dequantisation, inverse DCT, rounding) runs in float32, and what
-it promises holds whatever the head computed. A graph without such tensors runs in float32 as a whole.
+it promises holds whatever the head computed. A graph without such tensors runs in float32 as a whole, and so does any
+on a device without bf16; what is in eight bits stays so.
 """
 
 # OpenVINO's stubs leave many types open.
@@ -37,7 +38,7 @@ CUT = ".place"
 
 
 def has_bf16(device: str = "CPU") -> bool:
-    """Whether the device computes in bf16: then it is about twice as fast as any runtime in float32.
+    """Whether the device computes in bf16: then it is about twice as fast as in float32.
 
     Raises:
         RuntimeUnavailable: OpenVINO cannot tell.
@@ -69,6 +70,8 @@ class OpenVino:
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
         precision = "bf16" if self._bf16 and self._cuts(self._graph) else "f32"
+        if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
+            precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
 
     def run(self, inputs: Inputs) -> Planes:

@@ -22,6 +22,7 @@ from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Compressed, compress, scaled
 from mjpeg_restore.training.objectives import Objective, planes
+from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ class Trainer:
         self.objective: Objective | None = self.adversary or recipe.objective
         self.optimisers = recipe.optimiser(model, recipe.learning_rate)
         if self.adversary:
-            learnt = [p for p in self.adversary.parameters() if p.requires_grad]
-            rate, betas = self.adversary.learning_rate, self.adversary.betas
-            self.optimisers.append(torch.optim.Adam(learnt, lr=rate, betas=betas))
+            self.optimisers += adam(self.adversary, self.adversary.learning_rate, self.adversary.betas)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.decode = Decode().to(device)
         self.rng = crops.rng

@@ -130,6 +130,42 @@ def test_large_weights_are_kept_as_halves_and_the_dct_is_not(colour: Path) -> No
     assert kinds["network.inverse_dct.matrix"] == onnx.TensorProto.FLOAT
 
 
+def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
+    graph = onnx.load(colour).graph
+    makers = {output: node for node in graph.node for output in node.output}
+    zeros = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    found = {}
+    for node in graph.node:
+        if node.op_type == "Conv" and makers.get(node.input[1]) and makers[node.input[1]].op_type == "DequantizeLinear":
+            features, weight = (makers[name] for name in node.input[:2])
+            assert [part.op_type for part in (features, makers[features.input[0]])] == [
+                "DequantizeLinear",
+                "QuantizeLinear",
+            ]
+            assert zeros[weight.input[1]].shape == zeros[weight.input[2]].shape  # a step for each channel
+            assert zeros[weight.input[2]].dtype == np.int8
+            found[makers[weight.input[0]].input[1]] = zeros[features.input[2]].dtype
+    prefixes = ("trunk.0", "chroma_trunk.0")
+    assert found == {
+        **{f"network.{prefix}.first.weight_step": np.int8 for prefix in prefixes},
+        **{f"network.{prefix}.second.weight_step": np.uint8 for prefix in prefixes},  # what a rectifier lets pass
+        **{f"network.{prefix}.project.weight_step": np.int8 for prefix in ("predict", "chroma_predict")},
+    }
+
+
+def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
+    network = tiny()
+    with torch.no_grad():
+        network.trunk[0].first.weight[2] = 0
+        network.trunk[0].first.bias[2] = 0.3
+    path = quietly(network.eval(), tmp_path / "dead.onnx", colour=False)
+    arrays = inputs((4, 6))
+    (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
+    with torch.no_grad():
+        (expected,) = Graph(network)(*[torch.from_numpy(array) for array in arrays])
+    assert np.abs(luma.astype(int) - expected.numpy()).mean() < 0.2
+
+
 def test_weights_that_are_not_there_are_named(gray: Path) -> None:
     with pytest.raises(ModelCorrupt, match=r"not a graph of this network, it has no.*chroma"):
         load_weights(Stream(TINY), gray)

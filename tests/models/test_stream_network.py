@@ -8,7 +8,15 @@ torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
-from mjpeg_restore.models.stream import CELL, STREAM, STREAM_LITE, Stream, StreamConfig  # noqa: E402
+from mjpeg_restore.models.stream import (  # noqa: E402
+    CELL,
+    STREAM,
+    STREAM_LITE,
+    Stream,
+    StreamConfig,
+    _phases_to_blocks,
+    _places_of_phases,
+)
 
 TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -58,6 +66,13 @@ def test_blocks_to_plane_and_back() -> None:
 def test_samples_are_rounded_and_clamped() -> None:
     plane = torch.tensor([-500.0, -128.0, -0.4, 0.4, 0.6, 127.0, 500.0])
     assert to_uint8(plane).tolist() == [0, 0, 128, 128, 129, 255, 255]
+
+
+def test_features_become_blocks_as_by_a_pixel_shuffle() -> None:
+    phases = torch.randn(2, 8, 12, 20)
+    planes = torch.nn.functional.pixel_shuffle(phases, 2)
+    for plane, blocks in zip(planes.unbind(1), _phases_to_blocks(phases, 2), strict=True):
+        assert torch.equal(blocks, plane_to_blocks(plane)[..., _places_of_phases()])
 
 
 # ---- the network ----
