@@ -34,13 +34,16 @@ UNTRAINED = 8.0
 
 
 class Int8Conv(nn.Conv2d):
-    """A 3x3 convolution that keeps the size, with weights and input in eight bits.
+    """A 3x3 convolution that keeps the size, with weights and input in eight bits once it is trained.
 
-    The weights are whole multiples of a step of their output channel, the input of one step of the layer. An exported
-    graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution, ONNX Runtime where
-    a rectifier and another rounding follow. What the result is added to, the residual connection above all, keeps its
-    precision. In training gradients pass the rounding as if it were not there (straight through, Bengio et al. 2013),
-    and the steps follow weights and features.
+    In evaluation the weights are whole multiples of a step of their output channel, the input of one step of the layer.
+    An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution, ONNX
+    Runtime where a rectifier and another rounding follow. What the result is added to, the residual connection above
+    all, keeps its precision.
+
+    Training is in full precision, and takes note of how large the features are. To round in training too, and to let
+    gradients pass straight through, is the usual way to win back what rounding costs; here that is 0.015 dB, and
+    `stream` was 0.04 dB behind after ten minutes of it.
     """
 
     step: Tensor
@@ -60,28 +63,21 @@ class Int8Conv(nn.Conv2d):
         self.register_buffer("weight_step", torch.ones(outputs))
 
     def train(self, mode: bool = True) -> Int8Conv:
-        """Begin or end training, and set the steps of the weights as they are."""
-        self.measure_weights()
+        """Begin training, or end it: then the steps of the weights are set."""
+        if not mode:
+            with torch.no_grad():
+                largest = self.weight.abs().amax((1, 2, 3))
+                floor = (WEAKEST * largest.amax()).clamp_min(SMALLEST_STEP)
+                self.weight_step.copy_(torch.maximum(largest, floor) / WEIGHT_LEVELS[1])
         return super().train(mode)
-
-    @torch.no_grad()
-    def measure_weights(self) -> None:
-        """Set the steps of the weights."""
-        largest = self.weight.abs().amax((1, 2, 3))
-        floor = (WEAKEST * largest.amax()).clamp_min(SMALLEST_STEP)
-        self.weight_step.copy_(torch.maximum(largest, floor) / WEIGHT_LEVELS[1])
-
-    @torch.no_grad()
-    def measure_features(self, features: Tensor) -> None:
-        """Let the step of the input follow."""
-        spread = features.float().square().mean().sqrt() * SPREAD / self.levels[1]
-        self.step.lerp_(spread.clamp_min(SMALLEST_STEP), PACE)
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve `[batch, inputs, height, width]`."""
         if self.training:
-            self.measure_weights()
-            self.measure_features(input)
+            with torch.no_grad():
+                spread = input.float().square().mean().sqrt() * SPREAD / self.levels[1]
+                self.step.lerp_(spread.clamp_min(SMALLEST_STEP), PACE)
+            return super().forward(input)
         features = _rounded(input, self.step, self.levels)
         weight = _rounded(self.weight, self.weight_step, WEIGHT_LEVELS)
         return functional.conv2d(features, weight, self.bias, padding=1)
@@ -94,8 +90,7 @@ def _rounded(tensor: Tensor, step: Tensor, levels: tuple[int, int]) -> Tensor:
     """
     if not torch.onnx.is_in_onnx_export():
         steps = step.reshape(-1, *[1] * (tensor.ndim - 1))
-        rounded = torch.round(tensor / steps).clamp(*levels) * steps
-        return tensor + (rounded - tensor).detach() if tensor.requires_grad else rounded
+        return torch.round(tensor / steps).clamp(*levels) * steps
     kind = torch.int8 if levels[0] else torch.uint8
     scale = (step, torch.zeros_like(step, dtype=kind))
     options: dict[str, Any] = {"attrs": {"axis": 0}, "shape": tensor.shape}

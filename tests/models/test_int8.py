@@ -30,22 +30,9 @@ def exact(layer: Int8Conv, batch: Tensor) -> Tensor:
     return functional.conv2d(batch, layer.weight, layer.bias, padding=1)
 
 
-def test_gradients_pass_the_rounding() -> None:
-    layer, batch = convolution(), features().requires_grad_()
-    layer(batch).sum().backward()
-    assert layer.weight.grad is not None
-    ours = [batch.grad, layer.weight.grad.clone()]
-    batch.grad = layer.weight.grad = None
-    exact(layer, batch).sum().backward()
-    torch.testing.assert_close(ours[0], batch.grad, rtol=0, atol=0.02)
-    torch.testing.assert_close(ours[1], layer.weight.grad, rtol=0, atol=0.5)  # sums over 60 places
-
-
-def test_gradients_reach_beyond_the_range() -> None:
-    layer, batch = convolution(), (100 * features()).requires_grad_()
-    layer(batch).sum().backward()
-    assert batch.grad is not None
-    assert (batch.grad != 0).all()
+def test_training_is_a_plain_convolution() -> None:
+    layer, batch = convolution(), features()
+    torch.testing.assert_close(layer(batch), exact(layer, batch))
 
 
 def test_the_running_mean_follows_the_features() -> None:
@@ -85,18 +72,13 @@ def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, 
     assert kernels.abs().amax((1, 2, 3)).round().tolist() == [63] * 3  # each channel has a step of its own
 
 
-def test_the_steps_follow_the_weights_in_training_alone() -> None:
-    layer, batch = convolution(), features()
-    layer(batch)
+def test_weights_are_measured_when_training_ends() -> None:
+    layer = convolution().eval()
     before = layer.weight_step.clone()
     with torch.no_grad():
-        layer.weight.mul_(3)
-    layer(batch)
-    torch.testing.assert_close(layer.weight_step, 3 * before)
-    with torch.no_grad():
-        layer.eval().weight.mul_(3)
-    layer(batch)
-    torch.testing.assert_close(layer.weight_step, 3 * before)
+        layer.train().weight.mul_(3)
+    torch.testing.assert_close(layer.weight_step, before)
+    torch.testing.assert_close(layer.eval().weight_step, 3 * before)
 
 
 def test_the_steps_are_in_the_state() -> None:
