@@ -89,7 +89,8 @@ def restore_pictures(
     read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
     sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
-    restored = ordered_map(restore, sound, workers=restorer.streams, ahead=restorer.streams, name="restore")
+    # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
+    restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
     previous: Picture | None = None
     try:
         for job, made in restored:

@@ -119,16 +119,20 @@ class OpenVino:
         ]
 
     def _split(self, model: ov.Model) -> tuple[ov.Model, ov.Model]:
-        """Cut a model in two; the tail takes the model's own inputs, then the head's outputs."""
+        """Cut a model in two; the tail takes the model's own inputs, then the head's outputs.
+
+        What passes the cut is float16: half the memory, and eight times as fine as what bf16 computed it from.
+        """
         cuts = self._cuts(model)
+        users = [cut.get_target_inputs() for cut in cuts]
         parameters = model.get_parameters()
-        head = ov.Model([ov.opset13.result(cut) for cut in cuts], parameters, "head").clone()
+        head = ov.Model([ov.opset13.result(ov.opset13.convert(cut, "f16")) for cut in cuts], parameters, "head").clone()
         places = []
-        for cut in cuts:
-            place = ov.opset13.parameter(cut.get_partial_shape(), cut.get_element_type())
-            for target in cut.get_target_inputs():
-                if target.get_node().get_type_name() != "Result":
-                    target.replace_source_output(place.output(0))
+        for cut, targets in zip(cuts, users, strict=True):
+            place = ov.opset13.parameter(cut.get_partial_shape(), ov.Type.f16)
+            whole = ov.opset13.convert(place, "f32")
+            for target in targets:
+                target.replace_source_output(whole.output(0))
             places.append(place)
         return head, ov.Model(model.get_results(), parameters + places, "tail")
 
