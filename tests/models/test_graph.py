@@ -19,7 +19,7 @@ from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 
-TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
 
 
 def tiny() -> Stream:

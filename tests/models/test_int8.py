@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from mjpeg_restore.models.int8 import PACE, SPREAD, UNTRAINED, WEAKEST, Int8Conv  # noqa: E402
+from mjpeg_restore.models.int8 import PACE, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv  # noqa: E402
 
 
 def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
@@ -38,7 +38,7 @@ def test_training_is_a_plain_convolution() -> None:
 def test_the_running_mean_follows_the_features() -> None:
     layer, batch = convolution(), features()
     before = UNTRAINED / 127
-    spread = SPREAD * batch.square().mean().sqrt().item() / 127
+    spread = SIGNED_SPREAD * batch.square().mean().sqrt().item() / 127
     layer(batch)
     assert layer.step.item() == pytest.approx(before + PACE * (spread - before))
     assert trained(layer, batch).step.item() == pytest.approx(spread, rel=1e-3)
@@ -69,7 +69,7 @@ def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, 
     assert (round(multiples.min().item()), round(multiples.max().item())) == levels  # what is beyond is clamped
     kernels = seen[1] / layer.weight_step[:, None, None, None]
     torch.testing.assert_close(kernels, kernels.round(), atol=1e-3, rtol=0)
-    assert kernels.abs().amax((1, 2, 3)).round().tolist() == [63] * 3  # each channel has a step of its own
+    assert kernels.abs().amax((1, 2, 3)).round().tolist() == [127] * 3  # each channel has a step of its own
 
 
 def test_weights_are_measured_when_training_ends() -> None:
@@ -98,4 +98,4 @@ def test_a_channel_whose_weights_died_has_a_step_of_its_layer() -> None:
     with torch.no_grad():
         layer.weight[1] = 0
     layer.eval()
-    assert layer.weight_step[1].item() == pytest.approx(WEAKEST * layer.weight.abs().max().item() / 63)
+    assert layer.weight_step[1].item() == pytest.approx(WEAKEST * layer.weight.abs().max().item() / 127)

@@ -18,7 +18,7 @@ from mjpeg_restore.models.stream import (  # noqa: E402
     _places_of_phases,
 )
 
-TINY = StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 

@@ -27,7 +27,7 @@ from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = Recipe(
-    build=lambda: Stream(StreamConfig(width=8, blocks=1, chroma_width=8, chroma_blocks=1)),
+    build=lambda: Stream(StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)),
     objective=root_mean_square,
     side=32,
     batch=4,
