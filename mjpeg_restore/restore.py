@@ -18,7 +18,7 @@ from mjpeg_restore.models.catalogue import Model, Variant, verified
 from mjpeg_restore.runtime import Inputs, Planes, Runtime, Weights, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
-MEMORY = 1 << 28
+MEMORY = 300_000_000
 """Bytes that the restoration of one picture may take, unless the caller says otherwise."""
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mjpeg_restore.models.catalogue import Extra
+from mjpeg_restore.models.int8 import Int8Conv
 
 HIGH, WIDE = 136, 240
 """Luma blocks of the picture that is counted: 1920x1080, for a network may do some things once for a picture."""
@@ -37,12 +38,16 @@ def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | No
 
 
 def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
-    """Memory for a luma pixel, about: what goes in and out of the layer where that is most, twice, and the decode."""
+    """Memory for a luma pixel, about: what goes in and out of the layer where that is most, twice, and the decode.
+
+    A value takes four bytes, or one where it goes into a convolution in eight bits.
+    """
     most = 0
 
     def weigh(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal most
-        most = max(most, sum(4 * tensor.numel() for tensor in (*inputs, output)))
+        taken = 1 if isinstance(module, Int8Conv) else 4
+        most = max(most, sum(taken * tensor.numel() for tensor in inputs) + 4 * output.numel())
 
     network = _shadow(network)
     leaves = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]

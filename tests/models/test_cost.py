@@ -8,6 +8,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from mjpeg_restore.models.cost import DECODED, HELD, bytes_per_pixel, macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
+from mjpeg_restore.models.int8 import Int8Conv  # noqa: E402
 
 CHROMA = 2 / 4
 """Samples of Cb and Cr for one of luma at 4:2:0."""
@@ -78,6 +79,11 @@ def test_memory_is_that_of_the_layer_with_most() -> None:
     expected = DECODED + HELD * 4 * (32 + 256) / 64
     assert bytes_per_pixel(Blocks(nn.Sequential(narrow, wide)), colour=False) == expected
     assert bytes_per_pixel(Blocks(nn.Sequential(narrow, wide))) == expected  # luma's grid is the largest
+
+
+def test_what_goes_into_eight_bits_takes_a_byte() -> None:
+    network = Blocks(Int8Conv(64, 32, signed=True))
+    assert bytes_per_pixel(network, colour=False) == DECODED + HELD * (64 + 4 * 32) / 64
 
 
 def test_a_deconvolution_holds_what_it_gives() -> None:
