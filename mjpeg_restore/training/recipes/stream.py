@@ -19,7 +19,7 @@ FAMILIES = {
         projected=True,
     ),
     "stream-lite": Family(
-        "the same at a fifth of the cost, for small machines and many cameras",
+        "the same at a quarter of the cost, for small machines and many cameras",
         {"all": replace(COMMON, build=lambda: Stream(STREAM_LITE))},
         projected=True,
     ),
