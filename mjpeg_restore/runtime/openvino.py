@@ -37,7 +37,7 @@ _RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
 CUT = ".place"
 
 
-def has_bf16(device: str = "CPU") -> bool:
+def has_bf16(device: str) -> bool:
     """Whether the device computes in bf16: then it is about twice as fast as in float32.
 
     Raises:
