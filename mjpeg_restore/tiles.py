@@ -9,10 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+FEWEST = 8
+"""MCUs each way that it is worth starting a network for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,9 @@ class Tile:
         target[:] = plane[top : top + height, left : left + width]
 
 
-def tiles(high: int, wide: int, margin: int, most: int) -> list[Tile]:
-    """Divide a picture.
+@cache
+def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
+    """Divide a picture, with as little work in all as there can be.
 
     All tiles have the same size: a runtime prepares for a size once.
 
@@ -61,19 +67,30 @@ def tiles(high: int, wide: int, margin: int, most: int) -> list[Tile]:
     Returns:
         One tile, the whole picture, where that is within `most`; row by row otherwise.
     """
-    if high * wide <= most:
-        return [Tile(Span(0, high, 0, high), Span(0, wide, 0, wide))]
-    side = max(math.isqrt(most), 3 * margin, 1)
-    return [Tile(rows, columns) for rows in _spans(high, side, margin) for columns in _spans(wide, side, margin)]
+
+    def work(counts: tuple[int, int]) -> tuple[int, int]:
+        one = _side(high, counts[0], margin) * _side(wide, counts[1], margin)
+        return max(one, most), one * counts[0] * counts[1]
+
+    rows, columns = min(product(_counts(high, margin), _counts(wide, margin)), key=work)
+    across = list(_spans(wide, columns, margin))
+    return tuple(Tile(*spans) for spans in product(_spans(high, rows, margin), across))
 
 
-def _spans(length: int, side: int, margin: int) -> Iterator[Span]:
-    """Stretches of one size, `side` or the whole length, whose kept parts cover the length."""
-    if length <= side:
-        yield Span(0, length, 0, length)
-        return
-    steps = math.ceil((length - side) / (side - 2 * margin))
-    starts = [round(index * (length - side) / steps) for index in range(steps + 1)]
+def _counts(length: int, margin: int) -> range:
+    """Into how many stretches a length may be divided: of each, at least a margin is kept, and `FEWEST`."""
+    return range(1, 1 + max(1, (length - 2 * margin) // max(FEWEST, margin)))
+
+
+def _side(length: int, count: int, margin: int) -> int:
+    """How long the stretches are that divide a length and overlap by two margins."""
+    return math.ceil((length + 2 * margin * (count - 1)) / count)
+
+
+def _spans(length: int, count: int, margin: int) -> Iterator[Span]:
+    """Stretches of one size whose kept parts cover the length."""
+    side = _side(length, count, margin)
+    starts = [round(index * (length - side) / max(1, count - 1)) for index in range(count)]
     seams = [0, *((one + side + other) // 2 for one, other in pairwise(starts)), length]
     for start, (first, last) in zip(starts, pairwise(seams), strict=True):
         yield Span(start, start + side, first, last)
