@@ -1,4 +1,4 @@
-"""The native coefficient reader; everything else about the package stands in pyproject.toml."""
+"""The native extensions; everything else about the package stands in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ LIMITED_API = "0x030B0000"  # CPython 3.11: one wheel for it and all later versi
 PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n"
 
 
+READER, PROJECTION = "mjpeg_restore.jpeg._native", "mjpeg_restore.models._projection"
+WITHOUT = {
+    READER: "no native reader ({}); the slower jpeglib will be used. "
+    "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
+    PROJECTION: "no native projection ({}); NumPy will do it, more slowly. For the fast one install a C compiler",
+}
+
+
 class OptionalBuild(build_ext):
-    """Builds the extension, or says in one line that the fallback will be used."""
+    """Builds each extension, or says in one line which fallback will be used."""
 
     def build_extension(self, ext: Extension) -> None:
         """Compile and link; nothing that goes wrong here ends the installation."""
         try:
-            if not self._has_headers():
+            if ext.name == READER and not self._has_headers():
                 raise FileNotFoundError("libjpeg-turbo's headers are missing")
             super().build_extension(ext)
         except Exception as error:  # compilers and linkers fail in their own ways; all mean the same here
             reason = error if isinstance(error, OSError) else "it does not compile, see above"
-            sys.stderr.write(
-                f"warning: mjpeg-restore: no native reader ({reason}); the slower jpeglib will be used. "
-                "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev).\n"
-            )
+            sys.stderr.write(f"warning: mjpeg-restore: {WITHOUT[ext.name].format(reason)}.\n")
 
     def _has_headers(self) -> bool:
         """Ask the compiler first, quietly: without headers it would print a page of errors."""
@@ -38,18 +43,24 @@ class OptionalBuild(build_ext):
         return subprocess.run(probe, input=PROBE, text=True, capture_output=True).returncode == 0
 
 
+def extension(name: str, optimisation: str, **options: list[str]) -> Extension:
+    """One C file, built for the limited API."""
+    return Extension(
+        name,
+        sources=[f"{name.replace('.', '/')}.c"],
+        define_macros=[("Py_LIMITED_API", LIMITED_API)],
+        extra_compile_args=[] if sys.platform == "win32" else [optimisation],
+        py_limited_api=True,
+        optional=True,
+        **options,
+    )
+
+
 setup(
     cmdclass={"build_ext": OptionalBuild},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     ext_modules=[
-        Extension(
-            "mjpeg_restore.jpeg._native",
-            sources=["mjpeg_restore/jpeg/_native.c"],
-            libraries=["jpeg"],
-            define_macros=[("Py_LIMITED_API", LIMITED_API)],
-            extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
-            py_limited_api=True,
-            optional=True,
-        )
+        extension(READER, "-O2", libraries=["jpeg"]),
+        extension(PROJECTION, "-O3", depends=["mjpeg_restore/models/_projection_kernel.h"]),
     ],
 )

@@ -15,7 +15,6 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-
 FEWEST = 8
 """MCUs each way that it is worth starting a network for."""
 

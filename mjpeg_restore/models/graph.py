@@ -21,15 +21,17 @@ In a colour graph luma's block grid is an exact multiple of chroma's, and the tw
 dynamic: one graph serves every size and sampling.
 
 Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
-samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The output of a layer called
-`project` inside a layer called `*predict` is a `*.place`: the network's last word, from which float32 arithmetic
-takes over; `*.2.place` and so on where the layer is applied to chroma again.
+samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The others are a network's last
+word, from which float32 arithmetic takes over: the output of a layer called `project` inside a layer called `*predict`
+is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called `phases` is a
+`*.phases`, `[1, 4 components, 4 blocks_high, 4 blocks_wide]`, and what follows is that of `projection.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -47,6 +49,10 @@ from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
+
+LAST_WORDS = {"project": "place", "phases": "phases"}
+"""What the outputs of a network's last layers are called, by the layers' names."""
+LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
 
 HALF = ".half"
 """Ends the name of weights that are kept as float16."""
@@ -277,10 +283,10 @@ def _name_inner_tensors(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear" and node.input[1] == "rounding.step":
             renamed[node.input[0]] = f"{next(components)}.samples"
-        if node.op_type == "Conv" and "predict.project" in (kernel := _origin(node.input[1], makers)):
-            layer = kernel.removeprefix("network.").removesuffix(".project.weight")
+        if node.op_type == "Conv" and (last := LAST_LAYER.fullmatch(_origin(node.input[1], makers))):
+            layer, kind = last["layer"], LAST_WORDS[last["name"]]
             times = sum(name.startswith(f"{layer}.") for name in renamed.values())
-            renamed[node.output[0]] = f"{layer}.{times + 1}.place" if times else f"{layer}.place"
+            renamed[node.output[0]] = f"{layer}.{times + 1}.{kind}" if times else f"{layer}.{kind}"
     for node in model.graph.node:
         for tensors in (node.input, node.output):
             for index, tensor in enumerate(tensors):

@@ -1,10 +1,10 @@
 """OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it, eight bits where the graph says so.
 
-bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So
-where it is used, the graph is cut at its `*.place` tensors (see `models/graph.py`). The head, up to there, runs in
-bf16; the tail (projection into the quantisation cell, dequantisation, inverse DCT, rounding) runs in float32, and what
-it promises holds whatever the head computed. A graph without such tensors runs in float32 as a whole, and so does any
-on a device without bf16; what is in eight bits stays so.
+bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So a
+graph is cut at its last words (see `models/graph.py`). The head, up to there, runs in bf16. What follows keeps to
+float32, and what it promises holds whatever the head computed: after `*.phases` it is `models/projection.py`, after
+`*.place`, where the device has bf16, the rest of the graph, the tail. A graph without such tensors runs in float32 as a
+whole; what is in eight bits stays so.
 """
 
 # OpenVINO's stubs leave many types open.
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.models.projection import project
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 from mjpeg_restore.runtime.weights import replaced
 
@@ -34,7 +35,8 @@ with explained("OpenVINO is installed but does not load", "--device onnxruntime"
 _LOADING = "--device onnxruntime"
 _RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
 
-CUT = ".place"
+PHASES, PLACE = ".phases", ".place"
+"""Ends of the names of last words."""
 
 
 def has_bf16(device: str) -> bool:
@@ -69,7 +71,9 @@ class OpenVino:
         self._requests = threading.local()
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
-        precision = "bf16" if self._bf16 and self._cuts(self._graph) else "f32"
+        self._projects = bool(_last_words(self._graph, PHASES))
+        cut = self._projects or _last_words(self._graph, PLACE)
+        precision = "bf16" if self._bf16 and cut else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
@@ -90,7 +94,10 @@ class OpenVino:
                 part.set_input_tensor(index, tensor)
             part.infer()
             carried = list(part.output_tensors)
-        return tuple(tensor.data.copy() for tensor in carried)
+        if not self._projects:
+            return tuple(tensor.data.copy() for tensor in carried)
+        phases = [four for tensor in carried for four in np.split(tensor.data[0], tensor.shape[1] // 4)]
+        return tuple(project(four, *inputs[2 * index : 2 * index + 2]) for index, four in enumerate(phases))
 
     def _requests_for(self, shapes: tuple[tuple[int, ...], ...]) -> list[ov.InferRequest]:
         """This thread's own requests. Fixed shapes are an eighth faster, so the first ones seen get them."""
@@ -110,33 +117,40 @@ class OpenVino:
         model = self._graph.clone()
         if shapes is not None:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
-        if not self._bf16 or not self._cuts(model):
-            return [self._core.compile_model(model, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "f32"})]
-        head, tail = self._split(model)
-        return [
-            self._core.compile_model(head, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "bf16"}),
-            self._core.compile_model(tail, self._device, self._settings | {"INFERENCE_PRECISION_HINT": "f32"}),
-        ]
+        whole, fewer = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
+        parts = [(model, whole)]
+        if self._projects:
+            # Luma's four phases stand before chroma's eight.
+            cuts = sorted(_last_words(model, PHASES), key=lambda cut: cut.get_partial_shape()[1].get_length())
+            parts = [(_head(model, cuts), fewer)]
+        elif self._bf16 and (cuts := _last_words(model, PLACE)):
+            parts = [*zip(_split(model, cuts), (fewer, whole), strict=True)]
+        return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
 
-    def _split(self, model: ov.Model) -> tuple[ov.Model, ov.Model]:
-        """Cut a model in two; the tail takes the model's own inputs, then the head's outputs.
 
-        What passes the cut is float16: half the memory, and eight times as fine as what bf16 computed it from.
-        """
-        cuts = self._cuts(model)
-        users = [cut.get_target_inputs() for cut in cuts]
-        parameters = model.get_parameters()
-        head = ov.Model([ov.opset13.result(ov.opset13.convert(cut, "f16")) for cut in cuts], parameters, "head").clone()
-        places = []
-        for cut, targets in zip(cuts, users, strict=True):
-            place = ov.opset13.parameter(cut.get_partial_shape(), ov.Type.f16)
-            whole = ov.opset13.convert(place, "f32")
-            for target in targets:
-                target.replace_source_output(whole.output(0))
-            places.append(place)
-        return head, ov.Model(model.get_results(), parameters + places, "tail")
+def _last_words(model: ov.Model, kind: str) -> list[ov.Output]:
+    outputs = [output for node in model.get_ops() for output in node.outputs()]
+    return [output for output in outputs if any(name.endswith(kind) for name in output.names)]
 
-    @staticmethod
-    def _cuts(model: ov.Model) -> list[ov.Output]:
-        outputs = [output for node in model.get_ops() for output in node.outputs()]
-        return [output for output in outputs if any(name.endswith(CUT) for name in output.names)]
+
+def _head(model: ov.Model, cuts: list[ov.Output]) -> ov.Model:
+    """What comes before some of a model's tensors, and ends with these.
+
+    What it hands on is float16: half the memory, and eight times as fine as the bf16 it was computed in.
+    """
+    results = [ov.opset13.result(ov.opset13.convert(cut, "f16")) for cut in cuts]
+    return ov.Model(results, model.get_parameters(), "head")
+
+
+def _split(model: ov.Model, cuts: list[ov.Output]) -> tuple[ov.Model, ov.Model]:
+    """Cut a model in two; the tail takes the model's own inputs, then the head's outputs."""
+    users = [cut.get_target_inputs() for cut in cuts]
+    head = _head(model, cuts).clone()
+    places = []
+    for cut, targets in zip(cuts, users, strict=True):
+        place = ov.opset13.parameter(cut.get_partial_shape(), ov.Type.f16)
+        whole = ov.opset13.convert(place, "f32")
+        for target in targets:
+            target.replace_source_output(whole.output(0))
+        places.append(place)
+    return head, ov.Model(model.get_results(), model.get_parameters() + places, "tail")

@@ -88,8 +88,8 @@ def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
     parts = [f"{name}.{part}" for name in ("y", "cb", "cr") for part in ("coefficients", "table")]
     assert [entry.name for entry in graph.input] == parts
     assert [entry.name for entry in graph.output] == ["y", "cb", "cr"]
-    assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.place", "chroma_predict.place"}
-    assert names(gray) >= {"y.samples", "predict.place"}
+    assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.phases", "chroma_predict.phases"}
+    assert names(gray) >= {"y.samples", "predict.phases"}
 
 
 def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
@@ -149,7 +149,7 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
     assert found == {
         **{f"network.{prefix}.first.weight_step": np.int8 for prefix in prefixes},
         **{f"network.{prefix}.second.weight_step": np.uint8 for prefix in prefixes},  # what a rectifier lets pass
-        **{f"network.{prefix}.project.weight_step": np.int8 for prefix in ("predict", "chroma_predict")},
+        **{f"network.{prefix}.phases.weight_step": np.int8 for prefix in ("predict", "chroma_predict")},
     }
 
 

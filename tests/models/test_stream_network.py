@@ -12,13 +12,14 @@ from mjpeg_restore.models.stream import (  # noqa: E402
     CELL,
     STREAM,
     STREAM_LITE,
+    CoarseBlock,
     Stream,
     StreamConfig,
     _phases_to_blocks,
     _places_of_phases,
 )
 
-TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 
@@ -73,6 +74,28 @@ def test_features_become_blocks_as_by_a_pixel_shuffle() -> None:
     planes = torch.nn.functional.pixel_shuffle(phases, 2)
     for plane, blocks in zip(planes.unbind(1), _phases_to_blocks(phases, 2), strict=True):
         assert torch.equal(blocks, plane_to_blocks(plane)[..., _places_of_phases()])
+
+
+def test_the_significance_map_sees_only_what_is_zero() -> None:
+    network, inputs = scrambled(TINY, 4, 0.2), components()
+    assert network.significance
+    plane = network.significance(inputs[0])
+    assert plane.shape == (1, 1, 8 * inputs[0].shape[1], 8 * inputs[0].shape[2])
+    torch.testing.assert_close(network.significance(-3 * inputs[0]), plane)
+    assert not torch.allclose(network.significance(torch.zeros_like(inputs[0])), plane)
+
+
+def test_the_coarse_block_sees_five_features_far_and_no_farther() -> None:
+    torch.manual_seed(0)
+    block = CoarseBlock(4, 4).eval()
+    torch.nn.init.normal_(block.grow.weight)
+    block.block.first.step.fill_(1e-3)
+    block.block.second.step.fill_(1e-3)
+    plain, touched = torch.zeros(1, 4, 32, 32), torch.zeros(1, 4, 32, 32)
+    touched[..., 16, 16] = 1
+    with torch.no_grad():
+        reached = (block(touched) - block(plain)).abs().amax((0, 1, 2)).nonzero().flatten()
+    assert (reached.min(), reached.max()) == (16 - 4, 16 + 5)
 
 
 # ---- the network ----

@@ -84,7 +84,7 @@ def test_muon_takes_the_kernels_and_adam_the_rest() -> None:
     kernels = [parameter for group in first.param_groups for parameter in group["params"]]
     others = [parameter for group in adam.param_groups for parameter in group["params"]]
     assert {parameter.ndim for parameter in kernels} == {4}
-    assert network.predict.project.weight not in set(kernels)
+    assert network.predict.phases.weight not in set(kernels)
     assert len(kernels) + len(others) == len(list(network.parameters()))
 
 

@@ -1,0 +1,174 @@
+/* The projection into the quantisation cell, and back to samples: `projection.py` says what it is.
+ *
+ * One function, `project`, for one component.  Per block it takes two 8x8 DCTs, by rows and columns, in float32; the
+ * GIL is free.  Nothing is global but constants.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#define SIDE 8
+#define HALF 4 /* phases of a block, each way */
+
+/* The 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3): cos((2x + 1) u pi / 16) / 2, the first row over sqrt 2 */
+#define A 0.35355339059327379f
+#define B 0.49039264020161522f
+#define C 0.46193976625564337f
+#define D 0.41573480615127262f
+#define E 0.27778511650980114f
+#define F 0.19134171618254492f
+#define G 0.09754516100806417f
+
+typedef float Block[SIDE][SIDE];
+
+static const Block FORWARD = {
+  {A, A, A, A, A, A, A, A},
+  {B, D, E, G, -G, -E, -D, -B},
+  {C, F, -F, -C, -C, -F, F, C},
+  {D, -G, -B, -E, E, B, G, -D},
+  {A, -A, -A, A, A, -A, -A, A},
+  {E, -B, G, D, -D, -G, B, -E},
+  {F, -C, C, -F, -F, C, -C, F},
+  {G, -E, D, -B, B, -D, E, -G},
+};
+
+static const Block INVERSE = {
+  {A, B, C, D, A, E, F, G},
+  {A, D, F, -G, -A, -B, -C, -E},
+  {A, E, -F, -B, -A, G, C, D},
+  {A, G, -C, -E, A, D, -F, -B},
+  {A, -G, -C, E, A, -D, -F, B},
+  {A, -E, -F, B, -A, -G, C, -D},
+  {A, -D, F, G, -A, B, -C, E},
+  {A, -B, C, -D, A, -E, F, -G},
+};
+
+typedef struct {
+  const uint16_t *phases;      /* float16 [2, 2, HALF * high, HALF * wide] */
+  const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
+  const float *table;          /* [SIDE, SIDE] */
+  uint8_t *plane;              /* [SIDE * high, SIDE * wide] */
+  size_t high, wide;
+  float scale, cell;
+} Component;
+
+/* A finite float16: its bits in a float32 are the number over 2 to the 112th */
+static inline float widened(uint16_t half)
+{
+  uint32_t bits = (uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16;
+  float number;
+
+  memcpy(&number, &bits, sizeof(number));
+  return number * 0x1p112f;
+}
+
+/* The samples of a row of blocks, `[SIDE, SIDE * wide]`: two phases make a line */
+static inline void interleave(const Component *c, size_t row, float *lines)
+{
+  size_t span = HALF * c->wide, phase = HALF * c->high * span;
+
+  for (size_t y = 0; y < SIDE; y++) {
+    const uint16_t *even = c->phases + y % 2 * 2 * phase + (row * HALF + y / 2) * span, *odd = even + phase;
+    float *line = lines + y * 2 * span;
+    for (size_t x = 0; x < span; x++) {
+      line[2 * x] = widened(even[x]) * c->scale;
+      line[2 * x + 1] = widened(odd[x]) * c->scale;
+    }
+  }
+}
+
+/* Four numbers at once is what every 64-bit CPU can do */
+#define LANES 4
+#include "_projection_kernel.h"
+#undef LANES
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define LANES 8
+#include "_projection_kernel.h"
+#undef LANES
+#pragma GCC pop_options
+#else
+#define HAS_AVX2 0
+#define project_rows_8 project_rows_4
+#endif
+
+/* ---- what Python sees ---- */
+
+static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
+{
+  if ((size_t)buffer->len == bytes)
+    return 1;
+  PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zu", name, buffer->len, bytes);
+  return 0;
+}
+
+PyDoc_STRVAR(project_doc,
+"project(phases, coefficients, table, plane, high, wide, scale, cell, /)\n--\n\n"
+"Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
+"    phases: float16 [4, 4 high, 4 wide], finite;\n"
+"    coefficients: int16 [high, wide, 64], natural order;\n"
+"    table: float32 [64], above zero;\n"
+"    scale: what phases are multiplied by; cell: half-width of the cell in steps.\n\n"
+"Raises ValueError where a buffer is not as large as that.");
+
+static PyObject *project(PyObject *module, PyObject *arguments)
+{
+  Py_buffer phases, coefficients, table, plane;
+  Py_ssize_t high, wide;
+  float scale, cell, *lines = NULL;
+  size_t blocks;
+  PyObject *result = NULL;
+
+  (void)module;
+  if (!PyArg_ParseTuple(arguments, "y*y*y*w*nnff", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell))
+    return NULL;
+  blocks = (size_t)high * (size_t)wide;
+  if (fits(&phases, 128 * blocks, "phases") && fits(&coefficients, 128 * blocks, "coefficients") &&
+      fits(&table, 256, "table") && fits(&plane, 64 * blocks, "plane")) {
+    Component component = {phases.buf, coefficients.buf, table.buf, plane.buf, high, wide, scale, cell};
+    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * (wide ? wide : 1));
+    if (lines) {
+      Py_BEGIN_ALLOW_THREADS
+      (HAS_AVX2 ? project_rows_8 : project_rows_4)(&component, lines);
+      Py_END_ALLOW_THREADS
+      result = Py_NewRef(Py_None);
+    } else {
+      PyErr_NoMemory();
+    }
+    PyMem_Free(lines);
+  }
+  PyBuffer_Release(&phases);
+  PyBuffer_Release(&coefficients);
+  PyBuffer_Release(&table);
+  PyBuffer_Release(&plane);
+  return result;
+}
+
+static PyMethodDef methods[] = {
+  {"project", project, METH_VARARGS, project_doc},
+  {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+  {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+  .m_base = PyModuleDef_HEAD_INIT,
+  .m_name = "_projection",
+  .m_doc = "The projection into the quantisation cell, on the CPU.",
+  .m_size = 0,
+  .m_methods = methods,
+  .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__projection(void)
+{
+  return PyModuleDef_Init(&definition);
+}
