@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SIDE 8
-#define HALF 4 /* phases of a block, each way */
+#define PHASES 4 /* samples each way between two of one phase */
 
 /* The 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3): cos((2x + 1) u pi / 16) / 2, the first row over sqrt 2 */
 #define A 0.35355339059327379f
@@ -47,7 +47,7 @@ static const Block INVERSE = {
 };
 
 typedef struct {
-  const uint16_t *phases;      /* float16 [2, 2, HALF * high, HALF * wide] */
+  const uint16_t *phases;      /* float16 [PHASES, PHASES, 2 * high, 2 * wide] */
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
   const float *table;          /* [SIDE, SIDE] */
   uint8_t *plane;              /* [SIDE * high, SIDE * wide] */
@@ -65,18 +65,17 @@ static inline float widened(uint16_t half)
   return number * 0x1p112f;
 }
 
-/* The samples of a row of blocks, `[SIDE, SIDE * wide]`: two phases make a line */
+/* The samples of a row of blocks, `[SIDE, SIDE * wide]`: four phases make a line */
 static inline void interleave(const Component *c, size_t row, float *lines)
 {
-  size_t span = HALF * c->wide, phase = HALF * c->high * span;
+  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
 
   for (size_t y = 0; y < SIDE; y++) {
-    const uint16_t *even = c->phases + y % 2 * 2 * phase + (row * HALF + y / 2) * span, *odd = even + phase;
-    float *line = lines + y * 2 * span;
-    for (size_t x = 0; x < span; x++) {
-      line[2 * x] = widened(even[x]) * c->scale;
-      line[2 * x + 1] = widened(odd[x]) * c->scale;
-    }
+    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
+    float *line = lines + y * SIDE * c->wide;
+    for (size_t x = 0; x < span; x++)
+      for (size_t k = 0; k < PHASES; k++)
+        line[PHASES * x + k] = widened(from[k * phase + x]) * c->scale;
   }
 }
 
@@ -111,7 +110,7 @@ static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
 PyDoc_STRVAR(project_doc,
 "project(phases, coefficients, table, plane, high, wide, scale, cell, /)\n--\n\n"
 "Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
-"    phases: float16 [4, 4 high, 4 wide], finite;\n"
+"    phases: float16 [16, 2 high, 2 wide], finite;\n"
 "    coefficients: int16 [high, wide, 64], natural order;\n"
 "    table: float32 [64], above zero;\n"
 "    scale: what phases are multiplied by; cell: half-width of the cell in steps.\n\n"

@@ -24,7 +24,7 @@ Two kinds of inner tensors carry names, so that a tool or a runtime can find the
 samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The others are a network's last
 word, from which float32 arithmetic takes over: the output of a layer called `project` inside a layer called `*predict`
 is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called `phases` is a
-`*.phases`, `[1, 4 components, 4 blocks_high, 4 blocks_wide]`, and what follows is that of `projection.py`.
+`*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and what follows is that of `projection.py`.
 """
 
 from __future__ import annotations

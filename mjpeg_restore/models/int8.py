@@ -35,7 +35,7 @@ UNTRAINED = 8.0
 
 
 class Int8Conv(nn.Conv2d):
-    """A 3x3 convolution that keeps the size, with weights and input in eight bits once it is trained.
+    """A convolution with weights and input in eight bits once it is trained; 3x3, unless it is told otherwise.
 
     In evaluation the weights are whole multiples of a step of their output channel, the input of one step of the layer.
     An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution, ONNX
@@ -50,15 +50,18 @@ class Int8Conv(nn.Conv2d):
     step: Tensor
     weight_step: Tensor
 
-    def __init__(self, inputs: int, outputs: int, *, signed: bool) -> None:
-        """Make one.
+    def __init__(self, inputs: int, outputs: int, *, signed: bool, side: int = 3, stride: int = 1) -> None:
+        """Make one; it keeps the size, or divides it by its stride.
 
         Args:
             inputs: channels.
             outputs: channels.
             signed: whether the input can be negative; after a ReLU it cannot, and has twice as many levels.
+            side: of the kernel.
+            stride: as even or odd as the side.
         """
-        super().__init__(inputs, outputs, 3, padding=1)  # pyright: ignore[reportUnknownMemberType]
+        padding = (side - stride) // 2
+        super().__init__(inputs, outputs, side, stride, padding)  # pyright: ignore[reportUnknownMemberType]
         self.levels = (-128, 127) if signed else (0, 255)
         self.spread = (SIGNED_SPREAD if signed else UNSIGNED_SPREAD) / self.levels[1]
         self.register_buffer("step", torch.tensor(UNTRAINED / self.levels[1]))
@@ -82,7 +85,7 @@ class Int8Conv(nn.Conv2d):
             return super().forward(input)
         features = _rounded(input, self.step, self.levels)
         weight = _rounded(self.weight, self.weight_step, WEIGHT_LEVELS)
-        return functional.conv2d(features, weight, self.bias, padding=1)
+        return functional.conv2d(features, weight, self.bias, self.stride, self.padding)
 
 
 def _rounded(tensor: Tensor, step: Tensor, levels: tuple[int, int]) -> Tensor:

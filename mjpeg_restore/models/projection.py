@@ -27,8 +27,8 @@ keeps a float32 DCT of the result from rounding into the next cell."""
 SAMPLE_SCALE: Final = 64.0
 """What centred samples are divided by to be features."""
 
-HALF: Final = 2
-"""Samples to a feature, each way."""
+PHASES: Final = 4
+"""Samples, each way, that make one place of a network's last layer, a channel for each of them."""
 
 
 def project(
@@ -37,8 +37,8 @@ def project(
     """Restore a component.
 
     Args:
-        phases: float16 `[4, 4 blocks_high, 4 blocks_wide]`, finite: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`. Phase `2 y + x` has those in the odd or even rows and columns that y and x say.
+        phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`, finite: what the decoded samples lack, in units of
+            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
 
@@ -59,7 +59,7 @@ def _in_numpy(
     phases: NDArray[np.float16], coefficients: NDArray[np.int16], steps: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     high, wide, _ = coefficients.shape
-    lacking = phases.reshape(HALF, HALF, 8 // HALF * high, 8 // HALF * wide).transpose(2, 0, 3, 1)
+    lacking = phases.reshape(PHASES, PHASES, 8 // PHASES * high, 8 // PHASES * wide).transpose(2, 0, 3, 1)
     blocks = lacking.reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(high, wide, 64).astype(np.float32)
     matrix = DCT_MATRIX.astype(np.float32)
     places = np.clip(blocks @ matrix.T * (SAMPLE_SCALE / steps), -CELL, CELL)

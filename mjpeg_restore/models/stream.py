@@ -7,7 +7,7 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
    that one is not. The quantisation table (as log2 q) scales and shifts the features there.
 2. A trunk of residual blocks of two 3x3 convolutions works on that grid, where a convolution costs a quarter of what it
    costs on samples. In `stream` one block in its middle works on half that grid, and sees twice as far.
-3. A last convolution predicts what the decoded samples lack, four of them for each place of the grid. The DCT of that,
+3. A last convolution predicts what the decoded samples lack, four by four of them at a time. The DCT of that,
    in units of the quantisation step, is where in its quantisation cell each coefficient lies. It is clamped to the
    cell, so whatever the network says, quantising the result again gives the coefficients of the stream.
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
@@ -32,7 +32,10 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact
 from mjpeg_restore.models.int8 import Int8Conv
-from mjpeg_restore.models.projection import CELL, HALF, SAMPLE_SCALE
+from mjpeg_restore.models.projection import CELL, PHASES, SAMPLE_SCALE
+
+HALF = 2
+"""Samples to a feature, each way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ class Predict(nn.Module):
 
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
-        self.phases = Int8Conv(width, HALF**2 * components, signed=True)
+        # Sixteen channels at a quarter of the size rather than four at half: what runs eight bits computes sixteen.
+        self.phases = Int8Conv(width, PHASES**2 * components, signed=True, side=2 * HALF, stride=HALF)
         self.register_buffer("matrix", dct_matrix()[:, _places_of_phases()], persistent=False)
         for parameter in self.phases.parameters():
             nn.init.zeros_(parameter)
@@ -187,10 +191,10 @@ class Stream(nn.Module):
     @property
     def margin(self) -> int:
         """Blocks beside its own that a restored one can depend on: a residual block looks two features far, the
-        coarse one five, the first and the last convolution one; chroma's on top of luma's, brought to chroma's grid.
+        coarse one five, the first convolution one and the last one two; chroma's on top of luma's, on chroma's grid.
         """
         config = self.config
-        farthest = 2 * config.blocks + 2 + (5 if config.coarse else 0), 2 * config.chroma_blocks + 2
+        farthest = 2 * config.blocks + 3 + (5 if config.coarse else 0), 2 * config.chroma_blocks + 3
         luma, chroma = (math.ceil(features * HALF / 8) for features in farthest)
         return luma + 1 + chroma
 
@@ -245,21 +249,21 @@ def _halve(channels: int, width: int) -> nn.Conv2d:
 
 
 def _phases_to_blocks(phases: Tensor, components: int) -> Tensor:
-    """Features that are samples, `[batch, 4 components, 4 high, 4 wide]`: four samples of two rows and two columns to a
-    feature, to blocks of each component, `[components, batch, high, wide, 64]` in the order of `_places_of_phases`.
+    """Channels that are samples, `[batch, 16 components, 2 high, 2 wide]`: four by four to a place, to blocks of
+    each component, `[components, batch, high, wide, 64]` in the order of `_places_of_phases`.
 
     A pixel shuffle and a cut into blocks would do the same in two passes.
     """
-    side = 8 // HALF
+    side = 8 // PHASES
     batch, _, height, width = phases.shape
-    cut = phases.reshape(batch, components, HALF**2, height // side, side, width // side, side)
+    cut = phases.reshape(batch, components, PHASES**2, height // side, side, width // side, side)
     return cut.permute(1, 0, 3, 5, 2, 4, 6).reshape(components, batch, height // side, width // side, 64)
 
 
 def _places_of_phases() -> Tensor:
     """Where in a row-major block the samples of `_phases_to_blocks` lie, `[64]`."""
-    side = 8 // HALF
-    places = torch.arange(64).reshape(side, HALF, side, HALF)
+    side = 8 // PHASES
+    places = torch.arange(64).reshape(side, PHASES, side, PHASES)
     return places.permute(1, 3, 0, 2).flatten()
 
 

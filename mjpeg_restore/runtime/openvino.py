@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.models.projection import project
+from mjpeg_restore.models.projection import PHASES, project
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 from mjpeg_restore.runtime.weights import replaced
 
@@ -34,9 +34,6 @@ with explained("OpenVINO is installed but does not load", "--device onnxruntime"
 
 _LOADING = "--device onnxruntime"
 _RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
-
-PHASES, PLACE = ".phases", ".place"
-"""Ends of the names of last words."""
 
 
 def has_bf16(device: str) -> bool:
@@ -71,8 +68,8 @@ class OpenVino:
         self._requests = threading.local()
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
-        self._projects = bool(_last_words(self._graph, PHASES))
-        cut = self._projects or _last_words(self._graph, PLACE)
+        self._projects = bool(_last_words(self._graph, ".phases"))
+        cut = self._projects or _last_words(self._graph, ".place")
         precision = "bf16" if self._bf16 and cut else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
@@ -96,8 +93,8 @@ class OpenVino:
             carried = list(part.output_tensors)
         if not self._projects:
             return tuple(tensor.data.copy() for tensor in carried)
-        phases = [four for tensor in carried for four in np.split(tensor.data[0], tensor.shape[1] // 4)]
-        return tuple(project(four, *inputs[2 * index : 2 * index + 2]) for index, four in enumerate(phases))
+        phases = [part for tensor in carried for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
+        return tuple(project(part, *inputs[2 * index : 2 * index + 2]) for index, part in enumerate(phases))
 
     def _requests_for(self, shapes: tuple[tuple[int, ...], ...]) -> list[ov.InferRequest]:
         """This thread's own requests. Fixed shapes are an eighth faster, so the first ones seen get them."""
@@ -120,10 +117,10 @@ class OpenVino:
         whole, fewer = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
         parts = [(model, whole)]
         if self._projects:
-            # Luma's four phases stand before chroma's eight.
-            cuts = sorted(_last_words(model, PHASES), key=lambda cut: cut.get_partial_shape()[1].get_length())
+            # Luma's sixteen phases stand before chroma's, which are twice as many.
+            cuts = sorted(_last_words(model, ".phases"), key=lambda cut: cut.get_partial_shape()[1].get_length())
             parts = [(_head(model, cuts), fewer)]
-        elif self._bf16 and (cuts := _last_words(model, PLACE)):
+        elif self._bf16 and (cuts := _last_words(model, ".place")):
             parts = [*zip(_split(model, cuts), (fewer, whole), strict=True)]
         return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
 

@@ -29,15 +29,15 @@ def component(
     random = np.random.default_rng(seed)
     coefficients = random.integers(-2, 3, (high, wide, 64)) * random.integers(0, 2, (high, wide, 64))
     coefficients[..., 0] = random.integers(-60, 60, (high, wide))
-    phases = random.standard_normal((4, 4 * high, 4 * wide)) * spread
+    phases = random.standard_normal((16, 2 * high, 2 * wide)) * spread
     return phases.astype(np.float16), coefficients.astype(np.int16), random.integers(1, 60, 64).astype(np.uint16)
 
 
 def laid_out(phases: NDArray[np.float16]) -> NDArray[np.float64]:
     """Phases as a plane."""
-    plane = np.empty((2 * phases.shape[1], 2 * phases.shape[2]))
+    plane = np.empty((4 * phases.shape[1], 4 * phases.shape[2]))
     for phase, samples in enumerate(phases):
-        plane[phase // 2 :: 2, phase % 2 :: 2] = samples
+        plane[phase // 4 :: 4, phase % 4 :: 4] = samples
     return plane
 
 
@@ -71,7 +71,7 @@ def test_ties_go_to_the_even_number() -> None:
     table = np.full(64, 4, np.uint16)
     coefficients = np.zeros((1, 4, 64), np.int16)
     coefficients[0, :, 0] = [1, 3, -1, -3]  # half a grey level to a step
-    plane = project(np.zeros((4, 4, 16), np.float16), coefficients, table)
+    plane = project(np.zeros((16, 2, 8), np.float16), coefficients, table)
     assert plane.reshape(8, 4, 8)[0, :, 0].tolist() == [128, 130, 128, 126]
 
 
@@ -96,4 +96,4 @@ def test_buffers_of_another_size_are_refused() -> None:
         pytest.skip("NumPy sees the shapes")
     phases, coefficients, table = component(2, 3)
     with pytest.raises(ValueError, match="phases: 384 bytes, not 768"):
-        project(phases[:2], coefficients, table)
+        project(phases[:8], coefficients, table)

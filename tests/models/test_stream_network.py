@@ -70,8 +70,8 @@ def test_samples_are_rounded_and_clamped() -> None:
 
 
 def test_features_become_blocks_as_by_a_pixel_shuffle() -> None:
-    phases = torch.randn(2, 8, 12, 20)
-    planes = torch.nn.functional.pixel_shuffle(phases, 2)
+    phases = torch.randn(2, 32, 6, 10)
+    planes = torch.nn.functional.pixel_shuffle(phases, 4)
     for plane, blocks in zip(planes.unbind(1), _phases_to_blocks(phases, 2), strict=True):
         assert torch.equal(blocks, plane_to_blocks(plane)[..., _places_of_phases()])
 
