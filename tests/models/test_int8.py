@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from mjpeg_restore.models.int8 import PACE, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv  # noqa: E402
+from mjpeg_restore.models.int8 import PACE, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training  # noqa: E402
 
 
 def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
@@ -70,6 +70,29 @@ def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, 
     kernels = seen[1] / layer.weight_step[:, None, None, None]
     torch.testing.assert_close(kernels, kernels.round(), atol=1e-3, rtol=0)
     assert kernels.abs().amax((1, 2, 3)).round().tolist() == [127] * 3  # each channel has a step of its own
+
+
+def test_rounding_in_training_is_what_evaluation_does() -> None:
+    layer, batch = trained(convolution(), features()), features()
+    expected = layer(batch)
+    round_in_training(layer.train())
+    torch.testing.assert_close(layer(batch), expected)
+
+
+def test_gradients_pass_the_rounding_but_not_the_ends_of_its_range() -> None:
+    layer, batch = trained(convolution(), features()).train(), features()
+    batch[0, 0, 2, 2] = 100.0
+    batch.requires_grad_()
+    round_in_training(layer)(batch).sum().backward()
+    assert batch.grad is not None
+    inside = batch.grad.clone()
+    assert inside[0, 0, 2, 2] == 0
+    batch.grad = None
+    exact(layer, batch).sum().backward()
+    clear = torch.ones_like(batch, dtype=torch.bool)
+    clear[0, 0, 2, 2] = False
+    torch.testing.assert_close(inside[clear], batch.grad[clear], rtol=0.05, atol=0.02)
+    assert layer.weight.grad is not None
 
 
 def test_weights_are_measured_when_training_ends() -> None:

@@ -48,7 +48,7 @@ def network() -> Stream:
 def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it was exported to; `decode` and an older network, measured, were there before."""
     runs, engines = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("engines")
-    checkpoint = runs / "stream-lite" / "all" / "checkpoint.pt"
+    checkpoint = runs / "stream-lite" / "rounded" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     for path in catalogue.engines().glob("decode.*.onnx"):

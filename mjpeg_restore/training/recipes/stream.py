@@ -1,26 +1,49 @@
-"""`stream` and `stream-lite`, our own."""
+"""`stream` and `stream-lite`, our own: trained in full precision, and rounding to eight bits in the end."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream
+from torch import nn
+
+from mjpeg_restore.models.int8 import round_in_training
+from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream, StreamConfig
 from mjpeg_restore.training.objectives import root_mean_square
-from mjpeg_restore.training.recipe import WARM_UP, Family, Recipe
+from mjpeg_restore.training.recipe import WARM_UP, Family, Recipe, Variant
 
-COMMON = Recipe(
-    build=lambda: Stream(STREAM), objective=root_mean_square, side=96, warm_up=WARM_UP, longest_gradient=1.0
-)
+
+def rounding(config: StreamConfig) -> nn.Module:
+    """The network as the second stage trains it."""
+    return round_in_training(Stream(config))
+
+
+def stages(family: str, config: StreamConfig) -> Mapping[str, Recipe]:
+    """A network's two stages."""
+    whole = Recipe(
+        build=partial(Stream, config),
+        objective=root_mean_square,
+        side=96,
+        warm_up=WARM_UP,
+        longest_gradient=1.0,
+        share=9,
+    )
+    end = replace(whole, build=partial(rounding, config), learning_rate=5e-4, after=f"{family}/whole", share=1)
+    return {"whole": whole, "rounded": end}
+
 
 FAMILIES = {
     "stream": Family(
         "the real-time network: one set of weights for all qualities, tables and samplings",
-        {"all": COMMON},
+        stages("stream", STREAM),
+        variants=(Variant(None, "rounded", "rounded"),),
         projected=True,
     ),
     "stream-lite": Family(
         "the same at a quarter of the cost, for small machines and many cameras",
-        {"all": replace(COMMON, build=lambda: Stream(STREAM_LITE))},
+        stages("stream-lite", STREAM_LITE),
+        variants=(Variant(None, "rounded", "rounded"),),
         projected=True,
     ),
 }
