@@ -26,7 +26,7 @@ test: $(VENV)/development
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest
 
-$(VENV)/runtime: pyproject.toml setup.py mjpeg_restore/jpeg/_native.c
+$(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[openvino,demo]'
 	$(BIN)/mjpeg-restore --version
@@ -37,4 +37,4 @@ $(VENV)/development: $(VENV)/runtime
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info mjpeg_restore/jpeg/*.so
+	rm -rf $(VENV) demo build *.egg-info mjpeg_restore/*/*.so

@@ -191,7 +191,8 @@ def describe(found: Inspection) -> list[str]:
     info = found.info
     lines = [
         f"{info.name}: {info.format}, {_pictures(found.pictures)}, {found.size_bytes:,} bytes",
-        f"  size         {_counted(found.sizes)}",
+        f"  size         {_counted(found.sizes)}"
+        + (f", samples {info.sample_aspect} as wide as high" if info.sample_aspect != 1 else ""),
         f"  sampling     {_counted(found.samplings)}",
         f"  quality      luma {_range(found.qualities)}"
         + (f", chroma {_range(found.chroma_qualities)}" if found.chroma_qualities else "")

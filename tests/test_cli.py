@@ -110,6 +110,23 @@ def test_variable_time_stamps_reach_the_mp4(tmp_path: Path, output: Path, capfd:
     assert times(output / "out.mp4") == [Fraction(stamp, 1000) for stamp in stamps]
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.mkv", "out.y4m"])
+def test_samples_that_are_not_square_stay_so(
+    tmp_path: Path, output: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with av.open(str(tmp_path / "pal.mkv"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25, width=SIZE[0], height=SIZE[1])
+        stream.pix_fmt = "yuvj420p"
+        stream.sample_aspect_ratio = stream.codec_context.sample_aspect_ratio = Fraction(16, 15)
+        frame = av.VideoFrame(*SIZE, "yuvj420p")
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    assert run([tmp_path / "pal.mkv", "-o", output / name, *FAST], capfd)[0] == 0
+    with av.open(str(output / name)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+    assert ", samples 16/15 as wide as high\n" in run(["inspect", tmp_path / "pal.mkv"], capfd)[1]
+
+
 @pytest.mark.parametrize("name", ["out.mkv", "out.mov", "out.avi", "out.y4m"])
 def test_other_containers(clip: Path, output: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
     code, _, _ = run([clip, "-o", output / name, *FAST], capfd)

@@ -147,6 +147,7 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
         options=dict(options.encoder_option),
         overwrite=options.overwrite,
         fps=source.info.fps,
+        sample_aspect=source.info.sample_aspect,
         image_format=options.image_format,
     )
     audio = None if options.no_audio else source.audio

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-_HINTS = frozenset({"overwrite", "fps"})
+_HINTS = frozenset({"overwrite", "fps", "sample_aspect"})
 """Settings that every sink takes, as far as they mean anything to it."""
 
 
@@ -64,7 +64,9 @@ def open_sink(
         _take(settings, "y4m", "range")
         if sys.stdout is None:  # closed before the program began
             raise SinkError("standard output is closed: give -o FILE")
-        return Y4mStream(sys.stdout.buffer, fps=settings.fps, range=settings.range)
+        return Y4mStream(
+            sys.stdout.buffer, fps=settings.fps, range=settings.range, sample_aspect=settings.sample_aspect
+        )
     is_folder = look(path) == "folder"
     quality = BEST_JPEG if settings.crf is None else settings.crf
     if is_pattern(path.name) or not path.suffix or is_folder or target.endswith("/"):
@@ -77,7 +79,13 @@ def open_sink(
     suffix = path.suffix.lower()
     if suffix == ".y4m":
         _take(settings, "y4m", "range")
-        return Y4mStream(path, fps=settings.fps, range=settings.range, overwrite=settings.overwrite)
+        return Y4mStream(
+            path,
+            fps=settings.fps,
+            range=settings.range,
+            sample_aspect=settings.sample_aspect,
+            overwrite=settings.overwrite,
+        )
     if suffix in EXTENSIONS:
         _take(settings, suffix, *(["crf"] if EXTENSIONS[suffix] == "jpeg" else []))
         return Still(path, quality=quality, overwrite=settings.overwrite)
@@ -91,6 +99,7 @@ def open_sink(
         options=settings.options,
         overwrite=settings.overwrite,
         fps=settings.fps,
+        sample_aspect=settings.sample_aspect,
         audio=audio,
     )
 

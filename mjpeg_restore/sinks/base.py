@@ -75,6 +75,8 @@ class OutputSettings:
     """Replace an output that exists."""
     fps: Fraction | None = None
     """Nominal frame rate; a hint for rate control and headers, except in y4m and AVI, which hold no times."""
+    sample_aspect: Fraction = Fraction(1)
+    """Width of a sample over its height: written down by video files and y4m, which leave the samples as they are."""
     image_format: ImageFormat = "png"
     """Of a folder of pictures, where the target does not say."""
 

@@ -117,7 +117,12 @@ def check_container(encoder: Encoder, format_name: str) -> None:
 
 
 def open_stream(
-    container: OutputContainer, encoder: Encoder, picture: Picture, time_base: Fraction, rate: Fraction
+    container: OutputContainer,
+    encoder: Encoder,
+    picture: Picture,
+    time_base: Fraction,
+    rate: Fraction,
+    sample_aspect: Fraction,
 ) -> tuple[VideoStream, Sampling]:
     """Add a video stream for pictures like this one and open its encoder.
 
@@ -134,6 +139,7 @@ def open_stream(
     stream.time_base = time_base
     context = stream.codec_context
     context.time_base = time_base
+    stream.sample_aspect_ratio = context.sample_aspect_ratio = sample_aspect
     context.pix_fmt = pix_fmt
     context.thread_type = "AUTO"  # PyAV's default, slices only, costs x264 both speed and quality
     context.flags |= Flags.frame_duration

@@ -72,6 +72,7 @@ class VideoFile:
         options: Mapping[str, str] | None = None,
         overwrite: bool = False,
         fps: Fraction | None = None,
+        sample_aspect: Fraction = Fraction(1),
         audio: AudioSource | None = None,
     ) -> None:
         """Claim the file; the encoder opens with the first picture.
@@ -86,6 +87,7 @@ class VideoFile:
             options: further encoder options by FFmpeg's names.
             overwrite: replace a file that exists.
             fps: nominal rate, for rate control and headers; None: guessed from the time base.
+            sample_aspect: width of a sample over its height.
             audio: packets to go along; copied where the container holds the codec, else AAC (WebM: Opus).
 
         Raises:
@@ -102,6 +104,7 @@ class VideoFile:
         self._format_name = format_name
         self._full_range = _decide_range(self._encoder, format_name, range)
         self._fps = fps
+        self._sample_aspect = sample_aspect
         self._part = PartFile(path, overwrite)
         self._writer: _Writer | None = None
         self._finished = False
@@ -166,7 +169,7 @@ class VideoFile:
             container_options=_time_options(self._format_name, time_base),
         )
         first = pixels.prepare(picture, picture.sampling, self._full_range)
-        return _Writer(container, self._encoder, first, time_base, rate, self._audio)
+        return _Writer(container, self._encoder, first, time_base, rate, self._sample_aspect, self._audio)
 
     @contextlib.contextmanager
     def _errors_named(self) -> Generator[None, None, None]:
@@ -195,11 +198,12 @@ class _Writer:
         first: Picture,
         time_base: Fraction,
         rate: Fraction,
+        sample_aspect: Fraction,
         audio: AudioSource | None,
     ) -> None:
         self.size = (first.width, first.height)
         self._container = container
-        self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate)
+        self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
         self._full_range = first.full_range
         self._time_base = time_base
         self.audio = AudioWriter(audio, container) if audio is not None else None

@@ -43,6 +43,7 @@ class Y4mStream:
         *,
         fps: Fraction | None = None,
         range: Range = "full",
+        sample_aspect: Fraction = Fraction(1),
         overwrite: bool = False,
     ) -> None:
         """Claim the file, or take a binary stream, which stays open at `close`.
@@ -51,6 +52,7 @@ class Y4mStream:
             target: a path, or something with `write(bytes)` and `flush()`.
             fps: frame rate for the header; None: guessed from the first picture's time base.
             range: "full" keeps full-range samples as they are; "limited" converts.
+            sample_aspect: width of a sample over its height.
             overwrite: replace a file that exists.
 
         Raises:
@@ -67,6 +69,7 @@ class Y4mStream:
             self._file = target
         self._pace = _Pace(fps)
         self._full_range = range == "full"
+        self._sample_aspect = sample_aspect
         self._sampling: Sampling | None = None
         self._size = (0, 0)
         self._finished = False
@@ -128,9 +131,10 @@ class Y4mStream:
         self._size = (picture.width, picture.height)
         rate = self._pace.begin(picture)
         colour_range = "FULL" if self._full_range else "LIMITED"
+        aspect = self._sample_aspect
         return (
             f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} "
-            f"Ip A1:1 C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
+            f"Ip A{aspect.numerator}:{aspect.denominator} C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
         ).encode("ascii")
 
     def _send(self, *parts: bytes | memoryview) -> None:

@@ -49,6 +49,8 @@ class SourceInfo:
     """Pixels across as the container says; each picture's own header decides."""
     height: int | None = None
     """Pixels down as the container says; about twice a picture's own where it holds one field (quirk S6)."""
+    sample_aspect: Fraction = Fraction(1)
+    """Width of a sample over its height, as it is to be shown: 16/15 in a PAL recording of 720x576."""
     codec_tag: str = ""
     """The container's four-character code, as "MJPG"; empty where there is none."""
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -153,6 +153,7 @@ def describe(
         duration=kept,
         width=track.width or None,
         height=track.height or None,
+        sample_aspect=Fraction(track.sample_aspect_ratio or 1),
         codec_tag=_tag(track),
         metadata=MappingProxyType(dict(container.metadata)),
     )
