@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 FEWEST = 8
-"""MCUs each way that it is worth starting a network for."""
+"""MCUs each way that a tile should at least keep, beside its margins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Tile:
         target[:] = plane[top : top + height, left : left + width]
 
 
-@cache
+@lru_cache(maxsize=64)
 def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
     """Divide a picture, with as little work in all as there can be.
 

@@ -1,6 +1,6 @@
 """Turn a model's training runs into what is shipped: ONNX graphs and an entry of the manifest.
 
-python scripts/export.py --model stream            # from runs/stream/all/checkpoint.pt
+python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
 python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt, those parts that there are
 python scripts/export.py --model decode            # has nothing to train
 """

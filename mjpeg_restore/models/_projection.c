@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SIDE 8
+#define MOST (PY_SSIZE_T_MAX / 256) /* blocks, whose float32 samples can be counted */
 #define PHASES 4 /* samples each way between two of one phase */
 
 /* The 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3): cos((2x + 1) u pi / 16) / 2, the first row over sqrt 2 */
@@ -108,12 +109,13 @@ static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
 }
 
 PyDoc_STRVAR(project_doc,
-"project(phases, coefficients, table, plane, high, wide, scale, cell, /)\n--\n\n"
+"project(phases, coefficients, table, plane, high, wide, scale, cell, lanes, /)\n--\n\n"
 "Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
-"    phases: float16 [16, 2 high, 2 wide], finite;\n"
+"    phases: float16 [16, 2 high, 2 wide]; what is not finite counts as a finite number;\n"
 "    coefficients: int16 [high, wide, 64], natural order;\n"
 "    table: float32 [64], above zero;\n"
-"    scale: what phases are multiplied by; cell: half-width of the cell in steps.\n\n"
+"    scale: what phases are multiplied by; cell: half-width of the cell in steps;\n"
+"    lanes: 8 to use AVX2 where it is, 4 to do without.\n\n"
 "Raises ValueError where a buffer is not as large as that.");
 
 static PyObject *project(PyObject *module, PyObject *arguments)
@@ -122,19 +124,23 @@ static PyObject *project(PyObject *module, PyObject *arguments)
   Py_ssize_t high, wide;
   float scale, cell, *lines = NULL;
   size_t blocks;
+  int lanes;
   PyObject *result = NULL;
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "y*y*y*w*nnff", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell))
+  if (!PyArg_ParseTuple(arguments, "y*y*y*w*nnffi", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell,
+                        &lanes))
     return NULL;
   blocks = (size_t)high * (size_t)wide;
-  if (fits(&phases, 128 * blocks, "phases") && fits(&coefficients, 128 * blocks, "coefficients") &&
+  if (high < 1 || wide < 1 || high > MOST / wide) {
+    PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
+  } else if (fits(&phases, 128 * blocks, "phases") && fits(&coefficients, 128 * blocks, "coefficients") &&
       fits(&table, 256, "table") && fits(&plane, 64 * blocks, "plane")) {
     Component component = {phases.buf, coefficients.buf, table.buf, plane.buf, high, wide, scale, cell};
-    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * (wide ? wide : 1));
+    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * (size_t)wide);
     if (lines) {
       Py_BEGIN_ALLOW_THREADS
-      (HAS_AVX2 ? project_rows_8 : project_rows_4)(&component, lines);
+      (lanes == 8 && HAS_AVX2 ? project_rows_8 : project_rows_4)(&component, lines);
       Py_END_ALLOW_THREADS
       result = Py_NewRef(Py_None);
     } else {

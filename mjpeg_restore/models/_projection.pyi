@@ -1,15 +1,15 @@
-from typing import Any
-
+import numpy as np
 from numpy.typing import NDArray
 
 def project(
-    phases: NDArray[Any],
-    coefficients: NDArray[Any],
-    table: NDArray[Any],
-    plane: NDArray[Any],
+    phases: NDArray[np.float16],
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.float32],
+    plane: NDArray[np.uint8],
     high: int,
     wide: int,
     scale: float,
     cell: float,
+    lanes: int,
     /,
 ) -> None: ...

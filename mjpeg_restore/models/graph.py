@@ -21,10 +21,10 @@ In a colour graph luma's block grid is an exact multiple of chroma's, and the tw
 dynamic: one graph serves every size and sampling.
 
 Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
-samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The others are a network's last
-word, from which float32 arithmetic takes over: the output of a layer called `project` inside a layer called `*predict`
-is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called `phases` is a
-`*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and what follows is that of `projection.py`.
+samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The others are what a network
+predicts, and from there float32 arithmetic takes over: the output of a layer called `project` inside a layer called
+`*predict` is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called
+`phases` is a `*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and `projection.py` says what follows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
 
-LAST_WORDS = {"project": "place", "phases": "phases"}
+PREDICTIONS = {"project": "place", "phases": "phases"}
 """What the outputs of a network's last layers are called, by the layers' names."""
 LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
 
@@ -284,7 +284,7 @@ def _name_inner_tensors(model: onnx.ModelProto) -> None:
         if node.op_type == "QuantizeLinear" and node.input[1] == "rounding.step":
             renamed[node.input[0]] = f"{next(components)}.samples"
         if node.op_type == "Conv" and (last := LAST_LAYER.fullmatch(_origin(node.input[1], makers))):
-            layer, kind = last["layer"], LAST_WORDS[last["name"]]
+            layer, kind = last["layer"], PREDICTIONS[last["name"]]
             times = sum(name.startswith(f"{layer}.") for name in renamed.values())
             renamed[node.output[0]] = f"{layer}.{times + 1}.{kind}" if times else f"{layer}.{kind}"
     for node in model.graph.node:

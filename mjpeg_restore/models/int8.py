@@ -15,15 +15,15 @@ from torch.nn import functional
 SIGNED_SPREAD = 10.0
 UNSIGNED_SPREAD = 14.0
 """How far eight bits reach, in root mean squares of the features: what is left of them by a rectifier has the longer
-tail. Coarse tables make the largest features, fine ones need the finest steps. 12 and 22 lose nothing at Q10, but 0.05
-dB at Q80, and training cannot win that back as it does what is cut off by these at Q10."""
+tail. Coarse tables make the largest features, and fine ones need the finest steps. With 12 and 22 nothing is cut off at
+Q10, but Q80 loses 0.05 dB that rounding in training does not win back; what these cut off at Q10, it does."""
 
 PACE = 0.01
 """Share of a batch in the running mean."""
 
 WEIGHT_LEVELS = (-127, 127)
 """CPUs without dot products of bytes (VNNI) add two products in sixteen bits, and saturate where two inputs are beyond
-half their range and two weights near their largest: eleven root mean squares, twice at a time."""
+half their range and two weights near their largest: seven root mean squares, twice at a time."""
 
 SMALLEST_STEP = 1e-6
 """Of an input that is always zero."""
@@ -111,9 +111,9 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, steps: Tensor, lowest: int, highest: int) -> Tensor:
-        multiples = tensor / steps
+        multiples = torch.round(tensor / steps)
         ctx.save_for_backward((multiples >= lowest) & (multiples <= highest))
-        return torch.round(multiples).clamp_(lowest, highest).mul_(steps)
+        return multiples.clamp_(lowest, highest).mul_(steps)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -13,7 +13,7 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
    came from, at chroma's resolution.
 
-The convolutions of the trunks and the last ones work in eight bits (`int8.py`).
+The 3x3 convolutions of the trunks and the last ones work in eight bits (`int8.py`).
 
 Why samples, where the stream has coefficients: a convolution on samples is one filter for all sixty-four places in
 a block. A network that is fed with each block's coefficients has to learn each place's filters by themselves: such a
@@ -97,10 +97,10 @@ class CoarseBlock(nn.Module):
 class SignificanceMap(nn.Module):
     """Which coefficients of a block are not zero, as a number for each of its samples.
 
-    Where a coefficient was quantised to zero, all that its wave had is lost; where it was not, little is. The sum of
-    such losses is another in each place of a block. A learnt 64x64 matrix makes it, which begins as the share that each
-    wave has in the variance of each sample; its bias tells the places apart, as the trunk's filters cannot. Step for
-    step, a network that is told was 0.02 dB ahead at Q40, and 0.03 dB at Q80; chroma gained nothing by it.
+    Where a coefficient was quantised to zero, all that its frequency had is lost; where it was not, little is. The sum
+    of such losses is another in each place of a block. A learnt 64x64 matrix makes it, which begins as the share that
+    each frequency has in the variance of each sample; its bias tells the places apart, as the trunk's filters cannot.
+    Step for step, a network that is told was 0.02 dB ahead at Q40, and 0.03 dB at Q80; chroma gained nothing by it.
     """
 
     def __init__(self) -> None:
@@ -112,7 +112,8 @@ class SignificanceMap(nn.Module):
 
     def forward(self, coefficients: Tensor) -> Tensor:
         """Quantised coefficients `[batch, high, wide, 64]` to a plane, `[batch, 1, 8 high, 8 wide]`."""
-        return blocks_to_plane(self.shares(coefficients.abs().clamp(max=1)).float())[:, None]
+        significant = coefficients.abs().clamp(max=1).reshape(-1, 64)  # in two dimensions it keeps its name in a graph
+        return blocks_to_plane(self.shares(significant).float().reshape(coefficients.shape))[:, None]
 
 
 class Condition(nn.Module):
@@ -138,7 +139,7 @@ class Predict(nn.Module):
 
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
-        # Sixteen channels at a quarter of the size rather than four at half: what runs eight bits computes sixteen.
+        # Sixteen channels at a quarter of the size rather than four at half: in eight bits, runtimes compute sixteen.
         self.phases = Int8Conv(width, PHASES**2 * components, signed=True, side=2 * HALF, stride=HALF)
         self.register_buffer("matrix", dct_matrix()[:, _places_of_phases()], persistent=False)
         for parameter in self.phases.parameters():

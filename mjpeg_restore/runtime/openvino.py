@@ -1,10 +1,13 @@
 """OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it, eight bits where the graph says so.
 
 bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So a
-graph is cut at its last words (see `models/graph.py`). The head, up to there, runs in bf16. What follows keeps to
-float32, and what it promises holds whatever the head computed: after `*.phases` it is `models/projection.py`, after
-`*.place`, where the device has bf16, the rest of the graph, the tail. A graph without such tensors runs in float32 as a
-whole; what is in eight bits stays so.
+graph is cut where its network ends, at the tensors that `models/graph.py` names. What comes before, the head, runs in
+bf16. What follows keeps to float32, and what it promises holds whatever the head computed:
+
+* On the CPU, after `*.phases`, it is `models/projection.py`, where its native extension was built.
+* Else it is the rest of the graph, the tail; on a device without bf16 the graph then stays in one.
+
+A graph without such tensors runs in float32 as a whole. What is in eight bits stays so everywhere.
 """
 
 # OpenVINO's stubs leave many types open.
@@ -21,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.models.projection import PHASES, project
+from mjpeg_restore.models.projection import PHASES, native_project, project
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 from mjpeg_restore.runtime.weights import replaced
 
@@ -46,6 +49,10 @@ def has_bf16(device: str) -> bool:
         return "BF16" in ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
+CUTS = (".phases", ".place")
+"""Ends of the names of the tensors that networks end with."""
+
+
 class OpenVino:
     """A graph compiled for an OpenVINO device."""
 
@@ -68,9 +75,9 @@ class OpenVino:
         self._requests = threading.local()
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
-        self._projects = bool(_last_words(self._graph, ".phases"))
-        cut = self._projects or _last_words(self._graph, ".place")
-        precision = "bf16" if self._bf16 and cut else "f32"
+        native = device == "CPU" and native_project is not None
+        self._projects = native and bool(_tensors(self._graph, ".phases"))
+        precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
@@ -114,20 +121,21 @@ class OpenVino:
         model = self._graph.clone()
         if shapes is not None:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
-        whole, fewer = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
-        parts = [(model, whole)]
+        full, reduced = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
+        parts = [(model, full)]
         if self._projects:
             # Luma's sixteen phases stand before chroma's, which are twice as many.
-            cuts = sorted(_last_words(model, ".phases"), key=lambda cut: cut.get_partial_shape()[1].get_length())
-            parts = [(_head(model, cuts), fewer)]
-        elif self._bf16 and (cuts := _last_words(model, ".place")):
-            parts = [*zip(_split(model, cuts), (fewer, whole), strict=True)]
+            cuts = sorted(_tensors(model, ".phases"), key=lambda cut: cut.get_partial_shape()[1].get_length())
+            parts = [(_head(model, cuts), reduced)]
+        elif self._bf16 and (cuts := _tensors(model, *CUTS)):
+            parts = [*zip(_split(model, cuts), (reduced, full), strict=True)]
         return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
 
 
-def _last_words(model: ov.Model, kind: str) -> list[ov.Output]:
+def _tensors(model: ov.Model, *ends: str) -> list[ov.Output]:
+    """A model's tensors whose names end so."""
     outputs = [output for node in model.get_ops() for output in node.outputs()]
-    return [output for output in outputs if any(name.endswith(kind) for name in output.names)]
+    return [output for output in outputs if any(name.endswith(ends) for name in output.names)]
 
 
 def _head(model: ov.Model, cuts: list[ov.Output]) -> ov.Model:

@@ -54,14 +54,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the kernels, AdamW for biases, small dense layers and the zero-initialised last layers.
+    """Muon for the kernels, AdamW for biases, small dense layers, last layers and what is zero-initialised.
 
     Args:
         model: what is frozen in it stays out.
         learning_rate: AdamW's; Muon's is four times that.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    kernels = [p for name, p in named if p.ndim == 4 and "predict" not in name]
+    kernels = [p for name, p in named if p.ndim == 4 and "predict" not in name and p.any()]
     chosen = {id(p) for p in kernels}
     others = [p for _, p in named if id(p) not in chosen]
     return [

@@ -19,7 +19,7 @@ from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 
-TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 
 
 def tiny() -> Stream:
@@ -72,7 +72,9 @@ def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple
         theirs = Graph(tiny())(*[torch.from_numpy(array) for array in arrays])
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == np.uint8
-        assert np.abs(one.astype(int) - other.numpy()).max() <= 1
+        difference = np.abs(one.astype(int) - other.numpy())
+        assert difference.max() <= 2  # a feature that one of them rounds up and the other down
+        assert (difference <= 1).mean() > 0.99
 
 
 def test_the_grey_graph_is_lumas_part(gray: Path, colour: Path) -> None:
@@ -145,7 +147,7 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
             assert zeros[weight.input[1]].shape == zeros[weight.input[2]].shape  # a step for each channel
             assert zeros[weight.input[2]].dtype == np.int8
             found[makers[weight.input[0]].input[1]] = zeros[features.input[2]].dtype
-    prefixes = ("trunk.0", "chroma_trunk.0")
+    prefixes = ("trunk.0.block", "trunk.1", "chroma_trunk.0")
     assert found == {
         **{f"network.{prefix}.first.weight_step": np.int8 for prefix in prefixes},
         **{f"network.{prefix}.second.weight_step": np.uint8 for prefix in prefixes},  # what a rectifier lets pass
@@ -156,8 +158,8 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
 def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     network = tiny()
     with torch.no_grad():
-        network.trunk[0].first.weight[2] = 0
-        network.trunk[0].first.bias[2] = 0.3
+        network.trunk[1].first.weight[2] = 0
+        network.trunk[1].first.bias[2] = 0.3
     path = quietly(network.eval(), tmp_path / "dead.onnx", colour=False)
     arrays = inputs((4, 6))
     (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})

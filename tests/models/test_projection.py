@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,13 +15,13 @@ from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, project
 sides = st.integers(1, 5)
 
 
-@pytest.fixture(params=["native", "numpy"], autouse=True)
-def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs each test with the native extension, where it was built, and without."""
-    if request.param == "numpy":
-        monkeypatch.setattr(projection, "native_project", None)
-    elif projection.native_project is None:
-        pytest.skip("the native projection was not built")
+pytestmark = pytest.mark.skipif(projection.native_project is None, reason="the native projection was not built")
+
+
+@pytest.fixture(params=[8, 4], autouse=True)
+def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each test with AVX2, where the CPU has it, and without."""
+    monkeypatch.setitem(project.__kwdefaults__, "lanes", request.param)
 
 
 def component(
@@ -41,15 +43,21 @@ def laid_out(phases: NDArray[np.float16]) -> NDArray[np.float64]:
     return plane
 
 
+def formula(
+    phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16]
+) -> NDArray[np.float64]:
+    """What is to come out, not rounded."""
+    place = to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
+    return to_pixels(coefficients + place.clip(-CELL, CELL), table).clip(0, 255)  # type: ignore[arg-type]
+
+
 @given(sides, sides, st.integers(0, 1000), st.sampled_from([1e-3, 0.1, 3.0]))
 def test_it_is_what_its_formula_says(high: int, wide: int, seed: int, spread: float) -> None:
     phases, coefficients, table = component(high, wide, seed, spread)
-    place = to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
-    exact = to_pixels(coefficients + place.clip(-CELL, CELL), table).clip(0, 255)  # type: ignore[arg-type]
     plane = project(phases, coefficients, table)
     assert plane.dtype == np.uint8
     assert plane.shape == (8 * high, 8 * wide)
-    assert np.abs(plane - exact).max() < 0.51
+    assert np.abs(plane - formula(phases, coefficients, table)).max() < 0.51
 
 
 def test_nothing_lacking_is_the_plain_decode() -> None:
@@ -58,13 +66,23 @@ def test_nothing_lacking_is_the_plain_decode() -> None:
     assert np.abs(project(np.zeros_like(phases), coefficients, table) - decoded).max() < 0.501
 
 
-def test_the_native_one_rounds_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    phases, coefficients, table = component(40, 50)
-    one = project(phases, coefficients, table)
-    monkeypatch.setattr(projection, "native_project", None)
-    difference = np.abs(one.astype(int) - project(phases, coefficients, table))
-    assert difference.max() <= 1
-    assert (difference == 0).mean() > 0.999
+def test_wide_tables_and_the_largest_coefficients() -> None:
+    phases, coefficients, table = component(2, 3)
+    coefficients[0, 0, :4] = [32767, -32768, 1023, -1024]
+    table[:8] = [65535, 1, 255, 256, 4096, 999, 32768, 7]
+    plane = project(phases, coefficients, table)
+    assert np.abs(plane - formula(phases, coefficients, table)).max() < 0.51
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_a_network_gone_astray_is_held_to_the_cell(number: float) -> None:
+    phases, coefficients, table = component(2, 2)
+    coefficients[..., 1:] = 0
+    coefficients[..., 0] //= 4
+    table[:] = 8
+    phases[:, 1, 2] = number
+    place = to_coefficients(project(phases, coefficients, table)) / table - coefficients
+    assert np.abs(place).max() < 0.5 + 4 / 8  # what rounding to eight bits moves at most
 
 
 def test_ties_go_to_the_even_number() -> None:
@@ -80,20 +98,26 @@ def test_float16s_small_and_large() -> None:
     for number in (2.0**-24, -(2.0**-24), 3 * 2.0**-15, 60.0):
         phases[:] = number
         plane = project(phases, coefficients, table)
-        place = to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
-        exact = to_pixels(coefficients + place.clip(-CELL, CELL), table).clip(0, 255)  # type: ignore[arg-type]
-        assert np.abs(plane - exact).max() < 0.51
+        assert np.abs(plane - formula(phases, coefficients, table)).max() < 0.51
 
 
-def test_arrays_need_not_be_contiguous() -> None:
-    phases, coefficients, table = component(3, 2)
-    strided = [np.repeat(array, 2, axis=-1)[..., ::2] for array in (phases, coefficients, table)]
-    assert np.array_equal(project(*strided), project(phases, coefficients, table))  # type: ignore[arg-type]
+def test_arrays_need_not_be_contiguous_or_in_this_machines_order() -> None:
+    arrays = component(3, 2)
+    expected = project(*arrays)
+    strided = [np.repeat(array, 2, axis=-1)[..., ::2] for array in arrays]
+    assert np.array_equal(project(*strided), expected)  # type: ignore[arg-type]
+    swapped = [array.astype(array.dtype.newbyteorder()) for array in arrays]
+    assert np.array_equal(project(*swapped), expected)  # type: ignore[arg-type]
 
 
 def test_buffers_of_another_size_are_refused() -> None:
-    if projection.native_project is None:
-        pytest.skip("NumPy sees the shapes")
     phases, coefficients, table = component(2, 3)
     with pytest.raises(ValueError, match="phases: 384 bytes, not 768"):
         project(phases[:8], coefficients, table)
+
+
+@pytest.mark.parametrize(("high", "wide"), [(2**58, 1), (1, 2**58), (-1, 1), (0, 0), (-(2**58), 1)])
+def test_sizes_beyond_memory_are_refused(high: int, wide: int) -> None:
+    nothing: Any = np.empty(0)
+    with pytest.raises(ValueError, match="make no component"):
+        projection.native_project(nothing, nothing, nothing, nothing, high, wide, 1.0, 0.5, 8)  # type: ignore[misc]
