@@ -15,13 +15,15 @@ from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.models import catalogue
+from mjpeg_restore.models import catalogue, projection
 from mjpeg_restore.restore import components
 from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
 from mjpeg_restore.runtime.base import explained
 from tests.jpeg.pictures import encode
 
 NETWORKS = ["stream", "stream-lite"]
+CUT_OTHERWISE = "l4"
+"""A network that ends with places, not with phases."""
 DEVICES = ["onnxruntime", "openvino"]
 
 
@@ -68,7 +70,7 @@ def test_planes_are_uint8_and_the_callers(device: str) -> None:
     assert all(map(np.array_equal, first, kept))
 
 
-@pytest.mark.parametrize("model", ["decode", *NETWORKS])
+@pytest.mark.parametrize("model", ["decode", *NETWORKS, CUT_OTHERWISE])
 @pytest.mark.parametrize("colour", [True, False])
 def test_both_runtimes_give_the_same(model: str, colour: bool) -> None:
     one, other = (open_device(model, device, colour=colour) for device in DEVICES)
@@ -87,6 +89,30 @@ def test_both_runtimes_give_the_same_without_bf16(model: str) -> None:
             difference = np.abs(a.astype(int) - b)
             assert difference.max() <= 2  # a feature that one of them rounds up and the other down
             assert (difference <= 1).mean() > 0.999
+
+
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("bf16", [True, False])
+def test_the_rest_of_the_graph_gives_what_the_native_projection_gives(
+    colour: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if projection.native_project is None:
+        pytest.skip("the native projection was not built")
+    pytest.importorskip("openvino")
+    if not bf16:
+        monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda _: False)
+    native = open_device("stream-lite", "openvino", colour=colour)
+    monkeypatch.setattr("mjpeg_restore.runtime.openvino.native_project", None)
+    monkeypatch.setattr(projection, "native_project", None)
+    without = open_device("stream-lite", "openvino", colour=colour)
+    assert native.name == without.name
+    coded = picture("4:2:0" if colour else "gray")
+    planes = without.run(coded)
+    monkeypatch.undo()
+    for one, other in zip(native.run(coded), planes, strict=True):
+        difference = np.abs(one.astype(int) - other)
+        assert difference.max() <= 1
+        assert (difference == 0).mean() > 0.99
 
 
 @pytest.mark.parametrize("device", DEVICES)
