@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import BinaryIO
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.audio import AudioSource
@@ -64,9 +65,7 @@ def open_sink(
         _take(settings, "y4m", "range")
         if sys.stdout is None:  # closed before the program began
             raise SinkError("standard output is closed: give -o FILE")
-        return Y4mStream(
-            sys.stdout.buffer, fps=settings.fps, range=settings.range, sample_aspect=settings.sample_aspect
-        )
+        return _y4m(sys.stdout.buffer, settings)
     is_folder = look(path) == "folder"
     quality = BEST_JPEG if settings.crf is None else settings.crf
     if is_pattern(path.name) or not path.suffix or is_folder or target.endswith("/"):
@@ -79,13 +78,7 @@ def open_sink(
     suffix = path.suffix.lower()
     if suffix == ".y4m":
         _take(settings, "y4m", "range")
-        return Y4mStream(
-            path,
-            fps=settings.fps,
-            range=settings.range,
-            sample_aspect=settings.sample_aspect,
-            overwrite=settings.overwrite,
-        )
+        return _y4m(path, settings)
     if suffix in EXTENSIONS:
         _take(settings, suffix, *(["crf"] if EXTENSIONS[suffix] == "jpeg" else []))
         return Still(path, quality=quality, overwrite=settings.overwrite)
@@ -101,6 +94,16 @@ def open_sink(
         fps=settings.fps,
         sample_aspect=settings.sample_aspect,
         audio=audio,
+    )
+
+
+def _y4m(target: Path | BinaryIO, settings: OutputSettings) -> Y4mStream:
+    return Y4mStream(
+        target,
+        fps=settings.fps,
+        range=settings.range,
+        sample_aspect=settings.sample_aspect,
+        overwrite=settings.overwrite,
     )
 
 
