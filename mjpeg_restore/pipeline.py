@@ -244,8 +244,7 @@ class _Restoration:
     def __init__(self, restorer: Restorer, comparison: Comparison | None) -> None:
         self._restorer = restorer
         self._compose = {"side": compare.side_by_side, "split": compare.split}[comparison] if comparison else None
-        # The plain decode costs a hundredth of a network: one thread of the smaller runtime is enough.
-        self._decoder = Restorer("decode", "onnxruntime", threads=1) if comparison else None
+        self._decoder = Restorer("decode", threads=1) if comparison else None
 
     def __call__(self, job: _Job) -> tuple[_Job, Picture | None]:
         """Restore a job; None where there is nothing to restore."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.catalogue import Model, Variant, verified
-from mjpeg_restore.runtime import Inputs, Planes, Runtime, Weights, open_runtime
+from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, Weights, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
 MEMORY = 300_000_000
@@ -43,7 +44,8 @@ class Restorer:
 
         Args:
             model: a name from the catalogue (`mjpeg-restore models`), or a model described as the catalogue does.
-            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`.
+            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`. A model without a network
+                needs neither, unless it is told.
             threads: CPU threads in all; every core by default.
             streams: how many pictures will be restored at the same time.
             texture: how much invented texture, 0..1, of a model that can (QGAC, appendix B.2: the share of the
@@ -61,8 +63,7 @@ class Restorer:
         if texture and not self.model.texture:
             able = [name for name, known in catalogue.models().items() if known.texture]
             raise UnknownModel(f"model {self.model.name!r} has no texture to blend in; {', '.join(able) or 'none'} has")
-        # Without a network there is nothing that bf16 could speed up, and ONNX Runtime starts at once.
-        self._device = "onnxruntime" if device == "auto" and not self.model.parameters else device
+        self._device = device
         self._threads = threads
         self.streams = streams
         self._texture = texture
@@ -88,10 +89,17 @@ class Restorer:
         key = variant.graphs[kind]["file"]
         with self._loading:
             if key not in self._runtimes:
-                weights = blended(self.model, self._texture) if self._texture else None
-                graph = variant.file(kind)
-                self._runtimes[key] = open_runtime(graph, self._device, self._threads, self.streams, weights)
+                self._runtimes[key] = self._load(variant.file(kind))
             return self._runtimes[key]
+
+    def _load(self, graph: Path) -> Runtime:
+        device = self._device
+        if device == "auto" and not self.model.parameters:
+            if NativeDecode.available:
+                return NativeDecode()
+            device = "onnxruntime"  # it starts at once, and there is nothing that bf16 could speed up
+        weights = blended(self.model, self._texture) if self._texture else None
+        return open_runtime(graph, device, self._threads, self.streams, weights)
 
     @property
     def runtime_name(self) -> str:

@@ -20,6 +20,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.restore import Restorer, blended, components, pad_blocks
+from mjpeg_restore.runtime import NativeDecode
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
@@ -56,11 +57,12 @@ def test_planes_have_the_pictures_size(model: str, size: tuple[int, int], sampli
     assert len(picture.planes) == (1 if sampling == "gray" else 3)
 
 
+@pytest.mark.parametrize("device", ["auto", "onnxruntime"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_decode_is_the_inverse_dct(size: tuple[int, int], sampling: str) -> None:
+def test_decode_is_the_inverse_dct(size: tuple[int, int], sampling: str, device: str) -> None:
     coded = read(encode(sampling, size))
-    picture = RESTORERS["decode"].restore(coded)
+    picture = Restorer("decode", device, threads=2).restore(coded)
     for plane, blocks, table in zip(picture.planes, coded.coefficients, coded.tables, strict=True):
         exact = to_pixels(blocks, table)[: plane.shape[0], : plane.shape[1]].clip(0, 255)
         assert np.abs(plane - exact).max() <= 0.501
@@ -164,6 +166,14 @@ def test_padding_completes_lumas_grid() -> None:
     assert coded.coefficients[0].shape[:2] == (15, 21)  # C2
     assert luma.shape[:2] == (16, 22)
     assert cb.shape == cr.shape == (8, 11, 64)
+
+
+def test_without_a_network_nothing_is_loaded_where_it_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    for available, name in ((True, "native"), (False, "ONNX Runtime")):
+        monkeypatch.setattr(NativeDecode, "available", available)
+        restorer = Restorer("decode")
+        restorer.runtime(read(encode()))
+        assert restorer.runtime_name.startswith(name)
 
 
 def test_an_unknown_model_is_named_at_once() -> None:

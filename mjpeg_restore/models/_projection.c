@@ -1,7 +1,7 @@
 /* The projection into the quantisation cell, and back to samples: `projection.py` says what it is.
  *
- * One function, `project`, for one component.  Per block it takes two 8x8 DCTs, by rows and columns, in float32; the
- * GIL is free.  Nothing is global but constants.
+ * One function, `project`, for one component.  Per block it takes two 8x8 DCTs, by rows and columns, in float32, or
+ * one where there is nothing to project; the GIL is free.  Nothing is global but constants.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -14,71 +14,58 @@
 #define MOST (PY_SSIZE_T_MAX / 256) /* blocks, whose float32 samples can be counted */
 #define PHASES 4 /* samples each way between two of one phase */
 
-/* The 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3): cos((2x + 1) u pi / 16) / 2, the first row over sqrt 2 */
-#define A 0.35355339059327379f
-#define B 0.49039264020161522f
-#define C 0.46193976625564337f
-#define D 0.41573480615127262f
-#define E 0.27778511650980114f
-#define F 0.19134171618254492f
-#define G 0.09754516100806417f
-
-typedef float Block[SIDE][SIDE];
-
-static const Block FORWARD = {
-  {A, A, A, A, A, A, A, A},
-  {B, D, E, G, -G, -E, -D, -B},
-  {C, F, -F, -C, -C, -F, F, C},
-  {D, -G, -B, -E, E, B, G, -D},
-  {A, -A, -A, A, A, -A, -A, A},
-  {E, -B, G, D, -D, -G, B, -E},
-  {F, -C, C, -F, -F, C, -C, F},
-  {G, -E, D, -B, B, -D, E, -G},
-};
-
-static const Block INVERSE = {
-  {A, B, C, D, A, E, F, G},
-  {A, D, F, -G, -A, -B, -C, -E},
-  {A, E, -F, -B, -A, G, C, D},
-  {A, G, -C, -E, A, D, -F, -B},
-  {A, -G, -C, E, A, -D, -F, B},
-  {A, -E, -F, B, -A, -G, C, -D},
-  {A, -D, F, G, -A, B, -C, E},
-  {A, -B, C, -D, A, -E, F, -G},
-};
+/* cos(k pi / 16) / 2, the parts of the 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3) */
+#define C1 0.49039264020161522f
+#define C2 0.46193976625564337f
+#define C3 0.41573480615127262f
+#define C4 0.35355339059327379f
+#define C5 0.27778511650980114f
+#define C6 0.19134171618254492f
+#define C7 0.09754516100806417f
 
 typedef struct {
-  const uint16_t *phases;      /* float16 [PHASES, PHASES, 2 * high, 2 * wide] */
+  const uint16_t *phases;      /* float16 [PHASES, PHASES, 2 * high, 2 * wide], or NULL */
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
   const float *table;          /* [SIDE, SIDE] */
+  float inverse[SIDE * SIDE];  /* of the table */
   uint8_t *plane;              /* [SIDE * high, SIDE * wide] */
   size_t high, wide;
   float scale, cell;
 } Component;
 
-/* A finite float16: its bits in a float32 are the number over 2 to the 112th */
+#define IS_LITTLE_ENDIAN (*(const uint8_t *)&(const uint16_t){1})
+
+/* A finite float16's bits in a float32: the number over 2 to the 112th */
 static inline float widened(uint16_t half)
 {
   uint32_t bits = (uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16;
   float number;
 
   memcpy(&number, &bits, sizeof(number));
-  return number * 0x1p112f;
+  return number;
 }
 
 /* The samples of a row of blocks, `[SIDE, SIDE * wide]`: four phases make a line */
 static inline void interleave(const Component *c, size_t row, float *lines)
 {
   size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
+  float scale = c->scale * 0x1p112f;
 
   for (size_t y = 0; y < SIDE; y++) {
     const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
     float *line = lines + y * SIDE * c->wide;
     for (size_t x = 0; x < span; x++)
       for (size_t k = 0; k < PHASES; k++)
-        line[PHASES * x + k] = widened(from[k * phase + x]) * c->scale;
+        line[PHASES * x + k] = widened(from[k * phase + x]) * scale;
   }
 }
+
+/* Elements of two vectors: GCC counts them in a vector of its own */
+#ifdef __clang__
+#define SHUFFLE(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
+#else
+#define SHUFFLE(one, other, ...) __builtin_shuffle(one, other, (Whole){__VA_ARGS__})
+#endif
 
 /* Four numbers at once is what every 64-bit CPU can do */
 #define LANES 4
@@ -87,6 +74,7 @@ static inline void interleave(const Component *c, size_t row, float *lines)
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#include <immintrin.h>
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define LANES 8
@@ -95,7 +83,7 @@ static inline void interleave(const Component *c, size_t row, float *lines)
 #pragma GCC pop_options
 #else
 #define HAS_AVX2 0
-#define project_rows_8 project_rows_4
+#define fill_8 fill_4
 #endif
 
 /* ---- what Python sees ---- */
@@ -111,7 +99,7 @@ static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
 PyDoc_STRVAR(project_doc,
 "project(phases, coefficients, table, plane, high, wide, scale, cell, lanes, /)\n--\n\n"
 "Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
-"    phases: float16 [16, 2 high, 2 wide]; what is not finite counts as a finite number;\n"
+"    phases: float16 [16, 2 high, 2 wide]; what is not finite counts as a finite number; None: the plain decode;\n"
 "    coefficients: int16 [high, wide, 64], natural order;\n"
 "    table: float32 [64], above zero;\n"
 "    scale: what phases are multiplied by; cell: half-width of the cell in steps;\n"
@@ -128,19 +116,22 @@ static PyObject *project(PyObject *module, PyObject *arguments)
   PyObject *result = NULL;
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "y*y*y*w*nnffi", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell,
+  if (!PyArg_ParseTuple(arguments, "z*y*y*w*nnffi", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell,
                         &lanes))
     return NULL;
   blocks = (size_t)high * (size_t)wide;
   if (high < 1 || wide < 1 || high > MOST / wide) {
     PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
-  } else if (fits(&phases, 128 * blocks, "phases") && fits(&coefficients, 128 * blocks, "coefficients") &&
-      fits(&table, 256, "table") && fits(&plane, 64 * blocks, "plane")) {
-    Component component = {phases.buf, coefficients.buf, table.buf, plane.buf, high, wide, scale, cell};
+  } else if ((!phases.buf || fits(&phases, 128 * blocks, "phases")) &&
+             fits(&coefficients, 128 * blocks, "coefficients") && fits(&table, 256, "table") &&
+             fits(&plane, 64 * blocks, "plane")) {
+    Component component = {phases.buf, coefficients.buf, table.buf, {0}, plane.buf, high, wide, scale, cell};
+    for (int k = 0; k < SIDE * SIDE; k++)
+      component.inverse[k] = 1 / component.table[k];
     lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * (size_t)wide);
     if (lines) {
       Py_BEGIN_ALLOW_THREADS
-      (lanes == 8 && HAS_AVX2 ? project_rows_8 : project_rows_4)(&component, lines);
+      (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(&component, lines);
       Py_END_ALLOW_THREADS
       result = Py_NewRef(Py_None);
     } else {

@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def project(
-    phases: NDArray[np.float16],
+    phases: NDArray[np.float16] | None,
     coefficients: NDArray[np.int16],
     table: NDArray[np.float32],
     plane: NDArray[np.uint8],

@@ -1,4 +1,4 @@
-/* `project_rows` for one kind of CPU: `_projection.c` includes this once for each, with LANES numbers in a vector. */
+/* `fill` for one kind of CPU: `_projection.c` includes this once for each, with LANES numbers in a vector. */
 
 #define NAMED_2(name, lanes) name##_##lanes
 #define NAMED_1(name, lanes) NAMED_2(name, lanes)
@@ -7,71 +7,160 @@
 #define Lanes NAMED(Lanes)
 #define Whole NAMED(Whole)
 #define Short NAMED(Short)
-#define Bytes NAMED(Bytes)
+#define Block NAMED(Block)
 #define VECTORS (SIDE / LANES) /* of a line of a block */
 
 /* GCC's and Clang's vector extension */
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Whole __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int16_t Short __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef Lanes Block[SIDE][VECTORS];
 
-/* out = one * other */
-static inline void NAMED(multiply)(const Block one, const Block other, Block out)
+/* The inverse DCT of each column: even and odd frequencies apart, for they make mirrored samples */
+static inline void NAMED(columns_to_samples)(Block block)
 {
-  for (int i = 0; i < SIDE; i++) {
-    Lanes sum[VECTORS];
-    for (int v = 0; v < VECTORS; v++)
-      sum[v] = one[i][0] * *(const Lanes *)&other[0][v * LANES];
-    for (int k = 1; k < SIDE; k++)
-      for (int v = 0; v < VECTORS; v++)
-        sum[v] += one[i][k] * *(const Lanes *)&other[k][v * LANES];
-    for (int v = 0; v < VECTORS; v++)
-      *(Lanes *)&out[i][v * LANES] = sum[v];
+  for (int v = 0; v < VECTORS; v++) {
+    Lanes x0 = block[0][v], x1 = block[1][v], x2 = block[2][v], x3 = block[3][v];
+    Lanes x4 = block[4][v], x5 = block[5][v], x6 = block[6][v], x7 = block[7][v];
+    Lanes sum = C4 * (x0 + x4), difference = C4 * (x0 - x4), outer = C2 * x2 + C6 * x6, inner = C6 * x2 - C2 * x6;
+    Lanes even[SIDE / 2] = {sum + outer, difference + inner, difference - inner, sum - outer};
+    Lanes odd[SIDE / 2] = {C1 * x1 + C3 * x3 + C5 * x5 + C7 * x7, C3 * x1 - C7 * x3 - C1 * x5 - C5 * x7,
+                           C5 * x1 - C1 * x3 + C7 * x5 + C3 * x7, C7 * x1 - C5 * x3 + C3 * x5 - C1 * x7};
+    for (int i = 0; i < SIDE / 2; i++) {
+      block[i][v] = even[i] + odd[i];
+      block[SIDE - 1 - i][v] = even[i] - odd[i];
+    }
   }
 }
 
-static inline void NAMED(clamp)(Lanes *value, float low, float high)
+/* The DCT of each column */
+static inline void NAMED(columns_to_frequencies)(Block block)
+{
+  for (int v = 0; v < VECTORS; v++) {
+    Lanes s0 = block[0][v] + block[7][v], s1 = block[1][v] + block[6][v], s2 = block[2][v] + block[5][v];
+    Lanes s3 = block[3][v] + block[4][v], d0 = block[0][v] - block[7][v], d1 = block[1][v] - block[6][v];
+    Lanes d2 = block[2][v] - block[5][v], d3 = block[3][v] - block[4][v];
+    Lanes outer = s0 - s3, inner = s1 - s2;
+    block[0][v] = C4 * ((s0 + s3) + (s1 + s2));
+    block[1][v] = C1 * d0 + C3 * d1 + C5 * d2 + C7 * d3;
+    block[2][v] = C2 * outer + C6 * inner;
+    block[3][v] = C3 * d0 - C7 * d1 - C1 * d2 - C5 * d3;
+    block[4][v] = C4 * ((s0 + s3) - (s1 + s2));
+    block[5][v] = C5 * d0 - C1 * d1 + C7 * d2 + C3 * d3;
+    block[6][v] = C6 * outer - C2 * inner;
+    block[7][v] = C7 * d0 - C5 * d1 + C3 * d2 - C1 * d3;
+  }
+}
+
+/* Rows for columns: four by four of them by twos, then the quarters of the block */
+static inline void NAMED(transpose)(Block block)
+{
+  for (int top = 0; top < SIDE; top += SIDE / 2)
+    for (int v = 0; v < VECTORS; v++) {
+      Lanes *a = &block[top][v], *b = &block[top + 1][v], *c = &block[top + 2][v], *d = &block[top + 3][v];
+#if LANES == 8
+      Lanes ab = SHUFFLE(*a, *b, 0, 8, 1, 9, 4, 12, 5, 13), AB = SHUFFLE(*a, *b, 2, 10, 3, 11, 6, 14, 7, 15);
+      Lanes cd = SHUFFLE(*c, *d, 0, 8, 1, 9, 4, 12, 5, 13), CD = SHUFFLE(*c, *d, 2, 10, 3, 11, 6, 14, 7, 15);
+      *a = SHUFFLE(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13);
+      *b = SHUFFLE(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+      *c = SHUFFLE(AB, CD, 0, 1, 8, 9, 4, 5, 12, 13);
+      *d = SHUFFLE(AB, CD, 2, 3, 10, 11, 6, 7, 14, 15);
+#else
+      Lanes ab = SHUFFLE(*a, *b, 0, 4, 1, 5), AB = SHUFFLE(*a, *b, 2, 6, 3, 7);
+      Lanes cd = SHUFFLE(*c, *d, 0, 4, 1, 5), CD = SHUFFLE(*c, *d, 2, 6, 3, 7);
+      *a = SHUFFLE(ab, cd, 0, 1, 4, 5);
+      *b = SHUFFLE(ab, cd, 2, 3, 6, 7);
+      *c = SHUFFLE(AB, CD, 0, 1, 4, 5);
+      *d = SHUFFLE(AB, CD, 2, 3, 6, 7);
+#endif
+    }
+  for (int i = 0; i < SIDE / 2; i++) {
+    Lanes *upper = block[i], *lower = block[i + SIDE / 2], kept = *lower;
+#if LANES == 8
+    *lower = SHUFFLE(*upper, kept, 4, 5, 6, 7, 12, 13, 14, 15);
+    *upper = SHUFFLE(*upper, kept, 0, 1, 2, 3, 8, 9, 10, 11);
+#else
+    *lower = upper[1];
+    upper[1] = kept;
+#endif
+  }
+}
+
+static inline Lanes NAMED(clamped)(Lanes value, float low, float high)
 {
   Lanes lowest = low - (Lanes){0}, highest = high - (Lanes){0};
-  Whole below = *value < lowest, above = *value > highest;
-
-  *value = (Lanes)(((Whole)lowest & below) | ((Whole)highest & above) | ((Whole)*value & ~(below | above)));
+#if LANES == 8
+  return (Lanes)_mm256_max_ps((__m256)lowest, _mm256_min_ps((__m256)highest, (__m256)value));
+#else
+  Whole below = value < lowest, above = value > highest;
+  return (Lanes)(((Whole)lowest & below) | ((Whole)highest & above) | ((Whole)value & ~(below | above)));
+#endif
 }
 
-static inline void NAMED(project_block)(const Component *c, const int16_t *coefficients, const float *lines,
-                                        uint8_t *out)
+/* A block of samples in columns, `block[x][y]`, to bytes: four columns make a word of each line */
+static inline void NAMED(write)(Block block, uint8_t *out, size_t stride)
 {
-  Block block, half;
-  size_t stride = SIDE * c->wide;
+  for (int v = 0; v < VECTORS; v++) {
+    Whole words[2] = {{0}};
+    for (int x = 0; x < SIDE; x++) {
+      Lanes sample = NAMED(clamped)(block[x][v] + 128.0f, 0.0f, 255.0f);
+      Whole whole = (Whole)(sample + 0x1.8p23f) - 0x4b400000; /* its bits: to the nearest, ties to even */
+      words[x / 4] |= whole << (IS_LITTLE_ENDIAN ? x % 4 : 3 - x % 4) * 8;
+    }
+    for (int y = 0; y < LANES; y++)
+      for (int half = 0; half < 2; half++) {
+        int32_t word = words[half][y];
+        memcpy(out + (v * LANES + y) * stride + half * 4, &word, sizeof(word));
+      }
+  }
+}
+
+/* Move a block's coefficients, in units of the step, within their cells: to where its lines of `c->phases` say */
+static inline void NAMED(add_places)(const Component *c, const float *lines, Block block)
+{
+  Block lacking;
 
   for (int y = 0; y < SIDE; y++)
-    memcpy(block[y], lines + y * stride, sizeof(block[y]));
-  NAMED(multiply)(FORWARD, block, half);
-  NAMED(multiply)(half, INVERSE, block);
-  for (int k = 0; k < SIDE * SIDE; k += LANES) {
-    Lanes step = *(const Lanes *)(c->table + k), *place = (Lanes *)&block[k / SIDE][k % SIDE], inside = *place / step;
-    NAMED(clamp)(&inside, -c->cell, c->cell);
-    *place = (__builtin_convertvector(*(const Short *)(coefficients + k), Lanes) + inside) * step;
-  }
-  NAMED(multiply)(INVERSE, block, half);
-  NAMED(multiply)(half, FORWARD, block);
+    memcpy(lacking[y], lines + y * SIDE * c->wide, sizeof(lacking[y]));
+  NAMED(columns_to_frequencies)(lacking);
+  NAMED(transpose)(lacking);
+  NAMED(columns_to_frequencies)(lacking);
+  NAMED(transpose)(lacking);
   for (int y = 0; y < SIDE; y++)
-    for (int x = 0; x < SIDE; x += LANES) {
-      Lanes sample = *(const Lanes *)&block[y][x] + 128.0f;
-      NAMED(clamp)(&sample, 0.0f, 255.0f);
-      sample = (sample + 0x1.8p23f) - 0x1.8p23f; /* to the nearest, ties to even */
-      *(Bytes *)(out + y * stride + x) = __builtin_convertvector(__builtin_convertvector(sample, Whole), Bytes);
+    for (int v = 0; v < VECTORS; v++) {
+      Lanes steps = lacking[y][v] * *(const Lanes *)(c->inverse + y * SIDE + v * LANES);
+      block[y][v] += NAMED(clamped)(steps, -c->cell, c->cell);
     }
 }
 
-static void NAMED(project_rows)(const Component *c, float *lines)
+/* Coefficients in units of the step to samples, `out` and below it */
+static inline void NAMED(reconstruct)(const Component *c, Block block, uint8_t *out)
 {
+  for (int y = 0; y < SIDE; y++)
+    for (int v = 0; v < VECTORS; v++)
+      block[y][v] *= *(const Lanes *)(c->table + y * SIDE + v * LANES);
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  NAMED(write)(block, out, SIDE * c->wide);
+}
+
+static void NAMED(fill)(const Component *c, float *lines)
+{
+  const int16_t *coefficients = c->coefficients;
+
   for (size_t row = 0; row < c->high; row++) {
-    interleave(c, row, lines);
-    for (size_t column = 0; column < c->wide; column++)
-      NAMED(project_block)(c, c->coefficients + (row * c->wide + column) * SIDE * SIDE, lines + column * SIDE,
-                           c->plane + (row * SIDE * c->wide + column) * SIDE);
+    if (c->phases)
+      interleave(c, row, lines);
+    for (size_t column = 0; column < c->wide; column++, coefficients += SIDE * SIDE) {
+      Block block;
+      for (int y = 0; y < SIDE; y++)
+        for (int v = 0; v < VECTORS; v++)
+          block[y][v] = __builtin_convertvector(*(const Short *)(coefficients + y * SIDE + v * LANES), Lanes);
+      if (c->phases)
+        NAMED(add_places)(c, lines + column * SIDE, block);
+      NAMED(reconstruct)(c, block, c->plane + (row * SIDE * c->wide + column) * SIDE);
+    }
   }
 }
 
@@ -81,5 +170,5 @@ static void NAMED(project_rows)(const Component *c, float *lines)
 #undef Lanes
 #undef Whole
 #undef Short
-#undef Bytes
+#undef Block
 #undef VECTORS

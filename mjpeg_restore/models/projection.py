@@ -33,13 +33,14 @@ PHASES: Final = 4
 
 
 def project(
-    phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16], *, lanes: int = 8
+    phases: NDArray[np.float16] | None, coefficients: NDArray[np.int16], table: NDArray[np.uint16], *, lanes: int = 8
 ) -> NDArray[np.uint8]:
     """Restore a component, with the native extension, GIL released.
 
     Args:
         phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on.
+            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on. None: they lack
+            nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
         lanes: numbers that the native extension computes at once, 8 where the CPU can or 4.
@@ -52,7 +53,7 @@ def project(
     plane = np.empty((8 * high, 8 * wide), np.uint8)
     assert native_project is not None
     native_project(
-        _native(phases, np.float16),
+        None if phases is None else _native(phases, np.float16),
         _native(coefficients, np.int16),
         steps,
         plane,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Runtime, Weights
+from mjpeg_restore.runtime.native import NativeDecode
 
-__all__ = ["DEVICES", "Inputs", "Planes", "Runtime", "Weights", "open_runtime", "usable_cores"]
+__all__ = ["DEVICES", "Inputs", "NativeDecode", "Planes", "Runtime", "Weights", "open_runtime", "usable_cores"]
 
 DEVICES = ("auto", "onnxruntime", "openvino")
 """What `device` may say; "openvino" may be followed by ":" and one of OpenVINO's device names."""

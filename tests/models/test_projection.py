@@ -60,10 +60,13 @@ def test_it_is_what_its_formula_says(high: int, wide: int, seed: int, spread: fl
     assert np.abs(plane - formula(phases, coefficients, table)).max() < 0.51
 
 
-def test_nothing_lacking_is_the_plain_decode() -> None:
-    phases, coefficients, table = component(3, 4)
+@given(sides, sides, st.integers(0, 1000))
+def test_nothing_lacking_is_the_plain_decode(high: int, wide: int, seed: int) -> None:
+    phases, coefficients, table = component(high, wide, seed)
     decoded = to_pixels(coefficients, table).clip(0, 255)
-    assert np.abs(project(np.zeros_like(phases), coefficients, table) - decoded).max() < 0.501
+    plane = project(None, coefficients, table)
+    assert np.abs(plane - decoded).max() < 0.501
+    np.testing.assert_array_equal(project(np.zeros_like(phases), coefficients, table), plane)
 
 
 def test_wide_tables_and_the_largest_coefficients() -> None:

@@ -1,0 +1,18 @@
+"""The plain decode by the native extension: `decode` has no network, and needs none of the others."""
+
+from __future__ import annotations
+
+from mjpeg_restore.models.projection import native_project, project
+from mjpeg_restore.runtime.base import Inputs, Planes
+
+
+class NativeDecode:
+    """What the graph of `decode` computes, in float32, in a quarter of the time that runtimes take for it."""
+
+    name = "native, CPU, f32"
+    available = native_project is not None
+    """Whether the extension was built when the package was installed."""
+
+    def run(self, inputs: Inputs) -> Planes:
+        """Decode one picture; see `Runtime`."""
+        return tuple(project(None, *component) for component in zip(inputs[::2], inputs[1::2], strict=True))
