@@ -39,14 +39,14 @@ _LOADING = "--device onnxruntime"
 _RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
 
 
-def has_bf16(device: str) -> bool:
+def has_bf16(core: ov.Core, device: str) -> bool:
     """Whether the device computes in bf16: then it is about twice as fast as in float32.
 
     Raises:
         RuntimeUnavailable: OpenVINO cannot tell.
     """
     with explained(f"OpenVINO cannot look at its device {device}", _LOADING):
-        return "BF16" in ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+        return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
 CUTS = (".phases", ".place")
@@ -67,7 +67,7 @@ class OpenVino:
         with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
             model = io.BytesIO(replaced(graph.read_bytes(), weights)) if weights else graph
             self._graph = self._core.read_model(model)
-        self._bf16 = has_bf16(device)
+        self._bf16 = has_bf16(self._core, device)
         self._settings = {}
         if device == "CPU":
             self._settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}

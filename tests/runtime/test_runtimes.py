@@ -56,7 +56,7 @@ def assert_near(ours: Planes, theirs: Planes, *, exact: bool) -> None:
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO on a CPU that has no bf16."""
     pytest.importorskip("openvino")
-    monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda _: False)
+    monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda *_: False)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -100,7 +100,7 @@ def test_the_rest_of_the_graph_gives_what_the_native_projection_gives(
         pytest.skip("the native projection was not built")
     pytest.importorskip("openvino")
     if not bf16:
-        monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda _: False)
+        monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda *_: False)
     native = open_device("stream-lite", "openvino", colour=colour)
     monkeypatch.setattr("mjpeg_restore.runtime.openvino.native_project", None)
     monkeypatch.setattr(projection, "native_project", None)
