@@ -1,7 +1,8 @@
 /* The projection into the quantisation cell, and back to samples: `projection.py` says what it is.
  *
- * One function, `project`, for one component.  Per block it takes two 8x8 DCTs, by rows and columns, in float32, or
- * one where there is nothing to project; the GIL is free.  Nothing is global but constants.
+ * Two functions, each for one component: `decode` makes what a network takes of coefficients, and `project` a picture
+ * of what the network gives.  They take one 8x8 DCT a block, or two, by rows and columns, in float32; the GIL is free.
+ * Nothing is global but constants.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -28,9 +29,11 @@ typedef struct {
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
   const float *table;          /* [SIDE, SIDE] */
   float inverse[SIDE * SIDE];  /* of the table */
-  uint8_t *plane;              /* [SIDE * high, SIDE * wide] */
+  uint8_t *plane;              /* [SIDE * high, SIDE * wide], or NULL */
+  float *samples;              /* likewise, where there is no plane */
   size_t high, wide;
-  float scale, cell;
+  float scale;                 /* of phases, or of samples */
+  float cell;
 } Component;
 
 #define IS_LITTLE_ENDIAN (*(const uint8_t *)&(const uint16_t){1})
@@ -96,6 +99,30 @@ static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
   return 0;
 }
 
+static int is_countable(Py_ssize_t high, Py_ssize_t wide)
+{
+  if (high > 0 && wide > 0 && high <= MOST / wide)
+    return 1;
+  PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
+  return 0;
+}
+
+/* None, or NULL with an exception set */
+static PyObject *fill(Component *c, int lanes)
+{
+  float *lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * c->wide);
+
+  if (!lines)
+    return PyErr_NoMemory();
+  for (int k = 0; k < SIDE * SIDE; k++)
+    c->inverse[k] = 1 / c->table[k];
+  Py_BEGIN_ALLOW_THREADS
+  (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(c, lines);
+  Py_END_ALLOW_THREADS
+  PyMem_Free(lines);
+  return Py_NewRef(Py_None);
+}
+
 PyDoc_STRVAR(project_doc,
 "project(phases, coefficients, table, plane, high, wide, scale, cell, lanes, /)\n--\n\n"
 "Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
@@ -110,8 +137,7 @@ static PyObject *project(PyObject *module, PyObject *arguments)
 {
   Py_buffer phases, coefficients, table, plane;
   Py_ssize_t high, wide;
-  float scale, cell, *lines = NULL;
-  size_t blocks;
+  float scale, cell;
   int lanes;
   PyObject *result = NULL;
 
@@ -119,25 +145,15 @@ static PyObject *project(PyObject *module, PyObject *arguments)
   if (!PyArg_ParseTuple(arguments, "z*y*y*w*nnffi", &phases, &coefficients, &table, &plane, &high, &wide, &scale, &cell,
                         &lanes))
     return NULL;
-  blocks = (size_t)high * (size_t)wide;
-  if (high < 1 || wide < 1 || high > MOST / wide) {
-    PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
-  } else if ((!phases.buf || fits(&phases, 128 * blocks, "phases")) &&
-             fits(&coefficients, 128 * blocks, "coefficients") && fits(&table, 256, "table") &&
-             fits(&plane, 64 * blocks, "plane")) {
-    Component component = {phases.buf, coefficients.buf, table.buf, {0}, plane.buf, high, wide, scale, cell};
-    for (int k = 0; k < SIDE * SIDE; k++)
-      component.inverse[k] = 1 / component.table[k];
-    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * (size_t)wide);
-    if (lines) {
-      Py_BEGIN_ALLOW_THREADS
-      (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(&component, lines);
-      Py_END_ALLOW_THREADS
-      result = Py_NewRef(Py_None);
-    } else {
-      PyErr_NoMemory();
-    }
-    PyMem_Free(lines);
+  if (is_countable(high, wide)) {
+    size_t blocks = (size_t)high * (size_t)wide;
+    Component component = {
+      .phases = phases.buf, .coefficients = coefficients.buf, .table = table.buf, .plane = plane.buf,
+      .high = high, .wide = wide, .scale = scale, .cell = cell,
+    };
+    if ((!phases.buf || fits(&phases, 128 * blocks, "phases")) && fits(&coefficients, 128 * blocks, "coefficients") &&
+        fits(&table, 256, "table") && fits(&plane, 64 * blocks, "plane"))
+      result = fill(&component, lanes);
   }
   PyBuffer_Release(&phases);
   PyBuffer_Release(&coefficients);
@@ -146,8 +162,40 @@ static PyObject *project(PyObject *module, PyObject *arguments)
   return result;
 }
 
+PyDoc_STRVAR(decode_doc,
+"decode(coefficients, table, samples, high, wide, scale, lanes, /)\n--\n\n"
+"Fill a component's samples, centred, float32 [8 high, 8 wide], multiplied by a scale; the rest as in `project`.");
+
+static PyObject *decode(PyObject *module, PyObject *arguments)
+{
+  Py_buffer coefficients, table, samples;
+  Py_ssize_t high, wide;
+  float scale;
+  int lanes;
+  PyObject *result = NULL;
+
+  (void)module;
+  if (!PyArg_ParseTuple(arguments, "y*y*w*nnfi", &coefficients, &table, &samples, &high, &wide, &scale, &lanes))
+    return NULL;
+  if (is_countable(high, wide)) {
+    size_t blocks = (size_t)high * (size_t)wide;
+    Component component = {
+      .coefficients = coefficients.buf, .table = table.buf, .samples = samples.buf,
+      .high = high, .wide = wide, .scale = scale,
+    };
+    if (fits(&coefficients, 128 * blocks, "coefficients") && fits(&table, 256, "table") &&
+        fits(&samples, 256 * blocks, "samples"))
+      result = fill(&component, lanes);
+  }
+  PyBuffer_Release(&coefficients);
+  PyBuffer_Release(&table);
+  PyBuffer_Release(&samples);
+  return result;
+}
+
 static PyMethodDef methods[] = {
   {"project", project, METH_VARARGS, project_doc},
+  {"decode", decode, METH_VARARGS, decode_doc},
   {NULL, NULL, 0, NULL},
 };
 

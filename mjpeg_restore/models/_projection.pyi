@@ -13,3 +13,13 @@ def project(
     lanes: int,
     /,
 ) -> None: ...
+def decode(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.float32],
+    samples: NDArray[np.float32],
+    high: int,
+    wide: int,
+    scale: float,
+    lanes: int,
+    /,
+) -> None: ...

@@ -97,8 +97,17 @@ static inline Lanes NAMED(clamped)(Lanes value, float low, float high)
 #endif
 }
 
-/* A block of samples in columns, `block[x][y]`, to bytes: four columns make a word of each line */
-static inline void NAMED(write)(Block block, uint8_t *out, size_t stride)
+/* A block of samples in columns, `block[x][y]`, as they are */
+static inline void NAMED(write_samples)(Block block, float *out, size_t stride, float scale)
+{
+  NAMED(transpose)(block);
+  for (int y = 0; y < SIDE; y++)
+    for (int v = 0; v < VECTORS; v++)
+      *(Lanes *)(out + y * stride + v * LANES) = block[y][v] * scale;
+}
+
+/* The same to bytes: four columns make a word of each line */
+static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
 {
   for (int v = 0; v < VECTORS; v++) {
     Whole words[2] = {{0}};
@@ -133,8 +142,8 @@ static inline void NAMED(add_places)(const Component *c, const float *lines, Blo
     }
 }
 
-/* Coefficients in units of the step to samples, `out` and below it */
-static inline void NAMED(reconstruct)(const Component *c, Block block, uint8_t *out)
+/* Coefficients in units of the step to samples, from a place of `c->plane` or `c->samples` on */
+static inline void NAMED(reconstruct)(const Component *c, Block block, size_t place)
 {
   for (int y = 0; y < SIDE; y++)
     for (int v = 0; v < VECTORS; v++)
@@ -142,9 +151,13 @@ static inline void NAMED(reconstruct)(const Component *c, Block block, uint8_t *
   NAMED(columns_to_samples)(block);
   NAMED(transpose)(block);
   NAMED(columns_to_samples)(block);
-  NAMED(write)(block, out, SIDE * c->wide);
+  if (c->samples)
+    NAMED(write_samples)(block, c->samples + place, SIDE * c->wide, c->scale);
+  else
+    NAMED(write_bytes)(block, c->plane + place, SIDE * c->wide);
 }
 
+/* A row after the other; `lines` is room for one of samples */
 static void NAMED(fill)(const Component *c, float *lines)
 {
   const int16_t *coefficients = c->coefficients;
@@ -159,7 +172,7 @@ static void NAMED(fill)(const Component *c, float *lines)
           block[y][v] = __builtin_convertvector(*(const Short *)(coefficients + y * SIDE + v * LANES), Lanes);
       if (c->phases)
         NAMED(add_places)(c, lines + column * SIDE, block);
-      NAMED(reconstruct)(c, block, c->plane + (row * SIDE * c->wide + column) * SIDE);
+      NAMED(reconstruct)(c, block, (row * SIDE * c->wide + column) * SIDE);
     }
   }
 }

@@ -20,11 +20,13 @@ A context graph takes the components of a picture and gives `context`. A grey gr
 In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal. The shapes are
 dynamic: one graph serves every size and sampling.
 
-Two kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
-samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. The others are what a network
+Three kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
+samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. Others are what a network
 predicts, and from there float32 arithmetic takes over: the output of a layer called `project` inside a layer called
 `*predict` is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called
 `phases` is a `*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and `projection.py` says what follows.
+What a convolution called `*enter` takes, or takes first, is an `*.entering`, the decoded samples, centred, in units of
+that module's `SAMPLE_SCALE`: float32 `[1, components, 8 blocks_high, 8 blocks_wide]`.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ OPSET = 18
 PREDICTIONS = {"project": "place", "phases": "phases"}
 """What the outputs of a network's last layers are called, by the layers' names."""
 LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
+
+FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
 
 HALF = ".half"
 """Ends the name of weights that are kept as float16."""
@@ -287,6 +291,10 @@ def _name_inner_tensors(model: onnx.ModelProto) -> None:
             layer, kind = last["layer"], PREDICTIONS[last["name"]]
             times = sum(name.startswith(f"{layer}.") for name in renamed.values())
             renamed[node.output[0]] = f"{layer}.{times + 1}.{kind}" if times else f"{layer}.{kind}"
+        if node.op_type == "Conv" and (first := FIRST_LAYER.fullmatch(_origin(node.input[1], makers))):
+            joined = makers[node.input[0]]
+            entering = joined.input[0] if joined.op_type == "Concat" else node.input[0]
+            renamed[entering] = f"{first['layer']}.entering"
     for node in model.graph.node:
         for tensors in (node.input, node.output):
             for index, tensor in enumerate(tensors):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mjpeg_restore.models.projection import native_project, project
+from mjpeg_restore.models.projection import native, project
 from mjpeg_restore.runtime.base import Inputs, Planes
 
 
@@ -10,7 +10,7 @@ class NativeDecode:
     """What the graph of `decode` computes, in float32, in a quarter of the time that runtimes take for it."""
 
     name = "native, CPU, f32"
-    available = native_project is not None
+    available = native is not None
     """Whether the extension was built when the package was installed."""
 
     def run(self, inputs: Inputs) -> Planes:

@@ -4,7 +4,8 @@ bf16 has eight significant bits: plenty for a network's features, far too few fo
 graph is cut where its network ends, at the tensors that `models/graph.py` names. What comes before, the head, runs in
 bf16. What follows keeps to float32, and what it promises holds whatever the head computed:
 
-* On the CPU, after `*.phases`, it is `models/projection.py`, where its native extension was built.
+* On the CPU, after `*.phases`, it is `models/projection.py`, where its native extension was built. Then the head begins
+  at `*.entering`, for that decodes too.
 * Else it is the rest of the graph, the tail; on a device without bf16 the graph then stays in one.
 
 A graph without such tensors runs in float32 as a whole. What is in eight bits stays so everywhere.
@@ -19,12 +20,13 @@ from __future__ import annotations
 import io
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.models.projection import PHASES, native_project, project
+from mjpeg_restore.models.projection import PHASES, decode, native, project
 from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
 from mjpeg_restore.runtime.weights import replaced
 
@@ -75,8 +77,7 @@ class OpenVino:
         self._requests = threading.local()
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
-        native = device == "CPU" and native_project is not None
-        self._projects = native and bool(_tensors(self._graph, ".phases"))
+        self._native = device == "CPU" and native is not None and bool(_tensors(self._graph, ".phases"))
         precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
@@ -96,9 +97,11 @@ class OpenVino:
                 part.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
             for index, tensor in enumerate(carried, len(inputs)):
                 part.set_input_tensor(index, tensor)
+            if self._native:
+                _decode(inputs, part.input_tensors[len(inputs) :])
             part.infer()
             carried = list(part.output_tensors)
-        if not self._projects:
+        if not self._native:
             return tuple(tensor.data.copy() for tensor in carried)
         phases = [part for tensor in carried for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
         return tuple(project(part, *inputs[2 * index : 2 * index + 2]) for index, part in enumerate(phases))
@@ -123,10 +126,10 @@ class OpenVino:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
         full, reduced = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
         parts = [(model, full)]
-        if self._projects:
-            # Luma's sixteen phases stand before chroma's, which are twice as many.
-            cuts = sorted(_tensors(model, ".phases"), key=lambda cut: cut.get_partial_shape()[1].get_length())
-            parts = [(_head(model, cuts), reduced)]
+        if self._native:
+            # Luma's samples and phases stand before chroma's, which are twice as many.
+            entering, cuts = (sorted(_tensors(model, end), key=_channels) for end in (".entering", ".phases"))
+            parts = [(_head(model, cuts, [_entrance(tensor) for tensor in entering]), reduced)]
         elif self._bf16 and (cuts := _tensors(model, *CUTS)):
             parts = [*zip(_split(model, cuts), (reduced, full), strict=True)]
         return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
@@ -138,13 +141,35 @@ def _tensors(model: ov.Model, *ends: str) -> list[ov.Output]:
     return [output for output in outputs if any(name.endswith(ends) for name in output.names)]
 
 
-def _head(model: ov.Model, cuts: list[ov.Output]) -> ov.Model:
+def _channels(tensor: ov.Output) -> int:
+    return tensor.get_partial_shape()[1].get_length()
+
+
+def _decode(inputs: Inputs, entering: list[ov.Tensor]) -> None:
+    """Fill what the head takes beside the graph's own inputs: the samples of luma, and of Cb and Cr in one."""
+    components = list(zip(inputs[::2], inputs[1::2], strict=True))
+    for tensor, group in zip(entering, (components[:1], components[1:]), strict=False):
+        high, wide, _ = group[0][0].shape
+        tensor.shape = (1, len(group), 8 * high, 8 * wide)
+        for (coefficients, table), samples in zip(group, tensor.data[0], strict=True):
+            decode(coefficients, table, samples)
+
+
+def _entrance(tensor: ov.Output) -> ov.Node:
+    """A new input in the place of one of a model's tensors."""
+    entrance = ov.opset13.parameter(tensor.get_partial_shape(), ov.Type.f32)
+    for target in tensor.get_target_inputs():
+        target.replace_source_output(entrance.output(0))
+    return entrance
+
+
+def _head(model: ov.Model, cuts: list[ov.Output], entrances: Sequence[ov.Node] = ()) -> ov.Model:
     """What comes before some of a model's tensors, and ends with these.
 
     What it hands on is float16: half the memory, and eight times as fine as the bf16 it was computed in.
     """
     results = [ov.opset13.result(ov.opset13.convert(cut, "f16")) for cut in cuts]
-    return ov.Model(results, model.get_parameters(), "head")
+    return ov.Model(results, [*model.get_parameters(), *entrances], "head")
 
 
 def _split(model: ov.Model, cuts: list[ov.Output]) -> tuple[ov.Model, ov.Model]:

@@ -91,7 +91,8 @@ def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
     assert [entry.name for entry in graph.input] == parts
     assert [entry.name for entry in graph.output] == ["y", "cb", "cr"]
     assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.phases", "chroma_predict.phases"}
-    assert names(gray) >= {"y.samples", "predict.phases"}
+    assert names(colour) >= {"enter.entering", "chroma_enter.entering"}
+    assert names(gray) >= {"y.samples", "predict.phases", "enter.entering"}
 
 
 def test_samples_are_the_planes_before_rounding(colour: Path) -> None:

@@ -15,7 +15,7 @@ from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, project
 sides = st.integers(1, 5)
 
 
-pytestmark = pytest.mark.skipif(projection.native_project is None, reason="the native projection was not built")
+pytestmark = pytest.mark.skipif(projection.native is None, reason="the native projection was not built")
 
 
 @pytest.fixture(params=[8, 4], autouse=True)
@@ -123,4 +123,4 @@ def test_buffers_of_another_size_are_refused() -> None:
 def test_sizes_beyond_memory_are_refused(high: int, wide: int) -> None:
     nothing: Any = np.empty(0)
     with pytest.raises(ValueError, match="make no component"):
-        projection.native_project(nothing, nothing, nothing, nothing, high, wide, 1.0, 0.5, 8)  # type: ignore[misc]
+        projection.native.project(nothing, nothing, nothing, nothing, high, wide, 1.0, 0.5, 8)  # type: ignore[union-attr]
