@@ -16,7 +16,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.catalogue import Model, Variant, verified
-from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, Weights, open_runtime
+from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Planes, Runtime, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
 MEMORY = 300_000_000
@@ -98,8 +98,8 @@ class Restorer:
             if NativeDecode.available:
                 return NativeDecode()
             device = "onnxruntime"  # it starts at once, and there is nothing that bf16 could speed up
-        weights = blended(self.model, self._texture) if self._texture else None
-        return open_runtime(graph, device, self._threads, self.streams, weights)
+        blend = texture_of(self.model, self._texture) if self._texture else None
+        return open_runtime(graph, device, self._threads, self.streams, blend)
 
     @property
     def runtime_name(self) -> str:
@@ -185,23 +185,21 @@ def components(coded: CodedPicture) -> Inputs:
     return [pad_blocks(luma, high * down, wide * across), table, *chroma[0], *chroma[1]]
 
 
-def blended(model: Model, texture: float) -> Weights:
-    """The weights of a model between its regression and its texture weights (QGAC, appendix B.2, equation 1).
+def texture_of(model: Model, share: float) -> Blend:
+    """The weights that were trained for texture, to be mixed with a model's own (QGAC, appendix B.2, equation 1).
 
     Args:
         model: one that has texture weights.
-        texture: alpha, 0 for the regression, 1 for texture.
+        share: alpha, 0 for the regression, 1 for texture.
 
     Raises:
+        UnknownModel: it has none.
         ModelCorrupt: the weights are missing or altered.
     """
     if model.texture is None:
         raise UnknownModel(f"model {model.name!r} has no texture to blend in")
-    with np.load(verified(model.folder, model.texture)) as both:
-        return {
-            name: ((1 - texture) * pair[0].astype(np.float32) + texture * pair[1]).astype(pair.dtype)
-            for name, pair in both.items()
-        }
+    with np.load(verified(model.folder, model.texture)) as weights:
+        return Blend(dict(weights), share)
 
 
 def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.int16]:

@@ -97,7 +97,7 @@ class Exporter:
         }
 
     def texture(self) -> dict[str, Any] | None:
-        """Write the pairs of weights that `--texture` blends, by their names in the graphs."""
+        """Write the weights that `--texture` blends in, by their names in the graphs."""
         part = self.family.texture
         if part is None or not self.checkpoints[part].is_file():
             return None
@@ -106,17 +106,16 @@ class Exporter:
             textured = Variant(variant.qualities, part, part)
             published = self.publish(textured, Path(folder))
             graphs = published["graphs"]
-            pairs: dict[str, np.ndarray] = {}
+            changed: dict[str, np.ndarray] = {}
             for kind in ("gray", "colour"):
                 plain = initializers(self.engines / graphs[kind]["file"])
                 rich = initializers(Path(folder) / graphs[kind]["file"])
                 if plain.keys() != rich.keys():
                     odd = sorted(plain.keys() ^ rich.keys())[0]
                     sys.exit(f"export: {self.name}: weight {odd} is in one of the two graphs only; train them further")
-                changed = {name for name in plain if not np.array_equal(plain[name], rich[name])}
-                pairs |= {name: np.stack([plain[name], rich[name]]) for name in changed}
+                changed |= {name: rich[name] for name in plain if not np.array_equal(plain[name], rich[name])}
         path = self.engines / f"{self.name}.texture.npz"
-        np.savez_compressed(path, **pairs)
+        np.savez_compressed(path, **changed)
         return {"file": path.name, "sha256": checksum(path), "training": published["training"]["colour"]}
 
 

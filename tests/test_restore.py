@@ -19,7 +19,7 @@ from mjpeg_restore.frames import CodedPicture, Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer, blended, components, pad_blocks
+from mjpeg_restore.restore import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode
 from tests.jpeg.pictures import SAMPLINGS, encode
 
@@ -299,52 +299,43 @@ def test_a_seed_is_a_picture(noisy: Restorer) -> None:
 
 
 def textured(folder: Path) -> tuple[catalogue.Model, dict[str, NDArray[np.floating]]]:
-    """A model with two pairs of weights to blend, and the pairs."""
+    """A model with weights to blend in, and these."""
     random = np.random.default_rng(2)
-    pairs = {
-        "layer.weight.half": random.normal(0, 1, (2, 3, 5)).astype(np.float16),
-        "layer.bias": random.normal(0, 1, (2, 7)).astype(np.float32),
+    weights = {
+        "layer.weight.half": random.normal(0, 1, (3, 5)).astype(np.float16),
+        "layer.bias": random.normal(0, 1, 7).astype(np.float32),
     }
     path = folder / "model.texture.npz"
-    np.savez_compressed(path, **pairs)
+    np.savez_compressed(path, **weights)
     entry = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     stream = catalogue.find("stream")
-    return replace(stream, texture=entry, variants=(replace(stream.variants[0], folder=folder),)), pairs
+    return replace(stream, texture=entry, variants=(replace(stream.variants[0], folder=folder),)), weights
 
 
-@pytest.mark.parametrize("texture", [0.0, 1.0])
-def test_at_its_ends_texture_is_one_of_the_two(tmp_path: Path, texture: float) -> None:
-    model, pairs = textured(tmp_path)
-    found = blended(model, texture)
-    assert found.keys() == pairs.keys()
-    for name, array in found.items():
-        assert array.dtype == pairs[name].dtype
-        np.testing.assert_array_equal(array, pairs[name][int(texture)])
-
-
-@pytest.mark.parametrize("texture", [0.25, 0.5])
-def test_between_its_ends_texture_is_their_weighted_mean(tmp_path: Path, texture: float) -> None:
-    model, pairs = textured(tmp_path)
-    for name, array in blended(model, texture).items():
-        plain, rich = pairs[name].astype(float)
-        np.testing.assert_allclose(array, (1 - texture) * plain + texture * rich, rtol=1e-3, atol=1e-4)
-        assert array.dtype == pairs[name].dtype
+def test_texture_comes_with_its_share(tmp_path: Path) -> None:
+    model, weights = textured(tmp_path)
+    found = texture_of(model, 0.25)
+    assert found.share == 0.25
+    assert found.weights.keys() == weights.keys()
+    for name, array in found.weights.items():
+        assert array.dtype == weights[name].dtype
+        np.testing.assert_array_equal(array, weights[name])
 
 
 def test_altered_texture_is_refused(tmp_path: Path) -> None:
     model, _ = textured(tmp_path)
     wrong = replace(model, texture={"file": "model.texture.npz", "sha256": "0" * 64})
     with pytest.raises(ModelCorrupt, match=r"model\.texture\.npz: not the file that the manifest describes"):
-        blended(wrong, 0.5)
+        texture_of(wrong, 0.5)
 
 
 def test_missing_texture_is_named(tmp_path: Path) -> None:
     model, _ = textured(tmp_path)
     (tmp_path / "model.texture.npz").unlink()
     with pytest.raises(ModelCorrupt, match=r"model\.texture\.npz: No such file"):
-        blended(model, 0.5)
+        texture_of(model, 0.5)
 
 
 def test_without_texture_there_is_nothing_to_blend() -> None:
     with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
-        blended(catalogue.find("stream"), 0.5)
+        texture_of(catalogue.find("stream"), 0.5)

@@ -13,7 +13,7 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
    came from, at chroma's resolution.
 
-The 3x3 convolutions of the trunks and the last ones work in eight bits (`int8.py`).
+The 3x3 convolutions of the trunks and the last ones work in eight bits (`int8.py`), all but one in `stream`.
 
 Why samples, where the stream has coefficients: a convolution on samples is one filter for all sixty-four places in
 a block. A network that is fed with each block's coefficients has to learn each place's filters by themselves: such a
@@ -66,9 +66,16 @@ STREAM_LITE = StreamConfig(width=16, blocks=2, hidden=32, chroma_width=16, chrom
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3x3, as in EDSR and WDSR: no normalisation."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, *, rounded: bool = True) -> None:
+        """Make one.
+
+        Args:
+            width: channels.
+            hidden: channels between the two convolutions.
+            rounded: whether the first of them works in eight bits too.
+        """
         super().__init__()
-        self.first = Int8Conv(width, hidden, signed=True)
+        self.first = Int8Conv(width, hidden, signed=True) if rounded else nn.Conv2d(width, hidden, 3, padding=1)
         self.second = Int8Conv(hidden, width, signed=False)
         with torch.no_grad():
             self.second.weight.mul_(0.1)
@@ -175,9 +182,13 @@ class Stream(nn.Module):
         self.significance = SignificanceMap() if config.significance else None
         self.enter = _halve(2 if config.significance else 1, width)
         self.condition = Condition(1, width)
-        blocks = [ResidualBlock(width, config.hidden) for _ in range(config.blocks)]
         middle = config.blocks // 2
         coarse = [CoarseBlock(width, config.coarse)] if config.coarse else []
+        # What first reads the coarse block's features makes two fifths of what rounding costs.
+        blocks = [
+            ResidualBlock(width, config.hidden, rounded=not (coarse and index == middle))
+            for index in range(config.blocks)
+        ]
         self.trunk = nn.Sequential(*blocks[:middle], *coarse, *blocks[middle:])
         self.predict = Predict(1, width)
         self.chroma_enter = _halve(2, chroma_width)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime.base import Inputs, Planes, Runtime, Weights
+from mjpeg_restore.runtime.base import Blend, Inputs, Planes, Runtime
 from mjpeg_restore.runtime.native import NativeDecode
 
-__all__ = ["DEVICES", "Inputs", "NativeDecode", "Planes", "Runtime", "Weights", "open_runtime", "usable_cores"]
+__all__ = ["DEVICES", "Blend", "Inputs", "NativeDecode", "Planes", "Runtime", "open_runtime", "usable_cores"]
 
 DEVICES = ("auto", "onnxruntime", "openvino")
 """What `device` may say; "openvino" may be followed by ":" and one of OpenVINO's device names."""
@@ -20,7 +20,7 @@ def open_runtime(
     device: str = "auto",
     threads: int | None = None,
     streams: int = 1,
-    weights: Weights | None = None,
+    blend: Blend | None = None,
 ) -> Runtime:
     """Load a graph.
 
@@ -31,7 +31,7 @@ def open_runtime(
             the network does. Networks without them gain from bf16 alone.
         threads: CPU threads in all; every core that this process may use by default.
         streams: pictures that callers mean to restore at the same time; the threads are divided among them.
-        weights: take the place of the graph's own.
+        blend: weights that are mixed with the graph's own.
 
     Raises:
         RuntimeUnavailable: the device is unknown or is not there, or its runtime failed.
@@ -41,17 +41,17 @@ def open_runtime(
     name, _, detail = device.partition(":")
     if device == "auto":
         try:
-            return open_runtime(graph, "openvino", threads, streams, weights)
+            return open_runtime(graph, "openvino", threads, streams, blend)
         except RuntimeUnavailable:  # not installed, or not in working order: nobody asked for it
-            return open_runtime(graph, "onnxruntime", threads, streams, weights)
+            return open_runtime(graph, "onnxruntime", threads, streams, blend)
     if device == "onnxruntime":
         from mjpeg_restore.runtime.onnxruntime import OnnxRuntime
 
-        return OnnxRuntime(graph, threads, streams, weights or {})
+        return OnnxRuntime(graph, threads, streams, blend)
     if name == "openvino":
         from mjpeg_restore.runtime.openvino import OpenVino
 
-        return OpenVino(graph, threads, streams, detail or "CPU", weights or {})
+        return OpenVino(graph, threads, streams, detail or "CPU", blend)
     raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,15 +19,21 @@ what the graph takes besides."""
 Planes = tuple[NDArray[np.uint8], ...]
 """A plane uint8 `[8 blocks_high, 8 blocks_wide]` for each component."""
 
-
-Weights = Mapping[str, NDArray[np.floating[Any]]]
-"""Weights that replace a graph's own, by the names that they have in it."""
-
 _LONGEST = 200
 """Characters of a library's message that are passed on."""
 
 _NO_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
 """How the libraries say that memory ran out, among many other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Weights that are mixed with a graph's own."""
+
+    weights: Mapping[str, NDArray[np.floating[Any]]]
+    """By the names that they have in the graph."""
+    share: float = 1.0
+    """Theirs, 0..1; what is left is the graph's own."""
 
 
 class Runtime(Protocol):

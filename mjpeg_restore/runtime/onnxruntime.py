@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
-from mjpeg_restore.runtime.weights import replaced
+from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.weights import blended
 
 with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
     import onnxruntime as ort
@@ -26,7 +26,7 @@ ort.disable_telemetry_events()  # a camera's owner did not ask for any
 class OnnxRuntime:
     """A graph in an ONNX Runtime session."""
 
-    def __init__(self, graph: Path, threads: int, streams: int, weights: Weights) -> None:
+    def __init__(self, graph: Path, threads: int, streams: int, blend: Blend | None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
@@ -34,7 +34,7 @@ class OnnxRuntime:
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with explained(f"ONNX Runtime cannot load {graph.name}", _LOADING):
-            model = replaced(graph.read_bytes(), weights) if weights else str(graph)
+            model = blended(graph.read_bytes(), blend) if blend else str(graph)
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU"

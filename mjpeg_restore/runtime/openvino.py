@@ -27,8 +27,8 @@ import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.models.projection import PHASES, decode, native, project
-from mjpeg_restore.runtime.base import Inputs, Planes, Weights, explained, picture_size
-from mjpeg_restore.runtime.weights import replaced
+from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
 with explained("OpenVINO is installed but does not load", "--device onnxruntime"):
@@ -58,7 +58,7 @@ CUTS = (".phases", ".place")
 class OpenVino:
     """A graph compiled for an OpenVINO device."""
 
-    def __init__(self, graph: Path, threads: int, streams: int, device: str, weights: Weights) -> None:
+    def __init__(self, graph: Path, threads: int, streams: int, device: str, blend: Blend | None) -> None:
         with explained("OpenVINO does not start", _LOADING):
             self._core = ov.Core()
             # To ask every plugin takes a tenth of a second, and the CPU's is always there.
@@ -67,7 +67,7 @@ class OpenVino:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
         with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
-            model = io.BytesIO(replaced(graph.read_bytes(), weights)) if weights else graph
+            model = io.BytesIO(blended(graph.read_bytes(), blend)) if blend else graph
             self._graph = self._core.read_model(model)
         self._bf16 = has_bf16(self._core, device)
         self._settings = {}

@@ -1,7 +1,7 @@
-"""Weights put in the place of a graph's own, in the bytes of its file.
+"""Weights mixed with a graph's own, in the bytes of its file.
 
 A runtime that is given other weights when it loads a graph may have folded the file's own into something else by then
-(ONNX Runtime does). So they take their places before it sees the graph. The file is protobuf, and of it no more is
+(ONNX Runtime does). So they are mixed before it sees the graph. The file is protobuf, and of it no more is
 read than where each initializer's bytes lie: to write a tensor over another of its size takes no schema.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.runtime.base import Weights
+from mjpeg_restore.runtime.base import Blend
 
 _GRAPH, _INITIALIZER = 7, 5
 """Numbers of `ModelProto.graph` and `GraphProto.initializer` in ONNX's schema."""
@@ -22,13 +24,13 @@ _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 """Wire types of protobuf; what is left is four bytes long."""
 
 
-def replaced(graph: bytes, weights: Weights) -> bytes:
+def blended(graph: bytes, blend: Blend) -> bytes:
     """A graph's file with other weights.
 
     Args:
         graph: an ONNX file that holds its weights as raw data.
-        weights: by the names that they have in the file, each of the type and shape that it has there. Those that the
-            graph lacks are passed over: a grey graph has none for chroma.
+        blend: weights of the type and shape that they have there. Those that the graph lacks are passed over: a grey
+            graph has none for chroma.
 
     Raises:
         ModelCorrupt: the graph has none of them, or one in another size.
@@ -38,16 +40,20 @@ def replaced(graph: bytes, weights: Weights) -> bytes:
     for start, stop in _fields(data, 0, len(data), _GRAPH):
         for first, last in _fields(data, start, stop, _INITIALIZER):
             name = "".join(data[a:b].decode() for a, b in _fields(data, first, last, _NAME))
-            if name not in weights:
+            if name not in blend.weights:
                 continue
+            other = blend.weights[name]
             for a, b in _fields(data, first, last, _RAW_DATA):
-                raw = weights[name].tobytes()
-                if len(raw) != b - a:
+                if other.nbytes != b - a:
                     raise ModelCorrupt(f"weight {name} has another size in the graph; reinstall mjpeg-restore")
-                data[a:b] = raw
+                own = np.frombuffer(data[a:b], other.dtype).astype(np.float32)
+                mixed = (1 - blend.share) * own + blend.share * other.ravel()
+                data[a:b] = mixed.astype(other.dtype).tobytes()
                 found = True
     if not found:
-        raise ModelCorrupt("the graph has none of the weights that are to replace its own; reinstall mjpeg-restore")
+        raise ModelCorrupt(
+            "the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore"
+        )
     return bytes(data)
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.runtime import Inputs, Weights, open_runtime
+from mjpeg_restore.runtime import Blend, Inputs, open_runtime
+from mjpeg_restore.runtime.weights import blended
 
 onnx = pytest.importorskip("onnx")
 
@@ -51,10 +53,10 @@ def picture() -> Inputs:
     return found
 
 
-def planes(graph: Path, device: str, replacing: Weights | None = None) -> list[NDArray[np.int_]]:
+def planes(graph: Path, device: str, blend: Blend | None = None) -> list[NDArray[np.int_]]:
     if device == "openvino":
         pytest.importorskip("openvino")
-    return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, replacing).run(picture())]
+    return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, blend).run(picture())]
 
 
 def test_halves_and_floats_are_among_them(graphs: Graphs) -> None:
@@ -66,7 +68,7 @@ def test_halves_and_floats_are_among_them(graphs: Graphs) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_graph_with_anothers_weights_is_the_other(graphs: Graphs, device: str) -> None:
     one, other = graphs
-    replaced = planes(one, device, weights(other))
+    replaced = planes(one, device, Blend(weights(other)))
     for ours, theirs in zip(replaced, planes(other, device), strict=True):
         assert np.abs(ours - theirs).max() <= (0 if device == "onnxruntime" else 1)
     assert np.abs(replaced[0] - planes(one, device)[0]).mean() > 1
@@ -76,21 +78,31 @@ def test_a_graph_with_anothers_weights_is_the_other(graphs: Graphs, device: str)
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 def test_each_kind_of_weight_counts(graphs: Graphs, device: str, kind: type[np.floating]) -> None:
     some = {name: array for name, array in weights(graphs[1]).items() if array.dtype == kind}
-    assert np.abs(planes(graphs[0], device, some)[0] - planes(graphs[0], device)[0]).mean() > 0.1
+    assert np.abs(planes(graphs[0], device, Blend(some))[0] - planes(graphs[0], device)[0]).mean() > 0.1
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_what_is_not_replaced_stays(graphs: Graphs, device: str) -> None:
     chroma = {name: array for name, array in weights(graphs[1]).items() if "chroma" in name}
-    before, after = planes(graphs[0], device), planes(graphs[0], device, chroma)
+    before, after = planes(graphs[0], device), planes(graphs[0], device, Blend(chroma))
     np.testing.assert_array_equal(before[0], after[0])
     assert all(np.abs(old - new).mean() > 1 for old, new in zip(before[1:], after[1:], strict=True))
 
 
 def test_weights_of_another_graph_are_refused() -> None:
-    from mjpeg_restore.errors import ModelCorrupt
-    from mjpeg_restore.runtime.weights import replaced
-
     graph = catalogue.find("decode").variants[0].file("gray").read_bytes()
     with pytest.raises(ModelCorrupt, match="none of the weights"):
-        replaced(graph, {"network.body.weight": np.zeros(3, np.float32)})
+        blended(graph, Blend({"network.body.weight": np.zeros(3, np.float32)}))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_a_share_is_a_weighted_mean(graphs: Graphs, tmp_path: Path, share: float) -> None:
+    one, other = graphs
+    mixed = tmp_path / "mixed.onnx"
+    mixed.write_bytes(blended(one.read_bytes(), Blend(weights(other), share)))
+    own, theirs, found = (weights(graph) for graph in (one, other, mixed))
+    assert found.keys() == own.keys()
+    for name, array in found.items():
+        assert array.dtype == own[name].dtype
+        expected = (1 - share) * own[name].astype(np.float64) + share * theirs[name]
+        np.testing.assert_allclose(array, expected, rtol=1e-3, atol=1e-4)
