@@ -51,9 +51,7 @@ def blended(graph: bytes, blend: Blend) -> bytes:
                 data[a:b] = mixed.astype(other.dtype).tobytes()
                 found = True
     if not found:
-        raise ModelCorrupt(
-            "the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore"
-        )
+        raise ModelCorrupt("the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore")
     return bytes(data)
 
 
