@@ -226,7 +226,8 @@ class Stream(nn.Module):
         decoded = self.decode(*(tensor for pair in zip(chroma, tables, strict=True) for tensor in pair))
         entered = self.chroma_enter(_features(list(decoded)))
         # The nearest: a feature knows its neighbours, and a mean over the span took longer than all of chroma's trunk.
-        guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
+        # In training chroma takes luma's features as they are: what they become is luma's affair.
+        guide = self.guide(functional.interpolate(features.detach(), entered.shape[2:], mode="nearest"))
         guided = self.chroma_condition(entered + guide, tables)
         places = self.chroma_predict(guided + self.chroma_trunk(guided), tables)
         return [k + place for k, place in zip(chroma, places, strict=True)]

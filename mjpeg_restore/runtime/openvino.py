@@ -91,20 +91,10 @@ class OpenVino:
     def _run(self, inputs: Inputs) -> Planes:
         inputs = [np.ascontiguousarray(array) for array in inputs]  # memory is shared, and held until the end
         parts = self._requests_for(tuple(array.shape for array in inputs))
-        carried: list[ov.Tensor] = []
         for part in parts:
             for index, array in enumerate(inputs):
                 part.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-            for index, tensor in enumerate(carried, len(inputs)):
-                part.set_input_tensor(index, tensor)
-            if self._native:
-                _decode(inputs, part.input_tensors[len(inputs) :])
-            part.infer()
-            carried = list(part.output_tensors)
-        if not self._native:
-            return tuple(tensor.data.copy() for tensor in carried)
-        phases = [part for tensor in carried for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
-        return tuple(project(part, *inputs[2 * index : 2 * index + 2]) for index, part in enumerate(phases))
+        return _run_between(parts[0], inputs) if self._native else _run_through(parts, len(inputs))
 
     def _requests_for(self, shapes: tuple[tuple[int, ...], ...]) -> list[ov.InferRequest]:
         """This thread's own requests. Fixed shapes are an eighth faster, so the first ones seen get them."""
@@ -145,14 +135,32 @@ def _channels(tensor: ov.Output) -> int:
     return tensor.get_partial_shape()[1].get_length()
 
 
-def _decode(inputs: Inputs, entering: list[ov.Tensor]) -> None:
-    """Fill what the head takes beside the graph's own inputs: the samples of luma, and of Cb and Cr in one."""
+def _run_through(parts: list[ov.InferRequest], known: int) -> Planes:
+    """Run a whole graph, or its head and its tail, whose inputs up to a known one are set."""
+    carried: list[ov.Tensor] = []
+    for part in parts:
+        for index, tensor in enumerate(carried, known):
+            part.set_input_tensor(index, tensor)
+        part.infer()
+        carried = list(part.output_tensors)
+    return tuple(tensor.data.copy() for tensor in carried)
+
+
+def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
+    """Run a head between the native extension's two parts.
+
+    It takes decoded samples beside the graph's own inputs, luma's, and those of Cb and Cr in one.
+    """
     components = list(zip(inputs[::2], inputs[1::2], strict=True))
-    for tensor, group in zip(entering, (components[:1], components[1:]), strict=False):
+    groups = [components[:1], components[1:]][: len(head.output_tensors)]
+    for entering, group in zip(head.input_tensors[len(inputs) :], groups, strict=True):
         high, wide, _ = group[0][0].shape
-        tensor.shape = (1, len(group), 8 * high, 8 * wide)
-        for (coefficients, table), samples in zip(group, tensor.data[0], strict=True):
+        entering.shape = (1, len(group), 8 * high, 8 * wide)
+        for (coefficients, table), samples in zip(group, entering.data[0], strict=True):
             decode(coefficients, table, samples)
+    head.infer()
+    phases = [part for tensor in head.output_tensors for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
+    return tuple(project(part, *component) for part, component in zip(phases, components, strict=True))
 
 
 def _entrance(tensor: ov.Output) -> ov.Node:

@@ -103,8 +103,8 @@ class Degradation:
 def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Quantisation tables as cameras have them: float32 `[batch, 2, 64]`, natural order, integers 1..255.
 
-    Three in five are the IJG's at a quality of 5 to 98; the others real cameras' tables or the IJG's, tilted
-    towards low or high frequencies and roughened at random.
+    Four in five are the IJG's at a quality of 5 to 98, 60 or less for most; the others real cameras' tables or the
+    IJG's, tilted towards low or high frequencies and roughened at random.
 
     Args:
         camera_tables: float32 `[n, 2, 64]`, pairs of tables found in real files; n may be 0.
@@ -112,12 +112,12 @@ def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.G
     tables = np.empty((batch, 2, 64), np.float32)
     frequency = np.add.outer(np.arange(8), np.arange(8)).reshape(64) / 14
     for item in tables:
-        quality = int(rng.integers(5, 61) if rng.random() < 0.65 else rng.integers(61, 99))
+        quality = int(rng.integers(5, 61) if rng.random() < 0.75 else rng.integers(61, 99))
         item[:] = scaled(quality)
         kind = rng.random()
-        if kind < 0.6:
+        if kind < 0.8:
             continue
-        if kind < 0.8 and len(camera_tables):
+        if kind < 0.9 and len(camera_tables):
             item[:] = camera_tables[rng.integers(len(camera_tables))] * np.exp(rng.normal(0, 0.3))
         tilt = np.exp(rng.normal(0, 0.4) * (frequency - 0.3))
         rough = np.exp(rng.normal(0, 0.12 * rng.random(), (2, 64)))

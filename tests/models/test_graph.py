@@ -148,10 +148,10 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
             assert zeros[weight.input[1]].shape == zeros[weight.input[2]].shape  # a step for each channel
             assert zeros[weight.input[2]].dtype == np.int8
             found[makers[weight.input[0]].input[1]] = zeros[features.input[2]].dtype
-    prefixes = ("trunk.0.block", "trunk.1", "chroma_trunk.0")
+    first, second = ("trunk.0.block", "chroma_trunk.0"), ("trunk.0.block", "trunk.1", "chroma_trunk.0")
     assert found == {
-        **{f"network.{prefix}.first.weight_step": np.int8 for prefix in prefixes},
-        **{f"network.{prefix}.second.weight_step": np.uint8 for prefix in prefixes},  # what a rectifier lets pass
+        **{f"network.{prefix}.first.weight_step": np.int8 for prefix in first},
+        **{f"network.{prefix}.second.weight_step": np.uint8 for prefix in second},  # what a rectifier lets pass
         **{f"network.{prefix}.phases.weight_step": np.int8 for prefix in ("predict", "chroma_predict")},
     }
 
@@ -159,8 +159,8 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
 def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     network = tiny()
     with torch.no_grad():
-        network.trunk[1].first.weight[2] = 0
-        network.trunk[1].first.bias[2] = 0.3
+        network.trunk[1].second.weight[2] = 0
+        network.trunk[1].second.bias[2] = 0.3
     path = quietly(network.eval(), tmp_path / "dead.onnx", colour=False)
     arrays = inputs((4, 6))
     (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})

@@ -11,7 +11,7 @@ from torch import nn
 from mjpeg_restore.models.int8 import round_in_training
 from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream, StreamConfig
 from mjpeg_restore.training.objectives import root_mean_square
-from mjpeg_restore.training.recipe import WARM_UP, Family, Recipe, Variant
+from mjpeg_restore.training.recipe import WARM_UP, Family, Linear, Recipe, Variant
 
 
 def rounding(config: StreamConfig) -> nn.Module:
@@ -29,7 +29,17 @@ def stages(family: str, config: StreamConfig) -> Mapping[str, Recipe]:
         longest_gradient=1.0,
         share=9,
     )
-    end = replace(whole, build=partial(rounding, config), learning_rate=5e-4, after=f"{family}/whole", share=1)
+    # Larger crops are nearer to whole pictures, and leave fewer features at an edge.
+    end = replace(
+        whole,
+        build=partial(rounding, config),
+        side=192,
+        batch=3,
+        learning_rate=4e-4,
+        schedule=Linear(0),
+        after=f"{family}/whole",
+        share=3,
+    )
     return {"whole": whole, "rounded": end}
 
 
