@@ -16,7 +16,8 @@ READER, PROJECTION = "mjpeg_restore.jpeg._native", "mjpeg_restore.models._projec
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
-    PROJECTION: "no native projection ({}); runtimes will do it, more slowly. For the fast one install GCC or Clang",
+    PROJECTION: "no native decode and projection ({}); runtimes will do them, more slowly. "
+    "For the fast ones install GCC or Clang",
 }
 
 

@@ -44,8 +44,8 @@ class Restorer:
 
         Args:
             model: a name from the catalogue (`mjpeg-restore models`), or a model described as the catalogue does.
-            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`. A model without a network
-                needs neither, unless it is told.
+            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`. With "auto", `decode` takes the
+                native extension where it was built, else ONNX Runtime.
             threads: CPU threads in all; every core by default.
             streams: how many pictures will be restored at the same time.
             texture: how much invented texture, 0..1, of a model that can (QGAC, appendix B.2: the share of the
@@ -94,7 +94,7 @@ class Restorer:
 
     def _load(self, graph: Path) -> Runtime:
         device = self._device
-        if device == "auto" and not self.model.parameters:
+        if device == "auto" and self.model.name == catalogue.DECODE:
             if NativeDecode.available:
                 return NativeDecode()
             device = "onnxruntime"  # it starts at once, and there is nothing that bf16 could speed up

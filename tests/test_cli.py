@@ -277,6 +277,7 @@ def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[
     assert f"mjpeg-restore {mjpeg_restore.__version__}" in out
     assert "coefficient reader: " in out
     assert "(native)" in out or "(fallback)" in out
+    assert "decode and projection: " in out
     assert "ONNX Runtime" in out
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
 NETWORKS = ["stream", "stream-lite"]
+MODULE = importlib.import_module("mjpeg_restore.restore")
+"""Its name in the package is the function's."""
 RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS)}
 
 
@@ -168,12 +171,28 @@ def test_padding_completes_lumas_grid() -> None:
     assert cb.shape == cr.shape == (8, 11, 64)
 
 
-def test_without_a_network_nothing_is_loaded_where_it_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    for available, name in ((True, "native"), (False, "ONNX Runtime")):
-        monkeypatch.setattr(NativeDecode, "available", available)
-        restorer = Restorer("decode")
-        restorer.runtime(read(encode()))
-        assert restorer.runtime_name.startswith(name)
+def test_the_decode_loads_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not NativeDecode.available:
+        pytest.skip("the native extension was not built")
+    monkeypatch.setattr(MODULE, "open_runtime", pytest.fail)
+    restorer = Restorer("decode")
+    restorer.restore(read(encode()))
+    assert restorer.runtime_name.startswith("native")
+
+
+def test_the_decode_has_a_runtime_where_the_extension_was_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NativeDecode, "available", False)
+    restorer = Restorer("decode")
+    restorer.restore(read(encode()))
+    assert restorer.runtime_name.startswith("ONNX Runtime")
+
+
+def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    shipped = catalogue.find("decode")
+    monkeypatch.setattr(MODULE, "open_runtime", lambda graph, *_: opened.append(graph))
+    Restorer(replace(shipped, name="sharpen")).runtime(read(encode()))
+    assert opened == [shipped.variants[0].file("colour")]
 
 
 def test_an_unknown_model_is_named_at_once() -> None:

@@ -9,6 +9,7 @@ import av
 from mjpeg_restore import __version__
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import reader_name
+from mjpeg_restore.runtime import NativeDecode
 
 RUNTIMES = (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino"))
 
@@ -23,6 +24,7 @@ def versions() -> list[str]:
     return [
         f"mjpeg-restore {__version__}",
         f"coefficient reader: {reader}",
+        f"decode and projection: {'native' if NativeDecode.available else 'by the runtimes'}",
         f"runtimes: {', '.join(runtimes) or 'none'}",
         f"video: PyAV {av.__version__}, FFmpeg {getattr(av, 'ffmpeg_version_info', 'unknown')}",
     ]

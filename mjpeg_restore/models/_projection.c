@@ -75,6 +75,7 @@ static inline void interleave(const Component *c, size_t row, float *lines)
 #include "_projection_kernel.h"
 #undef LANES
 
+/* And eight, where GCC lets a part of a file be for another CPU than the rest; Clang knows no such pragma */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 #include <immintrin.h>
@@ -110,12 +111,15 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
 /* None, or NULL with an exception set */
 static PyObject *fill(Component *c, int lanes)
 {
-  float *lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * c->wide);
+  float *lines = NULL;
 
-  if (!lines)
-    return PyErr_NoMemory();
-  for (int k = 0; k < SIDE * SIDE; k++)
-    c->inverse[k] = 1 / c->table[k];
+  if (c->phases) {
+    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * c->wide);
+    if (!lines)
+      return PyErr_NoMemory();
+    for (int k = 0; k < SIDE * SIDE; k++)
+      c->inverse[k] = 1 / c->table[k];
+  }
   Py_BEGIN_ALLOW_THREADS
   (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(c, lines);
   Py_END_ALLOW_THREADS
@@ -130,7 +134,7 @@ PyDoc_STRVAR(project_doc,
 "    coefficients: int16 [high, wide, 64], natural order;\n"
 "    table: float32 [64], above zero;\n"
 "    scale: what phases are multiplied by; cell: half-width of the cell in steps;\n"
-"    lanes: 8 to use AVX2 where it is, 4 to do without.\n\n"
+"    lanes: 8 to use AVX2 where CPU and compiler can, 4 to do without.\n\n"
 "Raises ValueError where a buffer is not as large as that.");
 
 static PyObject *project(PyObject *module, PyObject *arguments)

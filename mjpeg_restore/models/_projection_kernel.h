@@ -86,14 +86,15 @@ static inline void NAMED(transpose)(Block block)
   }
 }
 
+/* What is not a number becomes the highest */
 static inline Lanes NAMED(clamped)(Lanes value, float low, float high)
 {
   Lanes lowest = low - (Lanes){0}, highest = high - (Lanes){0};
 #if LANES == 8
-  return (Lanes)_mm256_max_ps((__m256)lowest, _mm256_min_ps((__m256)highest, (__m256)value));
+  return (Lanes)_mm256_max_ps((__m256)lowest, _mm256_min_ps((__m256)value, (__m256)highest));
 #else
-  Whole below = value < lowest, above = value > highest;
-  return (Lanes)(((Whole)lowest & below) | ((Whole)highest & above) | ((Whole)value & ~(below | above)));
+  Whole below = value < lowest, inside = (value >= lowest) & (value <= highest);
+  return (Lanes)(((Whole)lowest & below) | ((Whole)value & inside) | ((Whole)highest & ~(below | inside)));
 #endif
 }
 
@@ -157,7 +158,7 @@ static inline void NAMED(reconstruct)(const Component *c, Block block, size_t pl
     NAMED(write_bytes)(block, c->plane + place, SIDE * c->wide);
 }
 
-/* A row after the other; `lines` is room for one of samples */
+/* A row after the other; where there are phases, `lines` is room for one of samples */
 static void NAMED(fill)(const Component *c, float *lines)
 {
   const int16_t *coefficients = c->coefficients;

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 
 DEFAULT = "stream"
+DECODE = "decode"
+"""The model without a network."""
 
 Extra = Literal["noise", "context"]
 

@@ -25,8 +25,8 @@ samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on
 predicts, and from there float32 arithmetic takes over: the output of a layer called `project` inside a layer called
 `*predict` is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called
 `phases` is a `*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and `projection.py` says what follows.
-What a convolution called `*enter` takes, or takes first, is an `*.entering`, the decoded samples, centred, in units of
-that module's `SAMPLE_SCALE`: float32 `[1, components, 8 blocks_high, 8 blocks_wide]`.
+What a network's convolution called `enter` or `chroma_enter` takes, or takes first, is an `*.entering`, the decoded
+samples, centred, in units of that module's `SAMPLE_SCALE`: float32 `[1, components, 8 blocks_high, 8 blocks_wide]`.
 """
 
 from __future__ import annotations

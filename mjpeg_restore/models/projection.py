@@ -2,9 +2,9 @@
 
 A network of `models/stream.py` takes decoded samples, and says of each what it lacks. The DCT of that, in units of the
 quantisation step, is where in its cell a coefficient is to lie. It is held to the cell; then the coefficients are
-dequantised, transformed back, shifted and rounded. Exported graphs begin and end with the same arithmetic. A runtime
-whose network computes on the CPU in fewer bits leaves both to the native extension behind this module, which keeps to
-float32 and takes a quarter of the time.
+dequantised, transformed back, shifted and rounded. Exported graphs begin and end with the same arithmetic. On the CPU
+OpenVINO leaves both to the native extension behind this module, which keeps to float32 and takes a quarter of the
+time; the decode alone is all of `runtime/native.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 CELL: Final = 0.499
 """Half-width of the quantisation cell that a prediction is held to, in steps. The 0.001 that is missing from a half
-keeps a float32 DCT of the result from rounding into the next cell."""
+keeps a float32 DCT of the result from rounding into the next cell, of whatever an encoder can have made of samples of
+eight bits."""
 
 SAMPLE_SCALE: Final = 64.0
 """What centred samples are divided by to be features."""
@@ -43,7 +44,7 @@ def project(
             nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
-        lanes: numbers that the native extension computes at once, 8 where the CPU can or 4.
+        lanes: numbers that the native extension computes at once, 8 where CPU and compiler can (AVX2, GCC), or 4.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.

@@ -184,7 +184,8 @@ class Stream(nn.Module):
         self.condition = Condition(1, width)
         middle = config.blocks // 2
         coarse = [CoarseBlock(width, config.coarse)] if config.coarse else []
-        # What first reads the coarse block's features makes two fifths of what rounding costs.
+        # What first reads the coarse block's features keeps its precision: rounded, it made two fifths of what rounding
+        # cost, in dB.
         blocks = [
             ResidualBlock(width, config.hidden, rounded=not (coarse and index == middle))
             for index in range(config.blocks)
@@ -226,8 +227,7 @@ class Stream(nn.Module):
         decoded = self.decode(*(tensor for pair in zip(chroma, tables, strict=True) for tensor in pair))
         entered = self.chroma_enter(_features(list(decoded)))
         # The nearest: a feature knows its neighbours, and a mean over the span took longer than all of chroma's trunk.
-        # In training chroma takes luma's features as they are: what they become is luma's affair.
-        guide = self.guide(functional.interpolate(features.detach(), entered.shape[2:], mode="nearest"))
+        guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
         guided = self.chroma_condition(entered + guide, tables)
         places = self.chroma_predict(guided + self.chroma_trunk(guided), tables)
         return [k + place for k, place in zip(chroma, places, strict=True)]

@@ -1,9 +1,9 @@
-"""The plain decode by the native extension: `decode` has no network, and needs none of the others."""
+"""The plain decode by the native extension: `decode` has no network, and needs no package to run one."""
 
 from __future__ import annotations
 
 from mjpeg_restore.models.projection import native, project
-from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
 
 
 class NativeDecode:
@@ -15,4 +15,5 @@ class NativeDecode:
 
     def run(self, inputs: Inputs) -> Planes:
         """Decode one picture; see `Runtime`."""
-        return tuple(project(None, *component) for component in zip(inputs[::2], inputs[1::2], strict=True))
+        with explained(f"the native extension cannot decode a picture of {picture_size(inputs)}", "fewer --threads"):
+            return tuple(project(None, *component) for component in zip(inputs[::2], inputs[1::2], strict=True))

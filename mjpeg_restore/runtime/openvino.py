@@ -77,7 +77,8 @@ class OpenVino:
         self._requests = threading.local()
         self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
         self._dynamic: list[ov.CompiledModel] | None = None
-        self._native = device == "CPU" and native is not None and bool(_tensors(self._graph, ".phases"))
+        ends = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
+        self._native = device == "CPU" and native is not None and bool(ends)
         precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
@@ -136,7 +137,9 @@ def _channels(tensor: ov.Output) -> int:
 
 
 def _run_through(parts: list[ov.InferRequest], known: int) -> Planes:
-    """Run a whole graph, or its head and its tail, whose inputs up to a known one are set."""
+    """Run a whole graph, or its head and its tail. So many of their inputs are set, the graph's own; the tail has those
+    beside them that the head gives.
+    """
     carried: list[ov.Tensor] = []
     for part in parts:
         for index, tensor in enumerate(carried, known):
@@ -147,9 +150,10 @@ def _run_through(parts: list[ov.InferRequest], known: int) -> Planes:
 
 
 def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
-    """Run a head between the native extension's two parts.
+    """Decode, run a head, project.
 
-    It takes decoded samples beside the graph's own inputs, luma's, and those of Cb and Cr in one.
+    After the graph's own inputs the head has one of luma's samples, `[1, 1, 8 blocks_high, 8 blocks_wide]`, and for
+    colour one of Cb's and Cr's, `[1, 2, ...]`.
     """
     components = list(zip(inputs[::2], inputs[1::2], strict=True))
     groups = [components[:1], components[1:]][: len(head.output_tensors)]

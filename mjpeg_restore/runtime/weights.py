@@ -25,7 +25,7 @@ _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 
 
 def blended(graph: bytes, blend: Blend) -> bytes:
-    """A graph's file with other weights.
+    """A graph's file with other weights mixed in.
 
     Args:
         graph: an ONNX file that holds its weights as raw data.
@@ -47,7 +47,7 @@ def blended(graph: bytes, blend: Blend) -> bytes:
                 if other.nbytes != b - a:
                     raise ModelCorrupt(f"weight {name} has another size in the graph; reinstall mjpeg-restore")
                 own = np.frombuffer(data[a:b], other.dtype).astype(np.float32)
-                mixed = (1 - blend.share) * own + blend.share * other.ravel()
+                mixed = (1 - blend.share) * own + blend.share * other.astype(np.float32).ravel()
                 data[a:b] = mixed.astype(other.dtype).tobytes()
                 found = True
     if not found:

@@ -42,7 +42,7 @@ def installed() -> list[str]:
 def measure(
     names: list[str], sizes: list[Size], peers: Path | None, folder: Path, quality: int, seconds: float
 ) -> Iterator[Row]:
-    """Run each network on each runtime at each size, each in a process of its own.
+    """Run each network on each runtime at each size, each in a process of its own; `decode` on what is best for it.
 
     Args:
         names: of networks of ours.
@@ -55,7 +55,7 @@ def measure(
     models = [catalogue.find(name) for name in names]
     heavy = isolated(publish_peers, peers, folder) if peers else []
     for model in [*models, *heavy]:
-        for runtime in installed():
+        for runtime in ["auto"] if model.name == catalogue.DECODE else installed():
             for size in sizes:
                 need = model.bytes_per_pixel * size[0] * size[1]
                 if need > memory("MemAvailable"):

@@ -38,6 +38,7 @@ def test_what_is_shipped() -> None:
     ours, papers = ["stream", "stream-lite"], ["l4", "l8", "hr-cnn", "qgcn", "qgac", "one-to-many-l2", "one-to-many"]
     assert list(shipped) == ["decode", *ours, *papers]
     assert [name for name, model in shipped.items() if model.projected] == ours
+    assert all(model.quality for model in shipped.values())
     assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
     assert [name for name, model in shipped.items() if model.extra == "noise"] == ["one-to-many"]
     assert catalogue.DEFAULT == "stream"

@@ -14,9 +14,11 @@ pytest.importorskip("onnxscript")
 import onnxruntime  # noqa: E402
 
 from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
+from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
 from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
+from mjpeg_restore.models.projection import SAMPLE_SCALE  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
@@ -106,6 +108,19 @@ def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
     for plane, blocks in zip(found[:3], found[3:], strict=True):
         centred = blocks.reshape(plane.shape[0] // 8, plane.shape[1] // 8, 8, 8).swapaxes(1, 2).reshape(plane.shape)
         np.testing.assert_array_equal(plane, np.rint(centred + 128).clip(0, 255))
+
+
+def test_what_enters_the_network_is_decoded(colour: Path) -> None:
+    model = onnx.load(colour)
+    entering = ["enter.entering", "chroma_enter.entering"]
+    for name in entering:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    arrays = inputs((4, 6), (2, 3), (2, 3))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    luma, chroma = session.run(entering, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    assert (luma.shape, chroma.shape) == ((1, 1, 32, 48), (1, 2, 16, 24))
+    for samples, blocks, table in zip([luma[0, 0], *chroma[0]], arrays[::2], arrays[1::2], strict=True):
+        np.testing.assert_allclose(samples, (to_pixels(blocks, table) - 128) / SAMPLE_SCALE, atol=1e-4)
 
 
 def test_shapes_are_dynamic(colour: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import projection
-from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, project
+from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, decode, project
 
 sides = st.integers(1, 5)
 
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(projection.native is None, reason="the native pr
 @pytest.fixture(params=[8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs each test with AVX2, where the CPU has it, and without."""
-    monkeypatch.setitem(project.__kwdefaults__, "lanes", request.param)
+    for function in (project, decode):
+        monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
 
 
 def component(
@@ -69,6 +70,28 @@ def test_nothing_lacking_is_the_plain_decode(high: int, wide: int, seed: int) ->
     np.testing.assert_array_equal(project(np.zeros_like(phases), coefficients, table), plane)
 
 
+@given(sides, sides, st.integers(0, 1000))
+def test_what_a_network_takes_is_neither_rounded_nor_clamped(high: int, wide: int, seed: int) -> None:
+    _, coefficients, table = component(high, wide, seed)
+    coefficients[0, 0, 0] = 30000 // table[0]  # far beyond white
+    samples = np.full((8 * high, 8 * wide), np.nan, np.float32)
+    decode(coefficients, table, samples)
+    expected = (to_pixels(coefficients, table) - 128) / SAMPLE_SCALE
+    assert expected.max() > 10
+    np.testing.assert_allclose(samples, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("frequency", range(64))
+def test_no_coefficient_leaves_its_cell(frequency: int) -> None:
+    phases, coefficients, table = component(6, 6, frequency, spread=2)
+    table[:] = 1
+    table[frequency] = 300  # so coarse that rounding to eight bits, by 4 at most, hardly moves it
+    coefficients[:] = 0
+    found = to_coefficients(project(phases, coefficients, table))[..., frequency] / 300
+    assert np.abs(found).max() < CELL + 4 / 300
+    assert np.abs(found).max() > CELL - 4 / 300  # it came to the edge
+
+
 def test_wide_tables_and_the_largest_coefficients() -> None:
     phases, coefficients, table = component(2, 3)
     coefficients[0, 0, :4] = [32767, -32768, 1023, -1024]
@@ -113,10 +136,26 @@ def test_arrays_need_not_be_contiguous_or_in_this_machines_order() -> None:
     assert np.array_equal(project(*swapped), expected)  # type: ignore[arg-type]
 
 
-def test_buffers_of_another_size_are_refused() -> None:
+@pytest.mark.parametrize("wrong", ["phases", "coefficients", "table", "plane"])
+def test_buffers_of_another_size_are_refused(wrong: str) -> None:
     phases, coefficients, table = component(2, 3)
-    with pytest.raises(ValueError, match="phases: 384 bytes, not 768"):
-        project(phases[:8], coefficients, table)
+    buffers = {"phases": phases, "coefficients": coefficients, "table": table.astype(np.float32)}
+    buffers["plane"] = np.empty((16, 24), np.uint8)
+    size = buffers[wrong].nbytes
+    buffers[wrong] = np.empty(size - 1, np.uint8)
+    with pytest.raises(ValueError, match=f"{wrong}: {size - 1} bytes, not {size}"):
+        projection.native.project(*buffers.values(), 2, 3, 1.0, 0.5, 8)  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["coefficients", "table", "samples"])
+def test_buffers_of_another_size_are_not_decoded(wrong: str) -> None:
+    _, coefficients, table = component(2, 3)
+    buffers = {"coefficients": coefficients, "table": table.astype(np.float32)}
+    buffers["samples"] = np.empty((16, 24), np.float32)
+    size = buffers[wrong].nbytes
+    buffers[wrong] = np.empty(size + 1, np.uint8)
+    with pytest.raises(ValueError, match=f"{wrong}: {size + 1} bytes, not {size}"):
+        projection.native.decode(*buffers.values(), 2, 3, 1.0, 8)  # type: ignore[union-attr, arg-type]
 
 
 @pytest.mark.parametrize(("high", "wide"), [(2**58, 1), (1, 2**58), (-1, 1), (0, 0), (-(2**58), 1)])

@@ -17,7 +17,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.models import catalogue, projection
 from mjpeg_restore.restore import components
-from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
+from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, open_runtime
 from mjpeg_restore.runtime.base import explained
 from tests.jpeg.pictures import encode
 
@@ -91,20 +91,21 @@ def test_both_runtimes_give_the_same_without_bf16(model: str) -> None:
             assert (difference <= 1).mean() > 0.999
 
 
+@pytest.mark.parametrize("model", NETWORKS)
 @pytest.mark.parametrize("colour", [True, False])
 @pytest.mark.parametrize("bf16", [True, False])
-def test_the_rest_of_the_graph_gives_what_the_native_projection_gives(
-    colour: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_rest_of_the_graph_gives_what_the_native_extension_gives(
+    model: str, colour: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if projection.native is None:
         pytest.skip("the native projection was not built")
     pytest.importorskip("openvino")
     if not bf16:
         monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda *_: False)
-    native = open_device("stream-lite", "openvino", colour=colour)
+    native = open_device(model, "openvino", colour=colour)
     monkeypatch.setattr("mjpeg_restore.runtime.openvino.native", None)
     monkeypatch.setattr(projection, "native", None)
-    without = open_device("stream-lite", "openvino", colour=colour)
+    without = open_device(model, "openvino", colour=colour)
     assert native.name == without.name
     coded = picture("4:2:0" if colour else "gray")
     planes = without.run(coded)
@@ -115,9 +116,10 @@ def test_the_rest_of_the_graph_gives_what_the_native_projection_gives(
         assert all((one == other).mean() > 0.99 for one, other in zip(ours, planes, strict=True))
 
 
+@pytest.mark.parametrize("model", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_any_shape_after_the_first(device: str) -> None:
-    loaded, reference = open_device("stream-lite", device), open_device("stream-lite", "onnxruntime")
+def test_any_shape_after_the_first(device: str, model: str) -> None:
+    loaded, reference = open_device(model, device), open_device(model, "onnxruntime")
     for sampling, size in [("4:2:0", (96, 64)), ("4:2:2", (40, 40)), ("4:2:0", (96, 64)), ("4:1:1", (33, 9))]:
         coded = picture(sampling, size)
         assert_near(loaded.run(coded), reference.run(coded), exact=loaded.name == reference.name)
@@ -252,6 +254,14 @@ def test_a_run_that_fails_names_the_size_and_a_way_out(device: str) -> None:
     with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try --.*--threads") as caught:
         loaded.run(wrong)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not NativeDecode.available, reason="the native extension was not built")
+def test_a_native_decode_that_fails_names_the_size() -> None:
+    wrong = list(picture(size=(96, 64)))
+    wrong[1] = wrong[1][:3]
+    with pytest.raises(RuntimeUnavailable, match=r"cannot decode a picture of 96x64 \(table: 12 bytes"):
+        NativeDecode().run(wrong)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("A:\nNode 'x': Failed to allocate memory for 8\n")])

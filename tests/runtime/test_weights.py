@@ -1,4 +1,4 @@
-"""Weights that take the place of a graph's own."""
+"""Weights mixed with a graph's own."""
 
 from __future__ import annotations
 
@@ -87,6 +87,12 @@ def test_what_is_not_replaced_stays(graphs: Graphs, device: str) -> None:
     before, after = planes(graphs[0], device), planes(graphs[0], device, Blend(chroma))
     np.testing.assert_array_equal(before[0], after[0])
     assert all(np.abs(old - new).mean() > 1 for old, new in zip(before[1:], after[1:], strict=True))
+
+
+def test_weights_of_another_size_are_refused(graphs: Graphs) -> None:
+    name, array = next(iter(weights(graphs[0]).items()))
+    with pytest.raises(ModelCorrupt, match=f"weight {name} has another size"):
+        blended(graphs[0].read_bytes(), Blend({name: array.ravel()[1:]}))
 
 
 def test_weights_of_another_graph_are_refused() -> None:
