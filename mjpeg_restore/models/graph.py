@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -48,21 +47,10 @@ from torch import Tensor, nn
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
+from mjpeg_restore.models.passes import HALF, halve, name_inner_tensors, round_in_one, strip
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
-
-PREDICTIONS = {"project": "place", "phases": "phases"}
-"""What the outputs of a network's last layers are called, by the layers' names."""
-LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
-
-FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
-
-HALF = ".half"
-"""Ends the name of weights that are kept as float16."""
-
-SMALLEST_HALVED = 1024
-"""Weights of a tensor that is worth it."""
 
 
 class Graph(nn.Module):
@@ -120,8 +108,8 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
         arguments.append(torch.zeros(4 * high, 4 * wide) if context is None else context)
         names.append(extra)
     model = _exported(Graph(network, extra), arguments, names, list(COMPONENTS[: 3 if colour else 1]))
-    _round_in_one(model)
-    _name_inner_tensors(model)
+    round_in_one(model)
+    name_inner_tensors(model)
     _write(model, path)
 
 
@@ -163,8 +151,8 @@ def _exported(graph: nn.Module, arguments: list[Tensor], inputs: list[str], outp
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:
-    _halve(model)
-    _strip(model)
+    halve(model)
+    strip(model)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
@@ -234,87 +222,3 @@ def load_weights(network: nn.Module, path: Path) -> None:
         network.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise ModelCorrupt(f"{path}: not a graph of this network, it has no {error}".splitlines()[0]) from error
-
-
-def _round_in_one(model: onnx.ModelProto) -> None:
-    """Make one QuantizeLinear of each level shift, rounding, clamping and cast: it does just these, in one pass."""
-    makers = {output: node for node in model.graph.node for output in node.output}
-    constants = {
-        "rounding.step": np.array(1, np.float32),
-        "rounding.shift": np.array(128, np.uint8),
-    }
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
-    for cast in [node for node in model.graph.node if _casts_to_uint8(node)]:
-        clip = makers[cast.input[0]]
-        rounding = makers[clip.input[0]]
-        shift = makers[rounding.input[0]]
-        assert [node.op_type for node in (clip, rounding, shift)] == ["Clip", "Round", "Add"]
-        whole = onnx.helper.make_node("QuantizeLinear", [shift.input[0], *constants], list(cast.output))
-        model.graph.node.insert(list(model.graph.node).index(shift), whole)
-        for node in (cast, clip, rounding, shift):
-            model.graph.node.remove(node)
-    used = {name for node in model.graph.node for name in node.input}
-    for constant in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
-        model.graph.initializer.remove(constant)
-
-
-def _halve(model: onnx.ModelProto) -> None:
-    """Keep learnt weights as float16, half the bytes to ship: a runtime makes float32 of them when it loads the graph.
-
-    Constants, the DCT above all, stay as they are: the promise about the quantisation cell rests on them.
-    """
-    for tensor in list(model.graph.initializer):
-        weights = onnx.numpy_helper.to_array(tensor)
-        learnt = tensor.name.startswith("network.") and "inverse_dct" not in tensor.name
-        if not learnt or weights.dtype != np.float32 or weights.size < SMALLEST_HALVED:
-            continue
-        name = f"{tensor.name}{HALF}"
-        model.graph.initializer.remove(tensor)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float16), name))
-        cast = onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT)
-        model.graph.node.insert(0, cast)
-
-
-def _casts_to_uint8(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.UINT8
-
-
-def _name_inner_tensors(model: onnx.ModelProto) -> None:
-    """Rename the tensors that the contract names; see the module's docstring."""
-    renamed: dict[str, str] = {}
-    makers = {output: node for node in model.graph.node for output in node.output}
-    components = iter(output.name for output in model.graph.output)
-    for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and node.input[1] == "rounding.step":
-            renamed[node.input[0]] = f"{next(components)}.samples"
-        if node.op_type == "Conv" and (last := LAST_LAYER.fullmatch(_origin(node.input[1], makers))):
-            layer, kind = last["layer"], PREDICTIONS[last["name"]]
-            times = sum(name.startswith(f"{layer}.") for name in renamed.values())
-            renamed[node.output[0]] = f"{layer}.{times + 1}.{kind}" if times else f"{layer}.{kind}"
-        if node.op_type == "Conv" and (first := FIRST_LAYER.fullmatch(_origin(node.input[1], makers))):
-            joined = makers[node.input[0]]
-            entering = joined.input[0] if joined.op_type == "Concat" else node.input[0]
-            renamed[entering] = f"{first['layer']}.entering"
-    for node in model.graph.node:
-        for tensors in (node.input, node.output):
-            for index, tensor in enumerate(tensors):
-                tensors[index] = renamed.get(tensor, tensor)
-
-
-def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
-    """The weights that a tensor is made of: they may be rounded on the way."""
-    while (maker := makers.get(tensor)) and maker.input:
-        tensor = maker.input[0]
-    return tensor
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes down about the machine and the source it came from."""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for holder in (model, model.graph, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        del holder.metadata_props[:]
-        holder.doc_string = ""
-    del model.graph.value_info[:]
-    del model.functions[:]

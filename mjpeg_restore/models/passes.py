@@ -1,0 +1,105 @@
+"""What is done to an exported graph before it is written: rounding in one node, names, half the bytes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import onnx
+
+PREDICTIONS = {"project": "place", "phases": "phases"}
+"""What the outputs of a network's last layers are called, by the layers' names."""
+LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
+"""Their weights."""
+FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
+"""Those of the layers that take decoded samples."""
+
+HALF = ".half"
+"""Ends the name of weights that are kept as float16."""
+
+SMALLEST_HALVED = 1024
+"""Weights of a tensor that is worth it."""
+
+
+def round_in_one(model: onnx.ModelProto) -> None:
+    """Make one QuantizeLinear of each level shift, rounding, clamping and cast: it does just these, in one pass."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    constants = {
+        "rounding.step": np.array(1, np.float32),
+        "rounding.shift": np.array(128, np.uint8),
+    }
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    for cast in [node for node in model.graph.node if _casts_to_uint8(node)]:
+        clip = makers[cast.input[0]]
+        rounding = makers[clip.input[0]]
+        shift = makers[rounding.input[0]]
+        assert [node.op_type for node in (clip, rounding, shift)] == ["Clip", "Round", "Add"]
+        whole = onnx.helper.make_node("QuantizeLinear", [shift.input[0], *constants], list(cast.output))
+        model.graph.node.insert(list(model.graph.node).index(shift), whole)
+        for node in (cast, clip, rounding, shift):
+            model.graph.node.remove(node)
+    used = {name for node in model.graph.node for name in node.input}
+    for constant in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(constant)
+
+
+def _casts_to_uint8(node: onnx.NodeProto) -> bool:
+    return node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.UINT8
+
+
+def name_inner_tensors(model: onnx.ModelProto) -> None:
+    """Rename the tensors that the contract names, as `graph.py` says."""
+    renamed: dict[str, str] = {}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    components = iter(output.name for output in model.graph.output)
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[1] == "rounding.step":
+            renamed[node.input[0]] = f"{next(components)}.samples"
+        if node.op_type == "Conv" and (last := LAST_LAYER.fullmatch(_origin(node.input[1], makers))):
+            layer, kind = last["layer"], PREDICTIONS[last["name"]]
+            times = sum(name.startswith(f"{layer}.") for name in renamed.values())
+            renamed[node.output[0]] = f"{layer}.{times + 1}.{kind}" if times else f"{layer}.{kind}"
+        if node.op_type == "Conv" and (first := FIRST_LAYER.fullmatch(_origin(node.input[1], makers))):
+            joined = makers[node.input[0]]
+            entering = joined.input[0] if joined.op_type == "Concat" else node.input[0]
+            renamed[entering] = f"{first['layer']}.entering"
+    for node in model.graph.node:
+        for tensors in (node.input, node.output):
+            for index, tensor in enumerate(tensors):
+                tensors[index] = renamed.get(tensor, tensor)
+
+
+def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
+    """The weights that a tensor is made of: they may be rounded on the way."""
+    while (maker := makers.get(tensor)) and maker.input:
+        tensor = maker.input[0]
+    return tensor
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Keep learnt weights as float16, half the bytes to ship: a runtime makes float32 of them when it loads the graph.
+
+    Constants, the DCT above all, stay as they are: the promise about the quantisation cell rests on them.
+    """
+    for tensor in list(model.graph.initializer):
+        weights = onnx.numpy_helper.to_array(tensor)
+        learnt = tensor.name.startswith("network.") and "inverse_dct" not in tensor.name
+        if not learnt or weights.dtype != np.float32 or weights.size < SMALLEST_HALVED:
+            continue
+        name = f"{tensor.name}{HALF}"
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float16), name))
+        cast = onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        model.graph.node.insert(0, cast)
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes down about the machine and the source it came from."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for holder in (model, model.graph, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    del model.graph.value_info[:]
+    del model.functions[:]
