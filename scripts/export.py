@@ -58,8 +58,8 @@ def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
     }
     before = runs / str(training.get("started_from")) / "progress.json"
     if before.is_file():
-        stage = record(json.loads(before.read_text()), runs)
-        training["before"] = stage
+        training["before"] = record(json.loads(before.read_text()), runs)
+    if stage := training.get("before"):  # a run that started from an exported graph brings the graph's own record
         training["hours"] = round(training["hours"] + stage["hours"], 2)
         training["megapixels"] += stage["megapixels"]
     return training

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,6 +135,9 @@ def prepared(
     """
     asked = {"batch": options.batch, "learning_rate": options.learning_rate}
     recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
+    notes: dict[str, Any] = {"seed": options.seed, "started_from": options.start_from.name if options.start_from else recipe.after}
+    if options.start_from and (record := training_record(options.start_from)):
+        notes["before"] = record
     trainer = Trainer(
         recipe.build(),
         recipe,
@@ -141,8 +146,7 @@ def prepared(
         validation,
         options.runs / options.model / part,
         options.device,
-        seed=options.seed,
-        started_from=options.start_from.name if options.start_from else recipe.after,
+        **notes,
     )
     if options.start_from:
         load_weights(trainer.model, options.start_from)
@@ -153,6 +157,19 @@ def prepared(
     elif options.resume:
         raise SourceNotFound(f"{trainer.checkpoint}: no such file to go on from; leave out --resume to begin anew")
     return trainer
+
+
+def training_record(graph: Path) -> dict[str, Any] | None:
+    """What the manifest beside an exported graph says of its training; None where it says nothing."""
+    path = graph.with_name("manifest.json")
+    if not path.is_file():
+        return None
+    for entry in json.loads(path.read_text())["models"].values():
+        for variant in entry["variants"]:
+            for kind, training in variant["training"].items():
+                if variant["graphs"][kind]["file"] == graph.name:
+                    return training
+    return None
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Compressed, compress, scaled
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.precision import working_dtype
 from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Trainer:
         validation: list[NDArray[np.uint8]],
         folder: Path,
         device: torch.device,
-        **notes: str | int | None,
+        **notes: Any,
     ) -> None:
         self.model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
@@ -86,6 +87,9 @@ class Trainer:
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.decode = Decode().to(device)
         self.rng = crops.rng
+        self.dtype = working_dtype(device)
+        cuda = device.type == "cuda"
+        hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {
             "crop": recipe.side,
             "batch": recipe.batch,
@@ -96,12 +100,14 @@ class Trainer:
             "qualities": recipe.degradation.qualities,
             "steps_of_the_paper": recipe.iterations,
             "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
-            "hardware": torch.cuda.get_device_name()
-            if device.type == "cuda"
-            else f"CPU, {torch.get_num_threads()} thread(s), bf16",
+            "hardware": f"{hardware}, {str(self.dtype).removeprefix('torch.')}",
             **notes,
         }
         self.progress = Progress(settings=self.settings)
+
+    def precision(self) -> torch.autocast:
+        """Where the network and its losses are computed."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
 
     @property
     def checkpoint(self) -> Path:
@@ -182,11 +188,11 @@ class Trainer:
                 group["lr"] = rate * factor
         coded = self.compressed()
         assert self.objective is not None, "a recipe has an objective or an adversary"
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self.precision():
             loss = self.objective(self.model, coded)
         self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
         if self.adversary:
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with self.precision():
                 doubt = self.adversary.discriminate(coded)
             self.descend(doubt, self.adversary, self.optimisers[-1:])
         self.progress.steps += 1

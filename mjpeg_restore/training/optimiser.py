@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mjpeg_restore.training.precision import working_dtype
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration, tuned for slope at zero (Jordan et al. 2024)."""
 
@@ -21,7 +23,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrix, roughly: singular values land between 0.7 and 1.2."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.to(torch.bfloat16)
+    x = matrix.to(working_dtype(matrix.device))
     wide = x if x.shape[0] <= x.shape[1] else x.T
     wide = wide / (wide.norm() + 1e-7)
     for _ in range(steps):
