@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", default=REAL_TIME, help="of ours (those for real time)")
     parser.add_argument("--sizes", nargs="+", type=_size, default=list(SIZES), metavar="WxH", help="of the pictures")
     parser.add_argument("--quality", type=int, default=50, help="of the clips' JPEGs (50)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="that a run of the command lasts at least (5)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that a run of the command lasts at least (10)")
     parser.add_argument("--device", default="auto", help="the command's runtime (auto)")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--long", type=int, default=2000, metavar="N", help="pictures of the long run (2000)")

@@ -148,10 +148,10 @@ def prepared(
         options.device,
         **notes,
     )
-    if options.start_from:
-        load_weights(trainer.model, options.start_from)
-    elif options.resume and trainer.checkpoint.is_file():
+    if options.resume and trainer.checkpoint.is_file():
         trainer.resume()
+    elif options.start_from:
+        load_weights(trainer.model, options.start_from)
     elif recipe.after:
         trainer.begin_from(options.runs / recipe.after / "checkpoint.pt")
     elif options.resume:

@@ -262,3 +262,15 @@ def test_a_shortened_recipe_trains_the_same_network_on_the_same_pictures() -> No
     recipe = FAMILIES["l8"].parts["q20"]
     short = shortened(recipe)
     assert (short.build, short.objective, short.degradation) == (recipe.build, recipe.objective, recipe.degradation)
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [("AVX512", torch.bfloat16), ("AVX2", torch.float32)])
+def test_bf16_is_for_cpus_that_are_quick_at_it(
+    capability: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    run = trainer(tmp_path)
+    assert run.settings["hardware"].endswith(str(dtype).removeprefix("torch."))
+    with run.precision():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
+    assert run.step(0.0).isfinite()

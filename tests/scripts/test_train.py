@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.jpeg.pictures import scene
+
+pytest.importorskip("torch")
+
+from mjpeg_restore.models import catalogue  # noqa: E402
+from scripts.export import record  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+MODEL, PART, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"
+
+
+def train(folder: Path, *words: str | Path) -> dict[str, Any]:
+    """Train for a step; what the run says of itself then."""
+    folders = ("--data", folder, "--validation", folder, "--runs", folder / "runs")
+    options = ("--model", MODEL, "--part", PART, *folders, "--device", "cpu", "--threads", "1", "--batch", "1")
+    command = [sys.executable, "scripts/train.py", *map(str, (*options, *words))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "runs" / MODEL / PART / "progress.json").read_text())
+
+
+def test_an_engine_is_trained_further_and_its_record_kept(tmp_path: Path) -> None:
+    Image.fromarray(scene(192, 192)).save(tmp_path / "a.png")
+    engine = catalogue.engines() / GRAPH
+    first = train(tmp_path, "--start-from", engine, "--minutes", "0.0001")
+    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"][MODEL]
+    assert first["settings"]["started_from"] == GRAPH
+    assert first["settings"]["before"] == shipped["variants"][0]["training"]["colour"]
+    assert first["steps"] == 1
+
+    second = train(tmp_path, "--start-from", engine, "--resume", "--minutes", f"{first['seconds'] / 60 + 0.0001}")
+    assert second["steps"] == 2
+    assert second["settings"]["before"] == first["settings"]["before"]
+
+    exported = record(second, tmp_path / "runs")
+    assert exported["hours"] == pytest.approx(second["settings"]["before"]["hours"], abs=0.1)
+    assert exported["megapixels"] >= second["settings"]["before"]["megapixels"]
