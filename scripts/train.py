@@ -135,7 +135,8 @@ def prepared(
     """
     asked = {"batch": options.batch, "learning_rate": options.learning_rate}
     recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
-    notes: dict[str, Any] = {"seed": options.seed, "started_from": options.start_from.name if options.start_from else recipe.after}
+    start = options.start_from.name if options.start_from else recipe.after
+    notes: dict[str, Any] = {"seed": options.seed, "started_from": start}
     if options.start_from and (record := training_record(options.start_from)):
         notes["before"] = record
     trainer = Trainer(

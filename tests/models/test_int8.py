@@ -69,7 +69,7 @@ def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, 
     assert (round(multiples.min().item()), round(multiples.max().item())) == levels  # what is beyond is clamped
     kernels = seen[1] / layer.weight_step[:, None, None, None]
     torch.testing.assert_close(kernels, kernels.round(), atol=1e-3, rtol=0)
-    # Each channel has a step of its own: its largest weight reaches the end of eight bits, or a pair of them half of it.
+    # Each channel's step is its own: its largest weight reaches the end of eight bits, or a pair half of it.
     largest, pairs = kernels.abs().amax((1, 2, 3)).round(), pair_sums(kernels).round()
     assert all(weight == 127 or 126 <= pair <= 128 for weight, pair in zip(largest, pairs, strict=True))
 
@@ -84,7 +84,8 @@ def test_sixteen_bits_hold_the_products_of_a_pair(seed: int) -> None:
 
 def pair_sums(kernels: Tensor) -> Tensor:
     """What two neighbouring channels' weights of one sign make at most, `[out]`."""
-    return torch.stack([part[:, 0::2] + part[:, 1::2] for part in (kernels.relu(), (-kernels).relu())]).amax((0, 2, 3, 4))
+    signs = torch.stack([kernels.relu(), (-kernels).relu()])
+    return (signs[:, :, 0::2] + signs[:, :, 1::2]).amax((0, 2, 3, 4))
 
 
 def test_rounding_in_training_is_what_evaluation_does() -> None:

@@ -13,8 +13,8 @@ from tests.jpeg.pictures import scene
 
 pytest.importorskip("torch")
 
-from mjpeg_restore.models import catalogue  # noqa: E402
-from scripts.export import record  # noqa: E402
+from mjpeg_restore.models import catalogue
+from scripts.export import record
 
 ROOT = Path(__file__).parents[2]
 MODEL, PART, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"
