@@ -20,6 +20,8 @@ What the paper leaves open, and what is chosen:
 * FrequencyNet's outer convolutions have 64 groups too: section 3.2 says that it works on frequencies in isolation.
 * The fusion's convolutions are 3x3. The widths of the colour network are not given beyond "smaller".
 * Each PReLU has a slope for every channel.
+* What training starts from: a BlockNet whose generated layers take a block to its samples and back, whatever the table,
+  and a FrequencyNet that hands on what it gets. Begun with random kernels, a network had half the gain after 250 steps.
 * The residual's units are not the coefficients' everywhere: see `RESIDUAL_UNIT`. Its last layer starts at zero, so an
   untrained network is the plain decode.
 
@@ -37,10 +39,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from mjpeg_restore.models.decode import InverseDct, blocks_to_plane, exact, plane_to_blocks
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.decode import InverseDct, blocks_to_plane, dct_matrix, exact, plane_to_blocks
 from mjpeg_restore.models.planes import to_chroma_grid
 
 RESIDUAL_SCALE = 0.2
@@ -49,6 +54,14 @@ RESIDUAL_SCALE = 0.2
 LUMA_SPREAD = (-100.0, 550.0, 210.0)
 """Of a photograph's luma coefficients: DC's mean and deviation, and what AC's falls from; see `Statistics`."""
 CHROMA_SPREAD = (-1.0, 160.0, 60.0)
+
+SAMPLE_SPREAD = 64.0
+"""Of a photograph's samples, about: one over it is a representation's unit, to begin with."""
+
+START_TABLES = tuple(range(5, 100, 10))
+"""IJG qualities of the tables for which a manifold's first kernels are made."""
+RIDGE = 1e-3
+"""Of the least squares that make them, against weights that would be too large."""
 
 RESIDUAL_UNIT = 10.0
 """A residual is in units of its coefficient's standard deviation, or of this where that is more: what rounding took
@@ -112,9 +125,10 @@ class Prelu(nn.Module):
     found in a graph by their names: to train on, and to blend two networks.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, slope: float = 0.25) -> None:
+        """Start with the same slope in each channel; with 1 it hands on what it gets."""
         super().__init__()
-        self.slope = nn.Parameter(torch.full((width, 1, 1), 0.25))
+        self.slope = nn.Parameter(torch.full((width, 1, 1), slope))
 
     def forward(self, features: Tensor) -> Tensor:
         """Rectify `[batch, width, high, wide]`."""
@@ -147,20 +161,46 @@ class Manifold(nn.Module):
 
     def forward(self, table: Tensor) -> Tensor:
         """Generate kernels `[batch, kernels, 64]` from a table `[batch, 64]`."""
+        return self.scale * self.last(self.features(table)).flatten(2)
+
+    def features(self, table: Tensor) -> Tensor:
+        """What the last layer makes kernels of: `[batch, width, 8, 8]`."""
         # Section 4.1: 1 is the most quantisation. Tables of 16-bit steps go beyond what is worth telling apart.
         steps = (table / 255).clamp(max=1).reshape(-1, 1, 8, 8)
         features = self.activations[0](self.first(steps) + self.bias)
-        return self.scale * self.last(self.activations[1](self.second(features))).flatten(2)
+        return self.activations[1](self.second(features))
+
+    @torch.no_grad()
+    def start_with(self, kernels: Tensor) -> None:
+        """Have the last layer generate nearly the same kernels, `[kernels, 64]`, for every table: least squares."""
+        tables = torch.tensor(np.stack([scaled_tables(quality)[0] for quality in START_TABLES]).astype(np.float32))
+        seen = functional.unfold(self.features(tables), 3, padding=1).transpose(1, 2).flatten(0, 1)
+        seen = torch.cat([seen, torch.ones(len(seen), 1)], dim=1)
+        squares = seen.T @ seen
+        squares += RIDGE * squares.diagonal().mean() * torch.eye(len(squares))
+        wanted = kernels.T.repeat(len(tables), 1) / self.scale
+        found = torch.linalg.solve(squares, seen.T @ wanted)
+        self.last.weight.copy_(found[:-1].T.reshape(self.last.weight.shape))
+        self.last.bias.copy_(found[-1])  # pyright: ignore[reportOptionalMemberAccess]
 
 
 class BlockRepresentation(nn.Module):
     """The 8x8 convolutional filter manifold of stride 8: a block's coefficients to its representation."""
 
-    def __init__(self, width: int, manifold: int) -> None:
+    def __init__(self, width: int, manifold: int, start: Tensor | None = None) -> None:
+        """Make one.
+
+        Args:
+            width: of the representation.
+            manifold: channels within the network that generates the kernels.
+            start: kernels to begin with, `[64 or more, 64]`; random ones if None.
+        """
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=64)
         self.bias = nn.Parameter(torch.zeros(width))
-        self.activation = Prelu(width)
+        self.activation = Prelu(width, slope=0.25 if start is None else 1.0)
+        if start is not None:
+            self.manifold.start_with(start)
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
         """Represent normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]`.
@@ -175,10 +215,13 @@ class BlockRepresentation(nn.Module):
 class BlockDecoder(nn.Module):
     """The transposed 8x8 convolutional filter manifold of stride 8: representations back to coefficients."""
 
-    def __init__(self, width: int, manifold: int) -> None:
+    def __init__(self, width: int, manifold: int, start: Tensor | None = None) -> None:
+        """Make one; the arguments are those of a `BlockRepresentation`."""
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=width)
         self.bias = nn.Parameter(torch.zeros(64))
+        if start is not None:
+            self.manifold.start_with(start)
 
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         """Decode representations `[batch, width, high, wide]` for a table `[batch, 64]`.
@@ -232,11 +275,22 @@ class Rrdb(nn.Module):
 class BlockNet(nn.Module):
     """Block enhancement (section 3.2, figure 5): a representation of each block that does not depend on its table."""
 
-    def __init__(self, width: int, growth: int, manifold: int) -> None:
+    def __init__(self, width: int, growth: int, manifold: int, spread: Tensor) -> None:
+        """Make one that begins as a change to samples and back, and little between.
+
+        Args:
+            width: channels of a representation, 64 or more; those beyond 64 start at random, and without effect.
+            growth: channels that each convolution of a dense block adds.
+            manifold: channels within the networks that generate weights.
+            spread: `[64]`: what coefficients were divided by.
+        """
         super().__init__()
-        self.represent = BlockRepresentation(width, manifold)
+        more = torch.randn(width - 64, 64) / 8
+        samples = (spread[:, None] * dct_matrix() / SAMPLE_SPREAD).T
+        back = (SAMPLE_SPREAD * dct_matrix() / spread[:, None]).T
+        self.represent = BlockRepresentation(width, manifold, torch.cat([samples, more]))
         self.body = Rrdb(width, growth)
-        self.decode = BlockDecoder(width, manifold)
+        self.decode = BlockDecoder(width, manifold, torch.cat([back, torch.zeros_like(more)]))
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
         """Normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]` to better ones."""
@@ -249,10 +303,15 @@ class FrequencyNet(nn.Module):
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(64, width, 3, padding=1, groups=64)
-        self.activation = Prelu(width)
+        self.activation = Prelu(width, slope=1.0)
         self.body = Rrdb(width, 64 * max(1, growth // 64), groups=64)
         self.leave = nn.Conv2d(width, 64, 3, padding=1, groups=64)
         keep_variance(self.enter, self.leave)
+        with torch.no_grad():
+            for layer in (self.enter, self.leave):
+                layer.weight.mul_(0.1)
+            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # one of a frequency's channels is the frequency
+            self.leave.weight[:, 0, 1, 1] = 1
 
     def forward(self, coefficients: Tensor) -> Tensor:
         """Normalised coefficients `[batch, high, wide, 64]` to better ones; frequencies become channels (figure 4)."""
@@ -301,9 +360,10 @@ class Qgac(nn.Module):
         width, growth = config.width, config.growth
         self.config = config
         self.statistics = Statistics(*LUMA_SPREAD)
-        self.first = BlockNet(width, growth, config.manifold)
+        spread = self.statistics.std
+        self.first = BlockNet(width, growth, config.manifold, spread)
         self.frequency = FrequencyNet(width, growth)
-        self.second = BlockNet(width, growth, config.manifold)
+        self.second = BlockNet(width, growth, config.manifold, spread)
         fusion = [nn.Conv2d(before, width, 3, padding=1) for before in (3 * 64, width)]
         keep_variance(*fusion)
         self.fusion = nn.Sequential(fusion[0], Prelu(width), fusion[1], Prelu(width))

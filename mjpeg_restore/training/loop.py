@@ -80,6 +80,7 @@ class Trainer:
         self.folder = folder
         self.device = device
         self.adversary = recipe.adversary().to(device) if recipe.adversary else None
+        self.teacher = recipe.teacher().to(device) if recipe.teacher else None
         self.objective: Objective | None = self.adversary or recipe.objective
         self.optimisers = recipe.optimiser(model, recipe.learning_rate)
         if self.adversary:
@@ -94,6 +95,7 @@ class Trainer:
             "crop": recipe.side,
             "batch": recipe.batch,
             "loss": self.adversary.description if self.adversary else getattr(recipe.objective, "__name__", ""),
+            **({"taught_by": self.teacher.name} if self.teacher else {}),
             "optimiser": recipe.optimiser.__name__,
             "learning_rate": recipe.learning_rate,
             "schedule": repr(recipe.schedule),
@@ -215,7 +217,11 @@ class Trainer:
         tables = torch.from_numpy(recipe.degradation.tables(recipe.batch, self.camera_tables, self.rng)).to(self.device)
         contrast = np.where(self.rng.random(recipe.batch) < 0.3, LIMITED, 1.0).astype(np.float32)
         span = recipe.degradation.span(self.rng)
-        return compress(rgb, tables, span, torch.from_numpy(contrast).to(self.device))
+        coded = compress(rgb, tables, span, torch.from_numpy(contrast).to(self.device))
+        if self.teacher is None:
+            return coded
+        with self.precision():
+            return self.teacher(coded)
 
     @torch.no_grad()
     def validate(self, quality: int) -> list[float]:

@@ -14,6 +14,7 @@ from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.training.degradation import Compressed, Degradation
 from mjpeg_restore.training.objectives import Objective
 from mjpeg_restore.training.optimiser import muon
+from mjpeg_restore.training.teacher import Teacher
 
 Schedule = Callable[[float], float]
 """Share of the budget that is spent, 0..1, to the share of the learning rate that is used."""
@@ -79,6 +80,9 @@ class Recipe:
     """What is minimised."""
     adversary: Callable[[], Adversary] | None = None
     """Makes what is minimised, where that learns too; then there is no `objective`."""
+    teacher: Callable[[], Teacher] | None = None
+    """Makes what takes the place of the originals, where a better network's results do; they are validated against
+    all the same."""
     degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -13,12 +14,14 @@ pytest.importorskip("onnxscript")
 
 from torch import nn  # noqa: E402
 
+from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, dct_matrix  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
 from mjpeg_restore.models.qgac import (  # noqa: E402
     QGAC,
     QGAC_COMPACT,
+    SAMPLE_SPREAD,
     BlockDecoder,
     BlockRepresentation,
     ColourNet,
@@ -70,6 +73,32 @@ def shortened() -> Qgac:
         if isinstance(module, Rrdb):
             module.blocks = module.blocks[:1]
     return network
+
+
+# ---- what training starts from ----
+
+
+@pytest.mark.parametrize("quality", [10, 40, 90])
+@pytest.mark.parametrize("width", [64, 128])
+def test_a_blocknet_starts_as_a_change_to_samples_and_back(quality: int, width: int) -> None:
+    torch.manual_seed(1)
+    network = Qgac(replace(TINY, width=width, manifold=32))
+    table = torch.tensor(scaled_tables(quality)[0].astype(np.float32))[None]
+    coefficients = torch.randn(1, 3, 4, 64)
+    with torch.no_grad():
+        represented = network.first.represent(coefficients, table)
+        back = network.first.decode(represented, table)
+    samples = network.samples(coefficients * network.statistics.std).permute(0, 3, 1, 2) / SAMPLE_SPREAD
+    torch.testing.assert_close(represented[:, :64], samples, atol=0.2, rtol=0)
+    assert (back - coefficients).square().mean().sqrt() < 0.1
+
+
+def test_frequencynet_starts_by_handing_on_what_it_gets() -> None:
+    torch.manual_seed(1)
+    coefficients = torch.randn(1, 3, 4, 64)
+    with torch.no_grad():
+        handed = FrequencyNet(128, 64)(coefficients)
+    assert torch.corrcoef(torch.stack([handed.flatten(), coefficients.flatten()]))[0, 1] > 0.9
 
 
 # ---- convolutional filter manifolds ----
@@ -351,6 +380,7 @@ def picture(grids: list[tuple[int, int]], step: int) -> list[NDArray[np.generic]
 def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtime: str, colour: bool) -> None:
     pytest.importorskip(runtime)
     network, opened = shortened(), open_runtime(graphs[colour], runtime, 1)
+    load_weights(network, graphs[True])  # large ones are kept as float16
     for grids, step in product(SAMPLINGS if colour else [[(3, 5)], [(1, 1)]], (8, 60)):
         inputs = picture(grids, step)
         tensors = [torch.from_numpy(array) for array in inputs]

@@ -24,6 +24,7 @@ from mjpeg_restore.training.objectives import planes, root_mean_square  # noqa: 
 from mjpeg_restore.training.optimiser import Descent, Muon, muon, orthogonalise  # noqa: E402
 from mjpeg_restore.training.recipe import Adversary, Cosine, Linear, Recipe, Steps, shortened  # noqa: E402
 from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
+from mjpeg_restore.training.teacher import Teacher  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = Recipe(
@@ -274,3 +275,27 @@ def test_bf16_is_for_cpus_that_are_quick_at_it(
     with run.precision():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
     assert run.step(0.0).isfinite()
+
+
+def test_a_teacher_takes_the_place_of_the_originals(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    recipe = dataclasses.replace(TINY, teacher=Teacher)
+    taught = Trainer(recipe.build(), recipe, run.crops, run.camera_tables, run.validation, tmp_path, CPU)
+    coded = [fresh(run).compressed() for run in (run, taught)]
+    for ours, theirs in zip(coded[1].quantised, coded[0].quantised, strict=True):
+        assert torch.equal(ours, theirs)  # the same batch
+    for lesson, kept, table in zip(coded[1].original, coded[0].quantised, coded[0].tables, strict=True):
+        assert ((lesson / table[:, None, None] - kept).abs() < 0.5).all()  # as `stream` restores: within the cell
+    # And nearer to the originals than the decode is.
+    (luma, *_), (truth, *_) = coded[1].original, coded[0].original
+    decoded = coded[0].quantised[0] * coded[0].tables[0][:, None, None]
+    assert (luma - truth).square().mean() < (decoded - truth).square().mean()
+    assert taught.settings["taught_by"] == "stream"
+    assert taught.step(0.0).isfinite()
+    assert all(not parameter.requires_grad for parameter in taught.teacher.parameters())
+
+
+def fresh(run: Trainer) -> Trainer:
+    """The run, about to take the same crops and tables as any other."""
+    run.rng = run.crops.rng = np.random.default_rng(5)
+    return run
