@@ -77,7 +77,7 @@ class QgacConfig:
     growth: int
     """Channels that each convolution of a dense block adds; a 64th of it, and at least one, for each frequency."""
     chroma_width: int
-    """Channels of a block's representation in the colour network; luma's has as many beside it."""
+    """Channels of a block's representation in the colour network, 64 or more; luma's has as many beside it."""
     chroma_growth: int
     """The same as `growth`, for the colour network."""
     manifold: int
@@ -86,7 +86,7 @@ class QgacConfig:
 
 QGAC = QgacConfig(width=256, growth=128, chroma_width=128, chroma_growth=64, manifold=64)
 """The paper's: 256 channels, 4 for each frequency."""
-QGAC_COMPACT = QgacConfig(width=64, growth=32, chroma_width=48, chroma_growth=24, manifold=32)
+QGAC_COMPACT = QgacConfig(width=64, growth=32, chroma_width=64, chroma_growth=16, manifold=32)
 """A tenth of the parameters, a twelfth of the arithmetic: one channel for each frequency."""
 
 
@@ -187,20 +187,20 @@ class Manifold(nn.Module):
 class BlockRepresentation(nn.Module):
     """The 8x8 convolutional filter manifold of stride 8: a block's coefficients to its representation."""
 
-    def __init__(self, width: int, manifold: int, start: Tensor | None = None) -> None:
-        """Make one.
+    def __init__(self, width: int, manifold: int, spread: Tensor) -> None:
+        """Make one that begins as the inverse DCT.
 
         Args:
-            width: of the representation.
+            width: of the representation, 64 or more; what is beyond a block's samples starts at random.
             manifold: channels within the network that generates the kernels.
-            start: kernels to begin with, `[64 or more, 64]`; random ones if None.
+            spread: `[64]`: what coefficients were divided by.
         """
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=64)
         self.bias = nn.Parameter(torch.zeros(width))
-        self.activation = Prelu(width, slope=0.25 if start is None else 1.0)
-        if start is not None:
-            self.manifold.start_with(start)
+        self.activation = Prelu(width, slope=1.0)
+        samples = (spread[:, None] * dct_matrix() / SAMPLE_SPREAD).T
+        self.manifold.start_with(torch.cat([samples, torch.randn(width - 64, 64) / 8]))
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
         """Represent normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]`.
@@ -215,13 +215,18 @@ class BlockRepresentation(nn.Module):
 class BlockDecoder(nn.Module):
     """The transposed 8x8 convolutional filter manifold of stride 8: representations back to coefficients."""
 
-    def __init__(self, width: int, manifold: int, start: Tensor | None = None) -> None:
-        """Make one; the arguments are those of a `BlockRepresentation`."""
+    def __init__(self, width: int, manifold: int, start: Tensor) -> None:
+        """Make one.
+
+        Args:
+            width: of the representation.
+            manifold: channels within the network that generates the kernels.
+            start: the kernels to begin with, `[width, 64]`.
+        """
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=width)
         self.bias = nn.Parameter(torch.zeros(64))
-        if start is not None:
-            self.manifold.start_with(start)
+        self.manifold.start_with(start)
 
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         """Decode representations `[batch, width, high, wide]` for a table `[batch, 64]`.
@@ -279,18 +284,17 @@ class BlockNet(nn.Module):
         """Make one that begins as a change to samples and back, and little between.
 
         Args:
-            width: channels of a representation, 64 or more; those beyond 64 start at random, and without effect.
+            width: channels of a representation, 64 or more; those beyond 64 start without effect.
             growth: channels that each convolution of a dense block adds.
             manifold: channels within the networks that generate weights.
             spread: `[64]`: what coefficients were divided by.
         """
         super().__init__()
-        more = torch.randn(width - 64, 64) / 8
-        samples = (spread[:, None] * dct_matrix() / SAMPLE_SPREAD).T
-        back = (SAMPLE_SPREAD * dct_matrix() / spread[:, None]).T
-        self.represent = BlockRepresentation(width, manifold, torch.cat([samples, more]))
+        back = torch.zeros(width, 64)
+        back[:64] = (SAMPLE_SPREAD * dct_matrix() / spread[:, None]).T
+        self.represent = BlockRepresentation(width, manifold, spread)
         self.body = Rrdb(width, growth)
-        self.decode = BlockDecoder(width, manifold, torch.cat([back, torch.zeros_like(more)]))
+        self.decode = BlockDecoder(width, manifold, back)
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
         """Normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]` to better ones."""
@@ -322,17 +326,15 @@ class FrequencyNet(nn.Module):
 class ColourNet(nn.Module):
     """The colour network (section 3.3, figure 9): a chroma component's residual, guided by restored luma."""
 
-    def __init__(self, width: int, growth: int, manifold: int) -> None:
+    def __init__(self, width: int, growth: int, manifold: int, luma_spread: Tensor) -> None:
         super().__init__()
         self.statistics = Statistics(*CHROMA_SPREAD)
-        self.represent = BlockRepresentation(width, manifold)
+        self.represent = BlockRepresentation(width, manifold, self.statistics.std)
         self.own = Rrdb(width, growth)
-        self.represent_luma = BlockRepresentation(width, manifold)
+        self.represent_luma = BlockRepresentation(width, manifold, luma_spread)
         self.joint = Rrdb(2 * width, growth)
         # "predict" keeps the zeros that training starts from out of reach of optimisers that would blow them up.
-        self.predict_residual = BlockDecoder(2 * width, manifold)
-        nn.init.zeros_(self.predict_residual.manifold.last.weight)
-        nn.init.zeros_(self.predict_residual.manifold.last.bias)  # pyright: ignore[reportArgumentType]
+        self.predict_residual = BlockDecoder(2 * width, manifold, torch.zeros(2 * width, 64))
 
     def forward(self, chroma: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
         """Restore.
@@ -372,7 +374,7 @@ class Qgac(nn.Module):
         self.predict = nn.ModuleDict({"project": nn.Conv2d(width, 64, 3, padding=1)})
         for parameter in self.predict.parameters():
             nn.init.zeros_(parameter)
-        self.colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold)
+        self.colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold, spread)
         self.inverse_dct = InverseDct()
 
     @property

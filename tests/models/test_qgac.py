@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -34,7 +34,7 @@ from mjpeg_restore.models.qgac import (  # noqa: E402
 )
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 
-TINY = QgacConfig(width=64, growth=8, chroma_width=8, chroma_growth=4, manifold=4)
+TINY = QgacConfig(width=64, growth=8, chroma_width=64, chroma_growth=4, manifold=4)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 
@@ -104,12 +104,23 @@ def test_frequencynet_starts_by_handing_on_what_it_gets() -> None:
 # ---- convolutional filter manifolds ----
 
 
-@pytest.mark.parametrize("kind", [BlockRepresentation, BlockDecoder])
-def test_every_weight_is_generated_from_the_table(kind: type[nn.Module]) -> None:
-    layer = kind(8, 4)
+WIDTH = 70
+
+
+def representation() -> BlockRepresentation:
+    return BlockRepresentation(WIDTH, 4, torch.full((64,), 20.0))
+
+
+def decoder() -> BlockDecoder:
+    return BlockDecoder(WIDTH, 4, torch.randn(WIDTH, 64))
+
+
+@pytest.mark.parametrize("make", [representation, decoder])
+def test_every_weight_is_generated_from_the_table(make: Callable[[], BlockRepresentation | BlockDecoder]) -> None:
+    layer = make()
     table = torch.randint(1, 99, (1, 64)).float().requires_grad_()
     kernels = layer.manifold(table)
-    assert kernels.shape == (1, 8, 64)
+    assert kernels.shape == (1, WIDTH, 64)
     assert (layer.manifold(table + 40) != kernels).all()
     # Nothing else in the layer could hold a kernel.
     assert {name for name, _ in layer.named_parameters() if not name.startswith("manifold.")} <= {
@@ -125,25 +136,25 @@ def test_every_weight_is_generated_from_the_table(kind: type[nn.Module]) -> None
 
 
 def test_the_representation_is_an_8x8_convolution_of_stride_8() -> None:
-    layer = BlockRepresentation(8, 4)
+    layer = representation()
     blocks, table = torch.randn(1, 2, 3, 64), torch.full((1, 64), 20.0)
     image = blocks.reshape(2, 3, 8, 8).transpose(1, 2).reshape(1, 1, 16, 24)
-    kernels = layer.manifold(table).reshape(8, 1, 8, 8)
+    kernels = layer.manifold(table).reshape(WIDTH, 1, 8, 8)
     expected = layer.activation(nn.functional.conv2d(image, kernels, layer.bias, stride=8))
     torch.testing.assert_close(layer(blocks, table), expected)
 
 
 def test_the_decoder_is_a_transposed_8x8_convolution_of_stride_8() -> None:
-    layer = BlockDecoder(8, 4)
-    features, table = torch.randn(1, 8, 2, 3), torch.full((1, 64), 20.0)
-    kernels = layer.manifold(table).reshape(8, 1, 8, 8)
+    layer = decoder()
+    features, table = torch.randn(1, WIDTH, 2, 3), torch.full((1, 64), 20.0)
+    kernels = layer.manifold(table).reshape(WIDTH, 1, 8, 8)
     image = nn.functional.conv_transpose2d(features, kernels, stride=8)
     expected = image.reshape(2, 8, 3, 8).transpose(1, 2).reshape(1, 2, 3, 64)
     torch.testing.assert_close(layer(features, table), expected)
 
 
 def test_each_picture_of_a_batch_has_kernels_of_its_own() -> None:
-    layer = BlockRepresentation(8, 4)
+    layer = representation()
     blocks, tables = torch.randn(2, 2, 3, 64), torch.tensor([[3.0], [90.0]]).expand(2, 64)
     alone = [layer(blocks[i : i + 1], tables[i : i + 1]) for i in range(2)]
     torch.testing.assert_close(layer(blocks, tables), torch.cat(alone))
@@ -344,7 +355,7 @@ def test_the_colour_network_is_the_smaller_one() -> None:
     for config in (QGAC, QGAC_COMPACT):
         with torch.device("meta"):
             network = Qgac(config)
-            colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold)
+            colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold, network.statistics.std)
         whole, part = (sum(p.numel() for p in module.parameters()) for module in (network, colour))
         assert part < whole - part
 
