@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
 import sys
 from pathlib import Path
@@ -27,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
+from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
@@ -56,7 +56,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--learning-rate", type=positive, help="at its highest (the recipe's); less to take weights further"
     )
-    parser.add_argument("--start-from", type=Path, help="take the weights of an exported graph to begin with")
+    parser.add_argument(
+        "--start-from", type=Path, help="an exported graph, to begin with its weights; --resume goes before it"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -162,13 +164,12 @@ def prepared(
 
 def training_record(graph: Path) -> dict[str, Any] | None:
     """What the manifest beside an exported graph says of its training; None where it says nothing."""
-    path = graph.with_name("manifest.json")
-    if not path.is_file():
+    if not graph.with_name("manifest.json").is_file():
         return None
-    for entry in json.loads(path.read_text())["models"].values():
-        for variant in entry["variants"]:
-            for kind, training in variant["training"].items():
-                if variant["graphs"][kind]["file"] == graph.name:
+    for model in catalogue.models(graph.parent).values():
+        for variant in model.variants:
+            for kind, training in variant.training.items():
+                if variant.graphs[kind]["file"] == graph.name:
                     return training
     return None
 

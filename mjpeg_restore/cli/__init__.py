@@ -231,8 +231,8 @@ def _give_memory_back() -> None:
 
     It gives each thread a heap of its own, and keeps large buffers in it for their next use. With one heap for all,
     and with buffers of a whole large picture handed back at once, nothing is slower. Of what is smaller, a few
-    pictures' worth stays: else glibc, once told anything, hands that back too, and every picture is given pages to be
-    zeroed anew, a third of all. Other C libraries have no such call, nor the need for it.
+    pictures' worth stays: glibc, once told anything, hands that back too, and has pages zeroed anew for each picture.
+    Other C libraries have no such call, nor the need for it.
     """
     m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8  # malloc.h
     with suppress(AttributeError, OSError, TypeError):

@@ -40,7 +40,7 @@ def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | No
 def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
     """Memory for a luma pixel, about: what goes in and out of the layer where that is most, twice, and the decode.
 
-    A value takes four bytes, or one where it goes into a convolution in eight bits.
+    A value takes four bytes, or one where it goes into a convolution in eight bits, as with OpenVINO.
     """
     most = 0
 

@@ -29,10 +29,10 @@ dot products of bytes (VNNI) add two products in sixteen bits; 255 times 128 fit
 bound samples of `stream-lite` were up to 20 grey levels off on such a CPU. Steps are a fifth coarser for it."""
 
 SMALLEST_STEP = 1e-6
-"""Of an input that is always zero."""
+"""Of an input that is always zero, and of the weights of a layer that has died."""
 WEAKEST = 1e-3
-"""Of the layer's largest weight: no channel's step is that of less. ONNX Runtime keeps a bias in units of both steps,
-in 32 bits: a channel whose weights have died, but whose bias has not, would overflow."""
+"""Of the layer's largest weight: no channel's step is that of less. Runtimes may keep a bias in units of both steps, in
+32 bits, as ONNX Runtime does by default: a channel whose weights have died, but whose bias has not, would overflow."""
 
 UNTRAINED = 8.0
 """How far eight bits reach before anything is known of the features, which are about 1 large."""
@@ -42,9 +42,9 @@ class Int8Conv(nn.Conv2d):
     """A convolution with weights and input in eight bits once it is trained; 3x3, unless it is told otherwise.
 
     In evaluation the weights are whole multiples of a step of their output channel, the input of one step of the layer.
-    An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution, ONNX
-    Runtime where a rectifier and another rounding follow. What the result is added to, the residual connection above
-    all, keeps its precision.
+    An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every
+    convolution, `runtime/onnxruntime.py` computes what they say in float32. What the result is added to, the residual
+    connection above all, keeps its precision.
 
     Training is in full precision, and takes note of how large the features are; in its end, where `rounds` is set, it
     rounds too, and lets gradients pass straight through (Jacob et al. 2018, section 3). Begun with that, `stream` was
@@ -68,6 +68,7 @@ class Int8Conv(nn.Conv2d):
             stride: as even or odd as the side.
         """
         padding = (side - stride) // 2
+        assert inputs % 2 == 0, "see PAIR"
         super().__init__(inputs, outputs, side, stride, padding)  # pyright: ignore[reportUnknownMemberType]
         self.levels = (-128, 127) if signed else (0, 255)
         self.spread = (SIGNED_SPREAD if signed else UNSIGNED_SPREAD) / self.levels[1]

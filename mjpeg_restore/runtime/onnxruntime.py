@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU: small, always there, in float32.
 
-What a graph says is in eight bits is rounded so, and computed in float32: ONNX Runtime fuses few such convolutions, and
-is no faster with them. So it gives the same on every CPU, which makes it the reference that figures are taken with.
+What a graph says is in eight bits is rounded so, and computed in float32: left alone, ONNX Runtime fuses few such
+convolutions, and is no faster for it. So CPUs differ in float32's last bits and no more, and figures are taken with it.
 """
 
 # onnxruntime has no stubs.

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 LIMITED = 219 / 255
 """Contrast of limited-range luma: the published grey figures are made of it."""
 
+ORIGIN = ("started_from", "before")
+"""Settings that say where a run began."""
+
 CHECKED = (10, 20, 40, 80)
 """Qualities of the validation, those of them that a recipe is for."""
 
@@ -102,7 +105,7 @@ class Trainer:
             "qualities": recipe.degradation.qualities,
             "steps_of_the_paper": recipe.iterations,
             "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
-            "hardware": f"{hardware}, {str(self.dtype).removeprefix('torch.')}",
+            "hardware": f"{hardware}, {'bf16' if self.dtype is torch.bfloat16 else 'float32'}",
             **notes,
         }
         self.progress = Progress(settings=self.settings)
@@ -131,6 +134,9 @@ class Trainer:
                 optimiser.load_state_dict(saved)
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
+        # Where the run began is the run's own: what it began from may have changed since.
+        began = {key: value for key, value in self.progress.settings.items() if key in ORIGIN}
+        self.settings = {key: value for key, value in self.settings.items() if key not in ORIGIN} | began
         self.progress.settings = self.settings
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
 

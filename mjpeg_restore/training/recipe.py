@@ -81,8 +81,7 @@ class Recipe:
     adversary: Callable[[], Adversary] | None = None
     """Makes what is minimised, where that learns too; then there is no `objective`."""
     teacher: Callable[[], Teacher] | None = None
-    """Makes what takes the place of the originals, where a better network's results do; they are validated against
-    all the same."""
+    """Makes the targets, where they are a better network's results; validation keeps to the originals."""
     degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""

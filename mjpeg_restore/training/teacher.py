@@ -13,18 +13,16 @@ import torch
 from torch import nn
 
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.decode import blocks_to_plane, dct_matrix
+from mjpeg_restore.models.decode import blocks_to_plane
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.models.stream import STREAM, Stream
 from mjpeg_restore.training.degradation import Compressed
-
-TEACHER = "stream"
 
 
 class Teacher(nn.Module):
     """Puts what `stream`, as it is shipped, restores in the place of the originals."""
 
-    name = TEACHER
+    name = "stream"
 
     def __init__(self) -> None:
         """Load its weights.
@@ -34,12 +32,17 @@ class Teacher(nn.Module):
         """
         super().__init__()
         self.network = Stream(STREAM)
-        load_weights(self.network, catalogue.find(TEACHER).variants[0].file("colour"))
+        load_weights(self.network, catalogue.find(self.name).variants[0].file("colour"))
         self.requires_grad_(False)
+        self.eval()
 
     @torch.no_grad()
     def forward(self, coded: Compressed) -> Compressed:
         """A batch with other originals: coefficients within their cells, and samples that are not rounded."""
-        restored = self.network.restore(*coded.components())
-        matrix = dct_matrix().to(restored[0].device)
-        return replace(coded, original=restored, planes=[blocks_to_plane(part @ matrix) for part in restored])
+        placed = self.network.place(*coded.components())
+        samples = [self.network.inverse_dct(k, q) for k, q in zip(placed, coded.tables, strict=True)]
+        return replace(
+            coded,
+            original=[k * q[:, None, None] for k, q in zip(placed, coded.tables, strict=True)],
+            planes=[blocks_to_plane(part) for part in samples],
+        )

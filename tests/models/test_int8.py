@@ -69,7 +69,7 @@ def test_input_and_weights_are_whole_multiples(signed: bool, levels: tuple[int, 
     assert (round(multiples.min().item()), round(multiples.max().item())) == levels  # what is beyond is clamped
     kernels = seen[1] / layer.weight_step[:, None, None, None]
     torch.testing.assert_close(kernels, kernels.round(), atol=1e-3, rtol=0)
-    # Each channel's step is its own: its largest weight reaches the end of eight bits, or a pair half of it.
+    # Each channel's step is its own: its largest weight reaches the end of eight bits, or the sum of a pair does.
     largest, pairs = kernels.abs().amax((1, 2, 3)).round(), pair_sums(kernels).round()
     assert all(weight == 127 or 126 <= pair <= 128 for weight, pair in zip(largest, pairs, strict=True))
 

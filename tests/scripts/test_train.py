@@ -39,9 +39,11 @@ def test_an_engine_is_trained_further_and_its_record_kept(tmp_path: Path) -> Non
     assert first["settings"]["before"] == shipped["variants"][0]["training"]["colour"]
     assert first["steps"] == 1
 
-    second = train(tmp_path, "--start-from", engine, "--resume", "--minutes", f"{first['seconds'] / 60 + 0.0001}")
+    # Whether it is told again or not, where it began is the run's own.
+    second = train(tmp_path, "--resume", "--minutes", f"{first['seconds'] / 60 + 0.0001}")
     assert second["steps"] == 2
     assert second["settings"]["before"] == first["settings"]["before"]
+    assert second["settings"]["started_from"] == GRAPH
 
     exported = record(second, tmp_path / "runs")
     assert exported["hours"] == pytest.approx(second["settings"]["before"]["hours"], abs=0.1)

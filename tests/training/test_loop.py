@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 
 from mjpeg_restore.errors import ModelCorrupt, SourceNotFound  # noqa: E402
+from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.training import loop  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
@@ -265,34 +266,45 @@ def test_a_shortened_recipe_trains_the_same_network_on_the_same_pictures() -> No
     assert (short.build, short.objective, short.degradation) == (recipe.build, recipe.objective, recipe.degradation)
 
 
-@pytest.mark.parametrize(("capability", "dtype"), [("AVX512", torch.bfloat16), ("AVX2", torch.float32)])
+@pytest.mark.parametrize(
+    ("capability", "dtype", "word"), [("AVX512", torch.bfloat16, "bf16"), ("AVX2", torch.float32, "float32")]
+)
 def test_bf16_is_for_cpus_that_are_quick_at_it(
-    capability: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capability: str, dtype: torch.dtype, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     run = trainer(tmp_path)
-    assert run.settings["hardware"].endswith(str(dtype).removeprefix("torch."))
+    assert run.settings["hardware"].endswith(f", {word}")
     with run.precision():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
     assert run.step(0.0).isfinite()
 
 
-def test_a_teacher_takes_the_place_of_the_originals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("capability", ["AVX512", "AVX2"])
+def test_a_teacher_takes_the_place_of_the_originals(
+    capability: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     run = trainer(tmp_path)
     recipe = dataclasses.replace(TINY, teacher=Teacher)
     taught = Trainer(recipe.build(), recipe, run.crops, run.camera_tables, run.validation, tmp_path, CPU)
-    coded = [fresh(run).compressed() for run in (run, taught)]
-    for ours, theirs in zip(coded[1].quantised, coded[0].quantised, strict=True):
-        assert torch.equal(ours, theirs)  # the same batch
-    for lesson, kept, table in zip(coded[1].original, coded[0].quantised, coded[0].tables, strict=True):
-        assert ((lesson / table[:, None, None] - kept).abs() < 0.5).all()  # as `stream` restores: within the cell
+    assert taught.teacher is not None
+    before = {name: buffer.clone() for name, buffer in taught.teacher.named_buffers()}
+    original, lesson = (fresh(each).compressed() for each in (run, taught))
+    for table, kept, same, target, plane in zip(
+        original.tables, original.quantised, lesson.quantised, lesson.original, lesson.planes, strict=True
+    ):
+        assert torch.equal(kept, same)  # one batch
+        assert ((target / table[:, None, None] - kept).abs() < 0.5).all()  # as `stream` restores: within the cell
+        assert plane.dtype is torch.float32
+        torch.testing.assert_close(plane_to_blocks(plane), target @ dct_matrix(), atol=1e-3, rtol=0)
     # And nearer to the originals than the decode is.
-    (luma, *_), (truth, *_) = coded[1].original, coded[0].original
-    decoded = coded[0].quantised[0] * coded[0].tables[0][:, None, None]
-    assert (luma - truth).square().mean() < (decoded - truth).square().mean()
+    truth, decoded = original.original[0], original.quantised[0] * original.tables[0][:, None, None]
+    assert (lesson.original[0] - truth).square().mean() < (decoded - truth).square().mean()
     assert taught.settings["taught_by"] == "stream"
     assert taught.step(0.0).isfinite()
-    assert all(not parameter.requires_grad for parameter in taught.teacher.parameters())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in taught.teacher.named_buffers())
+    assert not any(parameter.requires_grad for parameter in taught.teacher.parameters())
 
 
 def fresh(run: Trainer) -> Trainer:
