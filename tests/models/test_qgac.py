@@ -18,16 +18,18 @@ from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, dct_matrix  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
-from mjpeg_restore.models.qgac import (  # noqa: E402
-    QGAC,
-    QGAC_COMPACT,
+from mjpeg_restore.models.manifold import (  # noqa: E402
     SAMPLE_SPREAD,
     BlockDecoder,
     BlockRepresentation,
+    Manifold,
+)
+from mjpeg_restore.models.qgac import (  # noqa: E402
+    QGAC,
+    QGAC_COMPACT,
     ColourNet,
     DenseBlock,
     FrequencyNet,
-    Manifold,
     Qgac,
     QgacConfig,
     Rrdb,
