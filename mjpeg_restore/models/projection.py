@@ -26,11 +26,23 @@ CELL: Final = 0.499
 keeps a float32 DCT of the result from rounding into the next cell, of whatever an encoder can have made of samples of
 eight bits."""
 
+DOUBTED: Final = 0.5
+TRUSTED: Final = 2.0
+"""Means of log2 of a table's steps: at the first and below nothing that a network predicts is believed, at the second
+and above all of it. The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2. Where most steps are 1 or 2,
+there is nothing to restore: at quality 99 `stream` made luma 0.3 dB worse, at 100 1.3 dB."""
+
 SAMPLE_SCALE: Final = 64.0
 """What centred samples are divided by to be features."""
 
 PHASES: Final = 4
 """Samples, each way, that make one place of a network's last layer, a channel for each of them."""
+
+
+def trust(table: NDArray[np.uint16]) -> float:
+    """The share, 0..1, of what is predicted for a component that is believed, by its table, `[64]`, 1 and more."""
+    mean = float(np.log2(table.astype(np.float32)).mean())
+    return min(1.0, max(0.0, (mean - DOUBTED) / (TRUSTED - DOUBTED)))
 
 
 def project(
@@ -40,8 +52,8 @@ def project(
 
     Args:
         phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on. None: they lack
-            nothing, and this is the plain decode.
+            `SAMPLE_SCALE`, believed as far as `trust` goes. Phase `4 y + x` has every fourth of them, from row y and
+            column x on. None: they lack nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
         lanes: numbers that the native extension computes at once, 8 where CPU and compiler can (AVX2, GCC), or 4.
@@ -60,7 +72,7 @@ def project(
         plane,
         high,
         wide,
-        SAMPLE_SCALE,
+        SAMPLE_SCALE * trust(table),
         CELL,
         lanes,
     )

@@ -9,7 +9,8 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
    costs on samples. In `stream` one block in its middle works on half that grid, and sees twice as far.
 3. A last convolution predicts what the decoded samples lack, four by four of them at a time. The DCT of that,
    in units of the quantisation step, is where in its quantisation cell each coefficient lies. It is clamped to the
-   cell, so whatever the network says, quantising the result again gives the coefficients of the stream.
+   cell, so whatever the network says, quantising the result again gives the coefficients of the stream. Where the
+   steps are so fine that there is little to restore, less of it is believed, and in the end nothing.
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
    came from, at chroma's resolution.
 
@@ -32,7 +33,7 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact
 from mjpeg_restore.models.int8 import Int8Conv
-from mjpeg_restore.models.projection import CELL, PHASES, SAMPLE_SCALE
+from mjpeg_restore.models.projection import CELL, DOUBTED, PHASES, SAMPLE_SCALE, TRUSTED
 
 HALF = 2
 """Samples to a feature, each way."""
@@ -166,7 +167,8 @@ class Predict(nn.Module):
         places = []
         for blocks, table in zip(lacking, tables, strict=True):
             with exact(blocks):
-                steps = blocks @ (self.matrix.T * (SAMPLE_SCALE / table[:, None]))[:, None]
+                scale = SAMPLE_SCALE * trust(table) / table
+                steps = blocks @ (self.matrix.T * scale[:, None])[:, None]
             places.append(steps.clamp(-CELL, CELL))
         return places
 
@@ -254,6 +256,11 @@ class Stream(nn.Module):
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
         return tuple(self.inverse_dct(k, q) for k, q in zip(self.place(*components), components[1::2], strict=True))
+
+
+def trust(tables: Tensor) -> Tensor:
+    """`projection.trust` of tables `[batch, 64]`: `[batch, 1]`."""
+    return ((torch.log2(tables).mean(dim=1) - DOUBTED) / (TRUSTED - DOUBTED)).clamp(0, 1)[:, None]
 
 
 def _halve(channels: int, width: int) -> nn.Conv2d:

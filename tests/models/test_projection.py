@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
+from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models import projection
-from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, decode, project
+from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, decode, project, trust
 
 sides = st.integers(1, 5)
 
@@ -48,7 +49,7 @@ def formula(
     phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16]
 ) -> NDArray[np.float64]:
     """What is to come out, not rounded."""
-    place = to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
+    place = trust(table) * to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
     return to_pixels(coefficients + place.clip(-CELL, CELL), table).clip(0, 255)  # type: ignore[arg-type]
 
 
@@ -84,12 +85,27 @@ def test_what_a_network_takes_is_neither_rounded_nor_clamped(high: int, wide: in
 @pytest.mark.parametrize("frequency", range(64))
 def test_no_coefficient_leaves_its_cell(frequency: int) -> None:
     phases, coefficients, table = component(6, 6, frequency, spread=2)
-    table[:] = 1
+    table[:] = 4
     table[frequency] = 300  # so coarse that rounding to eight bits, by 4 at most, hardly moves it
     coefficients[:] = 0
     found = to_coefficients(project(phases, coefficients, table))[..., frequency] / 300
     assert np.abs(found).max() < CELL + 4 / 300
     assert np.abs(found).max() > CELL - 4 / 300  # it came to the edge
+
+
+def test_the_finer_the_table_the_less_is_believed() -> None:
+    shares = [trust(scaled_tables(quality)[0]) for quality in range(1, 101)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[95 - 1] == 1
+    assert 0 < shares[98 - 1] < 0.5
+    assert shares[99 - 1] == 0
+
+
+@given(sides, sides, st.integers(0, 1000))
+def test_the_finest_table_is_only_decoded(high: int, wide: int, seed: int) -> None:
+    phases, coefficients, table = component(high, wide, seed, spread=3)
+    table[:] = 1
+    np.testing.assert_array_equal(project(phases, coefficients, table), project(None, coefficients, table))
 
 
 def test_wide_tables_and_the_largest_coefficients() -> None:

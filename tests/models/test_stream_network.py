@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
+from mjpeg_restore.models import projection  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
 from mjpeg_restore.models.stream import (  # noqa: E402
@@ -17,6 +20,7 @@ from mjpeg_restore.models.stream import (  # noqa: E402
     StreamConfig,
     _phases_to_blocks,
     _places_of_phases,
+    trust,
 )
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
@@ -48,6 +52,21 @@ def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
 
 
 # ---- the pieces ----
+
+
+@pytest.mark.parametrize("quality", [1, 40, 97, 98, 99, 100])
+def test_graph_and_extension_believe_as_much(quality: int) -> None:
+    for table in scaled_tables(quality):
+        (share,) = trust(torch.from_numpy(table.astype(np.float32))[None])
+        assert share.item() == pytest.approx(projection.trust(table), abs=1e-6)
+
+
+def test_at_the_finest_steps_nothing_is_changed() -> None:
+    network, inputs = scrambled(TINY, 3, 0.2), components()
+    for table in inputs[1::2]:
+        table.fill_(1)
+    for restored, decoded in zip(network(*inputs), Decode()(*inputs), strict=True):
+        torch.testing.assert_close(restored, decoded)
 
 
 def test_the_dct_is_orthonormal() -> None:
