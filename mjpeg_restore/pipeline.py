@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Event
-from typing import Literal
+from typing import Literal, get_args
 
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
@@ -48,6 +48,19 @@ class PipelineSettings:
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
     """Stop after so many packets."""
+
+    def __post_init__(self) -> None:
+        """Refuse what there is not.
+
+        Raises:
+            ValueError: a policy or a comparison of no such name, or a negative number of packets.
+        """
+        if self.on_corrupt not in get_args(OnCorrupt):
+            raise ValueError(f"on_corrupt {self.on_corrupt!r}: there are {', '.join(get_args(OnCorrupt))}")
+        if self.compare is not None and self.compare not in get_args(Comparison):
+            raise ValueError(f"compare {self.compare!r}: there are {', '.join(get_args(Comparison))}")
+        if self.frames is not None and self.frames < 0:
+            raise ValueError(f"frames {self.frames}: 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,8 @@ def restore_pictures(
         restored.close()
     if previous is None:
         trouble = f"; {tally.first_trouble}" if tally.first_trouble else ""
+        if tally.damaged and settings.on_corrupt != "pass":
+            trouble += "; --on-corrupt pass keeps what there is of a damaged one"
         raise SourceError(f"{source.info.name}: no picture could be restored{trouble}")
 
 

@@ -55,8 +55,10 @@ class Restorer:
 
         Raises:
             UnknownModel: no such model, or one that has no texture to blend in.
-            ValueError: a texture beyond 0..1, or a seed below 0.
+            ValueError: a texture beyond 0..1, a seed below 0, or fewer threads or streams than one.
         """
+        if streams < 1 or (threads is not None and threads < 1):
+            raise ValueError(f"threads {threads}, streams {streams}: one or more of each")
         if not 0 <= texture <= 1 or seed < 0:
             raise ValueError(f"texture {texture}, seed {seed}: texture is 0..1, and a seed 0 or more")
         self.model = catalogue.find(model) if isinstance(model, str) else model

@@ -354,6 +354,12 @@ def wrong_input(kind: str, folder: Path) -> Path:
     return path
 
 
+def test_an_empty_name_is_no_folder(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(["", "-o", output / "out.mp4"], capfd)
+    assert (code, out) == (3, "")
+    assert "empty name" in err
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

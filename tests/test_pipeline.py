@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,6 +152,24 @@ def test_a_stream_of_unreadable_pictures_ends_with_one_line() -> None:
         run(ListSource([bytes(50)] * 20), DECODE, sink)
     assert "\n" not in str(caught.value)
     assert sink.ended == ["discarded"]
+
+
+def test_a_single_damaged_picture_names_the_way_to_have_it() -> None:
+    data = still()
+    cut = data[: len(data) * 2 // 3]
+    with pytest.raises(SourceError, match=r"no picture could be restored; packet 0: .*; --on-corrupt pass keeps"):
+        run(ListSource([cut]), DECODE, Collect())
+    sink = Collect()
+    run(ListSource([cut]), DECODE, sink, PipelineSettings(on_corrupt="pass"))
+    assert len(sink.pictures) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"on_corrupt": "mend"}, {"compare": "above"}, {"frames": -1}], ids=lambda wrong: next(iter(wrong))
+)
+def test_settings_that_there_are_not_are_refused_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        PipelineSettings(**wrong)
 
 
 def test_no_packets_at_all_is_an_error() -> None:

@@ -195,6 +195,12 @@ def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -
     assert opened == [shipped.variants[0].file("colour")]
 
 
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"threads": -3}, {"streams": 0}])
+def test_no_threads_are_no_restorer(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="one or more of each"):
+        Restorer("decode", **wrong)
+
+
 def test_an_unknown_model_is_named_at_once() -> None:
     with pytest.raises(UnknownModel, match="no model 'strem'; there are"):
         Restorer("strem")

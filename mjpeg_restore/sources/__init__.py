@@ -117,6 +117,8 @@ def _from_standard_input(wanted: _Wanted) -> Source:
 
 
 def _from_path(name: str, wanted: _Wanted) -> Source:
+    if not name:  # Path makes the folder at hand of it
+        raise SourceNotFound("the input has an empty name: is a variable unset?")
     path = Path(name)
     try:
         if path.is_dir():
