@@ -32,9 +32,9 @@ class Teacher(nn.Module):
         """
         super().__init__()
         self.network = Stream(STREAM)
-        load_weights(self.network, catalogue.find(self.name).variants[0].file("colour"))
         self.requires_grad_(False)
-        self.eval()
+        self.eval()  # before the weights: their steps are in the file
+        load_weights(self.network, catalogue.find(self.name).variants[0].file("colour"))
 
     @torch.no_grad()
     def forward(self, coded: Compressed) -> Compressed:
