@@ -31,7 +31,8 @@ def restore(
         seed: which of many possible pictures, for a model that has them: "one-to-many".
 
     Returns:
-        The restored picture; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
+        The restored picture; `to_ndarray("rgb")` is uint8 `[height, width, 3]`. Of a picture that is cut off or
+        broken, what there is of it: its `damage` says what is missing.
 
     Raises:
         JpegError: the picture is broken, of an unsupported kind, or too large.

@@ -49,7 +49,7 @@ def parts_of(packet: Packet, dqt: bytes, *, container_height: int | None = None,
 
     Args:
         packet: as the source gave it.
-        dqt: what `Parts.tables` gave for the packet before.
+        dqt: the tables known before it, `Parts.tables` of the packet before and `Packet.dqt`.
         container_height: pixels down as the container says.
         codec_tag: the container's four-character code.
 
@@ -84,4 +84,4 @@ def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
         plane = np.empty((2 * upper.shape[0], upper.shape[1]), np.uint8)
         plane[0::2], plane[1::2] = upper, lower
         planes.append(plane)
-    return replace(first, planes=tuple(planes), interlaced=True)
+    return replace(first, planes=tuple(planes), interlaced=True, damage=first.damage or second.damage)

@@ -34,6 +34,8 @@ class Packet:
     """Byte offset of `data` in the source, for messages; 0 where the source has no such thing."""
     name: str = ""
     """The file that holds this picture alone, for messages; empty where the source is one file."""
+    dqt: bytes = field(default=b"", repr=False)
+    """DQT segments of the pictures that were passed over just before this one (quirk Q5)."""
     fault: str = ""
     """Why `data` is empty, in words, where it could not be read."""
 
@@ -134,6 +136,8 @@ class Picture:
     """Estimated IJG quality of the coded picture, 1 to 100; 0 where it is not known."""
     interlaced: bool = False
     """True where two fields were woven into this picture."""
+    damage: Damage | None = None
+    """What is missing from the coded picture, of a woven one from either field, where that was not repaired."""
 
     @property
     def width(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.fields import Parts, parts_of
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import estimate_quality, read
+from mjpeg_restore.jpeg import estimate_quality, known_tables, read
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -113,6 +113,7 @@ class _Seen:
 def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
     dqt, info = b"", source.info
     for packet in islice(source, frames):
+        dqt = known_tables(dqt, packet.dqt)
         try:
             parts = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:

@@ -20,7 +20,7 @@ from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.fields import SMALLEST, Part, parts_of, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.jpeg import read, reader_name, repair
+from mjpeg_restore.jpeg import known_tables, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -41,9 +41,10 @@ START_UP_LOSSES = 5
 class PipelineSettings:
     """What a run does where there is a choice."""
 
-    on_corrupt: OnCorrupt = "repair"
+    on_corrupt: OnCorrupt | None = None
     """A damaged picture: take the missing rows from the picture before, show that one again, drop it, or pass it on
-    as it is. What cannot be repaired is held; what cannot be held either is dropped."""
+    as it is. What cannot be repaired is held; what cannot be held either is dropped. None: a video's are repaired;
+    pictures in files of their own need have nothing in common, so theirs are passed on, and unreadable ones dropped."""
     compare: Comparison | None = None
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
@@ -55,7 +56,7 @@ class PipelineSettings:
         Raises:
             ValueError: a policy or a comparison of no such name, or a negative number of packets.
         """
-        if self.on_corrupt not in get_args(OnCorrupt):
+        if self.on_corrupt is not None and self.on_corrupt not in get_args(OnCorrupt):
             raise ValueError(f"on_corrupt {self.on_corrupt!r}: there are {', '.join(get_args(OnCorrupt))}")
         if self.compare is not None and self.compare not in get_args(Comparison):
             raise ValueError(f"compare {self.compare!r}: there are {', '.join(get_args(Comparison))}")
@@ -100,7 +101,10 @@ def restore_pictures(
     tally = tally or Tally()
     walked = _walk_headers(source, settings, tally)
     read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
-    sound = _damage_policy(read_jobs, settings.on_corrupt, tally)
+    alone = source.info.kind == "stills"
+    policy = settings.on_corrupt or ("pass" if alone else "repair")
+    holds = policy in ("repair", "hold") or (policy == "pass" and not alone)
+    sound = _damage_policy(read_jobs, policy, tally)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
@@ -108,7 +112,7 @@ def restore_pictures(
     try:
         for job, made in restored:
             picture: Picture | None = made
-            if picture is None and previous is not None and settings.on_corrupt != "drop":
+            if picture is None and previous is not None and holds:
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
@@ -121,7 +125,7 @@ def restore_pictures(
         restored.close()
     if previous is None:
         trouble = f"; {tally.first_trouble}" if tally.first_trouble else ""
-        if tally.damaged and settings.on_corrupt != "pass":
+        if tally.damaged and policy != "pass":
             trouble += "; --on-corrupt pass keeps what there is of a damaged one"
         raise SourceError(f"{source.info.name}: no picture could be restored{trouble}")
 
@@ -189,6 +193,7 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
             tally.dropped += 1
             tally.trouble(packet, packet.fault or f"only {len(packet.data)} bytes")
             continue
+        dqt = known_tables(dqt, packet.dqt)
         try:
             found = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:

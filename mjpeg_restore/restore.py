@@ -128,6 +128,7 @@ class Restorer:
             pts=pts,
             time_base=time_base,
             quality=estimate_quality(coded.tables[0], LUMA),
+            damage=coded.damage,
         )
 
     def _planes(self, coded: CodedPicture) -> Planes:

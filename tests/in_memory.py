@@ -8,7 +8,7 @@ from fractions import Fraction
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.sources import SourceInfo
-from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.base import Closing, Kind
 
 BASE = Fraction(1, 1000)
 
@@ -19,9 +19,14 @@ class ListSource(Closing):
     audio = None
 
     def __init__(
-        self, pictures: Iterable[bytes], times: Iterable[int] | None = None, height: int | None = None, tag: str = ""
+        self,
+        pictures: Iterable[bytes],
+        times: Iterable[int] | None = None,
+        height: int | None = None,
+        tag: str = "",
+        kind: Kind = "container",
     ) -> None:
-        self.info = SourceInfo("a list", "container", "list", "container", BASE, height=height, codec_tag=tag)
+        self.info = SourceInfo("a list", kind, "list", "container", BASE, height=height, codec_tag=tag)
         self.truncated: str | None = None
         self.yielded = 0
         self.closed = False

@@ -42,6 +42,14 @@ def test_restore_passes_over_foreign_bytes() -> None:
     assert all(map(np.array_equal, plain.planes, wrapped.planes))
 
 
+def test_restore_says_what_is_missing_from_a_damaged_picture() -> None:
+    data = encode("4:2:0", (256, 192))
+    assert mjpeg_restore.restore(data, "decode").damage is None
+    damage = mjpeg_restore.restore(data[: len(data) * 2 // 3], "decode").damage
+    assert damage is not None
+    assert 0 < damage.first_bad_row < damage.rows == 12
+
+
 def test_to_ndarray_formats() -> None:
     picture = mjpeg_restore.restore(encode("4:2:0", (163, 117)), "decode")
     rgb, bgr, gray = picture.to_ndarray(), picture.to_ndarray("bgr"), picture.to_ndarray("gray")

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Packet, Picture, Sampling
+from mjpeg_restore.inspection import survey
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
-from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import open_source
@@ -302,6 +303,24 @@ def test_s2_pass_shows_it_as_it_is() -> None:
     pictures, report = restore([still(1), cut(still(2)), still(3)], on_corrupt="pass")
     assert troubles(report) == {"damaged": 1}
     assert_shows(pictures[1], cut(still(2)))
+
+
+def test_s2_pictures_in_files_of_their_own_are_not_filled_from_one_another() -> None:
+    sink = Collect()
+    broken = [still(1), cut(still(2)), b"\xff\xd8" + bytes(500), still(4)]
+    report = run(ListSource(broken, kind="stills"), DECODE, sink)
+    assert troubles(report) == {"damaged": 1, "unreadable": 1, "dropped": 1}
+    assert [picture.index for picture in sink.pictures] == [0, 1, 3]
+    assert_shows(sink.pictures[1], cut(still(2)))
+    assert [picture.damage is not None for picture in sink.pictures] == [False, True, False]
+
+
+def test_s2_pictures_in_files_of_their_own_are_repaired_where_that_is_asked_for() -> None:
+    sink = Collect()
+    frames = [still(1), cut(still(2)), b"\xff\xd8" + bytes(500)]
+    report = run(ListSource(frames, kind="stills"), DECODE, sink, PipelineSettings(on_corrupt="repair"))
+    assert troubles(report) == {"damaged": 1, "repaired": 1, "unreadable": 1, "held": 1}
+    assert not any(picture.damage for picture in sink.pictures)
 
 
 def test_s2_what_cannot_be_repaired_is_held() -> None:
@@ -609,6 +628,15 @@ def test_q5_one_table_renewed_leaves_the_other_as_it_was() -> None:
     pictures, report = restore([data, insert(bare, luma), bare])
     assert troubles(report) == {}
     assert_shows(pictures[2], data)
+
+
+def test_q5_tables_of_pictures_that_were_passed_over_count() -> None:
+    data = still(1) + without(still(2), DQT) + without(still(3), DQT)
+    with open_source(data, start=Fraction(2, 25)) as source:
+        (picture,) = restore_pictures(source, DECODE)
+    assert_shows(picture, still(3))
+    with open_source(data, start=Fraction(2, 25)) as source:
+        assert survey(source).qualities == {60: 1}
 
 
 def test_q5_tables_that_never_came_are_named() -> None:

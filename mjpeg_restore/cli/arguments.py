@@ -99,7 +99,7 @@ def restore_parser() -> argparse.ArgumentParser:
 
     run_group = parser.add_argument_group("run")
     run_group.add_argument(
-        "--on-corrupt", choices=get_args(OnCorrupt), default="repair", help="damaged pictures (%(default)s)"
+        "--on-corrupt", choices=get_args(OnCorrupt), help="damaged pictures (repair; of files of their own: pass)"
     )
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")

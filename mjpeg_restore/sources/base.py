@@ -15,7 +15,9 @@ import av
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
+from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import Packet
+from mjpeg_restore.jpeg import known_tables, scan
 from mjpeg_restore.sources.timing import Window
 
 Kind = Literal["container", "stream", "stills"]
@@ -143,6 +145,19 @@ class Source(Protocol):
     ) -> None:
         """Close the source."""
         ...
+
+
+def tables_after(earlier: bytes, data: bytes) -> bytes:
+    """The quantisation tables that are known after a packet that is passed over, as DQT segments (Q5).
+
+    Args:
+        earlier: those known before it.
+        data: the packet's.
+    """
+    try:
+        return known_tables(earlier, scan(data).dqt)
+    except JpegError:
+        return earlier
 
 
 class Closing(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
@@ -14,7 +15,7 @@ from av.stream import Stream
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import split
-from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.base import Closing, tables_after
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
@@ -87,7 +88,7 @@ class ContainerSource(Closing):
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        self._seek()
+        dqt = self._seek()
         stamps = _Stamps()
         index = 0
         for packet in self._video_packets():
@@ -96,8 +97,11 @@ class ContainerSource(Closing):
                 continue
             pts = stamps.next(packet)
             if self._window.holds(pts):
-                yield Packet(data, index, pts - self._window.shift, self._time_base, max(packet.pos or 0, 0))
-                index += 1
+                offset = max(packet.pos or 0, 0)
+                yield Packet(data, index, pts - self._window.shift, self._time_base, offset, dqt=dqt)
+                index, dqt = index + 1, b""
+            else:
+                dqt = tables_after(dqt, data)
         if not index and not self.stopped:
             raise self._nothing()
 
@@ -108,17 +112,24 @@ class ContainerSource(Closing):
             return nothing_left(self.info.name, duration_of(self._container, self._track))
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
-    def _seek(self) -> None:
-        """Go near the first packet that is kept: every picture is a key frame."""
-        if self._window.first is None:
-            return
-        target = self._window.first - int(_MARGIN / self._time_base)
-        if target <= 0:
-            return
+    def _seek(self) -> bytes:
+        """Go near the first packet that is kept: every picture is a key frame.
+
+        Returns:
+            The track's first quantisation tables, as DQT segments: of some streams the only ones (Q5).
+        """
+        target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
+        if target <= 0 or self._piped:
+            return b""
+        dqt = b""
         try:
+            if first := next(self._container.demux(self._track), None):
+                dqt = tables_after(dqt, bytes(first))
             self._container.seek(target, stream=self._track)
         except (av.error.FFmpegError, OSError):
-            return  # a pipe, or a file without an index: read from the beginning
+            with suppress(av.error.FFmpegError, OSError):  # a file without an index: read from the beginning
+                self._container.seek(0)
+        return dqt
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""

@@ -75,7 +75,10 @@ class Trainer:
         device: torch.device,
         **notes: Any,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.dtype = working_dtype(device)
+        # In float32 on a CPU the usual layout is a tenth faster.
+        layout = torch.channels_last if self.dtype is torch.bfloat16 else torch.contiguous_format
+        self.model = model.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
         self.crops = crops
         self.camera_tables = camera_tables
@@ -91,7 +94,6 @@ class Trainer:
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.decode = Decode().to(device)
         self.rng = crops.rng
-        self.dtype = working_dtype(device)
         cuda = device.type == "cuda"
         hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {

@@ -11,6 +11,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from mjpeg_restore.jpeg.segments import DQT, segments
+
 TICK = Fraction(1, 1000)
 MuxClip = Callable[..., Path]
 """The fixture `mux`."""
@@ -23,6 +25,11 @@ def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPE
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format, **({"quality": 60} if format == "JPEG" else {}))
     return buffer.getvalue()
+
+
+def tables_of(data: bytes) -> bytes:
+    """The DQT segments of a picture."""
+    return b"".join(data[found.offset : found.end] for found in segments(data, 0) if found.marker == DQT)
 
 
 def add_cover(container: av.container.OutputContainer) -> av.VideoStream:

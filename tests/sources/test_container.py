@@ -7,10 +7,12 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import TICK, MuxClip, make_jpeg
+from clips import TICK, MuxClip, make_jpeg, tables_of
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
+from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import open_source
+from tests.jpeg.pictures import without
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -82,6 +84,18 @@ def test_start_and_duration_cut_and_shift(mux: MuxClip, suffix: str) -> None:
     assert packets[0].index == 0
     assert source.info.duration == 1
     assert source.truncated is None
+
+
+@pytest.mark.parametrize("start", [1, 3], ids=["read through", "sought"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str, start: int) -> None:
+    first, *rest = (make_jpeg(number) for number in range(100))
+    path = mux(f"clip.{suffix}", [first, *(without(data, DQT) for data in rest)])
+    with open_source(path, start=Fraction(start)) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[25 * start - 1 :]]
+    assert packets[0].dqt == tables_of(first)
+    assert not any(packet.dqt for packet in packets[1:])
 
 
 def test_a_start_between_two_pictures_of_a_constant_rate_lands_on_zero(mux: MuxClip) -> None:

@@ -8,14 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import make_jpeg
+from clips import make_jpeg, tables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
+from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.stream import Replayed, StreamSource
+from tests.jpeg.pictures import without
 
 PICTURES = [make_jpeg(number, 16, 16) for number in range(4)]
 PARTS = b"".join(
@@ -51,6 +53,14 @@ def test_raw_pictures_are_split_and_numbered_at_25(tmp_path: Path) -> None:
     assert (source.info.kind, source.info.origin) == ("stream", "assumed")
     assert source.info.frames == 4
     assert source.truncated is None
+
+
+def test_q5_a_start_behind_the_only_tables_knows_them() -> None:
+    first, *rest = PICTURES
+    with open_source(first + b"".join(without(data, DQT) for data in rest), start=Fraction(2, 25)) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[1:]]
+    assert [packet.dqt for packet in packets] == [tables_of(first), b""]
 
 
 def test_fps_is_exact(tmp_path: Path) -> None:
