@@ -28,6 +28,7 @@ from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import OutputSettings, Sink, open_sink
 from mjpeg_restore.sources import Source, SourceInfo, open_source
+from mjpeg_restore.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -62,6 +63,7 @@ __all__ = [
     "TooLarge",
     "UnknownModel",
     "UnsupportedJpeg",
+    "Verification",
     "open",
     "open_sink",
     "open_source",

@@ -38,7 +38,8 @@ class Inspection:
     warnings: Counter[str] = field(default_factory=Counter[str])
     damage: Counter[str] = field(default_factory=Counter[str])
     unreadable: Counter[str] = field(default_factory=Counter[str])
-    first_table: list[int] = field(default_factory=list[int])
+    first_tables: list[list[int]] = field(default_factory=list[list[int]])
+    """Luma's and chroma's of the first picture: 64 steps each, row by row."""
     first_time: Fraction | None = None
     last_time: Fraction | None = None
     steps: Counter[Fraction] = field(default_factory=Counter[Fraction])
@@ -61,7 +62,7 @@ class Inspection:
             "quality_luma": dict(sorted(self.qualities.items())),
             "quality_chroma": dict(sorted(self.chroma_qualities.items())),
             "table_sets": len(self.table_sets),
-            "first_luma_table": self.first_table,
+            "first_tables": self.first_tables,
             "restart_intervals": dict(self.restart_intervals),
             "properties": dict(self.properties),
             "warnings": dict(self.warnings),
@@ -160,7 +161,7 @@ def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
     if chroma:
         found.chroma_qualities[estimate_quality(chroma[0], CHROMA)] += 1
     found.table_sets.update(b"".join(table.tobytes() for table in picture.tables) for picture in coded)
-    found.first_table = found.first_table or [int(step) for step in luma]
+    found.first_tables = found.first_tables or [table.tolist() for table in (luma, *chroma[:1])]
     found.warnings.update({warning for picture in coded for warning in picture.warnings})
     damage = next((picture.damage for picture in coded if picture.damage), None)
     if damage:
@@ -200,14 +201,12 @@ def describe(found: Inspection) -> list[str]:
         + " (nearest on the IJG's scale)",
         f"  tables       {len(found.table_sets)} different set{'' if len(found.table_sets) == 1 else 's'}",
     ]
-    lines += [
-        f"  {'luma table' if row == 0 else '':12} " + _row(found.first_table, row)
-        for row in range(8)
-        if found.first_table
-    ]
+    for title, table in zip(("luma table", "chroma table"), found.first_tables, strict=False):
+        lines += [f"  {title if row == 0 else '':12} " + _row(table, row) for row in range(8)]
     intervals = Counter({str(count) if count else "none": n for count, n in found.restart_intervals.items()})
     lines.append(f"  restarts     {_counted(intervals)}{' MCUs' if set(intervals) - {'none'} else ''}")
     lines.append(f"  time stamps  {_times(found)}")
+    lines.append(f"  sound        {'one track' if found.audio else 'none'}")
     for title, counter in (
         ("headers", found.properties),
         ("warnings", found.warnings),

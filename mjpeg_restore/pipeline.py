@@ -26,6 +26,7 @@ from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
 from mjpeg_restore.sources import Source
+from mjpeg_restore.verification import Verification, verify
 
 Comparison = Literal["side", "split"]
 OnCorrupt = Literal["repair", "hold", "drop", "pass"]
@@ -49,6 +50,8 @@ class PipelineSettings:
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
     """Stop after so many packets."""
+    verify: bool = False
+    """Quantise each restored picture again, and count the coefficients that are the stream's."""
 
     def __post_init__(self) -> None:
         """Refuse what there is not.
@@ -76,6 +79,7 @@ class _Job:
     coded: tuple[CodedPicture, ...] = ()
     """What was read of them; nothing where the packet could not be used."""
     error: JpegError | None = None
+    verified: Verification | None = None
 
     @property
     def bottom_first(self) -> bool:
@@ -105,7 +109,7 @@ def restore_pictures(
     policy = settings.on_corrupt or ("pass" if alone else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not alone)
     sound = _damage_policy(read_jobs, policy, tally)
-    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings.compare)
+    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
     previous: Picture | None = None
@@ -118,6 +122,8 @@ def restore_pictures(
             if picture is None:
                 tally.dropped += 1
                 continue
+            if job.verified:
+                tally.verified = (tally.verified or Verification()) + job.verified
             tally.delivered(picture, job.arrived)
             yield picture
             previous = picture
@@ -259,28 +265,37 @@ def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _J
 
 
 class _Restoration:
-    """Coefficients to a picture, fields woven, the comparison composed."""
+    """Coefficients to a picture, verified, fields woven, the comparison composed."""
 
-    def __init__(self, restorer: Restorer, comparison: Comparison | None) -> None:
+    def __init__(self, restorer: Restorer, settings: PipelineSettings) -> None:
         self._restorer = restorer
-        self._compose = {"side": compare.side_by_side, "split": compare.split}[comparison] if comparison else None
-        self._decoder = Restorer("decode", threads=1) if comparison else None
+        self._verify = settings.verify
+        composers = {"side": compare.side_by_side, "split": compare.split}
+        self._compose = composers[settings.compare] if settings.compare else None
+        self._decoder = Restorer("decode", threads=1) if settings.compare else None
 
     def __call__(self, job: _Job) -> tuple[_Job, Picture | None]:
         """Restore a job; None where there is nothing to restore."""
         if not job.coded:
             return job, None
-        after = self._picture(self._restorer, job)
+        restored = self._pictures(self._restorer, job)
+        after = self._whole(restored, job)
+        verified = None
+        if self._verify:
+            verified = sum(map(verify, restored, job.coded), Verification())
         if self._decoder and self._compose:
-            after = self._compose(self._picture(self._decoder, job), after)
+            after = self._compose(self._whole(self._pictures(self._decoder, job), job), after)
         # What waits for its turn at the sink needs its coefficients no more, and they are large.
-        return replace(job, parts=(), coded=()), after
+        return replace(job, parts=(), coded=(), verified=verified), after
 
     @staticmethod
-    def _picture(restorer: Restorer, job: _Job) -> Picture:
+    def _pictures(restorer: Restorer, job: _Job) -> list[Picture]:
         packet = job.packet
-        pictures = [
+        return [
             restorer.restore(coded, index=packet.index, pts=packet.pts, time_base=packet.time_base)
             for coded in job.coded
         ]
+
+    @staticmethod
+    def _whole(pictures: list[Picture], job: _Job) -> Picture:
         return weave(pictures[0], pictures[1], bottom_first=job.bottom_first) if len(pictures) == 2 else pictures[0]

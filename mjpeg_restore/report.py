@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.verification import Verification
 
 _RECENT = 4096
 """Latencies kept for the percentiles: the most recent ones, so that a run may last for weeks."""
@@ -63,6 +64,8 @@ class Report:
     """The first thing that was wrong with a packet, and where."""
     warnings: dict[str, int]
     """Harmless oddities of the coded pictures, in words, and how many pictures have them."""
+    verified: Verification | None
+    """How many coefficients of the restored pictures are the stream's, where that was asked for."""
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class Tally:
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     qualities: Counter[int] = field(default_factory=Counter[int])
     warnings: Counter[str] = field(default_factory=Counter[str])
+    verified: Verification | None = None
 
     def trouble(self, packet: Packet, what: str | JpegError) -> None:
         """Remember the first thing that was wrong."""
@@ -143,6 +147,7 @@ class Tally:
             interrupted=self.interrupted,
             first_trouble=self.first_trouble,
             warnings=dict(self.warnings),
+            verified=self.verified,
         )
 
 

@@ -24,10 +24,11 @@ import mjpeg_restore
 from mjpeg_restore.cli import main
 from mjpeg_restore.cli.arguments import restore_parser
 from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
 from tests.jpeg.pictures import encode, scan_span, scene
-from tests.sources.clips import mux_packet
+from tests.sources.clips import mux_packet, mux_sound
 
 SIZE = (64, 48)
 FAST = ["-m", "decode", "--device", "onnxruntime"]
@@ -258,6 +259,36 @@ def test_damage_is_summed_up(tmp_path: Path, output: Path, capfd: pytest.Capture
     code, _, err = run([tmp_path / "cam.mjpeg", "-o", output / "b.mp4", "--on-corrupt", "drop", *FAST], capfd)
     assert "1 damaged, 1 dropped" in err
     assert len(times(output / "b.mp4")) == 4
+
+
+def test_verify_counts_what_quantises_back(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run([clip, "--verify", "--json", *FAST], capfd)
+    found = json.loads(out)["verified"]
+    assert code == 0
+    assert found["coefficients"] == 6 * 64 * (8 * 6 + 2 * 4 * 3)
+    assert found["coefficients"] >= found["same"] + found["rounded"] > 0.99 * found["coefficients"]
+    assert f"of 27,648 coefficients {found['same'] / 27648:.3%} quantise back to the stream's" in err
+
+
+def test_sound_that_the_output_cannot_hold_is_told_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.avi"
+    with av.open(str(path), "w") as container:
+        video = container.add_mux_stream("mjpeg", rate=25, width=SIZE[0], height=SIZE[1])
+        audio = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for number, data in enumerate(pictures(3)):
+            mux_packet(container, video, data, number, Fraction(1, 25))
+            mux_sound(container, audio, number, Fraction(1, 25))
+    for words, told in (
+        (["-o", tmp_path / "pictures"], True),
+        (["-o", tmp_path / "out.y4m"], True),
+        (["-o", tmp_path / "out.mkv"], False),
+        (["-o", tmp_path / "quiet", "--no-audio"], False),
+    ):
+        code, _, err = run([path, *words, *FAST], capfd)
+        assert code == 0
+        assert (f"the sound is left out: {words[1]} holds pictures only" in err) == told
+    _, out, _ = run(["inspect", path], capfd)
+    assert "  sound        one track\n" in out
 
 
 def test_a_truncated_recording_is_told_of(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -545,6 +576,7 @@ def test_a_window_that_cannot_be_had_begins_no_output(
         ["in.mjpeg", "-o", "out.mp4", "--start", "1:2:3:4"],
         ["in.mjpeg", "-o", "out.mp4", "--start=-1"],
         ["in.mjpeg", "-o", "out.mp4", "--duration", "nan"],
+        ["in.mjpeg", "-o", "out.mp4", "--duration", "0"],
         ["in.mjpeg", "-o", "out.mp4", "--start", "1e999999999"],
         ["in.mjpeg", "-o", "out.mp4", "--fps", "1e999999999"],
         ["in.mjpeg", "-o", "out.mp4", "--compare", "both"],
@@ -573,6 +605,11 @@ def test_inspect_for_people(clip: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert f"{clip}: JPEG stream, 6 pictures" in out
     for words in ("64x48", "4:2:0", "luma 60, chroma 60", "1 different set", "none: assumed", "25.000 frames/s"):
         assert words in out
+    luma, chroma = scaled_tables(60)
+    for title, table in (("luma table", luma), ("chroma table", chroma)):
+        first = " ".join(f"{step:3}" for step in table.reshape(64)[:8])
+        assert f"  {title:12} {first}\n" in out
+    assert "  sound        none\n" in out
 
 
 def test_inspect_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -589,7 +626,7 @@ def test_inspect_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert found["samplings"] == {"4:2:0": 4, "4:2:2": 1}
     assert found["quality_luma"] == {"20": 1, "60": 4}
     assert found["table_sets"] == 2
-    assert len(found["first_luma_table"]) == 64
+    assert [len(table) for table in found["first_tables"]] == [64, 64]
     assert found["restart_intervals"] == {"0": 4, "2": 1}
     assert sum(found["damage"].values()) == 1
     assert found["properties"]["no end marker"] == 2

@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _restore(words: list[str]) -> int:
     parser = restore_parser()
     options = parser.parse_args(words)
-    if not options.output and not options.show:
-        parser.error("nothing to do: give -o OUTPUT or --show")
+    if not (options.output or options.show or options.verify):
+        parser.error("nothing to do: give -o OUTPUT, --show or --verify")
     _refuse_what_has_no_effect(parser, options)
     if not options.candidates:
         return _restore_one(options)
@@ -123,7 +123,9 @@ def _restore_one(options: argparse.Namespace) -> int:
         texture=options.texture or 0.0,
         seed=options.seed or 0,
     )
-    settings = PipelineSettings(on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames)
+    settings = PipelineSettings(
+        on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames, verify=options.verify
+    )
     opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)
     with opened as source, _stopping(source) as stop:
         sink = _open_sink(options, source)
@@ -134,7 +136,7 @@ def _restore_one(options: argparse.Namespace) -> int:
                 if stop.is_set():  # before the first picture
                     raise KeyboardInterrupt from None
                 raise
-        _conclude(options, report, sink)
+        _conclude(options, report, sink, source)
         return INTERRUPTED if stop.is_set() else 0
 
 
@@ -158,7 +160,7 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
-def _conclude(options: argparse.Namespace, report: Report, sink: Sink) -> None:
+def _conclude(options: argparse.Namespace, report: Report, sink: Sink, source: Source) -> None:
     if options.json:
         stream = sys.stderr if options.output == "-" else sys.stdout
         say(json.dumps(dataclasses.asdict(report)), stream)
@@ -166,6 +168,8 @@ def _conclude(options: argparse.Namespace, report: Report, sink: Sink) -> None:
         return
     for line in _remarks(options, report, sink):
         complain(line)
+    if options.output and source.audio and not (source.audio.enabled or options.no_audio or sink.remark):
+        complain(f"the sound is left out: {options.output} holds pictures only; .mp4, .mkv, .mov and .avi hold both")
 
 
 def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
@@ -179,6 +183,11 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
         yield ", ".join(odd) + trouble
     for words, count in sorted(report.warnings.items(), key=lambda entry: -entry[1])[:MOST_WARNINGS]:
         yield f"{count} x {words}"
+    if found := report.verified:
+        yield (
+            f"of {found.coefficients:,} coefficients {found.same / found.coefficients:.3%} quantise back to the "
+            f"stream's, but for the rounding to eight bits {(found.same + found.rounded) / found.coefficients:.4%}"
+        )
     if report.truncated:
         yield report.truncated
     if sink.remark:

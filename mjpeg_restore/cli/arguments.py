@@ -82,7 +82,7 @@ def restore_parser() -> argparse.ArgumentParser:
     time = parser.add_argument_group("time")
     time.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)")
     time.add_argument("--start", type=_time, metavar="TIME", help="begin there: seconds or [h:]m:s")
-    time.add_argument("--duration", type=_time, metavar="TIME", help="take that much: seconds or [h:]m:s")
+    time.add_argument("--duration", type=_length, metavar="TIME", help="take that much: seconds or [h:]m:s")
     time.add_argument("--frames", type=_positive, metavar="N", help="take that many pictures")
 
     output = parser.add_argument_group("output")
@@ -100,6 +100,9 @@ def restore_parser() -> argparse.ArgumentParser:
     run_group = parser.add_argument_group("run")
     run_group.add_argument(
         "--on-corrupt", choices=get_args(OnCorrupt), help="damaged pictures (repair; of files of their own: pass)"
+    )
+    run_group.add_argument(
+        "--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's"
     )
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
@@ -168,6 +171,12 @@ def _time(word: str) -> object:
         return total
 
     return _argument(seconds, "a time such as 90, 1.5 or 1:30", word)
+
+
+def _length(word: str) -> object:
+    if not (length := _time(word)):
+        raise argparse.ArgumentTypeError(f"{word!r} is not more than 0 seconds")
+    return length
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -77,4 +77,4 @@ def refuse_bomb(width: int, height: int, factors: Factors, size: int, max_pixels
     h_max, v_max = (max(axis) for axis in zip(*factors, strict=True))
     blocks = sum(-(-width * h // (8 * h_max)) * -(-height * v // (8 * v_max)) for h, v in factors)
     if blocks > BLOCKS_PER_BYTE * size:
-        raise TooLarge(f"{width}x{height} cannot be held by {size} bytes")
+        raise TooLarge(f"{width}x{height} cannot be held by {size} bytes: cut off, or not what it says")

@@ -67,6 +67,13 @@ def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
     raise SinkError(f"encoder {codec.name} takes no 8-bit YCbCr but {formats}: try -c h264")
 
 
+def loses_chroma(given: Sampling, kept: Sampling) -> bool:
+    """Whether chroma samples go where one sampling is written as another."""
+    if given.value is None or kept.value is None:
+        return False
+    return any(after > before for before, after in zip(given.value, kept.value, strict=True))
+
+
 def coded_size(codec: av.Codec, sampling: Sampling, width: int, height: int) -> tuple[int, int]:
     """Width and height to code: the picture's, rounded up to whole chroma samples where it must be."""
     if codec.name in _ANY_SIZE:

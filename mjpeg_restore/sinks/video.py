@@ -114,8 +114,8 @@ class VideoFile:
 
     @property
     def remark(self) -> str | None:
-        """Why the audio is missing or ends early, in one line; None where all is well."""
-        return self._writer.audio.problem if self._writer and self._writer.audio else None
+        """What became of chroma or the audio that it should not, in one line; None where all is well."""
+        return self._writer.remark if self._writer else None
 
     def write(self, picture: Picture) -> None:
         """Encode one picture and mux what is ready, audio too.
@@ -188,7 +188,6 @@ class _Writer:
 
     Attributes:
         size: (width, height) of every picture.
-        audio: the sound that goes along, or None.
     """
 
     def __init__(
@@ -202,15 +201,28 @@ class _Writer:
         audio: AudioSource | None,
     ) -> None:
         self.size = (first.width, first.height)
+        self._given = first.sampling
+        self._encoder = encoder
         self._container = container
         self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
         self._full_range = first.full_range
         self._time_base = time_base
-        self.audio = AudioWriter(audio, container) if audio is not None else None
+        self._audio = AudioWriter(audio, container) if audio is not None else None
         self._last_pts: int | None = None
         self._duration = max(round(1 / rate / time_base), 1)
         self._written = 0
         container.start_encoding()
+
+    @property
+    def remark(self) -> str | None:
+        """What the user should know, in one line."""
+        found: list[str] = []
+        if pixels.loses_chroma(self._given, self._sampling):
+            given, kept = self._given.label, self._sampling.label
+            found.append(f"{self._encoder.name} takes {kept} only: chroma of {given} is halved; h264 and ffv1 keep it")
+        if self._audio and self._audio.problem:
+            found.append(self._audio.problem)
+        return "; ".join(found) or None
 
     def write(self, picture: Picture) -> None:
         """Encode and mux one picture, and the audio that has come meanwhile."""
@@ -222,8 +234,8 @@ class _Writer:
         frame.duration = self._duration
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
-        if self.audio is not None:
-            self.audio.drain()
+        if self._audio is not None:
+            self._audio.drain()
         self._written += 1
 
     def finish(self) -> None:
@@ -232,8 +244,8 @@ class _Writer:
             if self._written <= 2:
                 packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
             self._container.mux(packet)
-        if self.audio is not None:
-            self.audio.finish()
+        if self._audio is not None:
+            self._audio.finish()
         self._container.close()
 
     def abandon(self) -> None:

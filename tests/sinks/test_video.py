@@ -111,6 +111,20 @@ def test_h264_keeps_the_sampling_or_takes_a_richer_one(output: Path, sampling: S
     assert all(map(np.array_equal, expected.planes, planes_of(frame)))
 
 
+@pytest.mark.parametrize(
+    ("codec", "sampling", "told"),
+    [("av1", Sampling.YUV422, True), ("av1", Sampling.GRAY, False), ("h264", Sampling.YUV440, False)],
+)
+def test_chroma_that_the_encoder_cannot_hold_is_told_of(
+    output: Path, codec: str, sampling: Sampling, told: bool
+) -> None:
+    sink = VideoFile(output / "a.mkv", codec=codec)
+    sink.write(flat(sampling=sampling))
+    sink.close()
+    expected = "libsvtav1 takes 4:2:0 only: chroma of 4:2:2 is halved; h264 and ffv1 keep it"
+    assert sink.remark == (expected if told else None)
+
+
 def test_odd_size_in_420_repeats_the_edge(output: Path) -> None:
     picture = noise(163, 117, Sampling.YUV420)
     frame = save(output / "a.mp4", [picture], crf=0)[0]

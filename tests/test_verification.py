@@ -1,0 +1,84 @@
+"""What `--verify` counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.frames import CodedPicture, Picture, Sampling
+from mjpeg_restore.jpeg import read, scan
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.jpeg.segments import APP0, COM
+from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.verification import Verification, verify
+from tests.in_memory import Collect, ListSource
+from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment, without
+
+DECODE = Restorer("decode", "onnxruntime", threads=1)
+STREAM = Restorer("stream", "onnxruntime", threads=1)
+
+
+def compared(sampling: str, across: int, down: int) -> int:
+    """Coefficients in the whole blocks of a picture of 163x117."""
+    chroma = 0 if sampling == "gray" else 2 * (-(-163 // across) // 8) * (-(-117 // down) // 8)
+    return 64 * (20 * 14 + chroma)
+
+
+@pytest.mark.parametrize("restorer", [DECODE, STREAM], ids=["decode", "stream"])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_sampling_agrees(sampling: str, restorer: Restorer) -> None:
+    coded = read(encode(sampling))
+    found = verify(restorer.restore(coded), coded)
+    across, down = coded.sampling.value or (1, 1)
+    assert found.coefficients == compared(sampling, across, down)
+    assert found.same > 0.98 * found.coefficients
+    assert found.same + found.rounded > 0.999 * found.coefficients  # the scene has black and white, which is clipped
+
+
+@pytest.mark.parametrize(
+    "words", [b"MTSJ", b"Intel(R) JPEG Library, version 1.51"], ids=["swapped chroma", "bottom up"]
+)
+def test_c4_planes_are_compared_with_their_own_coefficients(words: bytes) -> None:
+    data = insert(encode(size=(160, 128)), segment(COM, words))
+    coded = read(data, header=scan(data, codec_tag="MJPG"))
+    assert coded.colour.swapped_chroma or coded.colour.bottom_up
+    found = verify(DECODE.restore(coded), coded)
+    assert found.same > 0.99 * found.coefficients
+
+
+def test_a_picture_that_left_its_cells_is_found_out() -> None:
+    coded = read(encode("gray", (160, 128), quality=90))
+    picture = DECODE.restore(coded)
+    brighter = replace(picture, planes=(picture.planes[0] // 2 + 60,))
+    found = verify(brighter, coded)
+    assert found.same + found.rounded < 0.9 * found.coefficients
+
+
+def as_picture(luma: NDArray[np.int_]) -> Picture:
+    return Picture((luma.astype(np.uint8),), Sampling.GRAY)
+
+
+def test_rounding_is_told_from_leaving_the_cell() -> None:
+    luma = np.arange(64).reshape(8, 8) * 3 + 20
+    quantised = np.rint(to_coefficients(luma.astype(np.uint8))).astype(np.int16)
+    coded = CodedPicture(8, 8, Sampling.GRAY, (quantised,), (np.ones(64, np.uint16),))
+    assert verify(as_picture(luma), coded) == Verification(64, 64, 0)
+    assert verify(as_picture(luma + 1), coded) == Verification(64, 63, 0)  # DC moves by 8: no rounding does that
+    quantised[0, 0, 0] += 3  # within the 4 that rounding can move it
+    assert verify(as_picture(luma), coded) == Verification(64, 63, 1)
+
+
+def test_a_run_counts_every_picture_and_both_fields() -> None:
+    field = encode(size=(64, 24))
+    avi1 = insert(without(field, APP0), segment(APP0, b"AVI1\x01" + bytes(9)))
+    source = ListSource([encode(size=(64, 48)), avi1 + avi1], height=48)
+    report = run(source, DECODE, Collect(), PipelineSettings(verify=True, compare="side"))
+    assert report.verified is not None
+    whole, fields = 64 * (8 * 6 + 2 * 4 * 3), 2 * 64 * (8 * 3 + 2 * 4 * 1)
+    assert report.verified.coefficients == whole + fields
+    assert report.verified.same > 0.99 * report.verified.coefficients
+    assert run(ListSource([field]), DECODE, Collect()).verified is None
