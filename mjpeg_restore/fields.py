@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.frames import FieldOrder, Packet, Picture
 from mjpeg_restore.jpeg import JpegHeader, known_tables, scan
 
 SMALLEST = 128
@@ -84,4 +84,5 @@ def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
         plane = np.empty((2 * upper.shape[0], upper.shape[1]), np.uint8)
         plane[0::2], plane[1::2] = upper, lower
         planes.append(plane)
-    return replace(first, planes=tuple(planes), interlaced=True, damage=first.damage or second.damage)
+    order: FieldOrder = "bottom" if bottom_first else "top"
+    return replace(first, planes=tuple(planes), field_order=order, damage=first.damage or second.damage)

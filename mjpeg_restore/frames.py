@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 PixelFormat = Literal["rgb", "bgr", "gray"]
 
+FieldOrder = Literal["top", "bottom"]
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:
@@ -134,8 +136,8 @@ class Picture:
     """Seconds per unit of `pts`."""
     quality: int = 0
     """Estimated IJG quality of the coded picture, 1 to 100; 0 where it is not known."""
-    interlaced: bool = False
-    """True where two fields were woven into this picture."""
+    field_order: FieldOrder | None = None
+    """Which of two woven fields was taken first, the one of the upper lines or of the lower; None: there are none."""
     damage: Damage | None = None
     """What is missing from the coded picture, of a woven one from either field, where that was not repaired."""
 

@@ -390,7 +390,7 @@ def test_s6_two_fields_are_woven(polarity: int | None, first: int) -> None:
     marked = [insert(without(field, APP0), avi1) if polarity else field for field in fields]
     pictures, report = restore([marked[0] + marked[1]] * 2, height=48)
     assert troubles(report) == {}
-    assert pictures[0].interlaced
+    assert pictures[0].field_order == ("top", "bottom")[first]
     assert (pictures[0].width, pictures[0].height) == (64, 48)
     for woven, upper, lower in zip(pictures[0].planes, *map(decoded, fields), strict=True):
         np.testing.assert_array_equal(woven[first::2], upper)

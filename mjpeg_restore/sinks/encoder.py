@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.interlacing import announce
 
 _FRIENDLY = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 
@@ -146,7 +147,8 @@ def open_stream(
     pixels.tag(context, picture.full_range)
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
-    context.options = {**_container_options(container, encoder, sampling), **encoder.options}
+    fields = announce(context, picture.field_order, sampling) if picture.field_order else {}
+    context.options = {**_container_options(container, encoder, sampling), **fields, **encoder.options}
     try:
         context.open()
     except (FFmpegError, ValueError) as error:

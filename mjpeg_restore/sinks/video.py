@@ -21,6 +21,7 @@ from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
+from mjpeg_restore.sinks.interlacing import FieldMarker
 from mjpeg_restore.sinks.rate import plausible_rate
 
 _CONTAINERS = {
@@ -52,6 +53,8 @@ class VideoFile:
     *Time.* Stamps come back exactly from MP4 and MOV, the first one kept as it is, any time base, variable
     rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate. A stamp
     that does not rise is moved to one unit after the one before: no picture is lost.
+
+    *Fields.* Woven ones are coded and tagged as interlaced, by encoders that can.
 
     *Size.* Every picture must have the first one's.
 
@@ -208,6 +211,7 @@ class _Writer:
         self._full_range = first.full_range
         self._time_base = time_base
         self._audio = AudioWriter(audio, container) if audio is not None else None
+        self._mark: FieldMarker | None = None
         self._last_pts: int | None = None
         self._duration = max(round(1 / rate / time_base), 1)
         self._written = 0
@@ -232,6 +236,9 @@ class _Writer:
         frame.pts = self._next_pts(picture)
         frame.time_base = self._time_base
         frame.duration = self._duration
+        if picture.field_order:
+            self._mark = self._mark or FieldMarker(frame, self._time_base, picture.field_order)
+            frame = self._mark(frame)
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
         if self._audio is not None:

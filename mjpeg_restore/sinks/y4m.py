@@ -25,6 +25,9 @@ _NAMES = {
 }
 
 
+_SCAN = {None: "Ip", "top": "It", "bottom": "Ib"}
+
+
 class Y4mStream:
     """A y4m file or pipe, any size, planes as they are (4:4:0 goes to 4:4:4), tagged with its range.
 
@@ -131,10 +134,10 @@ class Y4mStream:
         self._size = (picture.width, picture.height)
         rate = self._pace.begin(picture)
         colour_range = "FULL" if self._full_range else "LIMITED"
-        aspect = self._sample_aspect
+        aspect, scan = self._sample_aspect, _SCAN[picture.field_order]
         return (
             f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} "
-            f"Ip A{aspect.numerator}:{aspect.denominator} C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
+            f"{scan} A{aspect.numerator}:{aspect.denominator} C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
         ).encode("ascii")
 
     def _send(self, *parts: bytes | memoryview) -> None:

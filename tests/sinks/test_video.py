@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -123,6 +123,36 @@ def test_chroma_that_the_encoder_cannot_hold_is_told_of(
     sink.close()
     expected = "libsvtav1 takes 4:2:0 only: chroma of 4:2:2 is halved; h264 and ffv1 keep it"
     assert sink.remark == (expected if told else None)
+
+
+@pytest.mark.parametrize(("extension", "codec"), PAIRS)
+def test_s6_woven_fields_are_said_and_nothing_else_changes(output: Path, extension: str, codec: str) -> None:
+    paths = [output / f"{name}.{extension}" for name in ("woven", "plain")]
+    for path, order in zip(paths, ("bottom", None), strict=True):
+        pictures = [replace(noise(64, 48, index=i), pts=pts, field_order=order) for i, pts in enumerate(JITTER)]
+        frames = save(path, [replace(p, time_base=Fraction(1, 1000)) for p in pictures], codec, fps=Fraction(25))
+        assert frames[0].interlaced_frame == (order is not None and codec in ("h264", "ffv1"))
+    woven, plain = (about(path) for path in paths)
+    assert woven == plain
+
+
+def about(path: Path) -> tuple[object, ...]:
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        tags = (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
+        return (*tags, context.format.name, [frame.time for frame in container.decode(video=0)])
+
+
+@pytest.mark.parametrize("order", ["top", "bottom"])
+@pytest.mark.parametrize(("codec", "size"), [("h264", (64, 48)), ("h264", (64, 54)), ("ffv1", (63, 53))])
+def test_s6_the_order_of_fields_is_the_containers_too(
+    output: Path, codec: str, size: tuple[int, int], order: Literal["top", "bottom"]
+) -> None:
+    picture = replace(noise(*size), field_order=order)
+    frame = save(output / "a.mkv", [picture], codec, **({"crf": 0} if codec == "h264" else {}))[0]
+    with av.open(str(output / "a.mkv")) as container:
+        assert container.streams.video[0].codec_context.field_order == {"top": 2, "bottom": 3}[order]
+    assert all(map(np.array_equal, picture.planes, planes_of(frame)))
 
 
 def test_odd_size_in_420_repeats_the_edge(output: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -39,6 +41,13 @@ def test_header_says_centred_chroma_range_and_rate() -> None:
     assert header == b"YUV4MPEG2 W6 H4 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL"
     assert rest == b"FRAME\n" + bytes([150] * 24 + [90] * 6 + [200] * 6)
     assert not pipe.closed
+
+
+@pytest.mark.parametrize(("order", "mark"), [("top", b" It "), ("bottom", b" Ib ")])
+def test_s6_the_header_says_which_field_comes_first(order: Literal["top", "bottom"], mark: bytes) -> None:
+    pipe = io.BytesIO()
+    Y4mStream(pipe).write(replace(flat(6, 4), field_order=order))
+    assert mark in pipe.getvalue()
 
 
 def test_limited_range_is_converted_and_said() -> None:
