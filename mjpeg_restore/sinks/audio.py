@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Protocol
 
 import av
@@ -64,8 +64,20 @@ class AudioWriter:
             source.enabled = False
             source.packets.clear()
             return
+        self._says_delay = self._can_say_delay(self._stream)
         labels = source.stream.metadata
         self._stream.metadata.update({key: labels[key] for key in ("language", "title") if key in labels})
+
+    def _can_say_delay(self, stream: AudioStream) -> bool:
+        match self._container.format.name:
+            case "mp4" | "mov":
+                return True
+            case "matroska" | "webm":
+                by_edit_list = self._source.stream.container.format.name.startswith("mov")
+                opus = stream.codec_context.codec.canonical_name == "opus"
+                return self._transcoding or opus or not by_edit_list
+            case _:
+                return False
 
     def drain(self) -> None:
         """Mux every packet that the source has collected so far; one that is broken is left out."""
@@ -85,7 +97,7 @@ class AudioWriter:
         with self._losing():
             self._transcode(None, self._stream)
         with self._losing():
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
 
     def _add_stream(self) -> AudioStream:
         template = self._source.stream
@@ -118,11 +130,21 @@ class AudioWriter:
             return  # muxers take rising times only; a packet that repeats one is worth less than the rest
         self._last_dts = packet.dts
         packet.stream = stream
-        self._container.mux(packet)
+        self._mux([packet])
 
     def _transcode(self, packet: av.Packet[Stream] | None, stream: AudioStream) -> None:
         for frame in self._source.stream.codec_context.decode(packet):
-            self._container.mux(stream.encode(frame))
+            self._mux(stream.encode(frame))
+
+    def _mux(self, packets: Iterable[av.Packet[Stream]]) -> None:
+        """Hand packets on, save those before time 0 where the container would move everything for them, pictures too.
+
+        AAC begins with a packet that decoders throw away. MP4 and MOV say so by an edit list, Matroska by a delay of
+        the codec, which FFmpeg does not make of an edit list; AVI has nothing of the kind.
+        """
+        for packet in packets:
+            if packet.pts is None or packet.pts >= 0 or self._says_delay:
+                self._container.mux(packet)
 
     @contextlib.contextmanager
     def _losing(self) -> Generator[None, None, None]:

@@ -11,7 +11,7 @@ import pytest
 from av.audio.stream import AudioStream
 
 from mjpeg_restore.sinks import VideoFile
-from tests.sinks.conftest import flat, read
+from tests.sinks.conftest import flat, read, times
 
 RATE = 16_000
 SECONDS = 2
@@ -114,6 +114,22 @@ def test_copied_packets_are_the_same_bytes_at_the_same_times(output: Path) -> No
             return [(bytes(p), p.pts * p.time_base) for p in container.demux(audio=0) if p.size]
 
     assert packets(output / "out.mkv") == packets(source)
+
+
+@pytest.mark.parametrize(
+    ("recording", "codec", "target"),
+    [("in.mp4", "aac", "out.mkv"), ("in.mp4", "aac", "out.mp4"), ("in.mkv", "libopus", "out.mkv")],
+)
+def test_what_decoders_throw_away_of_the_sound_does_not_move_the_pictures(
+    output: Path, recording: str, codec: str, target: str
+) -> None:
+    source = record(output / recording, codec)
+    with av.open(str(source)) as container:
+        assert next(container.demux(audio=0)).pts < 0
+    assert join(output / target, source).remark is None
+    assert times(read(output / target)) == [Fraction(index, 25) for index in range(50)]
+    heard, _ = samples_of(output / target)
+    assert abs(len(heard) / RATE - SECONDS) < 0.1
 
 
 def test_audio_and_video_are_interleaved(output: Path) -> None:
