@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+import av.logging
 from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import SinkError
@@ -149,14 +151,26 @@ def open_stream(
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
     fields = announce(context, picture.field_order, sampling) if picture.field_order else {}
     context.options = {**_container_options(container, encoder, sampling), **fields, **encoder.options}
-    try:
-        context.open()
-    except (FFmpegError, ValueError) as error:
-        raise SinkError(_refusal(encoder, f"{width}x{height} {pix_fmt}", error)) from error
+    _open(context, encoder)
     if unknown := sorted(context.options):
         name = encoder.name
         raise SinkError(f"encoder {name} has no option {unknown[0]!r}: see ffmpeg -h encoder={name}")
     return stream, sampling
+
+
+def _open(context: VideoCodecContext, encoder: Encoder) -> None:
+    """Open the encoder; why it refuses, FFmpeg says in its log alone."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture() as said:
+        try:
+            context.open()
+        except (FFmpegError, ValueError) as error:
+            reason = said[0][2].strip(" .\n") if said else getattr(error, "strerror", None) or str(error)
+            what = f"{context.width}x{context.height} {context.pix_fmt}"
+            raise SinkError(_refusal(encoder, what, reason)) from error
+        finally:
+            av.logging.set_level(level)
 
 
 def _container_options(container: OutputContainer, encoder: Encoder, sampling: Sampling) -> dict[str, str]:
@@ -192,8 +206,7 @@ def _jpeg_quality(word: str) -> int:
         raise SinkError(f"{word!r} is no quality of JPEG: give 1 (best) to 31") from None
 
 
-def _refusal(encoder: Encoder, what: str, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
+def _refusal(encoder: Encoder, what: str, reason: str) -> str:
     if encoder.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi", "_mf")):
         advice = "is its hardware and driver here? -c h264 needs none"
     else:

@@ -338,6 +338,14 @@ def test_a_rate_that_ffmpeg_cannot_hold_is_one_line(output: Path) -> None:
     assert list(output.iterdir()) == []
 
 
+def test_an_encoder_says_why_it_refuses(output: Path) -> None:
+    sink = VideoFile(output / "a.mkv", codec="mpeg4")
+    with pytest.raises(SinkError, match=r"mpeg4 cannot be opened for 128x96 yuv420p \(timebase 1/90000 not supported"):
+        sink.write(flat(time_base=Fraction(1, 90000)))
+    sink.discard()
+    assert av.logging.get_level() is None
+
+
 @pytest.mark.parametrize("settings", [{"preset": "7"}, {"options": {"tune": "film,fastdecode", "profile": "high"}}])
 def test_what_x264_understands_is_passed_on(output: Path, settings: dict[str, Any]) -> None:
     assert len(save(output / "a.mkv", [flat()], **settings)) == 1
