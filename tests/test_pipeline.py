@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import SinkError, SourceError
-from mjpeg_restore.frames import Packet, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
@@ -80,6 +80,20 @@ def test_order_and_time_stamps_are_kept() -> None:
     for seed, picture in enumerate(sink.pictures):
         assert_shows(picture, still(seed))
     assert troubles(report) == {}
+
+
+def test_b3_two_pictures_are_read_at_the_same_time_and_order_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    def read_in_pairs(*words: Any, **options: Any) -> CodedPicture:
+        both.wait(timeout=30)  # raises where the other one does not come
+        return read(*words, **options)
+
+    monkeypatch.setattr("mjpeg_restore.pipeline.read", read_in_pairs)
+    sizes = [(64, 48), (640, 480)] * 4  # the larger ones take longer
+    pictures, report = restore([still(seed, size=size) for seed, size in enumerate(sizes)])
+    assert troubles(report) == {}
+    assert [(picture.width, picture.height) for picture in pictures] == sizes
 
 
 def test_the_report_says_what_went_through() -> None:

@@ -51,7 +51,7 @@ def save(path: Path, pictures: list[Picture], codec: str | None = None, **settin
 
 @pytest.mark.parametrize("range", ["full", "limited"])
 @pytest.mark.parametrize(("extension", "codec"), PAIRS)
-def test_flat_colour_comes_back_within_one_and_tagged(output: Path, extension: str, codec: str, range: str) -> None:
+def test_c7_flat_colour_comes_back_within_one_and_tagged(output: Path, extension: str, codec: str, range: str) -> None:
     path = output / f"a.{extension}"
     picture = flat()
     frame = save(path, [replace(picture, pts=i) for i in (0, 1, 2)], codec, crf=BEST.get(codec), range=range)[0]
