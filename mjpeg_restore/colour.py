@@ -89,7 +89,8 @@ def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
 
 
 def resize(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at another size, every plane scaled by itself, bicubic; sampling and range stay (B2).
+    """The picture at another size, every plane scaled by itself, bicubic; sampling and range stay (B2), woven fields do
+    not.
 
     Raises:
         ValueError: width or height is below 1.
@@ -104,7 +105,7 @@ def resize(picture: Picture, width: int, height: int) -> Picture:
         _scale(picture.planes[0], width, height),
         *(_scale(plane, *chroma_size) for plane in picture.planes[1:]),
     )
-    return replace(picture, planes=planes)
+    return replace(picture, planes=planes, field_order=None)
 
 
 def upsample(plane: NDArray[np.uint8], across: int, down: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.frames import FieldOrder, Packet, Picture
+from mjpeg_restore.frames import FieldOrder, Picture
 from mjpeg_restore.jpeg import JpegHeader, known_tables, scan
 
 SMALLEST = 128
@@ -44,11 +44,11 @@ class Parts:
         return earlier
 
 
-def parts_of(packet: Packet, dqt: bytes, *, container_height: int | None = None, codec_tag: str = "") -> Parts:
+def parts_of(data: bytes, dqt: bytes, *, container_height: int | None = None, codec_tag: str = "") -> Parts:
     """Walk the headers of a packet.
 
     Args:
-        packet: as the source gave it.
+        data: the packet's.
         dqt: the tables known before it, `Parts.tables` of the packet before and `Packet.dqt`.
         container_height: pixels down as the container says.
         codec_tag: the container's four-character code.
@@ -56,9 +56,9 @@ def parts_of(packet: Packet, dqt: bytes, *, container_height: int | None = None,
     Raises:
         JpegError: there is no picture that can be restored.
     """
-    first = scan(packet.data, height=container_height or 0, codec_tag=codec_tag)
-    part = Part(packet.data, first, dqt)
-    rest = packet.data[first.end :]
+    first = scan(data, height=container_height or 0, codec_tag=codec_tag)
+    part = Part(data, first, dqt)
+    rest = data[first.end :]
     if len(rest) < SMALLEST:
         return Parts((part,))
     try:
@@ -77,7 +77,9 @@ def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | No
 
 
 def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
-    """One interlaced frame of two fields of the same size and sampling; the rest is the first field's."""
+    """One interlaced frame of two fields of the same size and sampling; the rest is the first field's, but for damage:
+    that is the worse field's.
+    """
     top, bottom = (second, first) if bottom_first else (first, second)
     planes: list[NDArray[np.uint8]] = []
     for upper, lower in zip(top.planes, bottom.planes, strict=True):
@@ -85,4 +87,5 @@ def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
         plane[0::2], plane[1::2] = upper, lower
         planes.append(plane)
     order: FieldOrder = "bottom" if bottom_first else "top"
-    return replace(first, planes=tuple(planes), field_order=order, damage=first.damage or second.damage)
+    damage = min(filter(None, (first.damage, second.damage)), key=lambda found: found.first_bad_row, default=None)
+    return replace(first, planes=tuple(planes), field_order=order, damage=damage)

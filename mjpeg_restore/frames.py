@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 PixelFormat = Literal["rgb", "bgr", "gray"]
 
 FieldOrder = Literal["top", "bottom"]
+"""Which of two fields is shown first: that of the upper lines, or that of the lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,10 @@ class Picture:
     quality: int = 0
     """Estimated IJG quality of the coded picture, 1 to 100; 0 where it is not known."""
     field_order: FieldOrder | None = None
-    """Which of two woven fields was taken first, the one of the upper lines or of the lower; None: there are none."""
+    """Of the two fields that were woven into this picture; None where it is of one piece."""
     damage: Damage | None = None
-    """What is missing from the coded picture, of a woven one from either field, where that was not repaired."""
+    """What is missing from the coded picture, of a woven one from its worse field; None where it was repaired, or where
+    the picture before is shown again."""
 
     @property
     def width(self) -> int:

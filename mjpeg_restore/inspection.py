@@ -116,7 +116,7 @@ def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
     for packet in islice(source, frames):
         dqt = known_tables(dqt, packet.dqt)
         try:
-            parts = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
+            parts = parts_of(packet.data, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:
             yield _Seen(packet, trouble=packet.fault or error.reason)
             continue
@@ -206,7 +206,7 @@ def describe(found: Inspection) -> list[str]:
     intervals = Counter({str(count) if count else "none": n for count, n in found.restart_intervals.items()})
     lines.append(f"  restarts     {_counted(intervals)}{' MCUs' if set(intervals) - {'none'} else ''}")
     lines.append(f"  time stamps  {_times(found)}")
-    lines.append(f"  sound        {'one track' if found.audio else 'none'}")
+    lines.append(f"  sound        {'yes' if found.audio else 'none'}")
     for title, counter in (
         ("headers", found.properties),
         ("warnings", found.warnings),

@@ -45,7 +45,7 @@ class PipelineSettings:
     on_corrupt: OnCorrupt | None = None
     """A damaged picture: take the missing rows from the picture before, show that one again, drop it, or pass it on
     as it is. What cannot be repaired is held; what cannot be held either is dropped. None: a video's are repaired;
-    pictures in files of their own need have nothing in common, so theirs are passed on, and unreadable ones dropped."""
+    pictures in files of their own need have nothing in common, so theirs are passed on, and then none is held."""
     compare: Comparison | None = None
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
@@ -80,6 +80,7 @@ class _Job:
     """What was read of them; nothing where the packet could not be used."""
     error: JpegError | None = None
     verified: Verification | None = None
+    """How much of the restored picture is the stream's, where that is asked for."""
 
     @property
     def bottom_first(self) -> bool:
@@ -105,9 +106,9 @@ def restore_pictures(
     tally = tally or Tally()
     walked = _walk_headers(source, settings, tally)
     read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
-    alone = source.info.kind == "stills"
-    policy = settings.on_corrupt or ("pass" if alone else "repair")
-    holds = policy in ("repair", "hold") or (policy == "pass" and not alone)
+    stills = source.info.kind == "stills"
+    policy = settings.on_corrupt or ("pass" if stills else "repair")
+    holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
     sound = _damage_policy(read_jobs, policy, tally)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
@@ -195,13 +196,13 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
     for packet in islice(source, settings.frames):
         job = _Job(packet, time.monotonic())
         tally.packets += 1
+        dqt = known_tables(dqt, packet.dqt)
         if len(packet.data) < SMALLEST:  # S10
             tally.dropped += 1
             tally.trouble(packet, packet.fault or f"only {len(packet.data)} bytes")
             continue
-        dqt = known_tables(dqt, packet.dqt)
         try:
-            found = parts_of(packet, dqt, container_height=info.height, codec_tag=info.codec_tag)
+            found = parts_of(packet.data, dqt, container_height=info.height, codec_tag=info.codec_tag)
         except JpegError as error:
             yield replace(job, error=error)
             continue

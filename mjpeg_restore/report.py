@@ -65,7 +65,7 @@ class Report:
     warnings: dict[str, int]
     """Harmless oddities of the coded pictures, in words, and how many pictures have them."""
     verified: Verification | None
-    """How many coefficients of the restored pictures are the stream's, where that was asked for."""
+    """Where the coefficients of the restored pictures lie, where that was asked for."""
 
 
 @dataclass(slots=True)

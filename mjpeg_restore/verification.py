@@ -17,38 +17,60 @@ ROUNDING: Final[NDArray[np.float64]] = 0.5 * np.abs(DCT_MATRIX).sum(axis=1)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many coefficients of restored pictures, eight bits a sample, agree with the stream's."""
+    """How many coefficients of restored pictures, eight bits a sample, lie where the stream's say.
+
+    A coefficient's cell is what an encoder rounds to the number that it writes: half a step each way.
+    """
 
     coefficients: int = 0
     """Compared: of all components, in blocks that lie in the picture whole."""
-    same: int = 0
-    """Those that quantise back to the stream's."""
+    inside: int = 0
+    """Those in their cell: they quantise back to the stream's."""
     rounded: int = 0
-    """Those that do not, but would but for the rounding of samples to eight bits."""
+    """Others, outside by no more than samples rounded to whole numbers explain."""
+    clipped: int = 0
+    """Yet others, in blocks with a sample that the end of the range, 0 or 255, has cut off or may have."""
+
+    @property
+    def outside(self) -> int:
+        """Those that are not where the stream says."""
+        return self.coefficients - self.inside - self.rounded - self.clipped
 
     def __add__(self, other: Verification) -> Verification:
         """Both together."""
         return Verification(
-            self.coefficients + other.coefficients, self.same + other.same, self.rounded + other.rounded
+            self.coefficients + other.coefficients,
+            self.inside + other.inside,
+            self.rounded + other.rounded,
+            self.clipped + other.clipped,
         )
 
 
 def verify(picture: Picture, coded: CodedPicture) -> Verification:
-    """Quantise a restored picture again, and compare.
+    """Say where in its cell each coefficient of a restored picture lies.
 
     Args:
         picture: as `Restorer.restore` gives it.
         coded: what it was restored from.
     """
-    found = Verification()
     order = (0, 2, 1) if coded.colour.swapped_chroma else (0, 1, 2)
-    for plane, component in zip(picture.planes, order, strict=False):
-        upright = plane[::-1] if coded.colour.bottom_up else plane
-        high, wide = (length // 8 for length in upright.shape)
-        table = coded.tables[component].astype(np.float64)
-        steps = to_coefficients(upright[: 8 * high, : 8 * wide]) / table
-        away = np.abs(steps - coded.coefficients[component][:high, :wide])
-        same = away <= 0.5
-        rounded = ~same & (away <= 0.5 + ROUNDING / table)
-        found += Verification(away.size, int(same.sum()), int(rounded.sum()))
-    return found
+    planes = [plane[::-1] if coded.colour.bottom_up else plane for plane in picture.planes]
+    return sum(
+        (
+            _verify_plane(plane, coded.coefficients[component], coded.tables[component])
+            for plane, component in zip(planes, order, strict=False)
+        ),
+        Verification(),
+    )
+
+
+def _verify_plane(plane: NDArray[np.uint8], coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> Verification:
+    high, wide = (length // 8 for length in plane.shape)
+    whole = plane[: 8 * high, : 8 * wide]
+    steps = table.astype(np.float64)
+    away = np.abs(to_coefficients(whole) / steps - coefficients[:high, :wide])
+    ends = ((whole == 0) | (whole == 255)).reshape(high, 8, wide, 8).any(axis=(1, 3))
+    inside = away <= 0.5
+    rounded = ~inside & (away <= 0.5 + ROUNDING / steps)
+    clipped = ~inside & ~rounded & ends[..., None]
+    return Verification(away.size, int(inside.sum()), int(rounded.sum()), int(clipped.sum()))

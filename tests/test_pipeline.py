@@ -653,6 +653,14 @@ def test_q5_tables_of_pictures_that_were_passed_over_count() -> None:
         assert survey(source).qualities == {60: 1}
 
 
+def test_q5_a_packet_that_is_too_small_takes_no_tables_with_it() -> None:
+    tiny = b"\xff\xd8\xff\xfe\x00\x04ab\xff\xd9"
+    data = still(1) + tiny + without(still(3), DQT)
+    with open_source(data, start=Fraction(1, 25)) as source:
+        (picture,) = restore_pictures(source, DECODE)
+    assert_shows(picture, still(3))
+
+
 def test_q5_tables_that_never_came_are_named() -> None:
     with pytest.raises(SourceError, match="quantisation table 0 is not given"):
         restore([without(still(1), DQT)])

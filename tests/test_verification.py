@@ -35,8 +35,8 @@ def test_every_sampling_agrees(sampling: str, restorer: Restorer) -> None:
     found = verify(restorer.restore(coded), coded)
     across, down = coded.sampling.value or (1, 1)
     assert found.coefficients == compared(sampling, across, down)
-    assert found.same > 0.98 * found.coefficients
-    assert found.same + found.rounded > 0.999 * found.coefficients  # the scene has black and white, which is clipped
+    assert found.inside > 0.98 * found.coefficients
+    assert found.outside == 0
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,8 @@ def test_c4_planes_are_compared_with_their_own_coefficients(words: bytes) -> Non
     coded = read(data, header=scan(data, codec_tag="MJPG"))
     assert coded.colour.swapped_chroma or coded.colour.bottom_up
     found = verify(DECODE.restore(coded), coded)
-    assert found.same > 0.99 * found.coefficients
+    assert found.inside > 0.99 * found.coefficients
+    assert found.outside == 0
 
 
 def test_a_picture_that_left_its_cells_is_found_out() -> None:
@@ -55,7 +56,7 @@ def test_a_picture_that_left_its_cells_is_found_out() -> None:
     picture = DECODE.restore(coded)
     brighter = replace(picture, planes=(picture.planes[0] // 2 + 60,))
     found = verify(brighter, coded)
-    assert found.same + found.rounded < 0.9 * found.coefficients
+    assert found.outside > 0.1 * found.coefficients
 
 
 def as_picture(luma: NDArray[np.int_]) -> Picture:
@@ -66,10 +67,16 @@ def test_rounding_is_told_from_leaving_the_cell() -> None:
     luma = np.arange(64).reshape(8, 8) * 3 + 20
     quantised = np.rint(to_coefficients(luma.astype(np.uint8))).astype(np.int16)
     coded = CodedPicture(8, 8, Sampling.GRAY, (quantised,), (np.ones(64, np.uint16),))
-    assert verify(as_picture(luma), coded) == Verification(64, 64, 0)
-    assert verify(as_picture(luma + 1), coded) == Verification(64, 63, 0)  # DC moves by 8: no rounding does that
+    assert verify(as_picture(luma), coded) == Verification(64, 64)
+    assert verify(as_picture(luma + 1), coded).outside == 1  # DC moves by 8: no rounding does that
     quantised[0, 0, 0] += 3  # within the 4 that rounding can move it
-    assert verify(as_picture(luma), coded) == Verification(64, 63, 1)
+    assert verify(as_picture(luma), coded) == Verification(64, 63, rounded=1)
+    quantised[0, 0, 0] += 3
+    assert verify(as_picture(luma), coded) == Verification(64, 63, rounded=0)
+    luma[7, 7] = 255
+    found = verify(as_picture(luma), coded)  # of a block that reaches the end of the range nothing more is known
+    assert (found.outside, found.inside + found.rounded + found.clipped) == (0, 64)
+    assert found.clipped > 0
 
 
 def test_a_run_counts_every_picture_and_both_fields() -> None:
@@ -80,5 +87,5 @@ def test_a_run_counts_every_picture_and_both_fields() -> None:
     assert report.verified is not None
     whole, fields = 64 * (8 * 6 + 2 * 4 * 3), 2 * 64 * (8 * 3 + 2 * 4 * 1)
     assert report.verified.coefficients == whole + fields
-    assert report.verified.same > 0.99 * report.verified.coefficients
+    assert report.verified.inside > 0.99 * report.verified.coefficients
     assert run(ListSource([field]), DECODE, Collect()).verified is None

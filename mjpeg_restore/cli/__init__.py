@@ -6,6 +6,7 @@ import argparse
 import ctypes
 import dataclasses
 import json
+import math
 import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -33,6 +34,7 @@ from mjpeg_restore.restore import Restorer
 from mjpeg_restore.runtime import usable_cores
 from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
 from mjpeg_restore.sources import Source, open_source
+from mjpeg_restore.verification import Verification
 
 EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
     (SourceError, 3),
@@ -129,6 +131,7 @@ def _restore_one(options: argparse.Namespace) -> int:
     opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)
     with opened as source, _stopping(source) as stop:
         sink = _open_sink(options, source)
+        silent = bool(options.output and source.audio and not (source.audio.enabled or options.no_audio))
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
                 report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
@@ -136,7 +139,7 @@ def _restore_one(options: argparse.Namespace) -> int:
                 if stop.is_set():  # before the first picture
                     raise KeyboardInterrupt from None
                 raise
-        _conclude(options, report, sink, source)
+        _conclude(options, report, sink, silent=silent)
         return INTERRUPTED if stop.is_set() else 0
 
 
@@ -160,7 +163,7 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
-def _conclude(options: argparse.Namespace, report: Report, sink: Sink, source: Source) -> None:
+def _conclude(options: argparse.Namespace, report: Report, sink: Sink, *, silent: bool) -> None:
     if options.json:
         stream = sys.stderr if options.output == "-" else sys.stdout
         say(json.dumps(dataclasses.asdict(report)), stream)
@@ -168,8 +171,9 @@ def _conclude(options: argparse.Namespace, report: Report, sink: Sink, source: S
         return
     for line in _remarks(options, report, sink):
         complain(line)
-    if options.output and source.audio and not (source.audio.enabled or options.no_audio or sink.remark):
-        complain(f"the sound is left out: {options.output} holds pictures only; .mp4, .mkv, .mov and .avi hold both")
+    if silent:
+        what = "y4m" if options.output == "-" else options.output
+        complain(f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov and .avi hold both")
 
 
 def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
@@ -183,15 +187,22 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
         yield ", ".join(odd) + trouble
     for words, count in sorted(report.warnings.items(), key=lambda entry: -entry[1])[:MOST_WARNINGS]:
         yield f"{count} x {words}"
-    if found := report.verified:
-        yield (
-            f"of {found.coefficients:,} coefficients {found.same / found.coefficients:.3%} quantise back to the "
-            f"stream's, but for the rounding to eight bits {(found.same + found.rounded) / found.coefficients:.4%}"
-        )
+    if report.verified:
+        yield _verdict(report.verified)
     if report.truncated:
         yield report.truncated
     if sink.remark:
         yield sink.remark
+
+
+def _verdict(found: Verification) -> str:
+    if not found.coefficients:
+        return "nothing to verify: no picture holds a whole block"
+    share = math.floor(1e5 * found.inside / found.coefficients) / 1e5  # never more than it is
+    return (
+        f"verified {found.coefficients:,} coefficients: {share:.3%} quantise back to the stream's as they are, "
+        f"{found.rounded + found.clipped:,} but for samples rounded and clipped to eight bits, {found.outside:,} do not"
+    )
 
 
 def _inspect(words: list[str]) -> int:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -50,6 +52,9 @@ _X264 = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+
+
+_LISTENING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +156,34 @@ def open_stream(
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
     fields = announce(context, picture.field_order, sampling) if picture.field_order else {}
     context.options = {**_container_options(container, encoder, sampling), **fields, **encoder.options}
-    _open(context, encoder)
+    try:
+        context.open()
+    except (FFmpegError, ValueError) as error:
+        reason = _reason(context) or getattr(error, "strerror", None) or str(error)
+        raise SinkError(_refusal(encoder, f"{width}x{height} {pix_fmt}", reason)) from error
     if unknown := sorted(context.options):
         name = encoder.name
         raise SinkError(f"encoder {name} has no option {unknown[0]!r}: see ffmpeg -h encoder={name}")
     return stream, sampling
 
 
-def _open(context: VideoCodecContext, encoder: Encoder) -> None:
-    """Open the encoder; why it refuses, FFmpeg says in its log alone."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    with av.logging.Capture() as said:
+def _reason(refused: VideoCodecContext) -> str:
+    """Why FFmpeg opens no encoder: it says so in its log alone, so it is asked once more, and listened to."""
+    again = av.VideoCodecContext.create(refused.codec, "w")
+    assert isinstance(again, VideoCodecContext)
+    for name in ("width", "height", "pix_fmt", "time_base", "flags", "options"):
+        setattr(again, name, getattr(refused, name))
+    with _LISTENING:  # the log is one for all
+        level, skipping = av.logging.get_level(), av.logging.get_skip_repeated()
+        av.logging.set_level(av.logging.ERROR)
+        av.logging.set_skip_repeated(False)
         try:
-            context.open()
-        except (FFmpegError, ValueError) as error:
-            reason = said[0][2].strip(" .\n") if said else getattr(error, "strerror", None) or str(error)
-            what = f"{context.width}x{context.height} {context.pix_fmt}"
-            raise SinkError(_refusal(encoder, what, reason)) from error
+            with av.logging.Capture() as said, contextlib.suppress(FFmpegError, ValueError):
+                again.open()
         finally:
+            av.logging.set_skip_repeated(skipping)
             av.logging.set_level(level)
+    return " ".join(said[0][2].split()).rstrip(".") if said else ""
 
 
 def _container_options(container: OutputContainer, encoder: Encoder, sampling: Sampling) -> dict[str, str]:

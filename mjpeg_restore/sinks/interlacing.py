@@ -11,21 +11,32 @@ from av.video.codeccontext import VideoCodecContext
 
 from mjpeg_restore.frames import FieldOrder, Sampling
 
-_ALONE = {"mjpeg", "libx265", "libsvtav1", "libvpx-vp9"}
-"""Encoders that code whole frames only: the container may still say what is in them."""
+_INTERLACED = frozenset({"libx264", "ffv1", "mpeg2video", "mpeg4"})
+"""Encoders that code fields. Others refuse to, or know nothing of it; the container may still say what is in them."""
 
 
 def announce(context: VideoCodecContext, order: FieldOrder, sampling: Sampling) -> dict[str, str]:
     """Tell an encoder that is not open yet.
 
+    Args:
+        context: its size and codec are set.
+        order: of the fields.
+        sampling: that the encoder takes.
+
     Returns:
         Options to open it with.
     """
+    name = context.codec.name
+    # Woven lines are stored top field first, whichever is shown first; those of MJPEG one field after the other.
+    orders = {"top": "tt", "bottom": "bb"} if name == "mjpeg" else {"top": "tb", "bottom": "bt"}
+    options = {"field_order": orders[order]}
     _, down = sampling.value or (1, 1)
     # Each field needs whole chroma samples; x264 refuses others.
-    if context.codec.name not in _ALONE and context.height % (2 * down) == 0:
+    if name in _INTERLACED and context.height % (2 * down) == 0:
         context.flags |= Flags.interlaced_dct
-    return {"field_order": {"top": "tt", "bottom": "bb"}[order]}
+        if name == "libx264" and order == "bottom":
+            options["x264opts"] = "bff=1"  # for the header, which is written before it sees a frame
+    return options
 
 
 class FieldMarker:

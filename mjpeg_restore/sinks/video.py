@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
@@ -204,8 +204,8 @@ class _Writer:
         audio: AudioSource | None,
     ) -> None:
         self.size = (first.width, first.height)
-        self._given = first.sampling
         self._encoder = encoder
+        self._reduced: Sampling | None = None
         self._container = container
         self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
         self._full_range = first.full_range
@@ -221,9 +221,9 @@ class _Writer:
     def remark(self) -> str | None:
         """What the user should know, in one line."""
         found: list[str] = []
-        if pixels.loses_chroma(self._given, self._sampling):
-            given, kept = self._given.label, self._sampling.label
-            found.append(f"{self._encoder.name} takes {kept} only: chroma of {given} is halved; h264 and ffv1 keep it")
+        if self._reduced:
+            given, kept = self._reduced.label, self._sampling.label
+            found.append(f"{given} is written as {kept} by {self._encoder.name}: h264, vp9 and ffv1 keep its chroma")
         if self._audio and self._audio.problem:
             found.append(self._audio.problem)
         return "; ".join(found) or None
@@ -231,6 +231,8 @@ class _Writer:
     def write(self, picture: Picture) -> None:
         """Encode and mux one picture, and the audio that has come meanwhile."""
         context = self._stream.codec_context
+        if pixels.loses_chroma(picture.sampling, self._sampling):
+            self._reduced = picture.sampling
         ready = pixels.prepare(picture, self._sampling, self._full_range)
         frame = pixels.to_frame(ready, str(context.pix_fmt), context.width, context.height)
         frame.pts = self._next_pts(picture)

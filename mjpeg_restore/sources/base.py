@@ -16,8 +16,8 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 
 from mjpeg_restore.errors import JpegError
+from mjpeg_restore.fields import parts_of
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import known_tables, scan
 from mjpeg_restore.sources.timing import Window
 
 Kind = Literal["container", "stream", "stills"]
@@ -147,17 +147,18 @@ class Source(Protocol):
         ...
 
 
-def tables_after(earlier: bytes, data: bytes) -> bytes:
+def tables_after(dqt: bytes, data: bytes, info: SourceInfo) -> bytes:
     """The quantisation tables that are known after a packet that is passed over, as DQT segments (Q5).
 
     Args:
-        earlier: those known before it.
+        dqt: those known before it.
         data: the packet's.
+        info: of its source.
     """
     try:
-        return known_tables(earlier, scan(data).dqt)
+        return parts_of(data, dqt, container_height=info.height, codec_tag=info.codec_tag).tables(dqt)
     except JpegError:
-        return earlier
+        return dqt
 
 
 class Closing(ABC):

@@ -12,7 +12,8 @@ import av
 import av.error
 from av.stream import Stream
 
-from mjpeg_restore.errors import SourceError
+from mjpeg_restore.errors import JpegError, SourceError
+from mjpeg_restore.fields import parts_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import split
 from mjpeg_restore.sources.base import Closing, tables_after
@@ -88,9 +89,9 @@ class ContainerSource(Closing):
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        dqt = self._seek()
+        self._seek()
         stamps = _Stamps()
-        index = 0
+        index, dqt = 0, b""
         for packet in self._video_packets():
             data = bytes(packet)
             if len(data) < _TINY and not any(split(data)):
@@ -101,7 +102,7 @@ class ContainerSource(Closing):
                 yield Packet(data, index, pts - self._window.shift, self._time_base, offset, dqt=dqt)
                 index, dqt = index + 1, b""
             else:
-                dqt = tables_after(dqt, data)
+                dqt = tables_after(dqt, data, self.info)
         if not index and not self.stopped:
             raise self._nothing()
 
@@ -112,24 +113,28 @@ class ContainerSource(Closing):
             return nothing_left(self.info.name, duration_of(self._container, self._track))
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
-    def _seek(self) -> bytes:
-        """Go near the first packet that is kept: every picture is a key frame.
-
-        Returns:
-            The track's first quantisation tables, as DQT segments: of some streams the only ones (Q5).
-        """
+    def _seek(self) -> None:
+        """Go near the first packet that is kept: every picture is a key frame, if it has its tables (Q5)."""
         target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
         if target <= 0 or self._piped:
-            return b""
-        dqt = b""
+            return
         try:
-            if first := next(self._container.demux(self._track), None):
-                dqt = tables_after(dqt, bytes(first))
             self._container.seek(target, stream=self._track)
+            first = next(self._container.demux(self._track), None)
+            if first and self._stands_alone(bytes(first)):
+                self._container.seek(target, stream=self._track)
+                return
         except (av.error.FFmpegError, OSError):
-            with suppress(av.error.FFmpegError, OSError):  # a file without an index: read from the beginning
-                self._container.seek(0)
-        return dqt
+            pass  # a file without an index
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.seek(self._container.start_time or 0)  # and read through
+
+    def _stands_alone(self, data: bytes) -> bool:
+        try:
+            parts = parts_of(data, b"", container_height=self.info.height, codec_tag=self.info.codec_tag)
+        except JpegError:
+            return False
+        return not parts.pictures[0].header.missing_tables
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""

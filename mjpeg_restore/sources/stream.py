@@ -119,7 +119,7 @@ class StreamSource(Closing):
                 yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset, dqt=dqt)
                 index, dqt = index + 1, b""
             else:
-                dqt = tables_after(dqt, data)
+                dqt = tables_after(dqt, data, self.info)
         if self.stopped:
             return
         if number == 0:

@@ -39,7 +39,7 @@ def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
     would see little but Q5, its logarithm (PSNR itself) little but flat crops. Measured on coefficients: the network's
     `restore` gives them dequantised.
     """
-    return _powers_of_squared_error(network, coded, 1 / 2)
+    return _power_of_mean_square(network, coded, 1 / 2)
 
 
 def fourth_root(network: nn.Module, coded: Compressed) -> Tensor:
@@ -48,10 +48,10 @@ def fourth_root(network: nn.Module, coded: Compressed) -> Tensor:
     For the end of a training, when crops are large and few of them flat: a decibel counts for a third more at Q10 than
     at Q40, by the square root for two thirds more.
     """
-    return _powers_of_squared_error(network, coded, 1 / 4)
+    return _power_of_mean_square(network, coded, 1 / 4)
 
 
-def _powers_of_squared_error(network: nn.Module, coded: Compressed, power: float) -> Tensor:
+def _power_of_mean_square(network: nn.Module, coded: Compressed, power: float) -> Tensor:
     restored = network.restore(*coded.components())  # pyright: ignore[reportCallIssue]
     total = restored[0].new_zeros(())
     for component, (found, truth) in enumerate(zip(restored, coded.original, strict=True)):

@@ -18,12 +18,12 @@ MuxClip = Callable[..., Path]
 """The fixture `mux`."""
 
 
-def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPEG") -> bytes:
+def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPEG", quality: int = 60) -> bytes:
     """A small picture that differs from those with other numbers."""
     rng = np.random.default_rng(number)
     pixels = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format, **({"quality": 60} if format == "JPEG" else {}))
+    Image.fromarray(pixels).save(buffer, format, **({"quality": quality} if format == "JPEG" else {}))
     return buffer.getvalue()
 
 

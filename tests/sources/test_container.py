@@ -12,7 +12,7 @@ from clips import TICK, MuxClip, make_jpeg, tables_of
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import open_source
-from tests.jpeg.pictures import without
+from tests.jpeg.pictures import patch_frame, without
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -96,6 +96,24 @@ def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str,
     assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[25 * start - 1 :]]
     assert packets[0].dqt == tables_of(first)
     assert not any(packet.dqt for packet in packets[1:])
+
+
+@pytest.mark.parametrize("start", [1, 3])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_q5_tables_that_were_renewed_are_the_latest(mux: MuxClip, suffix: str, start: int) -> None:
+    pictures = [without(make_jpeg(number), DQT) for number in range(100)]
+    pictures[0], pictures[10] = make_jpeg(0), make_jpeg(10, quality=20)
+    with open_source(mux(f"clip.{suffix}", pictures), start=Fraction(start)) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == pictures[25 * start :]
+    assert packets[0].dqt == tables_of(pictures[10])
+
+
+def test_p4_tables_of_pictures_without_a_height_count(mux: MuxClip) -> None:
+    pictures = [patch_frame(make_jpeg(number), 1, b"\0\0") for number in range(4)]
+    pictures[1:] = [without(data, DQT) for data in pictures[1:]]
+    with open_source(mux("clip.avi", pictures), start=Fraction(2, 25)) as source:
+        assert [packet.dqt for packet in source] == [tables_of(pictures[0]), b""]
 
 
 def test_a_start_between_two_pictures_of_a_constant_rate_lands_on_zero(mux: MuxClip) -> None:
