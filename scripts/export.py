@@ -1,7 +1,7 @@
 """Turn a model's training runs into what is shipped: ONNX graphs and an entry of the manifest.
 
 python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
-python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt, those parts that there are
+python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt; other parts stay as shipped
 python scripts/export.py --model decode            # has nothing to train
 """
 
@@ -119,8 +119,14 @@ class Exporter:
         return {"file": path.name, "sha256": checksum(path), "training": published["training"]["colour"]}
 
 
-def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Write a model's files; the result is its entry of the manifest, without what was measured."""
+def entry(name: str, options: argparse.Namespace, shipped: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write a model's files; the result is its entry of the manifest, without what was measured.
+
+    Args:
+        name: the model's.
+        options: of the command.
+        shipped: the model's variants in the manifest as it is.
+    """
     if name == "decode":
         network, extra, texture, projected = Decode(), None, None, False
         graphs = publish({"gray": network, "colour": network}, name, options.engines)
@@ -130,7 +136,9 @@ def entry(name: str, options: argparse.Namespace) -> dict[str, Any]:
         family = FAMILIES[name]
         exporter = Exporter(name, family, options.runs, options.engines)
         trained = exporter.variants()
-        variants = [exporter.publish(variant, options.engines) for variant in trained]
+        known = {tuple(v["qualities"] or ()): v for v in shipped}
+        known |= {v.qualities or (): exporter.publish(v, options.engines) for v in trained}
+        variants = [known[v.qualities or ()] for v in family.variants if (v.qualities or ()) in known]
         network, _ = exporter.network(trained[0].colour)
         extra, texture, projected = family.extra, exporter.texture(), family.projected
         summary = family.summary
@@ -152,7 +160,7 @@ def main() -> int:
     path = options.engines / "manifest.json"
     manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
     before = manifest["models"].get(options.model, {})
-    after = entry(options.model, options)
+    after = entry(options.model, options, before.get("variants", []))
     same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
     manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
     order = ["decode", *FAMILIES]

@@ -17,6 +17,7 @@ from mjpeg_restore.jpeg import read  # noqa: E402
 from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.graph import checksum, load_weights  # noqa: E402
+from mjpeg_restore.models.l4_l8 import L4  # noqa: E402
 from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
 from mjpeg_restore.restore import Restorer  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
@@ -118,6 +119,26 @@ def test_what_was_exported_restores(engines: Path) -> None:
         assert before.shape == after.shape
         assert (before != after).mean() > 0.2
         assert np.abs(before.astype(int) - after).mean() < 50
+
+
+def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path) -> None:
+    runs, engines = tmp_path / "runs", tmp_path / "engines"
+    checkpoint = runs / "l4" / "q30" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    torch.save({"model": L4(residual=True, chroma=True).state_dict(), "progress": PROGRESS}, checkpoint)
+    engines.mkdir()
+    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["l4"]
+    others = [variant for variant in shipped["variants"] if variant["qualities"] != [30, 30]]
+    (engines / "manifest.json").write_text(json.dumps({"models": {"l4": shipped | {"variants": others}}}))
+    done = export("--model", "l4", "--runs", runs, "--engines", engines)
+    assert done.returncode == 0, done.stderr
+    variants = json.loads((engines / "manifest.json").read_text())["models"]["l4"]["variants"]
+    (added,) = [variant for variant in variants if variant["qualities"] == [30, 30]]
+    assert added["training"]["gray"]["steps"] == PROGRESS["steps"]
+    assert [variant for variant in variants if variant is not added] == others
+    assert [variant["qualities"] for variant in variants] == sorted(
+        (variant["qualities"] for variant in variants), key=lambda found: (found[0] != found[1], found)
+    )  # the one for all of them comes last
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
