@@ -83,6 +83,11 @@ class _Job:
     """How much of the restored picture is the stream's, where that is asked for."""
 
     @property
+    def tiny(self) -> bool:
+        """S10: too small to be a picture, and no reason to show the one before again."""
+        return len(self.packet.data) < SMALLEST
+
+    @property
     def bottom_first(self) -> bool:
         """S6: the first field holds the lower lines."""
         return self.parts[0].header.avi1_polarity == 2
@@ -117,7 +122,7 @@ def restore_pictures(
     try:
         for job, made in restored:
             picture: Picture | None = made
-            if picture is None and previous is not None and holds:
+            if picture is None and previous is not None and holds and not job.tiny:
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
@@ -197,9 +202,8 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
         job = _Job(packet, time.monotonic())
         tally.packets += 1
         dqt = known_tables(dqt, packet.dqt)
-        if len(packet.data) < SMALLEST:  # S10
-            tally.dropped += 1
-            tally.trouble(packet, packet.fault or f"only {len(packet.data)} bytes")
+        if job.tiny:
+            yield job
             continue
         try:
             found = parts_of(packet.data, dqt, container_height=info.height, codec_tag=info.codec_tag)
@@ -227,6 +231,8 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
     lost = 0
     try:
         for job in jobs:
+            if job.tiny:
+                tally.trouble(job.packet, job.packet.fault or f"only {len(job.packet.data)} bytes")
             if job.error:
                 tally.unreadable += 1
                 tally.trouble(job.packet, str(job.error))

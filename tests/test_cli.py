@@ -269,7 +269,7 @@ def test_verify_counts_what_quantises_back(clip: Path, capfd: pytest.CaptureFixt
     assert found["inside"] > 0.99 * found["coefficients"]
     assert "verified 27,648 coefficients: 100.000% quantise back" in err
     assert err.endswith(
-        f"{found['rounded'] + found['clipped']} but for samples rounded and clipped to eight bits, 0 do not\n"
+        f"{found['rounded'] + found['clipped']} miss by what samples of eight bits explain, 0 by more\n"
     )
 
 

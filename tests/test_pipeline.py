@@ -455,6 +455,13 @@ def test_s10_a_lost_picture_is_counted_and_the_one_before_held(garbage: bytes) -
     assert_shows(pictures[1], still(1))
 
 
+def test_s10_the_first_trouble_is_the_one_that_came_first() -> None:
+    _, report = restore([still(1), cut(still(2)), b"\xff\xd8tiny", still(3)])
+    assert troubles(report) == {"damaged": 1, "repaired": 1, "dropped": 1}
+    assert report.first_trouble is not None
+    assert report.first_trouble.startswith("packet 1: ")
+
+
 def test_s10_a_lost_picture_at_the_start_is_dropped() -> None:
     pictures, report = restore([bytes(1000), still(1)])
     assert troubles(report) == {"unreadable": 1, "dropped": 1}

@@ -200,8 +200,8 @@ def _verdict(found: Verification) -> str:
         return "nothing to verify: no picture holds a whole block"
     share = math.floor(1e5 * found.inside / found.coefficients) / 1e5  # never more than it is
     return (
-        f"verified {found.coefficients:,} coefficients: {share:.3%} quantise back to the stream's as they are, "
-        f"{found.rounded + found.clipped:,} but for samples rounded and clipped to eight bits, {found.outside:,} do not"
+        f"verified {found.coefficients:,} coefficients: {share:.3%} quantise back to the stream's; of the others, "
+        f"{found.rounded + found.clipped:,} miss by what samples of eight bits explain, {found.outside:,} by more"
     )
 
 
