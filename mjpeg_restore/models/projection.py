@@ -9,6 +9,7 @@ time; the decode alone is all of `runtime/native.py`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -26,11 +27,33 @@ CELL: Final = 0.499
 keeps a float32 DCT of the result from rounding into the next cell, of whatever an encoder can have made of samples of
 eight bits."""
 
-DOUBTED: Final = 0.5
-TRUSTED: Final = 2.0
-"""Means of log2 of a table's steps: at the first and below nothing that a network predicts is believed, at the second
-and above all of it. The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2. Where most steps are 1 or 2,
-there is nothing to restore: at quality 99 `stream` made luma 0.3 dB worse, at 100 1.3 dB."""
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far what a network predicts for a component is believed, by the mean of log2 of its table's steps.
+
+    Where most steps are 1 or 2, there is nothing to restore: at quality 99 `stream` made luma 0.3 dB worse, at 100
+    1.3 dB.
+    """
+
+    nothing: float
+    """At this mean and below, nothing is."""
+    everything: float
+    """At this one and above, all is."""
+
+    def __call__(self, table: NDArray[np.uint16]) -> float:
+        """The share, 0..1, by a table, `[64]`, 1 and more."""
+        mean = float(np.log2(table.astype(np.float32)).mean())
+        return min(1.0, max(0.0, (mean - self.nothing) / (self.everything - self.nothing)))
+
+
+LUMA_TRUST: Final = Trust(0.5, 2.0)
+"""The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2."""
+
+CHROMA_TRUST: Final = Trust(1.5, 3.5)
+"""The IJG's chroma tables of quality 98, 95 and 90 have 1.7, 3.0 and 4.0. Doubted sooner than luma: interpolation to
+luma's size smooths fine quantisation noise away, but not what a network errs by, which is smooth already. With luma's
+bounds `stream` improved chroma by 0.5 dB at quality 98, and made RGB of 4:2:0 worse by it."""
 
 SAMPLE_SCALE: Final = 64.0
 """What centred samples are divided by to be features."""
@@ -39,23 +62,23 @@ PHASES: Final = 4
 """Samples, each way, that make one place of a network's last layer, a channel for each of them."""
 
 
-def trust(table: NDArray[np.uint16]) -> float:
-    """The share, 0..1, of what is predicted for a component that is believed, by its table, `[64]`, 1 and more."""
-    mean = float(np.log2(table.astype(np.float32)).mean())
-    return min(1.0, max(0.0, (mean - DOUBTED) / (TRUSTED - DOUBTED)))
-
-
 def project(
-    phases: NDArray[np.float16] | None, coefficients: NDArray[np.int16], table: NDArray[np.uint16], *, lanes: int = 8
+    phases: NDArray[np.float16] | None,
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    trust: Trust = LUMA_TRUST,
+    *,
+    lanes: int = 8,
 ) -> NDArray[np.uint8]:
     """Restore a component, with the native extension, GIL released.
 
     Args:
         phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`, believed as far as `trust` goes. Phase `4 y + x` has every fourth of them, from row y and
+            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and
             column x on. None: they lack nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
+        trust: how far phases are believed.
         lanes: numbers that the native extension computes at once, 8 where CPU and compiler can (AVX2, GCC), or 4.
 
     Returns:

@@ -33,7 +33,7 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact
 from mjpeg_restore.models.int8 import Int8Conv
-from mjpeg_restore.models.projection import CELL, DOUBTED, PHASES, SAMPLE_SCALE, TRUSTED
+from mjpeg_restore.models.projection import CELL, CHROMA_TRUST, LUMA_TRUST, PHASES, SAMPLE_SCALE, Trust
 
 HALF = 2
 """Samples to a feature, each way."""
@@ -147,6 +147,7 @@ class Predict(nn.Module):
 
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
+        self.trust = LUMA_TRUST if components == 1 else CHROMA_TRUST
         # Sixteen channels at a quarter of the size rather than four at half: in eight bits, runtimes compute sixteen.
         self.phases = Int8Conv(width, PHASES**2 * components, signed=True, side=2 * HALF, stride=HALF)
         self.register_buffer("matrix", dct_matrix()[:, _places_of_phases()], persistent=False)
@@ -167,7 +168,7 @@ class Predict(nn.Module):
         places = []
         for blocks, table in zip(lacking, tables, strict=True):
             with exact(blocks):
-                scale = SAMPLE_SCALE * trust(table) / table
+                scale = SAMPLE_SCALE * believed(table, self.trust) / table
                 steps = blocks @ (self.matrix.T * scale[:, None])[:, None]
             places.append(steps.clamp(-CELL, CELL))
         return places
@@ -258,9 +259,10 @@ class Stream(nn.Module):
         return tuple(self.inverse_dct(k, q) for k, q in zip(self.place(*components), components[1::2], strict=True))
 
 
-def trust(tables: Tensor) -> Tensor:
-    """`projection.trust` of tables `[batch, 64]`: `[batch, 1]`."""
-    return ((torch.log2(tables).mean(dim=1) - DOUBTED) / (TRUSTED - DOUBTED)).clamp(0, 1)[:, None]
+def believed(tables: Tensor, trust: Trust) -> Tensor:
+    """What `trust` says of tables `[batch, 64]`: `[batch, 1]`."""
+    mean = torch.log2(tables).mean(dim=1, keepdim=True)
+    return ((mean - trust.nothing) / (trust.everything - trust.nothing)).clamp(0, 1)
 
 
 def _halve(channels: int, width: int) -> nn.Conv2d:

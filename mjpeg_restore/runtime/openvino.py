@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.models.projection import PHASES, decode, native, project
+from mjpeg_restore.models.projection import CHROMA_TRUST, LUMA_TRUST, PHASES, decode, native, project
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
 from mjpeg_restore.runtime.weights import blended
 
@@ -164,7 +164,8 @@ def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
             decode(coefficients, table, samples)
     head.infer()
     phases = [part for tensor in head.output_tensors for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
-    return tuple(project(part, *component) for part, component in zip(phases, components, strict=True))
+    trust = (LUMA_TRUST, CHROMA_TRUST, CHROMA_TRUST)
+    return tuple(project(part, *component, t) for part, component, t in zip(phases, components, trust, strict=False))
 
 
 def _entrance(tensor: ov.Output) -> ov.Node:

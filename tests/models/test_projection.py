@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models import projection
-from mjpeg_restore.models.projection import CELL, SAMPLE_SCALE, decode, project, trust
+from mjpeg_restore.models.projection import CELL, CHROMA_TRUST, LUMA_TRUST, SAMPLE_SCALE, Trust, decode, project
 
 sides = st.integers(1, 5)
 
@@ -46,7 +46,7 @@ def laid_out(phases: NDArray[np.float16]) -> NDArray[np.float64]:
 
 
 def formula(
-    phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16]
+    phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16], trust: Trust = LUMA_TRUST
 ) -> NDArray[np.float64]:
     """What is to come out, not rounded."""
     place = trust(table) * to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
@@ -94,11 +94,26 @@ def test_no_coefficient_leaves_its_cell(frequency: int) -> None:
 
 
 def test_the_finer_the_table_the_less_is_believed() -> None:
-    shares = [trust(scaled_tables(quality)[0]) for quality in range(1, 101)]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[95 - 1] == 1
-    assert 0 < shares[98 - 1] < 0.5
-    assert shares[99 - 1] == 0
+    luma, chroma = (
+        [trust(scaled_tables(quality)[component]) for quality in range(1, 101)]
+        for component, trust in enumerate((LUMA_TRUST, CHROMA_TRUST))
+    )
+    for shares in (luma, chroma):
+        assert shares == sorted(shares, reverse=True)
+        assert shares[90 - 1] == 1
+        assert 0 < shares[98 - 1] < 0.5
+        assert shares[99 - 1] == 0
+    assert luma[95 - 1] == 1
+    assert 0.5 < chroma[95 - 1] < 1
+
+
+@pytest.mark.parametrize("trust", [LUMA_TRUST, CHROMA_TRUST], ids=["luma", "chroma"])
+def test_a_component_is_believed_as_far_as_its_own_kind(trust: Trust) -> None:
+    phases, coefficients, table = component(3, 4, 5, spread=0.3)
+    table[:] = 4  # a mean of 2: of luma all is believed, of chroma a quarter
+    assert trust(table) == (1 if trust is LUMA_TRUST else 0.25)
+    plane = project(phases, coefficients, table, trust)
+    assert np.abs(plane - formula(phases, coefficients, table, trust)).max() <= 0.51
 
 
 @given(sides, sides, st.integers(0, 1000))

@@ -20,7 +20,7 @@ from mjpeg_restore.models.stream import (  # noqa: E402
     StreamConfig,
     _phases_to_blocks,
     _places_of_phases,
-    trust,
+    believed,
 )
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
@@ -56,9 +56,9 @@ def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
 
 @pytest.mark.parametrize("quality", [1, 40, 97, 98, 99, 100])
 def test_graph_and_extension_believe_as_much(quality: int) -> None:
-    for table in scaled_tables(quality):
-        (share,) = trust(torch.from_numpy(table.astype(np.float32))[None])
-        assert share.item() == pytest.approx(projection.trust(table), abs=1e-6)
+    for table, trust in zip(scaled_tables(quality), (projection.LUMA_TRUST, projection.CHROMA_TRUST), strict=True):
+        (share,) = believed(torch.from_numpy(table.astype(np.float32))[None], trust)
+        assert share.item() == pytest.approx(trust(table), abs=1e-6)
 
 
 def test_at_the_finest_steps_nothing_is_changed() -> None:
