@@ -140,8 +140,8 @@ class Picture:
     field_order: FieldOrder | None = None
     """Of the two fields that were woven into this picture; None where it is of one piece."""
     damage: Damage | None = None
-    """What is missing from the coded picture, of a woven one from its worse field; None where it was repaired, or where
-    the picture before is shown again."""
+    """What is missing from the coded picture, of a woven one from its worse field; None where that was repaired. A
+    picture that is shown again says what it said."""
 
     @property
     def width(self) -> int:

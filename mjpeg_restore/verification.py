@@ -29,7 +29,8 @@ class Verification:
     rounded: int = 0
     """Others, outside by no more than samples rounded to whole numbers explain."""
     clipped: int = 0
-    """Yet others, in blocks with a sample that the end of the range, 0 or 255, has cut off or may have."""
+    """Yet others, in blocks with a sample at 0 or 255: it cannot be told, for the end of the range may have cut it off.
+    """
 
     @property
     def outside(self) -> int:

@@ -1,7 +1,7 @@
 """Turn a model's training runs into what is shipped: ONNX graphs and an entry of the manifest.
 
 python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
-python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt; other parts stay as shipped
+python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt; other networks stay as shipped
 python scripts/export.py --model decode            # has nothing to train
 """
 
@@ -78,7 +78,9 @@ class Exporter:
         found = [v for v in self.family.variants if {v.gray, v.colour} <= ready]
         if not found:
             folder = next(iter(self.checkpoints.values())).parents[1]
-            sys.exit(f"export: {folder}: no checkpoints there; run scripts/train.py --model {self.name} first")
+            sys.exit(
+                f"export: {folder}: no checkpoints of a whole network; run scripts/train.py --model {self.name} first"
+            )
         return found
 
     def network(self, part: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -161,6 +163,8 @@ def main() -> int:
     manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
     before = manifest["models"].get(options.model, {})
     after = entry(options.model, options, before.get("variants", []))
+    if before.get("texture") and not after["texture"]:
+        print(f"export: {options.model}: no texture is shipped any more, for it was made for other weights")
     same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
     manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
     order = ["decode", *FAMILIES]

@@ -268,9 +268,8 @@ def test_verify_counts_what_quantises_back(clip: Path, capfd: pytest.CaptureFixt
     assert found["coefficients"] == 6 * 64 * (8 * 6 + 2 * 4 * 3)
     assert found["inside"] > 0.99 * found["coefficients"]
     assert "verified 27,648 coefficients: 100.000% quantise back" in err
-    assert err.endswith(
-        f"{found['rounded'] + found['clipped']} miss by what samples of eight bits explain, 0 by more\n"
-    )
+    assert f"; of the others, {found['rounded']} miss by no more than rounding to eight bits, " in err
+    assert err.endswith(f"{found['clipped']} stand beside samples cut off at black or white, 0 miss by more\n")
 
 
 def test_verify_of_a_picture_without_a_whole_block(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

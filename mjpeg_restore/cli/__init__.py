@@ -173,7 +173,7 @@ def _conclude(options: argparse.Namespace, report: Report, sink: Sink, *, silent
         complain(line)
     if silent:
         what = "y4m" if options.output == "-" else options.output
-        complain(f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov and .avi hold both")
+        complain(f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov, .webm and .avi hold both")
 
 
 def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterator[str]:
@@ -201,7 +201,8 @@ def _verdict(found: Verification) -> str:
     share = math.floor(1e5 * found.inside / found.coefficients) / 1e5  # never more than it is
     return (
         f"verified {found.coefficients:,} coefficients: {share:.3%} quantise back to the stream's; of the others, "
-        f"{found.rounded + found.clipped:,} miss by what samples of eight bits explain, {found.outside:,} by more"
+        f"{found.rounded:,} miss by no more than rounding to eight bits, {found.clipped:,} stand beside samples cut "
+        f"off at black or white, {found.outside:,} miss by more"
     )
 
 

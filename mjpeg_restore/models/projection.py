@@ -74,8 +74,8 @@ def project(
 
     Args:
         phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and
-            column x on. None: they lack nothing, and this is the plain decode.
+            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on. None: they lack
+            nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
         trust: how far phases are believed.

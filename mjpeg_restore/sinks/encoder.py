@@ -154,8 +154,10 @@ def open_stream(
     pixels.tag(context, picture.full_range)
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
-    fields = announce(context, picture.field_order, sampling) if picture.field_order else {}
-    context.options = {**_container_options(container, encoder, sampling), **fields, **encoder.options}
+    options = {**_container_options(container, encoder, sampling), **encoder.options}
+    if picture.field_order:
+        options = announce(context, picture.field_order, sampling, options)
+    context.options = options
     try:
         context.open()
     except (FFmpegError, ValueError) as error:
@@ -183,7 +185,7 @@ def _reason(refused: VideoCodecContext) -> str:
         finally:
             av.logging.set_skip_repeated(skipping)
             av.logging.set_level(level)
-    return " ".join(said[0][2].split()).rstrip(".") if said else ""
+    return " ".join(said[0][2].split()).rstrip(".:") if said else ""
 
 
 def _container_options(container: OutputContainer, encoder: Encoder, sampling: Sampling) -> dict[str, str]:

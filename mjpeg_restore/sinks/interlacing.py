@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import av
@@ -11,31 +12,35 @@ from av.video.codeccontext import VideoCodecContext
 
 from mjpeg_restore.frames import FieldOrder, Sampling
 
-_INTERLACED = frozenset({"libx264", "ffv1", "mpeg2video", "mpeg4"})
-"""Encoders that code fields. Others refuse to, or know nothing of it; the container may still say what is in them."""
+_INTERLACED = frozenset({"libx264", "ffv1", "mpeg2video", "mpeg4", "dnxhd"})
+"""Encoders that were seen to code fields. Others code whole frames; the container may still say what is in them."""
 
 
-def announce(context: VideoCodecContext, order: FieldOrder, sampling: Sampling) -> dict[str, str]:
+def announce(
+    context: VideoCodecContext, order: FieldOrder, sampling: Sampling, given: Mapping[str, str]
+) -> dict[str, str]:
     """Tell an encoder that is not open yet.
 
     Args:
         context: its size and codec are set.
         order: of the fields.
         sampling: that the encoder takes.
+        given: options that it is to be opened with.
 
     Returns:
-        Options to open it with.
+        These, and those that speak of fields.
     """
     name = context.codec.name
-    # Woven lines are stored top field first, whichever is shown first; those of MJPEG one field after the other.
+    # Woven lines are stored top field first, whichever is shown first; of MJPEG FFmpeg's own command says otherwise.
     orders = {"top": "tt", "bottom": "bb"} if name == "mjpeg" else {"top": "tb", "bottom": "bt"}
-    options = {"field_order": orders[order]}
+    options = {"field_order": orders[order], **given}
     _, down = sampling.value or (1, 1)
     # Each field needs whole chroma samples; x264 refuses others.
     if name in _INTERLACED and context.height % (2 * down) == 0:
         context.flags |= Flags.interlaced_dct
         if name == "libx264" and order == "bottom":
-            options["x264opts"] = "bff=1"  # for the header, which is written before it sees a frame
+            # For the header, which is written before it sees a frame.
+            options["x264opts"] = ":".join(["bff=1", *filter(None, [given.get("x264opts")])])
     return options
 
 

@@ -69,9 +69,9 @@ def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
 
 def loses_chroma(given: Sampling, kept: Sampling) -> bool:
     """Whether chroma samples go where one sampling is written as another."""
-    if given.value is None or kept.value is None:
+    if given.value is None:
         return False
-    return any(after > before for before, after in zip(given.value, kept.value, strict=True))
+    return kept.value is None or any(after > before for before, after in zip(given.value, kept.value, strict=True))
 
 
 def coded_size(codec: av.Codec, sampling: Sampling, width: int, height: int) -> tuple[int, int]:

@@ -205,6 +205,7 @@ class _Writer:
     ) -> None:
         self.size = (first.width, first.height)
         self._encoder = encoder
+        self._first = first.sampling
         self._reduced: Sampling | None = None
         self._container = container
         self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
@@ -222,8 +223,11 @@ class _Writer:
         """What the user should know, in one line."""
         found: list[str] = []
         if self._reduced:
-            given, kept = self._reduced.label, self._sampling.label
-            found.append(f"{given} is written as {kept} by {self._encoder.name}: h264, vp9 and ffv1 keep its chroma")
+            what = f"{self._reduced.label} is written as {self._sampling.label}"
+            if pixels.loses_chroma(self._first, self._sampling):
+                found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
+            else:
+                found.append(f"{what}, for the first picture is {self._first.label}")
         if self._audio and self._audio.problem:
             found.append(self._audio.problem)
         return "; ".join(found) or None

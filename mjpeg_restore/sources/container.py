@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import BinaryIO
 
 import av
 import av.error
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import parts_of
+from mjpeg_restore.fields import SMALLEST, parts_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import split
 from mjpeg_restore.sources.base import Closing, tables_after
@@ -37,9 +39,8 @@ _MARGIN = 1
 _SLACK = Fraction(1, 2)
 """Seconds by which a track may fall short of the length that its container states; more is a truncation."""
 
-_TINY = 128
-"""Bytes; a shorter packet without a picture is no damaged one: cameras send remains (quirk S10), and AVI says
-"the picture before once more" with an empty packet."""
+_LOOKED_AT = 8
+"""Packets, until one is found that holds a picture."""
 
 
 class ContainerSource(Closing):
@@ -94,7 +95,8 @@ class ContainerSource(Closing):
         index, dqt = 0, b""
         for packet in self._video_packets():
             data = bytes(packet)
-            if len(data) < _TINY and not any(split(data)):
+            # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
+            if len(data) < SMALLEST and not any(split(data)):
                 continue
             pts = stamps.next(packet)
             if self._window.holds(pts):
@@ -114,14 +116,13 @@ class ContainerSource(Closing):
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
     def _seek(self) -> None:
-        """Go near the first packet that is kept: every picture is a key frame, if it has its tables (Q5)."""
+        """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning."""
         target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
         if target <= 0 or self._piped:
             return
         try:
             self._container.seek(target, stream=self._track)
-            first = next(self._container.demux(self._track), None)
-            if first and self._stands_alone(bytes(first)):
+            if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT)):
                 self._container.seek(target, stream=self._track)
                 return
         except (av.error.FFmpegError, OSError):
@@ -129,12 +130,14 @@ class ContainerSource(Closing):
         with suppress(av.error.FFmpegError, OSError):
             self._container.seek(self._container.start_time or 0)  # and read through
 
-    def _stands_alone(self, data: bytes) -> bool:
-        try:
-            parts = parts_of(data, b"", container_height=self.info.height, codec_tag=self.info.codec_tag)
-        except JpegError:
-            return False
-        return not parts.pictures[0].header.missing_tables
+    def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
+        """Whether the first that holds a picture has its tables."""
+        for packet in packets:
+            with suppress(JpegError):
+                height, tag = self.info.height, self.info.codec_tag
+                parts = parts_of(bytes(packet), b"", container_height=height, codec_tag=tag)
+                return not parts.pictures[0].header.missing_tables
+        return False
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""
