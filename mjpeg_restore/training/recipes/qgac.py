@@ -1,6 +1,6 @@
 """QGAC (Ehrlich et al. 2020): three stages, section 3.4 and 4.1.
 
-Shipped in the compact size, its first two stages taught by `stream`, for an hour in all. The third has no network
+Shipped in the compact size, its first two stages taught by `stream`, for three hours of one core. The third has no network
 trained on MINC here: the discriminator's own features stand in for it.
 """
 
@@ -75,7 +75,7 @@ def stages(family: str, config: QgacConfig) -> dict[str, Recipe]:
 
 
 def taught(recipe: Recipe) -> Recipe:
-    """A stage for an hour: `stream` shows what is to be learnt.
+    """A stage for an hour or two: `stream` shows what is to be learnt.
 
     A block is one example to filters that see whole blocks, where to filters of samples it is sixty-four: QGAC learns
     slowly, and noise in what it is to learn harms it the more. After two minutes, at equal batches, it had gained four
