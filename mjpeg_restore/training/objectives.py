@@ -39,24 +39,11 @@ def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
     would see little but Q5, its logarithm (PSNR itself) little but flat crops. Measured on coefficients: the network's
     `restore` gives them dequantised.
     """
-    return _power_of_mean_square(network, coded, 1 / 2)
-
-
-def fourth_root(network: nn.Module, coded: Compressed) -> Tensor:
-    """The fourth root of the mean squared error, otherwise like `root_mean_square`: between it and PSNR.
-
-    For the end of a training, when crops are large and few of them flat: a decibel counts for a third more at Q10 than
-    at Q40, by the square root for two thirds more.
-    """
-    return _power_of_mean_square(network, coded, 1 / 4)
-
-
-def _power_of_mean_square(network: nn.Module, coded: Compressed, power: float) -> Tensor:
     restored = network.restore(*coded.components())  # pyright: ignore[reportCallIssue]
     total = restored[0].new_zeros(())
     for component, (found, truth) in enumerate(zip(restored, coded.original, strict=True)):
         error = torch.mean((found - truth) ** 2, dim=(1, 2, 3))
-        total = total + (1.0 if component == 0 else CHROMA_WEIGHT) * ((error + FLOOR) ** power).mean()
+        total = total + (1.0 if component == 0 else CHROMA_WEIGHT) * torch.sqrt(error + FLOOR).mean()
     return total
 
 

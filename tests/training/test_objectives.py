@@ -17,7 +17,6 @@ from mjpeg_restore.training.objectives import (  # noqa: E402
     coefficients,
     edge_preserving,
     error_less_similarity,
-    fourth_root,
     planes,
     root_mean_square,
     squared_error,
@@ -45,13 +44,6 @@ def coded(span: tuple[int, int] | None = (2, 2)):
 def test_the_root_mean_square_is_at_its_floor_where_nothing_is_wrong() -> None:
     batch = coded()
     assert root_mean_square(Fixed(batch.original), batch).item() == pytest.approx(FLOOR**0.5 * 1.5)
-
-
-@pytest.mark.parametrize("error", [0.0, 1.0, 10.0])
-def test_the_fourth_root_of_an_error_is_the_root_of_its_root(error: float) -> None:
-    batch = coded()
-    found = fourth_root(Fixed([c + error for c in batch.original]), batch).item()
-    assert found == pytest.approx((error**2 + FLOOR) ** 0.25 * 1.5)
 
 
 def test_the_root_mean_square_weighs_luma_most() -> None:

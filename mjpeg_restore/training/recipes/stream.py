@@ -10,7 +10,7 @@ from torch import nn
 
 from mjpeg_restore.models.int8 import round_in_training
 from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream, StreamConfig
-from mjpeg_restore.training.objectives import fourth_root, root_mean_square
+from mjpeg_restore.training.objectives import root_mean_square
 from mjpeg_restore.training.recipe import WARM_UP, Family, Linear, Recipe, Variant
 
 
@@ -33,7 +33,6 @@ def stages(family: str, config: StreamConfig) -> Mapping[str, Recipe]:
     end = replace(
         whole,
         build=partial(rounding, config),
-        objective=fourth_root,
         side=192,
         batch=3,
         learning_rate=4e-4,
