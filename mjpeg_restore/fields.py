@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,37 +38,57 @@ class Parts:
     extra: bool = False
     """A second picture follows that is no second field; it is not in `pictures`."""
 
-    def tables(self, earlier: bytes) -> bytes:
-        """The quantisation tables that are known after this packet, as DQT segments."""
-        for part in self.pictures:
-            earlier = known_tables(earlier, part.header.dqt)
-        return earlier
 
-
-def parts_of(data: bytes, dqt: bytes, *, container_height: int | None = None, codec_tag: str = "") -> Parts:
-    """Walk the headers of a packet.
-
-    Args:
-        data: the packet's.
-        dqt: the tables known before it, `Parts.tables` of the packet before and `Packet.dqt`.
-        container_height: pixels down as the container says.
-        codec_tag: the container's four-character code.
-
-    Raises:
-        JpegError: there is no picture that can be restored.
+class HeaderWalk:
+    """Walks the headers of a stream's packets in their order, and remembers their quantisation tables: a picture that
+    lacks its own means those of one before (Q5).
     """
-    first = scan(data, height=container_height or 0, codec_tag=codec_tag)
-    part = Part(data, first, dqt)
-    rest = data[first.end :]
-    if len(rest) < SMALLEST:
-        return Parts((part,))
-    try:
-        second = scan(rest, codec_tag=codec_tag)
-    except JpegError:  # S3: only garbage
-        return Parts((part,))
-    if are_fields(first, second, container_height):
-        return Parts((part, Part(rest, second, known_tables(dqt, first.dqt))))
-    return Parts((part,), extra=True)
+
+    def __init__(self, container_height: int | None = None, codec_tag: str = "") -> None:
+        """Begin a stream.
+
+        Args:
+            container_height: pixels down as the container says.
+            codec_tag: the container's four-character code.
+        """
+        self.dqt = b""
+        """The tables known so far, as DQT segments."""
+        self._container_height = container_height
+        self._codec_tag = codec_tag
+
+    def __call__(self, data: bytes) -> Parts:
+        """Walk the headers of the next packet.
+
+        Raises:
+            JpegError: there is no picture in it that can be restored.
+        """
+        parts = self._parts(data)
+        for part in parts.pictures:
+            self.remember(part.header.dqt)
+        return parts
+
+    def pass_over(self, data: bytes) -> None:
+        """Take no more from a packet than its tables, where it has any."""
+        with suppress(JpegError):
+            self(data)
+
+    def remember(self, dqt: bytes) -> None:
+        """Add tables that came by another way, as DQT segments."""
+        self.dqt = known_tables(self.dqt, dqt)
+
+    def _parts(self, data: bytes) -> Parts:
+        first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
+        part = Part(data, first, self.dqt)
+        rest = data[first.end :]
+        if len(rest) < SMALLEST:
+            return Parts((part,))
+        try:
+            second = scan(rest, codec_tag=self._codec_tag)
+        except JpegError:  # S3: only garbage
+            return Parts((part,))
+        if are_fields(first, second, self._container_height):
+            return Parts((part, Part(rest, second, known_tables(self.dqt, first.dqt))))
+        return Parts((part,), extra=True)
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:

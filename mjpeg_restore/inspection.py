@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import Parts, parts_of
+from mjpeg_restore.fields import HeaderWalk, Parts
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import estimate_quality, known_tables, read
+from mjpeg_restore.jpeg import estimate_quality, read
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -112,16 +112,15 @@ class _Seen:
 
 
 def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
-    dqt, info = b"", source.info
+    walk = HeaderWalk(source.info.height, source.info.codec_tag)
     for packet in islice(source, frames):
-        dqt = known_tables(dqt, packet.dqt)
+        walk.remember(packet.dqt)
         try:
-            parts = parts_of(packet.data, dqt, container_height=info.height, codec_tag=info.codec_tag)
+            parts = walk(packet.data)
         except JpegError as error:
             yield _Seen(packet, trouble=packet.fault or error.reason)
             continue
         yield _Seen(packet, parts)
-        dqt = parts.tables(dqt)
 
 
 def _read(seen: _Seen) -> _Seen:

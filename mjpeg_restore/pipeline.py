@@ -18,9 +18,9 @@ from typing import Literal, get_args
 
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import SMALLEST, Part, parts_of, weave
+from mjpeg_restore.fields import SMALLEST, HeaderWalk, Part, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.jpeg import known_tables, read, reader_name, repair
+from mjpeg_restore.jpeg import read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -197,20 +197,19 @@ def run(
 
 def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
     """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    dqt, info = b"", source.info
+    walk = HeaderWalk(source.info.height, source.info.codec_tag)
     for packet in islice(source, settings.frames):
         job = _Job(packet, time.monotonic())
         tally.packets += 1
-        dqt = known_tables(dqt, packet.dqt)
+        walk.remember(packet.dqt)
         if job.tiny:
             yield job
             continue
         try:
-            found = parts_of(packet.data, dqt, container_height=info.height, codec_tag=info.codec_tag)
+            found = walk(packet.data)
         except JpegError as error:
             yield replace(job, error=error)
             continue
-        dqt = found.tables(dqt)
         tally.extra += found.extra
         yield replace(job, parts=found.pictures)
 

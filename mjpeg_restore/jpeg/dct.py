@@ -1,4 +1,4 @@
-"""The 8x8 DCT of JPEG in floating point: plain and exact, the oracle of tests and measurements."""
+"""The 8x8 DCT of JPEG in floating point: plain and exact, the oracle of tests, measurements and `--verify`."""
 
 from __future__ import annotations
 

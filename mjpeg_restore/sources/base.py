@@ -15,8 +15,6 @@ import av
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
-from mjpeg_restore.errors import JpegError
-from mjpeg_restore.fields import parts_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.timing import Window
 
@@ -145,20 +143,6 @@ class Source(Protocol):
     ) -> None:
         """Close the source."""
         ...
-
-
-def tables_after(dqt: bytes, data: bytes, info: SourceInfo) -> bytes:
-    """The quantisation tables that are known after a packet that is passed over, as DQT segments (Q5).
-
-    Args:
-        dqt: those known before it.
-        data: the packet's.
-        info: of its source.
-    """
-    try:
-        return parts_of(data, dqt, container_height=info.height, codec_tag=info.codec_tag).tables(dqt)
-    except JpegError:
-        return dqt
 
 
 class Closing(ABC):

@@ -15,10 +15,10 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import SMALLEST, parts_of
+from mjpeg_restore.fields import SMALLEST, HeaderWalk
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import split
-from mjpeg_restore.sources.base import Closing, tables_after
+from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
@@ -92,7 +92,8 @@ class ContainerSource(Closing):
         """Yield the pictures; see `Source`."""
         self._seek()
         stamps = _Stamps()
-        index, dqt = 0, b""
+        walk = HeaderWalk(self.info.height, self.info.codec_tag)
+        index = 0
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
@@ -100,11 +101,11 @@ class ContainerSource(Closing):
                 continue
             pts = stamps.next(packet)
             if self._window.holds(pts):
-                offset = max(packet.pos or 0, 0)
+                offset, dqt = max(packet.pos or 0, 0), b"" if index else walk.dqt
                 yield Packet(data, index, pts - self._window.shift, self._time_base, offset, dqt=dqt)
-                index, dqt = index + 1, b""
+                index += 1
             else:
-                dqt = tables_after(dqt, data, self.info)
+                walk.pass_over(data)
         if not index and not self.stopped:
             raise self._nothing()
 
@@ -132,11 +133,10 @@ class ContainerSource(Closing):
 
     def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
         """Whether the first that holds a picture has its tables."""
+        walk = HeaderWalk(self.info.height, self.info.codec_tag)
         for packet in packets:
             with suppress(JpegError):
-                height, tag = self.info.height, self.info.codec_tag
-                parts = parts_of(bytes(packet), b"", container_height=height, codec_tag=tag)
-                return not parts.pictures[0].header.missing_tables
+                return not walk(bytes(packet)).pictures[0].header.missing_tables
         return False
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:

@@ -11,9 +11,10 @@ from math import ceil
 from typing import BinaryIO
 
 from mjpeg_restore.errors import NotMjpeg
+from mjpeg_restore.fields import HeaderWalk
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES, Splitter
-from mjpeg_restore.sources.base import Closing, SourceInfo, tables_after
+from mjpeg_restore.sources.base import Closing, SourceInfo
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import Window, nothing_left
 
@@ -110,16 +111,17 @@ class StreamSource(Closing):
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
         number = index = 0
-        dqt = b""
+        walk = HeaderWalk()
         for number, (offset, data) in enumerate(self._pictures(), 1):
             pts = number - 1
             if self._window.over(pts):
                 return
             if self._window.holds(pts):
+                dqt = b"" if index else walk.dqt
                 yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset, dqt=dqt)
-                index, dqt = index + 1, b""
+                index += 1
             else:
-                dqt = tables_after(dqt, data, self.info)
+                walk.pass_over(data)
         if self.stopped:
             return
         if number == 0:
