@@ -35,6 +35,8 @@ from mjpeg_restore.training.recipes import FAMILIES
 
 log = logging.getLogger(__name__)
 
+PRECISIONS = {"bf16": torch.bfloat16, "float32": torch.float32}
+
 CENTRE = 256
 """Side of what is validated of a picture."""
 
@@ -58,6 +60,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--start-from", type=Path, help="an exported graph, to begin with its weights; --resume goes before it"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of the network while it trains (bf16 where that is fast); float32 for the last thousandths of a dB",
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -90,6 +97,7 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    torch.backends.cudnn.benchmark = True  # crops have one size
     family = FAMILIES[options.model]
     parts = {**family.parts, **family.short} if options.short else dict(family.parts)
     if options.part:
@@ -149,6 +157,7 @@ def prepared(
         validation,
         options.runs / options.model / part,
         options.device,
+        PRECISIONS.get(options.precision),
         **notes,
     )
     if options.resume and trainer.checkpoint.is_file():

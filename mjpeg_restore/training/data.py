@@ -59,23 +59,39 @@ class Crops:
         large = [picture for picture in pictures if min(picture.shape[:2]) >= side]
         if not large:
             raise SourceNotFound(f"not one picture of {side} by {side} pixels or more to take crops from")
-        self.pictures = [torch.from_numpy(np.array(picture)).to(device) for picture in large]
-        weights = np.sqrt([picture.shape[0] * picture.shape[1] for picture in large])
-        self.odds = weights / weights.sum()
+        heights, widths = np.array([picture.shape[:2] for picture in large]).T
+        ends = np.cumsum(heights * widths)
+        # One tensor, so that a batch is one gather, however many pictures it comes from.
+        self.pixels = torch.from_numpy(np.concatenate([picture.reshape(-1, 3) for picture in large])).to(device)
+        self.sizes = np.stack([heights, widths], axis=1)
+        self.starts = ends - heights * widths
+        odds = np.sqrt(heights * widths)
+        self.odds = odds / odds.sum()
         self.side = side
         self.rng = rng
 
+    def __len__(self) -> int:
+        """How many pictures crops are taken from."""
+        return len(self.sizes)
+
     def batch(self, size: int) -> Tensor:
         """The next crops: uint8 `[size, side, side, 3]`."""
-        chosen = self.rng.choice(len(self.pictures), size, p=self.odds)
-        return torch.stack([self._crop(self.pictures[index]) for index in chosen])
-
-    def _crop(self, picture: Tensor) -> Tensor:
-        top = int(self.rng.integers(picture.shape[0] - self.side + 1))
-        left = int(self.rng.integers(picture.shape[1] - self.side + 1))
-        crop = picture[top : top + self.side, left : left + self.side]
-        crop = torch.rot90(crop, int(self.rng.integers(4)))
-        return crop.flip(1) if self.rng.random() < 0.5 else crop
+        chosen = self.rng.choice(len(self), size, p=self.odds)
+        widths = self.sizes[chosen, 1]
+        tops, lefts = self.rng.integers(self.sizes[chosen] - self.side + 1).T
+        down, across = self.rng.choice((-1, 1), (2, size))
+        # A step down or across in the crop, as a step among the pixels, for each of the eight ways it may lie.
+        steps = np.stack([down * widths, across])
+        turned = self.rng.random(size) < 0.5
+        steps = np.where(turned, steps[::-1], steps)
+        last = self.side - 1
+        corner = (tops + last * (down < 0)) * widths + lefts + last * (across < 0)
+        first, down_by, across_by = torch.from_numpy(np.stack([self.starts[chosen] + corner, *steps])).to(
+            self.pixels.device
+        )
+        places = torch.arange(self.side, device=self.pixels.device)
+        rows = first[:, None] + down_by[:, None] * places
+        return self.pixels[rows[:, :, None] + across_by[:, None, None] * places]
 
 
 def camera_tables(folder: Path) -> NDArray[np.float32]:

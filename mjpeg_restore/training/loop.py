@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mjpeg_restore.errors import ModelCorrupt, SourceNotFound
 from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.training.capture import Captured, prepare, set_rate
 from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Compressed, compress, scaled
 from mjpeg_restore.training.objectives import Objective, planes
@@ -73,9 +74,10 @@ class Trainer:
         validation: list[NDArray[np.uint8]],
         folder: Path,
         device: torch.device,
+        dtype: torch.dtype | None = None,
         **notes: Any,
     ) -> None:
-        self.dtype = working_dtype(device)
+        self.dtype = dtype or working_dtype(device)
         # In float32 on a CPU the usual layout is a tenth faster.
         layout = torch.channels_last if self.dtype is torch.bfloat16 else torch.contiguous_format
         self.model = model.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]
@@ -92,9 +94,11 @@ class Trainer:
         if self.adversary:
             self.optimisers += adam(self.adversary, self.adversary.learning_rate, self.adversary.betas)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
+        prepare(self.optimisers, device)
         self.decode = Decode().to(device)
         self.rng = crops.rng
         cuda = device.type == "cuda"
+        self.take = Captured(self.descend_on) if cuda and not self.adversary else self.descend_on
         hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {
             "crop": recipe.side,
@@ -106,7 +110,7 @@ class Trainer:
             "schedule": repr(recipe.schedule),
             "qualities": recipe.degradation.qualities,
             "steps_of_the_paper": recipe.iterations,
-            "data": f"{len(crops.pictures)} pictures, {len(camera_tables)} pairs of tables from real files",
+            "data": f"{len(crops)} pictures, {len(camera_tables)} pairs of tables from real files",
             "hardware": f"{hardware}, {'bf16' if self.dtype is torch.bfloat16 else 'float32'}",
             **notes,
         }
@@ -134,6 +138,7 @@ class Trainer:
                 self.adversary.load_state_dict(state["adversary"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
+            prepare(self.optimisers, self.device)
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
         # Where the run began is the run's own: what it began from may have changed since.
@@ -195,18 +200,23 @@ class Trainer:
         factor = min(1.0, warmth) * self.recipe.schedule(share)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
+                set_rate(group, rate * factor)
         coded = self.compressed()
-        assert self.objective is not None, "a recipe has an objective or an adversary"
-        with self.precision():
-            loss = self.objective(self.model, coded)
-        self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
+        loss = self.take(coded)
         if self.adversary:
             with self.precision():
                 doubt = self.adversary.discriminate(coded)
             self.descend(doubt, self.adversary, self.optimisers[-1:])
         self.progress.steps += 1
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
+        return loss
+
+    def descend_on(self, coded: Compressed) -> Tensor:
+        """One step of the network down the loss of a batch, which is given back."""
+        assert self.objective is not None, "a recipe has an objective or an adversary"
+        with self.precision():
+            loss = self.objective(self.model, coded)
+        self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
         return loss.detach()
 
     def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:

@@ -8,6 +8,7 @@ by the nearest orthogonal one, found with a few Newton-Schulz steps. A convoluti
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,16 +21,16 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration, tuned for slope at zero (Jordan et al. 2024)."""
 
 
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly: singular values land between 0.7 and 1.2."""
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrices, roughly: singular values land between 0.7 and 1.2; `[..., high, wide]`."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.to(working_dtype(matrix.device))
-    wide = x if x.shape[0] <= x.shape[1] else x.T
-    wide = wide / (wide.norm() + 1e-7)
+    x = matrices.to(working_dtype(matrices.device))
+    wide = x if x.shape[-2] <= x.shape[-1] else x.mT
+    wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = wide @ wide.T
+        gram = wide @ wide.mT
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    return (wide if x.shape[0] <= x.shape[1] else wide.T).to(matrix.dtype)
+    return (wide if x.shape[-2] <= x.shape[-1] else wide.mT).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -42,6 +43,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take one step along the orthogonalised Nesterov momentum."""
         for group in self.param_groups:
+            alike = defaultdict[torch.Size, list[tuple[nn.Parameter, Tensor]]](list)
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
@@ -51,8 +53,12 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
                 update = parameter.grad + group["momentum"] * momentum
                 matrix = update.reshape(update.shape[0], -1)
-                gain = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                parameter.add_(orthogonalise(matrix).reshape(parameter.shape), alpha=-group["lr"] * gain)
+                alike[matrix.shape].append((parameter, matrix))
+            for (high, wide), members in alike.items():  # matrices of one shape in one product
+                gain = max(1.0, high / wide) ** 0.5
+                found = orthogonalise(torch.stack([matrix for _, matrix in members])) * (group["lr"] * gain)
+                for (parameter, _), step in zip(members, found, strict=True):
+                    parameter.sub_(step.reshape(parameter.shape))
 
 
 def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:

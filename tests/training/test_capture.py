@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mjpeg_restore.training.capture import WARM_UP, Captured  # noqa: E402
+from mjpeg_restore.training.data import Crops  # noqa: E402
+from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
+from mjpeg_restore.training.loop import Trainer  # noqa: E402
+from tests.training.test_loop import CPU, TINY, picture, trainer  # noqa: E402
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+
+
+def on_gpu(folder: Path) -> Trainer:
+    torch.manual_seed(0)
+    device, recipe = torch.device("cuda"), replace(TINY, degradation=Degradation(colour=False))
+    crops = Crops([picture(64, 64), picture(64, 96)], recipe.side, np.random.default_rng(0), device)
+    cameras = np.empty((0, 2, 64), np.float32)
+    return Trainer(recipe.build(), recipe, crops, cameras, [picture(48, 64)], folder, device, torch.float32)
+
+
+@CUDA
+def test_captured_steps_are_the_same_steps(tmp_path: Path) -> None:
+    captured, plain = on_gpu(tmp_path), on_gpu(tmp_path)
+    plain.take = plain.descend_on
+    losses = [[run.step(0.0).item() for _ in range(WARM_UP + 5)] for run in (captured, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    captured.save()
+    again = on_gpu(tmp_path)
+    again.resume()
+    assert again.step(0.0).isfinite()
+
+
+@CUDA
+def test_a_step_that_cannot_be_captured_is_taken_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[float] = []
+
+    def step(batch: Compressed) -> torch.Tensor:
+        loss = batch.quantised[0].sum()
+        taken.append(loss.item())  # waits for the device: nothing for a graph
+        return loss
+
+    tensors = [torch.ones(1, 1, 1, 64, device="cuda")]
+    batch = Compressed(tensors, [torch.ones(1, 64, device="cuda")], tensors, tensors)
+    take = Captured(step)
+    assert [take(batch).item() for _ in range(WARM_UP + 2)] == [64.0] * (WARM_UP + 2)
+    assert "one by one" in caplog.text
+
+
+def test_what_a_gpu_trained_is_trained_further_without_one(tmp_path: Path) -> None:
+    first, second = trainer(tmp_path), trainer(tmp_path)
+    first.step(0.0)
+    for optimiser in first.optimisers:  # as `prepare` leaves them on CUDA
+        for group in optimiser.param_groups:
+            group["lr"] = torch.tensor(group["lr"])
+            if "capturable" in group:
+                group["capturable"] = True
+    first.save()
+    second.resume()
+    assert second.step(0.0).isfinite()
+    rates = [group["lr"] for optimiser in second.optimisers for group in optimiser.param_groups]
+    assert all(isinstance(rate, float) for rate in rates)
+
+
+def test_precision_is_as_asked_for(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    for dtype, word in ((torch.bfloat16, "bf16"), (torch.float32, "float32")):
+        asked = Trainer(run.model, TINY, run.crops, run.camera_tables, run.validation, tmp_path, CPU, dtype)
+        assert asked.settings["hardware"].endswith(f", {word}")
+        with asked.precision():
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
