@@ -50,10 +50,10 @@ class Trust:
 LUMA_TRUST: Final = Trust(0.5, 2.0)
 """The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2."""
 
-CHROMA_TRUST: Final = Trust(1.5, 3.5)
-"""The IJG's chroma tables of quality 98, 95 and 90 have 1.7, 3.0 and 4.0. Doubted sooner than luma: interpolation to
-luma's size smooths fine quantisation noise away, but not what a network errs by, which is smooth already. With luma's
-bounds `stream` improved chroma by 0.5 dB at quality 98, and made RGB of 4:2:0 worse by it."""
+CHROMA_TRUST: Final = Trust(2.0, 4.0)
+"""The IJG's chroma tables of quality 98, 97, 95 and 90 have 1.7, 2.3, 3.0 and 4.0. Doubted sooner than luma:
+interpolation to luma's size smooths fine quantisation noise away, but not what a network errs by, which is smooth
+already. With luma's bounds `stream` improved chroma by 0.5 dB at quality 98, and made RGB of 4:2:0 worse by it."""
 
 SAMPLE_SCALE: Final = 64.0
 """What centred samples are divided by to be features."""

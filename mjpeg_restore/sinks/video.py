@@ -117,7 +117,7 @@ class VideoFile:
 
     @property
     def remark(self) -> str | None:
-        """What became of chroma or the audio that it should not, in one line; None where all is well."""
+        """What became of chroma, times or the audio that it should not, in one line; None where all is well."""
         return self._writer.remark if self._writer else None
 
     def write(self, picture: Picture) -> None:
@@ -214,6 +214,7 @@ class _Writer:
         self._audio = AudioWriter(audio, container) if audio is not None else None
         self._mark: FieldMarker | None = None
         self._last_pts: int | None = None
+        self._moved = Fraction(0)
         self._duration = max(round(1 / rate / time_base), 1)
         self._written = 0
         container.start_encoding()
@@ -228,6 +229,11 @@ class _Writer:
                 found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
             else:
                 found.append(f"{what}, for the first picture is {self._first.label}")
+        if self._moved > self._time_base / 10:  # a rate that is constant may be rounded to the stream's unit
+            found.append(
+                f"times are those of {float(1 / self._time_base):.3f} frames/s, up to {1000 * float(self._moved):.0f} "
+                "ms off: mp4, mov and mkv keep them"
+            )
         if self._audio and self._audio.problem:
             found.append(self._audio.problem)
         return "; ".join(found) or None
@@ -273,6 +279,8 @@ class _Writer:
             pts = max(pts, self._last_pts + 1)
             self._duration = pts - self._last_pts  # the best guess of how long this one will last
         self._last_pts = pts
+        if not same:
+            self._moved = max(self._moved, abs(pts * self._time_base - picture.time))
         return pts
 
 

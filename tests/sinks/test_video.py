@@ -253,6 +253,24 @@ def test_avi_counts_frames_of_its_rate(output: Path) -> None:
     assert times(frames) == [Fraction(frame, 25) for frame in (0, 1, 2, 3, 6, 7)]
 
 
+@pytest.mark.parametrize(
+    ("extension", "stamps", "told"),
+    [
+        ("avi", [0, 41, 79, 121], None),  # a constant rate, rounded
+        ("avi", [0, 41, 95, 121], "times are those of 25.000 frames/s, up to 15 ms off: mp4, mov and mkv keep them"),
+        ("mp4", [0, 41, 95, 121], None),
+    ],
+)
+def test_times_that_a_container_cannot_hold_are_told(
+    output: Path, extension: str, stamps: list[int], told: str | None
+) -> None:
+    sink = VideoFile(output / f"a.{extension}", codec="mjpeg", fps=Fraction(25))
+    for index, pts in enumerate(stamps):
+        sink.write(flat(index=index, pts=pts, time_base=Fraction(1, 1000)))
+    sink.close()
+    assert sink.remark == told
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "ffv1", "mjpeg"])
 def test_very_short_videos(output: Path, codec: str, count: int) -> None:
