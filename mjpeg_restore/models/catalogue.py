@@ -102,7 +102,7 @@ class Model:
         if self.texture:
             record = self.texture["training"]
             lines.append(
-                f"    --texture blends in invented texture, trained for {record['hours']} h ({record['loss']})"
+                f"    --texture blends in invented texture, trained for {training_time(record)} ({record['loss']})"
             )
         if self.extra == "noise":
             lines.append("    one of many possible pictures: --seed and --candidates")
@@ -114,8 +114,20 @@ class Model:
             lines.append(f"    {data}: {gains}")
         for variant in self.variants:
             for record in _distinct(variant.training):
-                lines.append(f"    {variant.name}: trained for {record['hours']} h on {record['hardware']}")
+                lines.append(f"    {variant.name}: trained for {training_time(record)}")
         return lines
+
+
+def training_time(record: dict[str, Any]) -> str:
+    """How long a training took on what, the stages before it too: "8.22 h on CPU, 1 thread(s) and 0.38 h on ..."."""
+    hours: dict[str, float] = {}
+    stage: dict[str, Any] | None = record
+    while stage:
+        before = stage.get("before")
+        machine = stage["hardware"].rsplit(", ", 1)[0]  # without the precision
+        hours[machine] = hours.get(machine, 0.0) + stage["hours"] - (before["hours"] if before else 0.0)
+        stage = before
+    return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in reversed(hours.items()))
 
 
 def _distinct(training: dict[str, Any]) -> list[dict[str, Any]]:

@@ -132,21 +132,21 @@ class Page:
         known = list(catalogue.models())
         for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
             for variant in sorted(model.variants, key=lambda variant: variant.qualities or (1, 100)):
-                records = variant.training.values()
-                hours = max((record["hours"] for record in records), default=None)
-                steps = max((record["steps"] for record in records), default=None)
+                longest = max(variant.training.values(), key=lambda record: record["hours"], default=None)
                 cells[model.name, variant.name] = [
                     model.name,
                     variant.name,
                     f"{model.parameters:,}",
                     f"{model.macs_per_pixel / 1000:.1f}",
-                    "-" if hours is None else f"{hours:.2f}",
-                    "-" if steps is None else f"{steps:,}",
+                    catalogue.training_time(longest) if longest else "-",
+                    f"{longest['steps']:,}" if longest else "-",
                 ]
         if cells:
             self.heading("The networks")
             self.table(
-                "networks", ("model", "for", "parameters", "kMAC/pixel", "hours", "batches"), list(cells.values())
+                "networks",
+                ("model", "for", "parameters", "kMAC/pixel", "trained for", "batches at the end"),
+                list(cells.values()),
             )
 
     def left_out(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_what_is_shipped() -> None:
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000
     assert shipped["stream-lite"].macs_per_pixel < shipped["stream"].macs_per_pixel <= 24_000
     assert shipped["stream"].variants[0].training["gray"]["hours"] > 0
+
+
+def test_the_time_of_a_training_is_that_of_all_its_stages() -> None:
+    stages = [(2.0, "CPU, 1 thread(s), bf16"), (2.5, "CPU, 1 thread(s), float32"), (2.75, "H100, bf16")]
+    record: dict[str, Any] = {}
+    for hours, hardware in stages:
+        record = {"hours": hours, "hardware": hardware, **({"before": record} if record else {})}
+    assert catalogue.training_time(record) == "2.50 h on CPU, 1 thread(s) and 0.25 h on H100"
 
 
 def test_nothing_lies_beside_the_manifest() -> None:
