@@ -7,6 +7,7 @@ and replayed, a step takes one launch.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,73 +23,74 @@ log = logging.getLogger(__name__)
 Step = Callable[[Compressed], Tensor]
 """Takes a batch, changes the weights, and gives the loss."""
 
+Shape = tuple[torch.Size, ...]
+"""Of all tensors of a batch."""
+
 WARM_UP = 3
 """Steps of a shape before it is captured: libraries choose their kernels in the first, and optimisers make their
 state."""
 
 
-@dataclass(slots=True)
-class Shape:
-    """Batches of one sampling: all their tensors have the same shapes."""
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A step, captured."""
 
-    steps: int = 0
-    batch: Compressed | None = None
-    """What the captured step reads."""
-    graph: torch.cuda.CUDAGraph | None = None
-    loss: Tensor | None = None
+    graph: torch.cuda.CUDAGraph
+    batch: Compressed
+    """What it reads."""
+    loss: Tensor
     """What it writes."""
+
+    def replay(self, batch: Compressed) -> Tensor:
+        """Take the step; the loss is the caller's own."""
+        for own, given in zip(_tensors(self.batch), _tensors(batch), strict=True):
+            own.copy_(given)
+        self.graph.replay()
+        return self.loss.clone()
 
 
 class Captured:
-    """A step that is captured for each shape of batch that it meets, on the current CUDA device."""
+    """A step that is captured for each shape of batch, which is each sampling, on the current CUDA device.
+
+    One that cannot be captured, because it waits for the device or copies from the host, is launched as it is.
+    """
 
     def __init__(self, step: Step) -> None:
         """Keep the step; what it does on the host, it does while it is captured alone."""
         self.step = step
-        self.shapes: dict[tuple[torch.Size, ...], Shape] = {}
+        self.recordings: dict[Shape, Recording] = {}
+        self.taken = Counter[Shape]()
+        self.capturable = True
         self.stream = torch.cuda.Stream()
-        self.pool = torch.cuda.graph_pool_handle()
-        self.refused = False
-        """Whether a step turned out to be none that can be captured: one that copies from the host, for one."""
+        self.pool = torch.cuda.graph_pool_handle()  # one step's intermediate results may lie where another's lay
 
     def __call__(self, batch: Compressed) -> Tensor:
-        """Take a step; the loss is the caller's own."""
-        if self.refused:
-            return self.step(batch)
-        shape = self.shapes.setdefault(tuple(tensor.shape for tensor in _tensors(batch)), Shape())
-        if shape.graph is None:
-            shape.steps += 1
-            if shape.steps <= WARM_UP:
-                return self.beside(batch)
-            self.capture(shape, batch)
-            if self.refused:
-                return self.step(batch)
-        assert shape.graph and shape.batch and shape.loss is not None, "it is captured"
-        for own, given in zip(_tensors(shape.batch), _tensors(batch), strict=True):
-            own.copy_(given)
-        shape.graph.replay()
-        return shape.loss.clone()
-
-    def beside(self, batch: Compressed) -> Tensor:
-        """A step on the stream that captures, as libraries keep what they need by stream."""
+        """Take a step; gives the loss."""
+        shape = tuple(tensor.shape for tensor in _tensors(batch))
+        if self.capturable and shape not in self.recordings and self.taken[shape] >= WARM_UP:
+            self.record(shape, batch)
+        if self.capturable and shape in self.recordings:
+            return self.recordings[shape].replay(batch)
+        self.taken[shape] += 1
+        # Beside, on the stream that captures: libraries keep what they need by stream.
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             loss = self.step(batch)
         torch.cuda.current_stream().wait_stream(self.stream)
         return loss
 
-    def capture(self, shape: Shape, batch: Compressed) -> None:
-        """Record a step, which changes nothing yet."""
-        shape.batch = Compressed(*([tensor.clone() for tensor in part] for part in _parts(batch)))
+    def record(self, shape: Shape, batch: Compressed) -> None:
+        """Capture a step, which takes none."""
+        kept = Compressed(*([tensor.clone() for tensor in part] for part in _parts(batch)))
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-                shape.loss = self.step(shape.batch).detach()
+                loss = self.step(kept)
         except RuntimeError as error:
-            self.refused = True
+            self.capturable = False
             log.warning("steps are launched one by one: %s", str(error).splitlines()[0])
-            return
-        shape.graph = graph
+        else:
+            self.recordings[shape] = Recording(graph, kept, loss)
 
 
 def prepare(optimisers: list[Optimizer], device: torch.device) -> None:
