@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
+from mjpeg_restore.models.catalogue import Model, Variant
 from mjpeg_restore.restore import Restorer
 
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
 
 
 def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | None:
-    """A part of a recipe that is trained but not shipped, described as the catalogue would; None where it is not there.
+    """A part of a recipe that is trained but not shipped, for grey pictures; None where it is not there.
 
     Args:
         model: of the recipes.
-        part: of it.
+        part: of it, a network that restores luma alone, or luma too.
         runs: where `scripts/train.py` keeps checkpoints.
-        folder: where the graphs go.
+        folder: where the graph goes.
 
     Raises:
         MissingExtra: PyTorch is not installed.
@@ -132,8 +132,22 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
         return None
     network = architecture(model, part)
     import torch
+    from export import record
 
-    from mjpeg_restore.models.peers import publish
+    from mjpeg_restore.models import graph
+    from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["model"])
-    return publish(f"{model}-{part}", network, folder)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["model"])
+    name = f"{model}-{part}"
+    graphs = graph.publish({"gray": network}, name, folder)
+    return Model(
+        name=name,
+        summary=f"{model}, part {part}",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs_per_pixel=macs_per_pixel(network, colour=False),
+        margin=network.margin,
+        bytes_per_pixel=bytes_per_pixel(network, colour=False),
+        quality={},
+        variants=(Variant(None, {"gray": record(state["progress"], runs)}, graphs, folder),),
+    )

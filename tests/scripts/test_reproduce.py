@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,27 @@ def test_without_matplotlib_it_is_one_line(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints: L4's direct mapping after no step at all."""
+    torch = pytest.importorskip("torch")
+    from mjpeg_restore.training.loop import Progress
+    from mjpeg_restore.training.recipes import FAMILIES
+
+    runs = tmp_path_factory.mktemp("runs")
+    checkpoint = runs / "l4" / "q10-direct" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    network = FAMILIES["l4"].parts["q10-direct"].build()
+    progress = Progress(steps=7, seconds=3600.0, settings={"hardware": "CPU, float32"})
+    torch.save({"model": network.state_dict(), "progress": asdict(progress)}, checkpoint)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def page(data: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with L4's and L8's page, of one picture a set."""
     pytest.importorskip("matplotlib")
     output = tmp_path_factory.mktemp("pages") / "papers"
-    done = run("l4-l8", "--data", data, "--output", output, "--pictures", "1", "--runs", output / "runs")
+    done = run("l4-l8", "--data", data, "--output", output, "--pictures", "1", "--runs", runs)
     assert done.returncode == 0, done.stderr
     return output
 
@@ -108,5 +125,14 @@ def test_what_is_not_shipped_is_named_with_the_command_that_would_make_it(page: 
     shipped = {v.name for v in catalogue.models()["l4"].variants} if "l4" in catalogue.models() else set[str]()
     for quality in (10, 20, 60):
         assert (f"L4 for Q{quality}" in left_out) == (f"Q{quality}" not in shipped)
-    assert "scripts/train.py --model l4 --part q10-direct" in left_out["Direct mapping for Q10"]
-    assert left_out["Direct mapping for Q10"] in text
+    assert "scripts/train.py --model l4 --part q10-sobel" in left_out["Edge preserving for Q10"]
+    assert left_out["Edge preserving for Q10"] in text
+
+
+def test_what_is_trained_but_not_shipped_is_measured_from_its_checkpoint(page: Path) -> None:
+    notes = json.loads((page / "l4-l8.json").read_text())
+    assert "Direct mapping for Q10" not in notes["left_out"]
+    (row,) = [row for row in notes["objectives"] if row["method"] == "direct mapping"]
+    assert row["ours"]["psnr"] < 20  # it has learnt nothing
+    assert "| l4-q10-direct | all qualities | 72,097 |" in (page / "l4-l8.md").read_text()
+    assert "| 1.00 h on CPU | 7 |" in (page / "l4-l8.md").read_text()
