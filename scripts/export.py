@@ -21,6 +21,7 @@ from torch import nn
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, publish
+from mjpeg_restore.training.loop import record
 from mjpeg_restore.training.recipe import Family, Recipe, Variant
 from mjpeg_restore.training.recipes import FAMILIES
 
@@ -45,24 +46,6 @@ def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
     except Exception as error:  # torch.load fails in as many ways as a file can be wrong
         sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
     return network.eval(), record(progress, checkpoint.parents[2])
-
-
-def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """What the manifest says of a training: hours and pictures of the stages before it are in its own."""
-    training = {
-        "steps": progress["steps"],
-        "hours": round(progress["seconds"] / 3600, 2),
-        "megapixels": round(progress["pixels"] / 1e6),
-        "validation_gain_db": progress["validation"],
-        **progress["settings"],
-    }
-    before = runs / str(training.get("started_from")) / "progress.json"
-    if before.is_file():
-        training["before"] = record(json.loads(before.read_text()), runs)
-    if stage := training.get("before"):  # a run that started from an exported graph brings the graph's own record
-        training["hours"] = round(training["hours"] + stage["hours"], 2)
-        training["megapixels"] += stage["megapixels"]
-    return training
 
 
 class Exporter:

@@ -98,6 +98,8 @@ def main() -> int:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     torch.backends.cudnn.benchmark = True  # crops have one size
+    if options.device.type == "cuda":
+        torch.cuda.set_device(options.device)
     family = FAMILIES[options.model]
     parts = {**family.parts, **family.short} if options.short else dict(family.parts)
     if options.part:

@@ -541,6 +541,10 @@ def test_an_output_that_is_replaced_stays_until_the_end(
         (["--device", "tpu"], 4, "no device 'tpu'"),
         (["-c", "h265000"], 5, "no video encoder"),
         (["-e", "nonsense=1"], 5, "no option 'nonsense'"),
+        (["--frames", "9" * 23], 2, "is not between 1 and 1000000000"),
+        (["--threads", "9999"], 2, "is not between 1 and 1024"),
+        (["b.jpg", "c.jpg"], 2, "one INPUT is taken, here are 3: quote a pattern, or name the folder"),
+        (["b.jpg", "--nonsense"], 2, "unrecognized arguments: b.jpg --nonsense"),
     ],
 )
 def test_wrong_choices_have_their_exit_code(

@@ -37,6 +37,15 @@ exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line: the usage alone is longer than a terminal's window."""
 
+    def parse_args(self, args: Sequence[str]) -> argparse.Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Parse, and say what several inputs are: a pattern that the shell has spelt out."""
+        options, more = self.parse_known_args(args)
+        if more and not any(word.startswith("-") for word in more):
+            self.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
+        if more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return options
+
     def error(self, message: str) -> NoReturn:
         """Exit."""
         complain(f"{message}; see {self.prog} --help")
@@ -72,7 +81,7 @@ def restore_parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
-    add("--threads", type=_positive, metavar="N", help="CPU threads of the network (all cores)")
+    add("--threads", type=_threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=_share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
     add("--candidates", type=_positive, metavar="N", help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on")
@@ -134,11 +143,15 @@ def _argument(parse: Callable[[str], object], what: str, word: str) -> object:
         raise argparse.ArgumentTypeError(f"{word!r} is not {what}") from None
 
 
-def _positive(word: str) -> object:
+def _positive(word: str, most: int = 10**9) -> object:
     number = _argument(int, "a whole number", word)
-    if not isinstance(number, int) or number < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is not 1 or more")
+    if not isinstance(number, int) or not 1 <= number <= most:
+        raise argparse.ArgumentTypeError(f"{word!r} is not between 1 and {most}")
     return number
+
+
+def _threads(word: str) -> object:
+    return _positive(word, 1024)
 
 
 def _seed(word: str) -> object:

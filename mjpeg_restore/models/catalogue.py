@@ -120,14 +120,16 @@ class Model:
 
 def training_time(record: dict[str, Any]) -> str:
     """How long a training took on what, the stages before it too: "8.22 h on CPU, 1 thread(s) and 0.38 h on ..."."""
+    stages = [record]
+    while before := stages[-1].get("before"):
+        stages.append(before)
     hours: dict[str, float] = {}
-    stage: dict[str, Any] | None = record
-    while stage:
-        before = stage.get("before")
+    spent = 0.0
+    for stage in reversed(stages):
         machine = stage["hardware"].rsplit(", ", 1)[0]  # without the precision
-        hours[machine] = hours.get(machine, 0.0) + stage["hours"] - (before["hours"] if before else 0.0)
-        stage = before
-    return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in reversed(hours.items()))
+        hours[machine] = hours.get(machine, 0.0) + stage["hours"] - spent
+        spent = stage["hours"]
+    return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in hours.items())
 
 
 def _distinct(training: dict[str, Any]) -> list[dict[str, Any]]:

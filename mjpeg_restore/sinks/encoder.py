@@ -54,6 +54,9 @@ _X264 = {
 }
 
 
+WORST_X264 = 51
+"""x264 takes larger numbers for this one."""
+
 _LISTENING = threading.Lock()
 
 
@@ -208,6 +211,9 @@ def _quiet(name: str, options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_x264(options: Mapping[str, str]) -> None:
+    with contextlib.suppress(ValueError):  # what is no number at all, the encoder refuses
+        if float(options.get("crf", "0")) > WORST_X264:
+            raise SinkError(f"libx264 has no quality (--crf) of {options['crf']}: give 0 (best) to {WORST_X264}")
     for key, known in _X264.items():
         # Several tunings may be joined; a preset may be a number, 0 to 9.
         if key in options and not re.fullmatch(rf"(?:{known})(?:[,.+-](?:{known}))*|\d", options[key], re.IGNORECASE):
@@ -215,10 +221,11 @@ def _check_x264(options: Mapping[str, str]) -> None:
 
 
 def _jpeg_quality(word: str) -> int:
-    try:
-        return round(min(max(float(word), 1), 31))
-    except ValueError:
-        raise SinkError(f"{word!r} is no quality of JPEG: give 1 (best) to 31") from None
+    with contextlib.suppress(ValueError):
+        quality = float(word)
+        if 0 <= quality <= 31:
+            return max(round(quality), 1)
+    raise SinkError(f"{word!r} is no quality of JPEG: give 1 (best) to 31")
 
 
 def _refusal(encoder: Encoder, what: str, reason: str) -> str:

@@ -51,8 +51,9 @@ class VideoFile:
     (FFV1, MPEG-4 Part 2) are written limited there.
 
     *Time.* Stamps come back exactly from MP4 and MOV, the first one kept as it is, any time base, variable
-    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate. A stamp
-    that does not rise is moved to one unit after the one before: no picture is lost.
+    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate, and of
+    H.264 and HEVC in it FFmpeg shows each picture at the next one's time. A stamp that does not rise is moved to
+    one unit after the one before: no picture is lost.
 
     *Fields.* Woven ones are coded and tagged as interlaced, by encoders that can.
 
@@ -229,11 +230,10 @@ class _Writer:
                 found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
             else:
                 found.append(f"{what}, for the first picture is {self._first.label}")
-        if self._moved > self._time_base / 10:  # a rate that is constant may be rounded to the stream's unit
-            found.append(
-                f"times are those of {float(1 / self._time_base):.3f} frames/s, up to {1000 * float(self._moved):.0f} "
-                "ms off: mp4, mov and mkv keep them"
-            )
+        # A rate that is constant may be rounded to the frame.
+        if self._container.format.name == "avi" and self._moved > self._time_base / 10:
+            by = f"up to {1000 * float(self._moved):.0f} ms"
+            found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
         if self._audio and self._audio.problem:
             found.append(self._audio.problem)
         return "; ".join(found) or None

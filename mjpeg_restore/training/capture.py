@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mjpeg_restore.training.degradation import Compressed
+from mjpeg_restore.training.optimiser import Muon
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ Step = Callable[[Compressed], Tensor]
 Shape = tuple[torch.Size, ...]
 """Of all tensors of a batch."""
 
-WARM_UP = 3
+LAUNCHED = 3
 """Steps of a shape before it is captured: libraries choose their kernels in the first, and optimisers make their
 state."""
 
@@ -56,7 +57,7 @@ class Captured:
     """
 
     def __init__(self, step: Step) -> None:
-        """Keep the step; what it does on the host, it does while it is captured alone."""
+        """Keep the step; what it does on the host, it does in its first calls and while it is captured alone."""
         self.step = step
         self.recordings: dict[Shape, Recording] = {}
         self.taken = Counter[Shape]()
@@ -67,7 +68,7 @@ class Captured:
     def __call__(self, batch: Compressed) -> Tensor:
         """Take a step; gives the loss."""
         shape = tuple(tensor.shape for tensor in _tensors(batch))
-        if self.capturable and shape not in self.recordings and self.taken[shape] >= WARM_UP:
+        if self.capturable and shape not in self.recordings and self.taken[shape] >= LAUNCHED:
             self.record(shape, batch)
         if self.capturable and shape in self.recordings:
             return self.recordings[shape].replay(batch)
@@ -84,27 +85,37 @@ class Captured:
         kept = Compressed(*([tensor.clone() for tensor in part] for part in _parts(batch)))
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            # The outer stream is this one: a graph that fails to end leaves its own behind.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, pool=self.pool, stream=self.stream),
+            ):
                 loss = self.step(kept)
         except RuntimeError as error:
             self.capturable = False
-            log.warning("steps are launched one by one: %s", str(error).splitlines()[0])
+            cause = error.__context__ or error  # what went wrong first
+            log.warning("steps are launched one by one: %s", str(cause).splitlines()[0])
         else:
             self.recordings[shape] = Recording(graph, kept, loss)
 
 
+def can_be_captured(optimisers: list[Optimizer]) -> bool:
+    """Whether these can keep all that they need on the device; PyTorch's SGD takes its rate from the host."""
+    return all(isinstance(o, Muon) or all("capturable" in g for g in o.param_groups) for o in optimisers)
+
+
 def prepare(optimisers: list[Optimizer], device: torch.device) -> None:
     """Let optimisers keep on a CUDA device what a captured step reads, the learning rate above all; elsewhere not."""
-    cuda = device.type == "cuda"
+    captured = device.type == "cuda" and can_be_captured(optimisers)
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             rate = float(group["lr"])
-            group["lr"] = torch.tensor(rate, device=device) if cuda else rate
+            group["lr"] = torch.tensor(rate, device=device) if captured else rate
             if "capturable" in group:
-                group["capturable"] = cuda
+                group["capturable"] = captured
         for state in optimiser.state.values():
             if "step" in state:
-                state["step"] = state["step"].to(device)
+                state["step"] = state["step"].to(device if captured else "cpu")
 
 
 def set_rate(group: dict[str, Any], rate: float) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mjpeg_restore.errors import ModelCorrupt, SourceNotFound
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.training.capture import Captured, prepare, set_rate
+from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
 from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Compressed, compress, scaled
 from mjpeg_restore.training.objectives import Objective, planes
@@ -34,6 +34,9 @@ LIMITED = 219 / 255
 
 ORIGIN = ("started_from", "before")
 """Settings that say where a run began."""
+
+STAGE = ("hardware", "batch")
+"""Settings that a stage has one of."""
 
 CHECKED = (10, 20, 40, 80)
 """Qualities of the validation, those of them that a recipe is for."""
@@ -60,6 +63,29 @@ class Progress:
     """Gain in dB over the plain decode, by component."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it is trained, on what and with what: goes into the manifest as it is."""
+
+
+def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """What the manifest says of a training: hours and pictures of the stages before it are in its own.
+
+    Args:
+        progress: a `Progress`, as a checkpoint has it.
+        runs: where the run that it started from may lie.
+    """
+    training = {
+        "steps": progress["steps"],
+        "hours": round(progress["seconds"] / 3600, 2),
+        "megapixels": round(progress["pixels"] / 1e6),
+        "validation_gain_db": progress["validation"],
+        **progress["settings"],
+    }
+    before = runs / str(training.get("started_from")) / "progress.json"
+    if before.is_file():
+        training["before"] = record(json.loads(before.read_text()), runs)
+    if stage := training.get("before"):  # a run that started from an exported graph brings the graph's own record
+        training["hours"] = round(training["hours"] + stage["hours"], 2)
+        training["megapixels"] += stage["megapixels"]
+    return training
 
 
 class Trainer:
@@ -98,7 +124,7 @@ class Trainer:
         self.decode = Decode().to(device)
         self.rng = crops.rng
         cuda = device.type == "cuda"
-        self.take = Captured(self.descend_on) if cuda and not self.adversary else self.descend_on
+        self.take = self.taking()
         hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {
             "crop": recipe.side,
@@ -125,8 +151,15 @@ class Trainer:
         """Where the run's state is kept."""
         return self.folder / "checkpoint.pt"
 
+    def taking(self) -> Callable[[Compressed], Tensor]:
+        """How steps are taken: captured where that can be."""
+        cuda = self.device.type == "cuda" and not self.adversary and can_be_captured(self.optimisers)
+        return Captured(self.descend_on) if cuda else self.descend_on
+
     def resume(self) -> None:
         """Take up the run where its checkpoint left it.
+
+        On other hardware, or in other batches, it is another stage: its minutes and batches count from nothing.
 
         Raises:
             ModelCorrupt: the checkpoint is another network's.
@@ -141,11 +174,16 @@ class Trainer:
             prepare(self.optimisers, self.device)
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
-        # Where the run began is the run's own: what it began from may have changed since.
-        began = {key: value for key, value in self.progress.settings.items() if key in ORIGIN}
-        self.settings = {key: value for key, value in self.settings.items() if key not in ORIGIN} | began
-        self.progress.settings = self.settings
+        self.take = self.taking()
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
+        settings = {key: value for key, value in self.settings.items() if key not in ORIGIN}
+        found = self.progress.settings
+        if any(found.get(key) != settings[key] for key in STAGE):
+            self.settings = settings | {"before": record(asdict(self.progress), self.folder.parents[1])}
+            self.progress = Progress(settings=self.settings)
+        else:  # where the run began is the run's own: what it began from may have changed since
+            self.settings = settings | {key: value for key, value in found.items() if key in ORIGIN}
+            self.progress.settings = self.settings
 
     def begin_from(self, checkpoint: Path) -> None:
         """Take the weights that another run ended with; what this network has besides stays as it is.

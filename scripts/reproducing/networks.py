@@ -132,10 +132,10 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
         return None
     network = architecture(model, part)
     import torch
-    from export import record
 
     from mjpeg_restore.models import graph
     from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+    from mjpeg_restore.training.loop import record
 
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network.load_state_dict(state["model"])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.training import loop  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed  # noqa: E402
-from mjpeg_restore.training.loop import Progress, Trainer  # noqa: E402
+from mjpeg_restore.training.loop import Progress, Trainer, record  # noqa: E402
 from mjpeg_restore.training.objectives import planes, root_mean_square  # noqa: E402
 from mjpeg_restore.training.optimiser import Descent, Muon, muon, orthogonalise  # noqa: E402
 from mjpeg_restore.training.recipe import Adversary, Cosine, Linear, Recipe, Steps, shortened  # noqa: E402
@@ -144,6 +145,23 @@ def test_a_run_is_resumed_where_its_checkpoint_left_it(
     assert second.progress.steps == 5
     second.run(minutes=8 / 60)
     assert second.progress.steps == 8
+
+
+def test_a_run_resumed_in_other_batches_is_a_stage_of_its_own(tmp_path: Path, ticking: None) -> None:
+    first = trainer(tmp_path / "tiny" / "part")
+    first.run(minutes=5 / 60)
+    second = trainer(tmp_path / "tiny" / "part")
+    second.recipe = dataclasses.replace(TINY, batch=2)
+    second.settings["batch"] = 2
+    second.resume()
+    second.run(minutes=3 / 60)
+    told = record(asdict(second.progress), tmp_path)
+    assert (told["steps"], told["batch"]) == (3, 2)
+    assert (told["before"]["steps"], told["before"]["batch"]) == (5, TINY.batch)
+    third = trainer(tmp_path / "tiny" / "part")
+    third.settings["batch"] = 2
+    third.resume()
+    assert third.progress == second.progress
 
 
 def test_a_run_reports_as_it_goes(tmp_path: Path, ticking: None, caplog: pytest.LogCaptureFixture) -> None:
