@@ -541,10 +541,6 @@ def test_an_output_that_is_replaced_stays_until_the_end(
         (["--device", "tpu"], 4, "no device 'tpu'"),
         (["-c", "h265000"], 5, "no video encoder"),
         (["-e", "nonsense=1"], 5, "no option 'nonsense'"),
-        (["--frames", "9" * 23], 2, "is not between 1 and 1000000000"),
-        (["--threads", "9999"], 2, "is not between 1 and 1024"),
-        (["b.jpg", "c.jpg"], 2, "one INPUT is taken, here are 3: quote a pattern, or name the folder"),
-        (["b.jpg", "--nonsense"], 2, "unrecognized arguments: b.jpg --nonsense"),
     ],
 )
 def test_wrong_choices_have_their_exit_code(
@@ -576,6 +572,13 @@ def test_a_window_that_cannot_be_had_begins_no_output(
     assert list(output.iterdir()) == []
 
 
+def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["a.jpg", "b.jpg", "c.jpg", "-o", "out"])
+    assert stopped.value.code == 2
+    assert "one INPUT is taken, here are 3: quote a pattern, or name the folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -584,6 +587,9 @@ def test_a_window_that_cannot_be_had_begins_no_output(
         ["in.mjpeg", "-o"],
         ["in.mjpeg", "-o", "out.mp4", "--frames", "0"],
         ["in.mjpeg", "-o", "out.mp4", "--frames", "few"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "9" * 23],
+        ["inspect", "in.mjpeg", "--frames", "9" * 23],
+        ["in.mjpeg", "-o", "out.mp4", "--threads", "9999"],
         ["in.mjpeg", "-o", "out.mp4", "--fps", "fast"],
         ["in.mjpeg", "-o", "out.mp4", "--fps", "1/0"],
         ["in.mjpeg", "-o", "out.mp4", "--start", "1:2:3:4"],
