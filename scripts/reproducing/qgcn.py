@@ -88,12 +88,12 @@ def reproduce(bench: Bench, page: Page) -> None:
     qcn = bench.networks.shipped("qcn")
     page.heading("Table II: colour")
     restored(bench, page, "colour", TABLE_2, qcn)
+    if not qcn:
+        page.missing("QCN", "qcn")
     page.heading("Table III: grey")
     restored(bench, page, "luma", TABLE_3, qcn or grey_qcn(bench, page))
     if not bench.networks.shipped("qgcn"):
         page.missing("QGCN", "qgcn")
-    if not qcn:
-        page.missing("QCN, the ablation without the global branch,", "qcn")
     generalisation(bench, page)
     sizes(bench, page)
     resolutions(bench, page)
@@ -119,7 +119,7 @@ def grey_qcn(bench: Bench, page: Page) -> Restorer | None:
     model = from_checkpoint("qcn", "gray", bench.runs, bench.scratch)
     if not model:
         return None
-    page.text("QCN, the ablation, is measured from its checkpoint here: it is not shipped.")
+    page.text("QCN, which is QGCN without its global branch, is measured from its checkpoint here: it is not shipped.")
     return bench.networks.of(model)
 
 
