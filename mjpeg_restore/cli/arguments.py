@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Sequence[str]) -> argparse.Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Parse, and say what several inputs are: a pattern that the shell has spelt out."""
         options, more = self.parse_known_args(args)
-        if more and not any(word.startswith("-") for word in more):
+        if more and "input" in options and not any(word.startswith("-") for word in more):
             self.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
         if more:
             self.error(f"unrecognized arguments: {' '.join(more)}")

@@ -35,9 +35,6 @@ LIMITED = 219 / 255
 ORIGIN = ("started_from", "before")
 """Settings that say where a run began."""
 
-STAGE = ("hardware", "batch")
-"""Settings that a stage has one of."""
-
 CHECKED = (10, 20, 40, 80)
 """Qualities of the validation, those of them that a recipe is for."""
 
@@ -63,6 +60,11 @@ class Progress:
     """Gain in dB over the plain decode, by component."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it is trained, on what and with what: goes into the manifest as it is."""
+
+
+def _stage(settings: dict[str, Any]) -> tuple[str, int]:
+    """What a stage has one of: the device, whatever its threads and precision, and the size of a batch."""
+    return str(settings.get("hardware")).split(",", 1)[0], settings.get("batch", 0)
 
 
 def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
@@ -159,7 +161,7 @@ class Trainer:
     def resume(self) -> None:
         """Take up the run where its checkpoint left it.
 
-        On other hardware, or in other batches, it is another stage: its minutes and batches count from nothing.
+        On a GPU after a CPU, or in other batches, it is another stage: its minutes and batches count from nothing.
 
         Raises:
             ModelCorrupt: the checkpoint is another network's.
@@ -178,7 +180,7 @@ class Trainer:
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
         settings = {key: value for key, value in self.settings.items() if key not in ORIGIN}
         found = self.progress.settings
-        if any(found.get(key) != settings[key] for key in STAGE):
+        if _stage(found) != _stage(settings):
             self.settings = settings | {"before": record(asdict(self.progress), self.folder.parents[1])}
             self.progress = Progress(settings=self.settings)
         else:  # where the run began is the run's own: what it began from may have changed since
