@@ -100,18 +100,20 @@ def test_the_finer_the_table_the_less_is_believed() -> None:
     )
     for shares in (luma, chroma):
         assert shares == sorted(shares, reverse=True)
-        assert shares[90 - 1] == 1
-        assert 0 < shares[98 - 1] < 0.5
+        assert shares[89 - 1] == 1
         assert shares[99 - 1] == 0
     assert luma[95 - 1] == 1
-    assert 0.5 < chroma[95 - 1] < 1
+    assert 0 < luma[98 - 1] < 0.5
+    assert 0.4 < chroma[95 - 1] < 0.6
+    assert 0 < chroma[97 - 1] < 0.2
+    assert chroma[98 - 1] == 0
 
 
 @pytest.mark.parametrize("trust", [LUMA_TRUST, CHROMA_TRUST], ids=["luma", "chroma"])
 def test_a_component_is_believed_as_far_as_its_own_kind(trust: Trust) -> None:
     phases, coefficients, table = component(3, 4, 5, spread=0.3)
-    table[:] = 4  # a mean of 2: of luma all is believed, of chroma a quarter
-    assert trust(table) == (1 if trust is LUMA_TRUST else 0.25)
+    table[:] = 8  # a mean of 3: of luma all is believed, of chroma half
+    assert trust(table) == (1 if trust is LUMA_TRUST else 0.5)
     plane = project(phases, coefficients, table, trust)
     assert np.abs(plane - formula(phases, coefficients, table, trust)).max() <= 0.51
 

@@ -106,8 +106,9 @@ def test_onnx_runtime_is_the_network_itself(model: str) -> None:
         expected = Graph(network)(*map(torch.from_numpy, coded))
     for ours, theirs in zip(open_device(model, "onnxruntime").run(coded), expected, strict=True):
         difference = np.abs(ours.astype(int) - theirs.numpy())
-        assert difference.max() <= 2  # a feature that one of them rounds up and the other down
-        assert (difference == 0).mean() > 0.95
+        # A feature that one of them rounds up and the other down moves the samples around it by a level.
+        assert difference.max() <= 2
+        assert (difference == 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("model", NETWORKS)
