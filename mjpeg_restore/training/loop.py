@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Generator
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.errors import ModelCorrupt, SourceNotFound
+from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
 from mjpeg_restore.training.data import Crops
@@ -300,7 +301,15 @@ class Trainer:
         return np.mean(gains, axis=0).tolist()
 
     def report(self, losses: list[Tensor]) -> None:
-        """Log loss and validation, and save a checkpoint."""
+        """Log loss and validation, and save a checkpoint.
+
+        Raises:
+            ModelError: the losses are no numbers any more; the checkpoint stays as it was.
+        """
+        loss = torch.stack(losses).mean().item() if losses else math.nan
+        if losses and not math.isfinite(loss):
+            steps = f"after {self.progress.steps} batches the loss is no number any more"
+            raise ModelError(f"{self.folder}: {steps}: --resume from the checkpoint, with a smaller --learning-rate")
         self.model.eval()
         first, last = self.recipe.degradation.qualities or (1, 100)
         gains = {quality: self.validate(quality) for quality in CHECKED if first <= quality <= last}
@@ -314,6 +323,6 @@ class Trainer:
             self.progress.seconds / 60,
             self.progress.steps,
             self.progress.pixels / 1e6,
-            torch.stack(losses).mean().item() if losses else float("nan"),
+            loss,
             self.progress.validation,
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.errors import ModelCorrupt, SourceNotFound  # noqa: E402
+from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound  # noqa: E402
 from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.training import loop  # noqa: E402
@@ -168,6 +168,17 @@ def test_a_run_reports_as_it_goes(tmp_path: Path, ticking: None, caplog: pytest.
     caplog.set_level(logging.INFO)
     trainer(tmp_path).run(minutes=5 / 60, report_every=1.5)
     assert [record.args[1] for record in caplog.records] == [1, 3, 5, 5]  # pyright: ignore[reportIndexIssue]
+
+
+def test_a_run_that_diverges_ends_and_keeps_its_checkpoint(tmp_path: Path, ticking: None) -> None:
+    run = trainer(tmp_path)
+    run.run(minutes=3 / 60)
+    kept = run.checkpoint.read_bytes()
+    run.objective = lambda network, coded: root_mean_square(network, coded) * float("nan")
+    with pytest.raises(ModelError, match="after 5 batches the loss is no number any more") as caught:
+        run.run(minutes=5 / 60)
+    assert "\n" not in str(caught.value)
+    assert run.checkpoint.read_bytes() == kept
 
 
 def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:
