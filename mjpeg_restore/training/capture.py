@@ -104,9 +104,8 @@ def can_be_captured(optimisers: list[Optimizer]) -> bool:
     return all(isinstance(o, Muon) or all("capturable" in g for g in o.param_groups) for o in optimisers)
 
 
-def prepare(optimisers: list[Optimizer], device: torch.device) -> None:
-    """Let optimisers keep on a CUDA device what a captured step reads, the learning rate above all; elsewhere not."""
-    captured = device.type == "cuda" and can_be_captured(optimisers)
+def prepare(optimisers: list[Optimizer], device: torch.device, captured: bool) -> None:
+    """Have optimisers keep on the device what a captured step reads, the learning rate above all, or on the host."""
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             rate = float(group["lr"])

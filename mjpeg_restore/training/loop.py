@@ -123,11 +123,11 @@ class Trainer:
         if self.adversary:
             self.optimisers += adam(self.adversary, self.adversary.learning_rate, self.adversary.betas)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        prepare(self.optimisers, device)
+        self.take: Callable[[Compressed], Tensor] = self.descend_on
+        self.get_ready()
         self.decode = Decode().to(device)
         self.rng = crops.rng
         cuda = device.type == "cuda"
-        self.take = self.taking()
         hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {
             "crop": recipe.side,
@@ -154,10 +154,11 @@ class Trainer:
         """Where the run's state is kept."""
         return self.folder / "checkpoint.pt"
 
-    def taking(self) -> Callable[[Compressed], Tensor]:
-        """How steps are taken: captured where that can be."""
-        cuda = self.device.type == "cuda" and not self.adversary and can_be_captured(self.optimisers)
-        return Captured(self.descend_on) if cuda else self.descend_on
+    def get_ready(self) -> None:
+        """Decide how steps are taken, captured where that can be, and put what optimisers know where that needs it."""
+        captured = self.device.type == "cuda" and not self.adversary and can_be_captured(self.optimisers)
+        prepare(self.optimisers, self.device, captured)
+        self.take = Captured(self.descend_on) if captured else self.descend_on
 
     def resume(self) -> None:
         """Take up the run where its checkpoint left it.
@@ -174,10 +175,9 @@ class Trainer:
                 self.adversary.load_state_dict(state["adversary"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-            prepare(self.optimisers, self.device)
+            self.get_ready()
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
-        self.take = self.taking()
         self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
         settings = {key: value for key, value in self.settings.items() if key not in ORIGIN}
         found = self.progress.settings
