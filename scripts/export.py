@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.decode import Decode
@@ -37,15 +37,26 @@ def arguments() -> argparse.Namespace:
 
 
 def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained network and the record of its training."""
-    network = recipe.build()
+    """A trained network, blended with what it started from where the recipe says so, and the record of its training."""
+    network, runs = recipe.build(), checkpoint.parents[2]
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state["model"])
-        progress = state["progress"]
+        training = record(state["progress"], runs)
+        if recipe.blended < 1 and (start := training.get("started_from")):
+            checkpoint = runs / start / "checkpoint.pt"
+            origin = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
+            network.load_state_dict(blend(state["model"], origin, recipe.blended))
+            training["blended"] = {"trained": recipe.blended, start: round(1 - recipe.blended, 3)}
     except Exception as error:  # torch.load fails in as many ways as a file can be wrong
         sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
-    return network.eval(), record(progress, checkpoint.parents[2])
+    return network.eval(), training
+
+
+def blend(trained: dict[str, Tensor], origin: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between two networks, `share` of them the trained one's; what the other has not is the trained one's."""
+    both = {name for name, weight in trained.items() if name in origin and weight.is_floating_point()}
+    return trained | {name: torch.lerp(origin[name], trained[name], share) for name in both}
 
 
 class Exporter:

@@ -177,10 +177,15 @@ def publish(
         paths = {kind: folder / f"{name}.{kind}.onnx"}
         export(network, paths[kind], colour=kind == "colour", extra=extra)
         if extra == "context":
-            paths[f"{kind}.context"] = folder / f"{name}.{kind}.context.onnx"
+            paths[f"{kind}.context"] = context_path(paths[kind])
             export_context(network, paths[f"{kind}.context"], colour=kind == "colour")
         graphs |= {part: {"file": path.name, "sha256": checksum(path)} for part, path in paths.items()}
     return graphs
+
+
+def context_path(path: Path) -> Path:
+    """Where the context graph of a graph lies, if it has one."""
+    return path.with_suffix(".context.onnx")
 
 
 def checksum(path: Path) -> str:
@@ -208,14 +213,16 @@ def _quiet_exporter() -> Generator[None]:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Take a network's weights from a graph that `export` wrote, to train it further.
+    """Take a network's weights from a graph that `publish` wrote, and its context's, to train it further.
 
     Not from an untrained network's: the exporter keeps one copy of equal weights.
 
     Raises:
         ModelCorrupt: the graph is another network's.
     """
-    found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in initializers(path).items()}
+    graphs = [path, *([context] if (context := context_path(path)).is_file() else [])]
+    stored = [item for graph in graphs for item in initializers(graph).items()]
+    found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in stored}
     try:
         wanted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
         state = network.state_dict() | {name: torch.from_numpy(found[f"network.{name}"]) for name in wanted}

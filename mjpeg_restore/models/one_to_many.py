@@ -20,11 +20,13 @@ Ours, where the paper's text leaves it open:
 * The network predicts what the decoded plane lacks, not the plane itself: a short training starts from the decode. The
   deconvolution therefore starts at zero; all else at He et al.'s uniform numbers (section 4).
 * The deviation of z is 1.
+* Colour: the paper trains anew on RGB (section 4.3). Here chroma, where it is restored, passes a baseline of its own,
+  `chroma_width`: texture that is invented in chroma is colour noise. Without one it passes the network that luma does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +49,15 @@ class OneToManyConfig:
     """Up-sample by section 3.2.2; else by a plain deconvolution."""
     noise: bool = True
     """Take z; else this is the baseline of section 4.1."""
+    chroma_width: int | None = None
+    """Filters of the baseline that restores Cb and Cr; None for none of their own."""
 
 
 ONE_TO_MANY = OneToManyConfig()
 ONE_TO_MANY_COMPACT = OneToManyConfig(width=32, branch_units=1, aggregation_units=4)
 """A size that a CPU can train."""
+ONE_TO_MANY_SHORT = OneToManyConfig(branch_units=1, aggregation_units=4, chroma_width=32)
+"""The paper's width, and half the units: what a GPU trains in minutes."""
 
 
 class ResidualUnit(nn.Module):
@@ -106,7 +112,7 @@ class OneToMany(PlaneNetwork):
 
         Args:
             config: its size and kind.
-            chroma: Cb and Cr pass the network too, with zeros for z; else they are only decoded.
+            chroma: Cb and Cr are restored too; else they are only decoded.
         """
         super().__init__(chroma=chroma)
         self.config = config
@@ -121,15 +127,18 @@ class OneToMany(PlaneNetwork):
         self.aggregation = self._units(config.aggregation_units)
         self.activation = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
         self.up_sample = UpSample(width, shift_and_average=config.shift_and_average)
+        self.chroma_network: OneToMany | None = None
+        if chroma and config.chroma_width:
+            own = replace(config, width=config.chroma_width, noise=False, chroma_width=None)
+            self.chroma_network = OneToMany(own)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
         for parameter in self.up_sample.deconvolution.parameters():
             nn.init.zeros_(parameter)
         if config.noise:
-            # To begin with the image passes as it is, and z hardly counts: so the baseline's weights fit.
+            # To begin with the image passes as it is: so the baseline's weights fit.
             with torch.no_grad():
-                self.merge.weight.mul_(0.1)
                 self.merge.weight[:, :width] = torch.eye(width)[:, :, None, None]
 
     def _units(self, count: int) -> nn.Sequential:
@@ -190,4 +199,5 @@ class OneToMany(PlaneNetwork):
             components, noise = components[:-1], components[-1]
         luma, *chroma = self.decode(*components)
         restored = from_unit(self.restore_plane(to_unit(luma), noise))
-        return (restored, *(from_unit(self.restore_plane(to_unit(c))) if self.chroma else c for c in chroma))
+        own = self.chroma_network or self
+        return (restored, *(from_unit(own.restore_plane(to_unit(c))) if self.chroma else c for c in chroma))

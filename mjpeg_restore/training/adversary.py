@@ -32,6 +32,10 @@ UNIT_WIDTHS = (1, 2, 4, 8)
 """Filters of the four convolutional units, in units of the first one's (table 1)."""
 
 
+NEARNESS = 1e-6
+"""Added to a squared distance, so that its root has a gradient where two are the same."""
+
+
 class Discriminator(nn.Module):
     """Table 1 of One-to-Many, both columns: four convolutional units and a logistic regression.
 
@@ -154,6 +158,38 @@ def perceptual_loss(extractor: FeatureExtractor, restored: Tensor, original: Ten
     """One-to-Many eq. 1: squared distance of features over their size; of planes. Over several maps, the mean."""
     pairs = _features_of_both(extractor, restored, original)
     return torch.stack([functional.mse_loss(ours, theirs) for ours, theirs in pairs]).mean()
+
+
+def energy_score(extractor: FeatureExtractor, restored: Tensor, another: Tensor, original: Tensor) -> Tensor:
+    """How well two candidates stand for all that the original may have been; of planes. Over several maps, the mean.
+
+    The energy score (Gneiting and Raftery 2007, section 4.2, with two samples) of the features at each place: their
+    distance from the original's, less half of that between the candidates. It is least, on average, where candidates
+    are drawn as originals are: where each is as far from another as from the original. A distance alone is least where
+    all candidates are the same.
+
+    In neither paper.
+    """
+    with torch.no_grad():
+        truth = extractor.features(original)
+    first, second = extractor.features(restored), extractor.features(another)
+    scores = [
+        (_distance(a, t) + _distance(b, t) - _distance(a, b)) / 2 for a, b, t in zip(first, second, truth, strict=True)
+    ]
+    return torch.stack(scores).mean()
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Root mean square over the channels of the difference, averaged over places and maps."""
+    return torch.sqrt((a - b).float().square().mean(dim=1) + NEARNESS).mean()
+
+
+class Patches:
+    """Samples as features: each patch of 4x4 is a place, its samples are channels, in units of a tenth of the range."""
+
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """`[batch, channels, height, width]` to `[batch, 16 channels, height / 4, width / 4]`."""
+        return [10 * functional.pixel_unshuffle(planes, 4)]
 
 
 def texture_loss(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from mjpeg_restore.models.planes import to_luma_grid
 from mjpeg_restore.training import adversary
 from mjpeg_restore.training.adversary import Discriminator, DiscriminatorFeatures, FeatureExtractor
 from mjpeg_restore.training.degradation import Compressed
-from mjpeg_restore.training.objectives import absolute_error, coefficients, planes
+from mjpeg_restore.training.objectives import PlaneLoss, absolute_error, coefficients, planes
 from mjpeg_restore.training.recipe import Adversary
 
 
@@ -66,6 +66,14 @@ class Critic(Adversary):
         self.extractor = (backbone() if backbone else DiscriminatorFeatures(discriminator),)
         self.last: tuple[Tensor, Tensor] | None = None
 
+    def judge(self, original: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's logits `[batch]` of originals and of what the network made of them.
+
+        Both pass in one batch: normalised apart, blurred pictures would have the contrasts of sharp ones.
+        """
+        natural, ours = self.discriminator(torch.cat([original, restored])).chunk(2)
+        return natural, ours
+
     @property
     def features(self) -> FeatureExtractor:
         """What sees more than samples."""
@@ -80,15 +88,16 @@ class Critic(Adversary):
 class RelativisticCritic(Critic):
     """QGAC's third stage (Ehrlich et al. 2020, section 3.4, equation 3)."""
 
-    NU = 1e-2
-    """Weight of the absolute error (section 4.1)."""
-
     def __init__(
         self,
         discriminator: Discriminator,
         backbone: Callable[[], FeatureExtractor] | None,
         learning_rate: float,
+        *,
+        texture: float = 1.0,
         gamma: float = 5e-3,
+        nu: float = 1e-2,
+        error: PlaneLoss = absolute_error,
     ) -> None:
         """Set up.
 
@@ -96,26 +105,30 @@ class RelativisticCritic(Critic):
             discriminator: what judges.
             backbone: makes what the texture loss compares; None for the discriminator's own features.
             learning_rate: the discriminator's.
+            texture: weight of the texture loss.
             gamma: weight of the relativistic average loss (section 4.1).
+            nu: weight of the error (section 4.1).
+            error: what holds the picture together; the paper's is the absolute error.
         """
         super().__init__(discriminator, backbone, learning_rate)
-        self.gamma = gamma
-        self.description = f"texture + {gamma} relativistic average + {self.NU} absolute error{self.stand_in}"
+        self.texture, self.gamma, self.nu, self.error = texture, gamma, nu, error
+        self.description = (
+            f"{texture} texture + {gamma} relativistic average + {nu} {error.__name__.replace('_', ' ')}{self.stand_in}"
+        )
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Texture loss, relativistic average loss and absolute error."""
+        """Texture loss, relativistic average loss and error."""
         restored, original = planes(network, coded)
         ours, theirs = picture(restored), picture(original)
         self.last = (theirs, ours.detach())
         with judging(self.discriminator):
-            contest = adversary.relativistic_loss(self.discriminator(theirs), self.discriminator(ours))
+            contest = adversary.relativistic_loss(*self.judge(theirs, ours))
         texture = adversary.texture_loss(self.features, ours, theirs)
-        return texture + self.gamma * contest + self.NU * absolute_error(restored, original)
+        return self.texture * texture + self.gamma * contest + self.nu * self.error(restored, original)
 
     def discriminate(self, coded: Compressed) -> Tensor:
         """The relativistic average discriminator's own loss."""
-        original, restored = self.both()
-        return adversary.relativistic_discriminator_loss(self.discriminator(original), self.discriminator(restored))
+        return adversary.relativistic_discriminator_loss(*self.judge(*self.both()))
 
 
 class NaturalnessCritic(Critic):
@@ -131,8 +144,9 @@ class NaturalnessCritic(Critic):
         learning_rate: float,
         *,
         alone: int = 0,
-        naturalness: float = 0.1,
-        jpeg: float = 0.1,
+        naturalness: float = 0.05,
+        jpeg: float = 1.0,
+        variety: bool = False,
     ) -> None:
         """Set up.
 
@@ -143,23 +157,40 @@ class NaturalnessCritic(Critic):
             alone: batches to begin with in which the discriminator is neither trained nor asked (section 3.4).
             naturalness: weight of equation 2.
             jpeg: weight of equation 6, in squared shares of the full range times 255.
+            variety: instead of equation 1, the energy score of two candidates, of features and of samples: they are to
+                be as different as what may have been is. Equation 1 has but one optimum, and z is lost on it.
         """
         super().__init__(discriminator, backbone, learning_rate)
-        self.alone, self.naturalness, self.jpeg = alone, naturalness, jpeg
+        self.alone, self.naturalness, self.jpeg, self.variety = alone, naturalness, jpeg, variety
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        self.description = f"perceptual + {naturalness} naturalness + {jpeg} JPEG{self.stand_in}"
+        first = "energy score of features and samples" if variety else "perceptual"
+        self.description = f"{first} + {naturalness} naturalness + {jpeg} JPEG{self.stand_in}"
+
+    @property
+    def accompanied(self) -> bool:
+        """Whether the discriminator has a part yet; a step on a GPU waits to know, unless it has from the beginning."""
+        return not self.alone or bool(self.seen > self.alone)
+
+    def candidate(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:
+        """Planes of a candidate for each picture, and the originals'."""
+        z = network.draw_noise(coded.quantised[0])  # pyright: ignore[reportCallIssue]
+        return planes(network, coded, z)
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Perceptual, naturalness and JPEG loss of one candidate for each picture."""
-        z = network.draw_noise(coded.quantised[0])  # pyright: ignore[reportCallIssue]
-        restored, original = planes(network, coded, z)
+        restored, original = self.candidate(network, coded)
         ours, theirs = picture(restored), picture(original)
         self.last = (theirs, ours.detach())
         self.seen += 1
-        loss = adversary.perceptual_loss(self.features, ours, theirs)
-        if self.naturalness and self.seen > self.alone:
+        if self.variety:
+            another = picture(self.candidate(network, coded)[0])
+            loss = adversary.energy_score(self.features, ours, another, theirs)
+            loss = loss + adversary.energy_score(adversary.Patches(), ours, another, theirs)
+        else:
+            loss = adversary.perceptual_loss(self.features, ours, theirs)
+        if self.naturalness and self.accompanied:
             with judging(self.discriminator):
-                loss = loss + self.naturalness * adversary.naturalness_loss(self.discriminator(ours))
+                loss = loss + self.naturalness * adversary.naturalness_loss(self.judge(theirs, ours)[1])
         outside = [
             adversary.jpeg_loss(found, quantised, table) / 255
             for found, quantised, table in zip(coefficients(restored), coded.quantised, coded.tables, strict=True)
@@ -168,6 +199,5 @@ class NaturalnessCritic(Critic):
 
     def discriminate(self, coded: Compressed) -> Tensor:
         """The discriminator's own loss, equation 3; nothing in the first batches."""
-        original, restored = self.both()
-        loss = adversary.discriminator_loss(self.discriminator(original), self.discriminator(restored))
-        return loss if self.seen > self.alone else 0 * loss
+        loss = adversary.discriminator_loss(*self.judge(*self.both()))
+        return loss if self.accompanied else 0 * loss

@@ -156,7 +156,7 @@ class Trainer:
 
     def get_ready(self) -> None:
         """Decide how steps are taken, captured where that can be, and put what optimisers know where that needs it."""
-        captured = self.device.type == "cuda" and not self.adversary and can_be_captured(self.optimisers)
+        captured = self.device.type == "cuda" and can_be_captured(self.optimisers)
         prepare(self.optimisers, self.device, captured)
         self.take = Captured(self.descend_on) if captured else self.descend_on
 
@@ -244,20 +244,20 @@ class Trainer:
                 set_rate(group, rate * factor)
         coded = self.compressed()
         loss = self.take(coded)
-        if self.adversary:
-            with self.precision():
-                doubt = self.adversary.discriminate(coded)
-            self.descend(doubt, self.adversary, self.optimisers[-1:])
         self.progress.steps += 1
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
         return loss
 
     def descend_on(self, coded: Compressed) -> Tensor:
-        """One step of the network down the loss of a batch, which is given back."""
+        """One step of the network down the loss of a batch, which is given back, and then one of its adversary."""
         assert self.objective is not None, "a recipe has an objective or an adversary"
         with self.precision():
             loss = self.objective(self.model, coded)
         self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
+        if self.adversary:
+            with self.precision():
+                doubt = self.adversary.discriminate(coded)
+            self.descend(doubt, self.adversary, self.optimisers[-1:])
         return loss.detach()
 
     def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:

@@ -99,6 +99,9 @@ class Recipe:
     """The run whose weights this one starts from: "FAMILY/PART"."""
     share: float = 1.0
     """Of the family's minutes, beside its other parts."""
+    blended: float = 1.0
+    """Share of the trained weights in what is exported; the rest is what the run started from, where that has the same
+    weights (deep network interpolation, Wang et al. 2019)."""
 
 
 @dataclass(frozen=True, slots=True)

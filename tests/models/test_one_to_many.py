@@ -16,6 +16,7 @@ from mjpeg_restore.models.graph import Graph, export  # noqa: E402
 from mjpeg_restore.models.one_to_many import (  # noqa: E402
     ONE_TO_MANY,
     ONE_TO_MANY_COMPACT,
+    ONE_TO_MANY_SHORT,
     OneToMany,
     OneToManyConfig,
     ResidualUnit,
@@ -42,7 +43,8 @@ def scrambled(config: OneToManyConfig = TINY, *, chroma: bool = False) -> OneToM
                 module.running_var.uniform_(0.5, 2)
                 module.weight.uniform_(0.5, 2)
                 module.bias.normal_(0, 0.2)
-        network.up_sample.deconvolution.weight.normal_(0, 0.02)
+            elif isinstance(module, UpSample):
+                module.deconvolution.weight.normal_(0, 0.02)
     return network
 
 
@@ -98,7 +100,9 @@ def test_the_units_are_where_figure_3_has_them(noise: bool, branches: int) -> No
     assert network.up_sample.deconvolution.out_channels == 1
 
 
-@pytest.mark.parametrize(("config", "kmac"), [(ONE_TO_MANY, 205), (ONE_TO_MANY_COMPACT, 28.5)])
+@pytest.mark.parametrize(
+    ("config", "kmac"), [(ONE_TO_MANY, 205), (ONE_TO_MANY_SHORT, 113), (ONE_TO_MANY_COMPACT, 28.5)]
+)
 def test_the_cost(config: OneToManyConfig, kmac: float) -> None:
     assert macs_per_pixel(OneToMany(config).eval(), colour=False) / 1000 == pytest.approx(kmac, rel=0.02)
 
@@ -155,6 +159,20 @@ def test_blocks_of_each_component_come_back(span: tuple[int, int], chroma: bool)
     assert [blocks.shape for blocks in restored] == [blocks.shape for blocks in inputs[::2]]
     for ours, decoded in zip(restored[1:], Decode()(*inputs)[1:], strict=True):
         assert torch.equal(ours, decoded) is not chroma
+
+
+def test_chroma_passes_a_baseline_of_its_own() -> None:
+    inputs, network = components(), scrambled(replace(TINY, chroma_width=6), chroma=True)
+    assert network.chroma_network is not None
+    assert network.chroma_network.config == replace(TINY, width=6, noise=False)
+    own = network.chroma_network(*inputs[2:4])[0]
+    for seed in range(2):
+        z = network.draw_noise(inputs[0], torch.Generator().manual_seed(seed))
+        assert torch.equal(network(*inputs, z)[1], own)  # whatever z is
+
+
+def test_chroma_that_is_only_decoded_has_no_network() -> None:
+    assert OneToMany(replace(TINY, chroma_width=6)).chroma_network is None
 
 
 def test_one_grey_block() -> None:

@@ -16,10 +16,11 @@ pytest.importorskip("onnxscript")
 from mjpeg_restore.jpeg import read  # noqa: E402
 from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.graph import checksum, load_weights  # noqa: E402
+from mjpeg_restore.models.graph import checksum, initializers, load_weights  # noqa: E402
 from mjpeg_restore.models.l4_l8 import L4  # noqa: E402
 from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
 from mjpeg_restore.restore import Restorer  # noqa: E402
+from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
 from tests.models.planes import components  # noqa: E402
 
@@ -139,6 +140,27 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     assert [variant["qualities"] for variant in variants] == sorted(
         (variant["qualities"] for variant in variants), key=lambda found: (found[0] != found[1], found)
     )  # the one for all of them comes last
+
+
+def test_a_network_is_blended_with_what_it_started_from(tmp_path: Path) -> None:
+    parts = FAMILIES["one-to-many"].parts
+    states = {}
+    for part, start in (("q10-mean", None), ("q10", "one-to-many/q10-mean")):
+        states[part] = parts[part].build().state_dict()
+        checkpoint = tmp_path / "runs" / "one-to-many" / part / "checkpoint.pt"
+        checkpoint.parent.mkdir(parents=True)
+        progress = PROGRESS | {"settings": SETTINGS | {"started_from": start}}
+        torch.save({"model": states[part], "progress": progress}, checkpoint)
+    done = export("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (variant,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
+    share = parts["q10"].blended
+    assert variant["training"]["gray"]["blended"] == {"trained": share, "one-to-many/q10-mean": round(1 - share, 3)}
+    found = initializers(tmp_path / "one-to-many.gray.onnx")
+    name = "down_sample.weight"
+    expected = share * states["q10"][name] + (1 - share) * states["q10-mean"][name]
+    weight = next(array for key, array in found.items() if name in key)
+    np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from mjpeg_restore.training.adversary import (  # noqa: E402
     Discriminator,
     DiscriminatorFeatures,
     FeatureExtractor,
+    Patches,
     dcgan,
     discriminator_loss,
     doubled,
+    energy_score,
     jpeg_loss,
     naturalness_loss,
     perceptual_loss,
@@ -169,6 +171,27 @@ def test_distances_of_features() -> None:
     original = torch.rand(2, 1, 8, 8)
     assert perceptual_loss(Slices(), original + 3, original).item() == pytest.approx((9 + 36) / 2, rel=1e-5)
     assert texture_loss(Slices(), original + 3, original).item() == pytest.approx((3 + 6) / 2, rel=1e-5)
+
+
+def test_the_energy_score_is_least_where_candidates_are_drawn_as_originals_are() -> None:
+    original, one, other = torch.randn(3, 4000, 1, 4, 4)
+    scores = {spread: energy_score(Patches(), spread * one, spread * other, original) for spread in (0, 0.5, 1, 1.5, 2)}
+    assert min(scores, key=lambda spread: scores[spread]) == 1
+    assert energy_score(Patches(), one, one, original) > scores[1]  # a candidate is not to be the other's
+
+
+def test_the_energy_score_has_a_gradient_where_candidates_are_the_same() -> None:
+    planes = torch.rand(2, 1, 8, 8, requires_grad=True)
+    energy_score(Patches(), planes, planes, planes.detach()).backward()
+    assert planes.grad is not None
+    assert planes.grad.isfinite().all()
+
+
+def test_patches_are_what_lies_beside() -> None:
+    planes = torch.arange(64.0).reshape(1, 1, 8, 8)
+    (patches,) = Patches().features(planes)
+    assert patches.shape == (1, 16, 2, 2)
+    assert set(patches[0, :, 0, 1].tolist()) == {10.0 * (8 * y + x) for y in range(4) for x in range(4, 8)}
 
 
 @pytest.mark.parametrize("loss", [perceptual_loss, texture_loss])

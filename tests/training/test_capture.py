@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,33 +8,43 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from mjpeg_restore.training.adversary import dcgan  # noqa: E402
 from mjpeg_restore.training.capture import LAUNCHED, Captured  # noqa: E402
+from mjpeg_restore.training.critics import RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed  # noqa: E402
 from mjpeg_restore.training.loop import Trainer  # noqa: E402
+from mjpeg_restore.training.optimiser import adam  # noqa: E402
+from mjpeg_restore.training.recipe import Recipe  # noqa: E402
 from tests.training.test_loop import CPU, TINY, picture, trainer  # noqa: E402
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 
 
-def on_gpu(folder: Path) -> Trainer:
+CONTEST = dataclasses.replace(
+    TINY, objective=None, adversary=lambda: RelativisticCritic(dcgan(3, width=8), None, 1e-4), optimiser=adam
+)
+
+
+def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
     torch.manual_seed(0)
     device = torch.device("cuda")
-    crops = Crops([picture(64, 64), picture(64, 96)], TINY.side, np.random.default_rng(0), device)
+    crops = Crops([picture(64, 64), picture(64, 96)], recipe.side, np.random.default_rng(0), device)
     cameras = np.empty((0, 2, 64), np.float32)
-    return Trainer(TINY.build(), TINY, crops, cameras, [picture(48, 64)], folder, device, torch.float32)
+    return Trainer(recipe.build(), recipe, crops, cameras, [picture(48, 64)], folder, device, torch.float32)
 
 
 @CUDA
-def test_captured_steps_are_the_same_steps(tmp_path: Path) -> None:
-    captured, plain = on_gpu(tmp_path), on_gpu(tmp_path)
+@pytest.mark.parametrize("recipe", [TINY, CONTEST], ids=["objective", "adversary"])
+def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> None:
+    captured, plain = on_gpu(tmp_path, recipe), on_gpu(tmp_path, recipe)
     plain.take = plain.descend_on
     losses = [[run.step(0.0).item() for _ in range(60)] for run in (captured, plain)]
     assert isinstance(captured.take, Captured)
     assert len(captured.take.recordings) > 1  # samplings take turns
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     captured.save()
-    again = on_gpu(tmp_path)
+    again = on_gpu(tmp_path, recipe)
     again.resume()
     assert again.step(0.0).isfinite()
 

@@ -25,6 +25,11 @@ def critics() -> list[tuple[Critic, torch.nn.Module, Compressed]]:
     return [
         (RelativisticCritic(dcgan(3, width=4), None, 1e-3), OneToMany(network.config, chroma=True), coded((2, 2))),
         (NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3), network, coded(None)),
+        (
+            NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3, variety=True),
+            network,
+            coded(None),
+        ),
     ]
 
 
@@ -38,7 +43,7 @@ def test_a_grey_picture_is_its_luma() -> None:
     assert torch.equal(picture([plane]), plane[:, None])
 
 
-@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_network_and_the_discriminator_learn_apart(index: int) -> None:
     critic, network, batch = critics()[index]
     critic(network, batch).backward()
@@ -50,11 +55,28 @@ def test_the_network_and_the_discriminator_learn_apart(index: int) -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in critic.parameters())
 
 
-@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_discriminator_goes_first_with_nothing(index: int) -> None:
     critic, _, batch = critics()[index]
     with pytest.raises(AssertionError, match="forward comes first"):
         critic.discriminate(batch)
+
+
+def test_a_blurred_picture_is_told_by_its_contrast() -> None:
+    critic, _, _ = critics()[1]
+    sharp = torch.rand(8, 1, 32, 32)
+    natural, restored = critic.judge(sharp, 0.5 + 0.1 * (sharp - 0.5))
+    assert (natural - restored).abs().mean() > 0.1  # normalised apart, the two would look alike
+
+
+def test_variety_needs_another_candidate() -> None:
+    _, network, batch = critics()[2]
+    drawn = []
+    network.draw_noise = lambda coefficients: drawn.append(torch.randn(2, 1, 16, 16)) or drawn[-1]  # type: ignore[method-assign]
+    for critic, expected in zip([critic for critic, _, _ in critics()[1:]], (1, 2), strict=True):
+        drawn.clear()
+        critic(network, batch)
+        assert len(drawn) == expected
 
 
 def test_what_a_backbone_learnt_is_not_trained_or_saved() -> None:
