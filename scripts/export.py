@@ -11,12 +11,13 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.decode import Decode
@@ -37,26 +38,22 @@ def arguments() -> argparse.Namespace:
 
 
 def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained network, blended with what it started from where the recipe says so, and the record of its training."""
-    network, runs = recipe.build(), checkpoint.parents[2]
+    """A trained network and the record of its training."""
+    network = recipe.build()
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state["model"])
-        training = record(state["progress"], runs)
-        if recipe.blended < 1 and (start := training.get("started_from")):
-            checkpoint = runs / start / "checkpoint.pt"
-            origin = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
-            network.load_state_dict(blend(state["model"], origin, recipe.blended))
-            training["blended"] = {"trained": recipe.blended, start: round(1 - recipe.blended, 3)}
+        progress = state["progress"]
     except Exception as error:  # torch.load fails in as many ways as a file can be wrong
         sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
-    return network.eval(), training
+    return network.eval(), record(progress, checkpoint.parents[2])
 
 
-def blend(trained: dict[str, Tensor], origin: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights between two networks, `share` of them the trained one's; what the other has not is the trained one's."""
-    both = {name for name, weight in trained.items() if name in origin and weight.is_floating_point()}
-    return trained | {name: torch.lerp(origin[name], trained[name], share) for name in both}
+def blend(network: nn.Module, other: nn.Module, share: float) -> None:
+    """Move a network's weights, and the statistics of its normalisations, towards another's, by a share of the way."""
+    ours, theirs = network.state_dict(), other.state_dict()
+    both = [name for name, weight in ours.items() if name in theirs and weight.is_floating_point()]
+    network.load_state_dict(ours | {name: torch.lerp(ours[name], theirs[name], share) for name in both})
 
 
 class Exporter:
@@ -69,7 +66,7 @@ class Exporter:
     def variants(self) -> list[Variant]:
         """Those that are trained, and need no other."""
         ready = {part for part, path in self.checkpoints.items() if path.is_file()}
-        found = [v for v in self.family.variants if {v.gray, v.colour} <= ready]
+        found = [v for v in self.family.variants if {v.gray, v.colour, *([v.blend.part] if v.blend else [])} <= ready]
         if not found:
             folder = next(iter(self.checkpoints.values())).parents[1]
             sys.exit(
@@ -83,7 +80,13 @@ class Exporter:
 
     def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
         """Write a variant's graphs; the result is its entry of the manifest."""
-        parts = {"gray": self.network(variant.gray), "colour": self.network(variant.colour)}
+        trained = {part: self.network(part) for part in {variant.gray, variant.colour}}
+        if variant.blend:
+            other, _ = self.network(variant.blend.part)
+            for network, training in trained.values():
+                blend(network, other, variant.blend.share)
+                training["blended"] = asdict(variant.blend)
+        parts = {"gray": trained[variant.gray], "colour": trained[variant.colour]}
         name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
         networks = {kind: network for kind, (network, _) in parts.items()}
         return {

@@ -215,7 +215,8 @@ def _quiet_exporter() -> Generator[None]:
 def load_weights(network: nn.Module, path: Path) -> None:
     """Take a network's weights from a graph that `publish` wrote, and its context's, to train it further.
 
-    Not from an untrained network's: the exporter keeps one copy of equal weights.
+    Not from an untrained network's: the exporter keeps one copy of equal weights. Not One-to-Many's: the exporter folds
+    normalisations into the convolutions before them.
 
     Raises:
         ModelCorrupt: the graph is another network's.

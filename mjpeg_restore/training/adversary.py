@@ -7,6 +7,7 @@ section 3.4), in its third stage. Planes are `[batch, channels, height, width]` 
 | loss | here | weight in its paper |
 |---|---|---|
 | One-to-Many eq. 1, perceptual | `perceptual_loss(vgg(), ...)` | 1 |
+| in its place, with --short | `energy_score(...)` | 1 |
 | eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | ours |
 | eq. 6, JPEG | `jpeg_loss` | ours; 0 for crops off the block grid |
 | QGAC eq. 2, texture | `texture_loss(minc(...), ...)` | 1 |
@@ -32,7 +33,7 @@ UNIT_WIDTHS = (1, 2, 4, 8)
 """Filters of the four convolutional units, in units of the first one's (table 1)."""
 
 
-NEARNESS = 1e-6
+SOFTENING = 1e-6
 """Added to a squared distance, so that its root has a gradient where two are the same."""
 
 
@@ -163,12 +164,10 @@ def perceptual_loss(extractor: FeatureExtractor, restored: Tensor, original: Ten
 def energy_score(extractor: FeatureExtractor, restored: Tensor, another: Tensor, original: Tensor) -> Tensor:
     """How well two candidates stand for all that the original may have been; of planes. Over several maps, the mean.
 
-    The energy score (Gneiting and Raftery 2007, section 4.2, with two samples) of the features at each place: their
-    distance from the original's, less half of that between the candidates. It is least, on average, where candidates
-    are drawn as originals are: where each is as far from another as from the original. A distance alone is least where
-    all candidates are the same.
-
-    In neither paper.
+    The energy score (Gneiting and Raftery 2007, section 4.3, with two samples) of the features at each place: their
+    distance from the original's, less half of that between the candidates. It is least, on average, where a place's
+    features are drawn as the originals' are, and so as far from one another as from the original. A distance alone is
+    least where all candidates are the same. In neither paper.
     """
     with torch.no_grad():
         truth = extractor.features(original)
@@ -181,7 +180,7 @@ def energy_score(extractor: FeatureExtractor, restored: Tensor, another: Tensor,
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Root mean square over the channels of the difference, averaged over places and maps."""
-    return torch.sqrt((a - b).float().square().mean(dim=1) + NEARNESS).mean()
+    return torch.sqrt((a.float() - b.float()).square().mean(dim=1) + SOFTENING).mean()
 
 
 class Patches:

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mjpeg_restore.models.planes import to_luma_grid
 from mjpeg_restore.training import adversary
 from mjpeg_restore.training.adversary import Discriminator, DiscriminatorFeatures, FeatureExtractor
 from mjpeg_restore.training.degradation import Compressed
-from mjpeg_restore.training.objectives import PlaneLoss, absolute_error, coefficients, planes
+from mjpeg_restore.training.objectives import absolute_error, coarse_error, coefficients, constant_error, planes
 from mjpeg_restore.training.recipe import Adversary
 
 
@@ -88,16 +89,11 @@ class Critic(Adversary):
 class RelativisticCritic(Critic):
     """QGAC's third stage (Ehrlich et al. 2020, section 3.4, equation 3)."""
 
+    TEXTURE, GAMMA, NU = 1.0, 5e-3, 1e-2
+    """Weights of the texture loss, of the relativistic average loss and of the absolute error (section 4.1)."""
+
     def __init__(
-        self,
-        discriminator: Discriminator,
-        backbone: Callable[[], FeatureExtractor] | None,
-        learning_rate: float,
-        *,
-        texture: float = 1.0,
-        gamma: float = 5e-3,
-        nu: float = 1e-2,
-        error: PlaneLoss = absolute_error,
+        self, discriminator: Discriminator, backbone: Callable[[], FeatureExtractor] | None, learning_rate: float
     ) -> None:
         """Set up.
 
@@ -105,30 +101,68 @@ class RelativisticCritic(Critic):
             discriminator: what judges.
             backbone: makes what the texture loss compares; None for the discriminator's own features.
             learning_rate: the discriminator's.
-            texture: weight of the texture loss.
-            gamma: weight of the relativistic average loss (section 4.1).
-            nu: weight of the error (section 4.1).
-            error: what holds the picture together; the paper's is the absolute error.
         """
         super().__init__(discriminator, backbone, learning_rate)
-        self.texture, self.gamma, self.nu, self.error = texture, gamma, nu, error
         self.description = (
-            f"{texture} texture + {gamma} relativistic average + {nu} {error.__name__.replace('_', ' ')}{self.stand_in}"
+            f"{self.TEXTURE} texture + {self.GAMMA} relativistic average + {self.NU} absolute error{self.stand_in}"
         )
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Texture loss, relativistic average loss and error."""
+        """Texture loss, relativistic average loss, and what ties the picture to the original."""
         restored, original = planes(network, coded)
-        ours, theirs = picture(restored), picture(original)
+        ours, theirs = self.shown(restored), self.shown(original)
         self.last = (theirs, ours.detach())
         with judging(self.discriminator):
             contest = adversary.relativistic_loss(*self.judge(theirs, ours))
         texture = adversary.texture_loss(self.features, ours, theirs)
-        return self.texture * texture + self.gamma * contest + self.nu * self.error(restored, original)
+        return self.TEXTURE * texture + self.GAMMA * contest + self.tie(network, coded, restored, original)
+
+    def shown(self, parts: list[Tensor]) -> Tensor:
+        """What the discriminator is shown of planes."""
+        return picture(parts)
+
+    def tie(self, network: nn.Module, coded: Compressed, restored: list[Tensor], original: list[Tensor]) -> Tensor:
+        """What ties the restored planes to the original ones."""
+        return self.NU * absolute_error(restored, original)
 
     def discriminate(self, coded: Compressed) -> Tensor:
         """The relativistic average discriminator's own loss."""
         return adversary.relativistic_discriminator_loss(*self.judge(*self.both()))
+
+
+class BlockwiseCritic(RelativisticCritic):
+    """The same, of luma alone, for a network that writes whole blocks and has minutes to learn; in no paper.
+
+    Such a network has two ways of being sharp that a discriminator is slow to see through: the JPEG's own blocks, and a
+    faint pattern that is in every block. Against the blocks, means over small windows are tied to the original. Against
+    the pattern, a constant has to stay one, and the discriminator is shown fine detail by itself, enlarged.
+    """
+
+    TEXTURE, GAMMA, NU = 0.3, 0.1, 0.5
+    COARSE, CONSTANT = 10.0, 20.0
+    """Weights of the errors of means and of constants."""
+
+    DETAIL = 4.0
+    """How much detail is enlarged."""
+
+    def __init__(
+        self, discriminator: Discriminator, backbone: Callable[[], FeatureExtractor] | None, learning_rate: float
+    ) -> None:
+        """Set up; the discriminator takes two channels."""
+        super().__init__(discriminator, backbone, learning_rate)
+        self.description += f" + {self.COARSE} error of 5x5 means + {self.CONSTANT} error of constants"
+
+    def shown(self, parts: list[Tensor]) -> Tensor:
+        """Luma, and beside it what is fine in it: less its means over 5x5 samples, enlarged, around 0.5."""
+        luma = parts[0][:, None]
+        means = functional.avg_pool2d(functional.pad(luma, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
+        return torch.cat([luma, 0.5 + self.DETAIL * (luma - means)], dim=1)
+
+    def tie(self, network: nn.Module, coded: Compressed, restored: list[Tensor], original: list[Tensor]) -> Tensor:
+        """Errors of samples, of means, and of what is made of constants."""
+        coarse, constant = coarse_error(restored, original), constant_error(network, coded)
+        samples = super().tie(network, coded, restored, original)
+        return samples + self.COARSE * coarse + self.CONSTANT * constant
 
 
 class NaturalnessCritic(Critic):
@@ -144,8 +178,8 @@ class NaturalnessCritic(Critic):
         learning_rate: float,
         *,
         alone: int = 0,
-        naturalness: float = 0.05,
-        jpeg: float = 1.0,
+        naturalness: float = 0.1,
+        jpeg: float = 0.1,
         variety: bool = False,
     ) -> None:
         """Set up.
@@ -167,23 +201,28 @@ class NaturalnessCritic(Critic):
         self.description = f"{first} + {naturalness} naturalness + {jpeg} JPEG{self.stand_in}"
 
     @property
-    def accompanied(self) -> bool:
-        """Whether the discriminator has a part yet; a step on a GPU waits to know, unless it has from the beginning."""
-        return not self.alone or bool(self.seen > self.alone)
+    def steady(self) -> bool:
+        """Whether the discriminator has its part from the beginning."""
+        return not self.alone
 
-    def candidate(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:
+    @property
+    def accompanied(self) -> bool:
+        """Whether the discriminator has a part yet."""
+        return self.steady or bool(self.seen > self.alone)
+
+    def restore(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:
         """Planes of a candidate for each picture, and the originals'."""
         z = network.draw_noise(coded.quantised[0])  # pyright: ignore[reportCallIssue]
         return planes(network, coded, z)
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Perceptual, naturalness and JPEG loss of one candidate for each picture."""
-        restored, original = self.candidate(network, coded)
+        """Perceptual, naturalness and JPEG loss of a candidate for each picture; with variety the first, of two."""
+        restored, original = self.restore(network, coded)
         ours, theirs = picture(restored), picture(original)
         self.last = (theirs, ours.detach())
         self.seen += 1
         if self.variety:
-            another = picture(self.candidate(network, coded)[0])
+            another = picture(self.restore(network, coded)[0])
             loss = adversary.energy_score(self.features, ours, another, theirs)
             loss = loss + adversary.energy_score(adversary.Patches(), ours, another, theirs)
         else:
@@ -197,7 +236,6 @@ class NaturalnessCritic(Critic):
         ]
         return loss + self.jpeg * torch.stack(outside).mean()
 
-    def discriminate(self, coded: Compressed) -> Tensor:
-        """The discriminator's own loss, equation 3; nothing in the first batches."""
-        loss = adversary.discriminator_loss(*self.judge(*self.both()))
-        return loss if self.accompanied else 0 * loss
+    def discriminate(self, coded: Compressed) -> Tensor | None:
+        """The discriminator's own loss, equation 3; None in the first batches."""
+        return adversary.discriminator_loss(*self.judge(*self.both())) if self.accompanied else None

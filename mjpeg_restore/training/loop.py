@@ -156,7 +156,8 @@ class Trainer:
 
     def get_ready(self) -> None:
         """Decide how steps are taken, captured where that can be, and put what optimisers know where that needs it."""
-        captured = self.device.type == "cuda" and can_be_captured(self.optimisers)
+        steady = self.adversary is None or self.adversary.steady
+        captured = self.device.type == "cuda" and steady and can_be_captured(self.optimisers)
         prepare(self.optimisers, self.device, captured)
         self.take = Captured(self.descend_on) if captured else self.descend_on
 
@@ -257,7 +258,8 @@ class Trainer:
         if self.adversary:
             with self.precision():
                 doubt = self.adversary.discriminate(coded)
-            self.descend(doubt, self.adversary, self.optimisers[-1:])
+            if doubt is not None:
+                self.descend(doubt, self.adversary, self.optimisers[-1:])
         return loss.detach()
 
     def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
@@ -291,7 +293,7 @@ class Trainer:
         gains = []
         for picture in self.validation:
             coded = compress(torch.from_numpy(picture[None]).to(self.device), tables, span, contrast)
-            restored, original = planes(self.model, coded)
+            restored, original = (self.adversary.restore if self.adversary else planes)(self.model, coded)
             decoded, _ = planes(self.decode, coded)
             errors = [
                 [torch.mean((plane - truth) ** 2).clamp_min(1e-10) for plane, truth in zip(side, original, strict=True)]

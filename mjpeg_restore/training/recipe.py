@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.training.degradation import Compressed, Degradation
-from mjpeg_restore.training.objectives import Objective
+from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import muon
 from mjpeg_restore.training.teacher import Teacher
 
@@ -67,8 +67,17 @@ class Adversary(nn.Module, ABC):
         """What the network is to minimise."""
 
     @abstractmethod
-    def discriminate(self, coded: Compressed) -> Tensor:
-        """What the discriminator is to minimise, on the pictures of the last call of `forward`."""
+    def discriminate(self, coded: Compressed) -> Tensor | None:
+        """What the discriminator is to minimise, on the pictures of the last call of `forward`; None if nothing."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether all steps are alike, so that one may be captured and replayed."""
+        return True
+
+    def restore(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:
+        """What the network makes of a batch, and the originals, as `objectives.planes` gives them."""
+        return planes(network, coded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +108,16 @@ class Recipe:
     """The run whose weights this one starts from: "FAMILY/PART"."""
     share: float = 1.0
     """Of the family's minutes, beside its other parts."""
-    blended: float = 1.0
-    """Share of the trained weights in what is exported; the rest is what the run started from, where that has the same
-    weights (deep network interpolation, Wang et al. 2019)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """A network between two (deep network interpolation, Wang et al. 2019)."""
+
+    part: str
+    """The other one."""
+    share: float
+    """Of the other's weights; those that it has not stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,8 @@ class Variant:
     """The part that makes the grey graph."""
     colour: str
     """The part that makes the colour graph."""
+    blend: Blend | None = None
+    """What is blended into both."""
 
     @property
     def label(self) -> str:

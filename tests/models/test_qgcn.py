@@ -14,9 +14,10 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, export_context  # noqa: E402
+from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish  # noqa: E402
 from mjpeg_restore.models.qgcn import GlobalBranch, Qgcn, QgcnConfig, ResidualBlock, ResidualGroup  # noqa: E402
 
 TINY = QgcnConfig(blocks=1, width=4, hidden=16)
@@ -353,3 +354,19 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
             wanted = network.context(*[torch.from_numpy(array).float()[None] for array in inputs])
             np.testing.assert_allclose(vector, wanted[0].detach(), atol=1e-4)
             assert_alike(run_tile([*inputs, vector]), network, inputs)
+
+
+def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(3)
+    trained, network = (Qgcn(TINY, colour=False) for _ in range(2))
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.normal_(0, 0.1)  # as none of equal weights is left
+    publish({"gray": trained.eval()}, "qgcn", tmp_path, "context")
+    load_weights(network, tmp_path / "qgcn.gray.onnx")
+    for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
+    (tmp_path / "qgcn.gray.context.onnx").unlink()
+    with pytest.raises(ModelCorrupt, match="global_branch"):
+        load_weights(network, tmp_path / "qgcn.gray.onnx")

@@ -142,25 +142,28 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     )  # the one for all of them comes last
 
 
-def test_a_network_is_blended_with_what_it_started_from(tmp_path: Path) -> None:
-    parts = FAMILIES["one-to-many"].parts
+def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
+    family = FAMILIES["one-to-many"]
+    (variant,) = family.variants
+    assert variant.blend is not None
     states = {}
-    for part, start in (("q10-mean", None), ("q10", "one-to-many/q10-mean")):
-        states[part] = parts[part].build().state_dict()
+    for part in ("q10-mean", "q10"):
+        states[part] = family.parts[part].build().state_dict()
         checkpoint = tmp_path / "runs" / "one-to-many" / part / "checkpoint.pt"
         checkpoint.parent.mkdir(parents=True)
-        progress = PROGRESS | {"settings": SETTINGS | {"started_from": start}}
-        torch.save({"model": states[part], "progress": progress}, checkpoint)
-    done = export("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    assert done.returncode == 0, done.stderr
-    (variant,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
-    share = parts["q10"].blended
-    assert variant["training"]["gray"]["blended"] == {"trained": share, "one-to-many/q10-mean": round(1 - share, 3)}
+        torch.save({"model": states[part], "progress": PROGRESS}, checkpoint)
+    command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    assert export(*command).returncode == 0
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
+    assert entry["training"]["gray"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
     found = initializers(tmp_path / "one-to-many.gray.onnx")
-    name = "down_sample.weight"
-    expected = share * states["q10"][name] + (1 - share) * states["q10-mean"][name]
-    weight = next(array for key, array in found.items() if name in key)
-    np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
+    blended = torch.lerp(states["q10"]["down_sample.weight"], states["q10-mean"]["down_sample.weight"], 0.15)
+    alone = states["q10"]["merge.weight"]  # the baseline has none
+    for name, expected in (("down_sample.weight", blended), ("merge.weight", alone)):
+        weight = next(array for key, array in found.items() if key.startswith(f"network.{name}"))
+        np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
+    (tmp_path / "runs" / "one-to-many" / "q10-mean" / "checkpoint.pt").unlink()
+    assert "no checkpoints of a whole network" in export(*command).stderr
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:

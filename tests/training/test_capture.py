@@ -8,11 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.training.adversary import dcgan  # noqa: E402
+from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
+from mjpeg_restore.training.adversary import dcgan, doubled  # noqa: E402
 from mjpeg_restore.training.capture import LAUNCHED, Captured  # noqa: E402
-from mjpeg_restore.training.critics import RelativisticCritic  # noqa: E402
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
-from mjpeg_restore.training.degradation import Compressed  # noqa: E402
+from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
 from mjpeg_restore.training.loop import Trainer  # noqa: E402
 from mjpeg_restore.training.optimiser import adam  # noqa: E402
 from mjpeg_restore.training.recipe import Recipe  # noqa: E402
@@ -39,14 +40,41 @@ def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
 def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> None:
     captured, plain = on_gpu(tmp_path, recipe), on_gpu(tmp_path, recipe)
     plain.take = plain.descend_on
+    before = [weight.clone() for weight in captured.adversary.parameters()] if captured.adversary else []
     losses = [[run.step(0.0).item() for _ in range(60)] for run in (captured, plain)]
     assert isinstance(captured.take, Captured)
+    if captured.adversary and plain.adversary:
+        for start, ours, theirs in zip(
+            before, captured.adversary.parameters(), plain.adversary.parameters(), strict=True
+        ):
+            assert (ours - start).norm() > 0
+            assert (ours - theirs).norm() <= 0.2 * (ours - start).norm()
     assert len(captured.take.recordings) > 1  # samplings take turns
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     captured.save()
     again = on_gpu(tmp_path, recipe)
     again.resume()
     assert again.step(0.0).isfinite()
+
+
+@CUDA
+def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
+    config = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
+    recipe = dataclasses.replace(
+        CONTEST,
+        build=lambda: OneToMany(config),
+        adversary=lambda: NaturalnessCritic(doubled(1, width=4), None, 1e-4, variety=True),
+        degradation=Degradation((10, 10), colour=False),
+        learning_rate=1e-3,
+    )
+    run = on_gpu(tmp_path, recipe)
+    for _ in range(20):
+        run.step(0.0)
+    assert isinstance(run.take, Captured)
+    assert run.take.recordings
+    batch = run.compressed()
+    (recording,) = run.take.recordings.values()
+    assert recording.replay(batch) != recording.replay(batch)
 
 
 @CUDA

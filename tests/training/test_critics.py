@@ -7,8 +7,9 @@ torch = pytest.importorskip("torch")
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.training.adversary import Discriminator, dcgan  # noqa: E402
-from mjpeg_restore.training.critics import Critic, NaturalnessCritic, RelativisticCritic, picture  # noqa: E402
+from mjpeg_restore.training.critics import BlockwiseCritic, Critic, NaturalnessCritic, RelativisticCritic, picture  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, compress, scaled  # noqa: E402
+from mjpeg_restore.training.objectives import constant_error, planes  # noqa: E402
 
 RED = (0.299, 0.5 - 0.168736, 1.0)
 """Y, Cb and Cr of pure red, 0..1."""
@@ -30,6 +31,7 @@ def critics() -> list[tuple[Critic, torch.nn.Module, Compressed]]:
             network,
             coded(None),
         ),
+        (BlockwiseCritic(dcgan(2, width=4), None, 1e-3), OneToMany(network.config), coded(None)),
     ]
 
 
@@ -43,7 +45,7 @@ def test_a_grey_picture_is_its_luma() -> None:
     assert torch.equal(picture([plane]), plane[:, None])
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize("index", range(4))
 def test_the_network_and_the_discriminator_learn_apart(index: int) -> None:
     critic, network, batch = critics()[index]
     critic(network, batch).backward()
@@ -55,7 +57,7 @@ def test_the_network_and_the_discriminator_learn_apart(index: int) -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in critic.parameters())
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize("index", range(4))
 def test_the_discriminator_goes_first_with_nothing(index: int) -> None:
     critic, _, batch = critics()[index]
     with pytest.raises(AssertionError, match="forward comes first"):
@@ -69,14 +71,62 @@ def test_a_blurred_picture_is_told_by_its_contrast() -> None:
     assert (natural - restored).abs().mean() > 0.1  # normalised apart, the two would look alike
 
 
-def test_variety_needs_another_candidate() -> None:
-    _, network, batch = critics()[2]
-    drawn = []
-    network.draw_noise = lambda coefficients: drawn.append(torch.randn(2, 1, 16, 16)) or drawn[-1]  # type: ignore[method-assign]
-    for critic, expected in zip([critic for critic, _, _ in critics()[1:]], (1, 2), strict=True):
-        drawn.clear()
-        critic(network, batch)
-        assert len(drawn) == expected
+class Spread(torch.nn.Module):
+    """The decode, and as much of z as is said."""
+
+    def __init__(self, spread: float) -> None:
+        super().__init__()
+        self.spread = spread
+
+    def draw_noise(self, coefficients: torch.Tensor) -> torch.Tensor:
+        return torch.randn(coefficients.shape)
+
+    def forward(self, coefficients: torch.Tensor, table: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor]:
+        return (Decode()(coefficients, table)[0] + self.spread * z,)
+
+
+def test_variety_wants_candidates_apart() -> None:
+    batch = coded(None)
+    for variety in (False, True):
+        torch.manual_seed(0)
+        weights = {"naturalness": 0.0, "jpeg": 0.0, "variety": variety}
+        critic = NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3, **weights)
+        same, apart = (critic(Spread(spread), batch).item() for spread in (0.0, 10.0))
+        assert (apart < same) is variety
+
+
+def test_the_discriminator_waits_for_its_time() -> None:
+    _, network, batch = critics()[1]
+    critic = NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3, alone=2)
+    assert not critic.steady
+    waited = [(critic(network, batch), critic.discriminate(batch))[1] for _ in range(3)]
+    assert [doubt is None for doubt in waited] == [True, True, False]
+
+
+def test_a_pattern_in_every_block_is_not_free() -> None:
+    critic, _, batch = critics()[3]
+    pattern = torch.zeros(64)
+    pattern[9] = 4
+
+    class Patterned(torch.nn.Module):
+        def forward(self, coefficients: torch.Tensor, table: torch.Tensor) -> tuple[torch.Tensor]:
+            return (Decode()(coefficients, table)[0] + pattern,)
+
+    plain, patterned = Decode(), Patterned()
+    assert constant_error(plain, batch) < 1e-6
+    assert constant_error(patterned, batch).item() == pytest.approx(4 / 64 / 255, rel=1e-4)
+    both = [planes(network, batch) for network in (plain, patterned)]
+    assert critic.tie(patterned, batch, *both[1]) > critic.tie(plain, batch, *both[0])
+
+
+def test_detail_is_shown_enlarged() -> None:
+    critic, _, _ = critics()[3]
+    luma = 0.5 + 0.01 * (torch.arange(16) % 2).expand(1, 16, 16)
+    shown = critic.shown([luma])
+    assert torch.equal(shown[:, 0], luma)
+    # Of five samples three are alike: a fifth of the detail is in their mean.
+    assert shown[0, 1].std() == pytest.approx(4 * 0.8 * luma.std().item(), rel=0.05)
+    assert shown[0, 1].mean() == pytest.approx(0.5, abs=0.01)
 
 
 def test_what_a_backbone_learnt_is_not_trained_or_saved() -> None:

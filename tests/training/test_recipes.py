@@ -16,7 +16,7 @@ from mjpeg_restore.models.l4_l8 import L4, L8  # noqa: E402
 from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT  # noqa: E402
 from mjpeg_restore.training import objectives  # noqa: E402
 from mjpeg_restore.training.backbones import vgg  # noqa: E402
-from mjpeg_restore.training.critics import NaturalnessCritic  # noqa: E402
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.objectives import (  # noqa: E402
     OnPlanes,
     absolute_error,
@@ -219,7 +219,8 @@ def test_qgacs_last_stage_minimises_equation_3(name: str, monkeypatch: pytest.Mo
     texture = FAMILIES[name].parts["texture"]
     assert texture.objective is None
     critic = texture.adversary()
-    assert (critic.gamma, critic.nu) == (5e-3, 1e-2)
+    assert type(critic) is RelativisticCritic
+    assert (critic.TEXTURE, critic.GAMMA, critic.NU) == (1, 5e-3, 1e-2)
     assert critic.learning_rate == 1e-4
     widths = [layer.out_channels for layer in critic.discriminator.modules() if isinstance(layer, nn.Conv2d)]
     assert widths == [64, 128, 256, 512]  # DCGAN's
@@ -232,9 +233,9 @@ ONE_TO_MANYS = ["one-to-many", "one-to-many-64"]
 
 def critic_of(recipe: Recipe) -> NaturalnessCritic:
     """A recipe's, without VGG, whose weights are not here."""
-    backbone, *others = recipe.adversary.args
-    assert backbone is vgg
-    return recipe.adversary.func(None, *others, **recipe.adversary.keywords)
+    (backbone,) = recipe.adversary.args
+    assert backbone in (vgg, None)
+    return recipe.adversary.func(None, **recipe.adversary.keywords)
 
 
 def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z_at_each_quality() -> None:
@@ -264,23 +265,46 @@ def test_one_to_manys_discriminator_is_dcgans_doubled(name: str) -> None:
     assert [layer.stride for layer in layers] == 4 * [(1, 1), (2, 2)]
 
 
-@pytest.mark.parametrize("name", ONE_TO_MANYS)
-def test_one_to_many_is_taken_apart_as_in_figure_8(name: str) -> None:
-    found = {}
-    for part, recipe in FAMILIES[name].parts.items():
-        config = recipe.build().config
-        assert qualities(recipe) == [10]
-        assert config.noise is (part != "q10-mean")
-        if config.noise:
-            critic = critic_of(recipe)
-            assert not critic.variety
-            found[part] = (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)
-    assert found == {
-        "q10-perceptual-plain": (False, False, False),
-        "q10-perceptual": (True, False, False),
-        "q10-perceptual-naturalness": (True, True, False),
-        "q10": (True, True, True),
-    }
+FIGURE_8 = {
+    "q10-perceptual-plain": (False, False, False),
+    "q10-perceptual": (True, False, False),
+    "q10-perceptual-naturalness": (True, True, False),
+    "q10": (True, True, True),
+}
+"""Shift-and-average, naturalness and JPEG loss."""
+
+
+@pytest.mark.parametrize(
+    ("parts", "variety"),
+    [
+        (FAMILIES["one-to-many-64"].parts, set()),
+        (FAMILIES["one-to-many"].parts, set()),
+        (FAMILIES["one-to-many"].short, {"q10"}),
+    ],
+    ids=["one-to-many-64", "one-to-many", "short"],
+)
+def test_one_to_many_is_taken_apart_as_in_figure_8(parts: dict[str, Recipe], variety: set[str]) -> None:
+    found = {part: (recipe.build().config, critic_of(recipe)) for part, recipe in parts.items() if recipe.adversary}
+    assert {
+        part: (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)
+        for part, (config, critic) in found.items()
+    } == FIGURE_8
+    assert all(config.noise for config, _ in found.values())
+    assert {part for part, (_, critic) in found.items() if critic.variety} == variety
+    assert all(qualities(recipe) == [10] for recipe in parts.values())
+
+
+def test_one_to_many_starts_from_a_baseline_of_its_size_which_restores_chroma() -> None:
+    family = FAMILIES["one-to-many"]
+    for parts in (family.parts, family.short):
+        mean = parts["q10-mean"]
+        assert mean.degradation.colour
+        weights = mean.build().state_dict()
+        for part, recipe in parts.items():
+            assert recipe.after == (None if part == "q10-mean" else "one-to-many/q10-mean")
+            network = recipe.build().state_dict()
+            assert {name: network[name].shape for name in weights} == {name: w.shape for name, w in weights.items()}
+            assert any(name.startswith("chroma_network.") for name in network)
 
 
 # ---- all of them ----
@@ -300,3 +324,4 @@ def test_what_is_shipped_is_trained(family: Family) -> None:
     assert family.short.keys() <= family.parts.keys()
     assert {part for variant in family.variants for part in (variant.gray, variant.colour)} <= family.parts.keys()
     assert family.texture is None or family.texture in family.parts
+    assert {variant.blend.part for variant in family.variants if variant.blend} <= family.parts.keys()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ from mjpeg_restore.training.critics import NaturalnessCritic
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
 from mjpeg_restore.training.optimiser import adam
-from mjpeg_restore.training.recipe import Family, Recipe, Variant, shortened
+from mjpeg_restore.training.recipe import Blend, Family, Recipe, Variant, shortened
 
 QUALITIES = (5, 10, 20)
 
@@ -57,11 +58,9 @@ def build(config: OneToManyConfig) -> nn.Module:
     return OneToMany(config, chroma=not config.noise or config.chroma_width is not None)
 
 
-def critic(
-    backbone: Callable[[], FeatureExtractor] | None, alone: int, variety: bool, **weights: float
-) -> NaturalnessCritic:
+def critic(backbone: Callable[[], FeatureExtractor] | None, **settings: Any) -> NaturalnessCritic:
     """The measurement component."""
-    return NaturalnessCritic(doubled(1), backbone, RATE, alone=alone, variety=variety, **weights)
+    return NaturalnessCritic(doubled(1), backbone, RATE, **settings)
 
 
 def baseline(config: OneToManyConfig, quality: int) -> Recipe:
@@ -83,7 +82,7 @@ def whole(config: OneToManyConfig, quality: int = 10, **weights: float) -> Recip
         baseline(config, quality),
         build=partial(build, config),
         objective=None,
-        adversary=partial(critic, vgg, EPOCH, False, **weights),
+        adversary=partial(critic, vgg, alone=EPOCH, **weights),
     )
 
 
@@ -93,29 +92,41 @@ def plain(config: OneToManyConfig) -> OneToManyConfig:
 
 
 def parts(config: OneToManyConfig) -> dict[str, Recipe]:
-    """The network of section 3 and those of figure 8, of a size, and the baseline that short trainings start from."""
+    """The network of section 3 and those of figure 8, of a size."""
     return {
-        "q10-mean": baseline(config, 10),
         "q10": whole(config),
         **{name: whole(config, **weights) for name, weights in MORE.items()},
         "q10-perceptual-plain": whole(plain(config), **MORE["q10-perceptual"]),
     }
 
 
+MEAN = "q10-mean"
+"""The baseline that the shipped size starts from; in colour, so that chroma's own network is trained."""
+
+
+def with_mean(found: dict[str, Recipe]) -> dict[str, Recipe]:
+    """Parts that start from a baseline of their size, and that baseline."""
+    mean = replace(baseline(ONE_TO_MANY_SHORT, 10), degradation=Degradation((10, 10)))
+    return {MEAN: mean} | {part: replace(recipe, after=f"one-to-many/{MEAN}") for part, recipe in found.items()}
+
+
 def short(part: str, recipe: Recipe) -> Recipe:
-    """A part for minutes of a GPU."""
-    if recipe.adversary is None:
-        return shortened(replace(recipe, degradation=Degradation((10, 10))), batch=recipe.batch)
-    weights = MORE.get(part.removesuffix("-plain"), {})
-    return replace(recipe, adversary=partial(critic, None, 0, True, **weights), after="one-to-many/q10-mean")
+    """A part for minutes of a GPU; those of figure 8 keep to equation 1, and have a fifth of the minutes."""
+    if part == MEAN:
+        return shortened(recipe, batch=recipe.batch)
+    if part == "q10":
+        settings: dict[str, Any] = {"variety": True, "naturalness": 0.05, "jpeg": 1.0}
+        return replace(recipe, adversary=partial(critic, None, **settings), share=5)
+    return replace(recipe, adversary=partial(critic, None, **MORE[part.removesuffix("-plain")]))
 
 
 BASELINES = {f"q{q}": baseline(ONE_TO_MANY_COMPACT, q) for q in QUALITIES}
-SHORT = parts(ONE_TO_MANY_SHORT)
-# As they are trained, candidates are as far from each other as from the original, and faces suffer. A little of the
-# baseline keeps most of the texture, and half of the distance.
-SHORT["q10"] = replace(SHORT["q10"], blended=0.85)
-Q10 = (Variant((10, 10), "q10", "q10"),)
+SHORT = with_mean(parts(ONE_TO_MANY_SHORT))
+Q10 = Variant((10, 10), "q10", "q10")
+
+# As it is trained, candidates are as far from one another as from the original, and faces suffer. A little of the
+# baseline keeps most of the texture, and more than half of the distance.
+TEMPERED = replace(Q10, blend=Blend(MEAN, 0.15))
 
 FAMILIES = {
     "one-to-many-l2": Family(
@@ -128,16 +139,16 @@ FAMILIES = {
         variants=tuple(Variant((q, q), f"q{q}", f"q{q}") for q in QUALITIES),
     ),
     "one-to-many": Family(
-        "One-to-Many (Guo and Chao 2017), half as deep, for Q10: one of many possible pictures",
+        "One-to-Many (Guo and Chao 2017), with half the units, for Q10: one of many possible pictures",
         parts=SHORT,
         short={part: short(part, recipe) for part, recipe in SHORT.items()},
-        variants=Q10,
+        variants=(TEMPERED,),
         extra="noise",
     ),
     "one-to-many-64": Family(
         "One-to-Many (Guo and Chao 2017), for Q10",
         parts=parts(ONE_TO_MANY),
-        variants=Q10,
+        variants=(Q10,),
         extra="noise",
     ),
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT, Qgac, QgacConfig
 from mjpeg_restore.training.adversary import FeatureExtractor, dcgan
 from mjpeg_restore.training.backbones import minc
-from mjpeg_restore.training.critics import RelativisticCritic
+from mjpeg_restore.training.critics import BlockwiseCritic, RelativisticCritic
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, error_less_similarity
 from mjpeg_restore.training.optimiser import adam
@@ -94,12 +94,10 @@ FAMILIES = {
         short={
             "luma": taught(COMPACT["luma"]),
             "colour": taught(COMPACT["colour"]),
-            # Of luma alone: chroma stays as the second stage left it, and there is no colour to shift. With Adam, a
-            # larger discriminator or less weight on the absolute error, the network soon makes what is sharp already:
-            # the JPEG's blocks.
+            # Of luma alone: chroma stays as the second stage left it, and there is no colour to shift.
             "texture": replace(
                 shortened(COMPACT["texture"], learning_rate=1e-4),
-                adversary=lambda: RelativisticCritic(dcgan(1, width=24), None, 1e-4, gamma=0.2, nu=2.0),
+                adversary=lambda: BlockwiseCritic(dcgan(2, width=24), None, 1e-4),
                 degradation=Degradation(TENS, step=10, colour=False),
             ),
         },
