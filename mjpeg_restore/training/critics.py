@@ -103,9 +103,7 @@ class RelativisticCritic(Critic):
             learning_rate: the discriminator's.
         """
         super().__init__(discriminator, backbone, learning_rate)
-        self.description = (
-            f"{self.TEXTURE} texture + {self.GAMMA} relativistic average + {self.NU} absolute error{self.stand_in}"
-        )
+        self.description = self.terms() + self.stand_in
 
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Texture loss, relativistic average loss, and what ties the picture to the original."""
@@ -116,6 +114,10 @@ class RelativisticCritic(Critic):
             contest = adversary.relativistic_loss(*self.judge(theirs, ours))
         texture = adversary.texture_loss(self.features, ours, theirs)
         return self.TEXTURE * texture + self.GAMMA * contest + self.tie(network, coded, restored, original)
+
+    def terms(self) -> str:
+        """What is added up, for the record of the training."""
+        return f"{self.TEXTURE} texture + {self.GAMMA} relativistic average + {self.NU} absolute error"
 
     def shown(self, parts: list[Tensor]) -> Tensor:
         """What the discriminator is shown of planes."""
@@ -135,7 +137,8 @@ class BlockwiseCritic(RelativisticCritic):
 
     Such a network has two ways of being sharp that a discriminator is slow to see through: the JPEG's own blocks, and a
     faint pattern that is in every block. Against the blocks, means over small windows are tied to the original. Against
-    the pattern, a constant has to stay one, and the discriminator is shown fine detail by itself, enlarged.
+    the pattern, a constant has to stay one, and the discriminator, of two channels, is shown fine detail by itself,
+    enlarged.
     """
 
     TEXTURE, GAMMA, NU = 0.3, 0.1, 0.5
@@ -145,12 +148,9 @@ class BlockwiseCritic(RelativisticCritic):
     DETAIL = 4.0
     """How much detail is enlarged."""
 
-    def __init__(
-        self, discriminator: Discriminator, backbone: Callable[[], FeatureExtractor] | None, learning_rate: float
-    ) -> None:
-        """Set up; the discriminator takes two channels."""
-        super().__init__(discriminator, backbone, learning_rate)
-        self.description += f" + {self.COARSE} error of 5x5 means + {self.CONSTANT} error of constants"
+    def terms(self) -> str:
+        """The paper's terms and two more."""
+        return f"{super().terms()} + {self.COARSE} error of 5x5 means + {self.CONSTANT} error of constants"
 
     def shown(self, parts: list[Tensor]) -> Tensor:
         """Luma, and beside it what is fine in it: less its means over 5x5 samples, enlarged, around 0.5."""

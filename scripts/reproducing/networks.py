@@ -136,18 +136,21 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
     from mjpeg_restore.models import graph
     from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
     from mjpeg_restore.training.loop import record
+    from mjpeg_restore.training.recipes import FAMILIES
 
+    extra = FAMILIES[model].extra
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network.load_state_dict(state["model"])
     name = f"{model}-{part}"
-    graphs = graph.publish({"gray": network}, name, folder)
+    graphs = graph.publish({"gray": network}, name, folder, extra)
     return Model(
         name=name,
         summary=f"{model}, part {part}",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        macs_per_pixel=macs_per_pixel(network, colour=False),
+        macs_per_pixel=macs_per_pixel(network, colour=False, extra=extra),
         margin=network.margin,
-        bytes_per_pixel=bytes_per_pixel(network, colour=False),
+        bytes_per_pixel=bytes_per_pixel(network, colour=False, extra=extra),
+        extra=extra,
         quality={},
         variants=(Variant(None, {"gray": record(state["progress"], runs)}, graphs, folder),),
     )

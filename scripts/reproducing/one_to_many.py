@@ -10,6 +10,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.metrics import psnr
 from reproducing import figures
 from reproducing.measurement import Bench, Score, samples
+from reproducing.networks import from_checkpoint
 from reproducing.page import PLAIN, Page, rows
 
 TITLE = "One-to-Many (Guo and Chao 2017)"
@@ -38,6 +39,13 @@ TABLE_2: dict[int, dict[str, Score | None]] = {
 }
 """BSDS500's test set."""
 
+FIGURE_8 = {
+    "perceptual, plain deconvolution": "q10-perceptual-plain",
+    "perceptual": "q10-perceptual",
+    "and naturalness": "q10-perceptual-naturalness",
+}
+"""(a), (b) and (c), and their parts of the recipe."""
+
 SIDE = 192
 """Of the picture that is shown."""
 SEEDS = (0, 1)
@@ -49,6 +57,7 @@ def reproduce(bench: Bench, page: Page) -> None:
     """Measure and write."""
     baseline(bench, page)
     candidates(bench, page)
+    losses(bench, page)
     shift_and_average(page)
 
 
@@ -84,16 +93,22 @@ def candidates(bench: Bench, page: Page) -> None:
     shown += [(name, samples(network, coded)) for name, network in networks.items() if network]
     decibels = {name: psnr(plane, picture) for name, plane in shown}
     titled = [("original", picture)] + [(f"{name}, {decibels[name]:.2f} dB", plane) for name, plane in shown]
-    first, second = (plane.astype(np.float64) for _, plane in shown[-2:])
-    apart = np.abs(first - second)
+    first, second = (plane for _, plane in shown[-2:])
+    apart = np.abs(first.astype(np.float64) - second)
     titled.append((f"candidates' difference, x{AMPLIFIED}", np.clip(AMPLIFIED * apart, 0, 255).astype(np.uint8)))
     page.figure(figures.gallery(titled, 3), "candidates", "One JPEG of quality 10, and what may have been")
     page.text(
-        f"The two candidates differ by {np.sqrt(np.mean(apart**2)):.2f} of 255 (root of the mean square), at most by"
-        f" {apart.max():.0f}. As in the paper PSNR says little here: it falls as texture is made up."
+        f"The two candidates differ by {rms(first, second):.2f} of 255 (root of the mean square), at most by"
+        f" {apart.max():.0f}. The JPEG is {rms(shown[0][1], picture):.2f} from the original, the first candidate"
+        f" {rms(shown[-2][1], picture):.2f}. As in the paper PSNR says little here: it falls as texture is made up."
     )
-    page.note("candidates", {"psnr": decibels, "root_mean_square_difference": float(np.sqrt(np.mean(apart**2)))})
+    page.note("candidates", {"psnr": decibels, "root_mean_square_difference": rms(first, second)})
     whole_set(bench, page)
+
+
+def rms(a: Plane, b: Plane) -> float:
+    """Root mean square of a difference, in grey levels."""
+    return float(np.sqrt(np.mean((a.astype(np.float64) - b) ** 2)))
 
 
 def whole_set(bench: Bench, page: Page) -> None:
@@ -122,8 +137,40 @@ def whole_set(bench: Bench, page: Page) -> None:
     )
 
 
+def losses(bench: Bench, page: Page) -> None:
+    """Figure 8: the losses, one after the other, and shift-and-average."""
+    models = {
+        title: from_checkpoint("one-to-many", part, bench.runs, bench.scratch) for title, part in FIGURE_8.items()
+    }
+    networks = {title: bench.networks.of(model) for title, model in models.items() if model}
+    if not networks:
+        return
+    page.heading("Figure 8: the losses, one after the other, at Q10")
+    page.text(
+        "These networks are measured from their checkpoints: they are not shipped. They start from a baseline, not from"
+        " nothing, and had minutes of a CPU core each. A grid is the largest less the smallest of the means over the"
+        " four places in each 2x2 samples; contrast is the standard deviation, as a share of the original's."
+    )
+    whole = bench.networks.shipped("one-to-many", (10, 10))
+    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
+    coded = read(encode(picture, 10))
+    shown: list[tuple[str, Plane]] = [(PLAIN, samples(bench.decode, coded))]
+    shown += [(title, samples(network, coded)) for title, network in networks.items()]
+    if whole:
+        shown.append(("as shipped", samples(whole, coded)))
+    page.figure(figures.gallery([("original", picture), *shown], 3), "losses", "What each loss adds")
+    cells = [[title, psnr(plane, picture), grid(plane), float(plane.std() / picture.std())] for title, plane in shown]
+    page.table("losses", ("this picture", "PSNR", "grid", "contrast"), cells)
+
+
+def grid(plane: Plane) -> float:
+    """How far the means over the four places in each 2x2 samples are apart, in grey levels."""
+    means = [plane[down::2, across::2].mean() for down in range(2) for across in range(2)]
+    return float(max(means) - min(means))
+
+
 def shift_and_average(page: Page) -> None:
-    """Section 3.2.2 and figure 8: a deconvolution that knows nothing yet, and a constant."""
+    """Section 3.2.2: a deconvolution that knows nothing yet, and a constant."""
     page.heading("Section 3.2.2: shift-and-average")
     try:
         import torch
@@ -150,8 +197,7 @@ def shift_and_average(page: Page) -> None:
     ]
     page.text(
         "A deconvolution of stride 2 with random weights answers a constant: without shift-and-average by a grid of"
-        " period 2, with it by a constant. So no training has to learn this. Figure 8's networks, trained with some of"
-        " the losses only, are not shipped."
+        " period 2, with it by a constant. So no training has to learn this."
     )
     page.table("shift_and_average", ("answer to a constant", "largest less smallest", "standard deviation"), cells)
     page.figure(figures.gallery(drawn, 2), "shift-and-average", "An untrained deconvolution's answer to a constant")

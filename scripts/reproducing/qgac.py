@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from measuring.pictures import TITLES, Kind
+from measuring.pictures import TITLES, Kind, Plane, encode, limited_luma, middle
 
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.metrics import psnr
 from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
 from reproducing import equivalence, figures, manifolds, spectrum, speed
@@ -17,6 +19,9 @@ SETS = ("live1", "bsds500-test")
 TENS = tuple(range(10, 101, 10))
 
 METHOD = "QGAC"
+SIDE = 192
+"""Of the picture that is shown."""
+ALPHAS = (0.0, 0.5, 1.0)
 IDCN = "IDCN"
 Published = dict[str, dict[int, dict[str, Score | None]]]
 
@@ -76,6 +81,7 @@ def reproduce(bench: Bench, page: Page) -> None:
         return
     generalisation(bench, page, network)
     naturalness(bench, page, network)
+    interpolation(bench, page)
     by_quality(bench, page, network)
     manifolds.show(page, network.model)
     equivalence.show(bench, page, network)
@@ -156,6 +162,31 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     page.table("naturalness", (*header, "FID, published", "FID of the GAN, published", "change, published, %"), cells)
     figure = figures.bars(groups, drawn, "distance of scene statistics from the originals'")
     page.figure(figure, "naturalness", "How far from natural: JPEG, restored, and with texture")
+
+
+def interpolation(bench: Bench, page: Page) -> None:
+    """Appendix B.2: between the regression's weights and the GAN's."""
+    networks = {alpha: bench.networks.shipped("qgac", texture=alpha) for alpha in ALPHAS}
+    if not all(networks.values()):
+        return
+    page.heading("Appendix B.2: model interpolation, at Q10")
+    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
+    coded = read(encode(picture, 10))
+    shown = [("original", picture), (PLAIN, samples(bench.decode, coded))]
+    shown += [(f"alpha = {alpha:g}", samples(network, coded)) for alpha, network in networks.items() if network]
+    page.figure(figures.gallery(shown, 3), "interpolation", "From regression to GAN, `--texture 0` to `--texture 1`")
+    whole = detail(picture)
+    cells = [[name, psnr(plane, picture), detail(plane) / whole] for name, plane in shown[1:]]
+    page.table("interpolation", ("this picture", "PSNR", "fine detail, share of the original's"), cells)
+    page.text("Fine detail is the mean square of the Laplacian.")
+
+
+def detail(plane: Plane) -> float:
+    """Mean square of the Laplacian."""
+    samples = plane.astype(np.float64)
+    inner = samples[1:-1, 1:-1]
+    around = samples[:-2, 1:-1] + samples[2:, 1:-1] + samples[1:-1, :-2] + samples[1:-1, 2:]
+    return float(np.mean((4 * inner - around) ** 2))
 
 
 def by_quality(bench: Bench, page: Page, network: Restorer) -> None:

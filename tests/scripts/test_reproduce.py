@@ -69,17 +69,18 @@ def test_without_matplotlib_it_is_one_line(data: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints: L4's direct mapping after no step at all."""
+    """Checkpoints after no step at all: L4's direct mapping, and the first network of One-to-Many's figure 8."""
     torch = pytest.importorskip("torch")
     from mjpeg_restore.training.loop import Progress
     from mjpeg_restore.training.recipes import FAMILIES
 
     runs = tmp_path_factory.mktemp("runs")
-    checkpoint = runs / "l4" / "q10-direct" / "checkpoint.pt"
-    checkpoint.parent.mkdir(parents=True)
-    network = FAMILIES["l4"].parts["q10-direct"].build()
     progress = Progress(steps=7, seconds=3600.0, settings={"hardware": "CPU, float32"})
-    torch.save({"model": network.state_dict(), "progress": asdict(progress)}, checkpoint)
+    for model, part in (("l4", "q10-direct"), ("one-to-many", "q10-perceptual-plain")):
+        checkpoint = runs / model / part / "checkpoint.pt"
+        checkpoint.parent.mkdir(parents=True)
+        network = FAMILIES[model].parts[part].build()
+        torch.save({"model": network.state_dict(), "progress": asdict(progress)}, checkpoint)
     return runs
 
 
@@ -136,3 +137,15 @@ def test_what_is_trained_but_not_shipped_is_measured_from_its_checkpoint(page: P
     assert row["ours"]["psnr"] < 20  # it has learnt nothing
     assert "| l4-q10-direct | all qualities | 72,097 |" in (page / "l4-l8.md").read_text()
     assert "| 1.00 h on CPU | 7 |" in (page / "l4-l8.md").read_text()
+
+
+def test_figure_8_shows_the_networks_whose_checkpoints_are_there(data: Path, runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = run("one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1", "--runs", runs)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "one-to-many.json").read_text())["losses"]
+    found = {row["this picture"]: row for row in rows}
+    assert list(found) == ["JPEG", "perceptual, plain deconvolution", "as shipped"]
+    assert found["perceptual, plain deconvolution"] == found["JPEG"] | {
+        "this picture": "perceptual, plain deconvolution"
+    }  # it has learnt nothing
