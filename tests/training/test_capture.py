@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.training.adversary import dcgan, doubled  # noqa: E402
-from mjpeg_restore.training.capture import LAUNCHED, Captured  # noqa: E402
+from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
@@ -65,16 +65,22 @@ def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
         build=lambda: OneToMany(config),
         adversary=lambda: NaturalnessCritic(doubled(1, width=4), None, 1e-4, variety=True),
         degradation=Degradation((10, 10), colour=False),
-        learning_rate=1e-3,
     )
     run = on_gpu(tmp_path, recipe)
     for _ in range(20):
-        run.step(0.0)
+        run.step(0.5)
     assert isinstance(run.take, Captured)
-    assert run.take.recordings
-    batch = run.compressed()
+    assert run.adversary is not None
     (recording,) = run.take.recordings.values()
-    assert recording.replay(batch) != recording.replay(batch)
+    batch = run.compressed()
+    for optimiser in run.optimisers:  # so that the weights stay, and another picture is another z's
+        for group in optimiser.param_groups:
+            set_rate(group, 0.0)
+    candidates = []
+    for _ in range(2):
+        recording.replay(batch)
+        candidates.append(run.adversary.last[1].clone())
+    assert not torch.equal(*candidates)
 
 
 @CUDA
