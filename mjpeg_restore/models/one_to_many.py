@@ -18,7 +18,8 @@ Ours, where the paper's text leaves it open:
   begins with a 3x3 convolution, at z's own resolution. As in He et al. (2016b), a normalisation and a rectifier follow
   the last unit.
 * The network predicts what the decoded plane lacks, not the plane itself: a short training starts from the decode. The
-  deconvolution therefore starts at zero; all else at He et al.'s uniform numbers (section 4).
+  deconvolution therefore starts at zero, and the 1x1 convolution as an identity for the image's channels; all else at
+  He et al.'s uniform numbers (section 4).
 * The deviation of z is 1.
 * Colour: the paper trains anew on RGB (section 4.3). Here chroma, where it is restored, passes a baseline of its own,
   `chroma_width`: texture that is invented in chroma is colour noise. Without one it passes the network that luma does.

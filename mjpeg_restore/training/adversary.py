@@ -7,7 +7,7 @@ section 3.4), in its third stage. Planes are `[batch, channels, height, width]` 
 | loss | here | weight in its paper |
 |---|---|---|
 | One-to-Many eq. 1, perceptual | `perceptual_loss(vgg(), ...)` | 1 |
-| in its place, with --short | `energy_score(...)` | 1 |
+| ours, in its place with --short | `energy_score(...)` | - |
 | eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | ours |
 | eq. 6, JPEG | `jpeg_loss` | ours; 0 for crops off the block grid |
 | QGAC eq. 2, texture | `texture_loss(minc(...), ...)` | 1 |

@@ -138,7 +138,7 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
     from mjpeg_restore.training.loop import record
     from mjpeg_restore.training.recipes import FAMILIES
 
-    extra = FAMILIES[model].extra
+    extra, qualities = FAMILIES[model].extra, FAMILIES[model].parts[part].degradation.qualities
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network.load_state_dict(state["model"])
     name = f"{model}-{part}"
@@ -152,5 +152,5 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
         bytes_per_pixel=bytes_per_pixel(network, colour=False, extra=extra),
         extra=extra,
         quality={},
-        variants=(Variant(None, {"gray": record(state["progress"], runs)}, graphs, folder),),
+        variants=(Variant(qualities, {"gray": record(state["progress"], runs)}, graphs, folder),),
     )

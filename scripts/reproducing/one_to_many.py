@@ -148,8 +148,10 @@ def losses(bench: Bench, page: Page) -> None:
     page.heading("Figure 8: the losses, one after the other, at Q10")
     page.text(
         "These networks are measured from their checkpoints: they are not shipped. They start from a baseline, not from"
-        " nothing, and had minutes of a CPU core each. A grid is the largest less the smallest of the means over the"
-        " four places in each 2x2 samples; contrast is the standard deviation, as a share of the original's."
+        " nothing, and had minutes of a CPU core each: look at the order, for the effects are small. Perceptual is a"
+        " distance of the discriminator's own features. What is shipped has another objective, far more batches and a"
+        " share of the baseline (see the overview). A grid is the largest less the smallest of the means over the four"
+        " places in each 2x2 samples; contrast is the standard deviation, as a share of the original's."
     )
     whole = bench.networks.shipped("one-to-many", (10, 10))
     picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)

@@ -1,6 +1,6 @@
 """QGAC (Ehrlich et al. 2020): three stages, section 3.4 and 4.1.
 
-Shipped in the compact size, its first two stages taught by `stream`: three hours of one core in small batches, then 22
+Shipped in the compact size, its first two stages taught by `stream`: three hours of one core in small batches, then 23
 minutes of a GPU in batches of 128. The third has no network trained on MINC here: the discriminator's own features
 stand in for it.
 """
