@@ -32,7 +32,6 @@ SLOPE = 0.2
 UNIT_WIDTHS = (1, 2, 4, 8)
 """Filters of the four convolutional units, in units of the first one's (table 1)."""
 
-
 SOFTENING = 1e-6
 """Added to a squared distance, so that its root has a gradient where two are the same."""
 

@@ -17,7 +17,14 @@ from mjpeg_restore.models.planes import to_luma_grid
 from mjpeg_restore.training import adversary
 from mjpeg_restore.training.adversary import Discriminator, DiscriminatorFeatures, FeatureExtractor
 from mjpeg_restore.training.degradation import Compressed
-from mjpeg_restore.training.objectives import absolute_error, coarse_error, coefficients, constant_error, planes
+from mjpeg_restore.training.objectives import (
+    absolute_error,
+    coarse_error,
+    coefficients,
+    constant_error,
+    planes,
+    window_mean,
+)
 from mjpeg_restore.training.recipe import Adversary
 
 
@@ -155,7 +162,7 @@ class BlockwiseCritic(RelativisticCritic):
     def shown(self, parts: list[Tensor]) -> Tensor:
         """Luma, and beside it what is fine in it: less its means over 5x5 samples, enlarged, around 0.5."""
         luma = parts[0][:, None]
-        means = functional.avg_pool2d(functional.pad(luma, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
+        means = window_mean(functional.pad(luma, (2, 2, 2, 2), mode="reflect")[:, 0], 5)
         return torch.cat([luma, 0.5 + self.DETAIL * (luma - means)], dim=1)
 
     def tie(self, network: nn.Module, coded: Compressed, restored: list[Tensor], original: list[Tensor]) -> Tensor:

@@ -117,7 +117,7 @@ def coarse_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
 
     Texture that is not the original's costs little here; blocks, which are steps between flat parts, cost much.
     """
-    return _mean([_window_mean(a - b, 5).abs() for a, b in zip(restored, original, strict=True)])
+    return _mean([window_mean(a - b, 5).abs() for a, b in zip(restored, original, strict=True)])
 
 
 def constant_error(network: nn.Module, coded: Compressed) -> Tensor:
@@ -141,13 +141,14 @@ def error_less_similarity(restored: list[Tensor], original: list[Tensor]) -> Ten
 def structural_similarity(a: Tensor, b: Tensor, side: int = 8) -> Tensor:
     """SSIM (Wang et al. 2004) of planes 0..1 with a uniform window, as `metrics.ssim` measures it, differentiable."""
     c1, c2 = 0.01**2, 0.03**2
-    mean_a, mean_b, aa, bb, ab = (_window_mean(part, side) for part in (a, b, a * a, b * b, a * b))
+    mean_a, mean_b, aa, bb, ab = (window_mean(part, side) for part in (a, b, a * a, b * b, a * b))
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2 * (ab - mean_a * mean_b) + c2) / (aa - mean_a**2 + bb - mean_b**2 + c2)
     return (luminance * structure).mean()
 
 
-def _window_mean(plane: Tensor, side: int) -> Tensor:
+def window_mean(plane: Tensor, side: int) -> Tensor:
+    """Means over each window within planes `[batch, height, width]`: `[batch, 1, height - side + 1, ...]`."""
     return functional.avg_pool2d(plane[:, None], side, stride=1)
 
 

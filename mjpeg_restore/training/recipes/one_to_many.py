@@ -111,7 +111,7 @@ def with_mean(found: dict[str, Recipe]) -> dict[str, Recipe]:
 
 
 def short(part: str, recipe: Recipe) -> Recipe:
-    """A part for minutes of a GPU; those of figure 8 keep to equation 1, and have a fifth of the minutes."""
+    """A part for minutes of a GPU; those of figure 8 keep to equation 1, each for a fifth of q10's minutes."""
     if part == MEAN:
         return shortened(recipe, batch=recipe.batch)
     if part == "q10":
