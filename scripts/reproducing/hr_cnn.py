@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from measuring.pictures import encode, middle, original
 
-from mjpeg_restore.jpeg import read
 from reproducing import figures
 from reproducing.measurement import Bench, Score
 from reproducing.networks import architecture, with_weights
@@ -89,8 +87,7 @@ def snapshots(bench: Bench, page: Page) -> None:
     import torch
 
     network: Any = with_weights(shipped.model, "q10", 10)
-    picture = middle(original(bench.pictures("live1")[0], "green"), SIDE)
-    coded = read(encode(picture, 10))
+    coded, _ = bench.example("live1", 10, "green", SIDE)
     inputs = [torch.from_numpy(array.astype(np.float32))[None] for array in (coded.coefficients[0], coded.tables[0])]
     with torch.no_grad():
         found = {name: snapshot[0].numpy() for name, snapshot in network.snapshots(*inputs).items()}

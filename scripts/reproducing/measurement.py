@@ -78,6 +78,11 @@ class Bench:
             original = pictures.original(picture, kind)
             yield read(pictures.encode(original, quality)), original
 
+    def example(self, name: str, quality: int, kind: Kind, side: int) -> tuple[CodedPicture, Plane]:
+        """The middle of a set's first picture as a JPEG, with its original: for a page to show."""
+        original = pictures.middle(pictures.original(self.pictures(name)[0], kind), side)
+        return read(pictures.encode(original, quality)), original
+
     def score(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> Score:
         """What a network makes of a set at a quality."""
         key = (restorer, name, quality, kind, shrink)

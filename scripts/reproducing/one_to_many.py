@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from measuring.pictures import Plane, encode, limited_luma, middle
+from measuring.pictures import Plane
 
 from mjpeg_restore.errors import MissingExtra
-from mjpeg_restore.jpeg import read
 from mjpeg_restore.metrics import psnr
 from reproducing import figures
 from reproducing.measurement import Bench, Score, samples
@@ -87,8 +86,7 @@ def candidates(bench: Bench, page: Page) -> None:
     if not networks["candidate 1"]:
         page.missing("One-to-Many", "one-to-many")
         return
-    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
-    coded = read(encode(picture, 10))
+    coded, picture = bench.example("bsds500-test", 10, "luma", SIDE)
     shown: list[tuple[str, Plane]] = [("JPEG", samples(bench.decode, coded))]
     shown += [(name, samples(network, coded)) for name, network in networks.items() if network]
     decibels = {name: psnr(plane, picture) for name, plane in shown}
@@ -154,8 +152,7 @@ def losses(bench: Bench, page: Page) -> None:
         " places in each 2x2 samples; contrast is the standard deviation, as a share of the original's."
     )
     whole = bench.networks.shipped("one-to-many", (10, 10))
-    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
-    coded = read(encode(picture, 10))
+    coded, picture = bench.example("bsds500-test", 10, "luma", SIDE)
     shown: list[tuple[str, Plane]] = [(PLAIN, samples(bench.decode, coded))]
     shown += [(title, samples(network, coded)) for title, network in networks.items()]
     if whole:

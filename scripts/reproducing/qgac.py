@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from measuring.pictures import TITLES, Kind, Plane, encode, limited_luma, middle
+from measuring.pictures import TITLES, Kind, Plane
 
-from mjpeg_restore.jpeg import read
 from mjpeg_restore.metrics import psnr
 from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
@@ -170,8 +169,7 @@ def interpolation(bench: Bench, page: Page) -> None:
     if not all(networks.values()):
         return
     page.heading("Appendix B.2: model interpolation, at Q10")
-    picture = middle(limited_luma(bench.pictures("bsds500-test")[0]), SIDE)
-    coded = read(encode(picture, 10))
+    coded, picture = bench.example("bsds500-test", 10, "luma", SIDE)
     shown = [("original", picture), (PLAIN, samples(bench.decode, coded))]
     shown += [(f"alpha = {alpha:g}", samples(network, coded)) for alpha, network in networks.items() if network]
     page.figure(figures.gallery(shown, 3), "interpolation", "From regression to GAN, `--texture 0` to `--texture 1`")
