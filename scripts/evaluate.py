@@ -52,6 +52,8 @@ PUBLISHED = {
 }
 """Luma PSNR in dB at Q10, Q20, Q30, Q40 by the folder's name."""
 
+TEXTURED = " --texture 1"
+"""After a model's name: with the weights that were trained for texture."""
 
 Choose = Callable[[int], Restorer]
 """The network for a quality."""
@@ -191,13 +193,17 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
 
 
 def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
+    """Note what was measured beside what was measured before at other qualities: other weights begin anew."""
     path = catalogue.engines() / "manifest.json"
     manifest = json.loads(path.read_text())
+    entries = dict(manifest["models"])
+    entries |= {name + TEXTURED: entry["texture"] for name, entry in manifest["models"].items() if entry["texture"]}
     for name, rows in results.items():
-        if name not in manifest["models"]:  # a peer, or with texture
+        if name not in entries:  # a peer
             continue
-        quality = manifest["models"][name]["quality"]
-        quality[data] = {str(q): asdict(row) for q, row in rows.items()}
+        quality = entries[name].setdefault("quality", {})
+        noted = {int(q): row for q, row in quality.get(data, {}).items()} | {q: asdict(row) for q, row in rows.items()}
+        quality[data] = {str(q): noted[q] for q in sorted(noted)}
     path.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
@@ -208,7 +214,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
             networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
             for name in [name for name in networks if catalogue.find(name).texture]:
-                networks[f"{name} --texture 1"] = shipped(name, options.device, texture=1.0)
+                networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)
             if options.peers:
                 networks |= peers(options.peers, Path(graphs), options.device)
             natural = np.concatenate([scene_statistics(limited_luma(picture)) for picture in pictures])

@@ -164,6 +164,9 @@ def main() -> int:
         print(f"export: {options.model}: no texture is shipped any more, for it was made for other weights")
     same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
     manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
+    textures = before.get("texture"), after["texture"]
+    if same and all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
+        after["texture"]["quality"] = before["texture"].get("quality", {})
     order = ["decode", *FAMILIES]
     manifest["models"] = dict(sorted(manifest["models"].items(), key=lambda entry: order.index(entry[0])))
     path.write_text(json.dumps(manifest, indent=2) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -669,6 +670,7 @@ def test_models_for_people_and_as_json(capfd: pytest.CaptureFixture[str]) -> Non
     assert out.startswith("decode: ")
     assert "\nstream: " in out
     assert "kMAC per pixel" in out
+    assert re.search(r"\nhr-cnn: .*\n.*\n +live1 +Q10 +Q30 +Q50\n +luma gain, dB +\+1\.\d\d ", out)
     _, out, _ = run(["models", "--json"], capfd)
     found = json.loads(out, parse_constant=pytest.fail)
     assert list(found)[:3] == ["decode", "stream", "stream-lite"]

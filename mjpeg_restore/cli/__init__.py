@@ -220,7 +220,8 @@ def _models(words: list[str]) -> int:
     if options.json:
         say(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2), sys.stdout)
     else:
-        say("\n".join(line for model in shipped.values() for line in model.describe()), sys.stdout)
+        lines = [line for model in shipped.values() for line in model.describe()]
+        say("\n".join([*lines, catalogue.LEGEND]), sys.stdout)
     return 0
 
 

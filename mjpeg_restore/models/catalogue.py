@@ -16,6 +16,18 @@ DEFAULT = "stream"
 DECODE = "decode"
 """The model without a network."""
 
+FIGURES = (
+    ("luma gain, dB", "luma_gain", "+7.2f"),
+    ("RGB gain, dB", "rgb_gain", "+7.2f"),
+    ("unnatural", "unnatural", "7.1f"),
+)
+"""Of a model's `quality`, those for people: title, name, format."""
+
+LEGEND = """\
+Gains are over the plain decode, luma's of grey JPEGs and RGB's of 4:2:0. "unnatural" is how far luma's scene statistics
+are from the originals', 0 for the same: it sees what PSNR does not see of blur and invented texture."""
+"""What the figures mean that `Model.describe` gives."""
+
 Extra = Literal["noise", "context"]
 
 
@@ -76,7 +88,7 @@ class Model:
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
     texture: dict[str, Any] | None = None
-    """File and checksum of the weights that `texture` blends in, and how they were trained."""
+    """File and checksum of the weights that `texture` blends in, how they were trained, and what was measured."""
 
     @property
     def folder(self) -> Path:
@@ -99,23 +111,32 @@ class Model:
         """For people, in lines."""
         lines = [f"{self.name}: {self.summary}"]
         lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
+        if self.extra == "noise":
+            lines.append("    one of many possible pictures: --seed and --candidates")
+        lines += _measured(self.quality)
+        for variant in self.variants:
+            times = {kind: training_time(record) for kind, record in variant.training.items()}
+            if len(set(times.values())) > 1:
+                lines += [f"    {variant.name}, {kind}: trained for {time}" for kind, time in times.items()]
+            elif times:
+                lines.append(f"    {variant.name}: trained for {times['gray']}")
         if self.texture:
             record = self.texture["training"]
             lines.append(
                 f"    --texture blends in invented texture, trained for {training_time(record)} ({record['loss']})"
             )
-        if self.extra == "noise":
-            lines.append("    one of many possible pictures: --seed and --candidates")
-        for data, by_quality in self.quality.items():
-            gains = ", ".join(
-                f"Q{quality} {row['luma_gain']:+.2f} dB luma, {row['rgb_gain']:+.2f} RGB"
-                for quality, row in by_quality.items()
-            )
-            lines.append(f"    {data}: {gains}")
-        for variant in self.variants:
-            for record in _distinct(variant.training):
-                lines.append(f"    {variant.name}: trained for {training_time(record)}")
+            lines += _measured(self.texture.get("quality", {}))
         return lines
+
+
+def _measured(quality: dict[str, Any]) -> list[str]:
+    """A table for each data set, a column for each quality."""
+    lines: list[str] = []
+    for data, rows in quality.items():
+        lines.append(f"    {data:13}" + "".join(f"{f'Q{q}':>7}" for q in rows))
+        for title, figure, form in FIGURES:
+            lines.append(f"    {title:13}" + "".join(f"{row[figure]:{form}}" for row in rows.values()))
+    return lines
 
 
 def training_time(record: dict[str, Any]) -> str:
@@ -130,15 +151,6 @@ def training_time(record: dict[str, Any]) -> str:
         hours[machine] = hours.get(machine, 0.0) + stage["hours"] - spent
         spent = stage["hours"]
     return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in hours.items())
-
-
-def _distinct(training: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records of a variant's graphs, each once."""
-    found: list[dict[str, Any]] = []
-    for record in training.values():
-        if record not in found:
-            found.append(record)
-    return found
 
 
 def verified(folder: Path, entry: dict[str, Any]) -> Path:

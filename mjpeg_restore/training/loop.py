@@ -37,7 +37,7 @@ ORIGIN = ("started_from", "before")
 """Settings that say where a run began."""
 
 CHECKED = (10, 20, 40, 80)
-"""Qualities of the validation, those of them that a recipe is for."""
+"""Qualities of the validation, those of them that a recipe is for; where it is for none of them, its first."""
 
 
 @contextmanager
@@ -314,7 +314,8 @@ class Trainer:
             raise ModelError(f"{self.folder}: {steps}: --resume from the checkpoint, with a smaller --learning-rate")
         self.model.eval()
         first, last = self.recipe.degradation.qualities or (1, 100)
-        gains = {quality: self.validate(quality) for quality in CHECKED if first <= quality <= last}
+        checked = [quality for quality in CHECKED if first <= quality <= last] or [first]
+        gains = {quality: self.validate(quality) for quality in checked}
         self.model.train()
         self.progress.validation = ", ".join(
             f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()

@@ -20,7 +20,7 @@ from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E40
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.training import loop  # noqa: E402
 from mjpeg_restore.training.data import Crops  # noqa: E402
-from mjpeg_restore.training.degradation import Compressed  # noqa: E402
+from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
 from mjpeg_restore.training.loop import Progress, Trainer, record  # noqa: E402
 from mjpeg_restore.training.objectives import planes, root_mean_square  # noqa: E402
 from mjpeg_restore.training.optimiser import Descent, Muon, muon, orthogonalise  # noqa: E402
@@ -195,6 +195,18 @@ def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:
 
 def test_validation_of_an_untrained_network_gains_nothing(tmp_path: Path) -> None:
     assert trainer(tmp_path).validate(20) == pytest.approx([0, 0, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("qualities", "checked"), [((1, 60), ["Q10", "Q20", "Q40"]), ((20, 20), ["Q20"]), ((30, 30), ["Q30"])]
+)
+def test_a_report_names_qualities_that_the_recipe_is_for(
+    tmp_path: Path, qualities: tuple[int, int], checked: list[str]
+) -> None:
+    run = trainer(tmp_path)
+    run.recipe = dataclasses.replace(run.recipe, degradation=Degradation(qualities))
+    run.report([])
+    assert [gains.split()[0] for gains in run.progress.validation.split(", ")] == checked
 
 
 def test_a_part_begins_where_another_ended(tmp_path: Path) -> None:
