@@ -92,8 +92,12 @@ class MissingExtra(RuntimeUnavailable):
             extra: the extra of this package that brings it; empty where none does.
             purpose: what needs it.
         """
+        super().__init__(package, extra, purpose)  # the three of them, so that it passes between processes
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
         belongs = f" (the extra mjpeg-restore[{extra}])" if extra else ""
-        super().__init__(f"{purpose} needs {package}: pip install {package.lower()}{belongs}")
+        return f"{purpose} needs {package}: pip install {package.lower()}{belongs}"
 
 
 class SinkError(MjpegRestoreError):

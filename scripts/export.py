@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt
+from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, publish
-from mjpeg_restore.training.loop import record
-from mjpeg_restore.training.recipe import Family, Recipe, Variant
+from mjpeg_restore.training.checkpoints import trained
+from mjpeg_restore.training.recipe import Family, Variant
 from mjpeg_restore.training.recipes import FAMILIES
 
 DECODE = "the plain JPEG decode, no network: what the others are compared with"
@@ -35,18 +36,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
     parser.add_argument("--engines", type=Path, default=Path("engines"), help="where graphs and manifest go")
     return parser.parse_args()
-
-
-def load(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained network and the record of its training."""
-    network = recipe.build()
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["model"])
-        progress = state["progress"]
-    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
-        sys.exit(f"export: {checkpoint}: not a checkpoint of this network ({str(error).splitlines()[0]})")
-    return network.eval(), record(progress, checkpoint.parents[2])
 
 
 def blend(network: nn.Module, other: nn.Module, share: float) -> None:
@@ -76,17 +65,17 @@ class Exporter:
 
     def network(self, part: str) -> tuple[nn.Module, dict[str, Any]]:
         """The network of a part, and the record of its training."""
-        return load(self.family.parts[part], self.checkpoints[part])
+        return trained(self.family.parts[part], self.checkpoints[part])
 
     def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
         """Write a variant's graphs; the result is its entry of the manifest."""
-        trained = {part: self.network(part) for part in {variant.gray, variant.colour}}
+        made = {part: self.network(part) for part in {variant.gray, variant.colour}}
         if variant.blend:
             other, _ = self.network(variant.blend.part)
-            for network, training in trained.values():
+            for network, training in made.values():
                 blend(network, other, variant.blend.share)
                 training["blended"] = asdict(variant.blend)
-        parts = {"gray": trained[variant.gray], "colour": trained[variant.colour]}
+        parts = {"gray": made[variant.gray], "colour": made[variant.colour]}
         name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
         networks = {kind: network for kind, (network, _) in parts.items()}
         return {
@@ -134,19 +123,16 @@ def entry(name: str, options: argparse.Namespace, shipped: list[dict[str, Any]])
     else:
         family = FAMILIES[name]
         exporter = Exporter(name, family, options.runs, options.engines)
-        trained = exporter.variants()
+        ready = exporter.variants()
         known = {tuple(v["qualities"] or ()): v for v in shipped}
-        known |= {v.qualities or (): exporter.publish(v, options.engines) for v in trained}
+        known |= {v.qualities or (): exporter.publish(v, options.engines) for v in ready}
         variants = [known[v.qualities or ()] for v in family.variants if (v.qualities or ()) in known]
-        network, _ = exporter.network(trained[0].colour)
+        network, _ = exporter.network(ready[0].colour)
         extra, texture, projected = family.extra, exporter.texture(), family.projected
         summary = family.summary
     return {
         "summary": summary,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "macs_per_pixel": round(macs_per_pixel(network, extra=extra), 1),
-        "margin": network.margin,
-        "bytes_per_pixel": round(bytes_per_pixel(network, extra=extra), 1),
+        **figures(network, extra=extra),
         "projected": projected,
         "extra": extra,
         "texture": texture,
@@ -154,24 +140,40 @@ def entry(name: str, options: argparse.Namespace, shipped: list[dict[str, Any]])
     }
 
 
+def update(options: argparse.Namespace) -> list[str]:
+    """Write the model's graphs and its entry; the result says what was written.
+
+    Raises:
+        ModelCorrupt: the manifest or a checkpoint cannot be read.
+    """
+    path = options.engines / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
+        before = manifest["models"].get(options.model, {})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelCorrupt(f"{path}: no manifest ({error})") from error
+    after = entry(options.model, options, before.get("variants", []))
+    said = [f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {v['graphs']}" for v in after["variants"]]
+    textures = before.get("texture"), after["texture"]
+    if textures[0] and not textures[1]:
+        said.append(f"{options.model}: no texture is shipped any more, for it was made for other weights")
+    same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
+    after["quality"] = before.get("quality", {}) if same else {}
+    if same and all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
+        after["texture"]["quality"] = textures[0].get("quality", {})
+    models = manifest["models"] | {options.model: after}
+    order = {name: number for number, name in enumerate(["decode", *FAMILIES])}
+    manifest["models"] = {name: models[name] for name in sorted(models, key=lambda name: order.get(name, len(order)))}
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    return said
+
+
 def main() -> int:
     options = arguments()
-    path = options.engines / "manifest.json"
-    manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
-    before = manifest["models"].get(options.model, {})
-    after = entry(options.model, options, before.get("variants", []))
-    if before.get("texture") and not after["texture"]:
-        print(f"export: {options.model}: no texture is shipped any more, for it was made for other weights")
-    same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
-    manifest["models"][options.model] = after | {"quality": before.get("quality", {}) if same else {}}
-    textures = before.get("texture"), after["texture"]
-    if same and all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
-        after["texture"]["quality"] = before["texture"].get("quality", {})
-    order = ["decode", *FAMILIES]
-    manifest["models"] = dict(sorted(manifest["models"].items(), key=lambda entry: order.index(entry[0])))
-    path.write_text(json.dumps(manifest, indent=2) + "\n")
-    for variant in after["variants"]:
-        print(f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {variant['graphs']}")
+    try:
+        print("\n".join(update(options)))
+    except (MjpegRestoreError, OSError) as error:
+        sys.exit(f"export: {error}")
     return 0
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 from street import frames
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")
+MOST_FPS = 1000
 SAMPLINGS = {"444": 0, "422": 1, "420": 2}  # Pillow's numbers
 
 
@@ -50,14 +51,22 @@ def write(path: Path, pictures: Iterator[bytes], size: tuple[int, int], fps: Fra
             container.mux(packet)
 
 
+def fraction(word: str) -> Fraction:
+    """A number of the command line."""
+    try:
+        return Fraction(word)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number") from error
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help=".avi, .mkv, .mov, .mp4, or .mjpeg for a raw stream")
-    parser.add_argument("--seconds", type=Fraction, default=Fraction(4), help="length (default 4)")
+    parser.add_argument("--seconds", type=fraction, default=Fraction(4), help="length (default 4)")
     parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT, at least 64x64 (default 640x480)")
     parser.add_argument("--quality", type=int, default=25, help="1 to 100, as libjpeg counts (default 25)")
-    parser.add_argument("--fps", type=Fraction, default=Fraction(25), help="pictures a second (default 25)")
+    parser.add_argument("--fps", type=fraction, default=Fraction(25), help="pictures a second (default 25)")
     parser.add_argument("--sampling", choices=sorted(SAMPLINGS), default="420", help="chroma (default 420)")
     options = parser.parse_args(arguments)
     try:
@@ -66,8 +75,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--size {options.size}: give it as 640x480")
     if min(options.width, options.height) < 64 or not 1 <= options.quality <= 100:
         parser.error("the size is at least 64x64, the quality 1 to 100")
-    if options.seconds <= 0 or options.fps <= 0:
-        parser.error("--seconds and --fps are more than 0")
+    if options.seconds <= 0 or not 0 < options.fps <= MOST_FPS:
+        parser.error(f"--seconds and --fps are more than 0, --fps at most {MOST_FPS}")
     return options
 
 

@@ -106,7 +106,7 @@ def put_houses(rng: np.random.Generator, picture: Colours, base: int) -> None:
         _put_windows(rng, wall)
         wall[:4] *= 0.55
         wall[:, -5:] *= 0.6
-        visible = slice(max(left, 0), min(left + span, width))
+        visible = slice(max(left, 0), max(0, min(left + span, width)))  # the first may lie outside
         picture[top:base, visible] = wall[:, visible.start - left : visible.stop - left]
         left += span
         number += 1

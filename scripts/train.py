@@ -71,17 +71,20 @@ def arguments() -> argparse.Namespace:
 
 
 def positive(word: str) -> float:
-    number = float(word)
+    try:
+        number = float(word)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
     return number
 
 
 def whole(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise ValueError
-    return number
+    number = positive(word)
+    if not number.is_integer():
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number")
+    return int(number)
 
 
 def device(word: str) -> torch.device:
@@ -101,6 +104,8 @@ def main() -> int:
     if options.device.type == "cuda":
         torch.cuda.set_device(options.device)
     family = FAMILIES[options.model]
+    if options.short and not family.short:
+        sys.exit(f"train: {options.model} has no short recipe: leave out --short")
     parts = {**family.parts, **family.short} if options.short else dict(family.parts)
     if options.part:
         unknown = [part for part in options.part if part not in parts]
@@ -110,13 +115,13 @@ def main() -> int:
     shares = sum(recipe.share for recipe in parts.values())
     try:
         pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
-        validation = [centre(load_rgb(path)) for path in picture_files(options.validation)]
+        validation = [centre(path) for path in picture_files(options.validation)]
         cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)
         for part, recipe in parts.items():
             log.info("%s, part %s", options.model, part)
             trainer = prepared(options, part, recipe, pictures, validation, cameras)
             trainer.run(options.minutes * recipe.share / shares)
-    except (MjpegRestoreError, OSError) as error:  # OSError: what Pillow cannot read, too
+    except (MjpegRestoreError, OSError) as error:
         sys.exit(f"train: {error}")
     except KeyboardInterrupt:
         print("train: stopped; the same command with --resume goes on", file=sys.stderr)
@@ -124,9 +129,16 @@ def main() -> int:
     return 0
 
 
-def centre(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The middle of a picture, whole MCUs of 4:2:0: enough to see how the training goes."""
+def centre(path: Path) -> NDArray[np.uint8]:
+    """The middle of a picture, whole MCUs of 4:2:0: enough to see how the training goes.
+
+    Raises:
+        SourceNotFound: it is no picture, or smaller than that.
+    """
+    picture = load_rgb(path)
     height, width = (min(length, CENTRE) // 16 * 16 for length in picture.shape[:2])
+    if not height * width:
+        raise SourceNotFound(f"{path}: a picture to validate with has 16x16 pixels or more")
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width]
 

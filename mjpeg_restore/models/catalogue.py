@@ -140,14 +140,16 @@ def _measured(quality: dict[str, Any]) -> list[str]:
 
 
 def training_time(record: dict[str, Any]) -> str:
-    """How long a training took on what, the stages before it too: "8.22 h on CPU, 1 thread(s) and 0.38 h on ..."."""
+    """How long a training took on what, the stages before it too: "8.22 h on a CPU core and 0.38 h on ..."."""
     stages = [record]
     while before := stages[-1].get("before"):
         stages.append(before)
     hours: dict[str, float] = {}
     spent = 0.0
     for stage in reversed(stages):
-        machine = stage["hardware"].rsplit(", ", 1)[0]  # without the precision
+        machine = stage["device"]
+        if machine == "CPU":
+            machine = "a CPU core" if stage["threads"] == 1 else f"{stage['threads']} CPU cores"
         hours[machine] = hours.get(machine, 0.0) + stage["hours"] - spent
         spent = stage["hours"]
     return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in hours.items())

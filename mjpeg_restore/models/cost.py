@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,25 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
     with torch.no_grad():
         network(*_picture(colour, extra))
     return DECODED + HELD * most / (64 * HIGH * WIDE)
+
+
+class Figures(TypedDict):
+    """What the catalogue's `Model` says of a network's size."""
+
+    parameters: int
+    macs_per_pixel: float
+    margin: int
+    bytes_per_pixel: float
+
+
+def figures(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> Figures:
+    """A network's size; arguments as `macs_per_pixel` has them."""
+    return Figures(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs_per_pixel=round(macs_per_pixel(network, colour=colour, extra=extra), 1),
+        margin=network.margin,
+        bytes_per_pixel=round(bytes_per_pixel(network, colour=colour, extra=extra), 1),
+    )
 
 
 def _shadow(network: nn.Module) -> nn.Module:

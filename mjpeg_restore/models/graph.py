@@ -41,6 +41,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -194,8 +195,16 @@ def checksum(path: Path) -> str:
 
 
 def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A graph's weights and constants, by the names that they have in the file, which end in `HALF` for some."""
-    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    """A graph's weights and constants, by the names that they have in the file, which end in `HALF` for some.
+
+    Raises:
+        ModelCorrupt: the file is no graph.
+    """
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        raise ModelCorrupt(f"{path}: no ONNX graph") from error
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
 @contextmanager
@@ -224,9 +233,13 @@ def load_weights(network: nn.Module, path: Path) -> None:
     graphs = [path, *([context] if (context := context_path(path)).is_file() else [])]
     stored = [item for graph in graphs for item in initializers(graph).items()]
     found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in stored}
-    try:
-        wanted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-        state = network.state_dict() | {name: torch.from_numpy(found[f"network.{name}"]) for name in wanted}
-        network.load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
-        raise ModelCorrupt(f"{path}: not a graph of this network, it has no {error}".splitlines()[0]) from error
+    state = network.state_dict()
+    for name, weight in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        array = found.get(f"network.{name}")
+        if array is None or array.shape != weight.shape:
+            what = "no" if array is None else f"another size of ({list(array.shape)}, not {list(weight.shape)})"
+            raise ModelCorrupt(f"{path}: not a graph of this network, it has {what} {name}")
+        state[name] = torch.from_numpy(array)
+    network.load_state_dict(state)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import graph
 from mjpeg_restore.models.catalogue import Model, Variant
-from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.planes import PlaneNetwork
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
@@ -153,12 +153,9 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        macs_per_pixel=macs_per_pixel(network),
-        margin=network.margin,
-        bytes_per_pixel=bytes_per_pixel(network),
         quality={},
         variants=(Variant(None, {}, graphs, folder),),
+        **figures(network),
     )
 
 

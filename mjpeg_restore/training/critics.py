@@ -70,9 +70,15 @@ class Critic(Adversary):
         self.discriminator = discriminator
         self.learning_rate = learning_rate
         self.stand_in = "" if backbone else "; features of the discriminator stand in for a backbone's"
-        # In a tuple: what a backbone learnt is no part of this module.
+        # In a tuple: what a backbone learnt is no part of this module, and of its checkpoints.
         self.extractor = (backbone() if backbone else DiscriminatorFeatures(discriminator),)
         self.last: tuple[Tensor, Tensor] | None = None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Critic:
+        """Go to a device, and take a backbone along that is no part of this module."""
+        if isinstance(self.features, nn.Module):
+            self.features._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     def judge(self, original: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
         """The discriminator's logits `[batch]` of originals and of what the network made of them.

@@ -32,9 +32,16 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """One picture: uint8 `[height, width, 3]`."""
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+    """One picture: uint8 `[height, width, 3]`.
+
+    Raises:
+        SourceNotFound: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SourceNotFound(f"{path} is no picture that can be read: {error}") from error
 
 
 def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

@@ -17,6 +17,11 @@ from torch.nn import functional
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks
 
+LIMITED = 219 / 255
+"""Contrast of limited-range luma: the published grey figures are made of it."""
+LIMITED_ODDS = 0.3
+"""Full range is what cameras send, and most of what is trained on."""
+
 SPANS = ((2, 2), (2, 1), (1, 1), (1, 2), (4, 1))
 """Luma samples that one chroma sample spans, (across, down): 4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1."""
 SPAN_ODDS = (0.5, 0.25, 0.15, 0.05, 0.05)
@@ -55,8 +60,7 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
         rgb: uint8 `[batch, h, w, 3]`, h and w multiples of 8 times the span.
         tables: float32 `[batch, 2, 64]`: luma's and chroma's.
         span: luma samples to one chroma sample, (across, down); None for grey.
-        contrast: float32 `[batch]`, 1 for full range; 219 / 255 makes luma limited-range, as the published grey
-            figures have it.
+        contrast: float32 `[batch]`, 1 for full range; `LIMITED` makes luma limited-range.
     """
     colours = to_ycbcr(rgb)
     planes = [(colours[:, 0] * contrast[:, None, None]).round()]
@@ -94,6 +98,10 @@ class Degradation:
             return draw_tables(batch, camera_tables, rng)
         first, last = self.qualities
         return np.stack([scaled(int(q)) for q in rng.choice(np.arange(first, last + 1, self.step), batch)])
+
+    def contrast(self, batch: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """What luma's contrast is multiplied by, for a batch: float32 `[batch]`, 1 or `LIMITED`."""
+        return np.where(rng.random(batch) < LIMITED_ODDS, LIMITED, 1.0).astype(np.float32)
 
     def span(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """A sampling for a batch; None for grey."""

@@ -7,9 +7,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,77 +17,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound
-from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.errors import ModelError, SourceNotFound
+from mjpeg_restore.training import validation
 from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
+from mjpeg_restore.training.checkpoints import ORIGIN, Progress, of_this_network, record, runs_of, same_stage
 from mjpeg_restore.training.data import Crops
-from mjpeg_restore.training.degradation import Compressed, compress, scaled
+from mjpeg_restore.training.degradation import Compressed, compress
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.precision import working_dtype
 from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-LIMITED = 219 / 255
-"""Contrast of limited-range luma: the published grey figures are made of it."""
-
-ORIGIN = ("started_from", "before")
-"""Settings that say where a run began."""
-
-CHECKED = (10, 20, 40, 80)
-"""Qualities of the validation, those of them that a recipe is for; where it is for none of them, its first."""
-
-
-@contextmanager
-def _of_this_network(checkpoint: Path) -> Generator[None]:
-    """Make one line of what PyTorch says where weights do not fit."""
-    try:
-        yield
-    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
-        raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network; begin anew, or give --runs") from error
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a checkpoint says of a run."""
-
-    steps: int = 0
-    seconds: float = 0.0
-    pixels: int = 0
-    """Luma pixels of all crops."""
-    validation: str = ""
-    """Gain in dB over the plain decode, by component."""
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
-    """How it is trained, on what and with what: goes into the manifest as it is."""
-
-
-def _stage(settings: dict[str, Any]) -> tuple[str, int]:
-    """What a stage has one of: the device, whatever its threads and precision, and the size of a batch."""
-    return str(settings.get("hardware")).split(",", 1)[0], settings.get("batch", 0)
-
-
-def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """What the manifest says of a training: hours and pictures of the stages before it are in its own.
-
-    Args:
-        progress: a `Progress`, as a checkpoint has it.
-        runs: where the run that it started from may lie.
-    """
-    training = {
-        "steps": progress["steps"],
-        "hours": round(progress["seconds"] / 3600, 2),
-        "megapixels": round(progress["pixels"] / 1e6),
-        "validation_gain_db": progress["validation"],
-        **progress["settings"],
-    }
-    before = runs / str(training.get("started_from")) / "progress.json"
-    if before.is_file():
-        training["before"] = record(json.loads(before.read_text()), runs)
-    if stage := training.get("before"):  # a run that started from an exported graph brings the graph's own record
-        training["hours"] = round(training["hours"] + stage["hours"], 2)
-        training["megapixels"] += stage["megapixels"]
-    return training
 
 
 class Trainer:
@@ -125,10 +65,7 @@ class Trainer:
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.take: Callable[[Compressed], Tensor] = self.descend_on
         self.get_ready()
-        self.decode = Decode().to(device)
-        self.rng = crops.rng
         cuda = device.type == "cuda"
-        hardware = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} thread(s)"
         self.settings = {
             "crop": recipe.side,
             "batch": recipe.batch,
@@ -140,7 +77,9 @@ class Trainer:
             "qualities": recipe.degradation.qualities,
             "steps_of_the_paper": recipe.iterations,
             "data": f"{len(crops)} pictures, {len(camera_tables)} pairs of tables from real files",
-            "hardware": f"{hardware}, {'bf16' if self.dtype is torch.bfloat16 else 'float32'}",
+            "device": torch.cuda.get_device_name(device) if cuda else "CPU",
+            **({} if cuda else {"threads": torch.get_num_threads()}),
+            "precision": "bf16" if self.dtype is torch.bfloat16 else "float32",
             **notes,
         }
         self.progress = Progress(settings=self.settings)
@@ -169,7 +108,7 @@ class Trainer:
         Raises:
             ModelCorrupt: the checkpoint is another network's.
         """
-        with _of_this_network(self.checkpoint):
+        with of_this_network(self.checkpoint):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
             if self.adversary:
@@ -179,11 +118,11 @@ class Trainer:
             self.get_ready()
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
-        self.rng = self.crops.rng = np.random.default_rng(self.progress.steps)
+        self.crops.rng = np.random.default_rng(self.progress.steps)
         settings = {key: value for key, value in self.settings.items() if key not in ORIGIN}
         found = self.progress.settings
-        if _stage(found) != _stage(settings):
-            self.settings = settings | {"before": record(asdict(self.progress), self.folder.parents[1])}
+        if not same_stage(found, settings):
+            self.settings = settings | {"before": record(asdict(self.progress), runs_of(self.checkpoint))}
             self.progress = Progress(settings=self.settings)
         else:  # where the run began is the run's own: what it began from may have changed since
             self.settings = settings | {key: value for key, value in found.items() if key in ORIGIN}
@@ -198,7 +137,7 @@ class Trainer:
         """
         if not checkpoint.is_file():
             raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that part first")
-        with _of_this_network(checkpoint):
+        with of_this_network(checkpoint):
             found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
             self.model.load_state_dict(self.model.state_dict() | found)
 
@@ -273,34 +212,32 @@ class Trainer:
 
     def compressed(self) -> Compressed:
         """The next batch."""
-        recipe = self.recipe
-        rgb = self.crops.batch(recipe.batch)
-        tables = torch.from_numpy(recipe.degradation.tables(recipe.batch, self.camera_tables, self.rng)).to(self.device)
-        contrast = np.where(self.rng.random(recipe.batch) < 0.3, LIMITED, 1.0).astype(np.float32)
-        span = recipe.degradation.span(self.rng)
-        coded = compress(rgb, tables, span, torch.from_numpy(contrast).to(self.device))
+        batch, degradation, rng = self.recipe.batch, self.recipe.degradation, self.crops.rng
+        rgb = self.crops.batch(batch)
+        tables = torch.from_numpy(degradation.tables(batch, self.camera_tables, rng)).to(self.device)
+        contrast = torch.from_numpy(degradation.contrast(batch, rng)).to(self.device)
+        coded = compress(rgb, tables, degradation.span(rng), contrast)
         if self.teacher is None:
             return coded
         with self.precision():
             return self.teacher(coded)
 
-    @torch.no_grad()
-    def validate(self, quality: int) -> list[float]:
-        """Mean gain in dB over the plain decode at one quality, 4:2:0, by component."""
-        tables = torch.from_numpy(scaled(quality)[None]).to(self.device)
-        contrast = torch.full((1,), LIMITED, device=self.device)
-        span = (2, 2) if self.recipe.degradation.colour else None
-        gains = []
-        for picture in self.validation:
-            coded = compress(torch.from_numpy(picture[None]).to(self.device), tables, span, contrast)
-            restored, original = (self.adversary.restore if self.adversary else planes)(self.model, coded)
-            decoded, _ = planes(self.decode, coded)
-            errors = [
-                [torch.mean((plane - truth) ** 2).clamp_min(1e-10) for plane, truth in zip(side, original, strict=True)]
-                for side in (decoded, restored)
-            ]
-            gains.append([10 * torch.log10(a / b).item() for a, b in zip(*errors, strict=True)])
-        return np.mean(gains, axis=0).tolist()
+    def validate(self) -> dict[int, list[float]]:
+        """Mean gain in dB over the plain decode at some qualities that the recipe is for, by component."""
+        self.model.eval()
+        found = {
+            quality: validation.gains(
+                self.model,
+                self.validation,
+                quality,
+                colour=self.recipe.degradation.colour,
+                device=self.device,
+                restore=self.adversary.restore if self.adversary else planes,
+            )
+            for quality in validation.checked(self.recipe.degradation.qualities)
+        }
+        self.model.train()
+        return found
 
     def report(self, losses: list[Tensor]) -> None:
         """Log loss and validation, and save a checkpoint.
@@ -312,11 +249,7 @@ class Trainer:
         if losses and not math.isfinite(loss):
             steps = f"after {self.progress.steps} batches the loss is no number any more"
             raise ModelError(f"{self.folder}: {steps}: --resume from the checkpoint, with a smaller --learning-rate")
-        self.model.eval()
-        first, last = self.recipe.degradation.qualities or (1, 100)
-        checked = [quality for quality in CHECKED if first <= quality <= last] or [first]
-        gains = {quality: self.validate(quality) for quality in checked}
-        self.model.train()
+        gains = self.validate()
         self.progress.validation = ", ".join(
             f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()
         )

@@ -14,6 +14,8 @@ from mjpeg_restore.restore import Restorer
 if TYPE_CHECKING:
     from torch import nn
 
+    from mjpeg_restore.training.recipe import Family
+
 DATA = "--data DATA/train --validation DATA/eval/cid22-validation"
 
 
@@ -77,14 +79,20 @@ class Networks:
 
 
 def command(model: str, part: str | None = None) -> str:
-    """What would train a network and ship it, or one part of its recipe alone."""
-    chosen = f" --part {part}" if part else ""
+    """What would train a network and ship it, or one part of its recipe and those that it starts from."""
+    chosen = f" --part {' '.join(_chain(model, part))}" if part else ""
     train = f"python scripts/train.py --model {model}{chosen} --short {DATA}"
     return f"`{train}`, then `python scripts/export.py --model {model}`"
 
 
-def architecture(model: str, part: str) -> nn.Module:
-    """An untrained network, as its recipe builds it.
+def _chain(model: str, part: str) -> list[str]:
+    """A part with --short, after those of the same model that it starts from."""
+    before = _family(model).short[part].after
+    return [*(_chain(*before.split("/")) if before else []), part]
+
+
+def _family(model: str) -> Family:
+    """How a model is trained.
 
     Raises:
         MissingExtra: PyTorch is not installed.
@@ -93,7 +101,16 @@ def architecture(model: str, part: str) -> nn.Module:
         from mjpeg_restore.training.recipes import FAMILIES
     except ImportError as error:
         raise MissingExtra("PyTorch", "train", "Looking into a network") from error
-    return FAMILIES[model].parts[part].build().eval()
+    return FAMILIES[model]
+
+
+def architecture(model: str, part: str) -> nn.Module:
+    """An untrained network, as its recipe builds it.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    return _family(model).parts[part].build().eval()
 
 
 def with_weights(model: Model, part: str, quality: int) -> nn.Module:
@@ -126,31 +143,25 @@ def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | 
 
     Raises:
         MissingExtra: PyTorch is not installed.
+        ModelCorrupt: the checkpoint is another network's.
     """
     checkpoint = runs / model / part / "checkpoint.pt"
     if not checkpoint.is_file():
         return None
-    network = architecture(model, part)
-    import torch
-
+    family = _family(model)
     from mjpeg_restore.models import graph
-    from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
-    from mjpeg_restore.training.loop import record
-    from mjpeg_restore.training.recipes import FAMILIES
+    from mjpeg_restore.models.cost import figures
+    from mjpeg_restore.training.checkpoints import trained
 
-    extra, qualities = FAMILIES[model].extra, FAMILIES[model].parts[part].degradation.qualities
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["model"])
+    recipe, extra = family.parts[part], family.extra
+    network, training = trained(recipe, checkpoint)
     name = f"{model}-{part}"
     graphs = graph.publish({"gray": network}, name, folder, extra)
     return Model(
         name=name,
         summary=f"{model}, part {part}",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        macs_per_pixel=macs_per_pixel(network, colour=False, extra=extra),
-        margin=network.margin,
-        bytes_per_pixel=bytes_per_pixel(network, colour=False, extra=extra),
         extra=extra,
         quality={},
-        variants=(Variant(qualities, {"gray": record(state["progress"], runs)}, graphs, folder),),
+        variants=(Variant(recipe.degradation.qualities, {"gray": training}, graphs, folder),),
+        **figures(network, colour=False, extra=extra),
     )

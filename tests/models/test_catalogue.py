@@ -50,11 +50,12 @@ def test_what_is_shipped() -> None:
 
 
 def test_the_time_of_a_training_is_that_of_all_its_stages() -> None:
-    stages = [(2.0, "CPU, 1 thread(s), bf16"), (2.5, "CPU, 1 thread(s), float32"), (2.75, "H100, bf16")]
+    one = {"device": "CPU", "threads": 1}
+    stages = [(2.0, one | {"precision": "bf16"}), (2.5, one), (3.5, one | {"threads": 2}), (3.75, {"device": "H100"})]
     record: dict[str, Any] = {}
-    for hours, hardware in stages:
-        record = {"hours": hours, "hardware": hardware, **({"before": record} if record else {})}
-    assert catalogue.training_time(record) == "2.50 h on CPU, 1 thread(s) and 0.25 h on H100"
+    for hours, machine in stages:
+        record = {"hours": hours, **machine, **({"before": record} if record else {})}
+    assert catalogue.training_time(record) == "2.50 h on a CPU core and 1.00 h on 2 CPU cores and 0.25 h on H100"
 
 
 def test_nothing_lies_beside_the_manifest() -> None:

@@ -25,7 +25,7 @@ from tests.jpeg.pictures import encode  # noqa: E402
 from tests.models.planes import components  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"batch": 8, "hardware": "a machine", "qualities": None}
+SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}
 PROGRESS = {"steps": 12, "seconds": 5400.0, "pixels": 7_400_000, "validation": "Q10 +0.1/+0.2", "settings": SETTINGS}
 
 

@@ -39,6 +39,12 @@ def test_a_clip_of_the_size_and_length_asked_for(tmp_path: Path, name: str) -> N
     assert first.std() > 30
 
 
+@pytest.mark.parametrize("size", ["64x64", "65x67", "64x480"])
+def test_small_sizes(tmp_path: Path, size: str) -> None:
+    done = make(tmp_path / "clip.mjpeg", "--size", size, "--seconds", "0.1", "--fps", "10")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(("sampling", "number"), [("444", 0), ("422", 1), ("420", 2)])
 def test_the_sampling_asked_for(tmp_path: Path, sampling: str, number: int) -> None:
     make(tmp_path / "clip.mjpeg", *SMALL, "--sampling", sampling)
@@ -54,7 +60,15 @@ def test_the_same_arguments_make_the_same_clip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--size", "big"), ("--size", "8x8"), ("--quality", "0"), ("--seconds", "0"), ("--sampling", "411")],
+    [
+        ("--size", "big"),
+        ("--size", "8x8"),
+        ("--quality", "0"),
+        ("--seconds", "0"),
+        ("--seconds", "1/0"),
+        ("--fps", "1e10"),
+        ("--sampling", "411"),
+    ],
 )
 def test_arguments_that_make_no_sense(tmp_path: Path, arguments: tuple[str, str]) -> None:
     done = make(tmp_path / "clip.avi", *arguments)

@@ -71,11 +71,11 @@ def test_without_matplotlib_it_is_one_line(data: Path, tmp_path: Path) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints after no step at all: L4's direct mapping, and the first network of One-to-Many's figure 8."""
     torch = pytest.importorskip("torch")
-    from mjpeg_restore.training.loop import Progress
+    from mjpeg_restore.training.checkpoints import Progress
     from mjpeg_restore.training.recipes import FAMILIES
 
     runs = tmp_path_factory.mktemp("runs")
-    progress = Progress(steps=7, seconds=3600.0, settings={"hardware": "CPU, float32"})
+    progress = Progress(steps=7, seconds=3600.0, settings={"device": "CPU", "threads": 1})
     for model, part in (("l4", "q10-direct"), ("one-to-many", "q10-perceptual-plain")):
         checkpoint = runs / model / part / "checkpoint.pt"
         checkpoint.parent.mkdir(parents=True)

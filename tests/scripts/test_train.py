@@ -14,7 +14,7 @@ from tests.jpeg.pictures import scene
 pytest.importorskip("torch")
 
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.training.loop import record
+from mjpeg_restore.training.checkpoints import record
 
 ROOT = Path(__file__).parents[2]
 MODEL, PART, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,12 +11,11 @@ from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa:
 from mjpeg_restore.training.adversary import dcgan, doubled  # noqa: E402
 from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
-from mjpeg_restore.training.data import Crops  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
 from mjpeg_restore.training.loop import Trainer  # noqa: E402
 from mjpeg_restore.training.optimiser import adam  # noqa: E402
 from mjpeg_restore.training.recipe import Recipe  # noqa: E402
-from tests.training.test_loop import CPU, TINY, picture, trainer  # noqa: E402
+from tests.training.tiny import TINY, trainer  # noqa: E402
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 
@@ -28,11 +26,7 @@ CONTEST = dataclasses.replace(
 
 
 def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
-    torch.manual_seed(0)
-    device = torch.device("cuda")
-    crops = Crops([picture(64, 64), picture(64, 96)], recipe.side, np.random.default_rng(0), device)
-    cameras = np.empty((0, 2, 64), np.float32)
-    return Trainer(recipe.build(), recipe, crops, cameras, [picture(48, 64)], folder, device, torch.float32)
+    return trainer(folder, recipe, device=torch.device("cuda"), dtype=torch.float32)
 
 
 @CUDA
@@ -115,9 +109,8 @@ def test_what_a_gpu_trained_is_trained_further_without_one(tmp_path: Path) -> No
 
 
 def test_precision_is_as_asked_for(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
     for dtype, word in ((torch.bfloat16, "bf16"), (torch.float32, "float32")):
-        asked = Trainer(run.model, TINY, run.crops, run.camera_tables, run.validation, tmp_path, CPU, dtype)
-        assert asked.settings["hardware"].endswith(f", {word}")
+        asked = trainer(tmp_path, dtype=dtype)
+        assert asked.settings["precision"] == word
         with asked.precision():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype

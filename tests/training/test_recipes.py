@@ -24,7 +24,7 @@ from mjpeg_restore.training.objectives import (  # noqa: E402
     error_less_similarity,
     squared_error,
 )
-from mjpeg_restore.training.recipe import Family, Recipe  # noqa: E402
+from mjpeg_restore.training.recipe import Cosine, Family, Linear, Recipe, Steps, shortened  # noqa: E402
 from mjpeg_restore.training.recipes import FAMILIES, qgac  # noqa: E402
 
 EVERY_PART = [
@@ -312,6 +312,18 @@ def test_one_to_many_starts_from_a_baseline_of_its_size_which_restores_chroma() 
 # ---- all of them ----
 
 
+def test_schedules() -> None:
+    assert [Linear(0.5)(share) for share in (0, 0.5, 0.75, 1)] == pytest.approx([1, 1, 0.5, 0])
+    assert [Steps(0.5, 4)(share) for share in (0, 0.19, 0.2, 0.41, 0.99, 1)] == [1, 1, 0.5, 0.25, 0.0625, 0.0625]
+    assert [Cosine(0.1)(share) for share in (0, 0.5, 1)] == pytest.approx([1, 0.55, 0.1])
+
+
+def test_a_shortened_recipe_trains_the_same_network_on_the_same_pictures() -> None:
+    recipe = FAMILIES["l8"].parts["q20"]
+    short = shortened(recipe)
+    assert (short.build, short.objective, short.degradation) == (recipe.build, recipe.objective, recipe.degradation)
+
+
 @pytest.mark.parametrize(("name", "part", "recipe"), EVERY_PART)
 def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
     assert (recipe.objective is None) is not (recipe.adversary is None), f"{name}/{part}"
@@ -319,6 +331,8 @@ def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
     if recipe.after:
         family, _, before = recipe.after.partition("/")
         assert before in FAMILIES[family].parts
+        theirs, ours = FAMILIES[family].parts[before].build().state_dict(), recipe.build().state_dict()
+        assert all(theirs[key].shape == ours[key].shape for key in theirs)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))

@@ -1,0 +1,63 @@
+"""How near a network comes to originals while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.training.degradation import LIMITED, Compressed, compress, scaled
+from mjpeg_restore.training.objectives import planes
+
+QUALITIES = (10, 20, 40, 80)
+"""Those that are looked at, of which a network is for some; where it is for none of them, its first."""
+
+Restore = Callable[[nn.Module, Compressed], tuple[list[Tensor], list[Tensor]]]
+"""What a network makes of a batch, and the originals, as `objectives.planes` gives them."""
+
+
+def checked(qualities: tuple[int, int] | None) -> list[int]:
+    """The qualities to look at of a network for these, first and last; None for all."""
+    first, last = qualities or (1, 100)
+    return [quality for quality in QUALITIES if first <= quality <= last] or [first]
+
+
+@torch.no_grad()
+def gains(
+    network: nn.Module,
+    pictures: list[NDArray[np.uint8]],
+    quality: int,
+    *,
+    colour: bool,
+    device: torch.device,
+    restore: Restore = planes,
+) -> list[float]:
+    """Mean gain in dB over the plain decode, by component.
+
+    Args:
+        network: on the device.
+        pictures: RGB, whole MCUs each: uint8 `[height, width, 3]`.
+        quality: of limited-range luma and of chroma at 4:2:0.
+        colour: chroma, too.
+        device: where it is computed.
+        restore: for a network that takes more than a picture.
+    """
+    tables = torch.from_numpy(scaled(quality)[None]).to(device)
+    contrast = torch.full((1,), LIMITED, device=device)
+    decode = Decode().to(device)
+    found = []
+    for picture in pictures:
+        rgb = torch.from_numpy(picture[None]).to(device)
+        coded = compress(rgb, tables, (2, 2) if colour else None, contrast)
+        restored, original = restore(network, coded)
+        decoded, _ = planes(decode, coded)
+        errors = [
+            [torch.mean((plane - truth) ** 2).clamp_min(1e-10) for plane, truth in zip(side, original, strict=True)]
+            for side in (decoded, restored)
+        ]
+        found.append([10 * torch.log10(a / b).item() for a, b in zip(*errors, strict=True)])
+    return np.mean(found, axis=0).tolist()
