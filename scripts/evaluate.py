@@ -16,22 +16,21 @@ import argparse
 import json
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from measuring.consistency import FloatOutput
-from measuring.pictures import encode, files, limited_luma, load
+from measuring.consistency import Consistency
+from measuring.pictures import Kind, Plane, encode, files, limited_luma, load, original
+from measuring.scores import judge, samples, statistics, unnaturalness
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.metrics import psnr, psnr_b, ssim
+from mjpeg_restore.metrics import psnr
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
 
 PUBLISHED = {
@@ -71,21 +70,27 @@ class Row:
     rgb_gain: float
     luma_worse: float
     rgb_worse: float
-    unnatural: float
-    """Distance of luma's scene statistics from the originals': see `mjpeg_restore.naturalness`."""
+    unnatural: float | None
+    """Distance of luma's scene statistics from the originals' (`mjpeg_restore.naturalness`); None of small pictures."""
     consistent: float | None
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path, help="folder of pictures")
-    parser.add_argument("--quality", type=int, nargs="+", default=[10, 20, 30, 40])
+    parser.add_argument("--quality", nargs="+", type=_quality, default=[10, 20, 30, 40], help="1 to 100")
     parser.add_argument("--model", nargs="+", help="networks to measure (all that are shipped)")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
     return parser.parse_args()
+
+
+def _quality(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= 100:
+        raise argparse.ArgumentTypeError(f"{word!r} is not 1 to 100")
+    return int(word)
 
 
 def shipped(model: str, device: str, texture: float = 0.0) -> Choose:
@@ -108,51 +113,50 @@ def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
     }
 
 
-def measure(
-    choose: Choose, pictures: list[NDArray[np.uint8]], natural: NDArray[np.float64], qualities: list[int]
-) -> dict[int, Row]:
-    decoder = Restorer("decode", "onnxruntime")
-    rows = {}
-    for quality in qualities:
-        restorer = choose(quality)
-        floats: dict[str, FloatOutput] = {}
-        restored: list[NDArray[np.float64]] = []
-        found: dict[str, list[float]] = defaultdict(list)
-        right = total = 0
-        for picture in pictures:
-            luma = limited_luma(picture)
-            coded = read(encode(luma, quality))
-            after, before = (r.restore(coded).to_ndarray("gray") for r in (restorer, decoder))
-            restored.append(scene_statistics(after))
-            found["psnr"].append(psnr(after, luma))
-            found["psnr_b"].append(psnr_b(after, luma))
-            found["ssim"].append(ssim(after, luma))
-            found["gain"].append(found["psnr"][-1] - psnr(before, luma))
-            coded = read(encode(picture, quality))
-            after, before = (r.restore(coded).to_ndarray("rgb") for r in (restorer, decoder))
-            found["rgb"].append(psnr(after, picture))
-            found["rgb_gain"].append(found["rgb"][-1] - psnr(before, picture))
-            if restorer.model.projected:
-                variant, kind = restorer.choose(coded)
-                graph = variant.graphs[kind]["file"]
-                if graph not in floats:
-                    floats[graph] = FloatOutput(variant.file(kind))
-                counts = floats[graph].consistent(restorer.inputs(coded))
-                right, total = right + counts[0], total + counts[1]
-        mean = {name: float(np.mean(values)) for name, values in found.items()}
-        rows[quality] = Row(
-            luma_psnr=round(mean["psnr"], 3),
-            luma_psnr_b=round(mean["psnr_b"], 3),
-            luma_ssim=round(mean["ssim"], 4),
-            luma_gain=round(mean["gain"], 3),
-            rgb_psnr=round(mean["rgb"], 3),
-            rgb_gain=round(mean["rgb_gain"], 3),
-            luma_worse=float(np.mean(np.array(found["gain"]) < 0)),
-            rgb_worse=float(np.mean(np.array(found["rgb_gain"]) < 0)),
-            unnatural=round(frechet_distance(np.concatenate(restored), natural), 2),
-            consistent=right / total if total else None,
-        )
-    return rows
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A network's pictures of one kind at one quality, beside the plain decode's."""
+
+    restored: list[Plane]
+    scores: NDArray[np.float64]
+    """PSNR, PSNR-B and SSIM of each, `[pictures, 3]`."""
+    gains: NDArray[np.float64]
+    """PSNR beyond the decode's, `[pictures]`."""
+
+
+def compare(restorer: Restorer, pictures: list[Plane], quality: int, kind: Kind, cell: Consistency) -> Compared:
+    """Compress, restore and measure pictures."""
+    decoder = Restorer(catalogue.DECODE, "onnxruntime")
+    restored, scores, plain = [], [], []
+    for picture in pictures:
+        truth = original(picture, kind)
+        coded = read(encode(truth, quality))
+        cell.add(coded)
+        restored.append(samples(restorer, coded))
+        scores.append(judge(restored[-1], truth))
+        plain.append(psnr(samples(decoder, coded), truth))
+    found = np.array(scores)
+    return Compared(restored, found, found[:, 0] - plain)
+
+
+def measure(restorer: Restorer, pictures: list[Plane], natural: NDArray[np.float64], quality: int) -> Row:
+    """Means over the pictures at one quality; `natural` are the statistics of their luma."""
+    cell = Consistency(restorer)
+    luma, rgb = (compare(restorer, pictures, quality, kind, cell) for kind in ("luma", "colour"))
+    luma_psnr, luma_psnr_b, luma_ssim = luma.scores.mean(axis=0).tolist()
+    unnatural = unnaturalness(luma.restored, natural)
+    return Row(
+        luma_psnr=round(luma_psnr, 3),
+        luma_psnr_b=round(luma_psnr_b, 3),
+        luma_ssim=round(luma_ssim, 4),
+        luma_gain=round(float(luma.gains.mean()), 3),
+        rgb_psnr=round(float(rgb.scores[:, 0].mean()), 3),
+        rgb_gain=round(float(rgb.gains.mean()), 3),
+        luma_worse=float(np.mean(luma.gains < 0)),
+        rgb_worse=float(np.mean(rgb.gains < 0)),
+        unnatural=None if unnatural is None else round(unnatural, 2),
+        consistent=cell.share,
+    )
 
 
 def table(model: str, rows: dict[int, Row]) -> list[str]:
@@ -162,10 +166,11 @@ def table(model: str, rows: dict[int, Row]) -> list[str]:
     ]
     for quality, row in rows.items():
         consistent = "-" if row.consistent is None else f"{100 * row.consistent:.4f} %"
+        unnatural = "-" if row.unnatural is None else f"{row.unnatural:.2f}"
         lines.append(
             f"  {quality:2}     {row.luma_psnr:7.2f} {row.luma_psnr_b:7.2f}  {row.luma_ssim:.4f}  {row.luma_gain:+.2f}"
             f"  {100 * row.luma_worse:3.0f} %     {row.rgb_psnr:7.2f}   {row.rgb_gain:+.2f}"
-            f"  {100 * row.rgb_worse:3.0f} %  {row.unnatural:9.2f}  {consistent:>10}"
+            f"  {100 * row.rgb_worse:3.0f} %  {unnatural:>9}  {consistent:>10}"
         )
     return lines
 
@@ -217,8 +222,11 @@ def main() -> int:
                 networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)
             if options.peers:
                 networks |= peers(options.peers, Path(graphs), options.device)
-            natural = np.concatenate([scene_statistics(limited_luma(picture)) for picture in pictures])
-            results = {name: measure(choose, pictures, natural, options.quality) for name, choose in networks.items()}
+            natural = statistics(map(limited_luma, pictures))
+            results = {
+                name: {quality: measure(choose(quality), pictures, natural, quality) for quality in options.quality}
+                for name, choose in networks.items()
+            }
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"evaluate: {error}")
     data = options.data.resolve().name

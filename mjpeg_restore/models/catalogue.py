@@ -17,9 +17,9 @@ DECODE = "decode"
 """The model without a network."""
 
 FIGURES = (
-    ("luma gain, dB", "luma_gain", "+7.2f"),
-    ("RGB gain, dB", "rgb_gain", "+7.2f"),
-    ("unnatural", "unnatural", "7.1f"),
+    ("luma gain, dB", "luma_gain", "+.2f"),
+    ("RGB gain, dB", "rgb_gain", "+.2f"),
+    ("unnatural", "unnatural", ".1f"),
 )
 """Of a model's `quality`, those for people: title, name, format."""
 
@@ -135,7 +135,8 @@ def _measured(quality: dict[str, Any]) -> list[str]:
     for data, rows in quality.items():
         lines.append(f"    {data:13}" + "".join(f"{f'Q{q}':>7}" for q in rows))
         for title, figure, form in FIGURES:
-            lines.append(f"    {title:13}" + "".join(f"{row[figure]:{form}}" for row in rows.values()))
+            cells = ["-" if row[figure] is None else format(row[figure], form) for row in rows.values()]
+            lines.append(f"    {title:13}" + "".join(f"{cell:>7}" for cell in cells))
     return lines
 
 

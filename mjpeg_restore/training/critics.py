@@ -2,26 +2,49 @@
 
 Both judge RGB at luma's size, or luma alone. Where no backbone trained on photographs is to be had, `backbone` is None,
 and the features of the discriminator itself stand in for it (`DiscriminatorFeatures`).
+
+| loss | here | weight in its paper |
+|---|---|---|
+| One-to-Many eq. 1, perceptual | `perceptual_loss(vgg(), ...)` | 1 |
+| ours, in its place with --short | `energy_score(...)` | - |
+| eq. 2, naturalness; eq. 3, the discriminator's own | `naturalness_loss`, `discriminator_loss` | ours |
+| eq. 6, JPEG | `jpeg_loss` | ours; 0 for crops off the block grid |
+| QGAC eq. 2, texture | `texture_loss(minc(...), ...)` | 1 |
+| eq. 3, relativistic average | `relativistic_loss`, `relativistic_discriminator_loss` | 5e-3 |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.planes import to_luma_grid
-from mjpeg_restore.training import adversary
-from mjpeg_restore.training.adversary import Discriminator, DiscriminatorFeatures, FeatureExtractor
 from mjpeg_restore.training.degradation import Compressed
+from mjpeg_restore.training.discriminator import (
+    Discriminator,
+    discriminator_loss,
+    judging,
+    naturalness_loss,
+    relativistic_discriminator_loss,
+    relativistic_loss,
+)
+from mjpeg_restore.training.features import (
+    DiscriminatorFeatures,
+    FeatureExtractor,
+    Patches,
+    energy_score,
+    perceptual_loss,
+    texture_loss,
+)
 from mjpeg_restore.training.objectives import (
     absolute_error,
     coarse_error,
     coefficients,
     constant_error,
+    jpeg_loss,
     planes,
     window_mean,
 )
@@ -40,21 +63,6 @@ def picture(parts: list[Tensor]) -> Tensor:
         return luma
     blue, red = (to_luma_grid(plane[:, None], *luma.shape[2:]) - 0.5 for plane in parts[1:])
     return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], dim=1)
-
-
-@contextmanager
-def judging(discriminator: Discriminator) -> Generator[None]:
-    """The discriminator as it is trained, normalising by the batch at hand, but learning and remembering nothing."""
-    layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.BatchNorm2d)]
-    before = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        with adversary.constant(discriminator):
-            yield
-    finally:
-        for layer, momentum in zip(layers, before, strict=True):
-            layer.momentum = momentum
 
 
 class Critic(Adversary):
@@ -124,8 +132,8 @@ class RelativisticCritic(Critic):
         ours, theirs = self.shown(restored), self.shown(original)
         self.last = (theirs, ours.detach())
         with judging(self.discriminator):
-            contest = adversary.relativistic_loss(*self.judge(theirs, ours))
-        texture = adversary.texture_loss(self.features, ours, theirs)
+            contest = relativistic_loss(*self.judge(theirs, ours))
+        texture = texture_loss(self.features, ours, theirs)
         return self.TEXTURE * texture + self.GAMMA * contest + self.tie(network, coded, restored, original)
 
     def terms(self) -> str:
@@ -142,7 +150,7 @@ class RelativisticCritic(Critic):
 
     def discriminate(self, coded: Compressed) -> Tensor:
         """The relativistic average discriminator's own loss."""
-        return adversary.relativistic_discriminator_loss(*self.judge(*self.both()))
+        return relativistic_discriminator_loss(*self.judge(*self.both()))
 
 
 class BlockwiseCritic(RelativisticCritic):
@@ -236,19 +244,19 @@ class NaturalnessCritic(Critic):
         self.seen += 1
         if self.variety:
             another = picture(self.restore(network, coded)[0])
-            loss = adversary.energy_score(self.features, ours, another, theirs)
-            loss = loss + adversary.energy_score(adversary.Patches(), ours, another, theirs)
+            loss = energy_score(self.features, ours, another, theirs)
+            loss = loss + energy_score(Patches(), ours, another, theirs)
         else:
-            loss = adversary.perceptual_loss(self.features, ours, theirs)
+            loss = perceptual_loss(self.features, ours, theirs)
         if self.naturalness and self.accompanied:
             with judging(self.discriminator):
-                loss = loss + self.naturalness * adversary.naturalness_loss(self.judge(theirs, ours)[1])
+                loss = loss + self.naturalness * naturalness_loss(self.judge(theirs, ours)[1])
         outside = [
-            adversary.jpeg_loss(found, quantised, table) / 255
+            jpeg_loss(found, quantised, table) / 255
             for found, quantised, table in zip(coefficients(restored), coded.quantised, coded.tables, strict=True)
         ]
         return loss + self.jpeg * torch.stack(outside).mean()
 
     def discriminate(self, coded: Compressed) -> Tensor | None:
         """The discriminator's own loss, equation 3; None in the first batches."""
-        return adversary.discriminator_loss(*self.judge(*self.both())) if self.accompanied else None
+        return discriminator_loss(*self.judge(*self.both())) if self.accompanied else None

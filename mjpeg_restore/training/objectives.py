@@ -155,3 +155,20 @@ def window_mean(plane: Tensor, side: int) -> Tensor:
 def _mean(parts: list[Tensor]) -> Tensor:
     """Over all samples of all components: at 4:2:0 chroma counts half as much as luma."""
     return torch.stack([part.sum() for part in parts]).sum() / sum(part.numel() for part in parts)
+
+
+def jpeg_loss(restored: Tensor, quantised: Tensor, table: Tensor) -> Tensor:
+    """One-to-Many eq. 6: how far coefficients lie outside the range that eq. 5 gives them, squared, on average.
+
+    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it nothing is lost. A truncated
+    loss, the text says, over the size of the picture; the square of the distance is ours, in squared grey levels, as a
+    squared error of pixels is (Parseval).
+
+    Args:
+        restored: dequantised DCT coefficients of the restored picture, `[batch, high, wide, 64]`.
+        quantised: those of the JPEG, `[batch, high, wide, 64]`.
+        table: `[batch, 64]`.
+    """
+    steps = table[:, None, None]
+    outside = functional.relu((restored - quantised * steps).abs() - steps / 2)
+    return outside.square().mean()

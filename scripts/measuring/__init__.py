@@ -1,1 +1,1 @@
-"""What `scripts/benchmark.py` is made of: one module a part."""
+"""What the scripts that measure are made of."""

@@ -8,8 +8,35 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
+from mjpeg_restore.restore import Restorer
 from mjpeg_restore.runtime import Inputs
+
+
+class Consistency:
+    """Of all coefficients that a network restored, luma's and chroma's, the share that quantises back to the file's."""
+
+    def __init__(self, restorer: Restorer) -> None:
+        self.restorer = restorer
+        self._outputs: dict[str, FloatOutput] = {}
+        self._right = self._total = 0
+
+    def add(self, coded: CodedPicture) -> None:
+        """Restore a picture, and count; only of a network that promises it."""
+        if not self.restorer.model.projected:
+            return
+        variant, kind = self.restorer.choose(coded)
+        graph = variant.graphs[kind]["file"]
+        if graph not in self._outputs:
+            self._outputs[graph] = FloatOutput(variant.file(kind))
+        right, total = self._outputs[graph].consistent(self.restorer.inputs(coded))
+        self._right, self._total = self._right + right, self._total + total
+
+    @property
+    def share(self) -> float | None:
+        """0..1; None of a network that does not promise it."""
+        return self._right / self._total if self._total else None
 
 
 class FloatOutput:

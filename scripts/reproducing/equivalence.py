@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from measuring.pictures import Plane, encode
+from measuring.scores import judge, samples
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
-from reproducing.measurement import Bench, judge, samples
+from reproducing.measurement import Bench
 from reproducing.page import Page
 
 QUALITIES = (10, 20, 30, 40, 50)

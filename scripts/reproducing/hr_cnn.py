@@ -9,7 +9,7 @@ import numpy as np
 from reproducing import figures
 from reproducing.measurement import Bench, Score
 from reproducing.networks import architecture, with_weights
-from reproducing.page import PLAIN, Page, rows
+from reproducing.page import PLAIN, Page, compared
 
 TITLE = "HR-CNN"
 SETS = ("live1",)
@@ -38,21 +38,14 @@ def reproduce(bench: Bench, page: Page) -> None:
         " usual way: of SSIM, too, look at what is gained. Ours has a uniform 8x8 window."
     )
     page.heading("Table II: LIVE1")
-    found, seconds, left_out = [], [], []
-    for quality, theirs in TABLE_2.items():
-        ours = {PLAIN: bench.score(bench.decode, "live1", quality, "green")}
-        timed: list[str | float] = [f"Q{quality}", bench.seconds(bench.decode, "live1", quality, "green")]
-        network = bench.networks.own("hr-cnn", quality)
-        if network:
-            ours[METHOD] = bench.score(network, "live1", quality, "green")
-        else:
-            left_out.append(quality)
-        timed.append(bench.seconds(network, "live1", quality, "green") if network else "-")
-        found += rows("LIVE1", quality, ours, theirs)
-        seconds.append([*timed, *TABLE_2_SECONDS[quality]])
-    page.comparison("live1", found)
-    for quality in left_out:
-        page.missing(f"HR-CNN for Q{quality}", "hr-cnn", f"q{quality}")
+    own = {quality: bench.networks.own("hr-cnn", quality) for quality in TABLE_2}
+    page.comparison("live1", compared(bench, "live1", "green", TABLE_2, lambda quality: {METHOD: own[quality]}))
+    seconds: list[list[str | float]] = []
+    for quality, network in own.items():
+        if not network:
+            page.missing(f"HR-CNN for Q{quality}", "hr-cnn", f"q{quality}")
+        timed = [bench.seconds(each, "live1", quality, "green") if each else "-" for each in (bench.decode, network)]
+        seconds.append([f"Q{quality}", *timed, *TABLE_2_SECONDS[quality]])
     page.text(
         f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours on a CPU; of"
         " the published the JPEG decoder is the authors' own on a CPU, HR-CNN on a GTX 2080, for 29 pictures."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from measuring.pictures import TITLES
-
+from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
 from reproducing.networks import from_checkpoint
-from reproducing.page import PLAIN, Page, rows
+from reproducing.page import PLAIN, Page, compared
 
 TITLE = "L4 and L8 (Svoboda et al. 2016)"
 SETS = ("live1", "bsds500-test")
@@ -74,13 +73,11 @@ def reproduce(bench: Bench, page: Page) -> None:
 def restored(bench: Bench, page: Page, name: str, title: str, published: Table) -> None:
     """Tables 3 and 4."""
     page.heading(title)
-    found = []
-    for quality, theirs in published.items():
-        networks = {"L4": bench.networks.own("l4", quality), "L8": bench.networks.own("l8", quality)}
-        ours = {method: bench.score(network, name, quality, "luma") for method, network in networks.items() if network}
-        plain = bench.score(bench.decode, name, quality, "luma")
-        found += rows(TITLES[name], quality, {PLAIN: plain, **ours}, theirs)
-    page.comparison(f"{name}", found)
+
+    def networks(quality: int) -> dict[str, Restorer | None]:
+        return {"L4": bench.networks.own("l4", quality), "L8": bench.networks.own("l8", quality)}
+
+    page.comparison(name, compared(bench, name, "luma", published, networks))
 
 
 def objectives(bench: Bench, page: Page) -> None:
@@ -92,11 +89,10 @@ def objectives(bench: Bench, page: Page) -> None:
         networks[method] = bench.networks.of(model) if model else None
         if not model:
             page.missing(f"{method.capitalize()} for Q10", "l4", part)
-    ours = {method: bench.score(network, "live1", 10, "luma") for method, network in networks.items() if network}
-    plain = bench.score(bench.decode, "live1", 10, "luma")
-    page.comparison("objectives", rows("LIVE1", 10, {PLAIN: plain, **ours}, {PLAIN: TABLE_3[10][PLAIN], **TABLE_5}))
+    published = {10: {PLAIN: TABLE_3[10][PLAIN], **TABLE_5}}
+    page.comparison("objectives", compared(bench, "live1", "luma", published, lambda quality: networks))
     page.text("The paper's row \"Distorted\" of this table repeats BSDS500's; here it is that of table 3.")
-    if len(ours) > 1:
+    if networks["direct mapping"] or networks["edge preserving"]:
         page.text("Direct mapping and edge preserving are measured from their checkpoints: they are not shipped.")
 
 

@@ -11,10 +11,10 @@ from time import perf_counter
 import numpy as np
 from measuring import pictures
 from measuring.pictures import TITLES, Kind, Plane
+from measuring.scores import judge, samples
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.metrics import psnr, psnr_b, ssim
 from mjpeg_restore.restore import Restorer
 from reproducing.networks import Networks
 
@@ -26,20 +26,6 @@ class Score:
     psnr: float
     psnr_b: float | None = None
     ssim: float | None = None
-
-
-def judge(restored: Plane, original: Plane) -> tuple[float, float, float]:
-    """PSNR in dB over all samples; PSNR-B in dB and SSIM, of colour the means of R's, G's and B's."""
-    if original.ndim == 2:
-        return psnr(restored, original), psnr_b(restored, original), ssim(restored, original)
-    pairs = [(np.ascontiguousarray(restored[..., c]), np.ascontiguousarray(original[..., c])) for c in range(3)]
-    blocky, similar = (float(np.mean([measure(*pair) for pair in pairs])) for measure in (psnr_b, ssim))
-    return psnr(restored, original), blocky, similar
-
-
-def samples(restorer: Restorer, coded: CodedPicture) -> Plane:
-    """A restored picture as it is measured: luma of a grey one, RGB of a colour one."""
-    return restorer.restore(coded).to_ndarray("gray" if len(coded.coefficients) == 1 else "rgb")
 
 
 class Bench:

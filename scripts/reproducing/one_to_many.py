@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from measuring.pictures import Plane
+from measuring.scores import samples, statistics, unnaturalness
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.metrics import psnr
 from reproducing import figures
-from reproducing.measurement import Bench, Score, samples
+from reproducing.measurement import Bench, Score
 from reproducing.networks import from_checkpoint
-from reproducing.page import PLAIN, Page, rows
+from reproducing.page import PLAIN, Page, compared
 
 TITLE = "One-to-Many (Guo and Chao 2017)"
 SETS = ("bsds500-test",)
@@ -64,16 +65,13 @@ def baseline(bench: Bench, page: Page) -> None:
     """Table 2: least squares and no noise."""
     page.heading("Table 2: the baseline, BSDS500, luma")
     page.text("A gain is over the JPEG of the same table; the difference is our gain less the published one.")
-    found = []
-    for quality, theirs in TABLE_2.items():
-        ours = {PLAIN: bench.score(bench.decode, "bsds500-test", quality, "luma")}
-        network = bench.networks.own("one-to-many-l2", quality)
-        if network:
-            ours[BASELINE] = bench.score(network, "bsds500-test", quality, "luma")
-        else:
+    own = {quality: bench.networks.own("one-to-many-l2", quality) for quality in TABLE_2}
+    page.comparison(
+        "baseline", compared(bench, "bsds500-test", "luma", TABLE_2, lambda quality: {BASELINE: own[quality]})
+    )
+    for quality, network in own.items():
+        if not network:
             page.missing(f"The baseline for Q{quality}", "one-to-many-l2", f"q{quality}")
-        found += rows("BSDS500", quality, ours, theirs)
-    page.comparison("baseline", found)
 
 
 def candidates(bench: Bench, page: Page) -> None:
@@ -111,23 +109,19 @@ def rms(a: Plane, b: Plane) -> float:
 
 def whole_set(bench: Bench, page: Page) -> None:
     """What the candidates are over a whole set, in numbers."""
-    from mjpeg_restore.naturalness import frechet_distance, scene_statistics
-
     networks = {
         PLAIN: bench.decode,
         BASELINE: bench.networks.own("one-to-many-l2", 10),
         "One-to-Many": bench.networks.shipped("one-to-many", (10, 10), seed=SEEDS[0]),
     }
     pairs = list(bench.coded("bsds500-test", 10, "luma"))
-    natural = np.concatenate([scene_statistics(original) for _, original in pairs])
-    if len(natural) < 2:
-        return
+    natural = statistics(original for _, original in pairs)
     cells = []
     for name, network in networks.items():
-        if network:
-            found = np.concatenate([scene_statistics(samples(network, coded)) for coded, _ in pairs])
-            score = bench.score(network, "bsds500-test", 10, "luma")
-            cells.append([name, score.psnr, frechet_distance(found, natural)])
+        if network and (far := unnaturalness((samples(network, coded) for coded, _ in pairs), natural)) is not None:
+            cells.append([name, bench.score(network, "bsds500-test", 10, "luma").psnr, far])
+    if not cells:
+        return
     page.table("naturalness", ("BSDS500 at Q10", "PSNR", "unnaturalness"), cells)
     page.text(
         "The paper asks people which picture they prefer. What stands in for that here is the distance of scene"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from measuring.pictures import TITLES, Kind
+
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.catalogue import Model
+from mjpeg_restore.restore import Restorer
 from reproducing.figures import Figure, save
-from reproducing.measurement import Score
+from reproducing.measurement import Bench, Score
 from reproducing.networks import command
 
 PLAIN = "JPEG"
@@ -51,6 +54,30 @@ def rows(
                 a.psnr - b.psnr if a and b and method != PLAIN else None for a, b in ((own, here), (theirs, there))
             ]
             found.append(Row(title, quality, method, own, theirs, *gains))
+    return found
+
+
+def compared(
+    bench: Bench,
+    name: str,
+    kind: Kind,
+    published: Mapping[int, Mapping[str, Score | None]],
+    networks: Callable[[int], Mapping[str, Restorer | None]],
+) -> list[Row]:
+    """Networks measured on a set at each published quality, and the plain decode, beside what is published.
+
+    Args:
+        bench: measures.
+        name: of the set.
+        kind: of the pictures.
+        published: by quality and method.
+        networks: those for a quality, by method; None where one is not shipped.
+    """
+    found: list[Row] = []
+    for quality, theirs in published.items():
+        ours = {PLAIN: bench.decode, **networks(quality)}
+        scores = {method: bench.score(network, name, quality, kind) for method, network in ours.items() if network}
+        found += rows(TITLES[name], quality, scores, theirs)
     return found
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from measuring.pictures import TITLES, Kind, Plane
+from measuring.scores import samples, statistics, unnaturalness
 
 from mjpeg_restore.metrics import psnr
-from mjpeg_restore.naturalness import frechet_distance, scene_statistics
 from mjpeg_restore.restore import Restorer
 from reproducing import equivalence, figures, manifolds, spectrum, speed
 from reproducing.figures import Series
-from reproducing.measurement import Bench, Score, samples
-from reproducing.page import PLAIN, Page, rows
+from reproducing.measurement import Bench, Score
+from reproducing.page import PLAIN, Page, compared
 
 TITLE = "QGAC (Ehrlich et al. 2020)"
 SETS = ("live1", "bsds500-test")
@@ -91,14 +91,11 @@ def reproduce(bench: Bench, page: Page) -> None:
 def restored(bench: Bench, page: Page, network: Restorer | None, title: str, kind: Kind, published: Published) -> None:
     """Tables 1 and 2."""
     page.heading(title)
-    found = []
-    for name, qualities in published.items():
-        for quality, theirs in qualities.items():
-            ours = {PLAIN: bench.score(bench.decode, name, quality, kind)}
-            if network:
-                ours[METHOD] = bench.score(network, name, quality, kind)
-            found += rows(TITLES[name], quality, ours, theirs)
-    page.comparison(kind, found)
+    found = [
+        compared(bench, name, kind, qualities, lambda quality: {METHOD: network})
+        for name, qualities in published.items()
+    ]
+    page.comparison(kind, [row for rows in found for row in rows])
 
 
 def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
@@ -113,12 +110,9 @@ def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
         wrongly = bench.networks.own("l4", own)
         if not wrongly:
             page.missing(f"L4 for Q{own}", "l4", f"q{own}")
-        ours = {
-            PLAIN: bench.score(bench.decode, "live1", quality, "colour"),
-            f"L4, for Q{own}": bench.score(wrongly, "live1", quality, "colour") if wrongly else None,
-            METHOD: bench.score(network, "live1", quality, "colour"),
-        }
-        found += rows("LIVE1", quality, ours, {PLAIN: plain, f"IDCN, for Q{own}": wrong, METHOD: theirs})
+        networks = {f"L4, for Q{own}": wrongly, METHOD: network}
+        published = {quality: {PLAIN: plain, f"IDCN, for Q{own}": wrong, METHOD: theirs}}
+        found += compared(bench, "live1", "colour", published, lambda quality, networks=networks: networks)
     page.comparison("generalisation", list(dict.fromkeys(found)))
 
 
@@ -139,16 +133,15 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     for name, published in TABLE_4.items():
         for quality, (regression, gan) in published.items():
             pairs = list(bench.coded(name, quality, "luma"))
-            natural = np.concatenate([scene_statistics(original) for _, original in pairs])
-            if len(natural) < 2:
-                page.text(f"*{TITLES[name]} is left out: its pictures are too few or too small for statistics.*")
-                break
+            natural = statistics(original for _, original in pairs)
             far = {}
             for method, restorer in ((PLAIN, bench.decode), (METHOD, network), ("textured", textured)):
-                if restorer:
-                    here = np.concatenate([scene_statistics(samples(restorer, coded)) for coded, _ in pairs])
-                    far[method] = frechet_distance(here, natural)
-                    drawn[method].append(far[method])
+                if restorer and (found := unnaturalness((samples(restorer, coded) for coded, _ in pairs), natural)):
+                    far[method] = found
+                    drawn[method].append(found)
+            if not far:
+                page.text(f"*{TITLES[name]} is left out: its pictures are too few or too small for statistics.*")
+                break
             groups.append(f"{TITLES[name]} Q{quality}")
             row = [groups[-1], *far.values(), *([100 * (far["textured"] / far[METHOD] - 1)] if textured else [])]
             if textured:

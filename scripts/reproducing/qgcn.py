@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from measuring.pictures import TITLES, Kind
+from measuring.pictures import Kind
 
 from mjpeg_restore.models.catalogue import training_time
 from mjpeg_restore.restore import Restorer
@@ -10,7 +10,7 @@ from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
 from reproducing.networks import from_checkpoint
-from reproducing.page import PLAIN, Page, rows
+from reproducing.page import PLAIN, Page, compared
 
 TITLE = "QGCN (Li et al. 2020)"
 SETS = ("live1", "bsds500-test")
@@ -103,16 +103,11 @@ def reproduce(bench: Bench, page: Page) -> None:
 def restored(bench: Bench, page: Page, kind: Kind, published: Published, qcn: Restorer | None) -> None:
     """Tables II and III."""
     networks = {
-        PLAIN: bench.decode,
         "QCN": qcn,
         "QGCN": bench.networks.shipped("qgcn"),
     }
-    found = []
-    for name, qualities in published.items():
-        for quality, theirs in qualities.items():
-            ours = {method: bench.score(net, name, quality, kind) for method, net in networks.items() if net}
-            found += rows(TITLES[name], quality, ours, theirs)
-    page.comparison(kind, found)
+    found = [compared(bench, name, kind, qualities, lambda quality: networks) for name, qualities in published.items()]
+    page.comparison(kind, [row for rows in found for row in rows])
 
 
 def grey_qcn(bench: Bench, page: Page) -> Restorer | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from measuring.pictures import Plane
+from measuring.scores import samples
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.figures import Series
-from reproducing.measurement import Bench, samples
+from reproducing.measurement import Bench
 from reproducing.page import Page
 
 DIAGONAL = np.add.outer(np.arange(8), np.arange(8)).reshape(64)

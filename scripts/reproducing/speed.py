@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from statistics import median
-from time import perf_counter
-
 from measuring.machine import machine
 from measuring.pictures import encode, filled
+from measuring.reading import median_ms
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, say
 from reproducing.page import Page
@@ -18,18 +15,6 @@ from reproducing.page import Page
 SIZE = (1280, 720)
 SECONDS = 5.0
 """For each network; one that takes longer for a frame restores two."""
-
-
-def frames_per_second(network: Restorer, data: bytes) -> float:
-    """The median over as many frames as fit, reading included, after one that does not count."""
-    network.restore(read(data))
-    taken: list[float] = []
-    end = perf_counter() + SECONDS
-    while not taken or perf_counter() < end:
-        begun = perf_counter()
-        network.restore(read(data))
-        taken.append(perf_counter() - begun)
-    return 1 / median(taken)
 
 
 def show(bench: Bench, page: Page) -> None:
@@ -46,7 +31,8 @@ def show(bench: Bench, page: Page) -> None:
         say(f"{name}: frames per second")
         similar = bench.score(network, "live1", 10, "colour").ssim
         assert similar is not None and plain is not None
-        found[name] = frames_per_second(network, data), similar - plain
+        network.restore(read(data))  # loads, too
+        found[name] = 1000 / median_ms(lambda network=network: network.restore(read(data)), SECONDS), similar - plain
         cells.append([name, *found[name], model.macs_per_pixel / 1000])
     here = machine()
     page.text(

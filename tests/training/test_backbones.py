@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from mjpeg_restore.errors import MissingExtra, ModelError  # noqa: E402
-from mjpeg_restore.training.adversary import perceptual_loss, texture_loss  # noqa: E402
 from mjpeg_restore.training.backbones import minc, vgg  # noqa: E402
+from mjpeg_restore.training.features import perceptual_loss, texture_loss  # noqa: E402
 
 VGG_16 = (2, 2, 3, 3, 3)
 VGG_19 = (2, 2, 4, 4, 4)

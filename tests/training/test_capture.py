@@ -8,10 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.training.adversary import dcgan, doubled  # noqa: E402
 from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
+from mjpeg_restore.training.discriminator import dcgan, doubled  # noqa: E402
 from mjpeg_restore.training.loop import Trainer  # noqa: E402
 from mjpeg_restore.training.optimiser import adam  # noqa: E402
 from mjpeg_restore.training.recipe import Recipe  # noqa: E402

@@ -17,6 +17,7 @@ from mjpeg_restore.training.objectives import (  # noqa: E402
     coefficients,
     edge_preserving,
     error_less_similarity,
+    jpeg_loss,
     planes,
     root_mean_square,
     squared_error,
@@ -120,3 +121,37 @@ def test_grey_batches_have_luma_alone() -> None:
     batch = coded(None)
     assert len(batch.components()) == 2
     assert len(batch.planes) == len(batch.original) == 1
+
+
+# ---- the JPEG loss ----
+
+
+def cell() -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantised coefficients and a table."""
+    return torch.randint(-3, 4, (2, 2, 3, 64)).float(), torch.randint(2, 60, (2, 64)).float()
+
+
+def test_the_jpeg_loss_is_nothing_inside_the_cell() -> None:
+    quantised, table = cell()
+    within = (quantised + torch.rand_like(quantised) - 0.5) * table[:, None, None]
+    assert jpeg_loss(within, quantised, table) < 1e-9
+
+
+def test_the_jpeg_loss_is_the_squared_distance_to_the_cell() -> None:
+    quantised, table = cell()
+    edge = (quantised + 0.5) * table[:, None, None]
+    for beyond in (0.5, 3.0):
+        assert jpeg_loss(edge + beyond, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
+        below = (quantised - 0.5) * table[:, None, None] - beyond
+        assert jpeg_loss(below, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
+
+
+def test_the_jpeg_loss_pulls_back_what_is_outside_and_nothing_else() -> None:
+    quantised, table = torch.zeros(1, 1, 1, 64), torch.full((1, 64), 10.0)
+    restored = torch.zeros(1, 1, 1, 64)
+    restored[..., 0], restored[..., 1], restored[..., 2] = 9, -8, 4
+    restored.requires_grad_()
+    jpeg_loss(restored, quantised, table).backward()
+    slope = restored.grad[0, 0, 0]
+    assert slope[0] > 0 > slope[1]
+    assert not slope[2:].any()

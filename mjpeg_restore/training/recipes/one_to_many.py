@@ -22,10 +22,11 @@ from mjpeg_restore.models.one_to_many import (
     OneToMany,
     OneToManyConfig,
 )
-from mjpeg_restore.training.adversary import FeatureExtractor, doubled
 from mjpeg_restore.training.backbones import vgg
 from mjpeg_restore.training.critics import NaturalnessCritic
 from mjpeg_restore.training.degradation import Degradation
+from mjpeg_restore.training.discriminator import doubled
+from mjpeg_restore.training.features import FeatureExtractor
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
 from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Blend, Family, Recipe, Variant, shortened

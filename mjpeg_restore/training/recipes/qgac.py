@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT, Qgac, QgacConfig
-from mjpeg_restore.training.adversary import FeatureExtractor, dcgan
 from mjpeg_restore.training.backbones import minc
 from mjpeg_restore.training.critics import BlockwiseCritic, RelativisticCritic
 from mjpeg_restore.training.degradation import Degradation
+from mjpeg_restore.training.discriminator import dcgan
+from mjpeg_restore.training.features import FeatureExtractor
 from mjpeg_restore.training.objectives import OnPlanes, error_less_similarity
 from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Cosine, Family, Recipe, Steps, Variant, shortened

@@ -9,21 +9,14 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from mjpeg_restore.training.adversary import (  # noqa: E402
+from mjpeg_restore.training.discriminator import (  # noqa: E402
     Discriminator,
-    DiscriminatorFeatures,
-    FeatureExtractor,
-    Patches,
     dcgan,
     discriminator_loss,
     doubled,
-    energy_score,
-    jpeg_loss,
     naturalness_loss,
-    perceptual_loss,
     relativistic_discriminator_loss,
     relativistic_loss,
-    texture_loss,
 )
 
 Build = Callable[..., Discriminator]
@@ -121,91 +114,3 @@ def test_the_network_is_drawn_towards_natural() -> None:
         logits = UNSURE.clone().requires_grad_()
         loss(logits).backward()
         assert (logits.grad < 0).all()
-
-
-# ---- the JPEG loss ----
-
-
-def cell() -> tuple[torch.Tensor, torch.Tensor]:
-    """Quantised coefficients and a table."""
-    return torch.randint(-3, 4, (2, 2, 3, 64)).float(), torch.randint(2, 60, (2, 64)).float()
-
-
-def test_the_jpeg_loss_is_nothing_inside_the_cell() -> None:
-    quantised, table = cell()
-    within = (quantised + torch.rand_like(quantised) - 0.5) * table[:, None, None]
-    assert jpeg_loss(within, quantised, table) < 1e-9
-
-
-def test_the_jpeg_loss_is_the_squared_distance_to_the_cell() -> None:
-    quantised, table = cell()
-    edge = (quantised + 0.5) * table[:, None, None]
-    for beyond in (0.5, 3.0):
-        assert jpeg_loss(edge + beyond, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
-        below = (quantised - 0.5) * table[:, None, None] - beyond
-        assert jpeg_loss(below, quantised, table).item() == pytest.approx(beyond**2, rel=1e-4)
-
-
-def test_the_jpeg_loss_pulls_back_what_is_outside_and_nothing_else() -> None:
-    quantised, table = torch.zeros(1, 1, 1, 64), torch.full((1, 64), 10.0)
-    restored = torch.zeros(1, 1, 1, 64)
-    restored[..., 0], restored[..., 1], restored[..., 2] = 9, -8, 4
-    restored.requires_grad_()
-    jpeg_loss(restored, quantised, table).backward()
-    slope = restored.grad[0, 0, 0]
-    assert slope[0] > 0 > slope[1]
-    assert not slope[2:].any()
-
-
-# ---- distances between features ----
-
-
-class Slices:
-    """Two maps: the planes, and twice the planes."""
-
-    def features(self, planes: torch.Tensor) -> list[torch.Tensor]:
-        return [planes, 2 * planes]
-
-
-def test_distances_of_features() -> None:
-    original = torch.rand(2, 1, 8, 8)
-    assert perceptual_loss(Slices(), original + 3, original).item() == pytest.approx((9 + 36) / 2, rel=1e-5)
-    assert texture_loss(Slices(), original + 3, original).item() == pytest.approx((3 + 6) / 2, rel=1e-5)
-
-
-def test_the_energy_score_is_least_where_candidates_are_drawn_as_originals_are() -> None:
-    original, one, other = torch.randn(3, 4000, 1, 4, 4)
-    scores = {spread: energy_score(Patches(), spread * one, spread * other, original) for spread in (0, 0.5, 1, 1.5, 2)}
-    assert min(scores, key=lambda spread: scores[spread]) == 1
-    assert energy_score(Patches(), one, one, original) > scores[1]  # a candidate is not to be the other's
-
-
-def test_the_energy_score_has_a_gradient_where_candidates_are_the_same() -> None:
-    planes = torch.rand(2, 1, 8, 8, requires_grad=True)
-    energy_score(Patches(), planes, planes, planes.detach()).backward()
-    assert planes.grad is not None
-    assert planes.grad.isfinite().all()
-
-
-def test_patches_are_what_lies_beside() -> None:
-    planes = torch.arange(64.0).reshape(1, 1, 8, 8)
-    (patches,) = Patches().features(planes)
-    assert patches.shape == (1, 16, 2, 2)
-    assert set(patches[0, :, 0, 1].tolist()) == {10.0 * (8 * y + x) for y in range(4) for x in range(4, 8)}
-
-
-@pytest.mark.parametrize("loss", [perceptual_loss, texture_loss])
-def test_the_stand_in(loss: Callable[..., torch.Tensor]) -> None:
-    network = doubled(1, width=4)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    extractor: FeatureExtractor = DiscriminatorFeatures(network)
-    original = torch.rand(2, 1, 16, 16)
-    assert loss(extractor, original, original) == 0
-    restored = (original / 2).requires_grad_()
-    distance = loss(extractor, restored, original)
-    distance.backward()
-    assert distance > 0
-    assert restored.grad.abs().sum() > 0
-    assert network.training
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

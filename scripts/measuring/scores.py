@@ -1,0 +1,41 @@
+"""How near restored pictures come to their originals, and how natural they look beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measuring.pictures import Plane
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.metrics import psnr, psnr_b, ssim
+from mjpeg_restore.naturalness import frechet_distance, scene_statistics
+from mjpeg_restore.restore import Restorer
+
+FEWEST = 2
+"""Patches that have a spread."""
+
+
+def samples(restorer: Restorer, coded: CodedPicture) -> Plane:
+    """A restored picture as it is measured: luma of a grey one, RGB of a colour one."""
+    return restorer.restore(coded).to_ndarray("gray" if len(coded.coefficients) == 1 else "rgb")
+
+
+def judge(restored: Plane, original: Plane) -> tuple[float, float, float]:
+    """PSNR in dB over all samples; PSNR-B in dB and SSIM, of colour the means of R's, G's and B's."""
+    if original.ndim == 2:
+        return psnr(restored, original), psnr_b(restored, original), ssim(restored, original)
+    pairs = [(np.ascontiguousarray(restored[..., c]), np.ascontiguousarray(original[..., c])) for c in range(3)]
+    blocky, similar = (float(np.mean([measure(*pair) for pair in pairs])) for measure in (psnr_b, ssim))
+    return psnr(restored, original), blocky, similar
+
+
+def statistics(planes: Iterable[Plane]) -> NDArray[np.float64]:
+    """Scene statistics of all patches of luma planes: `[patches, features]`."""
+    return np.concatenate([scene_statistics(plane) for plane in planes])
+
+
+def unnaturalness(restored: Iterable[Plane], natural: NDArray[np.float64]) -> float | None:
+    """How far luma planes are from the originals, whose statistics are given; None where they have too few patches."""
+    return frechet_distance(statistics(restored), natural) if len(natural) >= FEWEST else None

@@ -1,0 +1,92 @@
+"""`scripts/evaluate.py`: that its figures are what the metrics give, and what it notes in a manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.metrics import psnr
+from mjpeg_restore.models import catalogue
+from mjpeg_restore.restore import Restorer
+from tests.jpeg.pictures import scene
+
+pytest.importorskip("onnx")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("live1")
+    for number in range(2):
+        Image.fromarray(scene(96, 104, number)).save(folder / f"{number}.png")
+    return folder
+
+
+def evaluate(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/evaluate.py", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_figures_are_means_over_the_pictures(pictures: Path) -> None:
+    done = evaluate("--data", pictures, "--model", "stream-lite", "--quality", "20", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    row = found["models"]["stream-lite"]["20"]
+    scores, gains = [], []
+    for path in sorted(pictures.iterdir()):
+        picture, buffer = np.asarray(Image.open(path)), BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG", quality=20, subsampling="4:2:0")
+        coded = read(buffer.getvalue())
+        after, before = (
+            psnr(Restorer(name, "onnxruntime").restore(coded).to_ndarray("rgb"), picture)
+            for name in ("stream-lite", "decode")
+        )
+        scores.append(after)
+        gains.append(after - before)
+    assert (found["pictures"], row["rgb_psnr"]) == (2, round(float(np.mean(scores)), 3))
+    assert row["rgb_gain"] == round(float(np.mean(gains)), 3)
+    assert row["rgb_worse"] == np.mean(np.array(gains) < 0)
+    assert row["consistent"] == 1.0
+    assert row["unnatural"] > 0
+
+
+@pytest.mark.parametrize("quality", ["0", "101", "many"])
+def test_qualities_that_there_are_not(pictures: Path, quality: str) -> None:
+    done = evaluate("--data", pictures, "--quality", quality)
+    assert done.returncode == 2
+    assert f"{quality!r} is not 1 to 100" in done.stderr
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import evaluate
+
+    return evaluate
+
+
+def test_a_manifest_keeps_what_was_measured_at_other_qualities(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(catalogue.engines() / "manifest.json", tmp_path)
+    monkeypatch.setattr(catalogue, "engines", lambda: tmp_path)
+    row = script.Row(30.0, 29.0, 0.9, 1.5, 28.0, 1.25, 0.0, 0.5, None, None)
+    script.write_manifest("live1", {"qgac": {15: row}, "qgac --texture 1": {15: row}, "AR-CNN": {15: row}})
+    before, after = (catalogue.models(folder)["qgac"] for folder in (ROOT / "engines", tmp_path))
+    assert list(after.quality["live1"]) == sorted({*before.quality["live1"], "15"}, key=int)
+    assert after.quality["live1"]["15"]["rgb_gain"] == 1.25
+    assert all(after.quality["live1"][quality] == known for quality, known in before.quality["live1"].items())
+    assert after.texture is not None
+    assert after.texture["quality"]["live1"]["15"]["luma_gain"] == 1.5
+    assert any(line.split()[0] == "unnatural" and "-" in line for line in after.describe())
