@@ -38,7 +38,6 @@ def arguments() -> argparse.Namespace:
 def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path) -> None:
     """Write the pages of some papers."""
     from measuring.machine import machine
-    from measuring.pictures import TITLES
     from reproducing.measurement import Bench, say
     from reproducing.networks import Networks
     from reproducing.page import Page
@@ -53,15 +52,13 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path
     options.output.mkdir(parents=True, exist_ok=True)
     for name, paper in papers.items():
         page = Page(name, paper.TITLE, options.output)
-        sets = " and ".join(f"{len(bench.pictures(folder))} pictures of {TITLES[folder]}" for folder in paper.SETS)
         page.text(
-            f"Made by `python scripts/reproduce.py {name}` on {sets}. Columns called *published* hold the paper's own"
-            " figures; all others were measured in that run, from the shipped weights."
+            f"Made by `python scripts/reproduce.py {name}` on {' and '.join(map(bench.described, paper.SETS))}. Columns"
+            " called *published* hold the paper's own figures, of those that it compares itself with the best; all"
+            " others were measured in that run, from the shipped weights, or from checkpoints where that is said."
         )
-        if options.pictures:
-            page.text(
-                "**Only the first pictures of each set: it takes all of them to compare with what is published.**"
-            )
+        if not all(map(bench.whole, paper.SETS)):
+            page.text("A set that is not whole has no differences: those would be of other pictures.")
         networks.begin()
         paper.reproduce(bench, page)
         page.networks(networks.used())

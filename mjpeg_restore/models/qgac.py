@@ -14,8 +14,10 @@ What the paper leaves open, and what is chosen:
 
 * Figure 3 gives no sizes in words: the three layers of a manifold are 3x3, as wide as the config says, and the first
   one's bias differs from frequency to frequency (`Manifold`). Biases of the generated layers are plain weights.
-* An RRDB's channels that each convolution adds (`growth`) are half its width, as in ESRGAN, from where it is
-  taken; a quarter in the compact colour network.
+* An RRDB's channels that each convolution adds (`growth`) are half its width in BlockNet and FrequencyNet, as in
+  ESRGAN, from where it is taken, and in the colour network half of its own representation's, so a quarter of what they
+  are joined to. The compact size has half of these in the colour network; its FrequencyNet cannot have less than one
+  for each frequency, which is its width.
 * FrequencyNet's outer convolutions have 64 groups too: section 3.2 says that it works on frequencies in isolation.
 * The fusion's convolutions are 3x3. The widths of the colour network are not given beyond "smaller".
 * Each PReLU has a slope for every channel.

@@ -187,7 +187,7 @@ class BlockwiseCritic(RelativisticCritic):
 
 
 class NaturalnessCritic(Critic):
-    """One-to-Many's measurement component (Guo and Chao 2017, section 3.3, equation 7).
+    """One-to-Many's measurement component (Guo and Chao 2017, section 3.3; equation 7 of section 3.4).
 
     The weights of equations 2 and 6 are ours. Crops always lie on the block grid, so the JPEG loss always counts.
     """

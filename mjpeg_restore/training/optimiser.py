@@ -115,7 +115,7 @@ def adam(
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """Stochastic gradient descent with momentum, the last layer ten times slower (Svoboda et al. 2016, section 4)."""
+    """Gradient descent, the last layer ten times slower (Svoboda et al. 2016, section 4); momentum is ours."""
 
     weight_decay: float
     momentum: float = 0.9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from measuring.machine import machine
 
 from reproducing import figures
 from reproducing.measurement import Bench, Score
@@ -23,7 +24,7 @@ TABLE_2: dict[int, dict[str, Score | None]] = {
 }
 """LIVE1, the green channel."""
 TABLE_2_SECONDS = {10: (2.81, 6.29), 30: (2.84, 6.27), 50: (2.79, 6.31)}
-"""For the whole of LIVE1: the authors' own JPEG decoder on a CPU, HR-CNN on a GTX 2080."""
+"""For the whole of LIVE1: the authors' own JPEG decoder on a CPU, HR-CNN "with GPU acceleration"."""
 TABLE_3_PARAMETERS = {"decoding": 275_089, "detail enhancement": 232_068, "all": 507_157}
 
 SIDE = 256
@@ -35,7 +36,8 @@ def reproduce(bench: Bench, page: Page) -> None:
     page.text(
         "As in section III.B the green channel is taken for the picture and compressed as a grey JPEG with the"
         " luminance table. The paper does not say how its SSIM is computed, and its JPEG rows are not those of any"
-        " usual way: of SSIM, too, look at what is gained. Ours has a uniform 8x8 window."
+        " usual way: of SSIM, too, look at what is gained. Ours has a uniform 8x8 window. The networks were trained on"
+        " luma, not on green."
     )
     page.heading("Table II: LIVE1")
     own = {quality: bench.networks.own("hr-cnn", quality) for quality in TABLE_2}
@@ -47,8 +49,9 @@ def reproduce(bench: Bench, page: Page) -> None:
         timed = [bench.seconds(each, "live1", quality, "green") if each else "-" for each in (bench.decode, network)]
         seconds.append([f"Q{quality}", *timed, *TABLE_2_SECONDS[quality]])
     page.text(
-        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours on a CPU; of"
-        " the published the JPEG decoder is the authors' own on a CPU, HR-CNN on a GTX 2080, for 29 pictures."
+        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours on the CPU of"
+        f" this page's end, load {machine().load:.1f}, the three networks being alike. Of the published, for 29"
+        " pictures, the JPEG decoder is the authors' own on a CPU, and HR-CNN had a GPU."
     )
     header = ("quality", "JPEG", "HR-CNN", "JPEG, published", "HR-CNN, published")
     page.table("seconds", header, seconds)

@@ -99,6 +99,7 @@ def objectives(bench: Bench, page: Page) -> None:
 def generalisation(bench: Bench, page: Page) -> None:
     """Figure 5: each network at every quality."""
     page.heading("Figure 5: networks at other qualities than their own, LIVE1")
+    page.text("Of the figure's three panels, one for each objective, this is the residual one.")
     drawn, cells = [], []
     for ends in [*((q, q) for q in QUALITIES), (10, 60)]:
         network = bench.networks.shipped("l4", ends)

@@ -58,6 +58,15 @@ class Bench:
             self._pictures[name, shrink] = [pictures.load(path, shrink) for path in files]
         return self._pictures[name, shrink]
 
+    def whole(self, name: str) -> bool:
+        """Whether all pictures of a set are used."""
+        return self.most is None or len(pictures.files(self.data / name)) <= self.most
+
+    def described(self, name: str) -> str:
+        """Which pictures of a set are used: "all 29 pictures of LIVE1"."""
+        of_set = f"{len(self.pictures(name))} pictures of {TITLES.get(name, name)}"
+        return f"all {of_set}" if self.whole(name) else f"the first {of_set}"
+
     def coded(self, name: str, quality: int, kind: Kind, shrink: int = 1) -> Iterator[tuple[CodedPicture, Plane]]:
         """A set's pictures as JPEGs, each with its original."""
         for picture in self.pictures(name, shrink):

@@ -34,15 +34,18 @@ class Row:
     """Ours, in dB beyond our JPEG."""
     published_gain: float | None
     """In dB beyond the paper's own JPEG."""
+    whole: bool = True
+    """Whether ours is of all pictures of the set."""
 
     @property
     def difference(self) -> float | None:
-        """Our gain less the published one."""
-        return self.gain - self.published_gain if self.gain is not None and self.published_gain is not None else None
+        """Our gain less the published one; none where they are not of the same pictures."""
+        known = self.whole and self.gain is not None and self.published_gain is not None
+        return self.gain - self.published_gain if known else None
 
 
 def rows(
-    title: str, quality: int, ours: Mapping[str, Score | None], published: Mapping[str, Score | None]
+    title: str, quality: int, ours: Mapping[str, Score | None], published: Mapping[str, Score | None], whole: bool
 ) -> list[Row]:
     """Ours beside the published, method by method; both have a row of `PLAIN`."""
     found: list[Row] = []
@@ -53,7 +56,7 @@ def rows(
             gains = [
                 a.psnr - b.psnr if a and b and method != PLAIN else None for a, b in ((own, here), (theirs, there))
             ]
-            found.append(Row(title, quality, method, own, theirs, *gains))
+            found.append(Row(title, quality, method, own, theirs, *gains, whole))
     return found
 
 
@@ -77,7 +80,7 @@ def compared(
     for quality, theirs in published.items():
         ours = {PLAIN: bench.decode, **networks(quality)}
         scores = {method: bench.score(network, name, quality, kind) for method, network in ours.items() if network}
-        found += rows(TITLES[name], quality, scores, theirs)
+        found += rows(TITLES[name], quality, scores, theirs, bench.whole(name))
     return found
 
 
@@ -155,19 +158,22 @@ class Page:
 
     def networks(self, used: Sequence[Model]) -> None:
         """Say which networks were measured, and how they were trained."""
-        cells: dict[tuple[str, str], list[str | float]] = {}
+        cells: dict[tuple[str, ...], list[str | float]] = {}
         known = list(catalogue.models())
         for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
             for variant in sorted(model.variants, key=lambda variant: variant.qualities or (1, 100)):
-                longest = max(variant.training.values(), key=lambda record: record["hours"], default=None)
-                cells[model.name, variant.name] = [
-                    model.name,
-                    variant.name,
-                    f"{model.parameters:,}",
-                    f"{model.macs_per_pixel / 1000:.1f}",
-                    catalogue.training_time(longest) if longest else "-",
-                    f"{longest['steps']:,}" if longest else "-",
-                ]
+                records = variant.training
+                if records.get("gray") == records.get("colour"):
+                    records = {"gray and colour": records["gray"]}
+                for kind, record in records.items():
+                    cells[model.name, variant.name, kind] = [
+                        model.name,
+                        f"{variant.name}, {kind}",
+                        f"{model.parameters:,}",
+                        f"{model.macs_per_pixel / 1000:.1f}" + ("" if "colour" in variant.graphs else " (gray)"),
+                        catalogue.training_time(record),
+                        f"{record['steps']:,}",
+                    ]
         if cells:
             self.heading("The networks")
             self.table(

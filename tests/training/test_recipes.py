@@ -201,7 +201,7 @@ def test_qgac_comes_in_the_papers_size_too() -> None:
     for name, config in (("qgac", QGAC_COMPACT), ("qgac-256", QGAC)):
         for part in ("luma", "colour", "texture"):
             assert FAMILIES[name].parts[part].build().config == config
-    assert QGAC.width == 256  # figure 2
+    assert QGAC.width == 256  # section 3.2, figure 6
 
 
 def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:

@@ -1,7 +1,8 @@
 """HR-CNN (section III): one network for each of Q10, 30 and 50.
 
-The paper's crops of 128x128 and its squared error; stochastic gradient descent it names without a rate, so Adam's usual
-one is taken. Rectifiers between the layers are ours (see `models/hr_cnn.py`), and so is luma in place of green.
+The paper's crops of 128x128 and its squared error. It names stochastic gradient descent and gives no rate; Adam, its
+rate, the batch and the fall of the rate are ours. Rectifiers between the layers are ours (see `models/hr_cnn.py`), and
+so is luma in place of green.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ L4_PARTS = {
     "q10-direct": DIRECT,
     "q10-sobel": SOBEL,
 }
-"""The networks of tables 3 to 5 and of figure 5."""
+"""The networks of tables 3 to 5 and of figure 5's panel of residual learning."""
 
 SUCCESSORS = {"q20", "q30", "q40", "q50", "q60", "q10-60"}
 

@@ -1,8 +1,8 @@
 """One-to-Many (Guo and Chao 2017): the L2 baseline of section 4.1, and the whole of section 3.
 
-One network a quality, as section 5 says; the paper's are 5, 10 and 20. Numbers as in DCGAN, as section 4 says. What
-is shipped is smaller and starts from a baseline of its size; with --short, the discriminator's own features stand in
-for VGG's, and candidates have to vary (`NaturalnessCritic`).
+One network a quality, as section 5 says; the paper's are 5, 10 and 20. Optimiser and rate as in DCGAN, as section 4
+says; the batch and the fall of the rate are ours. What is shipped is smaller and starts from a baseline of its size;
+with --short, the discriminator's own features stand in for VGG's, and candidates have to vary (`NaturalnessCritic`).
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> F
             )
             for part, recipe in parts.items()
         },
-        variants=(Variant(None, "gray", "colour"),),
+        variants=(Variant(QUALITIES, "gray", "colour"),),
         extra="context" if extra else None,
     )
 
