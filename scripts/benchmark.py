@@ -46,6 +46,8 @@ def arguments() -> argparse.Namespace:
 
 def _size(word: str) -> Size:
     width, _, height = word.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 64):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a size of 64x64 or more")
     return int(width), int(height)
 
 

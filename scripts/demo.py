@@ -64,7 +64,10 @@ def before_and_after(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Ima
 
 def main() -> int:
     options = arguments()
-    options.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"demo: {error}")
     video = options.folder / "restored.mp4"
     code = command([options.input, "-o", str(video), "-y", "--model", options.model])
     if code:

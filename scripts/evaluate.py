@@ -22,6 +22,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import onnx  # noqa: F401
+    import PIL  # noqa: F401
+except ImportError as error:
+    sys.exit(f"evaluate: {error.name} is not installed: pip install 'mjpeg-restore[train]'")
 from measuring.consistency import Consistency
 from measuring.pictures import Kind, Plane, encode, files, limited_luma, load, original
 from measuring.scores import judge, samples, statistics, unnaturalness

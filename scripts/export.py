@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:
+    sys.exit("export: PyTorch is not installed: pip install 'mjpeg-restore[train]'")
 from torch import nn
 
 from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt

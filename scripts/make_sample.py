@@ -17,7 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from PIL import Image
+
+try:
+    from PIL import Image
+except ImportError:
+    sys.exit("make_sample: Pillow is not installed: pip install pillow")
 from street import frames
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")

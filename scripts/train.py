@@ -22,7 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:
+    sys.exit("train: PyTorch is not installed: pip install 'mjpeg-restore[train]'")
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
@@ -103,17 +107,12 @@ def main() -> int:
     torch.backends.cudnn.benchmark = True  # crops have one size
     if options.device.type == "cuda":
         torch.cuda.set_device(options.device)
-    family = FAMILIES[options.model]
-    if options.short and not family.short:
-        sys.exit(f"train: {options.model} has no short recipe: leave out --short")
-    parts = {**family.parts, **family.short} if options.short else dict(family.parts)
-    if options.part:
-        unknown = [part for part in options.part if part not in parts]
-        if unknown:
-            sys.exit(f"train: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts)}")
-        parts = {part: parts[part] for part in options.part}
+    parts = wanted(options)
     shares = sum(recipe.share for recipe in parts.values())
     try:
+        for recipe in parts.values():
+            if recipe.adversary:
+                recipe.adversary()  # what a last part lacks is to be said before hours go into the first
         pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
         validation = [centre(path) for path in picture_files(options.validation)]
         cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)
@@ -127,6 +126,18 @@ def main() -> int:
         print("train: stopped; the same command with --resume goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def wanted(options: argparse.Namespace) -> dict[str, Recipe]:
+    """The parts to be trained, in turn."""
+    family = FAMILIES[options.model]
+    if options.short and not family.short:
+        sys.exit(f"train: {options.model} has no short recipe: leave out --short")
+    parts = {**family.parts, **family.short} if options.short else dict(family.parts)
+    unknown = [part for part in options.part or () if part not in parts]
+    if unknown:
+        sys.exit(f"train: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts)}")
+    return {part: parts[part] for part in options.part} if options.part else parts
 
 
 def centre(path: Path) -> NDArray[np.uint8]:

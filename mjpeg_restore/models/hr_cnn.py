@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact
-from mjpeg_restore.models.planes import from_unit
+from mjpeg_restore.models.planes import from_unit, same, whole_blocks
 
 FREQUENCIES = 64
 DECODING_WIDTH = 8
@@ -59,7 +59,7 @@ class DetailBlock(nn.Module):
 
     def __init__(self, *, rectified: bool) -> None:
         super().__init__()
-        self.body = _chain(_same(1, 64, 11), _same(64, 16, 7), nn.Conv2d(16, 1, 1), rectified=rectified)
+        self.body = _chain(same(1, 64, 11), same(64, 16, 7), nn.Conv2d(16, 1, 1), rectified=rectified)
 
     def forward(self, plane: Tensor) -> Tensor:
         """Add details to a picture, `[batch, 1, height, width]`."""
@@ -85,7 +85,7 @@ class HrCnn(nn.Module):
         self.register_buffer("masks", coded_masks(), persistent=False)
         self.register_buffer("shift", level_shift(), persistent=False)
         self.spectral = nn.ConvTranspose2d(FREQUENCIES, FREQUENCIES, 8, stride=8)
-        self.decoding = _chain(_same(FREQUENCIES, DECODING_WIDTH, 5), _same(DECODING_WIDTH, 1, 3), rectified=rectified)
+        self.decoding = _chain(same(FREQUENCIES, DECODING_WIDTH, 5), same(DECODING_WIDTH, 1, 3), rectified=rectified)
         self.details = nn.ModuleList(DetailBlock(rectified=rectified) for _ in range(DETAIL_BLOCKS))
         self.initialise_as_decoder()
 
@@ -93,7 +93,7 @@ class HrCnn(nn.Module):
     def margin(self) -> int:
         """By how many blocks, of the component itself, a restored block depends on those around it."""
         layers = [*self.decoding.modules(), *self.details.modules()]
-        return -(-sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d)) // 8)
+        return whole_blocks(sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d)))
 
     @torch.no_grad()
     def initialise_as_decoder(self) -> None:
@@ -182,11 +182,6 @@ class HrCnn(nn.Module):
             "output": torch.relu(planes[-1]),
         }
         return {name: picture[:, 0] for name, picture in found.items()}
-
-
-def _same(before: int, after: int, side: int) -> nn.Conv2d:
-    """A convolution that keeps the size, edges continued by repetition."""
-    return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
 
 
 def _chain(*layers: nn.Conv2d, rectified: bool) -> nn.Sequential:

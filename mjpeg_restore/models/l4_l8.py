@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import exact
-from mjpeg_restore.models.planes import PlaneNetwork
+from mjpeg_restore.models.planes import PlaneNetwork, same, whole_blocks
 
 LAST_DEVIATION = 0.001
 """Standard deviation of the last layer's weights, to begin with."""
@@ -92,9 +92,9 @@ class FullyConvolutional(PlaneNetwork):
         self.body = nn.ModuleList()
         channels = 1
         for layer in layers[:-1]:
-            self.body.append(_convolution(channels, layer))
+            self.body.append(same(channels, layer.channels, layer.side))
             channels = layer.channels + (layers[0].channels if layer.skip else 0)
-        last = _convolution(channels, layers[-1])
+        last = same(channels, layers[-1].channels, layers[-1].side)
         # Only a residual may go by these names: a runtime may compute in bf16 up to here, too coarse for a picture.
         if residual:
             self.predict = nn.ModuleDict({"project": last})
@@ -110,7 +110,7 @@ class FullyConvolutional(PlaneNetwork):
     @property
     def margin(self) -> int:
         """By how many blocks, of the component itself, a restored block depends on those around it."""
-        return -(-sum(layer.side // 2 for layer in self.layers) // 8)
+        return whole_blocks(sum(layer.side // 2 for layer in self.layers))
 
     @torch.no_grad()
     def initialise(self) -> None:
@@ -155,7 +155,3 @@ class L8(FullyConvolutional):
     def __init__(self, *, residual: bool = True, chroma: bool = False) -> None:
         """Lay out the network; the arguments are `FullyConvolutional`'s."""
         super().__init__(L8_LAYERS, residual=residual, chroma=chroma)
-
-
-def _convolution(channels: int, layer: Layer) -> nn.Conv2d:
-    return nn.Conv2d(channels, layer.channels, layer.side, padding=layer.side // 2, padding_mode="replicate")

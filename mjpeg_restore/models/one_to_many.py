@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.planes import PlaneNetwork, from_unit, to_unit
+from mjpeg_restore.models.planes import PlaneNetwork, from_unit, to_unit, whole_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +151,12 @@ class OneToMany(PlaneNetwork):
         layers = [*self.image_branch.modules(), *self.aggregation.modules()]
         # On the halved grid, one cell more on each side at the down-sampling, and one at the up-sampling.
         cells = 2 + sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d))
-        return -(-cells // 4)
+        return whole_blocks(2 * cells)
 
-    def draw_noise(self, coefficients: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A z for a picture.
-
-        Args:
-            coefficients: luma's, `[batch, high, wide, 64]`.
-            generator: of the random numbers, on the coefficients' device; PyTorch's own by default.
-
-        Returns:
-            `[batch, 1, 4 high, 4 wide]`.
-        """
+    def draw_noise(self, coefficients: Tensor) -> Tensor:
+        """A z, `[batch, 1, 4 high, 4 wide]`, for a picture whose luma has coefficients `[batch, high, wide, 64]`."""
         batch, high, wide, _ = coefficients.shape
-        return torch.randn(batch, 1, 4 * high, 4 * wide, generator=generator, device=coefficients.device)
+        return torch.randn(batch, 1, 4 * high, 4 * wide, device=coefficients.device)
 
     def restore_plane(self, plane: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restore decoded samples.

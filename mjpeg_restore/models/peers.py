@@ -23,7 +23,7 @@ from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import graph
 from mjpeg_restore.models.catalogue import Model, Variant
 from mjpeg_restore.models.cost import figures
-from mjpeg_restore.models.planes import PlaneNetwork
+from mjpeg_restore.models.planes import PlaneNetwork, whole_blocks
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
 """The qualities that AR-CNN has weights for."""
@@ -54,7 +54,7 @@ class LumaNetwork(PlaneNetwork):
             nn.Conv2d(before, after, side, padding=side // 2, padding_mode=padding)
             for side, (before, after) in zip(sides, pairwise(channels), strict=True)
         ]
-        self.margin = -(-sum(side // 2 for side in sides) // 8)
+        self.margin = whole_blocks(sum(side // 2 for side in sides))
         self.body = nn.Sequential(*[module for layer in layers[:-1] for module in (layer, nn.ReLU())])
         # By these two names the exporter knows the network's last word: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": layers[-1]})

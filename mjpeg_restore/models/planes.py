@@ -25,17 +25,23 @@ def from_unit(plane: Tensor) -> Tensor:
     return plane_to_blocks(plane[:, 0] * 255 - 128)
 
 
-def to_chroma_grid(grid: Tensor, height: int, width: int) -> Tensor:
-    """Bring `[batch, channels, a height, b width]` down to `[batch, channels, height, width]`, for any span a, b.
+def to_grid(planes: Tensor, height: int, width: int) -> Tensor:
+    """Bring luma down to chroma's grid, or chroma up to luma's, `[batch, channels, height, width]`.
 
-    At a span of 2 the bilinear resize is the mean over the span; at 4 (4:1:1) that of the two in the middle.
+    Bilinear, centre-sited. Down, at a span of 2, that is the mean over the span; at 4 (4:1:1) that of the two samples
+    in the middle.
     """
-    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+    return functional.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
 
 
-def to_luma_grid(grid: Tensor, height: int, width: int) -> Tensor:
-    """Bring chroma up to luma's grid, `[batch, channels, height, width]`: bilinear, centre-sited."""
-    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+def whole_blocks(samples: int) -> int:
+    """The blocks, side by side, that hold so many samples."""
+    return -(-samples // 8)
+
+
+def same(before: int, after: int, side: int) -> nn.Conv2d:
+    """A convolution that keeps the size, edges continued by repetition."""
+    return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
 
 
 class PlaneNetwork(nn.Module, ABC):

@@ -46,7 +46,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.planes import from_unit, to_chroma_grid, to_luma_grid, to_unit
+from mjpeg_restore.models.planes import from_unit, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
 """The scaler layer at the end of a residual block (section III.C.1)."""
@@ -180,7 +180,7 @@ class Qgcn(nn.Module):
         layers = [layer for part in branch if part for layer in part.modules() if isinstance(layer, nn.Conv2d)]
         cells = sum(layer.kernel_size[0] // 2 for layer in layers)
         reach = 2 * cells + self.down_sample.kernel_size[0] // 2 + (2 if self.colour else 0)
-        return -(-reach // 8)
+        return whole_blocks(reach)
 
     def feature_map(self, planes: list[Tensor], tables: list[Tensor]) -> Tensor:
         """Y_Q (section III.B, figure 2).
@@ -196,7 +196,7 @@ class Qgcn(nn.Module):
         height, width = luma.shape[2:]
         parts = [luma]
         if chroma:
-            parts.append(to_luma_grid(torch.cat(chroma, dim=1), height, width))
+            parts.append(to_grid(torch.cat(chroma, dim=1), height, width))
         if self.config.quantisation_maps:
             # Whatever chroma's sampling, its table is tiled in luma's blocks: the map tells steps, not places.
             steps = [torch.log2(table.reshape(-1, 1, 8, 8)) / 8 for table in tables]
@@ -265,6 +265,6 @@ class Qgcn(nn.Module):
         luma, *chroma = planes
         restored = [luma + residual[:, :1]]
         if chroma:
-            lacking = to_chroma_grid(residual[:, 1:], *chroma[0].shape[2:])
+            lacking = to_grid(residual[:, 1:], *chroma[0].shape[2:])
             restored += [plane + part for plane, part in zip(chroma, lacking.chunk(2, dim=1), strict=True)]
         return tuple(from_unit(plane) for plane in restored)

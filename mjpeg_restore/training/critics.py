@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.planes import to_luma_grid
+from mjpeg_restore.models.planes import to_grid
 from mjpeg_restore.training.degradation import Compressed
 from mjpeg_restore.training.discriminator import (
     Discriminator,
@@ -61,7 +61,7 @@ def picture(parts: list[Tensor]) -> Tensor:
     luma = parts[0][:, None]
     if len(parts) == 1:
         return luma
-    blue, red = (to_luma_grid(plane[:, None], *luma.shape[2:]) - 0.5 for plane in parts[1:])
+    blue, red = (to_grid(plane[:, None], *luma.shape[2:]) - 0.5 for plane in parts[1:])
     return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], dim=1)
 
 

@@ -138,10 +138,10 @@ def error_less_similarity(restored: list[Tensor], original: list[Tensor]) -> Ten
     return absolute_error(restored, original) - SSIM_WEIGHT * torch.stack(similarity).mean()
 
 
-def structural_similarity(a: Tensor, b: Tensor, side: int = 8) -> Tensor:
+def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     """SSIM (Wang et al. 2004) of planes 0..1 with a uniform window, as `metrics.ssim` measures it, differentiable."""
     c1, c2 = 0.01**2, 0.03**2
-    mean_a, mean_b, aa, bb, ab = (window_mean(part, side) for part in (a, b, a * a, b * b, a * b))
+    mean_a, mean_b, aa, bb, ab = (window_mean(part, 8) for part in (a, b, a * a, b * b, a * b))
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2 * (ab - mean_a * mean_b) + c2) / (aa - mean_a**2 + bb - mean_b**2 + c2)
     return (luminance * structure).mean()

@@ -19,15 +19,16 @@ from mjpeg_restore.training.precision import working_dtype
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration, tuned for slope at zero (Jordan et al. 2024)."""
+STEPS = 5
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrices: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrices, roughly: singular values land between 0.7 and 1.2; `[..., high, wide]`."""
     a, b, c = NEWTON_SCHULZ
     x = matrices.to(working_dtype(matrices.device))
     wide = x if x.shape[-2] <= x.shape[-1] else x.mT
     wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
+    for _ in range(STEPS):
         gram = wide @ wide.mT
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
     return (wide if x.shape[-2] <= x.shape[-1] else wide.mT).to(matrices.dtype)

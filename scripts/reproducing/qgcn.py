@@ -103,6 +103,7 @@ def reproduce(bench: Bench, page: Page) -> None:
 def restored(bench: Bench, page: Page, kind: Kind, published: Published, qcn: Restorer | None) -> None:
     """Tables II and III."""
     networks = {
+        "EDSR": bench.networks.shipped("edsr"),
         "QCN": qcn,
         "QGCN": bench.networks.shipped("qgcn"),
     }

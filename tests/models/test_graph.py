@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -34,23 +32,19 @@ def tiny() -> Stream:
     return network.eval()
 
 
-def quietly(network: torch.nn.Module, path: Path, *, colour: bool) -> Path:
-    """Export without the exporter's own deprecations."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export(network, path, colour=colour)
+def exported(network: torch.nn.Module, path: Path, *, colour: bool) -> Path:
+    export(network, path, colour=colour)
     return path
 
 
 @pytest.fixture(scope="module")
 def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return quietly(tiny(), tmp_path_factory.mktemp("graphs") / "new" / "tiny.colour.onnx", colour=True)
+    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "new" / "tiny.colour.onnx", colour=True)
 
 
 @pytest.fixture(scope="module")
 def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return quietly(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.gray.onnx", colour=False)
+    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.gray.onnx", colour=False)
 
 
 def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
@@ -176,7 +170,7 @@ def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     with torch.no_grad():
         network.trunk[1].second.weight[2] = 0
         network.trunk[1].second.bias[2] = 0.3
-    path = quietly(network.eval(), tmp_path / "dead.onnx", colour=False)
+    path = exported(network.eval(), tmp_path / "dead.onnx", colour=False)
     arrays = inputs((4, 6))
     (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
     with torch.no_grad():
@@ -197,7 +191,7 @@ def test_the_file_says_nothing_of_the_machine(colour: Path) -> None:
 
 
 def test_decode_is_exported_too(tmp_path: Path) -> None:
-    path = quietly(Decode(), tmp_path / "decode.onnx", colour=False)
+    path = exported(Decode(), tmp_path / "decode.onnx", colour=False)
     coefficients = np.zeros((2, 2, 64), np.int16)
     coefficients[..., 0] = 4
     (luma,) = onnxruntime.InferenceSession(path).run(

@@ -131,7 +131,6 @@ def test_the_cost_is_the_published_one(network: LumaNetwork, kmac: int) -> None:
     assert macs_per_pixel(network, colour=False) / 1000 == pytest.approx(kmac, rel=0.01)
 
 
-@pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
 @pytest.mark.parametrize("colour", [True, False])
 def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components: Components, colour: bool) -> None:
     torch.manual_seed(1)

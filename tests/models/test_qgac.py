@@ -28,12 +28,11 @@ from mjpeg_restore.models.qgac import (  # noqa: E402
     QGAC,
     QGAC_COMPACT,
     ColourNet,
-    DenseBlock,
     FrequencyNet,
     Qgac,
     QgacConfig,
-    Rrdb,
 )
+from mjpeg_restore.models.rrdb import DenseBlock, Rrdb  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 
 TINY = QgacConfig(width=64, growth=8, chroma_width=64, chroma_growth=4, manifold=4)

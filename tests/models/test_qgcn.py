@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -310,14 +308,6 @@ def both_runtimes(path: Path) -> list[Callable[[list[NDArray[np.generic]]], list
     ]
 
 
-def quietly(write: Callable[..., None], *arguments: object, **options: object) -> None:
-    """Export without the exporter's own deprecations."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        write(*arguments, **options)
-
-
 def assert_alike(planes: list[NDArray[np.generic]], network: nn.Module, inputs: list[NDArray[np.generic]]) -> None:
     """The planes are what the network makes of the inputs, but for what lies on the edge of rounding."""
     with torch.no_grad():
@@ -333,7 +323,7 @@ def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     network, path = scrambled(colour=False), tmp_path / "gray.onnx"
-    quietly(export, network, path, colour=False)
+    export(network, path, colour=False)
     for run in both_runtimes(path):
         for grid in [(4, 6), (1, 1), (18, 17)]:
             assert_alike(run(arrays(grid)), network, arrays(grid))
@@ -345,8 +335,8 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
     pytest.importorskip("onnxscript")
     network = scrambled(replace(TINY, compact_output=True))
     tile, context = tmp_path / "tile.onnx", tmp_path / "context.onnx"
-    quietly(export, network, tile, colour=True, extra="context")
-    quietly(export_context, network, context, colour=True)
+    export(network, tile, colour=True, extra="context")
+    export_context(network, context, colour=True)
     for run_tile, run_context in zip(both_runtimes(tile), both_runtimes(context), strict=True):
         for luma, chroma in [((4, 6), (2, 3)), ((3, 2), (3, 1)), ((1, 1), (1, 1)), ((18, 17), (18, 17))]:
             inputs = arrays(luma, chroma, chroma)

@@ -130,11 +130,6 @@ def test_cost_is_within_the_budget(config: StreamConfig, budget: int) -> None:
     assert parameters < 600_000
 
 
-def test_macs_are_counted_as_by_hand() -> None:
-    assert macs_per_pixel(Decode()) == 64 * 1.5
-    assert macs_per_pixel(Decode(), colour=False) == 64
-
-
 @pytest.mark.parametrize("config", [STREAM, STREAM_LITE])
 def test_an_untrained_network_is_the_plain_decode(config: StreamConfig) -> None:
     inputs = components()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -234,6 +235,12 @@ def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+
+
+def test_what_is_missing_passes_between_processes() -> None:
+    error = MissingExtra("SciPy", "peers", "Reading weights")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "Reading weights needs SciPy: pip install scipy (the extra mjpeg-restore[peers])"
 
 
 def test_usable_cores_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,9 +38,9 @@ def test_evaluate_names_a_broken_picture(pictures: Path) -> None:
     )
 
 
-def train(pictures: Path, *words: str) -> str:
+def train(pictures: Path, *words: str | Path, model: str = "stream-lite") -> str:
     folders = ("--data", pictures, "--validation", pictures, "--runs", pictures / "runs")
-    return refusal("scripts/train.py", "--model", "stream-lite", *folders, "--device", "cpu", *words)
+    return refusal("scripts/train.py", "--model", model, *folders, "--device", "cpu", *words)
 
 
 def test_train_wants_pictures_as_large_as_a_crop(pictures: Path) -> None:
@@ -55,3 +55,71 @@ def test_train_wants_a_checkpoint_to_resume(pictures: Path) -> None:
 def test_train_names_a_broken_picture(pictures: Path) -> None:
     (pictures / "b.png").write_bytes(b"no picture")
     assert "b.png" in train(pictures)
+
+
+def test_train_names_a_picture_too_small_to_validate_with(pictures: Path) -> None:
+    Image.fromarray(scene(320, 320)).save(pictures / "large.png")
+    Image.fromarray(scene(12, 320)).save(pictures / "flat.png")
+    assert "flat.png: a picture to validate with has 16x16 pixels or more" in train(pictures)
+
+
+def test_train_says_what_the_last_part_lacks_before_it_trains_the_first(pictures: Path) -> None:
+    Image.fromarray(scene(320, 320)).save(pictures / "large.png")
+    message = train(pictures, "--minutes", "60", model="qgac")
+    assert "torchvision" in message or "MINC" in message
+    assert not (pictures / "runs").exists()
+
+
+def test_train_knows_which_models_have_a_short_recipe(pictures: Path) -> None:
+    assert "stream-lite has no short recipe: leave out --short" in train(pictures, "--short")
+
+
+def test_train_names_what_is_no_graph(pictures: Path) -> None:
+    Image.fromarray(scene(320, 320)).save(pictures / "large.png")
+    assert "a.png: no ONNX graph" in train(pictures, "--start-from", pictures / "a.png")
+
+
+def test_train_says_what_does_not_fit(pictures: Path) -> None:
+    Image.fromarray(scene(320, 320)).save(pictures / "large.png")
+    message = train(pictures, "--start-from", ROOT / "engines" / "l4-q10.gray.onnx", "--part", "whole")
+    assert "l4-q10.gray.onnx: not a graph of this network, it has no " in message
+
+
+@pytest.mark.parametrize("words", [("--minutes", "0"), ("--minutes", "soon"), ("--batch", "1.5"), ("--threads", "0")])
+def test_train_refuses_numbers_in_words(pictures: Path, words: tuple[str, str]) -> None:
+    command = [sys.executable, "scripts/train.py", "--model", "l8", "--data", ".", "--validation", ".", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{words[1]!r} is no " in done.stderr
+
+
+def test_export_names_a_broken_manifest(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("[]")
+    message = refusal("scripts/export.py", "--model", "decode", "--engines", tmp_path)
+    assert message.startswith(f"export: {tmp_path / 'manifest.json'}: no manifest")
+
+
+def test_export_names_a_file_in_the_place_of_a_folder(pictures: Path) -> None:
+    message = refusal("scripts/export.py", "--model", "decode", "--engines", pictures / "a.png")
+    assert message.startswith("export: ") and "a.png" in message
+
+
+def test_the_demo_names_a_file_in_the_place_of_a_folder(pictures: Path) -> None:
+    assert refusal("scripts/demo.py", "clip.mjpeg", pictures / "a.png").startswith("demo: ")
+
+
+def test_the_benchmark_wants_sizes_that_can_be_drawn() -> None:
+    command = [sys.executable, "scripts/benchmark.py", "--sizes", "16x16"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "'16x16' is not a size of 64x64 or more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "package"), [("train", "torch"), ("export", "torch"), ("evaluate", "onnx"), ("make_sample", "PIL")]
+)
+def test_a_package_that_is_not_installed_is_one_line(tmp_path: Path, script: str, package: str) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ImportError('no module', name={package!r})\n")
+    code = f"import sys, runpy; sys.path[:0] = [{str(tmp_path)!r}, 'scripts']; "
+    code += f"runpy.run_path('scripts/{script}.py', run_name='__main__')"
+    assert "is not installed: pip install" in refusal("-c", code)

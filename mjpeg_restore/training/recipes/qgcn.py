@@ -75,6 +75,12 @@ FAMILIES = {
         replace(COMPACT, global_branch=False),
         extra=False,
     ),
+    "edsr": family(
+        "edsr",
+        "EDSR as Li et al. 2020 compare with: QCN that is not told the tables; compact, N = 8",
+        replace(COMPACT, global_branch=False, quantisation_maps=False),
+        extra=False,
+    ),
     **{
         f"qgcn-{blocks}": family(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks=blocks))
         for blocks in (8, 16, 32, 64)
