@@ -30,7 +30,8 @@ Where this network departs from the paper:
 
 * It works in YCbCr, as the stream does, and not in RGB: that is a linear map, which the first layer and the last one
   can make their own. Chroma comes up to luma's grid for the network; of the prediction, chroma's part comes down to
-  chroma's own sampling and is added there.
+  chroma's own sampling and is added there. So equation 6 is taken of Y, Cb and Cr as the stream has them, where at
+  4:2:0 chroma's samples are a third of all.
 * Section IV.A draws all parameters from a Gaussian of deviation 0.01. Behind the ten layers of the global branch two
   pictures then differ by some 1e-8 in a vector of 1e-2, and no short training finds that. Its layers start at He et
   al.'s numbers instead, those of the restoration branch at PyTorch's, and the last convolution at zero, so that the

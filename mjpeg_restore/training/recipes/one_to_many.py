@@ -39,11 +39,13 @@ RATE = 2e-4
 EPOCH = 1000
 """Batches in which the discriminator has no part yet: the first epoch, says section 3.4, without its length."""
 
-MORE = {
-    "q10-perceptual": {"naturalness": 0.0, "jpeg": 0.0},
-    "q10-perceptual-naturalness": {"jpeg": 0.0},
+FIGURE_8: dict[str, tuple[bool, dict[str, float]]] = {
+    "q10": (True, {}),
+    "q10-perceptual-plain": (False, {"naturalness": 0.0, "jpeg": 0.0}),
+    "q10-perceptual": (True, {"naturalness": 0.0, "jpeg": 0.0}),
+    "q10-perceptual-naturalness": (True, {"jpeg": 0.0}),
 }
-"""Figure 8 (b) and (c): the losses, one after the other; (a) is (b) without shift-and-average."""
+"""The network of section 3, (d), and (a) to (c): whether with shift-and-average, and losses that are left out."""
 
 
 def dcgan_adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
@@ -77,52 +79,35 @@ def baseline(config: OneToManyConfig, quality: int) -> Recipe:
     )
 
 
-def whole(config: OneToManyConfig, quality: int = 10, **weights: float) -> Recipe:
-    """Section 3."""
-    return replace(
-        baseline(config, quality),
-        build=partial(build, config),
-        objective=None,
-        adversary=partial(critic, vgg, alone=EPOCH, **weights),
-    )
-
-
-def plain(config: OneToManyConfig) -> OneToManyConfig:
-    """Without shift-and-average: figure 8 (a)."""
-    return replace(config, shift_and_average=False)
-
-
-def parts(config: OneToManyConfig) -> dict[str, Recipe]:
-    """The network of section 3 and those of figure 8, of a size."""
+def parts(config: OneToManyConfig, after: str | None = None) -> dict[str, Recipe]:
+    """Section 3 and figure 8, for a size."""
     return {
-        "q10": whole(config),
-        **{name: whole(config, **weights) for name, weights in MORE.items()},
-        "q10-perceptual-plain": whole(plain(config), **MORE["q10-perceptual"]),
+        part: replace(
+            baseline(config, 10),
+            build=partial(build, replace(config, shift_and_average=shifted)),
+            objective=None,
+            adversary=partial(critic, vgg, alone=EPOCH, **weights),
+            after=after,
+        )
+        for part, (shifted, weights) in FIGURE_8.items()
     }
 
 
-MEAN = "q10-mean"
-"""The baseline that the shipped size starts from; in colour, so that chroma's own network is trained."""
-
-
-def with_mean(found: dict[str, Recipe]) -> dict[str, Recipe]:
-    """Parts that start from a baseline of their size, and that baseline."""
-    mean = replace(baseline(ONE_TO_MANY_SHORT, 10), degradation=Degradation((10, 10)))
-    return {MEAN: mean} | {part: replace(recipe, after=f"one-to-many/{MEAN}") for part, recipe in found.items()}
-
-
-def short(part: str, recipe: Recipe) -> Recipe:
+def without_backbone(part: str, recipe: Recipe) -> Recipe:
     """A part for minutes of a GPU; those of figure 8 keep to equation 1, each for a fifth of q10's minutes."""
-    if part == MEAN:
-        return shortened(recipe, batch=recipe.batch)
     if part == "q10":
         settings: dict[str, Any] = {"variety": True, "naturalness": 0.05, "jpeg": 1.0}
         return replace(recipe, adversary=partial(critic, None, **settings), share=5)
-    return replace(recipe, adversary=partial(critic, None, **MORE[part.removesuffix("-plain")]))
+    return replace(recipe, adversary=partial(critic, None, **FIGURE_8[part][1]))
 
 
 BASELINES = {f"q{q}": baseline(ONE_TO_MANY_COMPACT, q) for q in QUALITIES}
-SHORT = with_mean(parts(ONE_TO_MANY_SHORT))
+
+# The shipped size starts from a baseline of its own, in colour, so that chroma's network is trained.
+MEAN = "q10-mean"
+FROM_MEAN = replace(baseline(ONE_TO_MANY_SHORT, 10), degradation=Degradation((10, 10)))
+SHIPPED = parts(ONE_TO_MANY_SHORT, after=f"one-to-many/{MEAN}")
+
 Q10 = Variant((10, 10), "q10", "q10")
 
 # As it is trained, candidates are as far from one another as from the original, and faces suffer. A little of the
@@ -141,8 +126,11 @@ FAMILIES = {
     ),
     "one-to-many": Family(
         "One-to-Many (Guo and Chao 2017), with half the units, for Q10: one of many possible pictures",
-        parts=SHORT,
-        short={part: short(part, recipe) for part, recipe in SHORT.items()},
+        parts={MEAN: FROM_MEAN, **SHIPPED},
+        short={
+            MEAN: shortened(FROM_MEAN, batch=FROM_MEAN.batch),
+            **{part: without_backbone(part, recipe) for part, recipe in SHIPPED.items()},
+        },
         variants=(TEMPERED,),
         extra="noise",
     ),
