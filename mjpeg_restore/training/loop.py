@@ -31,6 +31,11 @@ from mjpeg_restore.training.recipe import Recipe
 log = logging.getLogger(__name__)
 
 
+def named(means: object) -> str:
+    """What the record calls an objective or an optimiser: a function's name; else what it says of itself."""
+    return getattr(means, "__name__", None) or str(means)
+
+
 class Trainer:
     """One run of one recipe; `run` may be interrupted at any time and resumed from its last checkpoint."""
 
@@ -69,9 +74,9 @@ class Trainer:
         self.settings = {
             "crop": recipe.side,
             "batch": recipe.batch,
-            "loss": self.adversary.description if self.adversary else getattr(recipe.objective, "__name__", ""),
+            "loss": self.adversary.description if self.adversary else named(recipe.objective),
             **({"taught_by": self.teacher.name} if self.teacher else {}),
-            "optimiser": recipe.optimiser.__name__,
+            "optimiser": named(recipe.optimiser),
             "learning_rate": recipe.learning_rate,
             "schedule": repr(recipe.schedule),
             "qualities": recipe.degradation.qualities,

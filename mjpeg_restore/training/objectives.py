@@ -84,9 +84,7 @@ class OnPlanes:
     chroma_alone: bool = False
     """Luma is none of its business: for a stage that leaves luma as it is."""
 
-    @property
-    def __name__(self) -> str:
-        """What the manifest calls it."""
+    def __str__(self) -> str:
         return self.loss.__name__ + (" of chroma" if self.chroma_alone else "")
 
     def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:

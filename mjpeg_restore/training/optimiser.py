@@ -90,7 +90,6 @@ class MuonWithin:
     """Pattern of the names of the weights that Muon takes."""
     decoder: tuple[str, ...]
     """Beginnings of the names of the layers that start as a decoder."""
-    __name__ = "muon within"
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimisers."""
@@ -120,7 +119,6 @@ class Descent:
 
     weight_decay: float
     momentum: float = 0.9
-    __name__ = "descent"
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimiser."""

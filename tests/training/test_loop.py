@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 
 from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed  # noqa: E402
-from mjpeg_restore.training.objectives import planes, root_mean_square  # noqa: E402
+from mjpeg_restore.training.objectives import OnPlanes, absolute_error, planes, root_mean_square  # noqa: E402
+from mjpeg_restore.training.optimiser import Descent  # noqa: E402
 from mjpeg_restore.training.recipe import Adversary  # noqa: E402
 from tests.training.tiny import TINY, trainer  # noqa: E402
 
@@ -70,6 +71,13 @@ def test_a_run_that_diverges_ends_and_keeps_its_checkpoint(tmp_path: Path, ticki
         run.run(minutes=5 / 60)
     assert "\n" not in str(caught.value)
     assert run.checkpoint.read_bytes() == kept
+
+
+def test_a_run_says_how_it_is_trained(tmp_path: Path) -> None:
+    assert (trainer(tmp_path).settings["loss"], trainer(tmp_path).settings["optimiser"]) == ("root_mean_square", "muon")
+    recipe = dataclasses.replace(TINY, objective=OnPlanes(absolute_error), optimiser=Descent(weight_decay=0.5))
+    told = trainer(tmp_path, recipe).settings
+    assert (told["loss"], told["optimiser"]) == ("absolute_error", "Descent(weight_decay=0.5, momentum=0.9)")
 
 
 def test_a_part_begins_where_another_ended(tmp_path: Path) -> None:

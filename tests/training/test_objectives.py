@@ -114,7 +114,7 @@ def test_chroma_alone_leaves_luma_out() -> None:
 
     batch, objective = coded(), OnPlanes(absolute_error, chroma_alone=True)
     assert objective(Bad(), batch).item() == pytest.approx(objective(Decode(), batch).item())
-    assert objective.__name__ == "absolute_error of chroma"
+    assert str(objective) == "absolute_error of chroma"
 
 
 def test_grey_batches_have_luma_alone() -> None:
