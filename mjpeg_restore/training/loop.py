@@ -70,8 +70,13 @@ class Trainer:
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.take: Callable[[Compressed], Tensor] = self.descend_on
         self.get_ready()
-        cuda = device.type == "cuda"
-        self.settings = {
+        self.settings = self.described() | notes
+        self.progress = Progress(settings=self.settings)
+
+    def described(self) -> dict[str, Any]:
+        """How the run goes about it, for its record."""
+        recipe, cuda = self.recipe, self.device.type == "cuda"
+        return {
             "crop": recipe.side,
             "batch": recipe.batch,
             "loss": self.adversary.description if self.adversary else named(recipe.objective),
@@ -81,13 +86,11 @@ class Trainer:
             "schedule": repr(recipe.schedule),
             "qualities": recipe.degradation.qualities,
             "steps_of_the_paper": recipe.iterations,
-            "data": f"{len(crops)} pictures, {len(camera_tables)} pairs of tables from real files",
-            "device": torch.cuda.get_device_name(device) if cuda else "CPU",
+            "data": f"{len(self.crops)} pictures, {len(self.camera_tables)} pairs of tables from real files",
+            "device": torch.cuda.get_device_name(self.device) if cuda else "CPU",
             **({} if cuda else {"threads": torch.get_num_threads()}),
             "precision": "bf16" if self.dtype is torch.bfloat16 else "float32",
-            **notes,
         }
-        self.progress = Progress(settings=self.settings)
 
     def precision(self) -> torch.autocast:
         """Where the network and its losses are computed."""
