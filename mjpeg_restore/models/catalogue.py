@@ -31,6 +31,14 @@ are from the originals', 0 for the same: it sees what PSNR does not see of blur 
 Extra = Literal["noise", "context"]
 
 
+def called(qualities: tuple[int, int] | None) -> str:
+    """Qualities, first and last, in words: "Q10", "Q10-60" or "all qualities"."""
+    if qualities is None:
+        return "all qualities"
+    first, last = qualities
+    return f"Q{first}" if first == last else f"Q{first}-{last}"
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One network of a model: a model may have one for all pictures, or one for each range of qualities."""
@@ -46,10 +54,7 @@ class Variant:
     @property
     def name(self) -> str:
         """For people: "Q10", "Q10-60" or "all qualities"."""
-        if self.qualities is None:
-            return "all qualities"
-        first, last = self.qualities
-        return f"Q{first}" if first == last else f"Q{first}-{last}"
+        return called(self.qualities)
 
     def file(self, kind: str) -> Path:
         """One of `graphs`, its checksum verified.

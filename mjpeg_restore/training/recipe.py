@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mjpeg_restore.models.catalogue import Extra
+from mjpeg_restore.models.catalogue import Extra, called
 from mjpeg_restore.training.degradation import Compressed, Degradation
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import muon
@@ -136,10 +136,7 @@ class Variant:
     @property
     def label(self) -> str:
         """For files' names: "q10", "q10-60", "all"."""
-        if self.qualities is None:
-            return "all"
-        first, last = self.qualities
-        return f"q{first}" if first == last else f"q{first}-{last}"
+        return called(self.qualities).lower() if self.qualities else "all"
 
 
 @dataclass(frozen=True, slots=True)

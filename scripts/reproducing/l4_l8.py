@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mjpeg_restore.models.catalogue import called
 from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.figures import Series
@@ -103,13 +104,13 @@ def generalisation(bench: Bench, page: Page) -> None:
     drawn, cells = [], []
     for ends in [*((q, q) for q in QUALITIES), (10, 60)]:
         network = bench.networks.shipped("l4", ends)
-        part = f"q{ends[0]}" if ends[0] == ends[1] else f"q{ends[0]}-{ends[1]}"
+        name = called(ends)
         if not network:
-            page.missing(f"L4 for {part.upper()}", "l4", part)
+            page.missing(f"L4 for {name}", "l4", name.lower())
             continue
         gains = [bench.gain(network, "live1", quality, "luma") for quality in QUALITIES]
-        drawn.append(Series(f"L4 {part.upper()}", QUALITIES, gains, strong=ends[0] != ends[1]))
-        cells.append([f"L4 {part.upper()}", *gains])
+        drawn.append(Series(f"L4 {name}", QUALITIES, gains, strong=ends[0] != ends[1]))
+        cells.append([f"L4 {name}", *gains])
     if not drawn:
         return
     own = [(q, table["L4"].psnr - table[PLAIN].psnr) for q, table in TABLE_3.items() if table["L4"] and table[PLAIN]]
