@@ -22,6 +22,7 @@ from typing import Any
 from measuring import command, network, reading
 from measuring.clips import Size
 from measuring.machine import machine
+from measuring.processes import isolated
 
 from mjpeg_restore.errors import MjpegRestoreError
 
@@ -147,11 +148,11 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure the parts that are wanted; tables appear as they are ready."""
     figures: dict[str, Any] = {}
 
-    def keep(part: str, rows: Iterable[Any], show_rows: Callable[[list[Any]], None]) -> None:
+    def keep(part: str, rows: Callable[[], Iterable[Any]], show_rows: Callable[[list[Any]], None]) -> None:
         if part not in options.only:
             return
         found = []
-        for row in rows:
+        for row in rows():
             found.append(row)
             print(f"benchmark: {part}: {len(found)} done", file=sys.stderr)
         figures[part] = [asdict(row) for row in found]
@@ -161,10 +162,10 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     what = (options.model, options.sizes)
     quality, seconds, device = options.quality, options.seconds, options.device
-    keep("reading", reading.measure_apart(min(seconds, 2.0)), show_reading)
-    keep("network", network.measure(*what, options.peers, folder, quality, min(seconds, 3.0)), show_network)
-    keep("command", command.measure(*what, folder, quality, seconds, device), show_command)
-    keep("memory", command.growth(folder, options.long, quality, device), show_growth)
+    keep("reading", lambda: isolated(reading.measure, min(seconds, 2.0)), show_reading)
+    keep("network", lambda: network.measure(*what, options.peers, folder, quality, min(seconds, 3.0)), show_network)
+    keep("command", lambda: command.measure(*what, folder, quality, seconds, device), show_command)
+    keep("memory", lambda: command.growth(folder, options.long, quality, device), show_growth)
     return figures
 
 

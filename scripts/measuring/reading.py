@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from statistics import median
 from time import perf_counter
 
 from measuring import clips
-from measuring.processes import isolated
 
 SIZE = (1920, 1080)
 QUALITIES = (30, 75, 90)
@@ -42,11 +41,6 @@ def median_ms(function: Callable[[], object], seconds: float) -> float:
         function()
         taken.append(1000 * (perf_counter() - begun))
     return median(taken[1:] or taken)
-
-
-def measure_apart(seconds: float) -> Iterator[Row]:
-    """Measure in a process of its own."""
-    yield from isolated(measure, seconds)
 
 
 def measure(seconds: float) -> list[Row]:
