@@ -664,6 +664,17 @@ def test_inspect_of_variable_time_stamps(tmp_path: Path, capfd: pytest.CaptureFi
     assert "the container's, 0.000 s to 1.000 s, variable, mostly 25.000 frames/s" in out
 
 
+@pytest.mark.parametrize(("model", "quality", "told"), [("l8", 20, False), ("l8", 30, False), ("l8", 31, True)])
+def test_a_network_for_other_qualities_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: str, quality: int, told: bool
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(encode("4:2:0", (32, 32), quality=quality))
+    code, _, err = run([str(tmp_path / "a.jpg"), "-o", str(tmp_path / "a.png"), "-m", model], capfd)
+    assert code == 0
+    words = f"l8 was trained for Q20, these pictures are of about Q{quality}: stream is for all qualities"
+    assert (words in err) is told
+
+
 def test_models_for_people_and_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(["models"], capfd)
     assert (code, err) == (0, "")

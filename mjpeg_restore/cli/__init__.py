@@ -187,6 +187,13 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
         yield ", ".join(odd) + trouble
     for words, count in sorted(report.warnings.items(), key=lambda entry: -entry[1])[:MOST_WARNINGS]:
         yield f"{count} x {words}"
+    model, quality = catalogue.find(options.model), report.quality.get("median", 0)
+    if quality and not model.suits(quality):
+        trained = ", ".join(variant.name for variant in model.variants)
+        yield (
+            f"{model.name} was trained for {trained}, these pictures are of about Q{quality}:"
+            f" {catalogue.DEFAULT} is for all qualities"
+        )
     if report.verified:
         yield _verdict(report.verified)
     if report.truncated:

@@ -16,6 +16,9 @@ DEFAULT = "stream"
 DECODE = "decode"
 """The model without a network."""
 
+FAR = 10
+"""Qualities beyond those that it was trained for, at which a network may still do well."""
+
 FIGURES = (
     ("luma gain, dB", "luma_gain", "+.2f"),
     ("RGB gain, dB", "rgb_gain", "+.2f"),
@@ -103,6 +106,10 @@ class Model:
     def variant(self, quality: int) -> Variant:
         """The network that suits an IJG quality best."""
         return min(self.variants, key=lambda variant: variant.misfit(quality))
+
+    def suits(self, quality: int) -> bool:
+        """Whether a network was trained for an IJG quality, or one near it."""
+        return self.variant(quality).misfit(quality)[0] <= FAR
 
     def as_dict(self) -> dict[str, Any]:
         """For `mjpeg-restore models --json`."""
