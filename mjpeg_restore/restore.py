@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Restorer:
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
         """The variant that suits a picture best, and which of its graphs is the picture's: "gray" or "colour"."""
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
-        return variant, "gray" if coded.sampling is Sampling.GRAY else "colour"
+        return variant, variant.kind(colour=coded.sampling is not Sampling.GRAY)
 
     def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
         """The graph that a picture goes through, or another part of it (".context"), loaded.
@@ -121,7 +122,7 @@ class Restorer:
             Planes at the coded picture's own sampling, cropped to its size, top row first.
         """
         return Picture(
-            planes=_crop(self._planes(coded), coded),
+            planes=_crop(self.planes(coded), coded),
             sampling=coded.sampling,
             full_range=coded.colour.full_range,
             index=index,
@@ -131,11 +132,18 @@ class Restorer:
             damage=coded.damage,
         )
 
-    def _planes(self, coded: CodedPicture) -> Planes:
+    def planes(self, coded: CodedPicture) -> Planes:
         """The components' planes, whole blocks."""
         inputs = self.inputs(coded)
-        run = self.runtime(coded).run
-        grids = [array.shape[:2] for array in inputs[: 2 * len(coded.coefficients) : 2]]
+        run, count = self.runtime(coded).run, len(coded.coefficients)
+        if count > 1 and self.choose(coded)[1] == "gray":  # each component as if it were the only one
+            alone = [inputs[2 * index : 2 * index + 2] for index in range(count)]
+            return tuple(plane for component in alone for plane in self._tiled(run, component, 1))
+        return self._tiled(run, inputs, count)
+
+    def _tiled(self, run: Callable[[Inputs], Planes], inputs: Inputs, count: int) -> Planes:
+        """What a graph makes of so many components, in tiles where it would take too much memory."""
+        grids = [array.shape[:2] for array in inputs[: 2 * count : 2]]
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
         mcu = self.model.bytes_per_pixel * 64 * math.prod(steps[0])

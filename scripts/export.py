@@ -24,6 +24,7 @@ except ImportError:
 from torch import nn
 
 from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt
+from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, publish
@@ -81,11 +82,11 @@ class Exporter:
                 training["blended"] = asdict(variant.blend)
         parts = {"gray": made[variant.gray], "colour": made[variant.colour]}
         name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
-        networks = {kind: network for kind, (network, _) in parts.items()}
+        graphs = publish({kind: network for kind, (network, _) in parts.items()}, name, folder, self.family.extra)
         return {
             "qualities": variant.qualities,
-            "training": {kind: training for kind, (_, training) in parts.items()},
-            "graphs": publish(networks, name, folder, self.family.extra),
+            "training": {kind: training for kind, (_, training) in parts.items() if kind in graphs},
+            "graphs": graphs,
         }
 
     def texture(self) -> dict[str, Any] | None:
@@ -144,6 +145,23 @@ def entry(name: str, options: argparse.Namespace, shipped: list[dict[str, Any]])
     }
 
 
+def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What was measured, at those qualities whose network is still the same."""
+
+    def graphs(entry: dict[str, Any], quality: str) -> dict[str, Any]:
+        found = [
+            catalogue.Variant(v["qualities"] and tuple(v["qualities"]), {}, v["graphs"], Path())
+            for v in entry["variants"]
+        ]
+        return min(found, key=lambda variant: variant.misfit(int(quality))).graphs
+
+    measured = before.get("quality", {})
+    kept = {
+        data: {q: rows[q] for q in rows if graphs(before, q) == graphs(after, q)} for data, rows in measured.items()
+    }
+    return {data: rows for data, rows in kept.items() if rows}
+
+
 def update(options: argparse.Namespace) -> list[str]:
     """Write the model's graphs and its entry; the result says what was written.
 
@@ -161,9 +179,8 @@ def update(options: argparse.Namespace) -> list[str]:
     textures = before.get("texture"), after["texture"]
     if textures[0] and not textures[1]:
         said.append(f"{options.model}: no texture is shipped any more, for it was made for other weights")
-    same = [v["graphs"] for v in before.get("variants", [])] == [v["graphs"] for v in after["variants"]]
-    after["quality"] = before.get("quality", {}) if same else {}
-    if same and all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
+    after["quality"] = still_true(before, after)
+    if all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
         after["texture"]["quality"] = textures[0].get("quality", {})
     models = manifest["models"] | {options.model: after}
     order = {name: number for number, name in enumerate(["decode", *FAMILIES])}

@@ -21,7 +21,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.restore import Restorer, components, pad_blocks, texture_of
-from mjpeg_restore.runtime import NativeDecode
+from mjpeg_restore.runtime import NativeDecode, open_runtime
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
@@ -253,6 +253,18 @@ def assert_seamless(restorer: Restorer, coded: CodedPicture, divisor: int = 3) -
 def test_texture_is_for_models_that_have_some() -> None:
     with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
         Restorer("stream", texture=0.5)
+
+
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:4:4", "gray"])
+def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
+    coded = read(encode(sampling, (48, 40), quality=10))
+    restorer = Restorer("l4", "onnxruntime", threads=2)
+    restored, inputs = restorer.planes(coded), components(coded)
+    graph = open_runtime(restorer.model.variant(10).file("gray"), "onnxruntime", 2)
+    assert len(restored) == len(coded.coefficients)
+    for index, plane in enumerate(restored):
+        (alone,) = graph.run(inputs[2 * index : 2 * index + 2])
+        assert np.abs(alone.astype(int) - plane).max() <= 1
 
 
 # ---- networks that take more than the picture ----

@@ -51,13 +51,18 @@ class Variant:
     training: dict[str, Any]
     """How each of its graphs was trained; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
-    """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context."""
+    """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context.
+    "gray" alone of a network that restores planes one by one."""
     folder: Path
 
     @property
     def name(self) -> str:
         """For people: "Q10", "Q10-60" or "all qualities"."""
         return called(self.qualities)
+
+    def kind(self, *, colour: bool) -> str:
+        """Which of its graphs a picture goes through; where there is no "colour", one component after the other."""
+        return "colour" if colour and "colour" in self.graphs else "gray"
 
     def file(self, kind: str) -> Path:
         """One of `graphs`, its checksum verified.

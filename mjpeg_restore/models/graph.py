@@ -18,7 +18,8 @@ A model may want one more input, last:
 
 A context graph takes the components of a picture and gives `context`. A grey graph has luma's inputs and output only.
 In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal. The shapes are
-dynamic: one graph serves every size and sampling.
+dynamic: one graph serves every size and sampling. A network that restores planes one by one has its grey graph alone,
+and the components of a colour picture pass it in turn.
 
 Three kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
 samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. Others are what a network
@@ -49,6 +50,7 @@ from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import HALF, halve, name_inner_tensors, round_in_one, strip
+from mjpeg_restore.models.planes import PlaneNetwork
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
@@ -165,7 +167,8 @@ def publish(
     """Write a variant's graphs, `NAME.gray.onnx` and `NAME.colour.onnx`, and those of its context where it has one.
 
     Args:
-        networks: what makes the graph of "gray", and of "colour"; often the same one.
+        networks: what makes the graph of "gray", and of "colour"; often the same one. Of one that restores planes one
+            by one there is but the grey graph.
         name: begins the files' names.
         folder: where they go.
         extra: what the networks take besides the picture.
@@ -175,6 +178,8 @@ def publish(
     """
     graphs: dict[str, dict[str, str]] = {}
     for kind, network in networks.items():
+        if kind == "colour" and isinstance(network, PlaneNetwork) and network.alike:
+            continue
         paths = {kind: folder / f"{name}.{kind}.onnx"}
         export(network, paths[kind], colour=kind == "colour", extra=extra)
         if extra == "context":

@@ -146,6 +146,11 @@ class OneToMany(PlaneNetwork):
         return nn.Sequential(*(ResidualUnit(self.config.width) for _ in range(count)))
 
     @property
+    def alike(self) -> bool:
+        """Whether every component is restored as if it were the only one: z is luma's."""
+        return self.chroma and not self.config.noise
+
+    @property
     def margin(self) -> int:
         """By how many blocks, of the component itself, a restored block depends on those around it."""
         layers = [*self.image_branch.modules(), *self.aggregation.modules()]

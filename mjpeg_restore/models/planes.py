@@ -57,6 +57,11 @@ class PlaneNetwork(nn.Module, ABC):
         self.decode = Decode()
         self.chroma = chroma
 
+    @property
+    def alike(self) -> bool:
+        """Whether every component is restored as if it were the only one."""
+        return self.chroma
+
     @abstractmethod
     def restore_plane(self, plane: Tensor) -> Tensor:
         """Restore decoded samples, 0..1, `[batch, 1, height, width]`."""

@@ -128,7 +128,8 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
     network = architecture(model.name, part)
     from mjpeg_restore.models.graph import load_weights
 
-    load_weights(network, model.variant(quality).file("colour"))
+    variant = model.variant(quality)
+    load_weights(network, variant.file(variant.kind(colour=True)))
     return network
 
 

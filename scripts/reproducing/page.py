@@ -163,14 +163,14 @@ class Page:
         for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
             for variant in sorted(model.variants, key=lambda variant: variant.qualities or (1, 100)):
                 records = variant.training
-                if records.get("gray") == records.get("colour"):
-                    records = {"gray and colour": records["gray"]}
-                for kind, record in records.items():
+                distinct = {str(record): kind for kind, record in records.items()}
+                for kind in distinct.values():
+                    record = records[kind]
                     cells[model.name, variant.name, kind] = [
                         model.name,
-                        f"{variant.name}, {kind}",
+                        variant.name if len(distinct) == 1 else f"{variant.name}, {kind}",
                         f"{model.parameters:,}",
-                        f"{model.macs_per_pixel / 1000:.1f}" + ("" if "colour" in variant.graphs else " (gray)"),
+                        f"{model.macs_per_pixel / 1000:.1f}",
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
                     ]

@@ -15,7 +15,8 @@ from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
 from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
+from mjpeg_restore.models.graph import Graph, export, load_weights, publish  # noqa: E402
+from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.models.projection import SAMPLE_SCALE  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 
@@ -198,3 +199,12 @@ def test_decode_is_exported_too(tmp_path: Path) -> None:
         None, {"y.coefficients": coefficients, "y.table": np.full(64, 10, np.uint16)}
     )
     assert (luma == 128 + 5).all()  # a DC of 40 is 5 a sample
+
+
+@pytest.mark.parametrize(("chroma", "kinds"), [(True, ["gray"]), (False, ["gray", "colour"])])
+def test_a_network_whose_components_are_alike_has_one_graph(tmp_path: Path, chroma: bool, kinds: list[str]) -> None:
+    config = OneToManyConfig(width=4, branch_units=1, aggregation_units=1, noise=False)
+    network = OneToMany(config, chroma=chroma).eval()
+    graphs = publish({"gray": network, "colour": network}, "tiny", tmp_path)
+    assert list(graphs) == kinds
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"tiny.{kind}.onnx" for kind in kinds)

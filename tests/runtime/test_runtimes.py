@@ -5,6 +5,7 @@ import importlib.abc
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,7 @@ def test_planes_are_uint8_and_the_callers(device: str) -> None:
     assert all(map(np.array_equal, first, kept))
 
 
-@pytest.mark.parametrize("model", ["decode", *NETWORKS, CUT_OTHERWISE])
-@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize(("model", "colour"), [*product(["decode", *NETWORKS], [True, False]), (CUT_OTHERWISE, False)])
 def test_both_runtimes_give_the_same(model: str, colour: bool) -> None:
     one, other = (open_device(model, device, colour=colour) for device in DEVICES)
     coded = picture("4:2:0" if colour else "gray")

@@ -56,7 +56,7 @@ def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in catalogue.engines().glob("decode.*.onnx"):
         shutil.copy(path, engines)
     shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]
-    older = shipped["stream-lite"] | {"quality": {"LIVE1": {}}}
+    older = shipped["stream-lite"] | {"quality": {"LIVE1": {"10": {}, "20": {}}}}
     models = {"stream-lite": older, "decode": shipped["decode"]}
     (engines / "manifest.json").write_text(json.dumps({"models": models}))
     done = export("--model", "stream-lite", "--runs", runs, "--engines", engines)
@@ -103,6 +103,19 @@ def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
 
 def test_what_was_measured_of_other_weights_is_dropped(entry: dict[str, Any]) -> None:
     assert entry["quality"] == {}
+
+
+def test_what_was_measured_of_the_same_weights_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import export
+
+    before = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["hr-cnn"]
+    assert export.still_true(before, before) == before["quality"]
+    after = json.loads(json.dumps(before))
+    after["variants"][1]["graphs"]["gray"]["sha256"] = "another"  # Q30's
+    kept = export.still_true(before, after)["live1"]
+    assert kept == {q: row for q, row in before["quality"]["live1"].items() if q != "30"}
+    assert len(kept) == 2
 
 
 def test_the_other_models_stay_in_their_place(engines: Path) -> None:
