@@ -3,6 +3,7 @@
 python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
 python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt; other networks stay as shipped
 python scripts/export.py --model decode            # has nothing to train
+python scripts/export.py --model l4 --part q10-sobel    # a part of no model: to engines/ablations, for reproduce.py
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, publish
+from mjpeg_restore.models.planes import PlaneNetwork
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import Family, Variant
 from mjpeg_restore.training.recipes import FAMILIES
@@ -38,9 +40,15 @@ DECODE = "the plain JPEG decode, no network: what the others are compared with"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, choices=["decode", *FAMILIES])
+    parser.add_argument("--part", nargs="+", help="of the recipe, that no model is made of: graphs of grey pictures")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
     parser.add_argument("--engines", type=Path, default=Path("engines"), help="where graphs and manifest go")
-    return parser.parse_args()
+    options = parser.parse_args()
+    parts = FAMILIES[options.model].parts if options.model in FAMILIES else {}
+    unknown = [part for part in options.part or () if part not in parts]
+    if unknown:
+        parser.error(f"--part: {options.model} has no part {unknown[0]!r}")
+    return options
 
 
 def blend(network: nn.Module, other: nn.Module, share: float) -> None:
@@ -162,18 +170,34 @@ def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {data: rows for data, rows in kept.items() if rows}
 
 
-def update(options: argparse.Namespace) -> list[str]:
-    """Write the model's graphs and its entry; the result says what was written.
+def read(path: Path) -> dict[str, Any]:
+    """The models of a manifest; none where it is not there yet.
+
+    Raises:
+        ModelCorrupt: it cannot be read.
+    """
+    try:
+        return dict(json.loads(path.read_text())["models"]) if path.exists() else {}
+    except (ValueError, LookupError, TypeError) as error:
+        raise ModelCorrupt(f"{path}: no manifest ({error})") from error
+
+
+def write(path: Path, models: dict[str, Any]) -> None:
+    """Write a manifest, its models in the order of the recipes."""
+    order = {name: number for number, name in enumerate(["decode", *FAMILIES])}
+    names = sorted(models, key=lambda name: order.get(name, len(order)))
+    path.write_text(json.dumps({"models": {name: models[name] for name in names}}, indent=2) + "\n")
+
+
+def export_model(options: argparse.Namespace) -> list[str]:
+    """Write a model's graphs and its entry; the result says what was written.
 
     Raises:
         ModelCorrupt: the manifest or a checkpoint cannot be read.
     """
     path = options.engines / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text()) if path.exists() else {"models": {}}
-        before = manifest["models"].get(options.model, {})
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelCorrupt(f"{path}: no manifest ({error})") from error
+    models = read(path)
+    before = models.get(options.model, {})
     after = entry(options.model, options, before.get("variants", []))
     said = [f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {v['graphs']}" for v in after["variants"]]
     textures = before.get("texture"), after["texture"]
@@ -182,17 +206,40 @@ def update(options: argparse.Namespace) -> list[str]:
     after["quality"] = still_true(before, after)
     if all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
         after["texture"]["quality"] = textures[0].get("quality", {})
-    models = manifest["models"] | {options.model: after}
-    order = {name: number for number, name in enumerate(["decode", *FAMILIES])}
-    manifest["models"] = {name: models[name] for name in sorted(models, key=lambda name: order.get(name, len(order)))}
-    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    write(path, models | {options.model: after})
     return said
+
+
+def export_parts(options: argparse.Namespace) -> list[str]:
+    """Write graphs of grey pictures of parts of a recipe, and their entries among the ablations.
+
+    Raises:
+        ModelCorrupt: the manifest or a checkpoint cannot be read.
+    """
+    family, folder = FAMILIES[options.model], options.engines / "ablations"
+    exporter = Exporter(options.model, family, options.runs, folder)
+    models = read(folder / "manifest.json")
+    for part in options.part:
+        network, training = exporter.network(part)
+        name, alike = f"{options.model}-{part}", isinstance(network, PlaneNetwork) and network.alike
+        qualities = family.parts[part].degradation.qualities
+        graphs = publish({"gray": network}, name, folder, family.extra)
+        models[name] = {
+            "summary": f"{options.model}, part {part}",
+            **figures(network, colour=alike, extra=family.extra),
+            "projected": family.projected,
+            "extra": family.extra,
+            "variants": [{"qualities": qualities, "training": {"gray": training}, "graphs": graphs}],
+            "quality": {},
+        }
+    write(folder / "manifest.json", models)
+    return [f"{options.model}, part {part}: {folder / f'{options.model}-{part}.gray.onnx'}" for part in options.part]
 
 
 def main() -> int:
     options = arguments()
     try:
-        print("\n".join(update(options)))
+        print("\n".join(export_parts(options) if options.part else export_model(options)))
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"export: {error}")
     return 0

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 
@@ -28,14 +27,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("docs/papers"), help="where the pages go (docs/papers)")
     parser.add_argument("--pictures", type=int, metavar="N", help="the first N of each set only")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
+    parser.add_argument(
+        "--ablations", type=Path, default=Path("engines/ablations"), help="networks that are parts of no model"
+    )
     options = parser.parse_args()
     if options.pictures is not None and options.pictures < 1:
         parser.error("--pictures: at least 1")
     return options
 
 
-def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path) -> None:
+def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
     """Write the pages of some papers."""
     from measuring.machine import machine
     from reproducing.measurement import Bench, say
@@ -43,8 +44,8 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path
     from reproducing.page import Page
 
     here = machine()
-    networks = Networks(options.device)
-    bench = Bench(options.data, options.pictures, networks, options.runs, scratch)
+    networks = Networks(options.device, options.ablations)
+    bench = Bench(options.data, options.pictures, networks)
     papers = {name: import_module(f"reproducing.{name.replace('-', '_')}") for name in names}
     for paper in papers.values():
         for folder in paper.SETS:
@@ -55,7 +56,7 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace, scratch: Path
         page.text(
             f"Made by `python scripts/reproduce.py {name}` on {' and '.join(map(bench.described, paper.SETS))}. Columns"
             " called *published* hold the paper's own figures, of those that it compares itself with the best; all"
-            " others were measured in that run, from the shipped weights, or from checkpoints where that is said."
+            " others were measured in that run, from the shipped weights."
         )
         if not all(map(bench.whole, paper.SETS)):
             page.text("A set that is not whole has no differences: those would be of other pictures.")
@@ -74,8 +75,7 @@ def main() -> int:
         sys.exit(f"reproduce: no paper {options.paper!r}; there are {', '.join(PAPERS)}, and all")
     names = PAPERS if options.paper == "all" else (options.paper,)
     try:
-        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as scratch:
-            reproduce(names, options, Path(scratch))
+        reproduce(names, options)
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"reproduce: {error}")
     return 0

@@ -31,18 +31,16 @@ class Score:
 class Bench:
     """The pictures, the networks, and what was already measured."""
 
-    def __init__(self, data: Path, most: int | None, networks: Networks, runs: Path, scratch: Path) -> None:
+    def __init__(self, data: Path, most: int | None, networks: Networks) -> None:
         """Lay out the tools.
 
         Args:
             data: holds a folder for each set of pictures.
             most: pictures of each set that are used; None for all.
             networks: where they come from.
-            runs: where `scripts/train.py` keeps checkpoints.
-            scratch: for graphs that are only wanted here.
         """
         self.data, self.most = data, most
-        self.networks, self.runs, self.scratch = networks, runs, scratch
+        self.networks = networks
         self.decode = networks.plain()
         self._pictures: dict[tuple[str, int], list[Plane]] = {}
         self._scores: dict[tuple[Restorer, str, int, Kind, int], Score] = {}

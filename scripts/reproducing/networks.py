@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model, Variant
+from mjpeg_restore.models.catalogue import Model
 from mjpeg_restore.restore import Restorer
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ DATA = "--data DATA/train --validation DATA/eval/cid22-validation"
 class Networks:
     """Restorers, each made once."""
 
-    def __init__(self, device: str) -> None:
-        self.device = device
+    def __init__(self, device: str, ablations: Path) -> None:
+        self.device, self.ablations = device, ablations
         self._made: dict[tuple[Any, ...], Restorer | None] = {}
         self._asked: dict[tuple[Any, ...], None] = {}
 
@@ -61,12 +61,15 @@ class Networks:
         """The variant that was trained for just this quality."""
         return self.shipped(name, (quality, quality))
 
-    def of(self, model: Model) -> Restorer:
-        """A network that is described as the catalogue does."""
-        key = (model.name, model.folder)
+    def ablation(self, model: str, part: str) -> Restorer | None:
+        """A part of a recipe that is no model of the command's, or None where it is not there."""
+        key = (model, part)
         self._asked[key] = None
-        restorer = self._made[key] = self._made.get(key) or Restorer(model, self.device)
-        return restorer
+        if key not in self._made:
+            there = (self.ablations / "manifest.json").is_file()
+            found = catalogue.models(self.ablations).get(f"{model}-{part}") if there else None
+            self._made[key] = Restorer(found, self.device) if found else None
+        return self._made[key]
 
     def begin(self) -> None:
         """Forget which ones were asked for."""
@@ -82,7 +85,9 @@ def command(model: str, part: str | None = None) -> str:
     """What would train a network and ship it, or one part of its recipe and those that it starts from."""
     chosen = f" --part {' '.join(_chain(model, part))}" if part else ""
     train = f"python scripts/train.py --model {model}{chosen} --short {DATA}"
-    return f"`{train}`, then `python scripts/export.py --model {model}`"
+    parts = {part for variant in _family(model).variants for part in (variant.gray, variant.colour)}
+    alone = f" --part {part}" if part and part not in parts else ""
+    return f"`{train}`, then `python scripts/export.py --model {model}{alone}`"
 
 
 def _chain(model: str, part: str) -> list[str]:
@@ -131,38 +136,3 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
     variant = model.variant(quality)
     load_weights(network, variant.file(variant.kind(colour=True)))
     return network
-
-
-def from_checkpoint(model: str, part: str, runs: Path, folder: Path) -> Model | None:
-    """A part of a recipe that is trained but not shipped, for grey pictures; None where it is not there.
-
-    Args:
-        model: of the recipes.
-        part: of it, a network that restores luma alone, or luma too.
-        runs: where `scripts/train.py` keeps checkpoints.
-        folder: where the graph goes.
-
-    Raises:
-        MissingExtra: PyTorch is not installed.
-        ModelCorrupt: the checkpoint is another network's.
-    """
-    checkpoint = runs / model / part / "checkpoint.pt"
-    if not checkpoint.is_file():
-        return None
-    family = _family(model)
-    from mjpeg_restore.models import graph
-    from mjpeg_restore.models.cost import figures
-    from mjpeg_restore.training.checkpoints import trained
-
-    recipe, extra = family.parts[part], family.extra
-    network, training = trained(recipe, checkpoint)
-    name = f"{model}-{part}"
-    graphs = graph.publish({"gray": network}, name, folder, extra)
-    return Model(
-        name=name,
-        summary=f"{model}, part {part}",
-        extra=extra,
-        quality={},
-        variants=(Variant(recipe.degradation.qualities, {"gray": training}, graphs, folder),),
-        **figures(network, colour=False, extra=extra),
-    )

@@ -8,9 +8,9 @@ from measuring.scores import samples, statistics, unnaturalness
 
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.metrics import psnr
+from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, Score
-from reproducing.networks import from_checkpoint
 from reproducing.page import PLAIN, Page, compared
 
 TITLE = "One-to-Many (Guo and Chao 2017)"
@@ -132,22 +132,21 @@ def whole_set(bench: Bench, page: Page) -> None:
 
 def losses(bench: Bench, page: Page) -> None:
     """Figure 8: the losses, one after the other, and shift-and-average."""
-    models = {
-        title: from_checkpoint("one-to-many", part, bench.runs, bench.scratch) for title, part in FIGURE_8.items()
-    }
-    networks = {title: bench.networks.of(model) for title, model in models.items() if model}
     page.heading("Figure 8: the losses, one after the other, at Q10")
+    networks: dict[str, Restorer] = {}
     for title, part in FIGURE_8.items():
-        if title not in networks:
+        if network := bench.networks.ablation("one-to-many", part):
+            networks[title] = network
+        else:
             page.missing(f"The loss {title}", "one-to-many", part)
     if not networks:
         return
     page.text(
-        "These networks are measured from their checkpoints: they are not shipped. They start from a baseline, not from"
-        " nothing, and had minutes of a CPU core each: look at the order, for the effects are small. Perceptual is a"
-        " distance of the discriminator's own features. What is shipped has another objective, far more batches and a"
-        " share of the baseline (see the overview). A grid is the largest less the smallest of the means over the four"
-        " places in each 2x2 samples; contrast is the standard deviation, as a share of the original's."
+        "These networks start from a baseline, not from nothing, and had minutes of a CPU core each: look at the"
+        " order, for the effects are small. Perceptual is a distance of the discriminator's own features. What is"
+        " shipped has another objective, far more batches and a share of the baseline (see the overview). A grid is"
+        " the largest less the smallest of the means over the four places in each 2x2 samples; contrast is the"
+        " standard deviation, as a share of the original's."
     )
     whole = bench.networks.shipped("one-to-many", (10, 10))
     coded, picture = bench.example("bsds500-test", 10, "luma", SIDE)

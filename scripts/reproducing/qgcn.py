@@ -9,7 +9,6 @@ from mjpeg_restore.restore import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
-from reproducing.networks import from_checkpoint
 from reproducing.page import PLAIN, Page, compared
 
 TITLE = "QGCN (Li et al. 2020)"
@@ -112,18 +111,15 @@ def restored(bench: Bench, page: Page, kind: Kind, published: Published, qcn: Re
 
 
 def grey_qcn(bench: Bench, page: Page) -> Restorer | None:
-    """QCN of grey pictures, which is trained but not shipped."""
-    model = from_checkpoint("qcn", "gray", bench.runs, bench.scratch)
-    if not model:
-        return None
-    page.text("QCN, which is QGCN without its global branch, is measured from its checkpoint here: it is not shipped.")
-    if shipped := bench.networks.shipped("qgcn"):
-        times = [training_time(found.variants[0].training["gray"]) for found in (model, shipped.model)]
+    """QCN of grey pictures, which is no model of the command's."""
+    qcn, qgcn = bench.networks.ablation("qcn", "gray"), bench.networks.shipped("qgcn")
+    if qcn and qgcn:
+        times = [training_time(network.model.variants[0].training["gray"]) for network in (qcn, qgcn)]
         page.text(
-            f"It was trained for {times[0]}, QGCN for {times[1]} and in larger batches: most of what is between them is"
-            " that."
+            f"QCN is QGCN without its global branch. It was trained for {times[0]}, QGCN for {times[1]} and in larger"
+            " batches: most of what is between them is that."
         )
-    return bench.networks.of(model)
+    return qcn
 
 
 def generalisation(bench: Bench, page: Page) -> None:

@@ -17,6 +17,9 @@ def engines(tmp_path: Path) -> Path:
     return Path(shutil.copytree(catalogue.engines(), tmp_path / "engines"))
 
 
+ABLATIONS = catalogue.models(catalogue.engines() / "ablations")
+
+
 @pytest.mark.parametrize("name", catalogue.models())
 def test_every_shipped_graph_has_its_checksum(name: str) -> None:
     model = catalogue.find(name)
@@ -26,6 +29,13 @@ def test_every_shipped_graph_has_its_checksum(name: str) -> None:
             assert variant.file(kind).is_file()
     if model.texture:
         assert catalogue.verified(model.folder, model.texture).suffix == ".npz"
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_has_its_checksum_and_is_for_grey_pictures(name: str) -> None:
+    (variant,) = ABLATIONS[name].variants
+    assert list(variant.graphs) == list(variant.training) == ["gray"]
+    assert variant.file("gray").parent == catalogue.engines() / "ablations"
 
 
 def graphs_of(model: catalogue.Model) -> set[str]:
@@ -61,17 +71,17 @@ def test_the_time_of_a_training_is_that_of_all_its_stages() -> None:
 
 
 def test_nothing_lies_beside_the_manifest() -> None:
-    models = catalogue.models().values()
+    models = [*catalogue.models().values(), *ABLATIONS.values()]
     entries = [entry for model in models for variant in model.variants for entry in variant.graphs.values()]
     entries += [model.texture for model in models if model.texture]
     named = [entry["file"] for entry in entries]
     assert len(named) == len(set(named))
-    found = {path.name for path in catalogue.engines().iterdir() if path.suffix in (".onnx", ".npz")}
+    found = {path.name for path in catalogue.engines().rglob("*.*") if path.suffix in (".onnx", ".npz")}
     assert found == set(named)
 
 
 def test_all_that_is_shipped_is_40_megabytes_at_most() -> None:
-    assert sum(path.stat().st_size for path in catalogue.engines().iterdir()) <= 40e6
+    assert sum(path.stat().st_size for path in catalogue.engines().rglob("*.*")) <= 40e6
 
 
 @pytest.mark.parametrize("name", catalogue.models())

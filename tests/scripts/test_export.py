@@ -199,3 +199,19 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith(f"export: {checkpoint}: not a checkpoint of this network")
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "runs" / "stream-lite" / "whole" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
+    words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    done = export(*words, "--part", "whole")
+    assert done.returncode == 0, done.stderr
+    found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
+    (variant,) = found.variants
+    assert list(variant.graphs) == ["gray"]
+    assert variant.file("gray") == tmp_path / "ablations" / "stream-lite-whole.gray.onnx"
+    assert (variant.training["gray"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
+    assert not (tmp_path / "manifest.json").exists()
+    assert "has no part 'none'" in export(*words, "--part", "none").stderr
