@@ -78,7 +78,7 @@ class Restorer:
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
         """The variant that suits a picture best, and which of its graphs is the picture's: "gray" or "colour"."""
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
-        return variant, variant.kind(colour=coded.sampling is not Sampling.GRAY)
+        return variant, "gray" if coded.sampling is Sampling.GRAY or self.model.alike else "colour"
 
     def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
         """The graph that a picture goes through, or another part of it (".context"), loaded.
@@ -136,7 +136,7 @@ class Restorer:
         """The components' planes, whole blocks."""
         inputs = self.inputs(coded)
         run, count = self.runtime(coded).run, len(coded.coefficients)
-        if count > 1 and self.choose(coded)[1] == "gray":  # each component as if it were the only one
+        if self.model.alike:
             alone = [inputs[2 * index : 2 * index + 2] for index in range(count)]
             return tuple(plane for component in alone for plane in self._tiled(run, component, 1))
         return self._tiled(run, inputs, count)

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+try:
+    from PIL import Image
+except ImportError:
+    sys.exit("demo: Pillow is not installed: pip install pillow")
 
 import mjpeg_restore
 from mjpeg_restore.cli import main as command

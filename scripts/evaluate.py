@@ -204,7 +204,7 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
 
 
 def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
-    """Note what was measured beside what was measured before at other qualities: other weights begin anew."""
+    """Note what was measured beside what was measured before at other qualities."""
     path = catalogue.engines() / "manifest.json"
     manifest = json.loads(path.read_text())
     entries = dict(manifest["models"])

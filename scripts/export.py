@@ -24,12 +24,12 @@ except ImportError:
     sys.exit("export: PyTorch is not installed: pip install 'mjpeg-restore[train]'")
 from torch import nn
 
-from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt
+from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt, ModelError
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, publish
-from mjpeg_restore.models.planes import PlaneNetwork
+from mjpeg_restore.models.planes import alike
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import Family, Variant
 from mjpeg_restore.training.recipes import FAMILIES
@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parts = FAMILIES[options.model].parts if options.model in FAMILIES else {}
     unknown = [part for part in options.part or () if part not in parts]
     if unknown:
-        parser.error(f"--part: {options.model} has no part {unknown[0]!r}")
+        parser.error(f"--part: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts) or 'none'}")
     return options
 
 
@@ -147,6 +147,7 @@ def entry(name: str, options: argparse.Namespace, shipped: list[dict[str, Any]])
         "summary": summary,
         **figures(network, extra=extra),
         "projected": projected,
+        "alike": alike(network),
         "extra": extra,
         "texture": texture,
         "variants": variants,
@@ -217,17 +218,21 @@ def export_parts(options: argparse.Namespace) -> list[str]:
         ModelCorrupt: the manifest or a checkpoint cannot be read.
     """
     family, folder = FAMILIES[options.model], options.engines / "ablations"
+    shipped = {part for variant in family.variants for part in (variant.gray, variant.colour)}
+    if options.model in read(options.engines / "manifest.json") and (whole := sorted(shipped & {*options.part})):
+        raise ModelError(f"{options.model} is made of part {whole[0]!r}: leave out --part")
     exporter = Exporter(options.model, family, options.runs, folder)
     models = read(folder / "manifest.json")
     for part in options.part:
         network, training = exporter.network(part)
-        name, alike = f"{options.model}-{part}", isinstance(network, PlaneNetwork) and network.alike
+        name = f"{options.model}-{part}"
         qualities = family.parts[part].degradation.qualities
         graphs = publish({"gray": network}, name, folder, family.extra)
         models[name] = {
             "summary": f"{options.model}, part {part}",
-            **figures(network, colour=alike, extra=family.extra),
+            **figures(network, colour=alike(network), extra=family.extra),
             "projected": family.projected,
+            "alike": alike(network),
             "extra": family.extra,
             "variants": [{"qualities": qualities, "training": {"gray": training}, "graphs": graphs}],
             "quality": {},

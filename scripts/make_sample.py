@@ -21,7 +21,7 @@ import av
 try:
     from PIL import Image
 except ImportError:
-    sys.exit("make_sample: Pillow is not installed: pip install pillow")
+    sys.exit("Pillow is not installed: pip install pillow")
 from street import frames
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")

@@ -76,7 +76,7 @@ def main() -> int:
     names = PAPERS if options.paper == "all" else (options.paper,)
     try:
         reproduce(names, options)
-    except (MjpegRestoreError, OSError) as error:
+    except (MjpegRestoreError, OSError, ImportError) as error:
         sys.exit(f"reproduce: {error}")
     return 0
 

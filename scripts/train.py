@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
         choices=PRECISIONS,
         help="of the network while it trains (bf16 where that is fast); float32 for the last thousandths of a dB",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     return parser.parse_args()
 
 
@@ -91,6 +91,12 @@ def whole(word: str) -> int:
     return int(number)
 
 
+def seed(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 0")
+    return int(word)
+
+
 def device(word: str) -> torch.device:
     try:
         return torch.zeros(1, device=word).device
@@ -103,16 +109,16 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if options.threads:
         torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
+    parts = wanted(options)
     torch.backends.cudnn.benchmark = True  # crops have one size
     if options.device.type == "cuda":
         torch.cuda.set_device(options.device)
-    parts = wanted(options)
     shares = sum(recipe.share for recipe in parts.values())
     try:
         for recipe in parts.values():
             if recipe.adversary:
                 recipe.adversary()  # what a last part lacks is to be said before hours go into the first
+        torch.manual_seed(options.seed)
         pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
         validation = [centre(path) for path in picture_files(options.validation)]
         cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)

@@ -28,7 +28,7 @@ SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
 NETWORKS = ["stream", "stream-lite"]
 MODULE = importlib.import_module("mjpeg_restore.restore")
 """Its name in the package is the function's."""
-RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS)}
+RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS, "l4")}
 
 
 def photograph(width: int, height: int) -> NDArray[np.uint8]:
@@ -231,7 +231,7 @@ def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
     assert chosen == {5: (10, 10), 10: (10, 10), 12: (10, 60), 50: (50, 50), 55: (10, 60), 90: (10, 60)}
 
 
-@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("model", [*NETWORKS, "l4"])
 @pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4", "gray"])
 def test_tiles_have_no_seams(model: str, sampling: str) -> None:
     pixels = photograph(480, 400)

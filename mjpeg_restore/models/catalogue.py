@@ -52,17 +52,13 @@ class Variant:
     """How each of its graphs was trained; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
     """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context.
-    "gray" alone of a network that restores planes one by one."""
+    "gray" alone of a model whose components are `alike`, and of an ablation."""
     folder: Path
 
     @property
     def name(self) -> str:
         """For people: "Q10", "Q10-60" or "all qualities"."""
         return called(self.qualities)
-
-    def kind(self, *, colour: bool) -> str:
-        """Which of its graphs a picture goes through; where there is no "colour", one component after the other."""
-        return "colour" if colour and "colour" in self.graphs else "gray"
 
     def file(self, kind: str) -> Path:
         """One of `graphs`, its checksum verified.
@@ -98,6 +94,8 @@ class Model:
     variants: tuple[Variant, ...]
     projected: bool = False
     """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
+    alike: bool = False
+    """Whether the components of a colour picture pass the grey graph one after the other, each as if it were luma."""
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
     texture: dict[str, Any] | None = None

@@ -50,7 +50,7 @@ from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import HALF, halve, name_inner_tensors, round_in_one, strip
-from mjpeg_restore.models.planes import PlaneNetwork
+from mjpeg_restore.models.planes import alike
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
@@ -178,7 +178,7 @@ def publish(
     """
     graphs: dict[str, dict[str, str]] = {}
     for kind, network in networks.items():
-        if kind == "colour" and isinstance(network, PlaneNetwork) and network.alike:
+        if kind == "colour" and alike(network):
             continue
         paths = {kind: folder / f"{name}.{kind}.onnx"}
         export(network, paths[kind], colour=kind == "colour", extra=extra)
@@ -244,7 +244,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
             continue
         array = found.get(f"network.{name}")
         if array is None or array.shape != weight.shape:
-            what = "no" if array is None else f"another size of ({list(array.shape)}, not {list(weight.shape)})"
-            raise ModelCorrupt(f"{path}: not a graph of this network, it has {what} {name}")
+            what = f"it has no {name}" if array is None else f"its {name} is {array.shape}, not {tuple(weight.shape)}"
+            raise ModelCorrupt(f"{path}: not a graph of this network, {what}")
         state[name] = torch.from_numpy(array)
     network.load_state_dict(state)

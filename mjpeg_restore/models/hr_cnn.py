@@ -90,6 +90,11 @@ class HrCnn(nn.Module):
         self.initialise_as_decoder()
 
     @property
+    def alike(self) -> bool:
+        """Whether every component is restored as if it were the only one."""
+        return self.chroma
+
+    @property
     def margin(self) -> int:
         """By how many blocks, of the component itself, a restored block depends on those around it."""
         layers = [*self.decoding.modules(), *self.details.modules()]

@@ -1,6 +1,6 @@
-"""What the papers' networks that work on decoded samples share: planes in, planes out, chroma's grid.
+"""What the papers' networks share: chroma's grid, convolutions, and for most planes in, planes out.
 
-A plane is `[batch, channels, height, width]`. A network of this kind starts with the plain decode, as an 8-bit decoder
+A plane is `[batch, channels, height, width]`. A network on planes starts with the plain decode, as an 8-bit decoder
 gives it, and is handed samples of 0..1; what it makes of them goes back to blocks of centred samples.
 """
 
@@ -42,6 +42,11 @@ def whole_blocks(samples: int) -> int:
 def same(before: int, after: int, side: int) -> nn.Conv2d:
     """A convolution that keeps the size, edges continued by repetition."""
     return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
+
+
+def alike(network: nn.Module) -> bool:
+    """Whether a network restores every component as if it were the only one, so that one graph serves all."""
+    return getattr(network, "alike", False)
 
 
 class PlaneNetwork(nn.Module, ABC):

@@ -44,12 +44,16 @@ def of_this_network(checkpoint: Path) -> Generator[None]:
 
     Raises:
         ModelCorrupt: either of them.
+        OSError: it cannot be read.
     """
     try:
         yield
+    except OSError:
+        raise
     except Exception as error:  # torch.load fails in as many ways as a file can be wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network ({reason}): begin anew") from error
+        # Of several lines the first is a heading.
+        reason = ([*str(error).splitlines()[:2]] or [type(error).__name__])[-1].strip(" \t.")
+        raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network ({reason}): train it anew") from error
 
 
 def trained(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -103,7 +103,7 @@ class Critic(Adversary):
 
     def both(self) -> tuple[Tensor, Tensor]:
         """The last originals and what the network made of them, without their history."""
-        assert self.last is not None, "forward comes first"
+        assert self.last is not None
         return self.last
 
 

@@ -45,7 +45,7 @@ class Trainer:
         recipe: Recipe,
         crops: Crops,
         camera_tables: NDArray[np.float32],
-        validation: list[NDArray[np.uint8]],
+        apart: list[NDArray[np.uint8]],
         folder: Path,
         device: torch.device,
         dtype: torch.dtype | None = None,
@@ -58,7 +58,7 @@ class Trainer:
         self.recipe = recipe
         self.crops = crops
         self.camera_tables = camera_tables
-        self.validation = validation
+        self.apart = apart  # from what is trained on
         self.folder = folder
         self.device = device
         self.adversary = recipe.adversary().to(device) if recipe.adversary else None
@@ -236,7 +236,7 @@ class Trainer:
         found = {
             quality: validation.gains(
                 self.model,
-                self.validation,
+                self.apart,
                 quality,
                 colour=self.recipe.degradation.colour,
                 device=self.device,

@@ -81,18 +81,20 @@ class Networks:
         return [model for model in found if model.parameters]
 
 
-def command(model: str, part: str | None = None) -> str:
-    """What would train a network and ship it, or one part of its recipe and those that it starts from."""
+def command(model: str, part: str | None = None, *, ablation: bool = False) -> str:
+    """What would train a network and ship it: a model, one part of it and those that it starts from, or an ablation."""
     chosen = f" --part {' '.join(_chain(model, part))}" if part else ""
+    alone = f" --part {part}" if ablation else ""
     train = f"python scripts/train.py --model {model}{chosen} --short {DATA}"
-    parts = {part for variant in _family(model).variants for part in (variant.gray, variant.colour)}
-    alone = f" --part {part}" if part and part not in parts else ""
     return f"`{train}`, then `python scripts/export.py --model {model}{alone}`"
 
 
 def _chain(model: str, part: str) -> list[str]:
-    """A part with --short, after those of the same model that it starts from."""
-    before = _family(model).short[part].after
+    """A part with --short, after those of the same model that it starts from; without PyTorch the part alone."""
+    try:
+        before = _family(model).short[part].after
+    except MissingExtra:
+        return [part]
     return [*(_chain(*before.split("/")) if before else []), part]
 
 
@@ -105,7 +107,7 @@ def _family(model: str) -> Family:
     try:
         from mjpeg_restore.training.recipes import FAMILIES
     except ImportError as error:
-        raise MissingExtra("PyTorch", "train", "Looking into a network") from error
+        raise MissingExtra("torch", "train", "Looking into a network") from error
     return FAMILIES[model]
 
 
@@ -133,6 +135,5 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
     network = architecture(model.name, part)
     from mjpeg_restore.models.graph import load_weights
 
-    variant = model.variant(quality)
-    load_weights(network, variant.file(variant.kind(colour=True)))
+    load_weights(network, model.variant(quality).file("gray" if model.alike else "colour"))
     return network

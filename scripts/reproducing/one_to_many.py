@@ -138,7 +138,7 @@ def losses(bench: Bench, page: Page) -> None:
         if network := bench.networks.ablation("one-to-many", part):
             networks[title] = network
         else:
-            page.missing(f"The loss {title}", "one-to-many", part)
+            page.missing(f'Figure 8\'s network "{title}"', "one-to-many", part, ablation=True)
     if not networks:
         return
     page.text(
@@ -173,7 +173,7 @@ def shift_and_average(page: Page) -> None:
 
         from mjpeg_restore.models.one_to_many import ONE_TO_MANY_COMPACT, UpSample
     except ImportError as error:
-        raise MissingExtra("PyTorch", "train", "Looking into a network") from error
+        raise MissingExtra("torch", "train", "Looking into a network") from error
     shown, cells = [], []
     width = ONE_TO_MANY_COMPACT.width
     for shifted in (False, True):

@@ -34,12 +34,12 @@ class Row:
     """Ours, in dB beyond our JPEG."""
     published_gain: float | None
     """In dB beyond the paper's own JPEG."""
-    whole: bool = True
+    whole: bool
     """Whether ours is of all pictures of the set."""
 
     @property
     def difference(self) -> float | None:
-        """Our gain less the published one; none where they are not of the same pictures."""
+        """Our gain less the published one; none where ours is of a part of the set."""
         known = self.whole and self.gain is not None and self.published_gain is not None
         return self.gain - self.published_gain if known else None
 
@@ -113,10 +113,10 @@ class Page:
         """Keep a measured value in the JSON."""
         self._figures[key] = value
 
-    def missing(self, what: str, model: str, part: str | None = None) -> None:
+    def missing(self, what: str, model: str, part: str | None = None, *, ablation: bool = False) -> None:
         """Say what is left out; what would make it stands once, at the page's end."""
         self.text(f"*{what} is left out: see the end of this page.*")
-        self._missing[what] = command(model, part)
+        self._missing[what] = command(model, part, ablation=ablation)
 
     def table(self, key: str, header: Sequence[str], cells: Sequence[Sequence[str | float]]) -> None:
         """Add a table: words to the left, numbers to the right with three digits."""
@@ -170,7 +170,7 @@ class Page:
                         model.name,
                         variant.name if len(distinct) == 1 else f"{variant.name}, {kind}",
                         f"{model.parameters:,}",
-                        f"{model.macs_per_pixel / 1000:.1f}",
+                        f"{model.macs_per_pixel / 1000:.1f}" + ("" if model.alike or len(records) > 1 else " (gray)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
                     ]

@@ -169,7 +169,8 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
             natural = statistics(original for _, original in pairs)
             far = {}
             for method, restorer in ((PLAIN, bench.decode), (METHOD, network), ("textured", textured)):
-                if restorer and (found := unnaturalness((samples(restorer, coded) for coded, _ in pairs), natural)):
+                found = unnaturalness((samples(restorer, coded) for coded, _ in pairs), natural) if restorer else None
+                if found is not None:
                     far[method] = found
                     drawn[method].append(found)
             if not far:

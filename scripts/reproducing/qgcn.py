@@ -17,6 +17,9 @@ QUALITIES = (10, 20, 30, 40, 50)
 
 SIZES = {"N = 8, compact": "qgcn", **{f"N = {blocks}": f"qgcn-{blocks}" for blocks in (8, 16, 32, 64)}}
 """Models of the catalogue by the residual blocks of a group, N of figure 8."""
+ABLATIONS = {"EDSR": "edsr", "QCN": "qcn"}
+SHIPPED = {**ABLATIONS, "QGCN": "qgcn"}
+"""Models of the catalogue by the names of tables II and III."""
 SHRINK = (1, 2, 3, 4)
 """Figure 9: the areas are a whole, 1/4, 1/9 and 1/16."""
 
@@ -85,13 +88,18 @@ def reproduce(bench: Bench, page: Page) -> None:
         " say what its own are of; its JPEG rows have another PSNR-B and another SSIM than these, and 0.1 dB less"
         " PSNR, as where chroma is brought up by repetition."
     )
-    qcn = bench.networks.shipped("qcn")
     page.heading("Table II: colour")
-    restored(bench, page, "colour", TABLE_2, qcn)
-    if not qcn:
-        page.missing("QCN", "qcn")
+    restored(bench, page, "colour", TABLE_2, {name: bench.networks.shipped(model) for name, model in SHIPPED.items()})
     page.heading("Table III: grey")
-    restored(bench, page, "luma", TABLE_3, qcn or grey_qcn(bench, page))
+    qgcn = bench.networks.shipped("qgcn")
+    ablations = {name: bench.networks.ablation(model, "gray") for name, model in ABLATIONS.items()}
+    trained_for(page, {**ablations, "QGCN": qgcn})
+    restored(bench, page, "luma", TABLE_3, {**ablations, "QGCN": qgcn})
+    for name, model in ABLATIONS.items():
+        if not bench.networks.shipped(model):
+            page.missing(f"{name} in colour", model)
+        if not ablations[name]:
+            page.missing(f"{name} of grey pictures", model, "gray", ablation=True)
     if not bench.networks.shipped("qgcn"):
         page.missing("QGCN", "qgcn")
     generalisation(bench, page)
@@ -99,27 +107,23 @@ def reproduce(bench: Bench, page: Page) -> None:
     resolutions(bench, page)
 
 
-def restored(bench: Bench, page: Page, kind: Kind, published: Published, qcn: Restorer | None) -> None:
+def restored(bench: Bench, page: Page, kind: Kind, published: Published, networks: dict[str, Restorer | None]) -> None:
     """Tables II and III."""
-    networks = {
-        "EDSR": bench.networks.shipped("edsr"),
-        "QCN": qcn,
-        "QGCN": bench.networks.shipped("qgcn"),
-    }
     found = [compared(bench, name, kind, qualities, lambda quality: networks) for name, qualities in published.items()]
     page.comparison(kind, [row for rows in found for row in rows])
 
 
-def grey_qcn(bench: Bench, page: Page) -> Restorer | None:
-    """QCN of grey pictures, which is no model of the command's."""
-    qcn, qgcn = bench.networks.ablation("qcn", "gray"), bench.networks.shipped("qgcn")
-    if qcn and qgcn:
-        times = [training_time(network.model.variants[0].training["gray"]) for network in (qcn, qgcn)]
+def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
+    """What is between the ablations' budgets and the network's own."""
+    times = {
+        name: training_time(network.model.variants[0].training["gray"]) for name, network in networks.items() if network
+    }
+    if len(times) > 1:
+        told = ", ".join(f"{name} for {time}" for name, time in times.items())
         page.text(
-            f"QCN is QGCN without its global branch. It was trained for {times[0]}, QGCN for {times[1]} and in larger"
-            " batches: most of what is between them is that."
+            "QCN is QGCN without its global branch, EDSR is QCN that is not told the tables. Their budgets are not the"
+            f" same: {told}. Most of what is between them is that."
         )
-    return qcn
 
 
 def generalisation(bench: Bench, page: Page) -> None:

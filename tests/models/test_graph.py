@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
 from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights, publish  # noqa: E402
+from mjpeg_restore.models.hr_cnn import HrCnn  # noqa: E402
+from mjpeg_restore.models.l4_l8 import L4  # noqa: E402
 from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.models.projection import SAMPLE_SCALE  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
@@ -201,10 +204,23 @@ def test_decode_is_exported_too(tmp_path: Path) -> None:
     assert (luma == 128 + 5).all()  # a DC of 40 is 5 a sample
 
 
-@pytest.mark.parametrize(("chroma", "kinds"), [(True, ["gray"]), (False, ["gray", "colour"])])
-def test_a_network_whose_components_are_alike_has_one_graph(tmp_path: Path, chroma: bool, kinds: list[str]) -> None:
-    config = OneToManyConfig(width=4, branch_units=1, aggregation_units=1, noise=False)
-    network = OneToMany(config, chroma=chroma).eval()
+SMALL = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
+
+
+@pytest.mark.parametrize(
+    ("network", "kinds"),
+    [
+        (OneToMany(replace(SMALL, noise=False), chroma=True), ["gray"]),
+        (L4(chroma=True), ["gray"]),
+        (HrCnn(chroma=True), ["gray"]),
+        (L4(chroma=False), ["gray", "colour"]),
+        (tiny(), ["gray", "colour"]),
+    ],
+    ids=["One-to-Many's baseline", "L4", "HR-CNN", "L4 of luma alone", "stream"],
+)
+def test_a_network_whose_components_are_alike_has_one_graph(
+    tmp_path: Path, network: torch.nn.Module, kinds: list[str]
+) -> None:
     graphs = publish({"gray": network, "colour": network}, "tiny", tmp_path)
     assert list(graphs) == kinds
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"tiny.{kind}.onnx" for kind in kinds)

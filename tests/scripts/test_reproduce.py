@@ -134,6 +134,7 @@ def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> N
     done = run("one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
     assert done.returncode == 0, done.stderr
     notes = json.loads((tmp_path / "one-to-many.json").read_text())
-    found = [row["this picture"] for row in notes["losses"]]
-    assert found == ["JPEG", "perceptual, plain deconvolution", "perceptual", "and naturalness", "as shipped"]
+    found = {row["this picture"]: row["PSNR"] for row in notes["losses"]}
+    assert len({*found.values()}) == len(found)
+    assert list(found) == ["JPEG", "perceptual, plain deconvolution", "perceptual", "and naturalness", "as shipped"]
     assert notes["left_out"] == {}

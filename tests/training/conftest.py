@@ -6,14 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-torch = pytest.importorskip("torch")
-
-from mjpeg_restore.training import loop  # noqa: E402
-
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Networks as small as these are only slowed by more."""
+    torch = pytest.importorskip("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -24,4 +21,5 @@ def one_thread() -> Iterator[None]:
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock on which every step takes a second."""
     clock = count()
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    ours = SimpleNamespace(monotonic=lambda: float(next(clock)))
+    monkeypatch.setattr("mjpeg_restore.training.loop.time", ours)

@@ -45,7 +45,7 @@ FIGURE_8: dict[str, tuple[bool, dict[str, float]]] = {
     "q10-perceptual": (True, {"naturalness": 0.0, "jpeg": 0.0}),
     "q10-perceptual-naturalness": (True, {"jpeg": 0.0}),
 }
-"""The network of section 3, (d), and (a) to (c): whether with shift-and-average, and losses that are left out."""
+"""The network of section 3, and figure 8 (a) to (c): whether with shift-and-average, and losses that are left out."""
 
 
 def dcgan_adam(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
