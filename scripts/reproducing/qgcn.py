@@ -184,7 +184,7 @@ def resolutions(bench: Bench, page: Page) -> None:
     for method, name in (("QGCN", "qgcn"), ("QCN", "qcn")):
         network = bench.networks.shipped(name)
         if not network:
-            page.missing(method, name)
+            page.missing(f"{method} in colour", name)
             continue
         for shrink in SHRINK:
             gains = [bench.gain(network, "live1", quality, "colour", shrink) for quality in QUALITIES]
