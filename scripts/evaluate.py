@@ -130,9 +130,10 @@ class Compared:
     """PSNR beyond the decode's, `[pictures]`."""
 
 
-def compare(restorer: Restorer, pictures: list[Plane], quality: int, kind: Kind, cell: Consistency) -> Compared:
+def compare(
+    restorer: Restorer, decoder: Restorer, pictures: list[Plane], quality: int, kind: Kind, cell: Consistency
+) -> Compared:
     """Compress, restore and measure pictures."""
-    decoder = Restorer(catalogue.DECODE, "onnxruntime")
     restored, scores, plain = [], [], []
     for picture in pictures:
         truth = original(picture, kind)
@@ -147,8 +148,8 @@ def compare(restorer: Restorer, pictures: list[Plane], quality: int, kind: Kind,
 
 def measure(restorer: Restorer, pictures: list[Plane], natural: NDArray[np.float64], quality: int) -> Row:
     """Means over the pictures at one quality; `natural` are the statistics of their luma."""
-    cell = Consistency(restorer)
-    luma, rgb = (compare(restorer, pictures, quality, kind, cell) for kind in ("luma", "colour"))
+    cell, decoder = Consistency(restorer), Restorer(catalogue.DECODE, "onnxruntime")
+    luma, rgb = (compare(restorer, decoder, pictures, quality, kind, cell) for kind in ("luma", "colour"))
     luma_psnr, luma_psnr_b, luma_ssim = luma.scores.mean(axis=0).tolist()
     unnatural = unnaturalness(luma.restored, natural)
     return Row(
