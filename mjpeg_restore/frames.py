@@ -22,6 +22,16 @@ FieldOrder = Literal["top", "bottom"]
 
 
 @dataclass(frozen=True, slots=True)
+class FieldLayout:
+    """How the two fields of a frame lie in a stream (quirk S6); what is usual where nothing says otherwise."""
+
+    stored: FieldOrder = "top"
+    """The field that is stored first."""
+    shown: FieldOrder = "top"
+    """The field that is shown first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
     """One coded picture as the source holds it, with its time."""
 
@@ -37,8 +47,11 @@ class Packet:
     """Byte offset of `data` in the source, for messages; 0 where the source has no such thing."""
     name: str = ""
     """The file that holds this picture alone, for messages; empty where the source is one file."""
-    dqt: bytes = field(default=b"", repr=False)
-    """DQT segments of the pictures that were passed over just before this one (quirk Q5)."""
+    tables: bytes = field(default=b"", repr=False)
+    """Table segments of the pictures that were passed over just before this one (quirk Q5)."""
+    discontinuity: bool = False
+    """True: something is lost before it, or the recording begins anew; what is remembered of the pictures before does
+    not hold for it."""
     fault: str = ""
     """Why `data` is empty, in words, where it could not be read."""
 

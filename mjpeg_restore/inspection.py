@@ -10,9 +10,8 @@ from itertools import islice
 from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import HeaderWalk, Parts
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import estimate_quality, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, read
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -47,6 +46,8 @@ class Inspection:
     audio: bool = False
     """Whether there is sound beside the pictures."""
     truncated: str | None = None
+    remarks: tuple[str, ...] = ()
+    """What else the source has to say of itself; see `Source.remarks`."""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -73,6 +74,7 @@ class Inspection:
             "intervals": {str(step): count for step, count in self.steps.most_common(8)},
             "audio": self.audio,
             "truncated": self.truncated,
+            "remarks": list(self.remarks),
         }
 
 
@@ -94,6 +96,7 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
             first_trouble = f"{seen.packet.name or f'packet {seen.packet.index}'}: {seen.trouble}"
         _take(found, seen)
     found.truncated = source.truncated
+    found.remarks = tuple(source.remarks)
     if not found.sizes:
         reason = f"; {first_trouble}" if first_trouble else ""
         raise SourceError(f"{source.info.name}: no picture could be read{reason}")
@@ -114,7 +117,7 @@ class _Seen:
 def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
     walk = HeaderWalk(source.info.height, source.info.codec_tag)
     for packet in islice(source, frames):
-        walk.remember(packet.dqt)
+        walk.remember(packet.tables)
         try:
             parts = walk(packet.data)
         except JpegError as error:
@@ -127,7 +130,7 @@ def _read(seen: _Seen) -> _Seen:
     if seen.parts is None:
         return seen
     try:
-        coded = tuple(read(part.data, header=part.header, dqt=part.dqt) for part in seen.parts.pictures)
+        coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in seen.parts.pictures)
     except JpegError as error:
         return replace(seen, trouble=error.reason)
     return replace(seen, coded=coded)
@@ -215,6 +218,7 @@ def describe(found: Inspection) -> list[str]:
         lines += [f"  {title:12} {count} x {words}" for words, count in counter.most_common(8)]
     if found.truncated:
         lines.append(f"  broken off   {found.truncated}")
+    lines += [f"  remark       {remark}" for remark in found.remarks]
     return lines
 
 

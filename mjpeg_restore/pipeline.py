@@ -18,9 +18,9 @@ from typing import Literal, get_args
 
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import SMALLEST, HeaderWalk, Part, weave
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.jpeg import read, reader_name, repair
+from mjpeg_restore.interlace import weave
+from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, Part, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -192,6 +192,7 @@ def run(
             sink.discard()
         raise
     tally.truncated = source.truncated
+    tally.remarks = tuple(source.remarks)
     return tally.report(restorer.model.name, restorer.runtime_name, reader_name())
 
 
@@ -201,7 +202,7 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
     for packet in islice(source, settings.frames):
         job = _Job(packet, time.monotonic())
         tally.packets += 1
-        walk.remember(packet.dqt)
+        walk.remember(packet.tables)
         if job.tiny:
             yield job
             continue
@@ -219,7 +220,7 @@ def _read(job: _Job) -> _Job:
     if job.error:
         return job
     try:
-        return replace(job, coded=tuple(read(p.data, header=p.header, dqt=p.dqt) for p in job.parts))
+        return replace(job, coded=tuple(read(p.data, header=p.header, tables=p.tables) for p in job.parts))
     except JpegError as error:
         return replace(job, error=error)
 

@@ -58,6 +58,8 @@ class Report:
     """What read the coefficients."""
     truncated: str | None
     """How the source broke off, if it did."""
+    remarks: tuple[str, ...]
+    """What else there is to know of the source, a sentence each."""
     interrupted: bool
     """True where the user stopped the run."""
     first_trouble: str | None
@@ -83,6 +85,7 @@ class Tally:
     resized: int = 0
     interrupted: bool = False
     truncated: str | None = None
+    remarks: tuple[str, ...] = ()
     first_trouble: str | None = None
     begun: float = field(default_factory=time.monotonic)
     first_time: Fraction | None = None
@@ -144,6 +147,7 @@ class Tally:
             runtime=runtime,
             reader=reader,
             truncated=self.truncated,
+            remarks=self.remarks,
             interrupted=self.interrupted,
             first_trouble=self.first_trouble,
             warnings=dict(self.warnings),

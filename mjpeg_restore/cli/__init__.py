@@ -198,6 +198,7 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
         yield _verdict(report.verified)
     if report.truncated:
         yield report.truncated
+    yield from report.remarks
     if sink.remark:
         yield sink.remark
 

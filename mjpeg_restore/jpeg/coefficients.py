@@ -32,7 +32,7 @@ def reader_name() -> str:
     return f"jpeglib {fallback.load().__version__} (fallback)"
 
 
-def read(data: Buffer, *, header: JpegHeader | None = None, dqt: bytes = b"") -> CodedPicture:
+def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"") -> CodedPicture:
     """Read the quantised coefficients of the first picture in a packet.
 
     Safe from several threads; with the native reader they work at the same time.
@@ -40,7 +40,7 @@ def read(data: Buffer, *, header: JpegHeader | None = None, dqt: bytes = b"") ->
     Args:
         data: the packet, as bytes or any buffer of them; foreign bytes may stand around the picture.
         header: what `scan` found in these very bytes, where the caller has it already.
-        dqt: DQT segments of an earlier picture of the stream (`JpegHeader.dqt`), used where this one refers
+        tables: DQT segments of an earlier picture of the stream (`JpegHeader.tables`), used where this one refers
             to tables that it does not bring (Q5).
 
     Returns:
@@ -55,12 +55,12 @@ def read(data: Buffer, *, header: JpegHeader | None = None, dqt: bytes = b"") ->
     """
     data = as_bytes(data)
     header = header or scan(data)
-    if header.missing_tables and not dqt:
+    if header.missing_tables and not tables:
         raise BadJpeg(f"quantisation table {header.missing_tables[0]} is not given", header.scan_offset)
     if header.arithmetic and not reader.native_arithmetic:
         raise UnsupportedJpeg("this reader cannot decode arithmetic coding", header.start)
     try:
-        contents = _read_contents(data, header, dqt)
+        contents = _read_contents(data, header, tables)
     except MemoryError as error:
         size = f"{header.width}x{header.height}"
         raise TooLarge(f"not enough memory for the coefficients of a {size} picture", header.start) from error
@@ -76,28 +76,28 @@ def read(data: Buffer, *, header: JpegHeader | None = None, dqt: bytes = b"") ->
     )
 
 
-def _read_contents(data: bytes, header: JpegHeader, dqt: bytes) -> reader.Contents:
+def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> reader.Contents:
     """Let the library read all of the picture or, if it gives up, all that comes before a false marker."""
     read_one = reader.read_native if reader.native_version else fallback.read
     try:
-        return read_one(_single_picture(data, header, dqt, header.end))
+        return read_one(_single_picture(data, header, tables, header.end))
     except ValueError as error:
         if header.stop == header.end:
             raise BadJpeg(str(error), header.start) from error
     try:
-        return read_one(_single_picture(data, header, dqt, header.stop))
+        return read_one(_single_picture(data, header, tables, header.stop))
     except ValueError as error:
         raise BadJpeg(str(error), header.start) from error
 
 
-def _single_picture(data: bytes, header: JpegHeader, dqt: bytes, end: int) -> bytes | memoryview:
+def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) -> bytes | memoryview:
     """The picture's own bytes up to `end`, with what has to be put right in them; copied only if need be."""
     pieces: list[bytes | memoryview] = []
     position = header.start
     view = memoryview(data)
     if header.missing_tables:  # Q5: at the very front, so that tables of the picture's own come later
         position += 2
-        pieces += [view[header.start : position], dqt]
+        pieces += [view[header.start : position], tables]
     if data[header.size_offset : header.size_offset + 2] == b"\0\0":  # P4
         pieces += [view[position : header.size_offset], header.height.to_bytes(2, "big")]
         position = header.size_offset + 2

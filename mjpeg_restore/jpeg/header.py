@@ -43,7 +43,7 @@ class JpegHeader:
     """False: the standard Huffman tables are meant (H1)."""
     has_eoi: bool
     """False: the picture ends without its last marker (S1); often, but not always, it is cut short."""
-    dqt: bytes = field(repr=False)
+    tables: bytes = field(repr=False)
     """This picture's own DQT segments, markers included, for later pictures that lack theirs (Q5)."""
     missing_tables: tuple[int, ...]
     """Quantisation tables that are used but not given (Q5)."""

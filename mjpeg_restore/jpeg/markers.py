@@ -81,7 +81,7 @@ class _Walk:
         self.scan_offset = self.scans = self.restart_interval = 0
         self.uncovered: set[int] = set()  # components that no scan has brought yet
         self.has_dht = self.has_eoi = self.wide_tables = self.zero_steps = self.jfif = False
-        self.dqt = b""
+        self.tables = b""
         self.given_tables: set[int] = set()
         self.polarity: int | None = None
         self.adobe_transform: int | None = None
@@ -163,7 +163,7 @@ class _Walk:
             self.uncovered.difference_update(body[1 : 1 + 2 * body[0] : 2])
 
     def _take_tables(self, segment: Segment) -> None:
-        self.dqt += self.data[segment.offset : segment.end]
+        self.tables += self.data[segment.offset : segment.end]
         body = self._body(segment)
         while body:
             wide, table = divmod(body[0], 16)
@@ -217,7 +217,7 @@ class _Walk:
             restart_interval=self.restart_interval,
             has_dht=self.has_dht,
             has_eoi=self.has_eoi,
-            dqt=self.dqt,
+            tables=self.tables,
             missing_tables=tuple(sorted({*self.table_ids} - self.given_tables)),
             wide_tables=self.wide_tables,
             zero_steps=self.zero_steps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ import av
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
-from mjpeg_restore.frames import Packet
+from mjpeg_restore.frames import FieldLayout, Packet
 from mjpeg_restore.sources.timing import Window
 
 Kind = Literal["container", "stream", "stills"]
@@ -49,6 +49,10 @@ class SourceInfo:
     """Pixels across as the container says; each picture's own header decides."""
     height: int | None = None
     """Pixels down as the container says; about twice a picture's own where it holds one field (quirk S6)."""
+    fields: FieldLayout | None = None
+    """How two fields lie in the track, where the container says so; a picture's own markers say it better."""
+    rotation: int = 0
+    """Degrees, 0, 90, 180 or 270 anticlockwise, by which pictures are to be turned to stand upright."""
     sample_aspect: Fraction = Fraction(1)
     """Width of a sample over its height, as it is to be shown: 16/15 in a PAL recording of 720x576."""
     codec_tag: str = ""
@@ -122,6 +126,11 @@ class Source(Protocol):
         """After the iteration: how the source broke off, as one sentence; None if it did not."""
         ...
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """After the iteration: what else a user should know, a sentence each, such as a track that is left out."""
+        ...
+
     def __iter__(self) -> Iterator[Packet]:
         """Yield the coded pictures."""
         ...
@@ -151,10 +160,12 @@ class Closing(ABC):
     Attributes:
         stopped: True once somebody wants no more; looked at before each read.
         paths: the files that are read, as far as they have names.
+        remarks: see `Source`.
     """
 
     stopped = False
     paths: tuple[Path, ...] = ()
+    remarks: Sequence[str] = ()
 
     def stop(self) -> None:
         """End the iteration after the picture at hand; from any thread."""

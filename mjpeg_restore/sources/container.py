@@ -15,9 +15,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.fields import SMALLEST, HeaderWalk
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg.splitter import split
+from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
 from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
@@ -101,8 +100,8 @@ class ContainerSource(Closing):
                 continue
             pts = stamps.next(packet)
             if self._window.holds(pts):
-                offset, dqt = max(packet.pos or 0, 0), b"" if index else walk.dqt
-                yield Packet(data, index, pts - self._window.shift, self._time_base, offset, dqt=dqt)
+                offset, tables = max(packet.pos or 0, 0), b"" if index else walk.tables
+                yield Packet(data, index, pts - self._window.shift, self._time_base, offset, tables=tables)
                 index += 1
             else:
                 walk.pass_over(data)

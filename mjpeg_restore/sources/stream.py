@@ -11,9 +11,9 @@ from math import ceil
 from typing import BinaryIO
 
 from mjpeg_restore.errors import NotMjpeg
-from mjpeg_restore.fields import HeaderWalk
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES, Splitter
+from mjpeg_restore.jpeg import HeaderWalk, Splitter
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import Closing, SourceInfo
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import Window, nothing_left
@@ -117,8 +117,8 @@ class StreamSource(Closing):
             if self._window.over(pts):
                 return
             if self._window.holds(pts):
-                dqt = b"" if index else walk.dqt
-                yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset, dqt=dqt)
+                tables = b"" if index else walk.tables
+                yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset, tables=tables)
                 index += 1
             else:
                 walk.pass_over(data)

@@ -40,7 +40,7 @@ def test_header_tells_what_is_there() -> None:
         restart_interval=3,
         has_dht=True,
         has_eoi=True,
-        dqt=header.dqt,
+        tables=header.tables,
         missing_tables=(),
         wide_tables=False,
         zero_steps=False,
@@ -48,13 +48,13 @@ def test_header_tells_what_is_there() -> None:
         orientation=1,
         colour=Colour(),
     )
-    assert header.dqt.count(b"\xff\xdb\0\x43") == 2
-    assert "dqt" not in repr(header)
+    assert header.tables.count(b"\xff\xdb\0\x43") == 2
+    assert "tables=" not in repr(header)
 
 
 def test_tables_alone_are_passed_over() -> None:
     data = encode()
-    tables = b"\xff\xd8" + scan(data).dqt + b"\xff\xd9"
+    tables = b"\xff\xd8" + scan(data).tables + b"\xff\xd9"
     assert scan(tables + data).start == len(tables)
     assert scan(b"\xff\xd8" + data).start == 2
     with pytest.raises(BadJpeg, match="breaks off"):

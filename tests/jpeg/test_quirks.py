@@ -419,10 +419,10 @@ def test_q5_tables_of_an_earlier_picture() -> None:
     with pytest.raises(BadJpeg, match="table 0"):
         read(bare)
     with pytest.raises(JpegError):
-        read(bare, dqt=header.dqt[: len(header.dqt) // 2])
-    assert_same(read(bare, dqt=header.dqt), read(data))
-    other = scan(encode(quality=10)).dqt
-    assert_same(read(data, dqt=other), read(data))
+        read(bare, tables=header.tables[: len(header.tables) // 2])
+    assert_same(read(bare, tables=header.tables), read(data))
+    other = scan(encode(quality=10)).tables
+    assert_same(read(data, tables=other), read(data))
 
 
 # ---- B: bombs; D: restart markers ----

@@ -26,6 +26,6 @@ def test_q5_two_tables_in_one_segment_are_taken_apart() -> None:
 def test_q5_what_is_known_does_not_grow() -> None:
     known = b""
     for quality in range(10, 90):
-        known = known_tables(known, scan(encode(size=(16, 16), quality=quality)).dqt)
+        known = known_tables(known, scan(encode(size=(16, 16), quality=quality)).tables)
     assert len(known) == 2 * 69
-    assert known == scan(encode(size=(16, 16), quality=89)).dqt
+    assert known == scan(encode(size=(16, 16), quality=89)).tables

@@ -94,8 +94,8 @@ def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str,
     with open_source(path, start=Fraction(start)) as source:
         packets = list(source)
     assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[25 * start - 1 :]]
-    assert packets[0].dqt == tables_of(first)
-    assert not any(packet.dqt for packet in packets[1:])
+    assert packets[0].tables == tables_of(first)
+    assert not any(packet.tables for packet in packets[1:])
 
 
 @pytest.mark.parametrize("start", [1, 3])
@@ -106,14 +106,14 @@ def test_q5_tables_that_were_renewed_are_the_latest(mux: MuxClip, suffix: str, s
     with open_source(mux(f"clip.{suffix}", pictures), start=Fraction(start)) as source:
         packets = list(source)
     assert [packet.data for packet in packets] == pictures[25 * start :]
-    assert packets[0].dqt == tables_of(pictures[10])
+    assert packets[0].tables == tables_of(pictures[10])
 
 
 def test_p4_tables_of_pictures_without_a_height_count(mux: MuxClip) -> None:
     pictures = [patch_frame(make_jpeg(number), 1, b"\0\0") for number in range(4)]
     pictures[1:] = [without(data, DQT) for data in pictures[1:]]
     with open_source(mux("clip.avi", pictures), start=Fraction(2, 25)) as source:
-        assert [packet.dqt for packet in source] == [tables_of(pictures[0]), b""]
+        assert [packet.tables for packet in source] == [tables_of(pictures[0]), b""]
 
 
 def test_a_start_between_two_pictures_of_a_constant_rate_lands_on_zero(mux: MuxClip) -> None:

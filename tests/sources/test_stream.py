@@ -60,7 +60,7 @@ def test_q5_a_start_behind_the_only_tables_knows_them() -> None:
     with open_source(first + b"".join(without(data, DQT) for data in rest), start=Fraction(2, 25)) as source:
         packets = list(source)
     assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[1:]]
-    assert [packet.dqt for packet in packets] == [tables_of(first), b""]
+    assert [packet.tables for packet in packets] == [tables_of(first), b""]
 
 
 def test_fps_is_exact(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mjpeg_restore.fields import weave
 from mjpeg_restore.frames import Damage, Picture, Sampling
+from mjpeg_restore.interlace import weave
 
 
 def field(level: int, bad_row: int | None) -> Picture:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
 
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.frames import FieldOrder, Picture
-from mjpeg_restore.jpeg import JpegHeader, known_tables, scan
+from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.jpeg.markers import scan
+from mjpeg_restore.jpeg.segments import known_tables
 
 SMALLEST = 128
 """S10: fewer bytes are no picture."""
@@ -25,7 +23,7 @@ class Part:
 
     data: bytes = field(repr=False)
     header: JpegHeader
-    dqt: bytes = field(repr=False)
+    tables: bytes = field(repr=False)
     """Tables of the pictures before, for one that lacks its own (Q5)."""
 
 
@@ -51,7 +49,7 @@ class HeaderWalk:
             container_height: pixels down as the container says.
             codec_tag: the container's four-character code.
         """
-        self.dqt = b""
+        self.tables = b""
         """The tables known so far, as DQT segments."""
         self._container_height = container_height
         self._codec_tag = codec_tag
@@ -64,7 +62,7 @@ class HeaderWalk:
         """
         parts = self._parts(data)
         for part in parts.pictures:
-            self.remember(part.header.dqt)
+            self.remember(part.header.tables)
         return parts
 
     def pass_over(self, data: bytes) -> None:
@@ -72,13 +70,13 @@ class HeaderWalk:
         with suppress(JpegError):
             self(data)
 
-    def remember(self, dqt: bytes) -> None:
+    def remember(self, tables: bytes) -> None:
         """Add tables that came by another way, as DQT segments."""
-        self.dqt = known_tables(self.dqt, dqt)
+        self.tables = known_tables(self.tables, tables)
 
     def _parts(self, data: bytes) -> Parts:
         first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
-        part = Part(data, first, self.dqt)
+        part = Part(data, first, self.tables)
         rest = data[first.end :]
         if len(rest) < SMALLEST:
             return Parts((part,))
@@ -87,7 +85,7 @@ class HeaderWalk:
         except JpegError:  # S3: only garbage
             return Parts((part,))
         if are_fields(first, second, self._container_height):
-            return Parts((part, Part(rest, second, known_tables(self.dqt, first.dqt))))
+            return Parts((part, Part(rest, second, known_tables(self.tables, first.tables))))
         return Parts((part,), extra=True)
 
 
@@ -95,18 +93,3 @@ def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | No
     """Whether two pictures of one packet are the fields of a frame."""
     alike = (first.width, first.height, first.sampling) == (second.width, second.height, second.sampling)
     return alike and container_height is not None and first.height < _FIELD_HEIGHT * container_height
-
-
-def weave(first: Picture, second: Picture, *, bottom_first: bool) -> Picture:
-    """One interlaced frame of two fields of the same size and sampling; the rest is the first field's, but for damage:
-    that is the worse field's.
-    """
-    top, bottom = (second, first) if bottom_first else (first, second)
-    planes: list[NDArray[np.uint8]] = []
-    for upper, lower in zip(top.planes, bottom.planes, strict=True):
-        plane = np.empty((2 * upper.shape[0], upper.shape[1]), np.uint8)
-        plane[0::2], plane[1::2] = upper, lower
-        planes.append(plane)
-    order: FieldOrder = "bottom" if bottom_first else "top"
-    damage = min(filter(None, (first.damage, second.damage)), key=lambda found: found.first_bad_row, default=None)
-    return replace(first, planes=tuple(planes), field_order=order, damage=damage)
