@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
 from mjpeg_restore.restore import Restorer
-from mjpeg_restore.sources import Source, Spec, open_source
+from mjpeg_restore.sources import SoundChoice, Source, Spec, open_source
 
 
 def restore(
@@ -49,6 +49,8 @@ def open(
     fps: Fraction | None = None,
     start: Fraction | None = None,
     duration: Fraction | None = None,
+    track: int | None = None,
+    audio_track: SoundChoice | None = None,
     settings: PipelineSettings | None = None,
 ) -> Stream:
     """Open a recording, and iterate over its restored pictures.
@@ -64,6 +66,8 @@ def open(
         device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
         fps: frame rate of what has no time stamps, 25 if None.
         start, duration: seconds to skip and to keep.
+        track: which of a container's Motion-JPEG tracks, from 1; None: the first.
+        audio_track: which of its tracks of sound `source.sound` has, from 1, or "all"; None: the first.
         settings: what becomes of damaged pictures, and more.
 
     Raises:
@@ -71,7 +75,8 @@ def open(
         UnknownModel: no such model.
     """
     restorer = model if isinstance(model, Restorer) else Restorer(model, device)
-    return Stream(open_source(source, fps=fps, start=start, duration=duration), restorer, settings)
+    opened = open_source(source, fps=fps, start=start, duration=duration, track=track, audio_track=audio_track)
+    return Stream(opened, restorer, settings)
 
 
 class Stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from typing import Any
@@ -73,6 +73,10 @@ class Inspection:
             "last_time": None if self.last_time is None else float(self.last_time),
             "intervals": {str(step): count for step, count in self.steps.most_common(8)},
             "audio": self.audio,
+            "tracks": [asdict(track) for track in self.info.tracks],
+            "field_order": asdict(self.info.fields) if self.info.fields else None,
+            "rotation": self.info.rotation,
+            "sample_aspect": str(self.info.sample_aspect),
             "truncated": self.truncated,
             "remarks": list(self.remarks),
         }
@@ -88,7 +92,7 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     Raises:
         SourceError: the source cannot be read, or not one picture of it.
     """
-    found = Inspection(source.info, audio=source.audio is not None)
+    found = Inspection(source.info, audio=bool(source.sound))
     walked = _walk(source, frames)
     first_trouble = ""
     for seen in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect"):
@@ -209,6 +213,7 @@ def describe(found: Inspection) -> list[str]:
     lines.append(f"  restarts     {_counted(intervals)}{' MCUs' if set(intervals) - {'none'} else ''}")
     lines.append(f"  time stamps  {_times(found)}")
     lines.append(f"  sound        {'yes' if found.audio else 'none'}")
+    lines += _presented(info)
     for title, counter in (
         ("headers", found.properties),
         ("warnings", found.warnings),
@@ -220,6 +225,21 @@ def describe(found: Inspection) -> list[str]:
         lines.append(f"  broken off   {found.truncated}")
     lines += [f"  remark       {remark}" for remark in found.remarks]
     return lines
+
+
+def _presented(info: SourceInfo) -> Iterator[str]:
+    """How the container wants its pictures shown, and its tracks where there is a choice."""
+    if info.fields:
+        yield f"  fields       {info.fields.stored} field stored first, {info.fields.shown} field shown first"
+    if info.rotation:
+        yield f"  rotation     {info.rotation} degrees anticlockwise"
+    kinds = Counter(track.kind for track in info.tracks)
+    for track in info.tracks:
+        if kinds[track.kind] == 1:
+            continue
+        words = ", ".join(filter(None, (track.codec, track.format, track.language, track.title)))
+        number = f" {track.number}" if track.number else ""
+        yield f"  {track.kind + number:12} {words}{' (taken)' if track.chosen else ''}"
 
 
 def _pictures(count: int) -> str:

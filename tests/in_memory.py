@@ -16,8 +16,6 @@ BASE = Fraction(1, 1000)
 class ListSource(Closing):
     """Coded pictures, one a packet, at the times given, in milliseconds; every 40 of them if not."""
 
-    audio = None
-
     def __init__(
         self,
         pictures: Iterable[bytes],

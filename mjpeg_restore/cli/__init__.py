@@ -90,7 +90,9 @@ def _restore(words: list[str]) -> int:
 
 
 def _refuse_what_has_no_effect(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Some options are for some models."""
+    """Some options are for some models, and some exclude others."""
+    if options.no_audio and options.audio_track:
+        parser.error("--audio-track and --no-audio exclude each other")
     model = catalogue.find(options.model)
     noisy = [name for name, known in catalogue.models().items() if known.extra == "noise"]
     if model.extra != "noise" and (options.candidates or options.seed is not None):
@@ -128,10 +130,18 @@ def _restore_one(options: argparse.Namespace) -> int:
     settings = PipelineSettings(
         on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames, verify=options.verify
     )
-    opened = open_source(options.input, fps=options.fps, start=options.start, duration=options.duration)
+    opened = open_source(
+        options.input,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+        track=options.track,
+        audio_track=options.audio_track,
+    )
     with opened as source, _stopping(source) as stop:
         sink = _open_sink(options, source)
-        silent = bool(options.output and source.audio and not (source.audio.enabled or options.no_audio))
+        taken = any(track.enabled for track in source.sound)
+        silent = bool(options.output and source.sound and not (taken or options.no_audio))
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
                 report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
@@ -155,7 +165,7 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
         sample_aspect=source.info.sample_aspect,
         image_format=options.image_format,
     )
-    audio = None if options.no_audio else source.audio
+    audio = () if options.no_audio else source.sound
     # The window first: where it cannot be had, no output is begun.
     sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
     if options.output:
@@ -216,7 +226,7 @@ def _verdict(found: Verification) -> str:
 
 def _inspect(words: list[str]) -> int:
     options = inspect_parser().parse_args(words)
-    with open_source(options.input, fps=options.fps) as source:
+    with open_source(options.input, fps=options.fps, track=options.track) as source:
         found = survey(source, options.frames)
     say(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(describe(found)), sys.stdout)
     return 0

@@ -85,6 +85,7 @@ def restore_parser() -> argparse.ArgumentParser:
     add("--texture", type=_share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
     add("--candidates", type=_positive, metavar="N", help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on")
+    add("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
     add("--show", action="store_true", help="watch it in a window")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture")
 
@@ -103,6 +104,7 @@ def restore_parser() -> argparse.ArgumentParser:
         "-e", "--encoder-option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="passed to FFmpeg"
     )
     output.add_argument("--image-format", choices=("png", "jpeg"), default="png", help="of a folder (%(default)s)")
+    output.add_argument("--audio-track", type=_sound, metavar="N|all", help="which sound of several (1)")
     output.add_argument("--no-audio", action="store_true", help="leave the sound out")
     output.add_argument("-y", "--overwrite", action="store_true", help="replace an output that exists")
 
@@ -125,6 +127,7 @@ def inspect_parser() -> argparse.ArgumentParser:
     parser.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     parser.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
     parser.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
+    parser.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
@@ -148,6 +151,10 @@ def _positive(word: str, most: int = 10**9) -> object:
     if not isinstance(number, int) or not 1 <= number <= most:
         raise argparse.ArgumentTypeError(f"{word!r} is not between 1 and {most}")
     return number
+
+
+def _sound(word: str) -> object:
+    return word if word == "all" else _positive(word)
 
 
 def _threads(word: str) -> object:

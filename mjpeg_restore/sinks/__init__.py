@@ -42,7 +42,7 @@ _HINTS = frozenset({"overwrite", "fps", "sample_aspect"})
 def open_sink(
     target: str,
     settings: OutputSettings | None = None,
-    audio: AudioSource | None = None,
+    audio: Sequence[AudioSource] = (),
     inputs: Sequence[Path] = (),
 ) -> Sink:
     """The sink that a target names.
@@ -52,7 +52,7 @@ def open_sink(
             (it exists, ends in a slash, or has no extension); .png or .jpg for a single picture; else a video file,
             by its extension.
         settings: what the user asked for; None: the defaults.
-        audio: packets to go along; only a video file takes them.
+        audio: tracks of sound to go along; only a video file takes them.
         inputs: files that are read from, and never replaced.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class VideoFile:
         overwrite: bool = False,
         fps: Fraction | None = None,
         sample_aspect: Fraction = Fraction(1),
-        audio: AudioSource | None = None,
+        audio: Sequence[AudioSource] = (),
     ) -> None:
         """Claim the file; the encoder opens with the first picture.
 
@@ -92,7 +92,7 @@ class VideoFile:
             overwrite: replace a file that exists.
             fps: nominal rate, for rate control and headers; None: guessed from the time base.
             sample_aspect: width of a sample over its height.
-            audio: packets to go along; copied where the container holds the codec, else AAC (WebM: Opus).
+            audio: tracks of sound to go along; copied where the container holds the codec, else AAC (WebM: Opus).
 
         Raises:
             OutputExists: the file is there and `overwrite` is False.
@@ -113,8 +113,8 @@ class VideoFile:
         self._writer: _Writer | None = None
         self._finished = False
         self._audio = audio
-        if audio is not None:
-            audio.enabled = True
+        for track in audio:
+            track.enabled = True
 
     @property
     def remark(self) -> str | None:
@@ -202,7 +202,7 @@ class _Writer:
         time_base: Fraction,
         rate: Fraction,
         sample_aspect: Fraction,
-        audio: AudioSource | None,
+        audio: Sequence[AudioSource],
     ) -> None:
         self.size = (first.width, first.height)
         self._encoder = encoder
@@ -212,7 +212,7 @@ class _Writer:
         self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
         self._full_range = first.full_range
         self._time_base = time_base
-        self._audio = AudioWriter(audio, container) if audio is not None else None
+        self._audio = [AudioWriter(track, container) for track in audio]
         self._mark: FieldMarker | None = None
         self._last_pts: int | None = None
         self._moved = Fraction(0)
@@ -234,8 +234,7 @@ class _Writer:
         if self._container.format.name == "avi" and self._moved > self._time_base / 10:
             by = f"up to {1000 * float(self._moved):.0f} ms"
             found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
-        if self._audio and self._audio.problem:
-            found.append(self._audio.problem)
+        found += dict.fromkeys(writer.problem for writer in self._audio if writer.problem)
         return "; ".join(found) or None
 
     def write(self, picture: Picture) -> None:
@@ -253,8 +252,8 @@ class _Writer:
             frame = self._mark(frame)
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
-        if self._audio is not None:
-            self._audio.drain()
+        for writer in self._audio:
+            writer.drain()
         self._written += 1
 
     def finish(self) -> None:
@@ -263,8 +262,8 @@ class _Writer:
             if self._written <= 2:
                 packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
             self._container.mux(packet)
-        if self._audio is not None:
-            self._audio.finish()
+        for writer in self._audio:
+            writer.finish()
         self._container.close()
 
     def abandon(self) -> None:

@@ -15,17 +15,19 @@ from urllib.parse import unquote, urlsplit
 
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.jpeg.buffers import as_bytes
-from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo
+from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo, TrackInfo
+from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
 from mjpeg_restore.sources.stream import Replayed, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
+from mjpeg_restore.sources.tracks import Unopened
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["AudioTrack", "Source", "SourceInfo", "Spec", "open_source", "parse_rate"]
+__all__ = ["AudioTrack", "SoundChoice", "Source", "SourceInfo", "Spec", "TrackInfo", "open_source", "parse_rate"]
 
 Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or anything that holds bytes: bytes, a memoryview, an array of uint8."""
@@ -34,7 +36,13 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
 
 def open_source(
-    spec: Spec, *, fps: Rate | None = None, start: Fraction | None = None, duration: Fraction | None = None
+    spec: Spec,
+    *,
+    fps: Rate | None = None,
+    start: Fraction | None = None,
+    duration: Fraction | None = None,
+    track: int | None = None,
+    audio_track: SoundChoice | None = None,
 ) -> Source:
     """Open whatever holds Motion-JPEG.
 
@@ -55,6 +63,8 @@ def open_source(
         fps: frames per second of what has no time stamps of its own, 25 if None. Containers have their own.
         start: seconds to pass over; the first time stamp that is kept becomes 0. None copies all exactly.
         duration: seconds to keep, from `start` on.
+        track: which of a container's Motion-JPEG tracks, from 1. None: the first, unless it is a preview of another.
+        audio_track: which of its tracks of sound, from 1, or "all". None: the first.
 
     Raises:
         SourceNotFound: no such file, or no match of a pattern.
@@ -63,7 +73,10 @@ def open_source(
         TypeError: `spec` is nothing of the kind.
     """
     check_cut(start, duration)
-    wanted = _Wanted(None if fps is None else parse_rate(fps), start, duration)
+    for number in (track, audio_track):
+        if isinstance(number, int) and number < 1:
+            raise SourceError(f"there is no track number {number}: tracks are counted from 1")
+    wanted = _Wanted(None if fps is None else parse_rate(fps), start, duration, track, audio_track)
     if not isinstance(spec, str | os.PathLike):
         return _from_object(spec, wanted)
     name = os.fspath(spec)
@@ -86,6 +99,19 @@ class _Wanted:
     fps: Fraction | None
     start: Fraction | None
     duration: Fraction | None
+    track: int | None
+    sound: SoundChoice | None
+
+    def check_trackless(self, name: str) -> None:
+        """Refuse a track that what has no tracks cannot have; itself it is number 1.
+
+        Raises:
+            SourceError: there is a choice that cannot be met.
+        """
+        if self.track not in (None, 1):
+            raise SourceError(f"{name} is no container of tracks: there is no number {self.track}")
+        if self.sound not in (None, "all"):
+            raise SourceError(f"{name} has no sound: there is no sound track {self.sound}")
 
 
 _Opened = StillsSource | StreamSource | ContainerSource
@@ -155,6 +181,7 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
         if path and size is not None and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
             file.close()
             return _stills([path], name, "JPEG picture", wanted)
+        wanted.check_trackless(name)
         fps = wanted.fps or DEFAULT_FPS
         source = StreamSource(stream, name, fps, wanted.start, wanted.duration, owned=owned)
         if size is not None:
@@ -165,14 +192,18 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
     try:
         if path and size is not None:  # by its path FFmpeg reads it without a detour through Python
             file.close()
-            return ContainerSource(str(path), name, wanted.start, wanted.duration)
-        return ContainerSource(stream, name, wanted.start, wanted.duration, owned=owned)
-    except NotMjpeg:
-        raise
-    except SourceError:
+            return _container(str(path), name, wanted)
+        return _container(stream, name, wanted, owned)
+    except Unopened:
         if content is Content.CONTAINER:
             raise
         raise NotMjpeg(f"{name} holds no JPEG picture and is no recording that FFmpeg knows") from None
+
+
+def _container(target: str | Readable, name: str, wanted: _Wanted, owned: BinaryIO | None = None) -> ContainerSource:
+    return ContainerSource(
+        target, name, wanted.start, wanted.duration, track=wanted.track, sound=wanted.sound, owned=owned
+    )
 
 
 def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
@@ -201,4 +232,5 @@ def _refuse(content: Content, head: bytes, name: str) -> None:
 
 
 def _stills(paths: list[Path], name: str, format: str, wanted: _Wanted) -> StillsSource:
+    wanted.check_trackless(name)
     return StillsSource(paths, name, format, wanted.fps or DEFAULT_FPS, wanted.start, wanted.duration)

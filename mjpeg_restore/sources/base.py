@@ -27,6 +27,23 @@ frame rate that the stream itself does not state; the same, in the order of the 
 
 
 @dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """A track of a container, as far as it is worth telling; cover pictures are none."""
+
+    kind: Literal["video", "sound"]
+    number: int | None
+    """What chooses it, from 1 among the tracks of Motion-JPEG or among those of sound; None for other video."""
+    codec: str
+    """In words, or FFmpeg's name."""
+    format: str = ""
+    """"160x112" or "8000 Hz mono"; empty where that is not known."""
+    language: str = ""
+    title: str = ""
+    chosen: bool = False
+    """True: its packets are delivered."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What is known of a source before it is read; estimates serve for progress, never for decisions."""
 
@@ -58,7 +75,9 @@ class SourceInfo:
     codec_tag: str = ""
     """The container's four-character code, as "MJPG"; empty where there is none."""
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Title, creation time and so on, as the container holds them."""
+    """Title, creation time and so on, as the container holds them; what is not UTF-8 has U+FFFD in its place."""
+    tracks: tuple[TrackInfo, ...] = ()
+    """All tracks of a container; empty where there is no container."""
 
 
 def _no_packets() -> deque[av.Packet[Stream]]:
@@ -67,7 +86,7 @@ def _no_packets() -> deque[av.Packet[Stream]]:
 
 @dataclass(slots=True)
 class AudioTrack:
-    """The sound of a source, ready to be copied.
+    """A track of sound of a source, ready to be copied.
 
     Set `enabled` before iterating. The source then appends each audio packet to `packets` as the demuxing
     meets it, its time already cut and shifted like that of the pictures. Whoever enabled it takes them with
@@ -117,8 +136,8 @@ class Source(Protocol):
         ...
 
     @property
-    def audio(self) -> AudioTrack | None:
-        """The sound, or None where there is none."""
+    def sound(self) -> tuple[AudioTrack, ...]:
+        """The tracks of sound that were chosen, in the container's order; empty where there are none."""
         ...
 
     @property
@@ -160,11 +179,13 @@ class Closing(ABC):
     Attributes:
         stopped: True once somebody wants no more; looked at before each read.
         paths: the files that are read, as far as they have names.
+        sound: see `Source`.
         remarks: see `Source`.
     """
 
     stopped = False
     paths: tuple[Path, ...] = ()
+    sound: tuple[AudioTrack, ...] = ()
     remarks: Sequence[str] = ()
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from typing import BinaryIO
@@ -18,16 +18,18 @@ from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
 from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, left_out, list_tracks
+from mjpeg_restore.sources.fieldpairs import Coded, field_pairs
+from mjpeg_restore.sources.lookahead import Lookahead
+from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
     PIPED_HINT,
-    audio_track,
     describe,
     duration_of,
     is_piped,
-    mjpeg_track,
     open_container,
     stated_duration,
     time_base,
@@ -56,48 +58,59 @@ class ContainerSource(Closing):
         start: Fraction | None = None,
         duration: Fraction | None = None,
         *,
+        track: int | None = None,
+        sound: SoundChoice | None = None,
         owned: BinaryIO | None = None,
     ) -> None:
-        """Open a container and find its track.
+        """Open a container and find its tracks.
 
         Args:
             target: path, or a stream of bytes, which need not seek.
             name: how messages call it.
             start: seconds to pass over, counted from the beginning of the container.
             duration: seconds to keep.
+            track: which of the Motion-JPEG tracks, from 1; None: the first that is no preview of another.
+            sound: which of the tracks of sound, from 1, or "all"; None: the first.
             owned: a file to close with the source.
 
         Raises:
             NotMjpeg: there is no video track, or it is not Motion-JPEG.
-            SourceError: the container cannot be opened.
+            SourceError: the container cannot be opened, or has no such track.
         """
         self.truncated: str | None = None
         self._owned = owned
         self._target = target
         self._piped = is_piped(target)
         self._container = open_container(target, name)
+        self._ahead = Lookahead(self._container)
         try:
-            self._track = mjpeg_track(self._container, name)
+            self._track = choose_video(self._container, self._ahead, name, track)
+            self.sound = choose_sound(self._container, name, sound)
         except BaseException:
             self._container.close()
             raise
         self._time_base = time_base(self._track)
         self._origin = Fraction(self._container.start_time or 0, av.time_base)
         self._window = Window.cut(self._time_base, start, duration, round(self._origin / self._time_base))
-        self.audio = audio_track(self._container)
-        self.info = describe(self._container, self._track, name, start, duration)
+        info = describe(self._container, self._track, name, start, duration)
+        info = replace(info, tracks=list_tracks(self._container, self._track, self.sound))
+        turned, told = rotation(self._track)
+        self.info = replace(info, rotation=turned)
+        self.remarks = [*left_out(info.tracks, "video"), *([told] if told else [])]
+        mine = (packet for packet in self._ahead.peek() if packet.stream_index == self._track.index)
+        self._pairs = field_pairs(mine, self.info)
+        if self._pairs is not None:
+            self.info = self._pairs.frames_info()
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
+        if any(track.enabled for track in self.sound):
+            self.remarks = [*self.remarks, *left_out(self.info.tracks, "sound")]
         self._seek()
         stamps = _Stamps()
         walk = HeaderWalk(self.info.height, self.info.codec_tag)
         index = 0
-        for packet in self._video_packets():
-            data = bytes(packet)
-            # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if len(data) < SMALLEST and not any(split(data)):
-                continue
+        for packet, data in self._coded():
             pts = stamps.next(packet)
             if self._window.holds(pts):
                 offset, tables = max(packet.pos or 0, 0), b"" if index else walk.tables
@@ -107,6 +120,19 @@ class ContainerSource(Closing):
                 walk.pass_over(data)
         if not index and not self.stopped:
             raise self._nothing()
+
+    def _coded(self) -> Iterator[Coded]:
+        """The packets that hold pictures, those of single fields joined."""
+        coded = ((packet, bytes(packet)) for packet in self._video_packets())
+        # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
+        whole = ((packet, data) for packet, data in coded if len(data) >= SMALLEST or any(split(data)))
+        if self._pairs is None:
+            yield from whole
+            return
+        try:
+            yield from self._pairs.join(whole)
+        finally:
+            self.remarks = [*self.remarks, *self._pairs.remarks()]
 
     def _nothing(self) -> SourceError:
         if self._piped and self.truncated:
@@ -118,10 +144,12 @@ class ContainerSource(Closing):
     def _seek(self) -> None:
         """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning."""
         target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
-        if target <= 0 or self._piped:
+        # Between two fields there is no place to begin: with these, too, all is read.
+        if target <= 0 or self._piped or self._pairs is not None:
             return
         try:
             self._container.seek(target, stream=self._track)
+            self._ahead.drop()
             if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT)):
                 self._container.seek(target, stream=self._track)
                 return
@@ -129,6 +157,7 @@ class ContainerSource(Closing):
             pass  # a file without an index
         with suppress(av.error.FFmpegError, OSError):
             self._container.seek(self._container.start_time or 0)  # and read through
+            self._ahead.drop()
 
     def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
         """Whether the first that holds a picture has its tables."""
@@ -140,26 +169,30 @@ class ContainerSource(Closing):
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""
-        sound = self.audio
-        sound_window = self._window.rescaled(self._time_base, time_base(sound.stream)) if sound else Window()
-        video_over, sound_over = False, sound is None or not sound.enabled
+        sound = {track.stream.index: track for track in self.sound}
+        windows = {
+            index: self._window.rescaled(self._time_base, time_base(track.stream)) for index, track in sound.items()
+        }
+        video_over, sound_left = False, {index for index, track in sound.items() if track.enabled}
         for packet in self._packets():
             pts = packet.pts if packet.pts is not None else packet.dts
             if packet.stream_index == self._track.index:
                 video_over = video_over or (pts is not None and self._window.over(pts))
                 if not video_over:
                     yield packet
-            elif sound is not None and packet.stream_index == sound.stream.index:
-                sound_over = sound_over or (pts is not None and sound_window.over(pts))
-                sound.keep(packet, sound_window)
-            if video_over and sound_over:
+            elif track := sound.get(packet.stream_index):
+                window = windows[packet.stream_index]
+                if pts is not None and window.over(pts):
+                    sound_left.discard(packet.stream_index)
+                track.keep(packet, window)
+            if video_over and not sound_left:
                 return
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """All packets of the container; a broken one ends early, and `truncated` says so."""
         ends: dict[int, Fraction] = {}
         try:
-            for packet in self._container.demux():
+            for packet in self._ahead:
                 if self.stopped:
                     return
                 if packet.size and packet.pts is not None:

@@ -20,8 +20,6 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 class StillsSource(Closing):
     """Pictures in files of their own, read one at a time, in the order given, at `fps`."""
 
-    audio = None
-
     def __init__(
         self,
         paths: Sequence[Path],

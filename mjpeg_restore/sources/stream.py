@@ -66,8 +66,6 @@ class StreamSource(Closing):
     Such a stream has no time stamps (quirk T1): picture n is shown n / fps seconds after the first.
     """
 
-    audio = None
-
     def __init__(
         self,
         stream: Readable,

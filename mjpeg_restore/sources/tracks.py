@@ -1,4 +1,4 @@
-"""What a container holds: its Motion-JPEG track, its sound, and what it says of both."""
+"""Containers opened, and what they say of a track of pictures before it is read."""
 
 from __future__ import annotations
 
@@ -8,36 +8,21 @@ from types import MappingProxyType
 import av
 import av.error
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import NotMjpeg, SourceError
-from mjpeg_restore.sources.base import AudioTrack, SourceInfo
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.sources import demuxers
+from mjpeg_restore.sources.base import SourceInfo
+from mjpeg_restore.sources.presentation import field_layout, sample_aspect
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.timing import kept_duration
 
-_CODEC_NAMES = {
-    "h264": "H.264",
-    "hevc": "HEVC (H.265)",
-    "mpeg4": "MPEG-4",
-    "mpeg2video": "MPEG-2",
-    "vp8": "VP8",
-    "vp9": "VP9",
-    "av1": "AV1",
-    "prores": "ProRes",
-    "dvvideo": "DV",
-    "rawvideo": "uncompressed video",
-    "ljpeg": "lossless JPEG",
-    "jpegls": "JPEG-LS",
-    "jpeg2000": "JPEG 2000",
-}
-# Where FFmpeg finds nothing that it knows it goes by the name, and takes anything for a stream of JPEGs.
-_RAW = frozenset({"mjpeg", "mpjpeg", "image2", "jpeg_pipe"})
-# S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
-_UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
-
-
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
+
+
+class Unopened(SourceError):
+    """No demuxer that is allowed takes it."""
 
 
 def is_piped(target: str | Readable) -> bool:
@@ -46,63 +31,24 @@ def is_piped(target: str | Readable) -> bool:
 
 
 def open_container(target: str | Readable, name: str) -> InputContainer:
-    """Open a path, or a stream that need not seek.
+    """Open a path, or a stream that need not seek. No other file is ever opened, whatever the bytes say.
 
     Raises:
-        SourceError: FFmpeg cannot.
+        Unopened: FFmpeg cannot.
     """
-    # A path is nothing but a path: no protocol before it, no reference that leads to a network.
-    where = f"file:{target}" if isinstance(target, str) else target
+    # A path is nothing but a path: no protocol before it.
+    where, protocol = (f"file:{target}", demuxers.PATH) if isinstance(target, str) else (target, demuxers.FILE_OBJECT)
+    options = {**demuxers.OPTIONS, "protocol_whitelist": protocol}
     try:
-        container = av.open(where, "r", container_options={"protocol_whitelist": "file"})
+        container = av.open(where, "r", container_options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         hint = (
             PIPED_HINT
             if is_piped(target)
             else "it is damaged, cut off before its index was written, or of a kind that FFmpeg does not know"
         )
-        raise SourceError(f"cannot open {name} ({error.strerror or error}): {hint}") from None
-    if container.format.name in _RAW:
-        container.close()
-        raise SourceError(f"cannot open {name}: it is named like a JPEG stream but holds no JPEG picture")
+        raise Unopened(f"cannot open {name} ({error.strerror or error}): {hint}") from None
     return container
-
-
-def mjpeg_track(container: InputContainer, name: str) -> VideoStream:
-    """The first Motion-JPEG track; cover pictures do not count.
-
-    Raises:
-        NotMjpeg: there is none; the message names what there is.
-    """
-    cover = Disposition.attached_pic
-    videos = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not videos:
-        raise NotMjpeg(f"{name} holds no video track: give a Motion-JPEG recording, or a folder of JPEGs")
-    for stream in videos:
-        if _codec(stream) == "mjpeg" and _tag(stream) != "AVRn":
-            return stream
-    codec = _codec(videos[0])
-    if _tag(videos[0]) == "AVRn":
-        codec = "avrn"
-    if codec in _UNREADABLE:
-        raise NotMjpeg(
-            f"{name} holds {_UNREADABLE[codec]}, whose JPEG coefficients cannot be reached: record or export "
-            "it as plain Motion-JPEG (MJPEG-A); FFmpeg can only decode it, and that leaves nothing to restore"
-        )
-    raise NotMjpeg(
-        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, not Motion-JPEG: there are no JPEG coefficients to "
-        "restore; give the camera's own MJPEG recording (converting this file would not bring them back)"
-    )
-
-
-def _codec(stream: VideoStream) -> str:
-    if not stream.codec_context:  # the stubs know no stream without a decoder; FFmpeg does
-        return f"an unknown codec ({_tag(stream) or 'no tag'})"
-    return stream.codec_context.codec.canonical_name
-
-
-def _tag(stream: Stream) -> str:
-    return stream.codec_tag.strip("\x00 ")
 
 
 def time_base(stream: Stream) -> Fraction:
@@ -110,14 +56,15 @@ def time_base(stream: Stream) -> Fraction:
     return Fraction(stream.time_base or Fraction(1, 1000))
 
 
-def audio_track(container: InputContainer) -> AudioTrack | None:
-    """The first track of sound that can be copied, or None."""
-    for stream in container.streams.audio:
-        # Some webcams announce a sound track that no packet ever follows; its index is empty then.
-        silent = container.format.name == "avi" and not stream.duration and not len(stream.index_entries)
-        if stream.codec_context and stream.sample_rate and not silent:
-            return AudioTrack(stream, MappingProxyType(dict(stream.metadata)))
-    return None
+def codec_tag(stream: Stream) -> str:
+    """A four-character code such as "MJPG"; empty where there is none. Of bytes that are no ASCII, as Latin-1."""
+    if not stream.codec_context:  # the stubs know no stream without a decoder; FFmpeg does
+        return ""
+    try:
+        tag = stream.codec_context.codec_tag
+    except UnicodeDecodeError as error:
+        tag = error.object.decode("latin-1")
+    return "".join(character if character.isprintable() else "?" for character in tag.strip("\x00 "))
 
 
 def describe(
@@ -151,12 +98,18 @@ def describe(
         frames=frames,
         fps=Fraction(fps) if fps else None,
         duration=kept,
-        width=track.width or None,
-        height=track.height or None,
-        sample_aspect=Fraction(track.sample_aspect_ratio or 1),
-        codec_tag=_tag(track),
+        width=_possible(track.width),
+        height=_possible(track.height),
+        fields=field_layout(track),
+        sample_aspect=sample_aspect(track),
+        codec_tag=codec_tag(track),
         metadata=MappingProxyType(dict(container.metadata)),
     )
+
+
+def _possible(size: int) -> int | None:
+    """Pixels as stated, unless no JPEG can be so large."""
+    return size if 0 < size < 1 << 16 else None
 
 
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:

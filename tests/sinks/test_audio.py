@@ -57,7 +57,7 @@ def join(target: Path, recording: Path, *, late: int = 0, collecting: bool = Tru
     """Two seconds of video with the recording; `late` packets arrive only after the last picture."""
     with av.open(str(recording)) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(target, audio=sound)
+        sink = VideoFile(target, audio=[sound])
         assert sound.enabled
         packets = [packet for packet in container.demux(audio=0) if packet.size]
         prompt, rest = packets[: len(packets) - late], packets[len(packets) - late :]
@@ -142,7 +142,7 @@ def test_audio_and_video_are_interleaved(output: Path) -> None:
 def test_a_broken_packet_is_left_out_and_told(output: Path) -> None:
     with av.open(str(record(output / "in.mkv", "flac"))) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(output / "out.mov", audio=sound)
+        sink = VideoFile(output / "out.mov", audio=[sound])
         packets = [packet for packet in container.demux(audio=0) if packet.size]
         broken = av.Packet(b"not a flac frame")
         broken.pts = broken.dts = packets[3].pts
@@ -172,7 +172,7 @@ def test_audio_that_cannot_be_written_is_left_out_and_told(output: Path, monkeyp
 def test_packets_without_times_or_bytes_are_passed_over(output: Path) -> None:
     with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(output / "out.mkv", audio=sound)
+        sink = VideoFile(output / "out.mkv", audio=[sound])
         good, timeless, without_dts = [packet for packet in container.demux(audio=0) if packet.size][:3]
         timeless.pts = timeless.dts = None
         without_dts.dts = None
@@ -195,7 +195,7 @@ def test_language_and_title_are_kept(output: Path) -> None:
 def test_a_repeated_audio_time_is_dropped(output: Path) -> None:
     with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(output / "out.mkv", audio=sound)
+        sink = VideoFile(output / "out.mkv", audio=[sound])
         first, second = [packet for packet in container.demux(audio=0) if packet.size][:2]
         second.pts = second.dts = first.dts
         sound.packets.extend([first, second])

@@ -134,18 +134,16 @@ def test_sound_is_kept_when_asked_for(mux: MuxClip, suffix: str, sound: str) -> 
     with av.open(str(path)) as container:
         expected = [(p.pts, bytes(p)) for p in container.demux(audio=0) if p.size]
     with open_source(path) as source:
-        assert source.audio is not None
-        source.audio.enabled = True
+        source.sound[0].enabled = True
         assert len(list(source)) == 10
-        assert [(p.pts, bytes(p)) for p in source.audio.packets] == expected
-        assert source.audio.stream.codec_context.name.startswith(sound[:3])
+        assert [(p.pts, bytes(p)) for p in source.sound[0].packets] == expected
+        assert source.sound[0].stream.codec_context.name.startswith(sound[:3])
 
 
 def test_sound_that_nobody_wants_is_not_collected(mux: MuxClip) -> None:
     with open_source(mux("clip.avi", sound="pcm_s16le")) as source:
         list(source)
-        assert source.audio is not None
-        assert not source.audio.packets
+        assert not source.sound[0].packets
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
@@ -153,11 +151,10 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
     many = [make_jpeg(number) for number in range(100)]
     path = mux(f"clip.{suffix}", many, sound="pcm_s16le")
     with open_source(path, start=Fraction(2), duration=Fraction(1)) as source:
-        assert source.audio is not None
-        source.audio.enabled = True
+        source.sound[0].enabled = True
         assert len(list(source)) == 25
-        first = source.audio.packets[0]
-        last = source.audio.packets[-1]
+        first = source.sound[0].packets[0]
+        last = source.sound[0].packets[-1]
         value = struct.unpack_from("<h", bytes(first))[0]
         time = first.pts * first.time_base
     assert 0 <= time < Fraction(1, 25)
@@ -167,7 +164,7 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
 
 def test_an_announced_sound_track_without_a_packet_is_none(real_files: Path) -> None:
     with open_source(real_files / "webcam-avi1-no-dht-422.avi") as source:
-        assert source.audio is None
+        assert not source.sound
 
 
 def test_the_mjpeg_track_is_taken_and_cover_art_is_not(mux: MuxClip, jpegs: list[bytes]) -> None:

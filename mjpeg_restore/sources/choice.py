@@ -1,0 +1,229 @@
+"""Which tracks of a container are taken, and which are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import islice
+from types import MappingProxyType
+from typing import Literal
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from mjpeg_restore.errors import NotMjpeg, SourceError
+from mjpeg_restore.sources.base import AudioTrack, TrackInfo
+from mjpeg_restore.sources.lookahead import Lookahead
+from mjpeg_restore.sources.tracks import codec_tag, time_base
+
+SoundChoice = int | Literal["all"]
+"""A track of sound by its number, from 1, or all of them."""
+
+_CODEC_NAMES = {
+    "mjpeg": "Motion-JPEG",
+    "h264": "H.264",
+    "hevc": "HEVC (H.265)",
+    "mpeg4": "MPEG-4",
+    "mpeg2video": "MPEG-2",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "prores": "ProRes",
+    "dvvideo": "DV",
+    "rawvideo": "uncompressed video",
+    "ljpeg": "lossless JPEG",
+    "jpegls": "JPEG-LS",
+    "jpeg2000": "JPEG 2000",
+}
+# S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
+_UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
+
+_SHORT = Fraction(1, 2)
+"""A track that lasts less than this share of another is no recording of the same scene, but a preview of it."""
+_SPARSE = Fraction(1, 10)
+"""Nor is one of no more than this share of another's pictures, or of a single one beside `_SEVERAL`."""
+_SEVERAL = 4
+_COUNTED = 48
+"""Packets of pictures that are counted where the container states neither lengths nor numbers."""
+_LOOKED_AT = 1000
+"""Packets of any kind, at most, for that."""
+
+
+def choose_video(container: InputContainer, ahead: Lookahead, name: str, number: int | None = None) -> VideoStream:
+    """The Motion-JPEG track of that number, from 1, else the first one that is no preview; covers do not count.
+
+    Raises:
+        NotMjpeg: there is none, or only a preview of a recording in another codec; the message names that.
+        SourceError: there are fewer.
+    """
+    videos = _videos(container)
+    if not videos:
+        raise NotMjpeg(f"{name} holds no video track: give a Motion-JPEG recording, or a folder of JPEGs")
+    candidates = [stream for stream in videos if _is_mjpeg(stream)]
+    if not candidates:
+        raise _not_mjpeg(videos[0], name)
+    if number is not None:
+        if number > len(candidates):
+            raise SourceError(f"{name} holds {_count(len(candidates), 'Motion-JPEG')}: there is no number {number}")
+        return candidates[number - 1]
+    if len(videos) == 1:
+        return candidates[0]
+    extents = _extents(videos, ahead)
+    for stream in candidates:
+        if not any(_is_preview(extents[stream.index], extents[other.index]) for other in videos):
+            return stream
+    main = next((stream for stream in videos if not _is_mjpeg(stream)), None)
+    if main is None:
+        return candidates[0]
+    raise _not_mjpeg(main, name, "; its Motion-JPEG track is only a preview")
+
+
+def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[AudioTrack, ...]:
+    """The tracks of sound that are asked for; without a choice the first that can be copied.
+
+    Raises:
+        SourceError: there are fewer, or it is of a codec that FFmpeg does not know.
+    """
+    sounds = _sounds(container)
+    able = [stream for stream in sounds if _can_be_copied(stream)]
+    if choice is None:
+        able = able[:1]
+    elif choice != "all":
+        if choice > len(sounds):
+            raise SourceError(f"{name} holds {_count(len(sounds), 'sound')}: there is no number {choice}")
+        able = [sounds[choice - 1]]
+        if not _can_be_copied(able[0]):
+            raise SourceError(f"{name}: sound track {choice} is of a codec that FFmpeg does not know: choose another")
+    return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in able)
+
+
+def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[AudioTrack]) -> tuple[TrackInfo, ...]:
+    """All tracks of pictures and sound; each of Motion-JPEG and each of sound has the number that chooses it."""
+    tracks: list[TrackInfo] = []
+    number = 0
+    for stream in _videos(container):
+        number += _is_mjpeg(stream)
+        size = f"{stream.width}x{stream.height}" if stream.codec_context else ""
+        own = number if _is_mjpeg(stream) else None
+        tracks.append(_info(stream, "video", own, size, chosen=stream.index == video.index))
+    chosen = {track.stream.index for track in sound}
+    for number, stream in enumerate(_sounds(container), 1):
+        form = f"{stream.sample_rate} Hz {stream.layout.name}" if _can_be_copied(stream) else ""
+        tracks.append(_info(stream, "sound", number, form, chosen=stream.index in chosen))
+    return tuple(tracks)
+
+
+def left_out(tracks: Sequence[TrackInfo], kind: Literal["video", "sound"]) -> Iterator[str]:
+    """A sentence for each track of that kind that is not taken."""
+    alike = [track for track in tracks if track.kind == kind]
+    total = sum(track.number is not None for track in alike)
+    option = {"video": "--track {0} restores it", "sound": "--audio-track {0} takes it, all takes every one"}[kind]
+    for track in alike:
+        if track.chosen:
+            continue
+        words = ", ".join(filter(None, (track.codec, track.format, track.language, track.title)))
+        if track.number is None:
+            yield f"a video track is left out ({words}): it is not Motion-JPEG"
+        else:
+            what = "track" if kind == "video" else "sound track"
+            yield f"{what} {track.number} of {total} is left out ({words}): {option.format(track.number)}"
+
+
+def _info(
+    stream: VideoStream | AudioStream, kind: Literal["video", "sound"], number: int | None, form: str, *, chosen: bool
+) -> TrackInfo:
+    codec = _codec(stream)
+    language, title = stream.metadata.get("language", ""), stream.metadata.get("title", "")
+    language = "" if language == "und" else language
+    return TrackInfo(kind, number, _CODEC_NAMES.get(codec, codec), form, language, title, chosen)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what} track{'' if number == 1 else 's'}"
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def _sounds(container: InputContainer) -> list[AudioStream]:
+    """Some webcams announce a sound track that no packet ever follows; in AVI its index is empty then."""
+    avi = container.format.name == "avi"
+    return [stream for stream in container.streams.audio if not avi or stream.duration or len(stream.index_entries)]
+
+
+def _can_be_copied(stream: AudioStream) -> bool:
+    return bool(stream.codec_context and stream.sample_rate)
+
+
+def _is_mjpeg(stream: VideoStream) -> bool:
+    return _codec(stream) == "mjpeg"
+
+
+def _codec(stream: Stream) -> str:
+    if not stream.codec_context:  # the stubs know no stream without a decoder; FFmpeg does
+        return f"an unknown codec ({codec_tag(stream) or 'no tag'})"
+    return "avrn" if codec_tag(stream) == "AVRn" else stream.codec_context.codec.canonical_name
+
+
+def _not_mjpeg(stream: VideoStream, name: str, more: str = "") -> NotMjpeg:
+    codec = _codec(stream)
+    if codec in _UNREADABLE:
+        return NotMjpeg(
+            f"{name} holds {_UNREADABLE[codec]}, whose JPEG coefficients cannot be reached: record or export "
+            "it as plain Motion-JPEG (MJPEG-A); FFmpeg can only decode it, and that leaves nothing to restore"
+        )
+    return NotMjpeg(
+        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, not Motion-JPEG{more}: there are no JPEG coefficients to "
+        "restore; give the camera's own MJPEG recording (converting this file would not bring them back)"
+    )
+
+
+_Extent = tuple[Fraction | None, int | None]
+"""Seconds that a track lasts, and the number of its pictures; None where that is not known."""
+
+
+def _extents(videos: Sequence[VideoStream], ahead: Lookahead) -> dict[int, _Extent]:
+    """By the index of the stream."""
+    stated = {stream.index: (_seconds(stream), _number(stream)) for stream in videos}
+    if all(seconds is not None for seconds, _ in stated.values()) or all(count for _, count in stated.values()):
+        return stated
+    # A preview comes once, at the beginning or the end, while pictures of recordings alternate.
+    packets = islice(ahead.peek(), _LOOKED_AT)
+    pictures = (packet.stream_index for packet in packets if packet.size and packet.stream_index in stated)
+    counted = Counter(islice(pictures, _COUNTED))
+    return {stream.index: (None, counted[stream.index]) for stream in videos}
+
+
+def _seconds(stream: VideoStream) -> Fraction | None:
+    if stream.duration is not None:
+        return stream.duration * time_base(stream)
+    return _matroska_seconds(stream.metadata.get("DURATION", ""))
+
+
+def _matroska_seconds(text: str) -> Fraction | None:
+    """Of a tag like 00:00:01.200000000, as its muxers write for each track."""
+    try:
+        hours, minutes, seconds = map(Fraction, text.split(":"))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _number(stream: VideoStream) -> int | None:
+    if stream.frames:
+        return stream.frames
+    tag = stream.metadata.get("NUMBER_OF_FRAMES", "")
+    return int(tag) if tag.isdecimal() and len(tag) < 10 else None
+
+
+def _is_preview(track: _Extent, other: _Extent) -> bool:
+    (seconds, count), (other_seconds, other_count) = track, other
+    if seconds is not None and other_seconds is not None and seconds < _SHORT * other_seconds:
+        return True
+    if count is None or other_count is None:
+        return False
+    return count <= _SPARSE * other_count or (count <= 1 and other_count >= _SEVERAL)

@@ -1,0 +1,181 @@
+"""Fields that a container holds in packets of their own, as capture cards write them: joined to packets of two (S6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import islice, pairwise
+
+import av
+from av.stream import Stream
+
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import FieldLayout
+from mjpeg_restore.jpeg import HeaderWalk, split
+from mjpeg_restore.sources.base import SourceInfo
+
+Coded = tuple["av.Packet[Stream]", bytes]
+"""A packet for its times, and the data that goes with them."""
+
+_LOOKED_AT = 16
+"""Packets by which a track is judged."""
+_PADDING = 16
+"""Lines by which two fields may differ from the container's height: both are padded to blocks by some."""
+_UNSTEADY = Fraction(1, 4)
+"""Field periods by which a time may be off."""
+_PAUSE = 8
+"""Field periods without a field after which a new frame begins: so long no clock is steady."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    packet: av.Packet[Stream]
+    data: bytes
+    polarity: int | None
+    """AVI1's (H2): 1 for the upper lines, 2 for the lower ones; else None."""
+    readable: bool = True
+
+
+def field_pairs(packets: Iterable[av.Packet[Stream]], info: SourceInfo) -> FieldPairs | None:
+    """What joins the fields of a track whose first packets are given; None where they hold whole pictures."""
+    pairs = FieldPairs(info)
+    first: list[_Field] = []
+    for packet in islice(packets, _LOOKED_AT):
+        data = bytes(packet)
+        found = pairs.field(packet, data)
+        if found is not None and found.readable:
+            first.append(found)
+        elif found is None and not first and any(split(data)):
+            return None
+    if not first:
+        return None
+    pairs.learn(first)
+    return pairs
+
+
+@dataclass(slots=True)
+class FieldPairs:
+    """Joins each two fields that follow each other; a packet that holds more than a field passes as it is.
+
+    FFmpeg's decoder does the same. Beyond that a field that is lost is noticed, by the time stamps or by the polarity
+    in the pictures, and the next frame begins with its first field again. A field without its partner stands for it.
+    """
+
+    info: SourceInfo
+    """As the container says; `frames_info` says it of frames."""
+    alone: int = 0
+    """Fields so far that came without their partner, or with one that cannot be read."""
+    _walk: HeaderWalk = field(init=False)
+    _period: Fraction | None = None
+    """Ticks from one field to the next; None where the time stamps do not tell."""
+    _leading: int | None = None
+    """Polarity of the first field of a frame; None where the pictures do not tell."""
+
+    def __post_init__(self) -> None:
+        """Begin a stream."""
+        self._walk = HeaderWalk(self.info.height, self.info.codec_tag)
+
+    def learn(self, first: Sequence[_Field]) -> None:
+        """Take period and polarity from the first fields."""
+        if {1, 2} <= {found.polarity for found in first}:
+            self._leading = first[0].polarity
+        times = [found.packet.pts for found in first]
+        gaps = [after - before for before, after in pairwise(times) if before is not None and after is not None]
+        mean = Fraction(sum(gaps), max(len(gaps), 1))
+        if mean > 0 and 2 * sum(abs(gap - mean) <= _UNSTEADY * mean for gap in gaps) > len(gaps):
+            self._period = mean
+
+    def frames_info(self) -> SourceInfo:
+        """What is known of the frames.
+
+        Where the container names no order, the field that is stored first holds the upper lines; with the tag MJPG,
+        which AVI and NUT have, the lower ones. FFmpeg's decoder takes both so: capture cards of NTSC, for which
+        that was written, begin with the lower field.
+        """
+        info = self.info
+        lower_first = info.fields is None and info.codec_tag == "MJPG"
+        fields = FieldLayout("bottom", "bottom") if lower_first else info.fields
+        stated = info.fps
+        counted = 1 / (self._period * info.time_base) if self._period else stated
+        if stated is None or counted is None or stated < counted * 3 / 4:
+            return replace(info, fields=fields)  # the rate is that of frames
+        frames = None if info.frames is None else (info.frames + 1) // 2
+        return replace(info, fields=fields, fps=stated / 2, frames=frames)
+
+    def remarks(self) -> list[str]:
+        """What a user should know at the end."""
+        if not self.alone:
+            return []
+        fields, come = ("field", "comes") if self.alone == 1 else ("fields", "come")
+        return [f"{self.alone} {fields} of {self.info.name} {come} without the second one: its lines stand for both"]
+
+    def field(self, packet: av.Packet[Stream], data: bytes) -> _Field | None:
+        """A packet as a field; None if it holds something else."""
+        try:
+            parts = self._walk(data)
+        except JpegError:
+            return _Field(packet, data, None, readable=False)
+        header = parts.pictures[0].header
+        width, height = self.info.width, self.info.height
+        if len(parts.pictures) > 1 or parts.extra or not width or not height:
+            return None
+        if abs(header.width - width) >= _PADDING or abs(2 * header.height - height) >= _PADDING:
+            return None
+        return _Field(packet, data, header.avi1_polarity or None)
+
+    def join(self, coded: Iterable[Coded]) -> Iterator[Coded]:
+        """Yield frames: the first field's packet, and the data of both."""
+        first: _Field | None = None
+        last: _Field | None = None
+        second = True  # of the one before: the next one is a first field
+        for packet, data in coded:
+            found = self.field(packet, data)
+            if found is None:
+                if first:
+                    yield self._frame(first, None)
+                first, last, second = None, None, True
+                yield packet, data
+                continue
+            missing = self._missing(last, found)
+            second = self._is_second(found, missing, second)
+            last = found
+            if first and second and not missing:
+                yield self._frame(first, found)
+                first = None
+                continue
+            if first:
+                yield self._frame(first, None)
+            first = None if second else found
+            if second:
+                yield self._frame(found, None)
+        if first:
+            yield self._frame(first, None)
+
+    def _missing(self, last: _Field | None, found: _Field) -> int:
+        """Fields that the time stamps miss between two; `_PAUSE` for that many and more."""
+        if self._period is None or last is None or last.packet.pts is None or found.packet.pts is None:
+            return 0
+        periods = (found.packet.pts - last.packet.pts) / self._period
+        steps = round(periods)
+        if steps > _PAUSE:
+            return _PAUSE
+        return steps - 1 if steps > 1 and abs(periods - steps) <= _UNSTEADY else 0
+
+    def _is_second(self, found: _Field, missing: int, second: bool) -> bool:
+        """Whether it is the second field of a frame; `second` says it of the one before."""
+        if self._leading is not None and found.polarity is not None:
+            return found.polarity != self._leading
+        if missing == _PAUSE:
+            return False
+        return second == bool(missing % 2)
+
+    def _frame(self, first: _Field, second: _Field | None) -> Coded:
+        packet = first.packet
+        if second is not None and packet.duration and second.packet.duration:
+            packet.duration += second.packet.duration
+        readable = [found.data for found in (first, second) if found is not None and found.readable]
+        if len(readable) == 2:
+            return packet, b"".join(readable)
+        self.alone += 1
+        return packet, 2 * readable[0] if readable else first.data
