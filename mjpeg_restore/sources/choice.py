@@ -127,16 +127,18 @@ def left_out(tracks: Sequence[TrackInfo], kind: Literal["video", "sound"]) -> It
         words = ", ".join(filter(None, (track.codec, track.format, track.language, track.title)))
         if track.number is None:
             yield f"a video track is left out ({words}): it is not Motion-JPEG"
-        else:
-            what = "track" if kind == "video" else "sound track"
-            yield f"{what} {track.number} of {total} is left out ({words}): {option.format(track.number)}"
+            continue
+        what = "track" if kind == "video" else "sound track"
+        remedy = option.format(track.number) if track.format else "FFmpeg cannot copy it"
+        yield f"{what} {track.number} of {total} is left out ({words}): {remedy}"
 
 
 def _info(
     stream: VideoStream | AudioStream, kind: Literal["video", "sound"], number: int | None, form: str, *, chosen: bool
 ) -> TrackInfo:
     codec = _codec(stream)
-    language, title = stream.metadata.get("language", ""), stream.metadata.get("title", "")
+    labels = stream.metadata
+    language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # the latter in MOV
     language = "" if language == "und" else language
     return TrackInfo(kind, number, _CODEC_NAMES.get(codec, codec), form, language, title, chosen)
 
@@ -165,7 +167,7 @@ def _is_mjpeg(stream: VideoStream) -> bool:
 
 def _codec(stream: Stream) -> str:
     if not stream.codec_context:  # the stubs know no stream without a decoder; FFmpeg does
-        return f"an unknown codec ({codec_tag(stream) or 'no tag'})"
+        return "an unknown codec"
     return "avrn" if codec_tag(stream) == "AVRn" else stream.codec_context.codec.canonical_name
 
 

@@ -104,7 +104,7 @@ class ContainerSource(Closing):
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        if any(track.enabled for track in self.sound):
+        if not self.sound or any(track.enabled for track in self.sound):
             self.remarks = [*self.remarks, *left_out(self.info.tracks, "sound")]
         self._seek()
         stamps = _Stamps()

@@ -1,0 +1,80 @@
+"""Text and numbers in containers that are not what they should be."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from clips import make_jpeg, mux_packet, mux_sound
+
+from mjpeg_restore.errors import NotMjpeg
+from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.sources import open_source
+from tests.jpeg.pictures import patch_frame
+
+RATE = Fraction(1, 25)
+CONTAINERS = ("avi", "mkv", "mov", "mp4", "nut")
+
+
+def record(path: Path, height: int = 48, *, flat: bool = False) -> bytes:
+    """A clip with a title and a language wherever they can stand."""
+    with av.open(str(path), "w") as container:
+        container.metadata.update(title="Cafe", comment="Cafe")
+        video = container.add_mux_stream("mjpeg", rate=25, width=64, height=height)
+        video.time_base = RATE
+        sound = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=8000, layout="mono")
+        for stream in (video, sound):
+            stream.metadata.update(title="Cafe", language="fra")
+        for number in range(4):
+            data = make_jpeg(number)
+            mux_packet(container, video, patch_frame(data, 1, b"\0\0") if flat else data, number, RATE)
+            mux_sound(container, sound, number, RATE)
+        container.mux(sound.encode(None))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(b"Cafe", b"Caf\xe9"), (b"fra", b"\xff\xfea")], ids=["title", "language"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_text_that_is_not_utf_8_is_read_as_far_as_it_goes(
+    tmp_path: Path, suffix: str, right: bytes, wrong: bytes
+) -> None:
+    data = record(tmp_path / f"clip.{suffix}")
+    with open_source(data.replace(right, wrong)) as source:
+        source.sound[0].enabled = True
+        assert len(list(source)) == 4
+        if right == b"Cafe":
+            assert source.info.metadata["title"] == "Caf\ufffd"
+        words = [*source.sound[0].metadata.values(), *(track.title for track in source.info.tracks)]
+    assert not any("\udc80" <= character <= "\udcff" for word in words for character in word)  # all can be written
+
+
+@pytest.mark.parametrize(
+    ("suffix", "right", "wrong"),
+    [("avi", b"MJPG", b"MJP\xe9"), ("mov", b"jpeg\0\0\0\0", b"mp\x7f\xff\0\0\0\0")],
+)
+def test_a_four_character_code_of_any_bytes(tmp_path: Path, suffix: str, right: bytes, wrong: bytes) -> None:
+    data = record(tmp_path / f"clip.{suffix}")
+    assert right in data
+    with pytest.raises(NotMjpeg, match="the buffer holds an unknown codec, not Motion-JPEG"):
+        open_source(data.replace(right, wrong))
+
+
+def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None:
+    data = record(tmp_path / "clip.mov").replace(b"sowt", b"so\xe9\xff")
+    with open_source(data) as source:
+        assert len(list(source)) == 4
+        assert not source.sound
+        assert list(source.remarks) == [
+            "sound track 1 of 1 is left out (an unknown codec, fra, Cafe): FFmpeg cannot copy it"
+        ]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "nut"])
+def test_a_height_that_no_jpeg_can_have_says_nothing(tmp_path: Path, suffix: str) -> None:
+    with open_source(record(tmp_path / f"clip.{suffix}", 70_000, flat=True)) as source:
+        assert source.info.height is None
+        assert len(list(source)) == 4
+    with open_source(record(tmp_path / f"clip.{suffix}", 70_000)) as source:
+        assert describe(survey(source))[1] == "  size         64x48"
