@@ -32,6 +32,7 @@ from mjpeg_restore.sources.tracks import (
     is_piped,
     open_container,
     stated_duration,
+    stated_size,
     time_base,
 )
 
@@ -61,6 +62,7 @@ class ContainerSource(Closing):
         track: int | None = None,
         sound: SoundChoice | None = None,
         owned: BinaryIO | None = None,
+        head: bytes = b"",
     ) -> None:
         """Open a container and find its tracks.
 
@@ -72,6 +74,7 @@ class ContainerSource(Closing):
             track: which of the Motion-JPEG tracks, from 1; None: the first that is no preview of another.
             sound: which of the tracks of sound, from 1, or "all"; None: the first.
             owned: a file to close with the source.
+            head: the first bytes of a stream that cannot seek.
 
         Raises:
             NotMjpeg: there is no video track, or it is not Motion-JPEG.
@@ -98,7 +101,7 @@ class ContainerSource(Closing):
         self.info = replace(info, rotation=turned)
         self.remarks = [*left_out(info.tracks, "video"), *([told] if told else [])]
         mine = (packet for packet in self._ahead.peek() if packet.stream_index == self._track.index)
-        self._pairs = field_pairs(mine, self.info)
+        self._pairs = field_pairs(mine, self.info, self._window, lambda: stated_size(target, head, self._track.index))
         if self._pairs is not None:
             self.info = self._pairs.frames_info()
 
@@ -173,11 +176,13 @@ class ContainerSource(Closing):
         windows = {
             index: self._window.rescaled(self._time_base, time_base(track.stream)) for index, track in sound.items()
         }
+        one_more = self._pairs is not None  # the field that completes the last frame may lie behind the end
         video_over, sound_left = False, {index for index, track in sound.items() if track.enabled}
         for packet in self._packets():
             pts = packet.pts if packet.pts is not None else packet.dts
             if packet.stream_index == self._track.index:
-                video_over = video_over or (pts is not None and self._window.over(pts))
+                if pts is not None and self._window.over(pts):
+                    video_over, one_more = not one_more, False
                 if not video_over:
                     yield packet
             elif track := sound.get(packet.stream_index):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, pairwise
+from statistics import median
 
 import av
 from av.stream import Stream
@@ -14,6 +15,7 @@ from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk, split
 from mjpeg_restore.sources.base import SourceInfo
+from mjpeg_restore.sources.timing import Window
 
 Coded = tuple["av.Packet[Stream]", bytes]
 """A packet for its times, and the data that goes with them."""
@@ -24,6 +26,8 @@ _PADDING = 16
 """Lines by which two fields may differ from the container's height: both are padded to blocks by some."""
 _UNSTEADY = Fraction(1, 4)
 """Field periods by which a time may be off."""
+_STEADY = Fraction(3, 4)
+"""Share of the times that are not, where they are to be trusted."""
 _PAUSE = 8
 """Field periods without a field after which a new frame begins: so long no clock is steady."""
 
@@ -37,9 +41,25 @@ class _Field:
     readable: bool = True
 
 
-def field_pairs(packets: Iterable[av.Packet[Stream]], info: SourceInfo) -> FieldPairs | None:
-    """What joins the fields of a track whose first packets are given; None where they hold whole pictures."""
-    pairs = FieldPairs(info)
+def field_pairs(
+    packets: Iterable[av.Packet[Stream]],
+    info: SourceInfo,
+    window: Window,
+    stated_size: Callable[[], tuple[int, int] | None],
+) -> FieldPairs | None:
+    """What joins the fields of a track.
+
+    Args:
+        packets: the first of the track.
+        info: what FFmpeg says of it. Of pictures lower than they should be it makes fields, and gives the size of two.
+        window: what is kept of it.
+        stated_size: width and height as the container really states them, None if they cannot be had; takes longer, and
+            is called only where it matters.
+
+    Returns:
+        None where the packets hold whole pictures.
+    """
+    pairs = FieldPairs(info, window)
     first: list[_Field] = []
     for packet in islice(packets, _LOOKED_AT):
         data = bytes(packet)
@@ -50,6 +70,10 @@ def field_pairs(packets: Iterable[av.Packet[Stream]], info: SourceInfo) -> Field
             return None
     if not first:
         return None
+    if size := stated_size():
+        pairs = FieldPairs(replace(info, width=size[0], height=size[1]), window)
+        if pairs.field(first[0].packet, first[0].data) is None:
+            return None
     pairs.learn(first)
     return pairs
 
@@ -64,6 +88,8 @@ class FieldPairs:
 
     info: SourceInfo
     """As the container says; `frames_info` says it of frames."""
+    window: Window
+    """What is kept of the track; frames count as their first field does."""
     alone: int = 0
     """Fields so far that came without their partner, or with one that cannot be read."""
     _walk: HeaderWalk = field(init=False)
@@ -82,9 +108,9 @@ class FieldPairs:
             self._leading = first[0].polarity
         times = [found.packet.pts for found in first]
         gaps = [after - before for before, after in pairwise(times) if before is not None and after is not None]
-        mean = Fraction(sum(gaps), max(len(gaps), 1))
-        if mean > 0 and 2 * sum(abs(gap - mean) <= _UNSTEADY * mean for gap in gaps) > len(gaps):
-            self._period = mean
+        usual = Fraction(median(gaps)) if gaps else Fraction(0)
+        if usual > 0 and sum(abs(gap - usual) <= _UNSTEADY * usual for gap in gaps) >= _STEADY * len(gaps):
+            self._period = usual
 
     def frames_info(self) -> SourceInfo:
         """What is known of the frames.
@@ -177,5 +203,5 @@ class FieldPairs:
         readable = [found.data for found in (first, second) if found is not None and found.readable]
         if len(readable) == 2:
             return packet, b"".join(readable)
-        self.alone += 1
+        self.alone += packet.pts is None or self.window.holds(packet.pts)
         return packet, 2 * readable[0] if readable else first.data

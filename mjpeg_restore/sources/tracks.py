@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from types import MappingProxyType
+from typing import BinaryIO, cast
 
 import av
 import av.error
@@ -21,6 +25,11 @@ from mjpeg_restore.sources.timing import kept_duration
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
 
 
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+_HEADERS_ONLY = MappingProxyType({"codec_whitelist": "none", "probesize": "32", "analyzeduration": "0"})
+"""No decoder tells the demuxer what it has found."""
+
+
 class Unopened(SourceError):
     """No demuxer that is allowed takes it."""
 
@@ -30,15 +39,20 @@ def is_piped(target: str | Readable) -> bool:
     return not isinstance(target, str) and not hasattr(target, "seek")
 
 
-def open_container(target: str | Readable, name: str) -> InputContainer:
+def open_container(target: str | Readable, name: str, more: Mapping[str, str] = _NO_OPTIONS) -> InputContainer:
     """Open a path, or a stream that need not seek. No other file is ever opened, whatever the bytes say.
+
+    Args:
+        target: what to open.
+        name: how messages call it.
+        more: further options for the demuxer.
 
     Raises:
         Unopened: FFmpeg cannot.
     """
     # A path is nothing but a path: no protocol before it.
     where, protocol = (f"file:{target}", demuxers.PATH) if isinstance(target, str) else (target, demuxers.FILE_OBJECT)
-    options = {**demuxers.OPTIONS, "protocol_whitelist": protocol}
+    options = {**demuxers.OPTIONS, "protocol_whitelist": protocol, **more}
     try:
         container = av.open(where, "r", container_options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
@@ -49,6 +63,44 @@ def open_container(target: str | Readable, name: str) -> InputContainer:
         )
         raise Unopened(f"cannot open {name} ({error.strerror or error}): {hint}") from None
     return container
+
+
+def stated_size(target: str | Readable, head: bytes, index: int) -> tuple[int, int] | None:
+    """Width and height of a track as the container states them, before FFmpeg corrects them by the first pictures.
+
+    Args:
+        target: what `open_container` has opened; its place is kept.
+        head: its first bytes, if it cannot seek.
+        index: of the track.
+
+    Returns:
+        None where that cannot be found out.
+    """
+    again = io.BytesIO(head) if is_piped(target) else target
+    with (
+        suppress(SourceError, OSError, IndexError),
+        _kept_place(again),
+        open_container(again, "", _HEADERS_ONLY) as found,
+    ):
+        stream = found.streams[index]
+        if isinstance(stream, VideoStream) and stream.width and stream.height:
+            return stream.width, stream.height
+    return None
+
+
+@contextmanager
+def _kept_place(target: str | Readable) -> Generator[None]:
+    """Read a file that can seek from its beginning, and leave it as it was."""
+    if isinstance(target, str):
+        yield
+        return
+    file = cast(BinaryIO, target)
+    place = file.tell()
+    file.seek(0)
+    try:
+        yield
+    finally:
+        file.seek(place)
 
 
 def time_base(stream: Stream) -> Fraction:
