@@ -193,18 +193,16 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
         if path and size is not None:  # by its path FFmpeg reads it without a detour through Python
             file.close()
             return _container(str(path), name, wanted)
-        return _container(stream, name, wanted, owned, head)
+        return _container(stream, name, wanted, owned)
     except Unopened:
         if content is Content.CONTAINER:
             raise
         raise NotMjpeg(f"{name} holds no JPEG picture and is no recording that FFmpeg knows") from None
 
 
-def _container(
-    target: str | Readable, name: str, wanted: _Wanted, owned: BinaryIO | None = None, head: bytes = b""
-) -> ContainerSource:
+def _container(target: str | Readable, name: str, wanted: _Wanted, owned: BinaryIO | None = None) -> ContainerSource:
     return ContainerSource(
-        target, name, wanted.start, wanted.duration, track=wanted.track, sound=wanted.sound, owned=owned, head=head
+        target, name, wanted.start, wanted.duration, track=wanted.track, sound=wanted.sound, owned=owned
     )
 
 

@@ -41,13 +41,15 @@ _CODEC_NAMES = {
 # S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
+_CHANNELS = {1: "mono", 2: "stereo"}
+
 _SHORT = Fraction(1, 2)
 """A track that lasts less than this share of another is no recording of the same scene, but a preview of it."""
 _SPARSE = Fraction(1, 10)
 """Nor is one of no more than this share of another's pictures, or of a single one beside `_SEVERAL`."""
 _SEVERAL = 4
-_COUNTED = 48
-"""Packets of pictures that are counted where the container states neither lengths nor numbers."""
+_COUNTED = 96
+"""Packets of pictures that are counted where the container does not state their numbers."""
 _LOOKED_AT = 1000
 """Packets of any kind, at most, for that."""
 
@@ -111,7 +113,7 @@ def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[A
         tracks.append(_info(stream, "video", own, size, chosen=stream.index == video.index))
     chosen = {track.stream.index for track in sound}
     for number, stream in enumerate(_sounds(container), 1):
-        form = f"{stream.sample_rate} Hz {stream.layout.name}" if _can_be_copied(stream) else ""
+        form = _form(stream) if _can_be_copied(stream) else ""
         tracks.append(_info(stream, "sound", number, form, chosen=stream.index in chosen))
     return tuple(tracks)
 
@@ -141,6 +143,11 @@ def _info(
     language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # the latter in MOV
     language = "" if language == "und" else language
     return TrackInfo(kind, number, _CODEC_NAMES.get(codec, codec), form, language, title, chosen)
+
+
+def _form(stream: AudioStream) -> str:
+    number = stream.codec_context.channels
+    return f"{stream.sample_rate} Hz {_CHANNELS.get(number, f'{number} channels')}"
 
 
 def _count(number: int, what: str) -> str:
@@ -190,14 +197,13 @@ _Extent = tuple[Fraction | None, int | None]
 
 def _extents(videos: Sequence[VideoStream], ahead: Lookahead) -> dict[int, _Extent]:
     """By the index of the stream."""
-    stated = {stream.index: (_seconds(stream), _number(stream)) for stream in videos}
-    if all(seconds is not None for seconds, _ in stated.values()) or all(count for _, count in stated.values()):
-        return stated
-    # A preview comes once, at the beginning or the end, while pictures of recordings alternate.
-    packets = islice(ahead.peek(), _LOOKED_AT)
-    pictures = (packet.stream_index for packet in packets if packet.size and packet.stream_index in stated)
-    counted = Counter(islice(pictures, _COUNTED))
-    return {stream.index: (None, counted[stream.index]) for stream in videos}
+    numbers = {stream.index: _number(stream) for stream in videos}
+    if None in numbers.values():
+        packets = islice(ahead.peek(), _LOOKED_AT)
+        pictures = (packet.stream_index for packet in packets if packet.size and packet.stream_index in numbers)
+        counted = Counter(islice(pictures, _COUNTED))
+        numbers = {index: counted[index] for index in numbers}
+    return {stream.index: (_seconds(stream), numbers[stream.index]) for stream in videos}
 
 
 def _seconds(stream: VideoStream) -> Fraction | None:
@@ -216,6 +222,8 @@ def _matroska_seconds(text: str) -> Fraction | None:
 
 
 def _number(stream: VideoStream) -> int | None:
+    if stream.container.format.name == "avi":  # its header counts empty chunks too
+        return sum(entry.size > 0 for entry in stream.index_entries) or None
     if stream.frames:
         return stream.frames
     tag = stream.metadata.get("NUMBER_OF_FRAMES", "")

@@ -27,6 +27,7 @@ from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
     PIPED_HINT,
+    Recorded,
     describe,
     duration_of,
     is_piped,
@@ -62,7 +63,6 @@ class ContainerSource(Closing):
         track: int | None = None,
         sound: SoundChoice | None = None,
         owned: BinaryIO | None = None,
-        head: bytes = b"",
     ) -> None:
         """Open a container and find its tracks.
 
@@ -74,7 +74,6 @@ class ContainerSource(Closing):
             track: which of the Motion-JPEG tracks, from 1; None: the first that is no preview of another.
             sound: which of the tracks of sound, from 1, or "all"; None: the first.
             owned: a file to close with the source.
-            head: the first bytes of a stream that cannot seek.
 
         Raises:
             NotMjpeg: there is no video track, or it is not Motion-JPEG.
@@ -84,7 +83,8 @@ class ContainerSource(Closing):
         self._owned = owned
         self._target = target
         self._piped = is_piped(target)
-        self._container = open_container(target, name)
+        opened = Recorded(target) if self._piped and not isinstance(target, str) else target
+        self._container = open_container(opened, name)
         self._ahead = Lookahead(self._container)
         try:
             self._track = choose_video(self._container, self._ahead, name, track)
@@ -101,7 +101,9 @@ class ContainerSource(Closing):
         self.info = replace(info, rotation=turned)
         self.remarks = [*left_out(info.tracks, "video"), *([told] if told else [])]
         mine = (packet for packet in self._ahead.peek() if packet.stream_index == self._track.index)
-        self._pairs = field_pairs(mine, self.info, self._window, lambda: stated_size(target, head, self._track.index))
+        self._pairs = field_pairs(mine, self.info, self._window, lambda: stated_size(opened, self._track.index))
+        if isinstance(opened, Recorded):
+            opened.forget()
         if self._pairs is not None:
             self.info = self._pairs.frames_info()
 

@@ -19,7 +19,7 @@ from mjpeg_restore.errors import SourceError
 from mjpeg_restore.sources import demuxers
 from mjpeg_restore.sources.base import SourceInfo
 from mjpeg_restore.sources.presentation import field_layout, sample_aspect
-from mjpeg_restore.sources.probe import Readable
+from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import kept_duration
 
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
@@ -65,24 +65,48 @@ def open_container(target: str | Readable, name: str, more: Mapping[str, str] = 
     return container
 
 
-def stated_size(target: str | Readable, head: bytes, index: int) -> tuple[int, int] | None:
+class Recorded:
+    """A stream that cannot seek, and its first bytes once more."""
+
+    def __init__(self, stream: Readable) -> None:
+        """Read from `stream`."""
+        self._stream = stream
+        self._head: bytearray | None = bytearray()
+
+    @property
+    def head(self) -> bytes:
+        """What was read first, up to `HEAD_BYTES` and a bit."""
+        return bytes(self._head or b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        chunk = self._stream.read(size)
+        if self._head is not None and len(self._head) < HEAD_BYTES:
+            self._head += chunk
+        return chunk
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._head = None
+
+
+def stated_size(target: str | Readable, index: int) -> tuple[int, int] | None:
     """Width and height of a track as the container states them, before FFmpeg corrects them by the first pictures.
 
     Args:
         target: what `open_container` has opened; its place is kept.
-        head: its first bytes, if it cannot seek.
         index: of the track.
 
     Returns:
         None where that cannot be found out.
     """
-    again = io.BytesIO(head) if is_piped(target) else target
+    again = io.BytesIO(target.head) if isinstance(target, Recorded) else target
     with (
         suppress(SourceError, OSError, IndexError),
         _kept_place(again),
-        open_container(again, "", _HEADERS_ONLY) as found,
+        open_container(again, "", _HEADERS_ONLY) as container,
     ):
-        stream = found.streams[index]
+        stream = container.streams[index]
         if isinstance(stream, VideoStream) and stream.width and stream.height:
             return stream.width, stream.height
     return None

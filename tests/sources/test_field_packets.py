@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -235,8 +236,13 @@ def test_486_lines_are_two_fields_padded_to_blocks(capture: Mux) -> None:
         assert [packet.data for packet in source] == [fields[0] + fields[1], fields[2] + fields[3]]
 
 
-def test_half_the_width_is_another_size_and_no_field(capture: Mux) -> None:
+@pytest.mark.parametrize("kind", [Path, Path.read_bytes, lambda path: Pipe(path.read_bytes())])
+@pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])
+def test_half_the_width_is_another_size_and_no_field(capture: Mux, suffix: str, kind: Callable[[Path], Any]) -> None:
     buffer = io.BytesIO()
     Image.new("L", (WIDTH // 2, HEIGHT // 2), 99).save(buffer, "JPEG")
-    with open_source(capture("clip.mkv", [buffer.getvalue()] * 4)) as source:
-        assert len(list(source)) == 4
+    path = capture(f"clip.{suffix}", [buffer.getvalue()] * 4)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].height == HEIGHT  # FFmpeg takes them for fields of another width
+    with open_source(kind(path)) as source:
+        assert [packet.data for packet in source] == [buffer.getvalue()] * 4
