@@ -80,7 +80,7 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     main = next((stream for stream in videos if not _is_mjpeg(stream)), None)
     if main is None:
         return candidates[0]
-    raise _not_mjpeg(main, name, "; its Motion-JPEG track is only a preview")
+    raise _not_mjpeg(main, name, "; its Motion-JPEG track is only a preview (--track 1 restores that)")
 
 
 def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[AudioTrack, ...]:

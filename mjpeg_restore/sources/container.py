@@ -44,6 +44,8 @@ _SLACK = Fraction(1, 2)
 
 _LOOKED_AT = 8
 """Packets, until one is found that holds a picture."""
+_NEAR = 1000
+"""Packets of all tracks among which the first of the pictures is looked for."""
 
 
 class ContainerSource(Closing):
@@ -100,7 +102,8 @@ class ContainerSource(Closing):
         turned, told = rotation(self._track)
         self.info = replace(info, rotation=turned)
         self.remarks = [*left_out(info.tracks, "video"), *([told] if told else [])]
-        mine = (packet for packet in self._ahead.peek() if packet.stream_index == self._track.index)
+        near = islice(self._ahead.peek(), _NEAR)
+        mine = (packet for packet in near if packet.stream_index == self._track.index)
         self._pairs = field_pairs(mine, self.info, self._window, lambda: stated_size(opened, self._track.index))
         if isinstance(opened, Recorded):
             opened.forget()

@@ -115,9 +115,9 @@ class FieldPairs:
     def frames_info(self) -> SourceInfo:
         """What is known of the frames.
 
-        Where the container names no order, the field that is stored first holds the upper lines; with the tag MJPG,
-        which AVI and NUT have, the lower ones. FFmpeg's decoder takes both so: capture cards of NTSC, for which
-        that was written, begin with the lower field.
+        Where the container names no order, the field that is stored first holds the upper lines; with the tag MJPG of
+        AVI, ASF and NUT, which have no place for the order, the lower ones. FFmpeg's decoder takes both so: cards for
+        NTSC begin with the lower field.
         """
         info = self.info
         lower_first = info.fields is None and info.codec_tag == "MJPG"

@@ -44,10 +44,10 @@ def field_layout(track: VideoStream) -> FieldLayout | None:
     """How fields lie according to MOV's `fiel`, Matroska's FieldOrder or MXF's frame layout (quirk S6).
 
     None where nothing is said, or "progressive". The field that is stored first then holds the upper lines: QuickTime,
-    Matroska and FFmpeg's decoder take it so. FFmpeg makes one exception, for the tag MJPG of AVI and NUT, which have no
-    place for the order: there it takes the lower lines first. Files of that tag with two fields in a packet say by
-    their AVI1 segments (H2) or Avid's comments what holds, so the exception is left to fields in packets of
-    their own, see `fieldpairs`.
+    Matroska and FFmpeg's decoder take it so. FFmpeg makes one exception, for the tag MJPG of AVI, ASF and NUT, which
+    have no place for the order: there it takes the lower lines first. Files of that tag with two fields in a packet
+    say what holds by AVI1 segments (H2) or Avid's comments: the exception is left to fields in packets of their own,
+    see `fieldpairs`.
     """
     return _LAYOUTS.get(track.codec_context.field_order)
 

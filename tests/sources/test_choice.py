@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from clips import add_cover, make_jpeg, mux_packet
+from clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.sources import SoundChoice, open_source
 
-RATE = Fraction(1, 25)
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
-FRONT = [make_jpeg(number) for number in range(10)]
-REAR = [make_jpeg(100 + number, 80, 64) for number in range(10)]
-
-
-def dashcam(path: Path, rear: list[bytes] = REAR, sounds: int = 0) -> Path:
-    """A front and a rear camera, and microphones whose samples are their numbers."""
-    with av.open(str(path), "w") as container:
-        front = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
-        back = container.add_mux_stream("mjpeg", rate=25, width=80, height=64)
-        codec = "aac" if path.suffix == ".mp4" else "pcm_s16le"
-        microphones = [container.add_stream(codec, rate=8000, layout="mono") for _ in range(sounds)]
-        for number, stream in enumerate(microphones):
-            stream.metadata.update(language=("eng", "deu", "fra")[number], title=f"microphone {number}")
-        for number, data in enumerate(FRONT):
-            mux_packet(container, front, data, number, RATE)
-            if number < len(rear):
-                mux_packet(container, back, rear[number], number, RATE)
-            for value, stream in enumerate(microphones):
-                frame = av.AudioFrame.from_ndarray(np.full((1, 320), 100 * value, np.int16), "s16", "mono")
-                frame.sample_rate, frame.pts, frame.time_base = 8000, 320 * number, Fraction(1, 8000)
-                container.mux(stream.encode(frame))
-        for stream in microphones:
-            container.mux(stream.encode(None))
-    return path
-
-
-def film(path: Path, pictures: list[bytes], frames: int = 30, codec: str = "libx264", late: int = 0) -> Path:
-    """A recording in another codec, and beside it a Motion-JPEG track that begins `late` frames on."""
-    with av.open(str(path), "w") as container:
-        main = container.add_stream(codec, rate=25, options={"preset": "ultrafast"} if codec == "libx264" else {})
-        main.width, main.height, main.pix_fmt = 64, 48, "yuv420p"
-        preview = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
-        for number in range(frames):
-            for packet in main.encode(av.VideoFrame(64, 48, "yuv420p")):
-                container.mux(packet)
-            if 0 <= number - late < len(pictures):
-                mux_packet(container, preview, pictures[number - late], number, RATE)
-        container.mux(main.encode(None))
-    return path
 
 
 class Pipe:
