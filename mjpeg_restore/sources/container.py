@@ -17,7 +17,11 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
+from mjpeg_restore.sources.avi import ChunkCount, Counted
 from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.beside import Beside, stamp_of
+from mjpeg_restore.sources.clock import Clock, told
+from mjpeg_restore.sources.length import Length, usual_step
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
 from mjpeg_restore.sources.timing import Window, nothing_left
@@ -29,24 +33,40 @@ from mjpeg_restore.sources.tracks import (
     is_piped,
     mjpeg_track,
     open_container,
-    stated_duration,
     time_base,
 )
 
 _MARGIN = 1
 """Seconds before the start that are read too: sound may lie in front of the pictures it goes with."""
-_SLACK = Fraction(1, 2)
-"""Seconds by which a track may fall short of the length that its container states; more is a truncation."""
+_NEAR = 1 << 26
+"""Bytes that are rather read through than sought in, where each picture has a stamp of its own: what is wrong with the
+stamps shows only to who reads them all, and so much is read in no time."""
+_INDEXED = ("avi", "mov")
+"""Formats that make their stamps of steps, which are never negative."""
 
 _LOOKED_AT = 8
 """Packets, until one is found that holds a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A packet that is to be shown."""
+
+    packet: av.Packet[Stream]
+    data: bytes
+    passed: tuple[bytes, ...]
+    """The packets just before it that are not to be shown."""
 
 
 class ContainerSource(Closing):
     """A Motion-JPEG track, its packets bit for bit as the container holds them.
 
     No bitstream filter touches them (quirk H2). Time stamps are the container's own; a variable frame rate
-    stays variable.
+    stays variable. What no recording can mean, such as a stamp far ahead or a clock that begins again, is put right as
+    `Clock` says, for the sound too. That is no discontinuity of the pictures: they are of one track, which FFmpeg
+    decodes as one, and a clock says nothing of tables.
+
+    A packet that the container marks as not to be shown, as an edit list does, leaves its tables alone (Q5).
     """
 
     def __init__(
@@ -75,36 +95,48 @@ class ContainerSource(Closing):
         self._owned = owned
         self._target = target
         self._piped = is_piped(target)
-        self._container = open_container(target, name)
+        chunks = ChunkCount() if self._piped else None
+        self._container = open_container(
+            Counted(target, chunks) if chunks and not isinstance(target, str) else target, name
+        )
         try:
             self._track = mjpeg_track(self._container, name)
         except BaseException:
             self._container.close()
             raise
         self._time_base = time_base(self._track)
-        self._origin = Fraction(self._container.start_time or 0, av.time_base)
-        self._window = Window.cut(self._time_base, start, duration, round(self._origin / self._time_base))
+        self._length = Length(self._container, self._track, target, chunks)
+        self._clock: Clock[_Coded] = Clock(usual_step(self._track), round(1 / self._time_base))
+        self._cut = start, duration
+        self._window = self._window_from(self._length.origin)
+        self._over = self._read_through = False
         self.audio = audio_track(self._container)
         self.info = describe(self._container, self._track, name, start, duration)
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        self._seek()
-        stamps = _Stamps()
-        walk = HeaderWalk(self.info.height, self.info.codec_tag)
+        try:
+            yield from self._pictures()
+        finally:
+            moved = told(self._clock, self._time_base)
+            self.remarks = (moved,) if moved else ()
+
+    def _pictures(self) -> Iterator[Packet]:
+        sought = self._seek()
+        walk = self._new_walk()
         index = 0
-        for packet in self._video_packets():
-            data = bytes(packet)
-            # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if len(data) < SMALLEST and not any(split(data)):
-                continue
-            pts = stamps.next(packet)
+        for coded, pts in self._timed():
+            if not sought and not index and pts * self._time_base < self._length.origin:
+                self._begin_at(pts * self._time_base)  # the first stamp of all was a wrong one
+            for other in coded.passed:
+                walk.pass_over(other)
             if self._window.holds(pts):
-                offset, tables = max(packet.pos or 0, 0), b"" if index else walk.tables
-                yield Packet(data, index, pts - self._window.shift, self._time_base, offset, tables=tables)
+                yield self._packet(coded, index, pts, walk.tables)
                 index += 1
+                walk = self._new_walk()
             else:
-                walk.pass_over(data)
+                self._over = self._window.over(pts)
+                walk.pass_over(coded.data)
         if not index and not self.stopped:
             raise self._nothing()
 
@@ -115,70 +147,113 @@ class ContainerSource(Closing):
             return nothing_left(self.info.name, duration_of(self._container, self._track))
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
-    def _seek(self) -> None:
-        """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning."""
+    def _seek(self) -> bool:
+        """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning.
+
+        Returns:
+            True where it is not the beginning.
+        """
         target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
         if target <= 0 or self._piped:
-            return
+            return False
+        if not self._container.format.name.startswith(_INDEXED) and 0 < self._container.size <= _NEAR:
+            return False
         try:
             self._container.seek(target, stream=self._track)
             if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT)):
                 self._container.seek(target, stream=self._track)
-                return
+                return True
         except (av.error.FFmpegError, OSError):
             pass  # a file without an index
         with suppress(av.error.FFmpegError, OSError):
             self._container.seek(self._container.start_time or 0)  # and read through
+        return False
 
     def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
         """Whether the first that holds a picture has its tables."""
-        walk = HeaderWalk(self.info.height, self.info.codec_tag)
+        walk = self._new_walk()
         for packet in packets:
             with suppress(JpegError):
                 return not walk(bytes(packet)).pictures[0].header.missing_tables
         return False
 
+    def _timed(self) -> Iterator[tuple[_Coded, int]]:
+        """The pictures that are to be shown, each with its time, in ticks, which rise."""
+        passed: tuple[bytes, ...] = ()
+        for packet, data in self._coded():
+            if packet.is_discard:
+                passed += (data,)
+                continue
+            yield from self._clock.feed(_Coded(packet, data, passed), stamp_of(packet))
+            passed = ()
+        yield from self._clock.flush()
+        if self._read_through and self.truncated is None:
+            self.truncated = self._cut_short()
+
+    def _coded(self) -> Iterator[tuple[av.Packet[Stream], bytes]]:
+        """The packets that hold pictures."""
+        for packet in self._video_packets():
+            data = bytes(packet)
+            # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
+            if len(data) >= SMALLEST or any(split(data)):
+                yield packet, data
+
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""
-        sound = self.audio
-        sound_window = self._window.rescaled(self._time_base, time_base(sound.stream)) if sound else Window()
-        video_over, sound_over = False, sound is None or not sound.enabled
+        sound = self.audio if self.audio and self.audio.enabled else None
+        beside = Beside(sound, self._clock, self._time_base) if sound else None
         for packet in self._packets():
-            pts = packet.pts if packet.pts is not None else packet.dts
             if packet.stream_index == self._track.index:
-                video_over = video_over or (pts is not None and self._window.over(pts))
-                if not video_over:
+                if not self._over:
                     yield packet
-            elif sound is not None and packet.stream_index == sound.stream.index:
-                sound_over = sound_over or (pts is not None and sound_window.over(pts))
-                sound.keep(packet, sound_window)
-            if video_over and sound_over:
-                return
+            elif beside and packet.stream_index == beside.stream_index:
+                beside.take(packet, self._window)
+            if self._over and (beside is None or beside.over):
+                break
+        if beside:
+            beside.flush(self._window)
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """All packets of the container; a broken one ends early, and `truncated` says so."""
-        ends: dict[int, Fraction] = {}
         try:
             for packet in self._container.demux():
                 if self.stopped:
                     return
-                if packet.size and packet.pts is not None:
-                    end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._origin
-                    ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+                self._length.see(packet)
                 if packet.is_corrupt and packet.stream_index == self._track.index:
                     self.truncated = f"{self.info.name} ends in the middle of a picture"
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
             reason = error.strerror or error
-            if self.stopped:
-                return
-            self.truncated = f"{self.info.name} breaks off after {_seconds(ends)} s: {reason}"
+            if not self.stopped:
+                self.truncated = f"{self.info.name} breaks off after {float(self._length.read):.2f} s: {reason}"
             return
-        length = stated_duration(self._container, self._track)
-        own = self._track.duration is not None
-        end = ends.get(self._track.index, Fraction(0)) if own else max(ends.values(), default=Fraction(0))
-        if self.truncated is None and length is not None and length - end > _SLACK:
-            self.truncated = f"{self.info.name} ends after {_seconds(ends)} s of {float(length):.2f} s"
+        self._read_through = True
+
+    def _cut_short(self) -> str | None:
+        """How the container ends before the length that it states."""
+        if self._clock.last is not None:
+            self._length.reach(self._track.index, self._clock.last * self._time_base)
+        length = self._length.missing()
+        if length is None:
+            return None
+        return f"{self.info.name} ends after {float(self._length.read):.2f} s of {float(length):.2f} s"
+
+    def _packet(self, coded: _Coded, index: int, pts: int, tables: bytes) -> Packet:
+        length = self._window.clipped(pts, self._length.of(coded.packet))
+        offset, shown = max(coded.packet.pos or 0, 0), pts - self._window.shift
+        return Packet(coded.data, index, shown, self._time_base, offset, tables=tables, duration=length)
+
+    def _begin_at(self, origin: Fraction) -> None:
+        """Count from another beginning than the container's."""
+        self._length.origin = origin
+        self._window = self._window_from(origin)
+
+    def _window_from(self, origin: Fraction) -> Window:
+        return Window.cut(self._time_base, *self._cut, round(origin / self._time_base))
+
+    def _new_walk(self) -> HeaderWalk:
+        return HeaderWalk(self.info.height, self.info.codec_tag)
 
     def stop(self) -> None:
         """End the iteration, even while it waits for a pipe; from any thread."""
@@ -191,25 +266,3 @@ class ContainerSource(Closing):
         self._container.close()
         if self._owned is not None:
             self._owned.close()
-
-
-@dataclass(slots=True)
-class _Stamps:
-    """Strictly increasing time stamps, as exact as the packets have them."""
-
-    last: int | None = None
-    step: int = 1
-
-    def next(self, packet: av.Packet[Stream]) -> int:
-        # Some AVI files state only the dts; for a picture that needs no other one they are equal.
-        pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is None:
-            pts = 0 if self.last is None else self.last + self.step
-        if self.last is not None:
-            pts = max(pts, self.last + 1)
-        self.last, self.step = pts, packet.duration or self.step
-        return pts
-
-
-def _seconds(ends: dict[int, Fraction]) -> str:
-    return f"{float(max(ends.values(), default=Fraction(0))):.2f}"

@@ -36,6 +36,7 @@ _RAW = frozenset({"mjpeg", "mpjpeg", "image2", "jpeg_pipe"})
 # S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
+_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "nut"})
 
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
 
@@ -160,10 +161,14 @@ def describe(
 
 
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:
-    """Seconds as the container states them: of the track where it says so, else of the whole."""
+    """Seconds from the first packet on, as the container states them: of the track, else of the whole."""
     if track.duration is not None:
         return track.duration * time_base(track)
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    if not container.duration:
+        return None
+    length, begin = (Fraction(ticks or 0, av.time_base) for ticks in (container.duration, container.start_time))
+    # Most muxers count these from 0, however late the first packet is; those that do not show it by a length too short.
+    return length - begin if container.format.name in _COUNTED_FROM_ZERO and length > begin else length
 
 
 def stated_duration(container: InputContainer, track: VideoStream) -> Fraction | None:
