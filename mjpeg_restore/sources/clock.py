@@ -175,15 +175,16 @@ class Clock(Generic[Item]):
 
 def told(clock: Clock[Item], time_base: Fraction) -> str | None:
     """What a clock has moved, as one sentence; None where it has moved nothing."""
-    moved = clock.wrong + clock.carried
-    if not moved:
-        return None
-    reasons = [f"{clock.wrong} wrong or missing, put between the neighbours"] if clock.wrong else []
+    reasons: list[str] = []
+    if clock.wrong:
+        reasons.append(f"{clock.wrong} wrong or missing, set between the ones around")
     if clock.restarts:
         times = "once" if len(clock.restarts) == 1 else f"{len(clock.restarts)} times"
-        first = float(clock.restarts[0][0] * time_base)
-        reasons.append(f"the clock steps back {times}, at {first:.3f} s first, and is carried on")
-    return f"{moved} time stamp{'' if moved == 1 else 's'} moved: {'; '.join(reasons)}"
+        at = "at" if len(clock.restarts) == 1 else "first at"
+        where = float(clock.restarts[0][0] * time_base)
+        reasons.append(f"{clock.carried} carried on, for the clock steps back {times}, {at} {where:.3f} s")
+    moved = clock.wrong + clock.carried
+    return f"{moved} time stamp{'' if moved == 1 else 's'} moved: {'; '.join(reasons)}" if reasons else None
 
 
 class Companion:
