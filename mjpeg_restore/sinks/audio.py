@@ -21,7 +21,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from mjpeg_restore.sinks.continuous import Continuous
+from mjpeg_restore.sinks.continuous import Continuous, is_pcm
 
 # What players expect in each; FFmpeg would also write PCM into MP4, which next to none can play.
 _HELD: dict[str, frozenset[str]] = {
@@ -47,8 +47,9 @@ class AudioSource(Protocol):
 class AudioWriter:
     """One audio stream of an output container.
 
-    AVI holds no times of sound: silence is put where there is none, and compressed sound that begins late is transcoded
-    for it. In the middle of compressed sound that is copied there is no place for silence; `problem` says so.
+    AVI holds no times of sound, and MOV none but the first of PCM: silence is put where there is none. Compressed sound
+    that begins late is transcoded for it; in the middle of what is copied there is no place for silence, and `problem`
+    says so.
     """
 
     def __init__(self, source: AudioSource, container: OutputContainer, origin: Fraction = Fraction(0)) -> None:
@@ -62,7 +63,9 @@ class AudioWriter:
         self._trouble: str | None = None
         self._source = source
         self._container = container
-        self._continuous = Continuous(source.stream, origin) if container.format.name == "avi" else None
+        self._continuous: Continuous | None = None
+        if container.format.name == "avi":
+            self._continuous = Continuous(source.stream, origin)
         self._stream: AudioStream | None = None
         self._transcoding = False
         self._last_dts: int | None = None
@@ -124,14 +127,17 @@ class AudioWriter:
         if self._is_copied(template, held):
             # A ValueError says that the container refuses it, as AVI does with some: transcode.
             with contextlib.suppress(ValueError):
-                return self._container.add_stream_from_template(template)
+                stream = self._container.add_stream_from_template(template)
+                if container == "mov" and is_pcm(template):
+                    self._continuous = Continuous(template, None)
+                return stream
         self._transcoding = True
         return self._add_encoder(_ENCODERS.get(container, "aac"), template)
 
     def _is_copied(self, template: AudioStream, held: frozenset[str] | None) -> bool:
         """Whether the container holds it as it is."""
         name = template.codec_context.codec.canonical_name
-        if self._continuous and not self._continuous.has_blocks:
+        if self._continuous and not is_pcm(template):
             first = self._source.packets[0] if self._source.packets else None
             return not self._continuous.begins_late(first)
         return held is None or name in held

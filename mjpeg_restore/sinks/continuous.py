@@ -1,4 +1,4 @@
-"""Sound for AVI, which holds no times of it: one sample follows the other, so gaps become silence."""
+"""Sound for containers that hold no times of it: one sample follows the other, so gaps become silence."""
 
 from __future__ import annotations
 
@@ -30,19 +30,22 @@ class Continuous:
         lost: seconds of silence that could not be put in.
     """
 
-    def __init__(self, stream: AudioStream, origin: Fraction) -> None:
-        """Begin at `origin`, in seconds on the clock of the pictures, with the sound of `stream`."""
+    def __init__(self, stream: AudioStream, origin: Fraction | None) -> None:
+        """Begin with the sound of `stream`.
+
+        Args:
+            stream: where packets come from.
+            origin: what becomes time 0, in seconds on the clock of the pictures; None: the container knows when its
+                sound begins, and no time but those of gaps changes.
+        """
         self.lost = Fraction(0)
         self._stream = stream
-        self._origin = origin
+        self._origin = origin or Fraction(0)
+        self._begun = origin is not None
+        self._begin = Fraction(0)
         self._end = Fraction(0)
         """Seconds of sound so far."""
         self._block = _block_of(stream)
-
-    @property
-    def has_blocks(self) -> bool:
-        """Whether silence is a run of bytes, as in PCM."""
-        return self._block is not None
 
     def begins_late(self, first: av.Packet[Stream] | None) -> bool:
         """Whether silence is needed in front, as far as that is known: by its first packet, or its container."""
@@ -97,13 +100,16 @@ class Continuous:
         """Seconds from the end of the sound so far; 0 for what is not worth to be mended."""
         if pts is None:
             return Fraction(0)
+        if not self._begun:
+            self._begin = self._origin = pts * time_base
+            self._begun = True
         gap = pts * time_base - self._origin - self._end
         return gap if abs(gap) > TOLERANCE else Fraction(0)
 
     def _pcm(self, data: bytes, like: av.Packet[Stream]) -> av.Packet[Stream]:
         made: av.Packet[Stream] = av.Packet(data)
         made.time_base = like.time_base
-        made.pts = made.dts = round(self._end / like.time_base)
+        made.pts = made.dts = round((self._begin + self._end) / like.time_base)
         self._end += Fraction(len(data), (self._block or 1) * self._stream.codec_context.sample_rate)
         return made
 
@@ -112,6 +118,11 @@ class Continuous:
         frame.pts = round(self._end * frame.sample_rate)
         self._end += Fraction(frame.samples, frame.sample_rate)
         return frame
+
+
+def is_pcm(stream: AudioStream) -> bool:
+    """Whether silence in it is a run of equal bytes."""
+    return _block_of(stream) is not None
 
 
 def _block_of(stream: AudioStream) -> int | None:

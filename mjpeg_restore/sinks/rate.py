@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import floor
 
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.audio import AudioSource
@@ -19,10 +20,13 @@ def plausible_rate(time_base: Fraction) -> Fraction:
     return 1 / time_base if 1 <= 1 / time_base <= _HIGHEST else _USUAL
 
 
-def beginning(first: Picture, audio: AudioSource | None) -> Fraction:
-    """When the first picture or the sound begins, in seconds, as far as the sound has come."""
+def beginning(first: Picture, rate: Fraction, audio: AudioSource | None) -> Fraction:
+    """When an output without times begins, in seconds: whole frames before the first picture, where sound is."""
     packet = audio.packets[0] if audio and audio.packets else None
-    return first.time if packet is None or packet.pts is None else min(first.time, packet.pts * packet.time_base)
+    if packet is None or packet.pts is None:
+        return first.time
+    lead = floor((first.time - packet.pts * packet.time_base) * rate)
+    return first.time - max(lead, 0) / rate
 
 
 def time_options(format_name: str, time_base: Fraction) -> dict[str, str]:
@@ -53,14 +57,17 @@ class Timeline:
         self.duration = max(round(1 / rate / time_base), 1)
         self.moved = Fraction(0)
         self._last: int | None = None
+        self._step: int | None = None
 
     def next(self, picture: Picture) -> int:
         """Give the next picture its time: its own, or one tick after the one before."""
         pts = self._wanted(picture)
         if self._last is not None:
             pts = max(pts, self._last + 1)
-            self.duration = pts - self._last  # the best guess of how long this one will last
-        # The guess is right but for the last one, which may be shown for longer.
+            # The best guess of how long this one will last, should it be the last: as long as the one before, or the
+            # one before that, for after a pause all goes on as it was.
+            step = pts - self._last
+            self.duration, self._step = min(step, self._step or step), step
         self.duration = max(self.duration, round(picture.duration * picture.time_base / self.time_base))
         self._last = pts
         if picture.time_base != self.time_base:

@@ -174,7 +174,7 @@ class VideoFile:
             container_options=time_options(self._format_name, time_base),
         )
         first = pixels.prepare(picture, picture.sampling, self._full_range)
-        origin = beginning(picture, self._audio) if self._format_name == "avi" else Fraction(0)
+        origin = beginning(picture, rate, self._audio) if self._format_name == "avi" else Fraction(0)
         timeline = Timeline(time_base, rate, origin)
         return _Writer(container, self._encoder, first, timeline, self._sample_aspect, self._audio)
 

@@ -131,7 +131,7 @@ def describe(
     """What is known before reading, as far as `start` and `duration`, in seconds, keep it."""
     total = duration_of(container, track)
     kept = kept_duration(total, start, duration)
-    fps = track.average_rate or track.guessed_rate
+    fps = _rate(track)
     frames = track.frames or None
     if container.format.name == "avi" and len(track.index_entries):
         # AVI writes a variable rate as a fast constant one with empty frames; the index lists the real ones.
@@ -158,6 +158,12 @@ def describe(
         codec_tag=_tag(track),
         metadata=MappingProxyType(dict(container.metadata)),
     )
+
+
+def _rate(track: VideoStream) -> Fraction | None:
+    """Nominal pictures a second: the average, unless long pauses make it of no use."""
+    average, usual = track.average_rate, track.guessed_rate
+    return usual if not average or (usual and usual > 2 * average) else average
 
 
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:
