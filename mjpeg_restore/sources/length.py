@@ -63,8 +63,9 @@ class Length:
     def of(self, packet: av.Packet[Stream]) -> int:
         """Ticks for which the container says that a picture is shown; 0 where it does not say."""
         end = self._track.duration
-        if self._last_tick is not None and packet.pts == self._last_tick and end is not None and self._holds_all():
-            return max(end - self._last_tick, 0)  # what follows are empty chunks
+        if self._last_tick is not None and packet.pts == self._last_tick and end is not None:
+            held = min(end, self._chunks()) if end - self._last_tick > 1 else end  # what follows are empty chunks
+            return max(held - self._last_tick, 0)
         return packet.duration or 0
 
     def missing(self) -> Fraction | None:
@@ -74,19 +75,19 @@ class Length:
             return None
         own = self._track.duration is not None
         end = self._ends.get(self._track.index, self.origin) if own else self.origin + self.read
-        if length - (end - self.origin) <= _SLACK or self._holds_all():
+        if length - (end - self.origin) <= _SLACK:
             return None
-        return length
+        if self._is_avi:
+            self.reach(self._track.index, self._chunks() * time_base(self._track))
+            end = self._ends[self._track.index]
+        return length if length - (end - self.origin) > _SLACK else None
 
-    def _holds_all(self) -> bool:
-        """Whether an AVI holds as many chunks as it says, be they empty: the picture before is shown again then."""
-        if not (self._is_avi and self._track.frames):
-            return False
+    def _chunks(self) -> int:
+        """How many chunks an AVI holds of the track, empty ones too."""
         try:
-            chunks = self._counted or chunks_of(self._target)
+            return (self._counted or chunks_of(self._target)).of(self._track.index)
         except OSError:
-            return False
-        return chunks.of(self._track.index) >= self._track.frames
+            return 0
 
 
 def usual_step(stream: Stream) -> int:

@@ -133,7 +133,7 @@ def describe(
     kept = kept_duration(total, start, duration)
     fps = _rate(track)
     frames = track.frames or None
-    if container.format.name == "avi" and len(track.index_entries):
+    if container.format.name == "avi" and len(track.index_entries) > 1:
         # AVI writes a variable rate as a fast constant one with empty frames; the index lists the real ones.
         ticks = [entry.timestamp for entry in track.index_entries if entry.size]
         frames, span = len(ticks), ticks[-1] - ticks[0] if ticks else 0
@@ -168,13 +168,14 @@ def _rate(track: VideoStream) -> Fraction | None:
 
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:
     """Seconds from the first packet on, as the container states them: of the track, else of the whole."""
-    if track.duration is not None:
-        return track.duration * time_base(track)
+    from_zero = container.format.name in _COUNTED_FROM_ZERO
+    if track.duration is not None:  # these state none of a track: it is FFmpeg's guess, by the bit rate of the sound
+        return None if from_zero else track.duration * time_base(track)
     if not container.duration:
         return None
     length, begin = (Fraction(ticks or 0, av.time_base) for ticks in (container.duration, container.start_time))
     # Most muxers count these from 0, however late the first packet is; those that do not show it by a length too short.
-    return length - begin if container.format.name in _COUNTED_FROM_ZERO and length > begin else length
+    return length - begin if from_zero and length > begin else length
 
 
 def stated_duration(container: InputContainer, track: VideoStream) -> Fraction | None:
