@@ -54,6 +54,8 @@ class Packet:
     not hold for it."""
     fault: str = ""
     """Why `data` is empty, in words, where it could not be read."""
+    duration: int = 0
+    """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
 
     @property
     def time(self) -> Fraction:
@@ -155,6 +157,8 @@ class Picture:
     damage: Damage | None = None
     """What is missing from the coded picture, of a woven one from its worse field; None where that was repaired. A
     picture that is shown again says what it said."""
+    duration: int = 0
+    """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
 
     @property
     def width(self) -> int:

@@ -128,6 +128,7 @@ def restore_pictures(
             if picture is None:
                 tally.dropped += 1
                 continue
+            picture = replace(picture, duration=job.packet.duration)
             if job.verified:
                 tally.verified = (tally.verified or Verification()) + job.verified
             tally.delivered(picture, job.arrived)

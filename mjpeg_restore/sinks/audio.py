@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable
+from fractions import Fraction
 from typing import Protocol
 
 import av
@@ -19,6 +20,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
+
+from mjpeg_restore.sinks.continuous import Continuous, is_pcm
 
 # What players expect in each; FFmpeg would also write PCM into MP4, which next to none can play.
 _HELD: dict[str, frozenset[str]] = {
@@ -44,15 +47,25 @@ class AudioSource(Protocol):
 class AudioWriter:
     """One audio stream of an output container.
 
-    Attributes:
-        problem: what of the audio is missing and why, in one line; None while all is well.
+    AVI holds no times of sound, and MOV none but the first of PCM: silence is put where there is none. Compressed sound
+    that begins late is transcoded for it; in the middle of what is copied there is no place for silence, and `problem`
+    says so.
     """
 
-    def __init__(self, source: AudioSource, container: OutputContainer) -> None:
-        """Add a stream to the container, before its header is written."""
-        self.problem: str | None = None
+    def __init__(self, source: AudioSource, container: OutputContainer, origin: Fraction = Fraction(0)) -> None:
+        """Add a stream to the container, before its header is written.
+
+        Args:
+            source: what is written.
+            container: where to.
+            origin: when the output begins, in seconds on the source's clock, where the container holds no times.
+        """
+        self._trouble: str | None = None
         self._source = source
         self._container = container
+        self._continuous: Continuous | None = None
+        if container.format.name == "avi":
+            self._continuous = Continuous(source.stream, origin)
         self._stream: AudioStream | None = None
         self._transcoding = False
         self._last_dts: int | None = None
@@ -60,13 +73,21 @@ class AudioWriter:
         try:
             self._stream = self._add_stream()
         except (FFmpegError, ValueError, RuntimeError) as error:
-            self.problem = f"the audio is left out: {_reason(error)}"
+            self._trouble = f"the audio is left out: {_reason(error)}"
             source.enabled = False
             source.packets.clear()
             return
         self._says_delay = self._can_say_delay(self._stream)
         labels = source.stream.metadata
         self._stream.metadata.update({key: labels[key] for key in ("language", "title") if key in labels})
+
+    @property
+    def problem(self) -> str | None:
+        """What of the audio is missing and why, in one line; None while all is well."""
+        if self._trouble is None and self._continuous and self._continuous.lost:
+            early = f"up to {float(self._continuous.lost):.1f} s"
+            return f"AVI holds no pauses in this sound, which is early by {early}: mp4, mov and mkv hold them"
+        return self._trouble
 
     def _can_say_delay(self, stream: AudioStream) -> bool:
         match self._container.format.name:
@@ -103,12 +124,23 @@ class AudioWriter:
         template = self._source.stream
         container = self._container.format.name
         held = _HELD.get(container)
-        if held is None or template.codec_context.codec.canonical_name in held:
+        if self._is_copied(template, held):
             # A ValueError says that the container refuses it, as AVI does with some: transcode.
             with contextlib.suppress(ValueError):
-                return self._container.add_stream_from_template(template)
+                stream = self._container.add_stream_from_template(template)
+                if container == "mov" and is_pcm(template):
+                    self._continuous = Continuous(template, None)
+                return stream
         self._transcoding = True
         return self._add_encoder(_ENCODERS.get(container, "aac"), template)
+
+    def _is_copied(self, template: AudioStream, held: frozenset[str] | None) -> bool:
+        """Whether the container holds it as it is."""
+        name = template.codec_context.codec.canonical_name
+        if self._continuous and not is_pcm(template):
+            first = self._source.packets[0] if self._source.packets else None
+            return not self._continuous.begins_late(first)
+        return held is None or name in held
 
     def _add_encoder(self, name: str, template: AudioStream) -> AudioStream:
         rates = av.Codec(name, "w").audio_rates or []
@@ -126,6 +158,11 @@ class AudioWriter:
             packet.dts = packet.pts
         if packet.dts is None or packet.size == 0:
             return
+        for placed in self._continuous.packets(packet) if self._continuous else (packet,):
+            self._copy_placed(placed, stream)
+
+    def _copy_placed(self, packet: av.Packet[Stream], stream: AudioStream) -> None:
+        assert packet.dts is not None
         if self._last_dts is not None and packet.dts <= self._last_dts:
             return  # muxers take rising times only; a packet that repeats one is worth less than the rest
         self._last_dts = packet.dts
@@ -134,7 +171,8 @@ class AudioWriter:
 
     def _transcode(self, packet: av.Packet[Stream] | None, stream: AudioStream) -> None:
         for frame in self._source.stream.codec_context.decode(packet):
-            self._mux(stream.encode(frame))
+            for placed in self._continuous.frames(frame) if self._continuous else (frame,):
+                self._mux(stream.encode(placed))
 
     def _mux(self, packets: Iterable[av.Packet[Stream]]) -> None:
         """Hand packets on, save those before time 0 where the container would move everything for them, pictures too.
@@ -152,7 +190,7 @@ class AudioWriter:
             yield
         except (FFmpegError, ValueError) as error:
             self._lost += 1
-            self.problem = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
+            self._trouble = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:

@@ -16,13 +16,13 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import FieldOrder, Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
-from mjpeg_restore.sinks.rate import plausible_rate
+from mjpeg_restore.sinks.rate import Timeline, beginning, plausible_rate, time_options
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -34,7 +34,8 @@ _CONTAINERS = {
 }
 _DEFAULT_CODEC = {"webm": "av1"}
 
-_COARSEST_TIMESCALE = 10_000
+_LONGEST_IN_AVI = 50_000
+"""Frames for which an AVI shows a picture before it is coded once more: FFmpeg fills up to 60,000 with empty chunks."""
 
 
 class VideoFile:
@@ -51,9 +52,9 @@ class VideoFile:
     (FFV1, MPEG-4 Part 2) are written limited there.
 
     *Time.* Stamps come back exactly from MP4 and MOV, the first one kept as it is, any time base, variable
-    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate, and of
-    H.264 and HEVC in it FFmpeg shows each picture at the next one's time. A stamp that does not rise is moved to
-    one unit after the one before: no picture is lost.
+    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate, counted from
+    its first picture or sound, and of H.264 and HEVC in it FFmpeg shows each picture at the next one's time. A stamp
+    that does not rise is moved to one unit after the one before: no picture is lost.
 
     *Fields.* Woven ones are coded and tagged as interlaced, by encoders that can.
 
@@ -170,10 +171,12 @@ class VideoFile:
             str(self._part.path),
             "w",
             format=self._format_name,
-            container_options=_time_options(self._format_name, time_base),
+            container_options=time_options(self._format_name, time_base),
         )
         first = pixels.prepare(picture, picture.sampling, self._full_range)
-        return _Writer(container, self._encoder, first, time_base, rate, self._sample_aspect, self._audio)
+        origin = beginning(picture, rate, self._audio) if self._format_name == "avi" else Fraction(0)
+        timeline = Timeline(time_base, rate, origin)
+        return _Writer(container, self._encoder, first, timeline, self._sample_aspect, self._audio)
 
     @contextlib.contextmanager
     def _errors_named(self) -> Generator[None, None, None]:
@@ -199,8 +202,7 @@ class _Writer:
         container: OutputContainer,
         encoder: Encoder,
         first: Picture,
-        time_base: Fraction,
-        rate: Fraction,
+        timeline: Timeline,
         sample_aspect: Fraction,
         audio: Sequence[AudioSource],
     ) -> None:
@@ -209,14 +211,14 @@ class _Writer:
         self._first = first.sampling
         self._reduced: Sampling | None = None
         self._container = container
-        self._stream, self._sampling = open_stream(container, encoder, first, time_base, rate, sample_aspect)
+        self._timeline = timeline
+        self._stream, self._sampling = open_stream(
+            container, encoder, first, timeline.time_base, timeline.rate, sample_aspect
+        )
         self._full_range = first.full_range
-        self._time_base = time_base
-        self._audio = [AudioWriter(track, container) for track in audio]
+        self._audio = [AudioWriter(track, container, timeline.origin) for track in audio]
         self._mark: FieldMarker | None = None
-        self._last_pts: int | None = None
-        self._moved = Fraction(0)
-        self._duration = max(round(1 / rate / time_base), 1)
+        self._shown: av.VideoFrame | None = None
         self._written = 0
         container.start_encoding()
 
@@ -231,8 +233,8 @@ class _Writer:
             else:
                 found.append(f"{what}, for the first picture is {self._first.label}")
         # A rate that is constant may be rounded to the frame.
-        if self._container.format.name == "avi" and self._moved > self._time_base / 10:
-            by = f"up to {1000 * float(self._moved):.0f} ms"
+        if self._is_avi and self._timeline.moved > self._timeline.time_base / 10:
+            by = f"up to {1000 * float(self._timeline.moved):.0f} ms"
             found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
         found += dict.fromkeys(writer.problem for writer in self._audio if writer.problem)
         return "; ".join(found) or None
@@ -244,17 +246,25 @@ class _Writer:
             self._reduced = picture.sampling
         ready = pixels.prepare(picture, self._sampling, self._full_range)
         frame = pixels.to_frame(ready, str(context.pix_fmt), context.width, context.height)
-        frame.pts = self._next_pts(picture)
-        frame.time_base = self._time_base
-        frame.duration = self._duration
-        if picture.field_order:
-            self._mark = self._mark or FieldMarker(frame, self._time_base, picture.field_order)
-            frame = self._mark(frame)
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        while self._is_avi and self._shown and self._timeline.gap(picture) > _LONGEST_IN_AVI:
+            self._encode(self._shown, self._timeline.after(_LONGEST_IN_AVI), picture.field_order)
+        self._shown = frame
+        self._encode(frame, self._timeline.next(picture), picture.field_order)
         for writer in self._audio:
             writer.drain()
         self._written += 1
+
+    @property
+    def _is_avi(self) -> bool:
+        return self._container.format.name == "avi"
+
+    def _encode(self, frame: av.VideoFrame, pts: int, order: FieldOrder | None) -> None:
+        frame.pts, frame.duration, frame.time_base = pts, self._timeline.duration, self._timeline.time_base
+        if order:
+            self._mark = self._mark or FieldMarker(frame, self._timeline.time_base, order)
+            frame = self._mark(frame)
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
 
     def finish(self) -> None:
         """Write what the encoders still hold, and the container's index."""
@@ -271,17 +281,6 @@ class _Writer:
         with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._container.close()
 
-    def _next_pts(self, picture: Picture) -> int:
-        same = picture.time_base == self._time_base
-        pts = picture.pts if same else round(picture.time / self._time_base)
-        if self._last_pts is not None:
-            pts = max(pts, self._last_pts + 1)
-            self._duration = pts - self._last_pts  # the best guess of how long this one will last
-        self._last_pts = pts
-        if not same:
-            self._moved = max(self._moved, abs(pts * self._time_base - picture.time))
-        return pts
-
 
 def _decide_range(encoder: Encoder, format_name: str, range: Range) -> bool:
     """True for full range."""
@@ -290,13 +289,3 @@ def _decide_range(encoder: Encoder, format_name: str, range: Range) -> bool:
     if format_name in ("avi", "mov") and not encoder.tags_itself:
         return False  # untagged video is shown as limited range
     return range == "full"
-
-
-def _time_options(format_name: str, time_base: Fraction) -> dict[str, str]:
-    """Make MP4 and MOV count in a multiple of our unit: samples and edit list, which else rounds to 1 ms."""
-    if format_name not in ("mp4", "mov"):
-        return {}
-    scale = time_base.denominator
-    while scale < _COARSEST_TIMESCALE:
-        scale *= 2
-    return {"video_track_timescale": str(scale), "movie_timescale": str(scale)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import BinaryIO
@@ -17,9 +17,13 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
+from mjpeg_restore.sources.avi import ChunkCount, Counted
 from mjpeg_restore.sources.base import Closing
+from mjpeg_restore.sources.beside import Beside, stamp_of
 from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, left_out, list_tracks
-from mjpeg_restore.sources.fieldpairs import Coded, field_pairs
+from mjpeg_restore.sources.clock import Clock, told
+from mjpeg_restore.sources.fieldpairs import Coded, FieldPairs, alone, field_pairs
+from mjpeg_restore.sources.length import Length, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
 from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import Readable
@@ -32,19 +36,21 @@ from mjpeg_restore.sources.tracks import (
     duration_of,
     is_piped,
     open_container,
-    stated_duration,
     stated_size,
     time_base,
 )
 
 _MARGIN = 1
 """Seconds before the start that are read too: sound may lie in front of the pictures it goes with."""
-_SLACK = Fraction(1, 2)
-"""Seconds by which a track may fall short of the length that its container states; more is a truncation."""
+_NEAR = 1 << 26
+"""Bytes that are rather read through than sought in, where each picture has a stamp of its own: what is wrong with the
+stamps shows only to who reads them all, and so much is read in no time."""
+_INDEXED = ("avi", "mov")
+"""Formats that make their stamps of steps, which are never negative."""
 
 _LOOKED_AT = 8
 """Packets, until one is found that holds a picture."""
-_NEAR = 1000
+_SEARCHED = 1000
 """Packets of all tracks among which the first of the pictures is looked for."""
 
 
@@ -52,7 +58,11 @@ class ContainerSource(Closing):
     """A Motion-JPEG track, its packets bit for bit as the container holds them.
 
     No bitstream filter touches them (quirk H2). Time stamps are the container's own; a variable frame rate
-    stays variable.
+    stays variable. What no recording can mean, such as a stamp far ahead or a clock that begins again, is put right as
+    `Clock` says, for the sound too. That is no discontinuity of the pictures: they are of one track, which FFmpeg
+    decodes as one, and a clock says nothing of tables.
+
+    A packet that the container marks as not to be shown, as an edit list does, leaves its tables alone (Q5).
     """
 
     def __init__(
@@ -85,8 +95,12 @@ class ContainerSource(Closing):
         self._owned = owned
         self._target = target
         self._piped = is_piped(target)
-        opened = Recorded(target) if self._piped and not isinstance(target, str) else target
-        self._container = open_container(opened, name)
+        chunks: ChunkCount | None = None
+        opened = watched = target
+        if self._piped and not isinstance(target, str):
+            chunks, opened = ChunkCount(), Recorded(target)
+            watched = Counted(opened, chunks)
+        self._container = open_container(watched, name)
         self._ahead = Lookahead(self._container)
         try:
             self._track = choose_video(self._container, self._ahead, name, track)
@@ -95,52 +109,61 @@ class ContainerSource(Closing):
             self._container.close()
             raise
         self._time_base = time_base(self._track)
-        self._origin = Fraction(self._container.start_time or 0, av.time_base)
-        self._window = Window.cut(self._time_base, start, duration, round(self._origin / self._time_base))
+        self._length = Length(self._container, self._track, target, chunks)
+        self._clock: Clock[Coded] = Clock(usual_step(self._track), round(1 / self._time_base))
+        self._cut = start, duration
+        self._window = self._window_from(self._length.origin)
+        self._over = self._read_through = False
         info = describe(self._container, self._track, name, start, duration)
         info = replace(info, tracks=list_tracks(self._container, self._track, self.sound))
-        turned, told = rotation(self._track)
+        turned, remark = rotation(self._track)
         self.info = replace(info, rotation=turned)
-        self.remarks = [*left_out(info.tracks, "video"), *([told] if told else [])]
-        near = islice(self._ahead.peek(), _NEAR)
-        mine = (packet for packet in near if packet.stream_index == self._track.index)
-        self._pairs = field_pairs(mine, self.info, self._window, lambda: stated_size(opened, self._track.index))
-        if isinstance(opened, Recorded):
-            opened.forget()
+        self.remarks = [*left_out(info.tracks, "video"), *([remark] if remark else [])]
+        self._pairs = self._find_pairs(opened)
+        self._alone = 0
         if self._pairs is not None:
             self.info = self._pairs.frames_info()
 
+    def _find_pairs(self, opened: str | Readable) -> FieldPairs | None:
+        near = islice(self._ahead.peek(), _SEARCHED)
+        mine = (packet for packet in near if packet.stream_index == self._track.index)
+        pairs = field_pairs(mine, self.info, lambda: stated_size(opened, self._track.index))
+        if isinstance(opened, Recorded):
+            opened.forget()
+        return pairs
+
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        if not self.sound or any(track.enabled for track in self.sound):
-            self.remarks = [*self.remarks, *left_out(self.info.tracks, "sound")]
-        self._seek()
-        stamps = _Stamps()
-        walk = HeaderWalk(self.info.height, self.info.codec_tag)
+        sound_wanted = not self.sound or any(track.enabled for track in self.sound)
+        try:
+            yield from self._pictures()
+        finally:
+            remarks = (
+                *(left_out(self.info.tracks, "sound") if sound_wanted else ()),
+                told(self._clock, self._time_base),
+                alone(self._alone, self.info.name),
+            )
+            self.remarks = [*self.remarks, *filter(None, remarks)]
+
+    def _pictures(self) -> Iterator[Packet]:
+        sought = self._seek()
+        walk = self._new_walk()
         index = 0
-        for packet, data in self._coded():
-            pts = stamps.next(packet)
+        for coded, pts in self._timed():
+            if not sought and not index and pts * self._time_base < self._length.origin:
+                self._begin_at(pts * self._time_base)  # the first stamp of all was a wrong one
+            for other in coded.passed:
+                walk.pass_over(other)
             if self._window.holds(pts):
-                offset, tables = max(packet.pos or 0, 0), b"" if index else walk.tables
-                yield Packet(data, index, pts - self._window.shift, self._time_base, offset, tables=tables)
+                self._alone += coded.alone
+                yield self._packet(coded, index, pts, walk.tables)
                 index += 1
+                walk = self._new_walk()
             else:
-                walk.pass_over(data)
+                self._over = self._window.over(pts)
+                walk.pass_over(coded.data)
         if not index and not self.stopped:
             raise self._nothing()
-
-    def _coded(self) -> Iterator[Coded]:
-        """The packets that hold pictures, those of single fields joined."""
-        coded = ((packet, bytes(packet)) for packet in self._video_packets())
-        # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-        whole = ((packet, data) for packet, data in coded if len(data) >= SMALLEST or any(split(data)))
-        if self._pairs is None:
-            yield from whole
-            return
-        try:
-            yield from self._pairs.join(whole)
-        finally:
-            self.remarks = [*self.remarks, *self._pairs.remarks()]
 
     def _nothing(self) -> SourceError:
         if self._piped and self.truncated:
@@ -149,79 +172,122 @@ class ContainerSource(Closing):
             return nothing_left(self.info.name, duration_of(self._container, self._track))
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")
 
-    def _seek(self) -> None:
-        """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning."""
+    def _seek(self) -> bool:
+        """Go near the first packet that is kept, or where pictures need tables of others (Q5), to the beginning.
+
+        Returns:
+            True where it is not the beginning.
+        """
         target = 0 if self._window.first is None else self._window.first - int(_MARGIN / self._time_base)
         # Between two fields there is no place to begin: with these, too, all is read.
         if target <= 0 or self._piped or self._pairs is not None:
-            return
+            return False
+        if not self._container.format.name.startswith(_INDEXED) and 0 < self._container.size <= _NEAR:
+            return False
         try:
             self._container.seek(target, stream=self._track)
             self._ahead.drop()
             if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT)):
                 self._container.seek(target, stream=self._track)
-                return
+                return True
         except (av.error.FFmpegError, OSError):
             pass  # a file without an index
         with suppress(av.error.FFmpegError, OSError):
             self._container.seek(self._container.start_time or 0)  # and read through
             self._ahead.drop()
+        return False
 
     def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
         """Whether the first that holds a picture has its tables."""
-        walk = HeaderWalk(self.info.height, self.info.codec_tag)
+        walk = self._new_walk()
         for packet in packets:
             with suppress(JpegError):
                 return not walk(bytes(packet)).pictures[0].header.missing_tables
         return False
 
+    def _timed(self) -> Iterator[tuple[Coded, int]]:
+        """The pictures that are to be shown, each with its time, in ticks, which rise; fields are joined."""
+        timed = self._shown()
+        return timed if self._pairs is None else self._pairs.join(timed)
+
+    def _shown(self) -> Iterator[tuple[Coded, int]]:
+        """The packets that are to be shown, each with its time."""
+        passed: tuple[bytes, ...] = ()
+        for packet, data in self._coded():
+            if packet.is_discard:
+                passed += (data,)
+                continue
+            yield from self._clock.feed(Coded(packet, data, passed), stamp_of(packet))
+            passed = ()
+        yield from self._clock.flush()
+        if self._read_through and self.truncated is None:
+            self.truncated = self._cut_short()
+
+    def _coded(self) -> Iterator[tuple[av.Packet[Stream], bytes]]:
+        """The packets that hold pictures."""
+        for packet in self._video_packets():
+            data = bytes(packet)
+            # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
+            if len(data) >= SMALLEST or any(split(data)):
+                yield packet, data
+
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""
-        sound = {track.stream.index: track for track in self.sound}
-        windows = {
-            index: self._window.rescaled(self._time_base, time_base(track.stream)) for index, track in sound.items()
+        besides = {
+            track.stream.index: Beside(track, self._clock, self._time_base) for track in self.sound if track.enabled
         }
-        one_more = self._pairs is not None  # the field that completes the last frame may lie behind the end
-        video_over, sound_left = False, {index for index, track in sound.items() if track.enabled}
         for packet in self._packets():
-            pts = packet.pts if packet.pts is not None else packet.dts
             if packet.stream_index == self._track.index:
-                if pts is not None and self._window.over(pts):
-                    video_over, one_more = not one_more, False
-                if not video_over:
+                if not self._over:
                     yield packet
-            elif track := sound.get(packet.stream_index):
-                window = windows[packet.stream_index]
-                if pts is not None and window.over(pts):
-                    sound_left.discard(packet.stream_index)
-                track.keep(packet, window)
-            if video_over and not sound_left:
-                return
+            elif beside := besides.get(packet.stream_index):
+                beside.take(packet, self._window)
+            if self._over and all(beside.over for beside in besides.values()):
+                break
+        for beside in besides.values():
+            beside.flush(self._window)
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """All packets of the container; a broken one ends early, and `truncated` says so."""
-        ends: dict[int, Fraction] = {}
         try:
             for packet in self._ahead:
                 if self.stopped:
                     return
-                if packet.size and packet.pts is not None:
-                    end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._origin
-                    ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+                self._length.see(packet)
                 if packet.is_corrupt and packet.stream_index == self._track.index:
                     self.truncated = f"{self.info.name} ends in the middle of a picture"
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
             reason = error.strerror or error
-            if self.stopped:
-                return
-            self.truncated = f"{self.info.name} breaks off after {_seconds(ends)} s: {reason}"
+            if not self.stopped:
+                self.truncated = f"{self.info.name} breaks off after {float(self._length.read):.2f} s: {reason}"
             return
-        length = stated_duration(self._container, self._track)
-        own = self._track.duration is not None
-        end = ends.get(self._track.index, Fraction(0)) if own else max(ends.values(), default=Fraction(0))
-        if self.truncated is None and length is not None and length - end > _SLACK:
-            self.truncated = f"{self.info.name} ends after {_seconds(ends)} s of {float(length):.2f} s"
+        self._read_through = True
+
+    def _cut_short(self) -> str | None:
+        """How the container ends before the length that it states."""
+        if self._clock.last is not None:
+            self._length.reach(self._track.index, self._clock.last * self._time_base)
+        length = self._length.missing()
+        if length is None:
+            return None
+        return f"{self.info.name} ends after {float(self._length.read):.2f} s of {float(length):.2f} s"
+
+    def _packet(self, coded: Coded, index: int, pts: int, tables: bytes) -> Packet:
+        length = self._window.clipped(pts, self._length.of(coded.packet))
+        offset, shown = max(coded.packet.pos or 0, 0), pts - self._window.shift
+        return Packet(coded.data, index, shown, self._time_base, offset, tables=tables, duration=length)
+
+    def _begin_at(self, origin: Fraction) -> None:
+        """Count from another beginning than the container's."""
+        self._length.origin = origin
+        self._window = self._window_from(origin)
+
+    def _window_from(self, origin: Fraction) -> Window:
+        return Window.cut(self._time_base, *self._cut, round(origin / self._time_base))
+
+    def _new_walk(self) -> HeaderWalk:
+        return HeaderWalk(self.info.height, self.info.codec_tag)
 
     def stop(self) -> None:
         """End the iteration, even while it waits for a pipe; from any thread."""
@@ -234,25 +300,3 @@ class ContainerSource(Closing):
         self._container.close()
         if self._owned is not None:
             self._owned.close()
-
-
-@dataclass(slots=True)
-class _Stamps:
-    """Strictly increasing time stamps, as exact as the packets have them."""
-
-    last: int | None = None
-    step: int = 1
-
-    def next(self, packet: av.Packet[Stream]) -> int:
-        # Some AVI files state only the dts; for a picture that needs no other one they are equal.
-        pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is None:
-            pts = 0 if self.last is None else self.last + self.step
-        if self.last is not None:
-            pts = max(pts, self.last + 1)
-        self.last, self.step = pts, packet.duration or self.step
-        return pts
-
-
-def _seconds(ends: dict[int, Fraction]) -> str:
-    return f"{float(max(ends.values(), default=Fraction(0))):.2f}"

@@ -15,10 +15,6 @@ from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk, split
 from mjpeg_restore.sources.base import SourceInfo
-from mjpeg_restore.sources.timing import Window
-
-Coded = tuple["av.Packet[Stream]", bytes]
-"""A packet for its times, and the data that goes with them."""
 
 _LOOKED_AT = 16
 """Packets by which a track is judged."""
@@ -33,9 +29,23 @@ _PAUSE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Coded:
+    """What is to be shown at one time."""
+
     packet: av.Packet[Stream]
+    """As the container has it; of a frame that of its first field."""
     data: bytes
+    """The JPEG, or both fields."""
+    passed: tuple[bytes, ...] = ()
+    """The packets just before it that are not to be shown."""
+    alone: bool = False
+    """True: a field that stands for its frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    coded: Coded
+    time: int | None
     polarity: int | None
     """AVI1's (H2): 1 for the upper lines, 2 for the lower ones; else None."""
     readable: bool = True
@@ -44,7 +54,6 @@ class _Field:
 def field_pairs(
     packets: Iterable[av.Packet[Stream]],
     info: SourceInfo,
-    window: Window,
     stated_size: Callable[[], tuple[int, int] | None],
 ) -> FieldPairs | None:
     """What joins the fields of a track.
@@ -52,18 +61,17 @@ def field_pairs(
     Args:
         packets: the first of the track.
         info: what FFmpeg says of it. Of pictures lower than they should be it makes fields, and gives the size of two.
-        window: what is kept of it.
         stated_size: width and height as the container really states them, None if they cannot be had; takes longer, and
             is called only where it matters.
 
     Returns:
         None where the packets hold whole pictures.
     """
-    pairs = FieldPairs(info, window)
+    pairs = FieldPairs(info)
     first: list[_Field] = []
     for packet in islice(packets, _LOOKED_AT):
         data = bytes(packet)
-        found = pairs.field(packet, data)
+        found = pairs.field(Coded(packet, data), packet.pts)
         if found is not None and found.readable:
             first.append(found)
         elif found is None and not first and any(split(data)):
@@ -71,8 +79,8 @@ def field_pairs(
     if not first:
         return None
     if size := stated_size():
-        pairs = FieldPairs(replace(info, width=size[0], height=size[1]), window)
-        if pairs.field(first[0].packet, first[0].data) is None:
+        pairs = FieldPairs(replace(info, width=size[0], height=size[1]))
+        if pairs.field(first[0].coded, None) is None:
             return None
     pairs.learn(first)
     return pairs
@@ -88,10 +96,6 @@ class FieldPairs:
 
     info: SourceInfo
     """As the container says; `frames_info` says it of frames."""
-    window: Window
-    """What is kept of the track; frames count as their first field does."""
-    alone: int = 0
-    """Fields so far that came without their partner, or with one that cannot be read."""
     _walk: HeaderWalk = field(init=False)
     _period: Fraction | None = None
     """Ticks from one field to the next; None where the time stamps do not tell."""
@@ -106,7 +110,7 @@ class FieldPairs:
         """Take period and polarity from the first fields."""
         if {1, 2} <= {found.polarity for found in first}:
             self._leading = first[0].polarity
-        times = [found.packet.pts for found in first]
+        times = [found.time for found in first]
         gaps = [after - before for before, after in pairwise(times) if before is not None and after is not None]
         usual = Fraction(median(gaps)) if gaps else Fraction(0)
         if usual > 0 and sum(abs(gap - usual) <= _UNSTEADY * usual for gap in gaps) >= _STEADY * len(gaps):
@@ -129,60 +133,53 @@ class FieldPairs:
         frames = None if info.frames is None else (info.frames + 1) // 2
         return replace(info, fields=fields, fps=stated / 2, frames=frames)
 
-    def remarks(self) -> list[str]:
-        """What a user should know at the end."""
-        if not self.alone:
-            return []
-        fields, come = ("field", "comes") if self.alone == 1 else ("fields", "come")
-        return [f"{self.alone} {fields} of {self.info.name} {come} without the second one: its lines stand for both"]
-
-    def field(self, packet: av.Packet[Stream], data: bytes) -> _Field | None:
+    def field(self, coded: Coded, time: int | None) -> _Field | None:
         """A packet as a field; None if it holds something else."""
         try:
-            parts = self._walk(data)
+            parts = self._walk(coded.data)
         except JpegError:
-            return _Field(packet, data, None, readable=False)
+            return _Field(coded, time, None, readable=False)
         header = parts.pictures[0].header
         width, height = self.info.width, self.info.height
         if len(parts.pictures) > 1 or parts.extra or not width or not height:
             return None
         if abs(header.width - width) >= _PADDING or abs(2 * header.height - height) >= _PADDING:
             return None
-        return _Field(packet, data, header.avi1_polarity or None)
+        return _Field(coded, time, header.avi1_polarity or None)
 
-    def join(self, coded: Iterable[Coded]) -> Iterator[Coded]:
-        """Yield frames: the first field's packet, and the data of both."""
+    def join(self, timed: Iterable[tuple[Coded, int]]) -> Iterator[tuple[Coded, int]]:
+        """Yield frames, at their first field's times."""
         first: _Field | None = None
         last: _Field | None = None
         second = True  # of the one before: the next one is a first field
-        for packet, data in coded:
-            found = self.field(packet, data)
+        for coded, time in timed:
+            found = self.field(coded, time)
             if found is None:
                 if first:
-                    yield self._frame(first, None)
+                    yield _frame(first, None)
                 first, last, second = None, None, True
-                yield packet, data
+                yield coded, time
                 continue
             missing = self._missing(last, found)
             second = self._is_second(found, missing, second)
             last = found
             if first and second and not missing:
-                yield self._frame(first, found)
+                yield _frame(first, found)
                 first = None
                 continue
             if first:
-                yield self._frame(first, None)
+                yield _frame(first, None)
             first = None if second else found
             if second:
-                yield self._frame(found, None)
+                yield _frame(found, None)
         if first:
-            yield self._frame(first, None)
+            yield _frame(first, None)
 
     def _missing(self, last: _Field | None, found: _Field) -> int:
         """Fields that the time stamps miss between two; `_PAUSE` for that many and more."""
-        if self._period is None or last is None or last.packet.pts is None or found.packet.pts is None:
+        if self._period is None or last is None or last.time is None or found.time is None:
             return 0
-        periods = (found.packet.pts - last.packet.pts) / self._period
+        periods = (found.time - last.time) / self._period
         steps = round(periods)
         if steps > _PAUSE:
             return _PAUSE
@@ -196,12 +193,23 @@ class FieldPairs:
             return False
         return second == bool(missing % 2)
 
-    def _frame(self, first: _Field, second: _Field | None) -> Coded:
-        packet = first.packet
-        if second is not None and packet.duration and second.packet.duration:
-            packet.duration += second.packet.duration
-        readable = [found.data for found in (first, second) if found is not None and found.readable]
-        if len(readable) == 2:
-            return packet, b"".join(readable)
-        self.alone += packet.pts is None or self.window.holds(packet.pts)
-        return packet, 2 * readable[0] if readable else first.data
+
+def _frame(first: _Field, second: _Field | None) -> tuple[Coded, int]:
+    """Two fields as one packet; of one that is alone, or of which the other cannot be read, both are made."""
+    packet = first.coded.packet
+    fields = [found for found in (first, second) if found is not None]
+    if second is not None and packet.duration and second.coded.packet.duration:
+        packet.duration += second.coded.packet.duration
+    passed = tuple(data for found in fields for data in found.coded.passed)
+    readable = [found.coded.data for found in fields if found.readable]
+    alone = len(readable) < 2
+    data = b"".join(2 * readable if alone else readable) or first.coded.data
+    return Coded(packet, data, passed, alone), first.time or 0
+
+
+def alone(count: int, name: str) -> str | None:
+    """What to say of so many fields that stand for their frames; None where there are none."""
+    if not count:
+        return None
+    fields, come = ("field", "comes") if count == 1 else ("fields", "come")
+    return f"{count} {fields} of {name} {come} without the second one: its lines stand for both"

@@ -92,6 +92,10 @@ class Window:
         """Whether that tick and all later ones are beyond the end."""
         return self.end is not None and pts >= self.end
 
+    def clipped(self, pts: int, length: int) -> int:
+        """How much of a time of `length` ticks from `pts` on is kept."""
+        return length if self.end is None else min(length, self.end - pts)
+
     def count(self, total: int) -> int:
         """How many of the ticks 0 to `total` - 1 are kept."""
         return max(0, (total if self.end is None else min(total, self.end)) - (self.first or 0))

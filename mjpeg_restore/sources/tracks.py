@@ -22,6 +22,8 @@ from mjpeg_restore.sources.presentation import field_layout, sample_aspect
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import kept_duration
 
+_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "nut"})
+
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
 
 
@@ -153,9 +155,9 @@ def describe(
     """What is known before reading, as far as `start` and `duration`, in seconds, keep it."""
     total = duration_of(container, track)
     kept = kept_duration(total, start, duration)
-    fps = track.average_rate or track.guessed_rate
+    fps = _rate(track)
     frames = track.frames or None
-    if container.format.name == "avi" and len(track.index_entries):
+    if container.format.name == "avi" and len(track.index_entries) > 1:
         # AVI writes a variable rate as a fast constant one with empty frames; the index lists the real ones.
         ticks = [entry.timestamp for entry in track.index_entries if entry.size]
         frames, span = len(ticks), ticks[-1] - ticks[0] if ticks else 0
@@ -188,11 +190,22 @@ def _possible(size: int) -> int | None:
     return size if 0 < size < 1 << 16 else None
 
 
+def _rate(track: VideoStream) -> Fraction | None:
+    """Nominal pictures a second: the average, unless long pauses make it of no use."""
+    average, usual = track.average_rate, track.guessed_rate
+    return usual if not average or (usual and usual > 2 * average) else average
+
+
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:
-    """Seconds as the container states them: of the track where it says so, else of the whole."""
-    if track.duration is not None:
-        return track.duration * time_base(track)
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    """Seconds from the first packet on, as the container states them: of the track, else of the whole."""
+    from_zero = container.format.name in _COUNTED_FROM_ZERO
+    if track.duration is not None:  # these state none of a track: it is FFmpeg's guess, by the bit rate of the sound
+        return None if from_zero else track.duration * time_base(track)
+    if not container.duration:
+        return None
+    length, begin = (Fraction(ticks or 0, av.time_base) for ticks in (container.duration, container.start_time))
+    # Most muxers count these from 0, however late the first packet is; those that do not show it by a length too short.
+    return length - begin if from_zero and length > begin else length
 
 
 def stated_duration(container: InputContainer, track: VideoStream) -> Fraction | None:

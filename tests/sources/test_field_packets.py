@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import av
 import numpy as np
 import pytest
 from clips import mux_packet, mux_sound
+from matroska import write_mkv
 from PIL import Image
 
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.sources import open_source
+from tests.jpeg.pictures import encode
 
 Mux = Callable[..., Path]
 WIDTH, HEIGHT = 160, 128
@@ -246,3 +249,15 @@ def test_half_the_width_is_another_size_and_no_field(capture: Mux, suffix: str, 
         assert container.streams.video[0].height == HEIGHT  # FFmpeg takes them for fields of another width
     with open_source(kind(path)) as source:
         assert [packet.data for packet in source] == [buffer.getvalue()] * 4
+
+
+@pytest.mark.parametrize("wrong", range(1, 8))
+@pytest.mark.parametrize("stamp", [37_600_000, 0])
+def test_a_wrong_stamp_moves_no_pair(tmp_path: Path, wrong: int, stamp: int) -> None:
+    fields = [encode("gray", (64, 24), seed) for seed in range(16)]
+    blocks = [(1, stamp if number == wrong else 1000 + 20 * number, data) for number, data in enumerate(fields)]
+    with open_source(write_mkv(tmp_path / "clip.mkv", blocks, step=20)) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == [fields[n] + fields[n + 1] for n in range(0, 16, 2)]
+    steps = [after.time - before.time for before, after in pairwise(packets)]
+    assert all(Fraction(1, 50) <= step <= Fraction(3, 50) for step in steps)
