@@ -51,10 +51,9 @@ class Continuous:
         """Whether silence is needed in front, as far as that is known: by its first packet, or its container."""
         if first is not None and first.pts is not None:
             return first.pts * first.time_base - self._origin > TOLERANCE
-        start, begin = self._stream.start_time, cast(InputContainer, self._stream.container).start_time or 0
-        return (
-            start is None or start * Fraction(self._stream.time_base or 0) - Fraction(begin, av.time_base) > TOLERANCE
-        )
+        begin = Fraction(cast(InputContainer, self._stream.container).start_time or 0, av.time_base)
+        start = self._stream.start_time
+        return start is None or start * Fraction(self._stream.time_base or 0) - min(begin, self._origin) > TOLERANCE
 
     def packets(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
         """The packet at its place, with silence before it, or what of it comes after the sound before."""

@@ -53,8 +53,8 @@ class Clock(Generic[Item]):
     step, a second at most, and the spacing of the rest stays.
 
     Which of these it is shows what comes next: of all explanations of the stamps at hand the one with the fewest events
-    is taken. An item whose stamp follows the one before by a usual step is handed on at once; another one waits for
-    `LOOKAHEAD` items more, or for one where no more than a few pictures may be missing.
+    is taken. An item whose stamp follows the one before by a usual step, or begins at 0, is handed on at once; another
+    one waits for `LOOKAHEAD` items more, or for one where no more than a few pictures may be missing.
 
     Attributes:
         wrong: how many stamps were replaced.
@@ -110,8 +110,10 @@ class Clock(Generic[Item]):
         known = len(self._held) - 1
         if stamp is None or known >= LOOKAHEAD:
             return known < LOOKAHEAD
-        gap = stamp if self._last is None else stamp + self._offset - self._last
-        if gap < 0 or (gap == 0 and self._last is not None) or gap > _SMALL_JUMP * self._step:
+        if self._last is None:
+            return stamp != 0
+        gap = stamp + self._offset - self._last
+        if not 0 < gap <= _SMALL_JUMP * self._step:
             return True
         return gap > _JUMP * self._step and not known
 
