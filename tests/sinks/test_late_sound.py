@@ -50,7 +50,7 @@ def join(target: Path, recording: Path, pictures: list[float], *, behind: float 
     """Pictures at these seconds, and sound that comes up to `behind` seconds later than those in the file."""
     with av.open(str(recording)) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(target, codec="mjpeg", fps=Fraction(10), audio=sound)
+        sink = VideoFile(target, codec="mjpeg", fps=Fraction(10), audio=[sound])
         packets = deque(packet for packet in container.demux(audio=0) if packet.size)
         for index, time in enumerate(pictures):
             while packets and packets[0].pts * packets[0].time_base <= time - behind:

@@ -99,11 +99,10 @@ def test_sound_keeps_its_place_beside_the_pictures(
     mixed.sort(key=lambda entry: entry[0])
     path = write_mkv(tmp_path / "a.mkv", [block for _, block in mixed], sound=True)
     with open_source(path) as source:
-        assert source.audio is not None
-        source.audio.enabled = True
+        source.sound[0].enabled = True
         times = milliseconds(source)
         assert times == even(int(times[0]), 24)
-        heard = {int.from_bytes(bytes(p)[:2], "little") - 100: p.pts for p in source.audio.packets}
+        heard = {int.from_bytes(bytes(p)[:2], "little") - 100: p.pts for p in source.sound[0].packets}
     assert heard == dict(enumerate(times))
     assert source.truncated is None  # FFmpeg makes a length up, from the bit rate of the sound
 
