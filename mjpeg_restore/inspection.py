@@ -59,6 +59,7 @@ class Inspection:
             "pictures": self.pictures,
             "bytes": self.size_bytes,
             "sizes": dict(self.sizes),
+            "rotation": self.info.rotation,
             "samplings": dict(self.samplings),
             "quality_luma": dict(sorted(self.qualities.items())),
             "quality_chroma": dict(sorted(self.chroma_qualities.items())),
@@ -75,7 +76,6 @@ class Inspection:
             "audio": self.audio,
             "tracks": [asdict(track) for track in self.info.tracks],
             "field_order": asdict(self.info.fields) if self.info.fields else None,
-            "rotation": self.info.rotation,
             "sample_aspect": str(self.info.sample_aspect),
             "truncated": self.truncated,
             "remarks": list(self.remarks),
@@ -207,6 +207,8 @@ def describe(found: Inspection) -> list[str]:
         + " (nearest on the IJG's scale)",
         f"  tables       {len(found.table_sets)} different set{'' if len(found.table_sets) == 1 else 's'}",
     ]
+    if info.rotation:
+        lines.insert(2, f"  rotation     {info.rotation} degrees anticlockwise to stand upright")
     for title, table in zip(("luma table", "chroma table"), found.first_tables, strict=False):
         lines += [f"  {title if row == 0 else '':12} " + _row(table, row) for row in range(8)]
     intervals = Counter({str(count) if count else "none": n for count, n in found.restart_intervals.items()})
@@ -231,8 +233,6 @@ def _presented(info: SourceInfo) -> Iterator[str]:
     """How the container wants its pictures shown, and its tracks where there is a choice."""
     if info.fields:
         yield f"  fields       {info.fields.stored} field stored first, {info.fields.shown} field shown first"
-    if info.rotation:
-        yield f"  rotation     {info.rotation} degrees anticlockwise"
     kinds = Counter(track.kind for track in info.tracks)
     for track in info.tracks:
         if kinds[track.kind] == 1:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources.base import AudioTrack, TrackInfo
-from mjpeg_restore.sources.lookahead import Lookahead
+from mjpeg_restore.sources.lookahead import MOST, Lookahead
 from mjpeg_restore.sources.tracks import codec_tag, time_base
 
 SoundChoice = int | Literal["all"]
@@ -50,8 +50,6 @@ _SPARSE = Fraction(1, 10)
 _SEVERAL = 4
 _COUNTED = 96
 """Packets of pictures that are counted where the container does not state their numbers."""
-_LOOKED_AT = 1000
-"""Packets of any kind, at most, for that."""
 
 
 def choose_video(container: InputContainer, ahead: Lookahead, name: str, number: int | None = None) -> VideoStream:
@@ -199,7 +197,7 @@ def _extents(videos: Sequence[VideoStream], ahead: Lookahead) -> dict[int, _Exte
     """By the index of the stream."""
     numbers = {stream.index: _number(stream) for stream in videos}
     if None in numbers.values():
-        packets = islice(ahead.peek(), _LOOKED_AT)
+        packets = islice(ahead.peek(), MOST)
         pictures = (packet.stream_index for packet in packets if packet.size and packet.stream_index in numbers)
         counted = Counter(islice(pictures, _COUNTED))
         numbers = {index: counted[index] for index in numbers}

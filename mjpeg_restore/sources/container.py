@@ -50,8 +50,6 @@ _INDEXED = ("avi", "mov")
 
 _LOOKED_AT = 8
 """Packets, until one is found that holds a picture."""
-_SEARCHED = 1000
-"""Packets of all tracks among which the first of the pictures is looked for."""
 
 
 class ContainerSource(Closing):
@@ -125,9 +123,8 @@ class ContainerSource(Closing):
             self.info = self._pairs.frames_info()
 
     def _find_pairs(self, opened: str | Readable) -> FieldPairs | None:
-        near = islice(self._ahead.peek(), _SEARCHED)
-        mine = (packet for packet in near if packet.stream_index == self._track.index)
-        pairs = field_pairs(mine, self.info, lambda: stated_size(opened, self._track.index))
+        index = self._track.index
+        pairs = field_pairs(self._ahead.of(index), self.info, lambda: stated_size(opened, index))
         if isinstance(opened, Recorded):
             opened.forget()
         return pairs

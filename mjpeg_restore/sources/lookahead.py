@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 import av
 import av.error
 from av.container import InputContainer
 from av.stream import Stream
+
+MOST = 1000
+"""Packets of all tracks that are looked at, so that memory stays bounded."""
 
 
 class Lookahead:
@@ -38,6 +42,10 @@ class Lookahead:
                 return
             self._held.append(packet)
             yield packet
+
+    def of(self, stream: int) -> Iterator[av.Packet[Stream]]:
+        """Yield the packets of one stream, by its index, among the next `MOST`, without taking them."""
+        return (packet for packet in islice(self.peek(), MOST) if packet.stream_index == stream)
 
     def __iter__(self) -> Iterator[av.Packet[Stream]]:
         """Take the packets.

@@ -74,7 +74,7 @@ def test_the_display_matrix_is_a_rotation(tmp_path: Path, suffix: str, degrees: 
         assert (source.info.width, source.info.height) == (64, 48)
         assert not source.remarks
     assert found.as_dict()["rotation"] == turned
-    assert (f"  rotation     {turned} degrees anticlockwise" in describe(found)) is bool(turned)
+    assert (f"  rotation     {turned} degrees anticlockwise to stand upright" in describe(found)) is bool(turned)
 
 
 def test_a_rotation_is_found_whatever_the_pictures_are(tmp_path: Path) -> None:
