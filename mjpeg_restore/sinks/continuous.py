@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Stream
 
-TOLERANCE = Fraction(1, 20)
+TOLERANCE = Fraction(2, 25)
 """Seconds by which sound may lie beside its place: stamps are rounded, and devices' clocks differ a little."""
 
 _LONGEST = Fraction(1, 5)

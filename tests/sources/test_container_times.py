@@ -154,6 +154,14 @@ def test_a_late_recording_is_cut_from_its_beginning(mux: MuxClip, jpegs: list[by
     assert [packet.data for packet in packets] == jpegs[5:8]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mov"])
+def test_a_pause_does_not_change_the_nominal_rate(mux: MuxClip, jpegs: list[bytes], suffix: str) -> None:
+    times = [*range(0, 400, 40), *range(3_600_000, 3_600_400, 40)]
+    with open_source(mux(f"a.{suffix}", jpegs * 2, times=times, time_base=TICK)) as source:
+        assert source.info.fps == 25
+        assert milliseconds(source) == times
+
+
 EDITS = {
     "in the middle of a picture": [(400, 8.5)],
     "on whole pictures": [(400, 8)],

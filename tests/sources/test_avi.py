@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from clips import MuxClip
+
+from mjpeg_restore.sources import open_source
+from mjpeg_restore.sources.avi import ChunkCount, Counted, chunks_of
+
+
+def chunk(name: bytes, data: bytes = b"") -> bytes:
+    return name + len(data).to_bytes(4, "little") + data + b"\0" * (len(data) % 2)
+
+
+def listed(name: bytes, kind: bytes, content: bytes, size: int | None = None) -> bytes:
+    return name + (len(content) + 4 if size is None else size).to_bytes(4, "little") + kind + content
+
+
+MOVIE = [chunk(b"00dc", b"abc"), chunk(b"01wb", b"sound"), chunk(b"00dc"), chunk(b"00db", b"00dc" * 5), chunk(b"01dc")]
+FILES = {
+    "whole": listed(b"RIFF", b"AVI ", listed(b"LIST", b"movi", b"".join(MOVIE)) + chunk(b"idx1", b"00dc" * 8)),
+    "in records": listed(b"RIFF", b"AVI ", listed(b"LIST", b"movi", listed(b"LIST", b"rec ", b"".join(MOVIE)))),
+    "unfinished": listed(b"RIFF", b"AVI ", listed(b"LIST", b"movi", b"".join(MOVIE), 0), 0),
+    "in two parts": listed(b"RIFF", b"AVI ", listed(b"LIST", b"movi", b"".join(MOVIE[:2])))
+    + listed(b"RIFF", b"AVIX", listed(b"LIST", b"movi", b"".join(MOVIE[2:]))),
+    "with zeros behind": listed(b"RIFF", b"AVI ", listed(b"LIST", b"movi", b"".join(MOVIE))) + bytes(100) + MOVIE[0],
+}
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+@pytest.mark.parametrize("name", FILES)
+def test_chunks_are_counted_as_they_come(name: str, at_once: int) -> None:
+    chunks, data = ChunkCount(), FILES[name]
+    for start in range(0, len(data), at_once):
+        chunks.feed(data[start : start + at_once])
+    assert (chunks.of(0), chunks.of(1), chunks.of(2)) == (3, 1, 0)
+
+
+def test_chunks_are_counted_by_the_way_or_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    path.write_bytes(FILES["whole"])
+    assert chunks_of(str(path)).of(0) == 3
+    stream = io.BytesIO(FILES["whole"])
+    stream.seek(5)
+    assert chunks_of(stream).of(0) == 3
+    assert stream.tell() == 5
+    chunks = ChunkCount()
+    counted = Counted(io.BytesIO(FILES["whole"]), chunks)
+    assert b"".join(iter(lambda: counted.read(9), b"")) == FILES["whole"]
+    assert chunks.of(0) == 3
+
+
+def test_what_is_no_avi_is_not_looked_through() -> None:
+    chunks = ChunkCount()
+    chunks.feed(b"\x1a\x45\xdf\xa3" + bytes(1000))
+    assert chunks.over
+    chunks.feed(FILES["whole"])
+    assert chunks.of(0) == 0
+
+
+def test_a_file_that_has_gone_meanwhile_is_truncated(mux: MuxClip, jpegs: list[bytes]) -> None:
+    path = mux("a.avi", jpegs * 5)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(jpegs[5]) - 8])
+    with open_source(path) as source:
+        packets = iter(source)
+        next(packets)
+        path.unlink()
+        assert len(list(packets)) == 4
+    assert source.truncated == f"{path} ends after 0.20 s of 2.00 s"
