@@ -20,7 +20,7 @@ from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import weave
-from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, Part, read, reader_name, repair
+from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -74,6 +74,8 @@ class _Job:
     packet: Packet
     arrived: float
     """Monotonic seconds."""
+    scrap: bool = False
+    """S10: it holds no picture, and is no reason to show the one before again."""
     parts: tuple[Part, ...] = ()
     """One picture or the two fields of one."""
     coded: tuple[CodedPicture, ...] = ()
@@ -81,11 +83,6 @@ class _Job:
     error: JpegError | None = None
     verified: Verification | None = None
     """How much of the restored picture is the stream's, where that is asked for."""
-
-    @property
-    def tiny(self) -> bool:
-        """S10: too small to be a picture, and no reason to show the one before again."""
-        return len(self.packet.data) < SMALLEST
 
     @property
     def bottom_first(self) -> bool:
@@ -122,7 +119,7 @@ def restore_pictures(
     try:
         for job, made in restored:
             picture: Picture | None = made
-            if picture is None and previous is not None and holds and not job.tiny:
+            if picture is None and previous is not None and holds and not job.scrap:
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
@@ -198,12 +195,14 @@ def run(
 
 def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
     """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    walk = HeaderWalk(source.info.height, source.info.codec_tag)
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, settings.frames):
-        job = _Job(packet, time.monotonic())
+        job = _Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
         tally.packets += 1
+        if packet.discontinuity:
+            walk.forget()
         walk.remember(packet.tables)
-        if job.tiny:
+        if job.scrap:
             yield job
             continue
         try:
@@ -231,7 +230,9 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
     lost = 0
     try:
         for job in jobs:
-            if job.tiny:
+            if job.packet.discontinuity:
+                previous = ()
+            if job.scrap:
                 tally.trouble(job.packet, job.packet.fault or f"only {len(job.packet.data)} bytes")
             if job.error:
                 tally.unreadable += 1

@@ -13,6 +13,7 @@ from mjpeg_restore.jpeg import fallback, reader
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
+from mjpeg_restore.jpeg.segments import known_tables
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -40,8 +41,8 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
     Args:
         data: the packet, as bytes or any buffer of them; foreign bytes may stand around the picture.
         header: what `scan` found in these very bytes, where the caller has it already.
-        tables: DQT segments of an earlier picture of the stream (`JpegHeader.tables`), used where this one refers
-            to tables that it does not bring (Q5).
+        tables: DQT and DHT segments of earlier pictures of the stream (`JpegHeader.tables`), used where this one
+            refers to tables that it does not bring (Q5).
 
     Returns:
         The picture; `damage` is set where blocks are missing, and everything above it is exact.
@@ -55,6 +56,7 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
     """
     data = as_bytes(data)
     header = header or scan(data)
+    tables = known_tables(tables, header.front)
     if header.missing_tables and not tables:
         raise BadJpeg(f"quantisation table {header.missing_tables[0]} is not given", header.scan_offset)
     if header.arithmetic and not reader.native_arithmetic:
@@ -95,7 +97,8 @@ def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) ->
     pieces: list[bytes | memoryview] = []
     position = header.start
     view = memoryview(data)
-    if header.missing_tables:  # Q5: at the very front, so that tables of the picture's own come later
+    if tables and (header.missing_tables or header.missing_huffman):
+        # Q5: at the very front, so that tables of the picture's own come later
         position += 2
         pieces += [view[header.start : position], tables]
     if data[header.size_offset : header.size_offset + 2] == b"\0\0":  # P4

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
+from mjpeg_restore.jpeg import HeaderWalk, is_scrap
 from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.stream import Replayed
@@ -96,7 +96,7 @@ class ContainerSource(Closing):
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if len(data) < SMALLEST and not any(split(data)):
+            if is_scrap(data):
                 continue
             pts = stamps.next(packet)
             if self._window.holds(pts):

@@ -42,9 +42,12 @@ def test_header_tells_what_is_there() -> None:
         has_eoi=True,
         tables=header.tables,
         missing_tables=(),
+        missing_huffman=(),
+        front=b"",
         wide_tables=False,
         zero_steps=False,
         avi1_polarity=None,
+        field_order=None,
         orientation=1,
         colour=Colour(),
     )
