@@ -29,6 +29,8 @@ class JpegHeader:
     """Normalised: 2x2,2x2,2x2 is 4:4:4, and gray is gray whatever its factors (C3)."""
     factors: tuple[tuple[int, int], ...]
     """Sampling factors (across, down) per component as in the SOF, 1 to 4."""
+    component_ids: tuple[int, ...]
+    """Per component: the name by which scans call it."""
     table_ids: tuple[int, ...]
     """Per component: the quantisation table that it uses, 0 to 3 (Q2)."""
     progressive: bool

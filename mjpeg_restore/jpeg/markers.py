@@ -256,6 +256,7 @@ class _Walk:
             height=self.height,
             sampling=sampling,
             factors=self.factors,
+            component_ids=self.ids,
             table_ids=self.table_ids,
             progressive=self._progressive,
             arithmetic=self._arithmetic,

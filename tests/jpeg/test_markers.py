@@ -33,6 +33,7 @@ def test_header_tells_what_is_there() -> None:
         height=117,
         sampling=Sampling.YUV420,
         factors=((2, 2), (1, 1), (1, 1)),
+        component_ids=(1, 2, 3),
         table_ids=(0, 1, 1),
         progressive=False,
         arithmetic=False,
