@@ -60,6 +60,7 @@ class Inspection:
             "pictures": self.pictures,
             "bytes": self.size_bytes,
             "sizes": dict(self.sizes),
+            "rotation": self.info.rotation,
             "samplings": dict(self.samplings),
             "quality_luma": dict(sorted(self.qualities.items())),
             "quality_chroma": dict(sorted(self.chroma_qualities.items())),
@@ -208,6 +209,8 @@ def describe(found: Inspection) -> list[str]:
         + " (nearest on the IJG's scale)",
         f"  tables       {len(found.table_sets)} different set{'' if len(found.table_sets) == 1 else 's'}",
     ]
+    if info.rotation:
+        lines.insert(2, f"  rotation     {info.rotation} degrees anticlockwise to stand upright")
     for title, table in zip(("luma table", "chroma table"), found.first_tables, strict=False):
         lines += [f"  {title if row == 0 else '':12} " + _row(table, row) for row in range(8)]
     intervals = Counter({str(count) if count else "none": n for count, n in found.restart_intervals.items()})

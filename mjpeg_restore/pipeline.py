@@ -19,13 +19,14 @@ from typing import Literal, get_args
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.interlace import weave
+from mjpeg_restore.interlace import layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
-from mjpeg_restore.sources import Source
+from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 
 Comparison = Literal["side", "split"]
@@ -84,11 +85,6 @@ class _Job:
     verified: Verification | None = None
     """How much of the restored picture is the stream's, where that is asked for."""
 
-    @property
-    def bottom_first(self) -> bool:
-        """S6: the first field holds the lower lines."""
-        return self.parts[0].header.avi1_polarity == 2
-
 
 def restore_pictures(
     source: Source, restorer: Restorer, settings: PipelineSettings | None = None, tally: Tally | None = None
@@ -112,7 +108,7 @@ def restore_pictures(
     policy = settings.on_corrupt or ("pass" if stills else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
     sound = _damage_policy(read_jobs, policy, tally)
-    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings)
+    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
     previous: Picture | None = None
@@ -273,10 +269,11 @@ def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _J
 
 
 class _Restoration:
-    """Coefficients to a picture, verified, fields woven, the comparison composed."""
+    """Coefficients to a picture, verified, fields woven, turned upright, the comparison composed."""
 
-    def __init__(self, restorer: Restorer, settings: PipelineSettings) -> None:
+    def __init__(self, restorer: Restorer, settings: PipelineSettings, info: SourceInfo) -> None:
         self._restorer = restorer
+        self._info = info
         self._verify = settings.verify
         composers = {"side": compare.side_by_side, "split": compare.split}
         self._compose = composers[settings.compare] if settings.compare else None
@@ -304,6 +301,10 @@ class _Restoration:
             for coded in job.coded
         ]
 
-    @staticmethod
-    def _whole(pictures: list[Picture], job: _Job) -> Picture:
-        return weave(pictures[0], pictures[1], bottom_first=job.bottom_first) if len(pictures) == 2 else pictures[0]
+    def _whole(self, pictures: list[Picture], job: _Job) -> Picture:
+        """S6, H5: what a player shows of the restored picture or the two fields of one."""
+        header = job.parts[0].header
+        whole = pictures[0]
+        if len(pictures) == 2:
+            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
+        return upright(whole, orientation_of(self._info.rotation, header.orientation))

@@ -8,6 +8,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore import compare
 from mjpeg_restore.errors import SinkError, SourceError
-from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, FieldLayout, FieldOrder, Packet, Picture, Sampling
 from mjpeg_restore.inspection import survey
+from mjpeg_restore.interlace import interleave
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
-from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
+from mjpeg_restore.orientation import orientation_of, upright
+from mjpeg_restore.pipeline import Comparison, PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import open_source
@@ -59,6 +63,11 @@ def restore(
 
 def assert_shows(picture: Picture, data: bytes) -> None:
     for ours, theirs in zip(picture.planes, decoded(data), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def assert_same_planes(picture: Picture, expected: Picture) -> None:
+    for ours, theirs in zip(picture.planes, expected.planes, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -411,6 +420,38 @@ def test_s6_two_fields_are_woven(polarity: int | None, first: int) -> None:
         np.testing.assert_array_equal(woven[1 - first :: 2], lower)
 
 
+@pytest.mark.parametrize("polarity", [None, 1, 2])
+@pytest.mark.parametrize("stored", ["top", "bottom"])
+@pytest.mark.parametrize("shown", ["top", "bottom"])
+def test_s6_the_container_names_the_order_where_the_pictures_do_not(
+    polarity: int | None, stored: FieldOrder, shown: FieldOrder
+) -> None:
+    avi1 = segment(APP0, b"AVI1" + bytes([polarity or 0]) + bytes(9))
+    fields = [insert(without(still(seed, size=(64, 24)), APP0), avi1 if polarity else b"") for seed in (1, 2)]
+    source = ListSource([fields[0] + fields[1]], height=48)
+    source.info = replace(source.info, fields=FieldLayout(stored, shown))
+    (picture,) = restore_pictures(source, DECODE)
+    first = {None: stored, 1: "top", 2: "bottom"}[polarity]
+    assert picture.field_order == (shown if first == stored else first)
+    for lines, data in zip((0, 1) if first == "top" else (1, 0), fields, strict=True):
+        np.testing.assert_array_equal(picture.planes[0][lines::2], decoded(data)[0])
+
+
+@pytest.mark.parametrize("comparison", [None, "side", "split"])
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:4:0"])
+def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparison: Comparison | None) -> None:
+    fields = [still(seed, sampling, (64, 27)) for seed in (1, 2)]
+    source = ListSource([fields[0] + fields[1]], height=54)
+    tally = Tally()
+    (picture,) = restore_pictures(source, DECODE, PipelineSettings(compare=comparison, verify=True), tally)
+    assert [len(plane) for plane in picture.planes] == [54, 28, 28]
+    assert tally.verified is not None
+    assert tally.verified.outside == 0
+    if comparison is None:
+        own = [DECODE.restore(read(data)).to_ndarray("rgb") for data in fields]
+        np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
+
+
 def test_s6_a_damaged_field_is_repaired_from_its_own_field() -> None:
     fields = [still(seed, size=(64, 24)) for seed in range(4)]
     pictures, report = restore([fields[0] + fields[1], fields[2] + cut(fields[3])], height=48)
@@ -492,7 +533,7 @@ def exif(orientation: int, thumbnail: bytes = b"") -> bytes:
         pytest.param(insert(without(still(), APP0, DHT), segment(APP0, b"AVI1" + bytes(10))), id="H2 AVI1"),
         pytest.param(insert(still(), b"\xff\xe0\0\3A"), id="H3 short APP0"),
         pytest.param(insert(still(), exif(1, still(9, size=(32, 24)))), id="H4 thumbnail"),
-        pytest.param(insert(still(), exif(6)), id="H5 orientation"),
+        pytest.param(insert(still(), exif(1)), id="H5 orientation"),
         pytest.param(encode("4:2:0", SIZE, progressive=True), id="P1 progressive"),
     ],
 )
@@ -500,6 +541,38 @@ def test_headers_of_all_kinds_show_the_same_picture(data: bytes) -> None:
     pictures, report = restore([data, data])
     assert troubles(report) == {}
     assert_shows(pictures[1], still())
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_h5_pictures_are_turned_upright_once_they_are_checked(rotation: int, orientation: int) -> None:
+    data = insert(still(1, "4:4:4"), exif(orientation))
+    source = ListSource([data, still(2, "4:4:4")[:200], data])
+    source.info = replace(source.info, rotation=rotation)
+    tally = Tally()
+    pictures = list(restore_pictures(source, DECODE, PipelineSettings(verify=True), tally))
+    expected = upright(DECODE.restore(read(data)), orientation_of(rotation, orientation))
+    assert (len(pictures), tally.held) == (3, 1)
+    for picture in pictures:
+        assert_same_planes(picture, expected)
+    assert tally.verified is not None
+    assert tally.verified.outside == 0
+
+
+@pytest.mark.parametrize("comparison", ["side", "split"])
+def test_h5_what_is_compared_is_upright(comparison: Comparison) -> None:
+    data = insert(still(1), exif(6))
+    composed, _ = restore([data], compare=comparison)
+    turned, _ = restore([data])
+    compose = {"side": compare.side_by_side, "split": compare.split}[comparison]
+    assert_same_planes(composed[0], compose(turned[0], turned[0]))
+
+
+def test_b2_sizes_are_compared_once_pictures_are_upright() -> None:
+    sink = Collect(fixed_size=True)
+    report = run(ListSource([insert(still(1), exif(6)), still(2, size=SIZE[::-1])]), DECODE, sink)
+    assert report.resized == 0
+    assert [(picture.width, picture.height) for picture in sink.pictures] == [SIZE[::-1]] * 2
 
 
 # ---- C: colour and size ----
@@ -698,9 +771,10 @@ def test_a_silent_camera_does_not_hold_up_the_end(sink: Collect) -> None:
 
 
 def test_harmless_oddities_are_counted() -> None:
-    upside_down = insert(still(), exif(3))
-    _, report = restore([upside_down, still(), upside_down])
-    assert report.warnings == {"EXIF orientation 3 is not applied": 2}
+    table = next(found for found in segments(still(), 0) if found.marker == DQT)
+    zero_step = still()[: table.body + 1] + b"\0" + still()[table.body + 2 :]
+    _, report = restore([zero_step, still(), zero_step])
+    assert report.warnings == {"a quantisation step of 0 was read as 1": 2}
 
 
 def test_a_file_that_went_away_is_named_in_the_report(tmp_path: Path) -> None:

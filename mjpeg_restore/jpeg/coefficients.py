@@ -114,30 +114,25 @@ def _examine(
     if not _is_suspect(data, header, contents):
         return contents, None
     picture = bytes(picture)
-    scan, walks = _walk(picture, header)
+    scan = _only_scan(picture, header)
     if scan is None:
         return contents, _damage(header, contents, picture)
-    mended = restarts.put_right(picture, scan, walks)
+    mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
     if mended is not None:
         with suppress(ValueError):
             contents = _read_one(mended)
-            picture = mended
-            scan, walks = _walk(picture, header)
-            assert scan is not None
+            picture, scan = mended, _only_scan(mended, header) or scan
+    walks = entropy.walk(picture, scan)
     found = diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
-    if found is None:
-        return contents, None
-    return contents, _damage_from(header, found.row, found.reason)
+    return contents, _damage_from(header, found.row, found.reason) if found else None
 
 
-def _walk(picture: bytes, header: JpegHeader) -> tuple[entropy.Scan | None, list[entropy.Walk]]:
-    """The only scan of a sequential Huffman-coded picture, and what stands between its restart markers."""
+def _only_scan(picture: bytes, header: JpegHeader) -> entropy.Scan | None:
+    """The one scan of a sequential Huffman-coded picture; None where there are several, or another coding."""
     if header.progressive or header.arithmetic or not entropy.available:
-        return None, []
+        return None
     scans = entropy.find_scans(picture, header)
-    if not scans or len(scans[0].components) < len(header.factors):
-        return None, []
-    return scans[0], entropy.walk(picture, scans[0])
+    return scans[0] if scans and len(scans[0].components) == len(header.factors) else None
 
 
 def _is_suspect(data: bytes, header: JpegHeader, contents: reader.Contents) -> bool:

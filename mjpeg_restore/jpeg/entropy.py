@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.header import JpegHeader
-from mjpeg_restore.jpeg.segments import DHT, DRI, SOS, segments, tables_in
+from mjpeg_restore.jpeg.segments import DHT, DRI, SOS, Segment, segments, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 
 try:
@@ -85,7 +85,7 @@ def walk(data: bytes, scan: Scan) -> list[Walk]:
     """Walk through the entropy-coded data of a scan, from each restart marker to the next."""
     assert _entropy is not None
     spans = np.array([[scan.start, *(at + 2 for at in scan.restarts)], [*scan.restarts, scan.stop]], np.uint32)
-    found = _entropy.walk(data, np.ascontiguousarray(spans.T), scan.tables, scan.layout)
+    found = _entropy.walk(data, spans.T.tobytes(), scan.tables, scan.layout)
     return [
         Walk(np.frombuffer(starts, np.uint32), _ENDS[end], int(stop))
         for (starts, end), stop in zip(found, spans[1], strict=True)
@@ -98,9 +98,8 @@ def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
     Tables that are not given are the standard ones (H1). A scan whose header makes no sense ends the list.
     """
     huffman = _tables_of(STANDARD_DHT[4:])
-    found: list[Scan] = []
     interval = 0
-    ids = header.component_ids
+    found: list[Scan] = []
     walked = list(segments(data, 0))
     for segment, following in zip(walked, [*walked[1:], None], strict=True):
         body = data[segment.body : segment.end]
@@ -110,29 +109,38 @@ def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
             interval = int.from_bytes(body[:2], "big")
         elif segment.marker == SOS:
             stop = following.offset if following else len(data)
-            names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
-            components = tuple(ids.index(name) for name in names if name in ids)
-            used = [(selector >> 4, 16 | selector & 15) for selector in selectors]
-            if not components or len(components) < len(selectors) or not {*sum(used, ())} <= huffman.keys():
+            scan = _scan(data, segment, stop, header, interval, huffman)
+            if scan is None:
                 break
-            high, wide, blocks = _grid(header, components)
-            layout = [pair for pair, count in zip(used, blocks, strict=True) for _ in range(count)]
-            names_used = sorted({*sum(used, ())})
-            found.append(
-                Scan(
-                    segment.offset,
-                    segment.end,
-                    stop,
-                    components,
-                    high,
-                    wide,
-                    interval,
-                    tuple(match.start() for match in _RESTART.finditer(data, segment.end, stop)),
-                    tuple(huffman[name] for name in names_used),
-                    bytes(names_used.index(name) for pair in layout for name in pair),
-                )
-            )
+            found.append(scan)
     return found
+
+
+def _scan(
+    data: bytes, sos: Segment, stop: int, header: JpegHeader, interval: int, huffman: dict[int, bytes]
+) -> Scan | None:
+    """A scan by its header; None where that names what there is not."""
+    body = data[sos.body : sos.end]
+    names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
+    components = tuple(header.component_ids.index(name) for name in names if name in header.component_ids)
+    used = [(selector >> 4, 16 | selector & 15) for selector in selectors]
+    kinds = sorted({name for pair in used for name in pair})
+    if not components or len(components) < len(selectors) or not huffman.keys() >= {*kinds}:
+        return None
+    high, wide, blocks = _grid(header, components)
+    layout = [name for pair, count in zip(used, blocks, strict=True) for _ in range(count) for name in pair]
+    return Scan(
+        offset=sos.offset,
+        start=sos.end,
+        stop=stop,
+        components=components,
+        high=high,
+        wide=wide,
+        restart_interval=interval,
+        restarts=tuple(match.start() for match in _RESTART.finditer(data, sos.end, stop)),
+        tables=tuple(huffman[name] for name in kinds),
+        layout=bytes(map(kinds.index, layout)),
+    )
 
 
 def _tables_of(body: bytes) -> dict[int, bytes]:
@@ -142,9 +150,9 @@ def _tables_of(body: bytes) -> dict[int, bytes]:
 def _grid(header: JpegHeader, components: tuple[int, ...]) -> tuple[int, int, list[int]]:
     """MCUs down and across of a scan, and how many blocks of each component are in one (T.81, A.2)."""
     h_max, v_max = (max(axis) for axis in zip(*header.factors, strict=True))
-    if len(components) > 1:
-        blocks = [h * v for h, v in (header.factors[part] for part in components)]
-        return -(-header.height // (8 * v_max)), -(-header.width // (8 * h_max)), blocks
-    h, v = header.factors[components[0]]
-    lines, columns = -(-header.height * v // v_max), -(-header.width * h // h_max)
-    return -(-lines // 8), -(-columns // 8), [1]
+    if len(components) == 1:
+        h, v = header.factors[components[0]]
+        lines, columns = -(-header.height * v // v_max), -(-header.width * h // h_max)
+        return -(-lines // 8), -(-columns // 8), [1]
+    blocks = [h * v for h, v in (header.factors[part] for part in components)]
+    return -(-header.height // (8 * v_max)), -(-header.width // (8 * h_max)), blocks

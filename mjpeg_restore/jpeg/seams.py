@@ -91,9 +91,14 @@ def _lines(luma: Component, scan: Scan) -> tuple[NDArray[np.float32], NDArray[np
     """The first and the last line of each MCU's luma: float32 `[mcus, samples across]`."""
     high, wide, _ = luma.coefficients.shape
     down, across = -(-high // scan.high), -(-wide // scan.wide)
-    table = np.ones(64, np.uint16) if luma.table is None else luma.table
-    missing = ((0, scan.high * down - high), (0, scan.wide * across - wide), (0, 0))
-    blocks = np.pad(luma.coefficients, missing, mode="edge") * table.astype(np.float32)
-    top = (blocks[::down] @ _TOP).reshape(scan.mcus, -1)
-    bottom = (blocks[down - 1 :: down] @ _BOTTOM).reshape(scan.mcus, -1)
-    return top, bottom
+    steps = np.ones(64, np.float32) if luma.table is None else luma.table.astype(np.float32)
+    ends: list[NDArray[np.float32]] = []
+    for first, to_line in ((0, _TOP), (down - 1, _BOTTOM)):
+        matrix = steps[:, None] * to_line
+        lines = np.zeros((scan.high, scan.wide * across, 8), np.float32)
+        for row in range(scan.high):  # one at a time: as float32 all blocks take twice their memory
+            blocks = luma.coefficients[min(row * down + first, high - 1)]
+            lines[row, :wide] = blocks.astype(np.float32) @ matrix
+        lines[:, wide:] = lines[:, wide - 1 : wide]
+        ends.append(lines.reshape(scan.mcus, -1))
+    return ends[0], ends[1]
