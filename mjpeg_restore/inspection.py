@@ -11,7 +11,7 @@ from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
 from mjpeg_restore.jpeg.segments import has_huffman
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
@@ -122,6 +122,9 @@ def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
         try:
             parts = walk(packet.data)
         except JpegError as error:

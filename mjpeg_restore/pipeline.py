@@ -20,7 +20,7 @@ from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
-from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, read, reader_name, repair
+from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
@@ -107,7 +107,7 @@ def restore_pictures(
     stills = source.info.kind == "stills"
     policy = settings.on_corrupt or ("pass" if stills else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
-    sound = _damage_policy(read_jobs, policy, tally)
+    sound = _damage_policy(read_jobs, policy, tally, stills=stills)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
@@ -198,6 +198,9 @@ def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> I
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
         if job.scrap:
             yield job
             continue
@@ -220,7 +223,7 @@ def _read(job: _Job) -> _Job:
         return replace(job, error=error)
 
 
-def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> Iterator[_Job]:
+def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[_Job]:
     """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
     previous: tuple[CodedPicture, ...] = ()
     lost = 0
@@ -235,6 +238,8 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
                 tally.trouble(job.packet, str(job.error))
             for picture in job.coded:
                 tally.warnings.update(picture.warnings)
+            if not stills and len(previous) == len(job.coded):
+                job = replace(job, coded=tuple(map(_looked_through, job.coded, previous)))
             damage = next((picture.damage for picture in job.coded if picture.damage), None)
             if damage:
                 tally.damaged += 1
@@ -251,6 +256,12 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
             yield job
     finally:
         jobs.close()
+
+
+def _looked_through(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
+    """The picture, with the damage that only the one before it tells (S11)."""
+    found = None if picture.damage else jump(picture, previous)
+    return replace(picture, damage=found) if found else picture
 
 
 def _is_damaged(coded: tuple[CodedPicture, ...]) -> bool:

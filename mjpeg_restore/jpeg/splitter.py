@@ -143,6 +143,13 @@ def is_scrap(data: bytes) -> bool:
     return len(data) < _SCRAP_BYTES and not any(split(data))
 
 
+def is_tables(data: bytes) -> bool:
+    """Whether a packet holds tables for the pictures behind it (Q5), and no picture."""
+    if b"\xff\xda" in data or (start := find_start(data)) < 0:
+        return False
+    return _tables_alone({segment.marker for segment in segments(data, start)})
+
+
 def _tables_alone(markers: set[int]) -> bool:
     """Whether a datastream, by its markers, is whole and brings tables and no picture."""
     return EOI in markers and bool(_TABLES & markers) and not ({SOS} | SOF) & markers
