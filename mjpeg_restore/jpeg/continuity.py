@@ -54,10 +54,13 @@ def _change(
     blocks: NDArray[np.int16], table: NDArray[np.uint16], old_blocks: NDArray[np.int16], old_table: NDArray[np.uint16]
 ) -> NDArray[np.float32]:
     """By how many levels the mean of each block has changed."""
-    new, old = (
-        blocks[..., 0] * np.float32(step / 8) for blocks, step in ((blocks, table[0]), (old_blocks, old_table[0]))
-    )
-    return new - old
+    return _levels(blocks, table) - _levels(old_blocks, old_table)
+
+
+def _levels(blocks: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
+    levels = blocks[..., 0].astype(np.float32)
+    levels *= float(table[0]) / 8
+    return levels
 
 
 def _by_mcu(change: NDArray[np.float32], high: int, wide: int) -> NDArray[np.float32]:
