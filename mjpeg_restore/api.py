@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from mjpeg_restore.frames import Picture
-from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg import read, scan
 from mjpeg_restore.models import catalogue
+from mjpeg_restore.orientation import upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import Source, Spec, open_source
@@ -31,14 +32,16 @@ def restore(
         seed: which of many possible pictures, for a model that has them: "one-to-many".
 
     Returns:
-        The restored picture; `to_ndarray("rgb")` is uint8 `[height, width, 3]`. Of a picture that is cut off or
-        broken, what there is of it: its `damage` says what is missing.
+        The restored picture, upright where EXIF says how it lies; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
+        Of a picture that is cut off or broken, what there is of it: its `damage` says what is missing.
 
     Raises:
         JpegError: the picture is broken, of an unsupported kind, or too large.
         UnknownModel, RuntimeUnavailable: the network cannot be run.
     """
-    return _restorer(model, device, texture, seed).restore(read(data))
+    header = scan(data)
+    picture = _restorer(model, device, texture, seed).restore(read(data, header=header))
+    return upright(picture, header.orientation)
 
 
 def open(
@@ -51,7 +54,7 @@ def open(
     duration: Fraction | None = None,
     settings: PipelineSettings | None = None,
 ) -> Stream:
-    """Open a recording, and iterate over its restored pictures.
+    """Open a recording, and iterate over its restored pictures, upright and with their fields woven.
 
         with mjpeg_restore.open("cam.mjpeg") as pictures:
             for picture in pictures:

@@ -2,6 +2,7 @@
 
 JPEG is full-range BT.601 with centre-sited chroma (quirks C6, C7). Everything here works on whole planes
 and never changes its input; plane arithmetic is int16, a strip of lines at a time so that it stays in cache.
+Chroma of a woven picture is interpolated and averaged within each field: the other shows another moment (S6).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture, PixelFormat, Sampling
+from mjpeg_restore.interlace import fields, interleave
 
 Samples = NDArray[np.int16]
 """Samples on the way, `[lines, columns]`."""
@@ -49,8 +51,12 @@ def to_ndarray(picture: Picture, format: PixelFormat = "rgb") -> NDArray[np.uint
         pixels[:] = picture.planes[0][:, :, None]
         return pixels
     red, blue = (0, 2) if format == "rgb" else (2, 0)
-    for top, luma, cb, cr in _strips(picture):
-        _convert(luma, cb, cr, pixels[top : top + len(luma)], red, blue)
+    parts = [(picture, pixels)]
+    if picture.field_order:
+        parts = zip(fields(picture), (pixels[0::2], pixels[1::2]), strict=True)
+    for part, lines in parts:
+        for top, luma, cb, cr in _strips(part):
+            _convert(luma, cb, cr, lines[top : top + len(luma)], red, blue)
     return pixels
 
 
@@ -74,23 +80,26 @@ def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
     luma = picture.planes[0]
     if sampling.value is None:
         return replace(picture, planes=(luma,), sampling=sampling)
+    if picture.field_order:
+        chroma = map(interleave, *(to_sampling(part, sampling).planes[1:] for part in fields(picture)))
+        return replace(picture, planes=(luma, *chroma), sampling=sampling)
     across, down = sampling.value
     size = (-(-picture.height // down), -(-picture.width // across))
     if picture.sampling.value is None:
         neutral = np.full(size, _NEUTRAL, np.uint8)
         return replace(picture, planes=(luma, neutral, neutral), sampling=sampling)
     had_across, had_down = picture.sampling.value
-    chroma: list[NDArray[np.uint8]] = []
+    planes = [luma]
     for plane in picture.planes[1:]:
         finer = upsample(plane, max(had_across // across, 1), max(had_down // down, 1))
         coarser = _average(finer, max(across // had_across, 1), max(down // had_down, 1))
-        chroma.append(np.ascontiguousarray(coarser[: size[0], : size[1]]))
-    return replace(picture, planes=(luma, *chroma), sampling=sampling)
+        planes.append(np.ascontiguousarray(coarser[: size[0], : size[1]]))
+    return replace(picture, planes=tuple(planes), sampling=sampling)
 
 
 def resize(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at another size, every plane scaled by itself, bicubic; sampling and range stay (B2), woven fields do
-    not.
+    """The picture at another size, every plane scaled by itself, bicubic; sampling and range stay (B2). The fields of a
+    woven picture are scaled one by one.
 
     Raises:
         ValueError: width or height is below 1.
@@ -99,6 +108,10 @@ def resize(picture: Picture, width: int, height: int) -> Picture:
         raise ValueError(f"a picture is at least 1x1, not {width}x{height}")
     if (width, height) == (picture.width, picture.height):
         return picture
+    if picture.field_order and height > 1:
+        upper, lower = fields(picture)
+        halves = resize(upper, width, -(-height // 2)), resize(lower, width, height // 2)
+        return replace(picture, planes=tuple(map(interleave, *(half.planes for half in halves))))
     across, down = picture.sampling.value or (1, 1)
     chroma_size = (-(-width // across), -(-height // down))
     planes = (

@@ -140,7 +140,8 @@ class Picture:
     """A restored picture: planes at their own resolution, cropped to the picture's size."""
 
     planes: tuple[NDArray[np.uint8], ...]
-    """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first."""
+    """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first. In a woven picture
+    each field has its own lines of chroma: of 4:2:0 and an odd field height, one more than half of the picture's."""
     sampling: Sampling
     full_range: bool = True
     """True: 0..255 for luma and chroma; False: 16..235 and 16..240."""
@@ -153,10 +154,10 @@ class Picture:
     quality: int = 0
     """Estimated IJG quality of the coded picture, 1 to 100; 0 where it is not known."""
     field_order: FieldOrder | None = None
-    """Of the two fields that were woven into this picture; None where it is of one piece."""
+    """Which of the two fields that were woven into this picture is shown first; None where it is of one piece."""
     damage: Damage | None = None
-    """What is missing from the coded picture, of a woven one from its worse field; None where that was repaired. A
-    picture that is shown again says what it said."""
+    """What is missing from the coded picture, in rows as it is coded, of a woven one from its worse field; None where
+    that was repaired. A picture that is shown again says what it said."""
     duration: int = 0
     """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
+from mjpeg_restore.jpeg.segments import has_huffman
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -59,6 +60,7 @@ class Inspection:
             "pictures": self.pictures,
             "bytes": self.size_bytes,
             "sizes": dict(self.sizes),
+            "rotation": self.info.rotation,
             "samplings": dict(self.samplings),
             "quality_luma": dict(sorted(self.qualities.items())),
             "quality_chroma": dict(sorted(self.chroma_qualities.items())),
@@ -115,9 +117,14 @@ class _Seen:
 
 
 def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
-    walk = HeaderWalk(source.info.height, source.info.codec_tag)
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, frames):
+        if packet.discontinuity:
+            walk.forget()
         walk.remember(packet.tables)
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
         try:
             parts = walk(packet.data)
         except JpegError as error:
@@ -173,10 +180,12 @@ def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
 def _properties(parts: Parts) -> Iterator[str]:
     """What is worth saying of one packet and its first header, in words."""
     header = parts.pictures[0].header
+    earlier = has_huffman(parts.pictures[0].tables)
     facts = (
         (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
         (parts.extra, "a second picture behind it, passed over"),
-        (not header.has_dht, "no Huffman tables (the standard ones are meant)"),
+        (header.missing_huffman and not earlier, "no Huffman tables (the standard ones are meant)"),
+        (header.missing_huffman and earlier, "Huffman tables missing (those of a picture before are meant)"),
         (header.missing_tables, "quantisation tables missing (those of the picture before are meant)"),
         (header.progressive, "progressive"),
         (header.arithmetic, "arithmetic coding"),
@@ -203,6 +212,8 @@ def describe(found: Inspection) -> list[str]:
         + " (nearest on the IJG's scale)",
         f"  tables       {len(found.table_sets)} different set{'' if len(found.table_sets) == 1 else 's'}",
     ]
+    if info.rotation:
+        lines.insert(2, f"  rotation     {info.rotation} degrees anticlockwise to stand upright")
     for title, table in zip(("luma table", "chroma table"), found.first_tables, strict=False):
         lines += [f"  {title if row == 0 else '':12} " + _row(table, row) for row in range(8)]
     intervals = Counter({str(count) if count else "none": n for count, n in found.restart_intervals.items()})

@@ -19,13 +19,14 @@ from typing import Literal, get_args
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.interlace import weave
-from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, Part, read, reader_name, repair
+from mjpeg_restore.interlace import layout, weave
+from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
-from mjpeg_restore.sources import Source
+from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 
 Comparison = Literal["side", "split"]
@@ -74,6 +75,8 @@ class _Job:
     packet: Packet
     arrived: float
     """Monotonic seconds."""
+    scrap: bool = False
+    """S10: it holds no picture, and is no reason to show the one before again."""
     parts: tuple[Part, ...] = ()
     """One picture or the two fields of one."""
     coded: tuple[CodedPicture, ...] = ()
@@ -81,16 +84,6 @@ class _Job:
     error: JpegError | None = None
     verified: Verification | None = None
     """How much of the restored picture is the stream's, where that is asked for."""
-
-    @property
-    def tiny(self) -> bool:
-        """S10: too small to be a picture, and no reason to show the one before again."""
-        return len(self.packet.data) < SMALLEST
-
-    @property
-    def bottom_first(self) -> bool:
-        """S6: the first field holds the lower lines."""
-        return self.parts[0].header.avi1_polarity == 2
 
 
 def restore_pictures(
@@ -114,15 +107,15 @@ def restore_pictures(
     stills = source.info.kind == "stills"
     policy = settings.on_corrupt or ("pass" if stills else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
-    sound = _damage_policy(read_jobs, policy, tally)
-    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings)
+    sound = _damage_policy(read_jobs, policy, tally, stills=stills)
+    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
     previous: Picture | None = None
     try:
         for job, made in restored:
             picture: Picture | None = made
-            if picture is None and previous is not None and holds and not job.tiny:
+            if picture is None and previous is not None and holds and not job.scrap:
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
@@ -199,12 +192,17 @@ def run(
 
 def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
     """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    walk = HeaderWalk(source.info.height, source.info.codec_tag)
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, settings.frames):
-        job = _Job(packet, time.monotonic())
+        job = _Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
         tally.packets += 1
+        if packet.discontinuity:
+            walk.forget()
         walk.remember(packet.tables)
-        if job.tiny:
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
+        if job.scrap:
             yield job
             continue
         try:
@@ -226,19 +224,23 @@ def _read(job: _Job) -> _Job:
         return replace(job, error=error)
 
 
-def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> Iterator[_Job]:
+def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[_Job]:
     """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
     previous: tuple[CodedPicture, ...] = ()
     lost = 0
     try:
         for job in jobs:
-            if job.tiny:
+            if job.packet.discontinuity:
+                previous = ()
+            if job.scrap:
                 tally.trouble(job.packet, job.packet.fault or f"only {len(job.packet.data)} bytes")
             if job.error:
                 tally.unreadable += 1
                 tally.trouble(job.packet, str(job.error))
             for picture in job.coded:
                 tally.warnings.update(picture.warnings)
+            if not stills and len(previous) == len(job.coded):
+                job = replace(job, coded=tuple(map(_looked_through, job.coded, previous)))
             damage = next((picture.damage for picture in job.coded if picture.damage), None)
             if damage:
                 tally.damaged += 1
@@ -257,6 +259,12 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
         jobs.close()
 
 
+def _looked_through(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
+    """The picture, with the damage that only the one before it tells (S11)."""
+    found = None if picture.damage else jump(picture, previous)
+    return replace(picture, damage=found) if found else picture
+
+
 def _is_damaged(coded: tuple[CodedPicture, ...]) -> bool:
     return any(picture.damage for picture in coded)
 
@@ -273,10 +281,11 @@ def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _J
 
 
 class _Restoration:
-    """Coefficients to a picture, verified, fields woven, the comparison composed."""
+    """Coefficients to a picture, verified, fields woven, turned upright, the comparison composed."""
 
-    def __init__(self, restorer: Restorer, settings: PipelineSettings) -> None:
+    def __init__(self, restorer: Restorer, settings: PipelineSettings, info: SourceInfo) -> None:
         self._restorer = restorer
+        self._info = info
         self._verify = settings.verify
         composers = {"side": compare.side_by_side, "split": compare.split}
         self._compose = composers[settings.compare] if settings.compare else None
@@ -304,6 +313,10 @@ class _Restoration:
             for coded in job.coded
         ]
 
-    @staticmethod
-    def _whole(pictures: list[Picture], job: _Job) -> Picture:
-        return weave(pictures[0], pictures[1], bottom_first=job.bottom_first) if len(pictures) == 2 else pictures[0]
+    def _whole(self, pictures: list[Picture], job: _Job) -> Picture:
+        """S6, H5: what a player shows of the restored picture or the two fields of one."""
+        header = job.parts[0].header
+        whole = pictures[0]
+        if len(pictures) == 2:
+            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
+        return upright(whole, orientation_of(self._info.rotation, header.orientation))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -14,8 +15,10 @@ from PIL import Image
 import mjpeg_restore
 from mjpeg_restore import errors
 from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore.jpeg.segments import APP0
+from mjpeg_restore.orientation import upright
 from tests.in_memory import Collect
-from tests.jpeg.pictures import SAMPLINGS, encode
+from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment
 
 
 @pytest.fixture
@@ -40,6 +43,15 @@ def test_restore_passes_over_foreign_bytes() -> None:
     data = encode()
     plain, wrapped = (mjpeg_restore.restore(d, "decode") for d in (data, b"--boundary\r\n\r\n" + data + b"\r\n"))
     assert all(map(np.array_equal, plain.planes, wrapped.planes))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_h5_restore_turns_a_picture_upright(orientation: int) -> None:
+    plain = encode("4:4:4", (32, 24))
+    tiff = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    picture = mjpeg_restore.restore(insert(plain, segment(APP0 + 1, b"Exif\0\0" + tiff)), "decode")
+    expected = upright(mjpeg_restore.restore(plain, "decode"), orientation)
+    np.testing.assert_array_equal(picture.to_ndarray(), expected.to_ndarray())
 
 
 def test_restore_says_what_is_missing_from_a_damaged_picture() -> None:

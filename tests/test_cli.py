@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
+from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode, scan_span, scene
 from tests.sources.clips import mux_packet, mux_sound
 
@@ -127,6 +129,23 @@ def test_samples_that_are_not_square_stay_so(
     with av.open(str(output / name)) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
     assert ", samples 16/15 as wide as high\n" in run(["inspect", tmp_path / "pal.mkv"], capfd)[1]
+
+
+@pytest.mark.parametrize("rotation", [90, 180])
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi", "out.y4m", "out.png"])
+def test_pictures_stand_upright_with_the_aspect_of_their_samples(
+    output: Path, name: str, rotation: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ListSource(pictures(1))
+    source.info = replace(source.info, rotation=rotation, sample_aspect=Fraction(16, 15))
+    monkeypatch.setattr("mjpeg_restore.cli.open_source", lambda *_, **__: source)
+    assert run(["rotated.mov", "-o", output / name, *FAST], capfd)[0] == 0
+    with av.open(str(output / name)) as container:
+        (frame,) = container.decode(video=0)
+        assert (frame.width, frame.height) == (SIZE[::-1] if rotation == 90 else SIZE)
+        if name != "out.png":
+            expected = Fraction(15, 16) if rotation == 90 else Fraction(16, 15)
+            assert container.streams.video[0].sample_aspect_ratio == expected
 
 
 @pytest.mark.parametrize("name", ["out.mkv", "out.mov", "out.avi", "out.y4m"])

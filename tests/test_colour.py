@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore import colour
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import FieldLayout, Picture, Sampling
+from mjpeg_restore.interlace import interleave, weave
 
 COLOURED = [sampling for sampling in Sampling if sampling is not Sampling.GRAY]
 
@@ -184,3 +185,67 @@ def test_resize_refuses_nothing_and_returns_the_same_for_the_same_size() -> None
     assert colour.resize(picture, 16, 16) is picture
     with pytest.raises(ValueError, match="0x16"):
         colour.resize(picture, 0, 16)
+
+
+# ---- woven fields ----
+
+
+def two_fields(height: int, sampling: Sampling, *, width: int = 163) -> tuple[Picture, Picture, Picture]:
+    """The upper field, the lower one, and their frame."""
+    upper, lower = (random_picture(width, height, sampling, seed) for seed in (1, 2))
+    return upper, lower, weave(upper, lower, FieldLayout())
+
+
+@pytest.mark.parametrize("full_range", [True, False])
+@pytest.mark.parametrize("height", [48, 117, 1])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_s6_rgb_of_woven_fields_is_each_fields_own(sampling: Sampling, height: int, full_range: bool) -> None:
+    pictures = [replace(picture, full_range=full_range) for picture in two_fields(height, sampling)]
+    for format in ("rgb", "bgr", "gray"):
+        upper, lower, woven = (picture.to_ndarray(format) for picture in pictures)
+        assert np.array_equal(woven, interleave(upper, lower))
+
+
+@pytest.mark.parametrize("sampling", COLOURED)
+def test_s6_no_colour_runs_from_one_field_into_the_other(sampling: Sampling) -> None:
+    orange, blue = ((150, 90, 200), (60, 220, 90))
+    planes = random_picture(64, 24, sampling).planes
+    parts = [
+        Picture(tuple(np.full_like(plane, level) for plane, level in zip(planes, levels, strict=True)), sampling)
+        for levels in (orange, blue)
+    ]
+    pixels = weave(*parts, FieldLayout()).to_ndarray("rgb")
+    for lines, part in zip((pixels[0::2], pixels[1::2]), parts, strict=True):
+        assert np.all(lines == part.to_ndarray("rgb")[0, 0])
+
+
+@pytest.mark.parametrize("height", [48, 117])
+@pytest.mark.parametrize("target", Sampling)
+@pytest.mark.parametrize("source", Sampling)
+def test_s6_woven_fields_are_resampled_one_by_one(source: Sampling, target: Sampling, height: int) -> None:
+    *parts, woven = two_fields(height, source)
+    result = colour.to_sampling(woven, target)
+    assert (result.sampling, result.field_order) == (target, "top")
+    assert result.planes[0] is woven.planes[0]
+    upper, lower = (colour.to_sampling(part, target).planes for part in parts)
+    for plane, expected in zip(result.planes, map(interleave, upper, lower), strict=True):
+        assert np.array_equal(plane, expected)
+
+
+@pytest.mark.parametrize("target", [(101, 77), (163, 96), (200, 240)])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_b2_woven_fields_are_scaled_one_by_one(sampling: Sampling, target: tuple[int, int]) -> None:
+    *parts, woven = two_fields(48, sampling)
+    result = colour.resize(woven, *target)
+    assert ((result.width, result.height), result.field_order) == (target, "top")
+    width, height = target
+    upper, lower = (
+        colour.resize(part, width, lines).planes
+        for part, lines in zip(parts, (-(-height // 2), height // 2), strict=True)
+    )
+    for plane, expected in zip(result.planes, map(interleave, upper, lower), strict=True):
+        assert np.array_equal(plane, expected)
+
+
+def test_b2_a_single_line_has_no_fields() -> None:
+    assert colour.resize(two_fields(8, Sampling.YUV420)[2], 20, 1).field_order is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ def test_two_fields_are_counted() -> None:
     assert found.sizes == {"64x24": 2, "64x48": 1}
     assert found.properties["two fields, each a picture of the size above"] == 2
     assert "  headers      2 x two fields, each a picture of the size above" in describe(found)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_containers_rotation_is_said(rotation: int) -> None:
+    source = ListSource([WHOLE])
+    source.info = replace(source.info, rotation=rotation)
+    found = survey(source)
+    assert found.as_dict()["rotation"] == rotation
+    said = [line for line in describe(found) if "rotation" in line]
+    assert said == (["  rotation     90 degrees anticlockwise to stand upright"] if rotation else [])
 
 
 def test_damage_of_the_second_field_is_seen() -> None:

@@ -8,6 +8,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore import compare
 from mjpeg_restore.errors import SinkError, SourceError
-from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, FieldLayout, FieldOrder, Packet, Picture, Sampling
 from mjpeg_restore.inspection import survey
+from mjpeg_restore.interlace import interleave
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
-from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
+from mjpeg_restore.orientation import orientation_of, upright
+from mjpeg_restore.pipeline import Comparison, PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import open_source
@@ -59,6 +63,11 @@ def restore(
 
 def assert_shows(picture: Picture, data: bytes) -> None:
     for ours, theirs in zip(picture.planes, decoded(data), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def assert_same_planes(picture: Picture, expected: Picture) -> None:
+    for ours, theirs in zip(picture.planes, expected.planes, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -411,6 +420,38 @@ def test_s6_two_fields_are_woven(polarity: int | None, first: int) -> None:
         np.testing.assert_array_equal(woven[1 - first :: 2], lower)
 
 
+@pytest.mark.parametrize("polarity", [None, 1, 2])
+@pytest.mark.parametrize("stored", ["top", "bottom"])
+@pytest.mark.parametrize("shown", ["top", "bottom"])
+def test_s6_the_container_names_the_order_where_the_pictures_do_not(
+    polarity: int | None, stored: FieldOrder, shown: FieldOrder
+) -> None:
+    avi1 = segment(APP0, b"AVI1" + bytes([polarity or 0]) + bytes(9))
+    fields = [insert(without(still(seed, size=(64, 24)), APP0), avi1 if polarity else b"") for seed in (1, 2)]
+    source = ListSource([fields[0] + fields[1]], height=48)
+    source.info = replace(source.info, fields=FieldLayout(stored, shown))
+    (picture,) = restore_pictures(source, DECODE)
+    first = {None: stored, 1: "top", 2: "bottom"}[polarity]
+    assert picture.field_order == (shown if first == stored else first)
+    for lines, data in zip((0, 1) if first == "top" else (1, 0), fields, strict=True):
+        np.testing.assert_array_equal(picture.planes[0][lines::2], decoded(data)[0])
+
+
+@pytest.mark.parametrize("comparison", [None, "side", "split"])
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:4:0"])
+def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparison: Comparison | None) -> None:
+    fields = [still(seed, sampling, (64, 27)) for seed in (1, 2)]
+    source = ListSource([fields[0] + fields[1]], height=54)
+    tally = Tally()
+    (picture,) = restore_pictures(source, DECODE, PipelineSettings(compare=comparison, verify=True), tally)
+    assert [len(plane) for plane in picture.planes] == [54, 28, 28]
+    assert tally.verified is not None
+    assert tally.verified.outside == 0
+    if comparison is None:
+        own = [DECODE.restore(read(data)).to_ndarray("rgb") for data in fields]
+        np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
+
+
 def test_s6_a_damaged_field_is_repaired_from_its_own_field() -> None:
     fields = [still(seed, size=(64, 24)) for seed in range(4)]
     pictures, report = restore([fields[0] + fields[1], fields[2] + cut(fields[3])], height=48)
@@ -492,7 +533,7 @@ def exif(orientation: int, thumbnail: bytes = b"") -> bytes:
         pytest.param(insert(without(still(), APP0, DHT), segment(APP0, b"AVI1" + bytes(10))), id="H2 AVI1"),
         pytest.param(insert(still(), b"\xff\xe0\0\3A"), id="H3 short APP0"),
         pytest.param(insert(still(), exif(1, still(9, size=(32, 24)))), id="H4 thumbnail"),
-        pytest.param(insert(still(), exif(6)), id="H5 orientation"),
+        pytest.param(insert(still(), exif(1)), id="H5 orientation"),
         pytest.param(encode("4:2:0", SIZE, progressive=True), id="P1 progressive"),
     ],
 )
@@ -500,6 +541,38 @@ def test_headers_of_all_kinds_show_the_same_picture(data: bytes) -> None:
     pictures, report = restore([data, data])
     assert troubles(report) == {}
     assert_shows(pictures[1], still())
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_h5_pictures_are_turned_upright_once_they_are_checked(rotation: int, orientation: int) -> None:
+    data = insert(still(1, "4:4:4"), exif(orientation))
+    source = ListSource([data, still(2, "4:4:4")[:200], data])
+    source.info = replace(source.info, rotation=rotation)
+    tally = Tally()
+    pictures = list(restore_pictures(source, DECODE, PipelineSettings(verify=True), tally))
+    expected = upright(DECODE.restore(read(data)), orientation_of(rotation, orientation))
+    assert (len(pictures), tally.held) == (3, 1)
+    for picture in pictures:
+        assert_same_planes(picture, expected)
+    assert tally.verified is not None
+    assert tally.verified.outside == 0
+
+
+@pytest.mark.parametrize("comparison", ["side", "split"])
+def test_h5_what_is_compared_is_upright(comparison: Comparison) -> None:
+    data = insert(still(1), exif(6))
+    composed, _ = restore([data], compare=comparison)
+    turned, _ = restore([data])
+    compose = {"side": compare.side_by_side, "split": compare.split}[comparison]
+    assert_same_planes(composed[0], compose(turned[0], turned[0]))
+
+
+def test_b2_sizes_are_compared_once_pictures_are_upright() -> None:
+    sink = Collect(fixed_size=True)
+    report = run(ListSource([insert(still(1), exif(6)), still(2, size=SIZE[::-1])]), DECODE, sink)
+    assert report.resized == 0
+    assert [(picture.width, picture.height) for picture in sink.pictures] == [SIZE[::-1]] * 2
 
 
 # ---- C: colour and size ----
@@ -698,9 +771,10 @@ def test_a_silent_camera_does_not_hold_up_the_end(sink: Collect) -> None:
 
 
 def test_harmless_oddities_are_counted() -> None:
-    upside_down = insert(still(), exif(3))
-    _, report = restore([upside_down, still(), upside_down])
-    assert report.warnings == {"EXIF orientation 3 is not applied": 2}
+    table = next(found for found in segments(still(), 0) if found.marker == DQT)
+    zero_step = still()[: table.body + 1] + b"\0" + still()[table.body + 2 :]
+    _, report = restore([zero_step, still(), zero_step])
+    assert report.warnings == {"a quantisation step of 0 was read as 1": 2}
 
 
 def test_a_file_that_went_away_is_named_in_the_report(tmp_path: Path) -> None:
@@ -719,3 +793,79 @@ def test_a_file_that_is_broken_is_named_in_the_report(tmp_path: Path) -> None:
     with open_source(tmp_path) as source:
         report = run(source, DECODE, Collect())
     assert (report.first_trouble or "").startswith(f"{tmp_path / '1.jpg'}: the picture breaks off")
+
+
+# ---- Q5, S11: what is remembered from picture to picture ----
+
+
+def own_tables(seed: int) -> bytes:
+    """A picture with Huffman tables of its own, which are not the standard ones."""
+    return encode("4:2:0", SIZE, seed, quality=60, optimize=True)
+
+
+def test_q5_huffman_tables_given_once_hold_for_the_pictures_behind() -> None:
+    first = own_tables(1)
+    bare = without(first, DHT)
+    pictures, report = restore([first, bare, insert(bare, segment(DHT, b"")), bare])
+    assert troubles(report) == {}
+    for picture in pictures:
+        assert_shows(picture, first)
+
+
+def test_q5_newer_tables_replace_older_ones() -> None:
+    pictures, report = restore([own_tables(1), own_tables(2), without(own_tables(2), DHT)])
+    assert troubles(report) == {}
+    assert_shows(pictures[2], own_tables(2))
+
+
+def test_q5_tables_in_front_of_a_picture_hold_for_it_and_for_those_behind() -> None:
+    first = own_tables(1)
+    tables = b"".join(first[found.offset : found.end] for found in segments(first, 0) if found.marker in (DHT, DQT))
+    alone, bare = b"\xff\xd8" + tables + b"\xff\xd9", without(first, DHT, DQT)
+    for packets in ([alone + bare, bare], [alone, bare, bare]):
+        pictures, report = restore(packets)
+        assert troubles(report) == {}
+        assert len(pictures) == 2
+        for picture in pictures:
+            assert_shows(picture, first)
+
+
+def test_q5_nothing_is_remembered_over_a_discontinuity() -> None:
+    first, bare = own_tables(1), without(own_tables(1), DQT)
+
+    class Broken(ListSource):
+        def __iter__(self) -> Iterator[Packet]:
+            for packet in super().__iter__():
+                yield replace(packet, discontinuity=packet.index == 2)
+
+    sink = Collect()
+    report = run(Broken([first, bare, bare, cut(still(2)), still(3)]), DECODE, sink)
+    assert troubles(report) == {"unreadable": 1, "damaged": 1, "held": 2}
+    assert str(report.first_trouble).startswith("packet 2: quantisation table 0 is not given")
+
+
+def test_h1_pictures_in_files_of_their_own_mean_the_standard_tables() -> None:
+    sink = Collect()
+    run(ListSource([own_tables(1), without(still(2), DHT)], kind="stills"), DECODE, sink)
+    assert_shows(sink.pictures[1], still(2))
+
+
+def test_s11_levels_that_jump_are_repaired_and_stills_are_not_compared() -> None:
+    data = encode("4:2:0", (320, 240), 1, quality=60)
+    start, end = scan_span(data)
+    for place in range((start + end) // 2, end):
+        flipped = data[:place] + bytes([data[place] ^ 8]) + data[place + 1 :]
+        if b"\xff" in flipped[place - 1 : place + 2]:
+            continue
+        found = read(flipped)
+        whole = read(data)
+        if found.damage is None and abs(found.coefficients[0][-1, -1, 0] - whole.coefficients[0][-1, -1, 0]) > 9:
+            break
+    pictures, report = restore([data, flipped, data])
+    assert troubles(report) == {"damaged": 1, "repaired": 1}
+    assert report.first_trouble is not None
+    assert "levels are off" in report.first_trouble
+    difference = pictures[1].planes[0].astype(int) - pictures[0].planes[0]
+    assert (difference != 0).mean() < 0.02  # what is left lies in the row above
+    sink = Collect()
+    assert troubles(run(ListSource([data, flipped], kind="stills"), DECODE, sink)) == {}

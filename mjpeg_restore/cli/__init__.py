@@ -28,6 +28,7 @@ from mjpeg_restore.errors import (
 )
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.models import catalogue
+from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restore import Restorer
@@ -152,7 +153,7 @@ def _open_sink(options: argparse.Namespace, source: Source) -> Sink:
         options=dict(options.encoder_option),
         overwrite=options.overwrite,
         fps=source.info.fps,
-        sample_aspect=source.info.sample_aspect,
+        sample_aspect=upright_aspect(source.info.sample_aspect, source.info.rotation),
         image_format=options.image_format,
     )
     audio = None if options.no_audio else source.audio

@@ -76,7 +76,8 @@ class OutputSettings:
     fps: Fraction | None = None
     """Nominal frame rate; a hint for rate control and headers, except in y4m and AVI, which hold no times."""
     sample_aspect: Fraction = Fraction(1)
-    """Width of a sample over its height: written down by video files and y4m, which leave the samples as they are."""
+    """Width of a sample over its height, in pictures that were turned upright: written down by video files and y4m,
+    which leave the samples as they are."""
     image_format: ImageFormat = "png"
     """Of a folder of pictures, where the target does not say."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import av
 import numpy as np
 
@@ -117,5 +119,17 @@ def tag(target: av.VideoFrame | av.VideoCodecContext, full_range: bool) -> None:
 
 
 def prepare(picture: Picture, sampling: Sampling, full_range: bool) -> Picture:
-    """The picture at the sampling and in the range that the encoder was opened with."""
-    return colour.to_range(colour.to_sampling(picture, sampling), full_range)
+    """The picture at the sampling and in the range that the encoder was opened with.
+
+    Of woven fields of an odd height the lower one loses its last line of subsampled chroma: frames have no room for it,
+    FFmpeg's decoder drops it too (S6).
+    """
+    ready = colour.to_range(colour.to_sampling(picture, sampling), full_range)
+    _, down = sampling.value or (1, 1)
+    luma, *chroma = ready.planes
+    return replace(ready, planes=(luma, *(plane[: -(-ready.height // down)] for plane in chroma)))
+
+
+def for_frames(sampling: Sampling) -> Sampling:
+    """The sampling that woven fields need where a reader knows of frames only: chroma on each line (S6)."""
+    return {Sampling.YUV420: Sampling.YUV422, Sampling.YUV440: Sampling.YUV444}.get(sampling, sampling)

@@ -42,7 +42,8 @@ class Stills:
 
     The number is the picture's index in its source, so that gaps show what was dropped; an index that does
     not rise is replaced by the next number. PNG holds RGB (grey stays grey); JPEG holds the planes at their
-    own sampling, full range (4:4:0 and 4:1:1 go to the nearest richer sampling, grey gets neutral chroma).
+    own sampling, full range (4:4:0 and 4:1:1 go to the nearest richer sampling, grey gets neutral chroma, and woven
+    4:2:0 becomes 4:2:2, for readers of JPEG would run the fields' colours into one another).
     Pictures may differ in size. Each file appears whole or not at all.
     """
 
@@ -187,7 +188,8 @@ class _Coder:
         if self._png:
             frame = _rgb_frame(picture)
         else:
-            sampling, pix_fmt = pixels.choose_format(self._encoder.codec, picture.sampling)
+            wanted = pixels.for_frames(picture.sampling) if picture.field_order else picture.sampling
+            sampling, pix_fmt = pixels.choose_format(self._encoder.codec, wanted)
             ready = pixels.prepare(picture, sampling, full_range=True)
             frame = pixels.to_frame(ready, pix_fmt, picture.width, picture.height)
         frame.pts = 0

@@ -7,9 +7,14 @@ import pytest
 from PIL import Image
 
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import Sampling
+from mjpeg_restore.frames import FieldLayout, Picture, Sampling
+from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import Still, Stills
-from tests.sinks.conftest import flat, noise
+from tests.sinks.conftest import ORANGE, flat, noise
+
+BLUE = (60, 220, 90)
+JPEG_LOSS = 10
+"""Room for quantisation in its finest steps; orange and blue are 56 and more apart in each channel."""
 
 
 @pytest.mark.parametrize("size", [(64, 48), (163, 117)])
@@ -32,6 +37,28 @@ def test_jpeg_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) ->
     assert image.size == (163, 117)
     off = np.abs(np.asarray(image.convert("RGB")).astype(int) - picture.to_ndarray("rgb"))
     assert off.max() <= 1
+
+
+def test_s6_png_holds_each_fields_own_colours(output: Path) -> None:
+    Stills(output / "%d.png").write(woven(Sampling.YUV420, 117))
+    pixels = np.asarray(Image.open(output / "0.png"))
+    for lines, colour in ((pixels[0::2], ORANGE), (pixels[1::2], BLUE)):
+        assert np.all(lines == flat(163, 117, sample=colour).to_ndarray("rgb")[0, 0])
+
+
+@pytest.mark.parametrize("height", [48, 117])
+@pytest.mark.parametrize("sampling", Sampling)
+def test_s6_jpeg_of_woven_fields_shows_each_fields_own_colours(output: Path, sampling: Sampling, height: int) -> None:
+    picture = woven(sampling, height)
+    Stills(output / "%d.jpg", quality=1).write(picture)
+    pixels = np.asarray(Image.open(output / "0.jpg").convert("RGB")).astype(int)
+    assert pixels.shape == (2 * height, 163, 3)
+    assert np.abs(pixels - picture.to_ndarray("rgb")).max() <= JPEG_LOSS
+
+
+def woven(sampling: Sampling, height: int) -> Picture:
+    """An orange field and a blue one."""
+    return weave(*(flat(163, height, sampling, sample) for sample in (ORANGE, BLUE)), layout=FieldLayout())
 
 
 def test_jpeg_quality_changes_the_size(output: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import FieldLayout, Picture, Sampling
+from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import VideoFile, pixels
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
@@ -189,6 +190,20 @@ def test_s6_the_order_of_fields_is_the_containers_too(
         assert found in {"top": (2, 4), "bottom": (3, 5)}[order]
     if codec in ("h264", "ffv1"):
         assert all(map(np.array_equal, picture.planes, planes_of(frame)))
+
+
+@pytest.mark.parametrize("sampling", Sampling)
+@pytest.mark.parametrize("codec", ["h264", "ffv1"])
+def test_s6_fields_of_an_odd_height_lose_no_more_than_the_last_line_of_chroma(
+    output: Path, codec: str, sampling: Sampling
+) -> None:
+    woven = weave(noise(64, 27, sampling), noise(64, 27, sampling, seed=1), FieldLayout())
+    frame = save(output / "a.mkv", [woven], codec, **({"crf": 0} if codec == "h264" else {}))[0]
+    assert (frame.width, frame.height) == (64, 54)
+    target, _ = pixels.choose_format(av.Codec({"h264": "libx264"}.get(codec, codec), "w"), sampling)
+    for expected, found in zip(colour.to_sampling(woven, target).planes, planes_of(frame), strict=True):
+        assert len(found) in (len(expected), len(expected) - 1)
+        assert np.array_equal(found, expected[: len(found)])
 
 
 def test_odd_size_in_420_repeats_the_edge(output: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import Sampling
+from mjpeg_restore.frames import FieldLayout, Sampling
+from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import Y4mStream
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
@@ -48,6 +49,17 @@ def test_s6_the_header_says_which_field_comes_first(order: Literal["top", "botto
     pipe = io.BytesIO()
     Y4mStream(pipe).write(replace(flat(6, 4), field_order=order))
     assert mark in pipe.getvalue()
+
+
+def test_s6_fields_of_an_odd_height_lose_no_more_than_the_last_line_of_chroma(output: Path) -> None:
+    woven = weave(noise(64, 27), noise(64, 27, seed=1), FieldLayout())
+    sink = Y4mStream(output / "a.y4m")
+    for index in range(2):
+        sink.write(replace(woven, index=index, pts=index))
+    sink.close()
+    for frame in read(output / "a.y4m"):
+        luma, *chroma = woven.planes
+        assert all(map(np.array_equal, planes_of(frame), (luma, *(plane[:27] for plane in chroma))))
 
 
 def test_limited_range_is_converted_and_said() -> None:
