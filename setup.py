@@ -12,10 +12,13 @@ LIMITED_API = "0x030B0000"  # CPython 3.11: one wheel for it and all later versi
 PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n"
 
 
-READER, PROJECTION = "mjpeg_restore.jpeg._native", "mjpeg_restore.models._projection"
+READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
+PROJECTION = "mjpeg_restore.models._projection"
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
+    ENTROPY: "no native walk through damaged pictures ({}); more of each will be taken for damaged than is. "
+    "For the exact one install a C compiler",
     PROJECTION: "no native decode and projection ({}); runtimes will do them, more slowly. "
     "For the fast ones install GCC or Clang",
 }
@@ -62,6 +65,7 @@ setup(
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     ext_modules=[
         extension(READER, "-O2", libraries=["jpeg"]),
+        extension(ENTROPY, "-O2"),
         extension(PROJECTION, "-O3", depends=["mjpeg_restore/models/_projection_kernel.h"]),
     ],
 )

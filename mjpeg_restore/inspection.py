@@ -11,7 +11,8 @@ from typing import Any
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
+from mjpeg_restore.jpeg.segments import has_huffman
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -119,9 +120,14 @@ class _Seen:
 
 
 def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
-    walk = HeaderWalk(source.info.height, source.info.codec_tag)
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, frames):
+        if packet.discontinuity:
+            walk.forget()
         walk.remember(packet.tables)
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
         try:
             parts = walk(packet.data)
         except JpegError as error:
@@ -177,10 +183,12 @@ def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
 def _properties(parts: Parts) -> Iterator[str]:
     """What is worth saying of one packet and its first header, in words."""
     header = parts.pictures[0].header
+    earlier = has_huffman(parts.pictures[0].tables)
     facts = (
         (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
         (parts.extra, "a second picture behind it, passed over"),
-        (not header.has_dht, "no Huffman tables (the standard ones are meant)"),
+        (header.missing_huffman and not earlier, "no Huffman tables (the standard ones are meant)"),
+        (header.missing_huffman and earlier, "Huffman tables missing (those of a picture before are meant)"),
         (header.missing_tables, "quantisation tables missing (those of the picture before are meant)"),
         (header.progressive, "progressive"),
         (header.arithmetic, "arithmetic coding"),

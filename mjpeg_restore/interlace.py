@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import FieldLayout, FieldOrder, Picture
-
-if TYPE_CHECKING:
-    from mjpeg_restore.jpeg import JpegHeader
-
-
-def marked_order(header: JpegHeader) -> FieldOrder | None:
-    """The field that a coded picture holds, as its own marks say; None where it has none."""
-    marks: dict[int | None, FieldOrder] = {1: "top", 2: "bottom"}
-    return marks.get(header.avi1_polarity)
 
 
 def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
@@ -29,7 +19,7 @@ def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLay
     same, so that players and this program show the same picture.
 
     Args:
-        marked: the field that the packet's first picture holds, as its own marks say (`marked_order`).
+        marked: the field that the packet's first picture holds, as its own marks say (`JpegHeader.field_order`).
         container: what the container says of all packets (`SourceInfo.fields`).
     """
     container = container or FieldLayout(marked or "top", marked or "top")

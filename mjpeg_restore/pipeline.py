@@ -19,8 +19,8 @@ from typing import Literal, get_args
 from mjpeg_restore import colour, compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.interlace import layout, marked_order, weave
-from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, Part, read, reader_name, repair
+from mjpeg_restore.interlace import layout, weave
+from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
@@ -75,6 +75,8 @@ class _Job:
     packet: Packet
     arrived: float
     """Monotonic seconds."""
+    scrap: bool = False
+    """S10: it holds no picture, and is no reason to show the one before again."""
     parts: tuple[Part, ...] = ()
     """One picture or the two fields of one."""
     coded: tuple[CodedPicture, ...] = ()
@@ -82,11 +84,6 @@ class _Job:
     error: JpegError | None = None
     verified: Verification | None = None
     """How much of the restored picture is the stream's, where that is asked for."""
-
-    @property
-    def tiny(self) -> bool:
-        """S10: too small to be a picture, and no reason to show the one before again."""
-        return len(self.packet.data) < SMALLEST
 
 
 def restore_pictures(
@@ -110,7 +107,7 @@ def restore_pictures(
     stills = source.info.kind == "stills"
     policy = settings.on_corrupt or ("pass" if stills else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
-    sound = _damage_policy(read_jobs, policy, tally)
+    sound = _damage_policy(read_jobs, policy, tally, stills=stills)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
@@ -118,7 +115,7 @@ def restore_pictures(
     try:
         for job, made in restored:
             picture: Picture | None = made
-            if picture is None and previous is not None and holds and not job.tiny:
+            if picture is None and previous is not None and holds and not job.scrap:
                 tally.held += 1
                 picture = replace(previous, index=job.packet.index, pts=job.packet.pts, time_base=job.packet.time_base)
             if picture is None:
@@ -195,12 +192,17 @@ def run(
 
 def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
     """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    walk = HeaderWalk(source.info.height, source.info.codec_tag)
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, settings.frames):
-        job = _Job(packet, time.monotonic())
+        job = _Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
         tally.packets += 1
+        if packet.discontinuity:
+            walk.forget()
         walk.remember(packet.tables)
-        if job.tiny:
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
+        if job.scrap:
             yield job
             continue
         try:
@@ -222,19 +224,23 @@ def _read(job: _Job) -> _Job:
         return replace(job, error=error)
 
 
-def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> Iterator[_Job]:
+def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[_Job]:
     """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
     previous: tuple[CodedPicture, ...] = ()
     lost = 0
     try:
         for job in jobs:
-            if job.tiny:
+            if job.packet.discontinuity:
+                previous = ()
+            if job.scrap:
                 tally.trouble(job.packet, job.packet.fault or f"only {len(job.packet.data)} bytes")
             if job.error:
                 tally.unreadable += 1
                 tally.trouble(job.packet, str(job.error))
             for picture in job.coded:
                 tally.warnings.update(picture.warnings)
+            if not stills and len(previous) == len(job.coded):
+                job = replace(job, coded=tuple(map(_looked_through, job.coded, previous)))
             damage = next((picture.damage for picture in job.coded if picture.damage), None)
             if damage:
                 tally.damaged += 1
@@ -251,6 +257,12 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally) -> It
             yield job
     finally:
         jobs.close()
+
+
+def _looked_through(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
+    """The picture, with the damage that only the one before it tells (S11)."""
+    found = None if picture.damage else jump(picture, previous)
+    return replace(picture, damage=found) if found else picture
 
 
 def _is_damaged(coded: tuple[CodedPicture, ...]) -> bool:
@@ -306,5 +318,5 @@ class _Restoration:
         header = job.parts[0].header
         whole = pictures[0]
         if len(pictures) == 2:
-            whole = weave(whole, pictures[1], layout(marked_order(header), self._info.fields))
+            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
         return upright(whole, orientation_of(self._info.rotation, header.orientation))

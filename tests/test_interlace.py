@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.frames import Damage, FieldLayout, FieldOrder, Picture, Sampling
-from mjpeg_restore.interlace import fields, layout, marked_order, weave
-from mjpeg_restore.jpeg import scan
-from mjpeg_restore.jpeg.segments import APP0
-from tests.jpeg.pictures import encode, insert, segment, without
+from mjpeg_restore.interlace import fields, layout, weave
 from tests.test_colour import random_picture
 
 TOP = FieldLayout("top", "top")
@@ -63,13 +60,6 @@ def test_s6_marks_go_before_the_container_and_that_before_the_usual_order(
     marked: FieldOrder | None, container: FieldLayout | None, expected: FieldLayout
 ) -> None:
     assert layout(marked, container) == expected
-
-
-@pytest.mark.parametrize(("polarity", "order"), [(None, None), (0, None), (1, "top"), (2, "bottom"), (9, None)])
-def test_h2_polarity_names_the_field(polarity: int | None, order: FieldOrder | None) -> None:
-    plain = without(encode(), APP0)
-    avi1 = segment(APP0, b"AVI1" + bytes([polarity or 0]) + bytes(9))
-    assert marked_order(scan(plain if polarity is None else insert(plain, avi1))) == order
 
 
 @pytest.mark.parametrize("known", [TOP, STORED_ALONE])

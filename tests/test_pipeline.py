@@ -793,3 +793,79 @@ def test_a_file_that_is_broken_is_named_in_the_report(tmp_path: Path) -> None:
     with open_source(tmp_path) as source:
         report = run(source, DECODE, Collect())
     assert (report.first_trouble or "").startswith(f"{tmp_path / '1.jpg'}: the picture breaks off")
+
+
+# ---- Q5, S11: what is remembered from picture to picture ----
+
+
+def own_tables(seed: int) -> bytes:
+    """A picture with Huffman tables of its own, which are not the standard ones."""
+    return encode("4:2:0", SIZE, seed, quality=60, optimize=True)
+
+
+def test_q5_huffman_tables_given_once_hold_for_the_pictures_behind() -> None:
+    first = own_tables(1)
+    bare = without(first, DHT)
+    pictures, report = restore([first, bare, insert(bare, segment(DHT, b"")), bare])
+    assert troubles(report) == {}
+    for picture in pictures:
+        assert_shows(picture, first)
+
+
+def test_q5_newer_tables_replace_older_ones() -> None:
+    pictures, report = restore([own_tables(1), own_tables(2), without(own_tables(2), DHT)])
+    assert troubles(report) == {}
+    assert_shows(pictures[2], own_tables(2))
+
+
+def test_q5_tables_in_front_of_a_picture_hold_for_it_and_for_those_behind() -> None:
+    first = own_tables(1)
+    tables = b"".join(first[found.offset : found.end] for found in segments(first, 0) if found.marker in (DHT, DQT))
+    alone, bare = b"\xff\xd8" + tables + b"\xff\xd9", without(first, DHT, DQT)
+    for packets in ([alone + bare, bare], [alone, bare, bare]):
+        pictures, report = restore(packets)
+        assert troubles(report) == {}
+        assert len(pictures) == 2
+        for picture in pictures:
+            assert_shows(picture, first)
+
+
+def test_q5_nothing_is_remembered_over_a_discontinuity() -> None:
+    first, bare = own_tables(1), without(own_tables(1), DQT)
+
+    class Broken(ListSource):
+        def __iter__(self) -> Iterator[Packet]:
+            for packet in super().__iter__():
+                yield replace(packet, discontinuity=packet.index == 2)
+
+    sink = Collect()
+    report = run(Broken([first, bare, bare, cut(still(2)), still(3)]), DECODE, sink)
+    assert troubles(report) == {"unreadable": 1, "damaged": 1, "held": 2}
+    assert str(report.first_trouble).startswith("packet 2: quantisation table 0 is not given")
+
+
+def test_h1_pictures_in_files_of_their_own_mean_the_standard_tables() -> None:
+    sink = Collect()
+    run(ListSource([own_tables(1), without(still(2), DHT)], kind="stills"), DECODE, sink)
+    assert_shows(sink.pictures[1], still(2))
+
+
+def test_s11_levels_that_jump_are_repaired_and_stills_are_not_compared() -> None:
+    data = encode("4:2:0", (320, 240), 1, quality=60)
+    start, end = scan_span(data)
+    for place in range((start + end) // 2, end):
+        flipped = data[:place] + bytes([data[place] ^ 8]) + data[place + 1 :]
+        if b"\xff" in flipped[place - 1 : place + 2]:
+            continue
+        found = read(flipped)
+        whole = read(data)
+        if found.damage is None and abs(found.coefficients[0][-1, -1, 0] - whole.coefficients[0][-1, -1, 0]) > 9:
+            break
+    pictures, report = restore([data, flipped, data])
+    assert troubles(report) == {"damaged": 1, "repaired": 1}
+    assert report.first_trouble is not None
+    assert "levels are off" in report.first_trouble
+    difference = pictures[1].planes[0].astype(int) - pictures[0].planes[0]
+    assert (difference != 0).mean() < 0.02  # what is left lies in the row above
+    sink = Collect()
+    assert troubles(run(ListSource([data, flipped], kind="stills"), DECODE, sink)) == {}

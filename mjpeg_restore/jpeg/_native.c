@@ -25,6 +25,12 @@
 #define MAX_KINDS 16 /* libjpeg has 15 kinds of warning */
 #define MAX_PARTS 4  /* components */
 
+/* P1: scans, and blocks in all of them together.  A header walk cannot count the scans, for libjpeg goes on through what
+ * looks like noise; and a scan of nothing costs as much as its picture has blocks, 6 ns each with Huffman codes, 60 with
+ * the arithmetic coder.  A progressive picture of 64 million pixels has 10 scans and 30 million blocks. */
+#define MAX_SCANS 64
+#define MAX_BLOCKS (48 << 20)
+
 typedef struct {
   int code;
   unsigned row; /* topmost iMCU row in which it occurred */
@@ -44,7 +50,9 @@ typedef struct {
 typedef struct {
   struct jpeg_decompress_struct cinfo;
   struct jpeg_error_mgr error;
+  struct jpeg_progress_mgr progress;
   jmp_buf escape;
+  size_t blocks; /* read so far, in all scans */
   char message[JMSG_LENGTH_MAX];
   int out_of_memory;
   Warning warnings[MAX_KINDS];
@@ -89,6 +97,21 @@ static void on_message(j_common_ptr common, int level)
 static void on_output(j_common_ptr common)
 {
   (void)common;
+}
+
+/* Called before each row of MCUs, in every scan */
+static void on_progress(j_common_ptr common)
+{
+  Reader *reader = common->client_data;
+  const struct jpeg_decompress_struct *cinfo = &reader->cinfo;
+  int part;
+
+  for (part = 0; part < cinfo->comps_in_scan; part++)
+    reader->blocks += (size_t)cinfo->cur_comp_info[part]->width_in_blocks * cinfo->cur_comp_info[part]->v_samp_factor;
+  if (cinfo->input_scan_number > MAX_SCANS || reader->blocks > MAX_BLOCKS) {
+    strcpy(reader->message, "Too many scans");
+    longjmp(reader->escape, 1);
+  }
 }
 
 /* libjpeg asks its memory manager for a "virtual array" per component, and for rows of it.  These two answer
@@ -147,6 +170,8 @@ static int read_header(Reader *reader, const Py_buffer *data)
   jpeg_create_decompress(&reader->cinfo);
   reader->cinfo.mem->request_virt_barray = request_plane;
   reader->cinfo.mem->access_virt_barray = access_plane;
+  reader->progress.progress_monitor = on_progress;
+  reader->cinfo.progress = &reader->progress;
   jpeg_mem_src(&reader->cinfo, data->buf, (unsigned long)data->len);
   jpeg_read_header(&reader->cinfo, TRUE);
   if (reader->cinfo.num_components > MAX_PARTS) {
@@ -253,8 +278,9 @@ static int make_planes(Reader *reader)
 
     plane->rows = round_up(info->height_in_blocks, info->v_samp_factor);
     plane->row_bytes = round_up(info->width_in_blocks, info->h_samp_factor) * sizeof(JBLOCK);
-    plane->owner = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(plane->rows * plane->row_bytes));
-    if (!plane->owner)
+    /* Not at once in its size: where memory runs out then, CPython prints an error of its own beside MemoryError. */
+    plane->owner = PyByteArray_FromStringAndSize(NULL, 0);
+    if (!plane->owner || PyByteArray_Resize(plane->owner, (Py_ssize_t)(plane->rows * plane->row_bytes)) < 0)
       return 0;
     plane->base = PyByteArray_AsString(plane->owner);
   }

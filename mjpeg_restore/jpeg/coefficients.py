@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
-from mjpeg_restore.frames import CodedPicture, Damage, Sampling
-from mjpeg_restore.jpeg import fallback, reader
+from mjpeg_restore.frames import CodedPicture, Damage
+from mjpeg_restore.jpeg import entropy, fallback, reader, restarts
 from mjpeg_restore.jpeg.buffers import as_bytes
+from mjpeg_restore.jpeg.diagnosis import diagnose, has_foreign_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
+from mjpeg_restore.jpeg.segments import known_tables
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC"})
-"""S9: what else the library warns of (extraneous bytes, above all) leaves the picture as it was."""
+"""What the library warns of where it could not go on."""
+_SUSPICIOUS: Final = _DAMAGE | {"EXTRANEOUS_DATA"}
+"""S9: extraneous bytes may leave a picture as it was, or be its own last ones, pushed back by others."""
 
 
 def reader_name() -> str:
@@ -40,8 +46,8 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
     Args:
         data: the packet, as bytes or any buffer of them; foreign bytes may stand around the picture.
         header: what `scan` found in these very bytes, where the caller has it already.
-        tables: DQT segments of an earlier picture of the stream (`JpegHeader.tables`), used where this one refers
-            to tables that it does not bring (Q5).
+        tables: DQT and DHT segments of earlier pictures of the stream (`JpegHeader.tables`), used where this one
+            refers to tables that it does not bring (Q5).
 
     Returns:
         The picture; `damage` is set where blocks are missing, and everything above it is exact.
@@ -55,12 +61,14 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
     """
     data = as_bytes(data)
     header = header or scan(data)
+    tables = known_tables(tables, header.front)
     if header.missing_tables and not tables:
         raise BadJpeg(f"quantisation table {header.missing_tables[0]} is not given", header.scan_offset)
     if header.arithmetic and not reader.native_arithmetic:
         raise UnsupportedJpeg("this reader cannot decode arithmetic coding", header.start)
     try:
-        contents = _read_contents(data, header, tables)
+        picture, contents = _read_contents(data, header, tables)
+        contents, damage = _examine(data, header, picture, contents)
     except MemoryError as error:
         size = f"{header.width}x{header.height}"
         raise TooLarge(f"not enough memory for the coefficients of a {size} picture", header.start) from error
@@ -72,22 +80,69 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
         tables=tuple(_sound_table(part.table) for part in contents.components),
         colour=header.colour,
         warnings=_oddities(header, contents),
-        damage=_damage(header, contents),
+        damage=damage,
     )
 
 
-def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> reader.Contents:
-    """Let the library read all of the picture or, if it gives up, all that comes before a false marker."""
-    read_one = reader.read_native if reader.native_version else fallback.read
+def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[bytes | memoryview, reader.Contents]:
+    """Let the library read all of the picture or, if it gives up, all that comes before a false marker.
+
+    Returns:
+        The picture's own bytes, as far as they were read, and what the library makes of them.
+    """
+    picture = _single_picture(data, header, tables, header.end)
     try:
-        return read_one(_single_picture(data, header, tables, header.end))
+        return picture, _read_one(picture)
     except ValueError as error:
         if header.stop == header.end:
             raise BadJpeg(str(error), header.start) from error
+    picture = _single_picture(data, header, tables, header.stop)
     try:
-        return read_one(_single_picture(data, header, tables, header.stop))
+        return picture, _read_one(picture)
     except ValueError as error:
         raise BadJpeg(str(error), header.start) from error
+
+
+def _read_one(picture: bytes | memoryview) -> reader.Contents:
+    return reader.read_native(picture) if reader.native_version else fallback.read(picture)
+
+
+def _examine(
+    data: bytes, header: JpegHeader, picture: bytes | memoryview, contents: reader.Contents
+) -> tuple[reader.Contents, Damage | None]:
+    """Find out what a suspected picture's matter is, and put its restart markers right where they need it."""
+    if not _is_suspect(data, header, contents):
+        return contents, None
+    picture = bytes(picture)
+    scan = _only_scan(picture, header)
+    if scan is None:
+        return contents, _damage(header, contents, picture)
+    mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
+    if mended is not None:
+        with suppress(ValueError):
+            contents = _read_one(mended)
+            picture, scan = mended, _only_scan(mended, header) or scan
+    walks = entropy.walk(picture, scan)
+    found = diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
+    return contents, _damage_from(header, found.row, found.reason) if found else None
+
+
+def _only_scan(picture: bytes, header: JpegHeader) -> entropy.Scan | None:
+    """The one scan of a sequential Huffman-coded picture; None where there are several, or another coding."""
+    if header.progressive or header.arithmetic or not entropy.available:
+        return None
+    scans = entropy.find_scans(picture, header)
+    return scans[0] if scans and len(scans[0].components) == len(header.factors) else None
+
+
+def _is_suspect(data: bytes, header: JpegHeader, contents: reader.Contents) -> bool:
+    """Whether a picture is worth a closer look: after a warning, and where the data of its scan hold what none do."""
+    if not reader.native_version or not all(part.complete for part in contents.components):
+        return True  # jpeglib does not warn
+    if any(warning.name in _SUSPICIOUS for warning in contents.warnings):
+        return True
+    start = header.scan_offset + 2 + int.from_bytes(data[header.scan_offset + 2 : header.scan_offset + 4], "big")
+    return not header.progressive and not header.arithmetic and has_foreign_bytes(data, start, header.end)
 
 
 def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) -> bytes | memoryview:
@@ -95,7 +150,8 @@ def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) ->
     pieces: list[bytes | memoryview] = []
     position = header.start
     view = memoryview(data)
-    if header.missing_tables:  # Q5: at the very front, so that tables of the picture's own come later
+    if tables and (header.missing_tables or header.missing_huffman):
+        # Q5: at the very front, so that tables of the picture's own come later
         position += 2
         pieces += [view[header.start : position], tables]
     if data[header.size_offset : header.size_offset + 2] == b"\0\0":  # P4
@@ -116,8 +172,6 @@ def _oddities(header: JpegHeader, contents: reader.Contents) -> tuple[str, ...]:
     found = [warning.text for warning in contents.warnings if warning.name not in _DAMAGE]
     if header.zero_steps:
         found.append("a quantisation step of 0 was read as 1")
-    if header.orientation != 1:
-        found.append(f"EXIF orientation {header.orientation} is not applied")  # H5
     if header.progressive and header.has_eoi and not _complete(contents):
         found.append("progressive scans are missing, the last bits of some coefficients with them")
     return tuple(found)
@@ -127,18 +181,55 @@ def _complete(contents: reader.Contents) -> bool:
     return all(part.complete for part in contents.components)
 
 
-def _damage(header: JpegHeader, contents: reader.Contents) -> Damage | None:
-    """S1, S2, S9: whether blocks are missing, and from which MCU row on."""
+def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Damage | None:
+    """S1, S2, S9: of a picture whose scans cannot be walked through, what the library's warnings say."""
     bad = [warning for warning in contents.warnings if warning.name in _DAMAGE]
     # An early end alone says only that EOI is missing (S1). Coefficients that never came are another matter,
     # unless a progressive picture was ended on purpose, with an EOI, before its last refinement.
-    unfinished = not _complete(contents) and not (header.progressive and header.has_eoi)
-    if not bad and not unfinished:
+    if not _complete(contents) and not (header.progressive and header.has_eoi):
+        return _damage_from(header, 0, bad[0].text if bad else "a scan is missing")
+    if header.progressive and (bad or _is_pushed_back(contents, picture)):
+        # Each scan holds a part of all rows, and a warning names the row where its scan could not go on.
+        return _damage_from(header, 0, bad[0].text if bad else "bytes stand in a scan that do not belong there")
+    if header.arithmetic:
+        return _arithmetic_damage(header, contents, picture)
+    if not bad:
         return None
     # The library counts rows by the factors in the SOF; ours are normalised (C3).
-    coded = max(down for _, down in header.factors)
-    down = header.sampling.value[1] if header.sampling is not Sampling.GRAY else 1
-    rows = -(-header.height // (8 * down))
-    first = 0 if unfinished else min(warning.row for warning in bad) * coded // down
-    reason = bad[0].text if bad else "a scan is missing"
-    return Damage(first_bad_row=min(first, rows - 1), rows=rows, reason=reason)
+    row = min(warning.row for warning in bad) * max(down for _, down in header.factors) // _lines_of(header)
+    return _damage_from(header, 0 if header.has_eoi and not header.restart_interval else row, bad[0].text)
+
+
+def _arithmetic_damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Damage | None:
+    """P2: the arithmetic decoder warns of next to nothing: behind the end of the data it goes on with zeros."""
+    if any(warning.name == "ARITH_BAD_CODE" for warning in contents.warnings) or _is_pushed_back(contents, picture):
+        return _damage_from(header, 0, "the arithmetic code is broken")
+    ends = [warning.row for warning in contents.warnings if warning.name == "JPEG_EOF"]
+    row = min(ends, default=0xFFFF) * max(down for _, down in header.factors) // _lines_of(header)
+    damage = _damage_from(header, row - 1, "the picture is cut off")
+    # In the last row it may be the end marker alone that is missing (S1).
+    return damage if row < damage.rows - 1 else None
+
+
+def _is_pushed_back(contents: reader.Contents, picture: bytes) -> bool:
+    """Whether a scan goes on behind its last block, with more than a buffer's padding (S3)."""
+    for warning in contents.warnings:
+        found = _EXTRANEOUS.search(warning.text)
+        if warning.name == "EXTRANEOUS_DATA" and found:
+            at = picture.find(bytes([0xFF, int(found[2], 16)]))
+            rest = picture[max(0, at - int(found[1])) : at]
+            return at < 0 or len({*rest}) > 1
+    return False
+
+
+_EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
+
+
+def _lines_of(header: JpegHeader) -> int:
+    """Block rows of luma in a row of MCUs, with normalised factors (C3)."""
+    return header.sampling.value[1] if header.sampling.value else 1
+
+
+def _damage_from(header: JpegHeader, row: int, reason: str) -> Damage:
+    rows = -(-header.height // (8 * _lines_of(header)))
+    return Damage(first_bad_row=min(max(row, 0), rows - 1), rows=rows, reason=reason)

@@ -14,8 +14,9 @@ Factors = tuple[tuple[int, int], ...]
 
 MAX_PIXELS: Final = 64_000_000
 MAX_SCANS: Final = 64
-BLOCKS_PER_BYTE: Final = 4
-"""B1: a Huffman-coded block takes two bits at least, one for its DC and one for its end."""
+MAX_SEGMENTS: Final = 4096
+"""Marker segments of one picture. A large colour profile has some hundreds; to walk a megabyte of empty ones takes
+seconds."""
 
 _LOSSLESS: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _HIERARCHICAL: Final = frozenset({0xC5, 0xC6, 0xCD, 0xCE, 0xDE, 0xDF})
@@ -70,11 +71,21 @@ def normalised(factors: Factors) -> Sampling:
     raise UnsupportedJpeg("sampling " + ",".join(f"{h}x{v}" for h, v in factors) + " is not restored")
 
 
-def refuse_bomb(width: int, height: int, factors: Factors, size: int, max_pixels: int) -> None:
-    """B1: neither more pixels than allowed nor more blocks than `size` bytes can code."""
+def refuse_bomb(width: int, height: int, factors: Factors, size: int, blocks_per_byte: int, max_pixels: int) -> None:
+    """B1: neither more pixels than allowed nor more blocks than `size` bytes can code.
+
+    Args:
+        width, height: of the picture.
+        factors: its sampling factors.
+        size: bytes there are.
+        blocks_per_byte: blocks that a byte codes at most; 0 where there is no such limit.
+        max_pixels: pixels allowed.
+    """
     if width * height > max_pixels:
         raise TooLarge(f"{width}x{height} is more than {max_pixels} pixels")
+    if not blocks_per_byte:
+        return
     h_max, v_max = (max(axis) for axis in zip(*factors, strict=True))
     blocks = sum(-(-width * h // (8 * h_max)) * -(-height * v // (8 * v_max)) for h, v in factors)
-    if blocks > BLOCKS_PER_BYTE * size:
+    if blocks > blocks_per_byte * size:
         raise TooLarge(f"{width}x{height} cannot be held by {size} bytes: cut off, or not what it says")

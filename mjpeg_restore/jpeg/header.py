@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mjpeg_restore.frames import Colour, Sampling
+from mjpeg_restore.frames import Colour, FieldOrder, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class JpegHeader:
     """Normalised: 2x2,2x2,2x2 is 4:4:4, and gray is gray whatever its factors (C3)."""
     factors: tuple[tuple[int, int], ...]
     """Sampling factors (across, down) per component as in the SOF, 1 to 4."""
+    component_ids: tuple[int, ...]
+    """Per component: the name by which scans call it."""
     table_ids: tuple[int, ...]
     """Per component: the quantisation table that it uses, 0 to 3 (Q2)."""
     progressive: bool
@@ -40,19 +42,28 @@ class JpegHeader:
     restart_interval: int
     """MCUs between two restart markers (D1); 0: none."""
     has_dht: bool
-    """False: the standard Huffman tables are meant (H1)."""
+    """True: the picture brings at least one Huffman table."""
     has_eoi: bool
     """False: the picture ends without its last marker (S1); often, but not always, it is cut short."""
     tables: bytes = field(repr=False)
-    """This picture's own DQT segments, markers included, for later pictures that lack theirs (Q5)."""
+    """DQT and DHT segments of this picture and of what stands in front of it in the packet, with their markers: for
+    later pictures that lack theirs (Q5)."""
     missing_tables: tuple[int, ...]
-    """Quantisation tables that are used but not given (Q5)."""
+    """Quantisation tables that the picture uses but does not give (Q5)."""
+    missing_huffman: tuple[int, ...]
+    """Huffman tables likewise, 16 added to the numbers of those for AC. The stream's last ones are meant (Q5) or, where
+    it never gave any, the standard ones (H1)."""
+    front: bytes = field(repr=False)
+    """Of `tables`, those that stand in front of the picture's SOI, in a datastream of tables alone for instance."""
     wide_tables: bool
     """True: at least one table has 16-bit steps (Q3)."""
     zero_steps: bool
     """True: at least one step is 0 (Q4); it is read as 1."""
     avi1_polarity: int | None
     """0: a whole frame; 1 or 2: the odd or the even field; None: no AVI1 segment (H2)."""
+    field_order: FieldOrder | None
+    """The field that is stored first, as the picture's own marks say (S6): an AVI1 segment names the field of this very
+    picture, Avid's comment its video standard. None where neither does."""
     orientation: int
     """EXIF orientation, 1 to 8; 1 is upright (H5)."""
     colour: Colour

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
-from mjpeg_restore.frames import Colour
+from mjpeg_restore.frames import Colour, FieldOrder
 from mjpeg_restore.jpeg import exif, gate
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
@@ -26,7 +26,9 @@ from mjpeg_restore.jpeg.segments import (
     Segment,
     find_marker,
     find_start,
+    known_tables,
     segments,
+    tables_in,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _ARITHMETIC: Final = frozenset({0xC9, 0xCA})
+
+_SEQUENTIAL_BLOCKS, _PROGRESSIVE_BLOCKS = 4, 8
+"""B1: blocks in a byte of Huffman codes. Each takes a bit at least for its DC and, where the same scan holds its AC,
+another for its end. The arithmetic coder has no such limit: flat blocks cost it next to nothing."""
 
 
 def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS) -> JpegHeader:
@@ -58,21 +64,30 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     start = find_start(data)
     if start < 0:
         raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
+    front = b""
     while True:
-        walk = _Walk(data, start, height, codec_tag, max_pixels)
-        for segment in segments(data, start):
+        walk = _Walk(data, start, height, codec_tag, max_pixels, front)
+        for count, segment in enumerate(segments(data, start)):
+            if count == gate.MAX_SEGMENTS:
+                raise BadJpeg(f"more than {gate.MAX_SEGMENTS} marker segments", segment.offset)
             walk.take(segment)
         start = find_start(data, walk.end)
         if walk.scans or start < 0:  # an SOI twice over, or tables alone, are no picture yet
             return walk.header()
+        front = known_tables(front, b"".join(walk.tables))
+
+
+_AVID: Final[dict[str, FieldOrder]] = {"\x01": "bottom", "\x02": "top"}
+"""S6: byte 12 of Avid's comment says NTSC, whose lower field comes first, or PAL."""
 
 
 class _Walk:
     """Collects what the segments say, in their order."""
 
-    def __init__(self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int) -> None:
+    def __init__(self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int, front: bytes) -> None:
         self.data, self.start, self.end, self.stop = data, start, start + 2, 0
         self.height, self.codec_tag, self.max_pixels = height, codec_tag, max_pixels
+        self.front = front  # tables that stand before the SOI
         self.sof: Segment | None = None
         self.width = 0
         self.ids: tuple[int, ...] = ()
@@ -80,9 +95,11 @@ class _Walk:
         self.table_ids: tuple[int, ...] = ()
         self.scan_offset = self.scans = self.restart_interval = 0
         self.uncovered: set[int] = set()  # components that no scan has brought yet
-        self.has_dht = self.has_eoi = self.wide_tables = self.zero_steps = self.jfif = False
-        self.tables = b""
+        self.has_eoi = self.wide_tables = self.zero_steps = self.jfif = False
+        self.tables: list[bytes] = []
         self.given_tables: set[int] = set()
+        self.given_huffman: set[int] = set()
+        self.missing_huffman: set[int] = set()
         self.polarity: int | None = None
         self.adobe_transform: int | None = None
         self.orientation = 1
@@ -99,7 +116,9 @@ class _Walk:
         elif marker == SOS:
             self._take_scan(segment)
         elif marker == DQT:
-            self._take_tables(segment)
+            self._take_quantisation(segment)
+        elif marker == DHT:
+            self._take_huffman(segment)
         elif marker == DNL:
             self.height = self.height or self._number(segment.body, 2)  # P4
         elif marker == DRI:
@@ -110,7 +129,6 @@ class _Walk:
             self._take_application(marker, self._body(segment))
         elif not segment.known:
             raise BadJpeg(f"marker FF{marker:02X} has no place in a JPEG header", segment.offset)
-        self.has_dht |= marker == DHT
         self.has_eoi |= marker == EOI
 
     def _is_noise(self, segment: Segment) -> bool:
@@ -161,20 +179,47 @@ class _Walk:
             self.scan_offset = segment.offset
         if body:
             self.uncovered.difference_update(body[1 : 1 + 2 * body[0] : 2])
+            self.missing_huffman |= self._huffman_of(body) - self.given_huffman
 
-    def _take_tables(self, segment: Segment) -> None:
-        self.tables += self.data[segment.offset : segment.end]
-        body = self._body(segment)
-        while body:
-            wide, table = divmod(body[0], 16)
-            size = 128 if wide else 64
-            steps, body = body[1 : 1 + size], body[1 + size :]
-            if table > 3 or len(steps) < size:
+    def _huffman_of(self, body: bytes) -> set[int]:
+        """The Huffman tables that a scan uses; a progressive one has DC alone, or AC, or DC's last bits without any."""
+        count = body[0]
+        selectors, spectral = body[2 : 2 + 2 * count : 2], body[1 + 2 * count : 4 + 2 * count]
+        if self._arithmetic or len(spectral) < 3:
+            return set()
+        first, _, bits = spectral
+        dc = {byte >> 4 for byte in selectors}
+        ac = {16 | byte & 15 for byte in selectors}
+        if not self._progressive:
+            return dc | ac
+        return ac if first else set() if bits >> 4 else dc
+
+    def _take_quantisation(self, segment: Segment) -> None:
+        for table in tables_in(DQT, self._body(segment)):
+            if table.name > 3 or not table.whole:
                 raise BadJpeg("a broken quantisation table", segment.offset)
-            self.given_tables.add(table)
-            self.wide_tables |= wide > 0
-            width = size // 64
-            self.zero_steps |= any(not any(steps[k : k + width]) for k in range(0, size, width))
+            width, steps = 1 + (table.body[0] >= 16), table.body[1:]
+            self.given_tables.add(table.name)
+            self.wide_tables |= width == 2
+            self.zero_steps |= any(not any(steps[k : k + width]) for k in range(0, len(steps), width))
+        self._keep(segment)
+
+    def _take_huffman(self, segment: Segment) -> None:
+        self.given_huffman.update(table.name for table in tables_in(DHT, self._body(segment)) if table.whole)
+        self._keep(segment)
+
+    def _keep(self, segment: Segment) -> None:
+        """Keep a segment of tables for pictures that lack them; empty ones say nothing."""
+        if segment.end > segment.body:
+            self.tables.append(self.data[segment.offset : segment.end])
+
+    @property
+    def _progressive(self) -> bool:
+        return self.sof is not None and self.sof.marker in _PROGRESSIVE
+
+    @property
+    def _arithmetic(self) -> bool:
+        return self.sof is not None and self.sof.marker in _ARITHMETIC
 
     def _take_application(self, marker: int, body: bytes) -> None:
         """H3: whatever is too short to mean something means nothing."""
@@ -199,7 +244,8 @@ class _Walk:
             raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
         gate.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
         sampling = gate.normalised(self.factors)
-        gate.refuse_bomb(self.width, self.height, self.factors, len(self.data), self.max_pixels)
+        per_byte = 0 if self._arithmetic else _PROGRESSIVE_BLOCKS if self._progressive else _SEQUENTIAL_BLOCKS
+        gate.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
         return JpegHeader(
             start=self.start,
             end=self.end,
@@ -210,21 +256,31 @@ class _Walk:
             height=self.height,
             sampling=sampling,
             factors=self.factors,
+            component_ids=self.ids,
             table_ids=self.table_ids,
-            progressive=self.sof.marker in _PROGRESSIVE,
-            arithmetic=self.sof.marker in _ARITHMETIC,
+            progressive=self._progressive,
+            arithmetic=self._arithmetic,
             scans=self.scans,
             restart_interval=self.restart_interval,
-            has_dht=self.has_dht,
+            has_dht=bool(self.given_huffman),
             has_eoi=self.has_eoi,
-            tables=self.tables,
+            tables=self.front + b"".join(self.tables),
             missing_tables=tuple(sorted({*self.table_ids} - self.given_tables)),
+            missing_huffman=tuple(sorted(self.missing_huffman)),
+            front=self.front,
             wide_tables=self.wide_tables,
             zero_steps=self.zero_steps,
             avi1_polarity=self.polarity,
+            field_order=self._field_order(),
             orientation=self.orientation,
             colour=self._colour(),
         )
+
+    def _field_order(self) -> FieldOrder | None:
+        """S6: a polarity of 1 means the odd lines, counted from 1; Avid writes 1 for NTSC, 2 for PAL."""
+        if self.polarity in (1, 2):
+            return "top" if self.polarity == 1 else "bottom"
+        return next((_AVID[c[12:13]] for c in self.comments if c.startswith("AVID") and c[12:13] in _AVID), None)
 
     def _colour(self) -> Colour:
         return Colour(

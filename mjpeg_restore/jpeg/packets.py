@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
-from mjpeg_restore.jpeg.segments import known_tables
-
-SMALLEST = 128
-"""S10: fewer bytes are no picture."""
+from mjpeg_restore.jpeg.segments import DHT, DQT, known_tables, loose_tables
 
 _FIELD_HEIGHT = 3 / 4
 """A picture lower than this share of the container's height is a field."""
@@ -24,7 +21,7 @@ class Part:
     data: bytes = field(repr=False)
     header: JpegHeader
     tables: bytes = field(repr=False)
-    """Tables of the pictures before, for one that lacks its own (Q5)."""
+    """DQT and DHT segments of the pictures before, for one that lacks its own (Q5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +35,22 @@ class Parts:
 
 
 class HeaderWalk:
-    """Walks the headers of a stream's packets in their order, and remembers their quantisation tables: a picture that
-    lacks its own means those of one before (Q5).
+    """Walks the headers of a stream's packets in their order, and remembers their tables: a picture that lacks its own
+    means those of one before (Q5).
     """
 
-    def __init__(self, container_height: int | None = None, codec_tag: str = "") -> None:
+    def __init__(self, container_height: int | None = None, codec_tag: str = "", *, independent: bool = False) -> None:
         """Begin a stream.
 
         Args:
             container_height: pixels down as the container says.
             codec_tag: the container's four-character code.
+            independent: the pictures are no stream but come from files of their own. Then only quantisation tables are
+                remembered: a picture without any cannot be read, one without Huffman tables means the standard ones.
         """
+        self._independent = independent
         self.tables = b""
-        """The tables known so far, as DQT segments."""
+        """The tables known so far, as DQT and DHT segments."""
         self._container_height = container_height
         self._codec_tag = codec_tag
 
@@ -60,7 +60,11 @@ class HeaderWalk:
         Raises:
             JpegError: there is no picture in it that can be restored.
         """
-        parts = self._parts(data)
+        try:
+            parts = self._parts(data)
+        except JpegError:
+            self.remember(loose_tables(data))  # a packet may bring tables and no picture
+            raise
         for part in parts.pictures:
             self.remember(part.header.tables)
         return parts
@@ -71,15 +75,17 @@ class HeaderWalk:
             self(data)
 
     def remember(self, tables: bytes) -> None:
-        """Add tables that came by another way, as DQT segments."""
-        self.tables = known_tables(self.tables, tables)
+        """Add tables that came by another way, as DQT and DHT segments."""
+        self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
+
+    def forget(self) -> None:
+        """Begin anew, at a discontinuity: tables of the pictures before hold no more."""
+        self.tables = b""
 
     def _parts(self, data: bytes) -> Parts:
         first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
         part = Part(data, first, self.tables)
         rest = data[first.end :]
-        if len(rest) < SMALLEST:
-            return Parts((part,))
         try:
             second = scan(rest, codec_tag=self._codec_tag)
         except JpegError:  # S3: only garbage

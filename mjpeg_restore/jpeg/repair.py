@@ -30,7 +30,7 @@ def repair(picture: CodedPicture, previous: CodedPicture | None) -> CodedPicture
     damage = picture.damage
     if damage is None:
         return picture
-    if previous is None or previous.damage is not None or not _alike(picture, previous):
+    if previous is None or previous.damage is not None or not alike(picture, previous):
         return None
     down = 1 if picture.sampling is Sampling.GRAY else picture.sampling.value[1]
     parts = zip(picture.coefficients, picture.tables, previous.coefficients, previous.tables, strict=True)
@@ -42,7 +42,8 @@ def repair(picture: CodedPicture, previous: CodedPicture | None) -> CodedPicture
     return replace(picture, coefficients=coefficients, damage=None, warnings=(*picture.warnings, note))
 
 
-def _alike(picture: CodedPicture, previous: CodedPicture) -> bool:
+def alike(picture: CodedPicture, previous: CodedPicture) -> bool:
+    """Whether two pictures have their blocks in the same places, and their levels mean the same."""
     return (picture.width, picture.height, picture.sampling, picture.colour) == (
         previous.width,
         previous.height,

@@ -7,7 +7,7 @@ picture and a broken APP0 (H3) is stepped over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 SOF: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -96,23 +96,87 @@ def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
         position = segment.end
 
 
-def known_tables(earlier: bytes, own: bytes) -> bytes:
-    """What a stream has said of its quantisation tables so far, for pictures that lack some (Q5).
+_NAMES: Final = {DQT: frozenset(range(4)), DHT: frozenset({*range(4), *range(16, 20)})}
+"""What a picture can refer to: four tables of each kind."""
+
+
+class Table(NamedTuple):
+    """One table of a DQT or DHT segment."""
+
+    marker: int
+    """DQT or DHT."""
+    name: int
+    """DQT: its number, 0 to 15. DHT: its class (0 DC, 16 AC) and its number."""
+    body: bytes
+    """Its definition, as it stands in the segment."""
+
+    @property
+    def whole(self) -> bool:
+        """False where the segment ends before the table does."""
+        return len(self.body) == _table_size(self.marker, self.body)
+
+
+def tables_in(marker: int, body: bytes) -> Iterator[Table]:
+    """The tables in the contents of a DQT or DHT segment; the last one may be cut off."""
+    position = 0
+    while position < len(body):
+        first = body[position]
+        table = body[position : position + _table_size(marker, body[position : position + 17])]
+        yield Table(marker, first & 15 if marker == DQT else first, table)
+        position += len(table)
+
+
+def _table_size(marker: int, head: bytes) -> int:
+    """Bytes of the table that begins so: DQT has 64 steps of 8 or 16 bits, DHT 16 counts and as many values."""
+    if marker == DQT:
+        return 129 if head[0] >> 4 else 65
+    return 17 + sum(head[1:17])
+
+
+def known_tables(earlier: bytes, own: bytes, kinds: Collection[int] = (DQT, DHT)) -> bytes:
+    """What a stream has said of its tables so far, for pictures that lack some (Q5).
 
     Args:
-        earlier: DQT segments of the pictures before.
+        earlier: DQT and DHT segments of the pictures before.
         own: those of the next picture; it may renew one table and leave the others as they were.
+        kinds: markers of the kinds that are kept.
 
     Returns:
-        A DQT segment for each table, its last definition.
+        A segment for each table, its last definition.
     """
     if not own:
         return earlier
-    latest: dict[int, bytes] = {}
-    dqt, position = earlier + own, 0
-    while (segment := next_segment(dqt, position)) is not None:
-        body, position = dqt[segment.body : segment.end], segment.end
-        while body:
-            size = 129 if body[0] >> 4 else 65
-            latest[body[0] & 15], body = body[:size], body[size:]
-    return b"".join(b"\xff\xdb" + (len(table) + 2).to_bytes(2, "big") + table for table in latest.values())
+    latest: dict[tuple[int, int], bytes] = {}
+    both, position = earlier + own, 0
+    while (segment := next_segment(both, position)) is not None:
+        position = segment.end
+        for table in tables_in(segment.marker, both[segment.body : segment.end]):
+            if table.marker in kinds and table.whole and table.name in _NAMES[table.marker]:
+                latest[table.marker, table.name] = table.body
+    return b"".join(
+        bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body for (marker, _), body in latest.items()
+    )
+
+
+def has_huffman(tables: bytes) -> bool:
+    """Whether there is a DHT segment among segments of tables."""
+    position = 0
+    while (segment := next_segment(tables, position)) is not None:
+        if segment.marker == DHT:
+            return True
+        position = segment.end
+    return False
+
+
+def loose_tables(data: bytes) -> bytes:
+    """The tables in bytes of which no picture can be made, as `known_tables` gives them."""
+    found: list[bytes] = []
+    start = find_start(data)
+    while start >= 0:
+        end = start + 2
+        for segment in segments(data, start):
+            end = segment.end
+            if segment.marker in (DQT, DHT):
+                found.append(data[segment.offset : end])
+        start = find_start(data, end)
+    return known_tables(b"", b"".join(found))

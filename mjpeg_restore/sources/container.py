@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import SMALLEST, HeaderWalk, split
+from mjpeg_restore.jpeg import HeaderWalk, is_scrap
 from mjpeg_restore.sources.avi import ChunkCount, Counted
 from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.beside import Beside, stamp_of
@@ -149,13 +149,12 @@ class ContainerSource(Closing):
         for coded, pts in self._timed():
             if not sought and not index and pts * self._time_base < self._length.origin:
                 self._begin_at(pts * self._time_base)  # the first stamp of all was a wrong one
-            for other in coded.passed:
-                walk.pass_over(other)
+            walk.remember(coded.tables)
             if self._window.holds(pts):
                 self._alone += coded.alone
                 yield self._packet(coded, index, pts, walk.tables)
                 index += 1
-                walk = self._new_walk()
+                walk.forget()
             else:
                 self._over = self._window.over(pts)
                 walk.pass_over(coded.data)
@@ -209,24 +208,18 @@ class ContainerSource(Closing):
 
     def _shown(self) -> Iterator[tuple[Coded, int]]:
         """The packets that are to be shown, each with its time."""
-        passed: tuple[bytes, ...] = ()
-        for packet, data in self._coded():
-            if packet.is_discard:
-                passed += (data,)
-                continue
-            yield from self._clock.feed(Coded(packet, data, passed), stamp_of(packet))
-            passed = ()
-        yield from self._clock.flush()
-        if self._read_through and self.truncated is None:
-            self.truncated = self._cut_short()
-
-    def _coded(self) -> Iterator[tuple[av.Packet[Stream], bytes]]:
-        """The packets that hold pictures."""
+        passed = self._new_walk()
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if len(data) >= SMALLEST or any(split(data)):
-                yield packet, data
+            if packet.is_discard or is_scrap(data):
+                passed.pass_over(data)
+                continue
+            yield from self._clock.feed(Coded(packet, data, passed.tables), stamp_of(packet))
+            passed.forget()
+        yield from self._clock.flush()
+        if self._read_through and self.truncated is None:
+            self.truncated = self._cut_short()
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the track up to the end of the window; those of the sound go where they belong."""

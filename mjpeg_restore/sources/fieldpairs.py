@@ -13,7 +13,7 @@ from av.stream import Stream
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import FieldLayout
-from mjpeg_restore.jpeg import HeaderWalk, split
+from mjpeg_restore.jpeg import HeaderWalk, is_scrap
 from mjpeg_restore.sources.base import SourceInfo
 
 _LOOKED_AT = 16
@@ -36,8 +36,8 @@ class Coded:
     """As the container has it; of a frame that of its first field."""
     data: bytes
     """The JPEG, or both fields."""
-    passed: tuple[bytes, ...] = ()
-    """The packets just before it that are not to be shown."""
+    tables: bytes = b""
+    """Those of the packets just before it that are not to be shown."""
     alone: bool = False
     """True: a field that stands for its frame."""
 
@@ -74,7 +74,7 @@ def field_pairs(
         found = pairs.field(Coded(packet, data), packet.pts)
         if found is not None and found.readable:
             first.append(found)
-        elif found is None and not first and any(split(data)):
+        elif found is None and not first and not is_scrap(data):
             return None
     if not first:
         return None
@@ -200,11 +200,11 @@ def _frame(first: _Field, second: _Field | None) -> tuple[Coded, int]:
     fields = [found for found in (first, second) if found is not None]
     if second is not None and packet.duration and second.coded.packet.duration:
         packet.duration += second.coded.packet.duration
-    passed = tuple(data for found in fields for data in found.coded.passed)
+    tables = b"".join(found.coded.tables for found in fields)
     readable = [found.coded.data for found in fields if found.readable]
     alone = len(readable) < 2
     data = b"".join(2 * readable if alone else readable) or first.coded.data
-    return Coded(packet, data, passed, alone), first.time or 0
+    return Coded(packet, data, tables, alone), first.time or 0
 
 
 def alone(count: int, name: str) -> str | None:

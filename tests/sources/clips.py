@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from mjpeg_restore.jpeg.segments import DQT, segments
+from mjpeg_restore.jpeg.segments import DHT, DQT, segments
 
 TICK = Fraction(1, 1000)
 MuxClip = Callable[..., Path]
@@ -28,8 +28,8 @@ def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPE
 
 
 def tables_of(data: bytes) -> bytes:
-    """The DQT segments of a picture."""
-    return b"".join(data[found.offset : found.end] for found in segments(data, 0) if found.marker == DQT)
+    """The DQT and DHT segments of a picture."""
+    return b"".join(data[found.offset : found.end] for found in segments(data, 0) if found.marker in (DHT, DQT))
 
 
 def add_cover(container: av.container.OutputContainer) -> av.VideoStream:

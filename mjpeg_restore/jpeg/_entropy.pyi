@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def walk(data: Buffer, spans: Buffer, tables: tuple[bytes, ...], layout: bytes, /) -> tuple[tuple[bytes, int], ...]: ...

@@ -1,0 +1,65 @@
+"""Restart markers put right: misnumbered ones, ones that no DRI announces, and a DRI that no markers follow (D1).
+
+libjpeg goes by a marker's number; where that is not the one it waits for, it takes intervals for lost. Other decoders
+count instead, and so encoders exist that number as they like.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mjpeg_restore.jpeg.entropy import Scan, Walk
+
+_RST0 = 0xD0
+_LARGEST = 0xFFFF
+
+
+def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
+    """A picture whose restart markers say what its intervals are, or None where they do, or where it cannot be told.
+
+    Args:
+        data: the picture.
+        scan: its only scan.
+        walks: what stands between its restart markers.
+    """
+    interval = _interval(scan, walks)
+    numbers = [data[at + 1] - _RST0 for at in scan.restarts]
+    wanted = [index % 8 for index in range(len(numbers))]
+    # Where intervals are lost the numbers alone say which, unless all of them are the same.
+    complete = interval > 0 and 0 <= len(numbers) - _expected(scan, interval) <= 1
+    idle = len(numbers) > 2 and len({*numbers}) == 1
+    misnumbered = numbers != wanted and (complete or idle)
+    if interval == scan.restart_interval and not misnumbered:
+        return None
+    mended = bytearray(data)
+    if misnumbered:
+        for at, number in zip(scan.restarts, wanted, strict=True):
+            mended[at + 1] = _RST0 + number
+    if interval != scan.restart_interval:
+        mended[scan.offset : scan.offset] = b"\xff\xdd\x00\x04" + interval.to_bytes(2, "big")
+    return bytes(mended)
+
+
+def _expected(scan: Scan, interval: int) -> int:
+    """Restart markers of a whole scan; encoders may add one behind the last interval."""
+    return -(-scan.mcus // interval) - 1
+
+
+def _interval(scan: Scan, walks: Sequence[Walk]) -> int:
+    """MCUs between two restart markers: as DRI says, unless the intervals themselves say otherwise."""
+    stated = scan.restart_interval
+    if not scan.restarts:
+        # Markers are announced and do not come, though the data go on without them.
+        return 0 if 0 < stated < walks[0].mcus else stated
+    whole = Counter(found.mcus for found in walks[:-1] if found.end == "clean" and found.mcus)
+    if stated and (not whole or whole[stated] or _expected(scan, stated) == len(scan.restarts)):
+        return stated
+    if not whole:
+        return stated
+    # By the count: of all numbers that would need so many markers, the one that most intervals have.
+    for count, times in whole.most_common():
+        fits = 0 <= len(scan.restarts) - _expected(scan, count) <= 1
+        if count <= _LARGEST and (fits or 2 * times > len(walks)):
+            return count
+    return stated

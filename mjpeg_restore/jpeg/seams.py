@@ -1,0 +1,104 @@
+"""Where in a picture its contents begin to be displaced: for scans that hold too few or too many MCUs.
+
+Bytes that are lost, doubled or foreign are decoded into something. After some garbage the decoder is in step with the
+codes again, and everything behind stands so many MCUs away from its place, with other levels of DC. Only one border
+shows it: that between the last row of MCUs in its place and the first one that is displaced. There the picture does not
+go on, and it does once the lower row is moved back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.dct import DCT_MATRIX
+from mjpeg_restore.jpeg.entropy import Scan
+from mjpeg_restore.jpeg.reader import Component
+
+_BASIS: Final = DCT_MATRIX.reshape(64, 8, 8).astype(np.float32)
+_TOP: Final = _BASIS[:, 0]
+_BOTTOM: Final = _BASIS[:, 7]
+"""float32 `[64, 8]`: from coefficients to the first and the last line of a block."""
+
+_TRIES: Final = 4
+"""Places in each row of MCUs at which the seam is looked for."""
+_CLEARER: Final = 0.7
+"""By how much, in units of a usual border, the displaced row must go on better where it belongs than where it is."""
+_BETTER: Final = 0.9
+"""The largest share of the border that may be left there."""
+_UNUSUAL: Final = 2.0
+"""A border that is so many times as large as a usual one is part of the garbage in front of the displaced row."""
+MARGIN: Final = 3
+"""Rows of MCUs that are given up above what is found: in smooth parts it shows late."""
+
+
+def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
+    """The first row of MCUs that may be displaced or garbage, in a scan that decodes into another number of MCUs.
+
+    Args:
+        luma: of the picture, as the library reads it.
+        scan: the picture's only one.
+        decoded: MCUs that its data hold.
+
+    Returns:
+        The row; 0 where no seam can be told apart from the picture's own edges.
+    """
+    found = _borders(luma, scan, scan.mcus - decoded, min(decoded, scan.mcus))
+    if not len(found):
+        return 0
+    place, border, left = found.T
+    usual = float(np.median(border)) + 0.5
+    gain = border / usual * (1 - left)
+    best = int(gain.argmax())
+    if gain[best] < _CLEARER or left[best] > _BETTER:
+        return 0
+    while best > 0 and border[best - 1] > _UNUSUAL * usual:
+        best -= 1
+    return max(0, int(place[best]) // scan.wide - MARGIN)
+
+
+def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[np.float32]:
+    """For each place at which a seam may be: its MCU, the border to the row above, and the share of the border that is
+    left where the MCUs from there on are moved back (infinite where that cannot be told).
+
+    A border is the mean difference between the lines on both sides, in levels, less their median: DC is another.
+    """
+    top, bottom = _lines(luma, scan)
+    wide = scan.wide
+    rows = max(0, moved) // wide + 1  # to the nearest row above whose MCUs are in their places
+    found: list[tuple[float, float, float]] = []
+    for first in range(wide, decoded - wide // 2, max(1, wide // _TRIES)):
+        index = np.arange(first, min(first + wide, decoded))
+        here = top[index] - bottom[index - wide]
+        left = np.inf
+        for up in (rows, rows + 1):
+            above = index + moved - up * wide
+            known = (above >= 0) & (above < first)
+            if known.sum() >= max(1, wide // 3):
+                there = top[index[known]] - bottom[above[known]]
+                left = min(left, _spread(there) / (_spread(here[known]) + 0.5))
+        found.append((first, _spread(here), left))
+    return np.array(found, np.float32).reshape(-1, 3)
+
+
+def _spread(difference: NDArray[np.float32]) -> float:
+    return float(np.abs(difference - np.median(difference)).mean())
+
+
+def _lines(luma: Component, scan: Scan) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The first and the last line of each MCU's luma: float32 `[mcus, samples across]`."""
+    high, wide, _ = luma.coefficients.shape
+    down, across = -(-high // scan.high), -(-wide // scan.wide)
+    steps = np.ones(64, np.float32) if luma.table is None else luma.table.astype(np.float32)
+    ends: list[NDArray[np.float32]] = []
+    for first, to_line in ((0, _TOP), (down - 1, _BOTTOM)):
+        matrix = steps[:, None] * to_line
+        lines = np.zeros((scan.high, scan.wide * across, 8), np.float32)
+        for row in range(scan.high):  # one at a time: as float32 all blocks take twice their memory
+            blocks = luma.coefficients[min(row * down + first, high - 1)]
+            lines[row, :wide] = blocks.astype(np.float32) @ matrix
+        lines[:, wide:] = lines[:, wide - 1 : wide]
+        ends.append(lines.reshape(scan.mcus, -1))
+    return ends[0], ends[1]
