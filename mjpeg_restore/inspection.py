@@ -12,7 +12,7 @@ from typing import Any
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet
 from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
-from mjpeg_restore.jpeg.segments import has_huffman
+from mjpeg_restore.jpeg.segments import DHT, latest_tables
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
@@ -183,7 +183,7 @@ def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
 def _properties(parts: Parts) -> Iterator[str]:
     """What is worth saying of one packet and its first header, in words."""
     header = parts.pictures[0].header
-    earlier = has_huffman(parts.pictures[0].tables)
+    earlier = any(marker == DHT for marker, _ in latest_tables(parts.pictures[0].tables))
     facts = (
         (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
         (parts.extra, "a second picture behind it, passed over"),

@@ -146,26 +146,23 @@ def known_tables(earlier: bytes, own: bytes, kinds: Collection[int] = (DQT, DHT)
     """
     if not own:
         return earlier
-    latest: dict[tuple[int, int], bytes] = {}
-    both, position = earlier + own, 0
-    while (segment := next_segment(both, position)) is not None:
-        position = segment.end
-        for table in tables_in(segment.marker, both[segment.body : segment.end]):
-            if table.marker in kinds and table.whole and table.name in _NAMES[table.marker]:
-                latest[table.marker, table.name] = table.body
     return b"".join(
-        bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body for (marker, _), body in latest.items()
+        bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body
+        for (marker, _), body in latest_tables(earlier + own).items()
+        if marker in kinds
     )
 
 
-def has_huffman(tables: bytes) -> bool:
-    """Whether there is a DHT segment among segments of tables."""
+def latest_tables(tables: bytes) -> dict[tuple[int, int], bytes]:
+    """The last definition of each table in DQT and DHT segments, by marker and name (see `Table`)."""
+    latest: dict[tuple[int, int], bytes] = {}
     position = 0
     while (segment := next_segment(tables, position)) is not None:
-        if segment.marker == DHT:
-            return True
         position = segment.end
-    return False
+        for table in tables_in(segment.marker, tables[segment.body : segment.end]):
+            if table.whole and table.name in _NAMES[table.marker]:
+                latest[table.marker, table.name] = table.body
+    return latest
 
 
 def loose_tables(data: bytes) -> bytes:

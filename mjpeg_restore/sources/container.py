@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import HeaderWalk, is_scrap
+from mjpeg_restore.jpeg import HeaderWalk, is_scrap, is_tables
 from mjpeg_restore.sources.avi import ChunkCount, Counted
 from mjpeg_restore.sources.base import Closing
 from mjpeg_restore.sources.beside import Beside, stamp_of
@@ -180,10 +180,13 @@ class ContainerSource(Closing):
             return False
         if not self._container.format.name.startswith(_INDEXED) and 0 < self._container.size <= _NEAR:
             return False
+        begun = self._new_walk()
+        for packet in islice(self._ahead.of(self._track.index), _LOOKED_AT):
+            begun.pass_over(bytes(packet))
         try:
             self._container.seek(target, stream=self._track)
             self._ahead.drop()
-            if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT)):
+            if self._stand_alone(islice(self._container.demux(self._track), _LOOKED_AT), begun):
                 self._container.seek(target, stream=self._track)
                 return True
         except (av.error.FFmpegError, OSError):
@@ -193,12 +196,12 @@ class ContainerSource(Closing):
             self._ahead.drop()
         return False
 
-    def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]]) -> bool:
-        """Whether the first that holds a picture has its tables."""
+    def _stand_alone(self, packets: Iterable[av.Packet[VideoStream]], begun: HeaderWalk) -> bool:
+        """Whether the first that holds a picture has its tables, as those at the beginning of the stream have them."""
         walk = self._new_walk()
         for packet in packets:
             with suppress(JpegError):
-                return not walk(bytes(packet)).pictures[0].header.missing_tables
+                return begun.stands_alone(walk(bytes(packet)).pictures[0].header)
         return False
 
     def _timed(self) -> Iterator[tuple[Coded, int]]:
@@ -212,7 +215,7 @@ class ContainerSource(Closing):
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if packet.is_discard or is_scrap(data):
+            if packet.is_discard or is_scrap(data) or is_tables(data):
                 passed.pass_over(data)
                 continue
             yield from self._clock.feed(Coded(packet, data, passed.tables), stamp_of(packet))

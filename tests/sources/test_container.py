@@ -10,9 +10,10 @@ import pytest
 from clips import TICK, MuxClip, make_jpeg, tables_of
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
-from mjpeg_restore.jpeg.segments import DQT
+from mjpeg_restore.jpeg import HeaderWalk
+from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
-from tests.jpeg.pictures import patch_frame, without
+from tests.jpeg.pictures import encode, patch_frame, without
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -96,6 +97,26 @@ def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str,
     assert [packet.data for packet in packets] == [without(data, DQT) for data in rest[25 * start - 1 :]]
     assert packets[0].tables == tables_of(first)
     assert not any(packet.tables for packet in packets[1:])
+
+
+@pytest.mark.parametrize("start", [1, 3], ids=["read through", "sought"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_q5_a_start_behind_the_only_huffman_tables_knows_them(mux: MuxClip, suffix: str, start: int) -> None:
+    pictures = [encode(size=(64, 48), seed=number % 3, optimize=True) for number in range(100)]
+    bare = [pictures[0], *(without(data, DHT) for data in pictures[1:])]
+    with open_source(mux(f"clip.{suffix}", bare), start=Fraction(start)) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == bare[25 * start :]
+    assert packets[0].tables == tables_of(pictures[0])
+
+
+def test_h1_a_start_in_a_stream_without_huffman_tables_is_sought(mux: MuxClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = [without(make_jpeg(number), DHT) for number in range(100)]
+    passed: list[bytes] = []
+    monkeypatch.setattr(HeaderWalk, "pass_over", lambda walk, data: passed.append(data))
+    with open_source(mux("clip.avi", bare), start=Fraction(3)) as source:
+        assert [packet.data for packet in source] == bare[75:]
+    assert len(passed) < 40  # of 75
 
 
 @pytest.mark.parametrize("start", [1, 3])
