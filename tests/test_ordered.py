@@ -12,7 +12,7 @@ from mjpeg_restore.ordered import ordered_map
 
 
 def feeders(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+    return [thread for thread in threading.enumerate() if thread.name == f"{name}-feeder"]
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
