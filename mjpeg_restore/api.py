@@ -83,10 +83,11 @@ def open(
 class Stream:
     """The restored pictures of a source, to be iterated once; closes itself at the end, and as a context manager.
 
-    Safe from several threads. Threads that iterate share the pictures: each goes to one of them, and who leaves the loop
-    first ends it for all. A loop may be left, by `break`, by an exception or by giving the iterator up, and the stream
-    closed, while a camera is silent: neither waits for it. A file that was handed over stays open, and is read no
-    further than what was taken ahead. A process that is forked meanwhile has to open the recording itself.
+    Safe from several threads. Threads that iterate share the pictures: each picture goes to one of them, and the first
+    to leave its loop ends it for all. While a camera is silent a loop may be left, by `break`, by an exception or by
+    giving the iterator up, and the stream may be closed: neither waits for the camera. A file that was handed over
+    stays open; what was read ahead of the pictures is lost to its owner. A process that is forked has to open the
+    recording itself.
 
     Attributes:
         source: where the packets come from.
