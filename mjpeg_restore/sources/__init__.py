@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo
 from mjpeg_restore.sources.chunked import Dechunker, dechunker
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
-from mjpeg_restore.sources.reading import Replayed, Sought, waits_never
+from mjpeg_restore.sources.reading import Replayed, Sought, Stoppable, waits_never
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
 from mjpeg_restore.sources.stream import Dechunked, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
@@ -174,13 +175,24 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
         if path:  # by its path FFmpeg reads it without a detour through Python
             file.close()
             return ContainerSource(str(path), name, wanted.start, wanted.duration)
-        return ContainerSource(stream, name, wanted.start, wanted.duration, owned=owned)
+        return _demuxed(stream, name, wanted, owned)
     except NotMjpeg:
         raise
     except SourceError:
         if content is Content.CONTAINER:
             raise
         raise NotMjpeg(f"{name} holds no JPEG picture and is no recording that FFmpeg knows") from None
+
+
+def _demuxed(stream: Readable, name: str, wanted: _Wanted, owned: BinaryIO | None) -> ContainerSource:
+    """A container that is read through Python; opened on a thread, for FFmpeg lets no Ctrl-C through its reads."""
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+        try:
+            return pool.submit(ContainerSource, stream, name, wanted.start, wanted.duration, owned=owned).result()
+        except BaseException:
+            if isinstance(stream, Stoppable):
+                stream.stop()
+            raise
 
 
 def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:

@@ -75,6 +75,9 @@ class Replayed(Stoppable):
                     return chunk
         except ValueError as error:  # closed by its owner
             raise OSError(str(error)) from error
+        except KeyboardInterrupt:  # FFmpeg would ask again
+            self.stop()
+            raise
         return b""
 
     def stop(self) -> None:
