@@ -156,7 +156,9 @@ def _next(pending: queue.Queue[Future[Result] | None], end: Halt) -> Future[Resu
             entry = entry or pending.get(timeout=_POLL)
         except queue.Empty:
             continue
-        if entry is None or entry.done():
-            return entry
+        if entry is None:
+            return None
+        if entry.done():
+            return None if end.asked else entry  # in this order: what is done before the end is no cancelled work
         wait((entry,), timeout=_POLL)
     return None
