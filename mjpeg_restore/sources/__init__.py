@@ -44,14 +44,15 @@ def open_source(
     What `spec` is, in this order:
 
     1. Bytes or another buffer of them, or a binary file object: judged by content as in 6. A file need not
-       seek, and stays open.
+       seek, and stays open; the source can be stopped while a read of it waits.
     2. "-": standard input, likewise.
     3. A URL: refused with the command that pipes it in, except `file://`.
     4. An existing folder: its JPEG files in natural order.
     5. No existing file, but with one of `*?[`: a pattern that names JPEG files; `**` goes into subfolders.
     6. A file, judged by its first bytes: JPEGs one after the other, with anything between them (only here
        does the name count: `.jpg` and its like are one picture, whatever follows it, such as a phone's second
-       view); else a container that FFmpeg demuxes; else an error that says what it is.
+       view); else a container that FFmpeg demuxes; else an error that says what it is. A dump of a chunked HTTP
+       response is judged by its body.
 
     Args:
         spec: what to open.
