@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
+from itertools import count
 from types import TracebackType
 from typing import Self
 
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.jpeg import read, scan
 from mjpeg_restore.models import catalogue
+from mjpeg_restore.ordered import Halt
 from mjpeg_restore.orientation import upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import SoundChoice, Source, Spec, open_source
+
+_PATIENCE = 2.0
+"""Seconds for which a stream that is closed waits for its threads; they look every twentieth or tenth of one."""
 
 
 def restore(
@@ -83,28 +89,50 @@ def open(
 
 
 class Stream:
-    """The restored pictures of a source, to be iterated once; closes itself at the end, and as a context manager."""
+    """The restored pictures of a source, to be iterated once; closes itself at the end, and as a context manager.
+
+    Safe from several threads. Threads that iterate share the pictures: each picture goes to one of them, and the first
+    to leave its loop ends it for all. While a camera is silent a loop may be left, by `break`, by an exception or by
+    giving the iterator up, and the stream may be closed: neither waits for the camera. A file that was handed over
+    stays open; what was read ahead of the pictures is lost to its owner. A process that is forked has to open the
+    recording itself.
+
+    Attributes:
+        source: where the packets come from.
+    """
 
     def __init__(self, source: Source, restorer: Restorer, settings: PipelineSettings | None = None) -> None:
         self.source = source
-        self._pictures = restore_pictures(source, restorer, settings)
+        self._halt = Halt(source.stop)
+        self._pictures = restore_pictures(source, restorer, settings, halt=self._halt)
+        self._turn = threading.Lock()
+        self._closings = count()
 
     def __iter__(self) -> Iterator[Picture]:
-        """Yield the pictures, in order.
+        """Yield the pictures, in order; none once the stream is closed.
 
         Raises:
             SourceError: the source cannot be read, or not one picture could be restored.
         """
         try:
-            yield from self._pictures
+            while (picture := self._next()) is not None:
+                yield picture
         finally:
             self.close()
 
+    def _next(self) -> Picture | None:
+        with self._turn:  # a generator takes one thread at a time
+            return None if self._halt.asked else next(self._pictures, None)
+
     def close(self) -> None:
-        """Stop, and give back what is held; may be called again."""
-        self.source.stop()  # or a camera that says nothing would hold it up
-        self._pictures.close()
-        self.source.close()
+        """Stop, and give back what is held: from any thread, also while others iterate, and as often as one likes.
+
+        The iteration ends. Where a picture takes seconds to be read, it goes on behind, and what the source holds is
+        given back with the last reference to it.
+        """
+        self._halt.ask()
+        if self._halt.wait(_PATIENCE) and next(self._closings) == 0:
+            self.source.close()
 
     def __enter__(self) -> Self:
         """Return the stream itself."""

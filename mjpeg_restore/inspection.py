@@ -14,7 +14,7 @@ from mjpeg_restore.frames import CodedPicture, Packet
 from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
 from mjpeg_restore.jpeg.segments import DHT, latest_tables
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
-from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
 
 READERS = 2
@@ -96,7 +96,8 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     found = Inspection(source.info, audio=bool(source.sound))
     walked = _walk(source, frames)
     first_trouble = ""
-    for seen in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect"):
+    halt = Halt(source.stop)
+    for seen in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect", halt=halt):
         if seen.trouble and not first_trouble:
             first_trouble = f"{seen.packet.name or f'packet {seen.packet.index}'}: {seen.trouble}"
         _take(found, seen)

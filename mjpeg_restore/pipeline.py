@@ -21,7 +21,7 @@ from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
-from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
@@ -87,21 +87,29 @@ class _Job:
 
 
 def restore_pictures(
-    source: Source, restorer: Restorer, settings: PipelineSettings | None = None, tally: Tally | None = None
+    source: Source,
+    restorer: Restorer,
+    settings: PipelineSettings | None = None,
+    tally: Tally | None = None,
+    halt: Halt | None = None,
 ) -> Generator[Picture]:
     """Restore a source's pictures, in order.
 
+    The generator is for one thread at a time, as all are. To end it from another one, stop the source, or have `halt`.
+
     Args:
-        source: read to its end, or until the generator is closed.
+        source: read to its end, or until the generator is closed or given up, which stops it.
         restorer: the network; it works on as many pictures at the same time as it has streams.
         settings: policies; the defaults if None.
         tally: counts what happens, where the caller wants to know.
+        halt: ends the generator at once, from any thread; `Halt(source.stop)`.
 
     Raises:
         SourceError: the source cannot be read, or not one picture could be restored.
     """
     settings = settings or PipelineSettings()
     tally = tally or Tally()
+    halt = halt or Halt(source.stop)  # or a camera that says nothing would hold up the end
     walked = _walk_headers(source, settings, tally)
     read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
     stills = source.info.kind == "stills"
@@ -110,7 +118,8 @@ def restore_pictures(
     sound = _damage_policy(read_jobs, policy, tally, stills=stills)
     restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
-    restored = ordered_map(restore, sound, workers=restorer.streams + 1, ahead=restorer.streams, name="restore")
+    streams = restorer.streams
+    restored = ordered_map(restore, sound, workers=streams + 1, ahead=streams, name="restore", halt=halt)
     previous: Picture | None = None
     try:
         for job, made in restored:
@@ -129,7 +138,7 @@ def restore_pictures(
             previous = picture
     finally:
         restored.close()
-    if previous is None:
+    if previous is None and not halt.asked:
         trouble = f"; {tally.first_trouble}" if tally.first_trouble else ""
         if tally.damaged and policy != "pass":
             trouble += "; --on-corrupt pass keeps what there is of a damaged one"

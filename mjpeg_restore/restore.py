@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,9 @@ MEMORY = 300_000_000
 class Restorer:
     """A model, loaded, and what it takes to apply it to pictures of any size and sampling.
 
-    May be called from several threads at once. A graph is loaded when the first picture comes that it is for.
+    May be called from several threads at once. A graph is loaded when the first picture comes that it is for. It may be
+    called in a process that was forked since, too, which loads its graphs anew: what runtimes compute with are threads,
+    and a fork has none of them.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Restorer:
         self._memory = memory
         self._runtimes: dict[str, Runtime] = {}
         self._loading = threading.Lock()
+        _restorers.add(self)
 
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
         """The variant that suits a picture best, and which of its graphs is the picture's: "gray" or "colour"."""
@@ -103,6 +109,13 @@ class Restorer:
             device = "onnxruntime"  # it starts at once, and there is nothing that bf16 could speed up
         blend = texture_of(self.model, self._texture) if self._texture else None
         return open_runtime(graph, device, self._threads, self.streams, blend)
+
+    def forget(self) -> None:
+        """Load everything anew when it is next wanted: the threads of what is loaded are in the process forked from."""
+        # To destroy it would be to wait for these threads: one reference is never given back.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._runtimes))
+        self._runtimes = {}
+        self._loading = threading.Lock()  # one of them may have held it
 
     @property
     def runtime_name(self) -> str:
@@ -181,6 +194,18 @@ class Restorer:
                 return [*inputs, random.standard_normal((4 * high, 4 * wide), np.float32)]
             case "context":
                 return [*inputs, *self.runtime(coded, ".context").run(inputs)]
+
+
+_restorers: WeakSet[Restorer] = WeakSet()
+
+
+def _forget_all() -> None:
+    for restorer in _restorers:
+        restorer.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def components(coded: CodedPicture) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import io
 import json
 import os
@@ -623,6 +624,9 @@ def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFi
         ["in.mjpeg", "-o", "out.mp4", "--nonsense"],
         ["inspect"],
         ["models", "extra"],
+        ["inspect", "in.mjpeg", "-o", "out.mp4"],
+        ["models", "in.mjpeg", "--verify"],
+        ["inspect", "a.mjpeg", "b.mjpeg"],
     ],
 )
 def test_wrong_arguments_exit_with_2(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
@@ -636,6 +640,49 @@ def test_wrong_arguments_exit_with_2(words: list[str], capfd: pytest.CaptureFixt
 
 
 # ---- inspect and models ----
+
+
+@pytest.mark.parametrize("name", ["models", "inspect"])
+def test_a_recording_may_be_called_like_a_command(
+    clip: Path, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Restoring says what for: with -o, --show or --verify the name is a file's."""
+    monkeypatch.chdir(clip.parent)
+    clip.rename(name)
+    for words in ([name, "-o", "out.mp4"], ["-o", "out.mp4", name], [f"./{name}", "--json", "-oout.mp4"]):
+        assert run([*words, "-y", *FAST], capfd)[0] == 0
+        assert len(times(Path("out.mp4"))) == 6
+    assert run([name, "--verify", *FAST], capfd)[0] == 0
+    assert run(["inspect", name], capfd)[1].startswith(f"{name}: JPEG stream, 6 pictures")
+    assert run(["models"], capfd)[1].startswith("decode: ")
+
+
+def test_a_folder_may_be_called_like_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for number, data in enumerate(pictures(3)):
+        (tmp_path / "models" / f"{number}.jpg").write_bytes(data)
+    assert run(["models", "-o", "out.mp4", *FAST], capfd)[0] == 0
+    assert len(times(tmp_path / "out.mp4")) == 3
+    assert run(["models"], capfd)[1].startswith("decode: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--help"], "mjpeg-restore inspect INPUT "),
+        (["--help"], "mjpeg-restore models "),
+        (["inspect", "--help"], "usage: mjpeg-restore inspect "),
+        (["models", "--help"], "usage: mjpeg-restore models "),
+    ],
+)
+def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 0
+    assert told in capfd.readouterr().out
 
 
 def test_inspect_for_people(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -763,6 +810,36 @@ def test_a_signal_finishes_the_output_while_a_pipe_is_waited_for(output: Path, n
     assert_one_line(errors)
     assert json.loads(report)["interrupted"] is True
     assert sorted(path.name for path in (output / "frames").iterdir()) == [f"{n:06}.png" for n in range(5)]
+
+
+def unread(pipe: object) -> int:
+    """Bytes in a pipe that nobody has taken yet."""
+    termios = pytest.importorskip("termios")
+    count = array.array("i", [0])
+    pytest.importorskip("fcntl").ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.75], ids=["within its head", "within its pictures"])
+@pytest.mark.parametrize("words", [["-", "-o", "out.mp4", *FAST], ["inspect", "-"]], ids=["restore", "inspect"])
+def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words: list[str]) -> None:
+    clip = mux(tmp_path / "clip.avi", range(0, 12000, 40)).read_bytes()
+    with subprocess.Popen([*COMMAND, *words], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(clip[: int(len(clip) * share)])
+        process.stdin.flush()
+        until(lambda: unread(process.stdin) == 0)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(15) == 130
+        finally:
+            process.kill()
+        assert_one_line(process.stderr.read().decode())
+    finished = tmp_path / "out.mp4"
+    assert finished.exists() == ("-o" in words and share > 0.5)
+    if finished.exists():
+        assert len(times(finished)) > 100
 
 
 def test_ctrl_c_leaves_a_whole_mp4(

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from mjpeg_restore.ordered import ordered_map
+from mjpeg_restore.ordered import Halt, ordered_map
 
 
 def feeders(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+    return [thread for thread in threading.enumerate() if thread.name == f"{name}-feeder"]
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -119,3 +119,55 @@ def test_the_function_runs_on_several_threads() -> None:
         return item
 
     assert list(ordered_map(meet, range(6), workers=3, ahead=3, name="meet")) == list(range(6))
+
+
+def test_a_halt_ends_a_map_over_a_map_from_another_thread() -> None:
+    silent = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        assert silent.wait(60)
+
+    halt = Halt(silent.set)
+    within = ordered_map(abs, items(), workers=1, ahead=1, name="within")
+    results = ordered_map(str, within, workers=1, ahead=1, name="around", halt=halt)
+    assert halt.wait()  # nothing has begun
+    assert next(results) == "1"
+    asking = threading.Timer(0.05, halt.ask)
+    asking.start()
+    assert list(results) == []
+    assert halt.wait(10)
+    assert not feeders("within")
+    assert not feeders("around")
+
+
+def test_what_a_halt_finds_waiting_is_not_begun() -> None:
+    begun: list[int] = []
+    woken = threading.Event()
+
+    def slow(item: int) -> None:
+        begun.append(item)
+        assert woken.wait(60)
+
+    halt = Halt()
+    results = ordered_map(slow, range(9), workers=1, ahead=4, name="slow", halt=halt)
+    threading.Timer(0.05, halt.ask).start()
+    assert list(results) == []  # and does not wait for the one that is being made
+    woken.set()
+    assert begun == [0]
+
+
+def test_a_feeder_does_not_wait_for_itself() -> None:
+    """The garbage collector may close an iterator on any thread, also on those that the iterator would wait for."""
+    found: list[bool] = []
+    halt = Halt()
+
+    def items() -> Iterator[int]:
+        yield 1
+        halt.ask()
+        found.append(halt.wait())
+
+    within = ordered_map(abs, items(), workers=1, ahead=1, name="within")
+    list(ordered_map(str, within, workers=1, ahead=1, name="around", halt=halt))
+    assert halt.wait(10)
+    assert found == [False]

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
-from mjpeg_restore.cli.arguments import inspect_parser, models_parser, restore_parser
+from mjpeg_restore.cli.arguments import command_of, command_parser, restore_parser
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.cli.speech import complain, prepare, say, settle
 from mjpeg_restore.errors import (
@@ -56,11 +56,14 @@ MOST_STREAMS = 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    commands = {"inspect": _inspect, "models": _models}
     try:
-        if words and words[0] in commands:
-            return commands[words[0]](words[1:])
-        return _restore(words)
+        match command_of(words):
+            case "inspect":
+                return _inspect(command_parser().parse_args(words))
+            case "models":
+                return _models(command_parser().parse_args(words))
+            case _:
+                return _restore(words)
     except MjpegRestoreError as error:
         complain(str(error))
         return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
@@ -225,16 +228,14 @@ def _verdict(found: Verification) -> str:
     )
 
 
-def _inspect(words: list[str]) -> int:
-    options = inspect_parser().parse_args(words)
+def _inspect(options: argparse.Namespace) -> int:
     with open_source(options.input, fps=options.fps, track=options.track) as source:
         found = survey(source, options.frames)
     say(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(describe(found)), sys.stdout)
     return 0
 
 
-def _models(words: list[str]) -> int:
-    options = models_parser().parse_args(words)
+def _models(options: argparse.Namespace) -> int:
     shipped = catalogue.models()
     if options.json:
         say(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2), sys.stdout)

@@ -21,9 +21,15 @@ Restore Motion-JPEG from its DCT coefficients.
 
   mjpeg-restore cam.mjpeg -o out.mp4
   mjpeg-restore cam.avi --show --compare split
-  mjpeg-restore inspect cam.avi
-  mjpeg-restore models
+
+commands:
+  mjpeg-restore inspect INPUT   say what is in a recording
+  mjpeg-restore models          list the networks
+
+With -o, --show or --verify their names are those of files: mjpeg-restore models -o out.mp4
 """
+
+COMMANDS = ("inspect", "models")
 
 _SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 """No exponent: the exact value of 1e999999999 is a gigabyte."""
@@ -40,6 +46,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Sequence[str]) -> argparse.Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Parse, and say what several inputs are: a pattern that the shell has spelt out."""
         options, more = self.parse_known_args(args)
+        if more and getattr(options, "input", None) in COMMANDS:
+            self.error(f"{options.input} makes no output: leave out -o, --show and --verify")
         if more and "input" in options and not any(word.startswith("-") for word in more):
             self.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
         if more:
@@ -67,6 +75,26 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def command_of(words: Sequence[str]) -> str | None:
+    """The command that is meant, or None: to restore.
+
+    Restoring says what for, and no command does. So a recording may be called like a command.
+    """
+    goals, others = _goals().parse_known_args(words)
+    restores = goals.output is not None or goals.show or goals.verify
+    return others[0] if others and others[0] in COMMANDS and not restores else None
+
+
+def _goals() -> _Parser:
+    """What a recording can be restored for."""
+    parser = _Parser(prog="mjpeg-restore", add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
+    add("--show", action="store_true", help="watch it in a window")
+    add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
+    return parser
+
+
 def restore_parser() -> argparse.ArgumentParser:
     """The parser of `mjpeg-restore INPUT -o OUTPUT`."""
     parser = _Parser(
@@ -74,11 +102,11 @@ def restore_parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_goals()],
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
-    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
     add("--threads", type=_threads, metavar="N", help="CPU threads of the network (all cores)")
@@ -86,7 +114,6 @@ def restore_parser() -> argparse.ArgumentParser:
     add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
     add("--candidates", type=_positive, metavar="N", help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on")
     add("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
-    add("--show", action="store_true", help="watch it in a window")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture")
 
     time = parser.add_argument_group("time")
@@ -112,30 +139,24 @@ def restore_parser() -> argparse.ArgumentParser:
     run_group.add_argument(
         "--on-corrupt", choices=get_args(OnCorrupt), help="damaged pictures (repair; of files of their own: pass)"
     )
-    run_group.add_argument(
-        "--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's"
-    )
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
     add("--version", action=_Version)
     return parser
 
 
-def inspect_parser() -> argparse.ArgumentParser:
-    """The parser of `mjpeg-restore inspect`."""
-    parser = _Parser(prog="mjpeg-restore inspect", description="Say what is in a stream.")
-    parser.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
-    parser.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
-    parser.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
-    parser.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    return parser
-
-
-def models_parser() -> argparse.ArgumentParser:
-    """The parser of `mjpeg-restore models`."""
-    parser = _Parser(prog="mjpeg-restore models", description="List the shipped networks.")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of the commands; `command` says which."""
+    parser = _Parser(prog="mjpeg-restore", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    inspect = commands.add_parser("inspect", description="Say what is in a stream.")
+    inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
+    inspect.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
+    inspect.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
+    inspect.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    models = commands.add_parser("models", description="List the shipped networks.")
+    models.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 

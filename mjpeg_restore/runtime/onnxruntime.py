@@ -10,6 +10,7 @@ convolutions, and is no faster for it. So CPUs differ in float32's last bits and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from typing import Any
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
 from mjpeg_restore.runtime.weights import blended
 
+# A camera's owner did not ask for any; and its thread, which a forked process lacks, would hang that one's exit.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
     import onnxruntime as ort
 
 _LOADING = "--device openvino, or pip install --upgrade onnxruntime"
 _RUNNING = "--model stream-lite, --device openvino or fewer --threads"
-
-
-ort.disable_telemetry_events()  # a camera's owner did not ask for any
+ort.disable_telemetry_events()  # versions that know no such variable
 
 
 class OnnxRuntime:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,10 +18,12 @@ from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo, TrackInfo
 from mjpeg_restore.sources.choice import SoundChoice
+from mjpeg_restore.sources.chunked import Dechunker, dechunker
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
+from mjpeg_restore.sources.reading import Replayed, Sought, Stoppable, waits_never
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
-from mjpeg_restore.sources.stream import Replayed, StreamSource
+from mjpeg_restore.sources.stream import Dechunked, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
 from mjpeg_restore.sources.tracks import Unopened
 
@@ -49,14 +52,15 @@ def open_source(
     What `spec` is, in this order:
 
     1. Bytes or another buffer of them, or a binary file object: judged by content as in 6. A file need not
-       seek, and stays open.
+       seek, and stays open; the source can be stopped while a read of it waits.
     2. "-": standard input, likewise.
     3. A URL: refused with the command that pipes it in, except `file://`.
     4. An existing folder: its JPEG files in natural order.
     5. No existing file, but with one of `*?[`: a pattern that names JPEG files; `**` goes into subfolders.
     6. A file, judged by its first bytes: JPEGs one after the other, with anything between them (only here
        does the name count: `.jpg` and its like are one picture, whatever follows it, such as a phone's second
-       view); else a container that FFmpeg demuxes; else an error that says what it is.
+       view); else a container that FFmpeg demuxes; else an error that says what it is. A dump of a chunked HTTP
+       response is judged by its body.
 
     Args:
         spec: what to open.
@@ -175,10 +179,16 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
     """Choose by content. With `path` the file is ours to close, else it is the caller's."""
     stream, head, size = _look(file, name)
     content = content_of(head)
-    _refuse(content, head, name)
     owned = file if path else None
+    if size is None:
+        path = None  # of a pipe nothing is left to be read again
+    if content is Content.CHUNKED and (parts := dechunker(head)):
+        stream, head, size = _put_together(stream, parts, size, name)
+        content, path = content_of(head), None
+        _refuse_coding(content, parts.coding, name)
+    _refuse(content, head, name)
     if content in (Content.JPEG, Content.JPEG_LATER):
-        if path and size is not None and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
+        if path and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
             file.close()
             return _stills([path], name, "JPEG picture", wanted)
         wanted.check_trackless(name)
@@ -190,10 +200,10 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
     if wanted.fps is not None:
         raise SourceError(f"{name} carries its own time stamps: leave out the frame rate (fps)")
     try:
-        if path and size is not None:  # by its path FFmpeg reads it without a detour through Python
+        if path:  # by its path FFmpeg reads it without a detour through Python
             file.close()
             return _container(str(path), name, wanted)
-        return _container(stream, name, wanted, owned)
+        return _demuxed(stream, name, wanted, owned)
     except Unopened:
         if content is Content.CONTAINER:
             raise
@@ -206,6 +216,17 @@ def _container(target: str | Readable, name: str, wanted: _Wanted, owned: Binary
     )
 
 
+def _demuxed(stream: Readable, name: str, wanted: _Wanted, owned: BinaryIO | None) -> ContainerSource:
+    """A container that is read through Python; opened on a thread, for FFmpeg lets no Ctrl-C through its reads."""
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+        try:
+            return pool.submit(_container, stream, name, wanted, owned).result()
+        except BaseException:
+            if isinstance(stream, Stoppable):
+                stream.stop()
+            raise
+
+
 def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
     """The stream from its first byte on, that first part of it, and its size in bytes if it can seek."""
     try:
@@ -213,12 +234,38 @@ def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
         if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
             head = read_head(Replayed(b"", file))
             return Replayed(head, file), head, None
-        head = read_head(file)
+        stream = file if waits_never(file) else Sought(file)
+        head = read_head(stream)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
     except OSError as error:
         raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
-    return file, head, size
+    return stream, head, size
+
+
+def _put_together(
+    stream: Readable, parts: Dechunker, size: int | None, name: str
+) -> tuple[Dechunked, bytes, int | None]:
+    """What `_look` says, of the bodies of HTTP responses; beyond the head their size is an estimate."""
+    bodies = Dechunked(stream, parts)
+    try:
+        head = read_head(bodies)
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+    if not head:
+        raise NotMjpeg(f"{name} is an HTTP response without a body" + (f": {parts.trouble}" if parts.trouble else ""))
+    if size is not None:
+        size = len(head) if parts.over or bodies.taken >= size else max(len(head) + 1, size * len(head) // bodies.taken)
+    bodies.put_back(head)
+    return bodies, head, size
+
+
+def _refuse_coding(content: Content, coding: str, name: str) -> None:
+    if coding and content in (Content.FOREIGN, Content.TEXT, Content.UNKNOWN):
+        raise NotMjpeg(
+            f"{name} is an HTTP response compressed with {coding}: ask the camera for an uncompressed one "
+            "(curl does without --compressed), or unpack it first"
+        )
 
 
 def _refuse(content: Content, head: bytes, name: str) -> None:

@@ -27,7 +27,7 @@ from mjpeg_restore.sources.length import Length, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
 from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import Readable
-from mjpeg_restore.sources.stream import Replayed
+from mjpeg_restore.sources.reading import Stoppable
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
     PIPED_HINT,
@@ -285,7 +285,7 @@ class ContainerSource(Closing):
     def stop(self) -> None:
         """End the iteration, even while it waits for a pipe; from any thread."""
         self.stopped = True
-        if isinstance(self._target, Replayed):
+        if isinstance(self._target, Stoppable):
             self._target.stop()
 
     def close(self) -> None:

@@ -6,6 +6,8 @@ import re
 from enum import Enum
 from typing import Protocol
 
+from mjpeg_restore.sources.chunked import dechunker, may_be_chunked
+
 HEAD_BYTES = 1 << 20
 """How far into the bytes the first picture is looked for."""
 
@@ -24,6 +26,7 @@ class Content(Enum):
     """What a run of bytes holds."""
 
     JPEG = "a JPEG picture from the first byte on"
+    CHUNKED = "an HTTP response, in chunks or compressed"
     JPEG_LATER = "a JPEG picture after other bytes: multipart headers, or the rest of a picture"
     CONTAINER = "a file format that a demuxer reads"
     FOREIGN = "something that is known to hold no Motion-JPEG"
@@ -70,12 +73,14 @@ _SOI = re.compile(rb"\xff\xd8(?=\xff[\xc0-\xcf\xda\xdb\xdd\xe0-\xef\xfe](..))", 
 
 def content_of(head: bytes) -> Content:
     """What bytes hold that begin with `head`; `TEXT` and `UNKNOWN` may change as `head` grows."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return Content.JPEG
     if foreign_name(head):
         return Content.FOREIGN
     if _is_container(head):
         return Content.CONTAINER
+    if dechunker(head):
+        return Content.CHUNKED
+    if head.startswith(b"\xff\xd8\xff"):
+        return Content.JPEG
     if _holds_picture(head):
         return Content.JPEG_LATER
     return Content.TEXT if _is_text(head) else Content.UNKNOWN
@@ -92,7 +97,9 @@ def read_head(stream: Readable) -> bytes:
         if not chunk:
             break
         head += chunk
-        if len(head) >= _ENOUGH_FOR_MAGIC and content_of(head) not in (Content.TEXT, Content.UNKNOWN):
+        if len(head) < _ENOUGH_FOR_MAGIC or (content := content_of(head)) in (Content.TEXT, Content.UNKNOWN):
+            continue
+        if content is Content.CHUNKED or not may_be_chunked(head):
             break
     return head
 

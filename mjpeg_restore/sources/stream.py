@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import select
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -15,49 +13,43 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import HeaderWalk, Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import Closing, SourceInfo
+from mjpeg_restore.sources.chunked import Dechunker
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
+from mjpeg_restore.sources.reading import CHUNK, Stoppable
 from mjpeg_restore.sources.timing import Window, nothing_left
 
-_CHUNK = 1 << 16
 
-_POLL_MS = 100
-"""Milliseconds after which a read that waits for a pipe looks whether anybody still wants what will come."""
+class Dechunked(Stoppable):
+    """The bodies of HTTP responses, out of a dump of these."""
 
+    def __init__(self, stream: Readable, dechunker: Dechunker) -> None:
+        self.taken = 0
+        """Bytes of the dump that were read so far."""
+        self._stream = stream
+        self._dechunker = dechunker
+        self._body = b""
 
-class Replayed:
-    """A stream that cannot seek, with the bytes that were read to judge it put back in front.
+    @property
+    def trouble(self) -> str | None:
+        """Why the bodies end where they do, if that is not as it should be."""
+        return self._dechunker.trouble
 
-    A read returns what is there instead of waiting for all that was asked for: a live picture is not held up
-    until the next one fills the buffer. `stop` ends a read that waits.
-    """
+    def read(self, size: int = CHUNK, /) -> bytes:
+        """Up to `size` bytes; none at the end, and once the stream is stopped."""
+        while not self._body and not self._dechunker.over and (chunk := self._stream.read(size)):
+            self.taken += len(chunk)
+            self._body = self._dechunker.feed(chunk)
+        piece, self._body = self._body[:size], self._body[size:]
+        return piece
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        """Put `head` in front of `rest`."""
-        self._head = memoryview(head)
-        self._read = getattr(rest, "read1", rest.read)
-        # Only of an unbuffered file does the system know whether there is something to read; Windows knows of none.
-        self._waiting = select.poll() if isinstance(rest, io.FileIO) and hasattr(select, "poll") else None
-        if self._waiting is not None:
-            self._waiting.register(rest, select.POLLIN)
-        self._stopped = False
-
-    def read(self, size: int = _CHUNK, /) -> bytes:
-        """Up to `size` bytes; none at the end."""
-        if not self._head:
-            return self._read(size) if self._wait() else b""
-        chunk, self._head = bytes(self._head[:size]), self._head[size:]
-        return chunk
+    def put_back(self, head: bytes) -> None:
+        """Have these bytes read again."""
+        self._body = head + self._body
 
     def stop(self) -> None:
-        """Let the stream end here; from any thread."""
-        self._stopped = True
-
-    def _wait(self) -> bool:
-        """Wait for bytes, or for the end of them; False once nobody wants them."""
-        while self._waiting is not None and not self._stopped:
-            if self._waiting.poll(_POLL_MS):
-                break
-        return not self._stopped
+        """Let the stream end here, even while a read waits; from any thread."""
+        if isinstance(self._stream, Stoppable):
+            self._stream.stop()
 
 
 class StreamSource(Closing):
@@ -133,6 +125,8 @@ class StreamSource(Closing):
             yield from splitter.feed(chunk)
         if self.stopped:
             return  # what is held of the next picture is not all of it
+        if isinstance(self._stream, Dechunked) and self._stream.trouble:
+            self.truncated = f"{self.info.name} breaks off: {self._stream.trouble}"
         for offset, data in splitter.flush():
             self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
             yield offset, data
@@ -142,7 +136,7 @@ class StreamSource(Closing):
 
     def _next_chunk(self) -> bytes:
         try:
-            return self._stream.read(_CHUNK)
+            return self._stream.read(CHUNK)
         except OSError as error:
             self.truncated = f"{self.info.name} could not be read to its end: {error.strerror or error}"
             return b""
@@ -150,7 +144,7 @@ class StreamSource(Closing):
     def stop(self) -> None:
         """End the iteration, even while it waits for a pipe; from any thread."""
         self.stopped = True
-        if isinstance(self._stream, Replayed):
+        if isinstance(self._stream, Stoppable):
             self._stream.stop()
 
     def close(self) -> None:

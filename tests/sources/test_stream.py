@@ -16,7 +16,8 @@ from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources import open_source
-from mjpeg_restore.sources.stream import Replayed, StreamSource
+from mjpeg_restore.sources.reading import Replayed
+from mjpeg_restore.sources.stream import StreamSource
 from tests.jpeg.pictures import without
 
 PICTURES = [make_jpeg(number, 16, 16) for number in range(4)]

@@ -1,0 +1,321 @@
+"""Streams within other programs: whatever the camera does, a loop is left and a stream is closed at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mjpeg_restore
+from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.ordered import Halt
+from mjpeg_restore.pipeline import restore_pictures
+from tests.in_memory import ListSource
+from tests.jpeg.pictures import encode
+from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, within
+from tests.test_cli import mux
+
+PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
+DATA = b"".join(PICTURES) + PICTURES[0][:200]
+PLAIN = "decode"
+"""What has nothing to do with the network is tested without one."""
+
+
+def feeders() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith("-feeder")]
+
+
+def leave_by_break(file: Any) -> None:
+    for picture in mjpeg_restore.open(file, PLAIN):
+        if picture.index == 2:
+            break
+
+
+def leave_by_exception(file: Any) -> None:
+    with contextlib.suppress(LookupError):
+        for picture in mjpeg_restore.open(file, PLAIN):
+            if picture.index == 2:
+                raise LookupError
+
+
+def give_up(file: Any) -> None:
+    next(iter(mjpeg_restore.open(file, PLAIN)))
+
+
+def give_up_in_a_cycle(file: Any) -> None:
+    """The garbage collector finds it."""
+    pictures = iter(mjpeg_restore.open(file, PLAIN))
+    next(pictures)
+    circle: list[Any] = [pictures]
+    circle.append(circle)
+    del pictures, circle
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("leave", "kind"),
+    [(leave_by_break, kind) for kind in (*KINDS, *RESPONSES)]
+    + [(leave, "buffered pipe") for leave in (leave_by_exception, give_up, give_up_in_a_cycle)]
+    + [(leave, "response in chunks") for leave in (leave_by_exception, give_up, give_up_in_a_cycle)],
+)
+def test_a_loop_over_a_silent_camera_is_left(leave: Callable[[Any], None], kind: str, tmp_path: Path) -> None:
+    with camera(kind, DATA, tmp_path) as file:
+        within(lambda: leave(file))
+        assert not feeders()
+        assert not getattr(file, "closed", False)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "buffered pipe", "response in chunks", "object"])
+def test_a_loop_over_a_silent_container_is_left(kind: str, tmp_path: Path) -> None:
+    clip = mux(tmp_path / "clip.avi", range(0, 12000, 40)).read_bytes()
+    with camera(kind, clip[: len(clip) * 3 // 4], tmp_path) as file:
+        within(lambda: leave_by_break(file))
+        assert not feeders()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "buffered pipe", "response", "object"])
+def test_a_stream_is_closed_by_another_thread(kind: str, tmp_path: Path) -> None:
+    with camera(kind, DATA, tmp_path) as file:
+        stream = mjpeg_restore.open(file, PLAIN)
+        enough = threading.Event()
+        pictures: list[Picture] = []
+
+        def iterate() -> None:
+            for picture in stream:
+                pictures.append(picture)
+                if len(pictures) == 4:
+                    enough.set()
+
+        iterating = threading.Thread(target=iterate, daemon=True)
+        iterating.start()
+        assert enough.wait(LIMIT)
+        closing = [threading.Thread(target=stream.close, daemon=True) for _ in range(2)]  # at the same time
+        for thread in closing:
+            thread.start()
+        for thread in [*closing, iterating]:
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+        assert len(pictures) == 4
+        assert list(stream) == []
+        stream.close()
+
+
+def test_a_stream_is_closed_while_it_reads_a_file(tmp_path: Path) -> None:
+    path = mux(tmp_path / "clip.mkv", range(0, 40000, 40))
+    for _ in range(5):
+        stream = mjpeg_restore.open(path, PLAIN)
+        counted = iter(stream)
+        next(counted)
+        closing = threading.Timer(0.02, stream.close)
+        closing.start()
+        assert within(lambda counted=counted: sum(1 for _ in counted)) < 999
+        closing.join()
+
+
+def test_a_stream_is_closed_by_asyncio(tmp_path: Path) -> None:
+    async def look(stream: mjpeg_restore.Stream) -> int:
+        loop = asyncio.get_running_loop()
+        counted = loop.run_in_executor(None, lambda: sum(1 for _ in stream))
+        await asyncio.sleep(0.2)
+        await asyncio.wait_for(loop.run_in_executor(None, stream.close), LIMIT)
+        return await asyncio.wait_for(counted, LIMIT)
+
+    with camera("buffered pipe", DATA, tmp_path) as file:
+        assert within(lambda: asyncio.run(look(mjpeg_restore.open(file, PLAIN)))) == 4
+
+
+def test_threads_share_the_pictures_of_a_stream(tmp_path: Path) -> None:
+    stream = mjpeg_restore.open(b"".join(PICTURES) * 25, PLAIN)
+    found: list[list[int]] = [[], []]
+
+    def take(index: int) -> None:
+        found[index].extend(picture.index for picture in stream)
+
+    threads = [threading.Thread(target=take, args=(index,), daemon=True) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert sorted(found[0] + found[1]) == list(range(100))
+    assert all(indices == sorted(indices) for indices in found)
+
+
+class Silent(ListSource):
+    """Yields four pictures, then waits until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(PICTURES)
+        self.woken = threading.Event()
+        self.feeder: threading.Thread | None = None
+        self.collected = False
+
+    def __iter__(self) -> Iterator[Packet]:
+        yield from super().__iter__()
+        self.feeder = threading.current_thread()
+        assert self.woken.wait(60)
+        gc.collect()  # as it may come by anywhere
+        self.collected = True
+
+    def stop(self) -> None:
+        super().stop()
+        self.woken.set()
+
+
+def test_the_collector_may_close_a_stream_on_the_streams_own_thread() -> None:
+    source = Silent()
+    stream = mjpeg_restore.Stream(source, mjpeg_restore.Restorer(PLAIN))
+    pictures = iter(stream)
+    assert len(list(islice(pictures, 4))) == 4
+    gone = weakref.ref(stream)
+    circle: list[Any] = [pictures]
+    circle.append(circle)
+    gc.disable()
+    try:
+        del pictures, stream, circle
+        source.woken.set()
+        assert source.feeder is not None
+        source.feeder.join(LIMIT)
+        assert not source.feeder.is_alive()
+    finally:
+        gc.enable()
+    assert source.collected
+    assert gone() is None
+    assert source.stopped
+
+
+def test_a_halt_ends_a_generator_that_is_used_directly() -> None:
+    source = Silent()
+    halt = Halt(source.stop)
+    pictures = restore_pictures(source, mjpeg_restore.Restorer(PLAIN), halt=halt)
+    assert len(list(islice(pictures, 4))) == 4
+    asking = threading.Timer(0.05, halt.ask)
+    asking.start()
+    assert within(lambda: list(pictures)) == []
+    assert halt.wait(LIMIT)
+
+
+def test_closing_does_not_wait_for_a_slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, woken = threading.Event(), threading.Event()
+
+    def slow(*words: object, **more: object) -> None:
+        begun.set()
+        woken.wait(60)
+
+    restorer = mjpeg_restore.Restorer(PLAIN)
+    monkeypatch.setattr(restorer, "restore", slow)
+    stream = mjpeg_restore.Stream(ListSource(PICTURES), restorer)
+    closing = threading.Thread(target=lambda: (begun.wait(60), stream.close()), daemon=True)
+    closing.start()
+    try:
+        assert within(lambda: list(stream)) == []
+        closing.join(LIMIT)
+        assert not closing.is_alive()
+    finally:
+        woken.set()
+
+
+# ---- processes of their own ----
+
+
+def run(script: str, *words: object) -> str:
+    """What a script prints, which may not take long, complain or be ended by a signal."""
+    script = "import mjpeg_restore, os, subprocess, sys, threading, time\n" + script
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("how", ["subprocess.PIPE", "object"])
+def test_a_program_ends_in_the_middle_of_a_loop(how: str, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(DATA)
+    script = """
+camera = subprocess.Popen(
+    [sys.executable, "-c", "import sys, time; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read());"
+     "sys.stdout.flush(); sys.stdin.read()", sys.argv[1]],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+class Camera:
+    def read(self, size): return camera.stdout.read1(size)
+pictures = iter(mjpeg_restore.open(camera.stdout if sys.argv[2] == "subprocess.PIPE" else Camera(), "decode"))
+for _ in range(4): next(pictures)
+time.sleep(0.2)
+print("seen", flush=True)
+"""
+    assert run(script, tmp_path / "data", how) == "seen\n"
+
+
+FORKED = """
+from mjpeg_restore.jpeg import read
+data = open(sys.argv[1], "rb").read()
+coded = read(data)
+restorer = mjpeg_restore.Restorer("stream-lite", sys.argv[2], streams=2, threads=2)
+expected = restorer.restore(coded)
+mjpeg_restore.restore(data, "stream-lite", device=sys.argv[2])
+working = True
+def work():
+    while working: restorer.restore(coded)
+workers = [threading.Thread(target=work) for _ in range(2)]
+for worker in workers: worker.start()
+restorer._loading.acquire()
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(30)
+    for _ in range(2): picture = restorer.restore(coded)
+    assert (picture.planes[0] == expected.planes[0]).all()
+    mjpeg_restore.restore(data, "stream-lite", device=sys.argv[2])
+    sys.exit(7)  # as usual: what was there before the fork is not waited for either
+restorer._loading.release()
+_, status = os.waitpid(child, 0)
+working = False
+for worker in workers: worker.join()
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+@pytest.mark.parametrize("device", ["onnxruntime", "openvino", "auto"])
+def test_a_restorer_works_in_a_forked_process(device: str, tmp_path: Path) -> None:
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    (tmp_path / "a.jpg").write_bytes(PICTURES[0])
+    assert run(FORKED, tmp_path / "a.jpg", device) == "7\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+def test_a_stream_cannot_be_read_on_in_a_forked_process(tmp_path: Path) -> None:
+    (tmp_path / "a.mjpeg").write_bytes(DATA * 20)
+    script = """
+stream = mjpeg_restore.open(sys.argv[1], "decode")
+pictures = iter(stream)
+next(pictures)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(30)
+    try: next(pictures)
+    except mjpeg_restore.SourceError as error: print(error)
+    stream.close()
+    sys.exit()
+_, status = os.waitpid(child, 0)
+print(status, sum(1 for _ in pictures))
+"""
+    told, counted = run(script, tmp_path / "a.mjpeg").splitlines()
+    assert told == "a recording cannot be read on in a forked process: open it there"
+    assert counted == "0 79"  # the parent's own threads go on
