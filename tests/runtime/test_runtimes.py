@@ -5,6 +5,7 @@ import importlib.abc
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -235,6 +236,20 @@ def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+
+
+def test_onnx_runtime_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.onnxruntime", raising=False)
+    graph = catalogue.find("decode").variants[0].file("colour")
+    with pytest.raises(MissingExtra, match=r"pip install onnxruntime \(the extra mjpeg-restore\[onnxruntime\]\)"):
+        open_runtime(graph, "onnxruntime")
+    if find_spec("openvino"):
+        assert open_runtime(graph).name.startswith("OpenVINO ")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    with pytest.raises(MissingExtra, match="needs OpenVINO"):  # of the two, the faster one
+        open_runtime(graph)
 
 
 def test_what_is_missing_passes_between_processes() -> None:
