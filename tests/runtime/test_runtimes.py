@@ -97,11 +97,11 @@ def broken(model: str, folder: Path) -> Iterator[tuple[str, Path]]:
             continue
         kept = onnx.TensorProto()
         kept.CopyFrom(tensor)
-        wrongs = {"is missing": 0 * weight, "is turned": weight[..., ::-1]}
+        wrongs = {"is missing": 0 * weight, "takes its channels in another order": weight[:, ::-1]}
         if "predict" in tensor.name:  # elsewhere a scale that is wrong may do little
             wrongs["is halved"] = weight / 2
         for what, wrong in wrongs.items():
-            if np.array_equal(weight, wrong):  # its kernel is one sample
+            if np.array_equal(weight, wrong):  # it takes one channel
                 continue
             tensor.CopyFrom(onnx.numpy_helper.from_array(wrong.astype(weight.dtype), tensor.name))
             onnx.save(graph, folder / "broken.onnx")
