@@ -28,14 +28,21 @@ from mjpeg_restore.jpeg.seams import MARGIN, first_displaced
 
 _ZEROS: Final = bytes(16)
 """So many zero bits are 42 coefficients of -1 in a row, if they do not code an end of block."""
-_TEXT: Final = re.compile(rb"\r\n[\x20-\x7e]{14}")
-"""The header of a part, or of a response, in the middle of a picture; by chance once in 60 billion bytes."""
 _ZERO_RUN: Final = re.compile(rb"\0{16,}")
+_TEXT: Final = re.compile(rb"\r\n[\r\n\x20-\x7e]{14}")
+"""The header of a part, or of a response, in the middle of a picture; by chance once in 50 billion bytes."""
+_PRINTABLE: Final = re.compile(rb"[\r\n\x20-\x7e]*\Z")
+_LONGEST_LINE: Final = 256
 
-_LEFT_OVER: Final = 4
-"""Bytes that may follow the last MCU before EOI, whatever they are."""
-_LEFT_OVER_INSIDE: Final = 16
-"""And before a restart marker: some cameras leave a few there in every picture (S9)."""
+_ZERO_END: Final = 4
+"""Zero bytes with which a sound scan does not end; they may be the first of a padded buffer, but for two or three."""
+_ROW_START: Final = 2
+"""MCUs of a row in front of a flat area that is as wide as the picture: there DC changes."""
+
+_LEFT_OVER: Final = (4, 16)
+"""So many bytes behind the last MCU, before EOI, are foreign: the first if they can be decoded, the second always."""
+_LEFT_OVER_INSIDE: Final = (16, 64)
+"""The same before a restart marker: some cameras leave a few bytes there in every picture (S9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +74,15 @@ def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *,
         The topmost damage, or None where the picture is whole.
     """
     interval = scan.restart_interval or scan.mcus
-    foreign = _foreign_offset(data, scan)
     for index, found in enumerate(walks):
         first = index * interval
         expected = min(interval, scan.mcus - first)
         if expected <= 0:  # a restart marker behind the last interval
             return None
+        foreign = _foreign_mcu(data, scan, found, first, expected)
+        if foreign is not None:
+            return Diagnosis((first + foreign) // scan.wide, "foreign bytes in the scan")
         last = index == len(walks) - 1
-        if foreign is not None and foreign < found.stop:
-            inside = int(np.searchsorted(found.starts, foreign, "right")) - 1
-            if inside < expected:
-                return Diagnosis((first + inside) // scan.wide, "foreign bytes in the scan")
         what = _judge(data, found, expected, last=last, broken=broken and last)
         if what is not None:
             return Diagnosis(_row(scan, found, first, what, luma), what)
@@ -105,13 +110,15 @@ def _judge(data: bytes, found: Walk, expected: int, *, last: bool, broken: bool)
             return _BROKEN
         # By chance, one cut in twenty lies between two MCUs; without an end marker it is a cut rather than a loss.
         return _CUT if last and (found.end == "short" or found.stop == len(data)) else _LOST
-    rest = data[int(found.starts[expected]) : found.stop]
-    allowed = _LEFT_OVER if last else _LEFT_OVER_INSIDE
-    if len(rest) < allowed or len({*rest}) == 1:  # S1, S3: a buffer that was padded is no damage
+    behind = int(found.starts[expected])
+    text = _TEXT.search(data, behind, found.stop)
+    rest = data[behind : text.start() if text else found.stop]  # S3: or a boundary, where EOI is missing
+    few, many = _LEFT_OVER if last else _LEFT_OVER_INSIDE
+    if len(rest) < few or len({*rest}) == 1:  # S1, S3: a buffer that was padded is no damage
         return None
     # What was pushed back by other bytes goes on to be decoded; what a camera left there does not.
     goes_on = found.end == "clean" and found.mcus > expected
-    return _DOUBLED if goes_on or (last and len(rest) >= _LEFT_OVER_INSIDE) else None
+    return _DOUBLED if goes_on or len(rest) >= many else None
 
 
 def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int:
@@ -127,16 +134,40 @@ def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int
     return first_displaced(luma, scan, found.mcus)
 
 
-def _foreign_offset(data: bytes, scan: Scan) -> int | None:
-    """Offset of the first bytes that stand for lost ones.
+def _foreign_mcu(data: bytes, scan: Scan, found: Walk, first: int, expected: int) -> int | None:
+    """The first MCU, of those between two markers, that holds bytes which stand for lost ones; None where none does.
 
-    Zero bits may be flat blocks, where a table's first code says so; then they are only foreign if nothing follows.
+    `first` is the MCU of the scan with which the data begin, `expected` how many of them belong to the picture.
     """
-    text = _TEXT.search(data, scan.start, scan.stop)
-    at = [text.start()] if text else []
-    flat = all(scan.tables[ac][16:17] == b"\0" for ac in scan.layout[1::2])
-    for run in _ZERO_RUN.finditer(data, scan.start, scan.stop):
-        if not flat or run.end() == len(data):
-            at.append(run.start())
+    start = int(found.starts[0])
+    end = int(found.starts[expected]) if found.mcus >= expected else found.stop
+    text = _TEXT.search(data, start, found.stop)
+    stop = text.start() if text else found.stop
+    offsets: list[int] = []
+    if stop < end:
+        line = _PRINTABLE.search(data, max(start, stop - _LONGEST_LINE), stop)
+        offsets.append(line.start() if line else stop)
+    for run in _ZERO_RUN.finditer(data, start, stop):
+        if _is_foreign(run.span(), scan, found, first, expected, stop):
+            offsets.append(run.start())
             break
-    return min(at, default=None)
+    return int(np.searchsorted(found.starts, min(offsets), "right")) - 1 if offsets else None
+
+
+def _is_foreign(run: tuple[int, int], scan: Scan, found: Walk, first: int, expected: int, stop: int) -> bool:
+    """Whether a run of zero bytes stands for lost ones, rather than fill a buffer behind the picture.
+
+    Zero bits are flat blocks where the first code of each table for AC says so. Then they are foreign if there are
+    too many of them, if garbage follows, or if they go on to the end from the middle of a row.
+    """
+    whole = found.mcus >= expected
+    end = int(found.starts[expected]) if whole else stop
+    if any(scan.tables[ac][16:17] != b"\0" for ac in scan.layout[1::2]):
+        return min(run[1], end) - run[0] >= _ZERO_END
+    begun, ended, decoded = (int(np.searchsorted(found.starts, at)) for at in (*run, stop))
+    if run[1] < end:
+        follows = found.end == "bad" and not whole and found.mcus - ended <= MARGIN * scan.wide
+        return follows or (ended - begun) // 2 < decoded - expected <= ended - begun
+    inside, behind = end - run[0], run[1] - end
+    goes_on = not whole or min(inside, behind) >= len(_ZEROS)
+    return goes_on and (first + begun) % scan.wide > _ROW_START

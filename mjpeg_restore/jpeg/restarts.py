@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mjpeg_restore.jpeg.entropy import Scan, Walk
 
@@ -26,10 +27,11 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
     interval = _interval(scan, walks)
     numbers = [data[at + 1] - _RST0 for at in scan.restarts]
     wanted = [index % 8 for index in range(len(numbers))]
-    # Where intervals are lost the numbers alone say which, unless all of them are the same.
+    # Where an interval is lost the numbers alone say which: then they stay, unless the picture is only cut off.
     complete = interval > 0 and 0 <= len(numbers) - _expected(scan, interval) <= 1
-    idle = len(numbers) > 2 and len({*numbers}) == 1
-    misnumbered = numbers != wanted and (complete or idle)
+    steps = {(after - before) % 8 for before, after in pairwise(numbers)}
+    cut_off = scan.stop == len(data) and steps in ({0}, {1}) and walks[0].mcus == interval
+    misnumbered = numbers != wanted and (complete or cut_off)
     if interval == scan.restart_interval and not misnumbered:
         return None
     mended = bytearray(data)
@@ -52,14 +54,14 @@ def _interval(scan: Scan, walks: Sequence[Walk]) -> int:
     if not scan.restarts:
         # Markers are announced and do not come, though the data go on without them.
         return 0 if 0 < stated < walks[0].mcus else stated
-    whole = Counter(found.mcus for found in walks[:-1] if found.end == "clean" and found.mcus)
-    if stated and (not whole or whole[stated] or _expected(scan, stated) == len(scan.restarts)):
+    # S9: with a few bytes too many an interval ends as if it were damaged, but its MCUs are there.
+    whole = Counter(found.mcus for found in walks[:-1] if found.mcus and (found.end == "clean" or not stated))
+    if stated and (not whole or whole[stated]):
         return stated
-    if not whole:
-        return stated
+    adds_up = not stated or sum(found.mcus for found in walks) == scan.mcus
     # By the count: of all numbers that would need so many markers, the one that most intervals have.
     for count, times in whole.most_common():
-        fits = 0 <= len(scan.restarts) - _expected(scan, count) <= 1
+        fits = adds_up and 0 <= len(scan.restarts) - _expected(scan, count) <= 1
         if count <= _LARGEST and (fits or 2 * times > len(walks)):
             return count
     return stated

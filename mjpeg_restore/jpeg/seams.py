@@ -61,7 +61,7 @@ def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
 
 def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[np.float32]:
     """For each place at which a seam may be: its MCU, the border to the row above, and the share of the border that is
-    left where the MCUs from there on are moved back (infinite where that cannot be told).
+    left where the MCUs from there on are moved back (1 where that cannot be told).
 
     A border is the mean difference between the lines on both sides, in levels, less their median: DC is another.
     """
@@ -72,7 +72,7 @@ def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[n
     for first in range(wide, decoded - wide // 2, max(1, wide // _TRIES)):
         index = np.arange(first, min(first + wide, decoded))
         here = top[index] - bottom[index - wide]
-        left = np.inf
+        left = 1.0
         for up in (rows, rows + 1):
             above = index + moved - up * wide
             known = (above >= 0) & (above < first)
