@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -87,7 +88,9 @@ def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *,
         if what is not None:
             return Diagnosis(_row(scan, found, first, what, luma), what)
         if not last and data[found.stop + 1] & 7 != index % 8:
-            return Diagnosis((first + interval) // scan.wide, "a restart interval is missing")
+            # Where the numbers do not count up they do not say either which interval it is.
+            row = (first + interval) // scan.wide if _count_up(data, scan) else 0
+            return Diagnosis(row, "a restart interval is missing")
     missing = len(walks) * interval
     if missing < scan.mcus:
         return Diagnosis(missing // scan.wide, _CUT)
@@ -132,6 +135,12 @@ def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int
     if what == _GARBAGE:  # it betrays itself within two rows, seldom later
         return max(0, found.mcus // scan.wide - MARGIN)
     return first_displaced(luma, scan, found.mcus)
+
+
+def _count_up(data: bytes, scan: Scan) -> bool:
+    """Whether the numbers of the restart markers rise by one, but for a few gaps."""
+    steps = [(data[after + 1] - data[before + 1]) % 8 for before, after in pairwise(scan.restarts)]
+    return 0 not in steps and 2 * steps.count(1) >= len(steps) - 1
 
 
 def _foreign_mcu(data: bytes, scan: Scan, found: Walk, first: int, expected: int) -> int | None:
