@@ -174,9 +174,8 @@ def _is_foreign(run: tuple[int, int], scan: Scan, found: Walk, first: int, expec
     if any(scan.tables[ac][16:17] != b"\0" for ac in scan.layout[1::2]):
         return min(run[1], end) - run[0] >= _ZERO_END
     begun, ended, decoded = (int(np.searchsorted(found.starts, at)) for at in (*run, stop))
-    if run[1] < end:
-        follows = found.end == "bad" and not whole and found.mcus - ended <= MARGIN * scan.wide
-        return follows or (ended - begun) // 2 < decoded - expected <= ended - begun
-    inside, behind = end - run[0], run[1] - end
-    goes_on = not whole or min(inside, behind) >= len(_ZEROS)
-    return goes_on and (first + begun) % scan.wide > _ROW_START
+    if run[1] == stop:
+        goes_on = not whole or min(end - run[0], run[1] - end) >= len(_ZEROS)
+        return goes_on and (first + begun) % scan.wide > _ROW_START
+    garbage = found.end == "bad" and not whole and found.mcus - ended <= MARGIN * scan.wide
+    return garbage or (ended - begun) // 2 < decoded - expected <= ended - begun

@@ -182,7 +182,7 @@ def assert_exact_above(picture: CodedPicture, whole: CodedPicture) -> None:
 
 @pytest.mark.parametrize("size", [2, 30, 300])
 def test_bytes_lost_within_an_interval(size: int) -> None:
-    """Where an interval decodes into as many MCUs as before, to the last bit, nothing tells: with a few bytes it does."""
+    """Where as many MCUs come out as before, to the last bit, nothing tells: it happens with a few bytes."""
     data = encode(quality=90, restart_marker_blocks=WIDE)
     at, whole = markers(data), read(data)
     told = 0
