@@ -17,10 +17,8 @@ from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.jpeg.entropy import Scan
 from mjpeg_restore.jpeg.reader import Component
 
-_BASIS: Final = DCT_MATRIX.reshape(64, 8, 8).astype(np.float32)
-_TOP: Final = _BASIS[:, 0]
-_BOTTOM: Final = _BASIS[:, 7]
-"""float32 `[64, 8]`: from coefficients to the first and the last line of a block."""
+_COSINES: Final = (DCT_MATRIX[:8, :8] * np.sqrt(8)).astype(np.float32)
+"""float32 `[8, 8]`: the DCT of one dimension, frequency by place."""
 
 _TRIES: Final = 4
 """Places in each row of MCUs at which the seam is looked for."""
@@ -93,12 +91,14 @@ def _lines(luma: Component, scan: Scan) -> tuple[NDArray[np.float32], NDArray[np
     down, across = -(-high // scan.high), -(-wide // scan.wide)
     steps = np.ones(64, np.float32) if luma.table is None else luma.table.astype(np.float32)
     ends: list[NDArray[np.float32]] = []
-    for first, to_line in ((0, _TOP), (down - 1, _BOTTOM)):
-        matrix = steps[:, None] * to_line
+    for first, line in ((0, 0), (down - 1, 7)):
+        weights = steps.reshape(8, 8) * _COSINES[:, line, None]
         lines = np.zeros((scan.high, scan.wide * across, 8), np.float32)
         for row in range(scan.high):  # one at a time: as float32 all blocks take twice their memory
-            blocks = luma.coefficients[min(row * down + first, high - 1)]
-            lines[row, :wide] = blocks.astype(np.float32) @ matrix
+            blocks = luma.coefficients[min(row * down + first, high - 1)].reshape(-1, 8, 8)
+            # No matrix product: where memory runs out, OpenBLAS ends the process.
+            columns = np.einsum("nvu,vu->nu", blocks, weights)
+            lines[row, :wide] = np.einsum("nu,ux->nx", columns, _COSINES)
         lines[:, wide:] = lines[:, wide - 1 : wide]
         ends.append(lines.reshape(scan.mcus, -1))
     return ends[0], ends[1]

@@ -32,7 +32,11 @@ def scene(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def encode(sampling: str = "4:2:0", size: tuple[int, int] = (163, 117), seed: int = 0, **options: Any) -> bytes:
     """A JPEG; `options` are Pillow's, or `factors` and `flags` for jpeglib's encoder."""
-    pixels = scene(*size, seed)
+    return encode_pixels(scene(*size, seed), sampling, **options)
+
+
+def encode_pixels(pixels: NDArray[np.uint8], sampling: str = "4:2:0", **options: Any) -> bytes:
+    """A JPEG of these pixels, uint8 `[h, w, 3]`; `options` as for `encode`."""
     if "qtables" not in options:
         options.setdefault("quality", 60)
     if {"factors", "flags"} & options.keys() or sampling in ("4:4:0", "4:1:1"):
