@@ -84,7 +84,9 @@ def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *,
         if foreign is not None:
             return Diagnosis((first + foreign) // scan.wide, "foreign bytes in the scan")
         last = index == len(walks) - 1
-        what = _judge(data, found, expected, last=last, broken=broken and last)
+        # A restart marker that does not belong to any interval is a flipped bit like other false markers.
+        false_marker = broken if last else not scan.restart_interval
+        what = _judge(data, found, expected, last=last, broken=false_marker)
         if what is not None:
             return Diagnosis(_row(scan, found, first, what, luma), what)
         if not last and data[found.stop + 1] & 7 != index % 8:
@@ -131,7 +133,7 @@ def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int
     if scan.restart_interval:
         return first // scan.wide
     if what == _BROKEN:  # a flipped bit; longer garbage would have met an impossible code before
-        return max(0, found.mcus // scan.wide - 1)
+        return max(0, found.mcus // scan.wide - 2)
     if what == _GARBAGE:  # it betrays itself within two rows, seldom later
         return max(0, found.mcus // scan.wide - MARGIN)
     return first_displaced(luma, scan, found.mcus)

@@ -28,7 +28,7 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
     numbers = [data[at + 1] - _RST0 for at in scan.restarts]
     wanted = [index % 8 for index in range(len(numbers))]
     # Where an interval is lost the numbers alone say which: then they stay, unless the picture is only cut off.
-    complete = interval > 0 and 0 <= len(numbers) - _expected(scan, interval) <= 1
+    complete = interval > 0 and _fits(scan, walks, interval)
     steps = {(after - before) % 8 for before, after in pairwise(numbers)}
     cut_off = scan.stop == len(data) and steps in ({0}, {1}) and walks[0].mcus == interval
     misnumbered = numbers != wanted and (complete or cut_off)
@@ -43,9 +43,10 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
     return bytes(mended)
 
 
-def _expected(scan: Scan, interval: int) -> int:
-    """Restart markers of a whole scan; encoders may add one behind the last interval."""
-    return -(-scan.mcus // interval) - 1
+def _fits(scan: Scan, walks: Sequence[Walk], interval: int) -> bool:
+    """Whether there are as many restart markers as such intervals need; encoders may add one behind the last."""
+    needed = -(-scan.mcus // interval) - 1
+    return len(scan.restarts) == needed + (walks[-1].mcus == 0)
 
 
 def _interval(scan: Scan, walks: Sequence[Walk]) -> int:
@@ -54,14 +55,15 @@ def _interval(scan: Scan, walks: Sequence[Walk]) -> int:
     if not scan.restarts:
         # Markers are announced and do not come, though the data go on without them.
         return 0 if 0 < stated < walks[0].mcus else stated
-    # S9: with a few bytes too many an interval ends as if it were damaged, but its MCUs are there.
-    whole = Counter(found.mcus for found in walks[:-1] if found.mcus and (found.end == "clean" or not stated))
-    if stated and (not whole or whole[stated]):
+    counts = Counter(found.mcus for found in walks[:-1] if found.mcus)
+    if not counts or counts[stated]:
         return stated
-    adds_up = not stated or sum(found.mcus for found in walks) == scan.mcus
-    # By the count: of all numbers that would need so many markers, the one that most intervals have.
-    for count, times in whole.most_common():
-        fits = adds_up and 0 <= len(scan.restarts) - _expected(scan, count) <= 1
-        if count <= _LARGEST and (fits or 2 * times > len(walks)):
-            return count
-    return stated
+    # S9: with a few bytes too many an interval ends as if it were damaged, but its MCUs are there.
+    count, times = counts.most_common(1)[0]
+    if count > _LARGEST:
+        return stated
+    # A flipped bit may look like a marker. So one interval proves nothing unless all of them together make the picture;
+    # three of the same length do, even if others are lost.
+    adds_up = sum(found.mcus for found in walks) == scan.mcus and all(found.end == "clean" for found in walks)
+    fits = _fits(scan, walks, count) and (adds_up or (times > 1 and 2 * times >= len(walks)))
+    return count if fits or (times > 2 and 2 * times > len(walks)) else stated

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +171,42 @@ def test_s2_a_picture_that_is_cut_off_keeps_its_row(sampling: str, blocks: int, 
         assert_exact_above(picture, whole)
         assert picture.damage is not None
         assert (last + 1) * blocks // wide <= picture.damage.first_bad_row <= (last + 2) * blocks // wide
+
+
+@pytest.mark.parametrize(("sampling", "blocks"), KINDS)
+def test_s2_a_picture_that_is_cut_off_and_has_no_dri(sampling: str, blocks: int) -> None:
+    data = encode(sampling, restart_marker_blocks=blocks)
+    at, whole = markers(data), read(data)
+    wide = whole.coefficients[-1].shape[1]
+    if len(at) < 5:
+        pytest.skip("too few intervals")
+    picture = read(announce(data[: (at[-2] + at[-1]) // 2], None))
+    assert_exact_above(picture, whole)
+    assert picture.damage is not None
+    assert picture.damage.first_bad_row >= (len(at) - 1) * blocks // wide
+
+
+@pytest.mark.parametrize("blocks", [WIDE, 1])
+def test_an_interval_is_lost_where_there_is_no_dri(blocks: int) -> None:
+    data = encode(restart_marker_blocks=blocks)
+    at, whole = markers(data), read(data)
+    picture = read(announce(data[: at[3]] + data[at[4] :], None))
+    assert_exact_above(picture, whole)
+    assert picture.damage is not None
+    assert picture.damage.first_bad_row == 4 * blocks // WIDE
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_blocks": WIDE}])
+def test_s11_a_flipped_bit_that_looks_like_a_restart_marker(options: dict[str, Any], number: int) -> None:
+    data = encode(**options)
+    start, end = scan_span(data)
+    whole = read(data)
+    for part in (0.2, 0.45, 0.8):
+        at = start + int((end - start) * part)
+        for bad in (data[:at] + bytes([0xFF, 0xD0 + number]) + data[at + skip :] for skip in (0, 2)):
+            picture = read(bad)
+            assert_exact_above(picture, whole)
 
 
 def assert_exact_above(picture: CodedPicture, whole: CodedPicture) -> None:
