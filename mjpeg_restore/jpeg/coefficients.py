@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -114,25 +115,27 @@ def _examine(
     if not _is_suspect(data, header, contents):
         return contents, None
     picture = bytes(picture)
-    scan = _only_scan(picture, header)
+    scans = entropy.find_scans(picture, header)
+    scan = _only_one(scans, header)
     if scan is None:
-        return contents, _damage(header, contents, picture)
-    mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
+        mended = restarts.put_right_by_count(picture, scans)
+    else:
+        mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
     if mended is not None:
         with suppress(ValueError):
-            contents = _read_one(mended)
-            picture, scan = mended, _only_scan(mended, header) or scan
+            contents, picture = _read_one(mended), mended
+            scan = _only_one(entropy.find_scans(mended, header), header)
+    if scan is None:
+        return contents, _damage(header, contents, picture)
     walks = entropy.walk(picture, scan)
     found = diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
     return contents, _damage_from(header, found.row, found.reason) if found else None
 
 
-def _only_scan(picture: bytes, header: JpegHeader) -> entropy.Scan | None:
+def _only_one(scans: Sequence[entropy.Scan], header: JpegHeader) -> entropy.Scan | None:
     """The one scan of a sequential Huffman-coded picture; None where there are several, or another coding."""
-    if header.progressive or header.arithmetic or not entropy.available:
-        return None
-    scans = entropy.find_scans(picture, header)
-    return scans[0] if scans and len(scans[0].components) == len(header.factors) else None
+    walkable = entropy.available and not header.progressive and not header.arithmetic
+    return scans[0] if walkable and scans and len(scans[0].components) == len(header.factors) else None
 
 
 def _is_suspect(data: bytes, header: JpegHeader, contents: reader.Contents) -> bool:

@@ -1,4 +1,4 @@
-"""Sequential Huffman scans: what they are made of, and a walk through their entropy-coded data.
+"""Scans: what they are made of, and a walk through the entropy-coded data of sequential Huffman ones.
 
 What libjpeg warns of, and in which row, is where decoding could not go on, not where the data were damaged: bits decode
 into something for a long while. The walk tells where MCUs begin, whether the data end where an MCU does, and which MCU
@@ -36,7 +36,7 @@ _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One sequential scan of a picture."""
+    """One scan of a picture."""
 
     offset: int
     """Of its SOS marker."""
@@ -55,7 +55,7 @@ class Scan:
     restarts: tuple[int, ...]
     """Offsets of the restart markers that there are."""
     tables: tuple[bytes, ...]
-    """Its Huffman tables, each 16 counts and the values."""
+    """Its Huffman tables, each 16 counts and the values; none for progressive and arithmetic coding."""
     layout: bytes
     """Two bytes for each block of an MCU: which of `tables` its DC and its AC is coded with."""
 
@@ -93,7 +93,7 @@ def walk(data: bytes, scan: Scan) -> list[Walk]:
 
 
 def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
-    """The scans of a sequential Huffman-coded picture that begins at the first byte of `data`.
+    """The scans of the picture that begins at the first byte of `data`.
 
     Tables that are not given are the standard ones (H1). A scan whose header makes no sense ends the list.
     """
@@ -124,7 +124,8 @@ def _scan(
     names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
     components = tuple(header.component_ids.index(name) for name in names if name in header.component_ids)
     used = [(selector >> 4, 16 | selector & 15) for selector in selectors]
-    kinds = sorted({name for pair in used for name in pair})
+    walkable = not header.progressive and not header.arithmetic
+    kinds = sorted({name for pair in used for name in pair}) if walkable else []
     if not components or len(components) < len(selectors) or not huffman.keys() >= {*kinds}:
         return None
     high, wide, blocks = _grid(header, components)
@@ -139,7 +140,7 @@ def _scan(
         restart_interval=interval,
         restarts=tuple(match.start() for match in _RESTART.finditer(data, sos.end, stop)),
         tables=tuple(huffman[name] for name in kinds),
-        layout=bytes(map(kinds.index, layout)),
+        layout=bytes(map(kinds.index, layout)) if walkable else b"",
     )
 
 

@@ -36,11 +36,31 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
         return None
     mended = bytearray(data)
     if misnumbered:
-        for at, number in zip(scan.restarts, wanted, strict=True):
-            mended[at + 1] = _RST0 + number
+        _number(mended, scan)
     if interval != scan.restart_interval:
         mended[scan.offset : scan.offset] = b"\xff\xdd\x00\x04" + interval.to_bytes(2, "big")
     return bytes(mended)
+
+
+def put_right_by_count(data: bytes, scans: Sequence[Scan]) -> bytes | None:
+    """The same for scans that cannot be walked through: markers are numbered anew where there are as many as needed.
+
+    Args:
+        data: the picture.
+        scans: all of its scans.
+    """
+    mended = bytearray(data)
+    for scan in scans:
+        if scan.restart_interval and scan.restarts:
+            needed = -(-scan.mcus // scan.restart_interval) - 1
+            if len(scan.restarts) == needed + (scan.restarts[-1] + 2 == scan.stop):
+                _number(mended, scan)
+    return None if mended == data else bytes(mended)
+
+
+def _number(data: bytearray, scan: Scan) -> None:
+    for index, at in enumerate(scan.restarts):
+        data[at + 1] = _RST0 + index % 8
 
 
 def _fits(scan: Scan, walks: Sequence[Walk], interval: int) -> bool:

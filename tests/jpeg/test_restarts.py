@@ -13,7 +13,7 @@ from pictures import encode, insert, scan_span, segment, without
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, restarts, scan
-from mjpeg_restore.jpeg.segments import DRI
+from mjpeg_restore.jpeg.segments import DRI, SOS
 
 pytestmark = [
     pytest.mark.usefixtures("either_reader"),
@@ -92,6 +92,41 @@ NUMBERS: dict[str, Callable[[int], Iterable[int]]] = {
 def test_any_numbers(sampling: str, blocks: int, numbers: str) -> None:
     data = encode(sampling, restart_marker_blocks=blocks)
     assert_sound(renumber(data, NUMBERS[numbers]), read(data))
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("rows", [False, True], ids=["blocks", "rows"])
+def test_any_numbers_in_progressive_pictures(sampling: str, numbers: str, rows: bool) -> None:
+    options = {"restart_marker_rows": 1} if rows else {"restart_marker_blocks": 5}
+    data = encode(sampling, progressive=True, **options)
+    assert_sound(renumber_all(data, NUMBERS[numbers]), read(data))
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_any_numbers_in_a_picture_of_several_scans(numbers: str) -> None:
+    data = in_three_scans(encode("4:4:4", restart_marker_blocks=7))
+    assert scan(data).scans == 3
+    assert_sound(renumber_all(data, NUMBERS[numbers]), read(data))
+
+
+def renumber_all(data: bytes, numbers: Callable[[int], Iterable[int]]) -> bytes:
+    """As `renumber`, scan by scan."""
+    changed = bytearray(data)
+    for found in entropy.find_scans(data, scan(data)):
+        for at, number in zip(found.restarts, numbers(len(found.restarts)), strict=True):
+            changed[at + 1] = 0xD0 + number % 8
+    assert changed != data
+    return bytes(changed)
+
+
+def in_three_scans(data: bytes) -> bytes:
+    """Three gray scans, one a component, behind the headers of a picture of three components."""
+    start = scan(data).scan_offset
+    gray = encode("gray", restart_marker_blocks=7)
+    first, end = scan_span(gray)
+    scans = [segment(SOS, bytes([1, name, 0, 0, 63, 0])) + gray[first:end] for name in (1, 2, 3)]
+    return data[:start] + b"".join(scans) + b"\xff\xd9"
 
 
 @pytest.mark.parametrize("stated", [None, 0, "half", "twice", "one more"])
