@@ -38,24 +38,41 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
     if misnumbered:
         _number(mended, scan)
     if interval != scan.restart_interval:
-        mended[scan.offset : scan.offset] = b"\xff\xdd\x00\x04" + interval.to_bytes(2, "big")
+        _announce(mended, scan, interval)
     return bytes(mended)
 
 
 def put_right_by_count(data: bytes, scans: Sequence[Scan]) -> bytes | None:
-    """The same for scans that cannot be walked through: markers are numbered anew where there are as many as needed.
+    """The same for scans that cannot be walked through, by the number of their markers alone.
 
     Args:
         data: the picture.
         scans: all of its scans.
     """
     mended = bytearray(data)
-    for scan in scans:
-        if scan.restart_interval and scan.restarts:
-            needed = -(-scan.mcus // scan.restart_interval) - 1
-            if len(scan.restarts) == needed + (scan.restarts[-1] + 2 == scan.stop):
-                _number(mended, scan)
-    return None if mended == data else bytes(mended)
+    for scan in reversed(scans):  # so that offsets stay as they are
+        interval = scan.restart_interval or _likely_interval(scan)
+        if interval and len(scan.restarts) - _idle(scan) == _needed(scan, interval):
+            _number(mended, scan)
+            if not scan.restart_interval:
+                _announce(mended, scan, interval)
+    result = bytes(mended)
+    return None if result == data else result
+
+
+def _likely_interval(scan: Scan) -> int:
+    """MCUs between markers that no DRI announces: whole rows, or the only number that needs so many; 0: neither."""
+    count = len(scan.restarts) - _idle(scan)
+    if count < 2:  # a flipped bit may look like a marker
+        return 0
+    least, most = -(-scan.mcus // (count + 1)), -(-scan.mcus // count) - 1
+    rows = most // scan.wide * scan.wide
+    return rows if rows >= least else least if least == most else 0
+
+
+def _idle(scan: Scan) -> bool:
+    """Whether a marker stands behind the last interval, as some encoders have it."""
+    return scan.restarts[-1:] == (scan.stop - 2,)
 
 
 def _number(data: bytearray, scan: Scan) -> None:
@@ -63,10 +80,17 @@ def _number(data: bytearray, scan: Scan) -> None:
         data[at + 1] = _RST0 + index % 8
 
 
+def _announce(data: bytearray, scan: Scan, interval: int) -> None:
+    data[scan.offset : scan.offset] = b"\xff\xdd\x00\x04" + interval.to_bytes(2, "big")
+
+
+def _needed(scan: Scan, interval: int) -> int:
+    return -(-scan.mcus // interval) - 1
+
+
 def _fits(scan: Scan, walks: Sequence[Walk], interval: int) -> bool:
     """Whether there are as many restart markers as such intervals need; encoders may add one behind the last."""
-    needed = -(-scan.mcus // interval) - 1
-    return len(scan.restarts) == needed + (walks[-1].mcus == 0)
+    return len(scan.restarts) == _needed(scan, interval) + (walks[-1].mcus == 0)
 
 
 def _interval(scan: Scan, walks: Sequence[Walk]) -> int:

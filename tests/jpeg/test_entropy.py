@@ -166,6 +166,13 @@ def test_a_marker_ends_the_data_before_the_span_does() -> None:
 # ---- hostile arguments ----
 
 
+def test_memory_is_bounded() -> None:
+    data = b"\xaa" * (6 << 20)  # 24 million MCUs of two bits
+    table = b"\2" + bytes(15) + b"\0\0"
+    ((starts, end),) = native_walk(data, [(0, len(data))], (table, table))
+    assert (len(starts) // 4 - 1, end) == (1 << 24, 1)
+
+
 @pytest.mark.parametrize("spans", [[(1, 0)], [(0, 101)], [(100, 101)], [(0, 0xFFFFFFFF)], [(0, 5), (7, 6)]])
 def test_spans_outside_of_the_data_are_refused(spans: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="span"):

@@ -103,6 +103,16 @@ def test_any_numbers_in_progressive_pictures(sampling: str, numbers: str, rows: 
     assert_sound(renumber_all(data, NUMBERS[numbers]), read(data))
 
 
+@pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize(
+    "options", [{"restart_marker_rows": 1}, {"restart_marker_rows": 3}, {"restart_marker_blocks": 5}]
+)
+def test_progressive_pictures_without_dri(sampling: str, options: dict[str, int]) -> None:
+    data = encode(sampling, progressive=True, **options)
+    assert_sound(without(data, DRI), read(data))
+    assert_sound(renumber_all(without(data, DRI), NUMBERS["from 1"]), read(data))
+
+
 @pytest.mark.parametrize("numbers", NUMBERS)
 def test_any_numbers_in_a_picture_of_several_scans(numbers: str) -> None:
     data = in_three_scans(encode("4:4:4", restart_marker_blocks=7))
