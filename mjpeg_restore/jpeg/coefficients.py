@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC"})
 """What the library warns of where it could not go on."""
 _SUSPICIOUS: Final = _DAMAGE | {"EXTRANEOUS_DATA"}
-"""S9: extraneous bytes may leave a picture as it was, or be its own last ones, pushed back by others."""
+"""S9: extraneous bytes may be harmless, or the picture's own last ones, pushed back by foreign bytes."""
 
 
 def reader_name() -> str:
@@ -111,7 +111,7 @@ def _read_one(picture: bytes | memoryview) -> reader.Contents:
 def _examine(
     data: bytes, header: JpegHeader, picture: bytes | memoryview, contents: reader.Contents
 ) -> tuple[reader.Contents, Damage | None]:
-    """Find out what a suspected picture's matter is, and put its restart markers right where they need it."""
+    """Find the damage of a suspicious picture, which is read again where its restart markers are to be corrected."""
     if not _is_suspect(data, header, contents):
         return contents, None
     picture = bytes(picture)
@@ -139,7 +139,7 @@ def _only_one(scans: Sequence[entropy.Scan], header: JpegHeader) -> entropy.Scan
 
 
 def _is_suspect(data: bytes, header: JpegHeader, contents: reader.Contents) -> bool:
-    """Whether a picture is worth a closer look: after a warning, and where the data of its scan hold what none do."""
+    """Whether a picture needs a closer look: after a warning, and where its scan holds bytes that no encoder writes."""
     if not reader.native_version or not all(part.complete for part in contents.components):
         return True  # jpeglib does not warn
     if any(warning.name in _SUSPICIOUS for warning in contents.warnings):
@@ -185,7 +185,7 @@ def _complete(contents: reader.Contents) -> bool:
 
 
 def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Damage | None:
-    """S1, S2, S9: of a picture whose scans cannot be walked through, what the library's warnings say."""
+    """S1, S2, S9: the damage of a picture whose scans cannot be walked through, by the library's warnings."""
     bad = [warning for warning in contents.warnings if warning.name in _DAMAGE]
     # An early end alone says only that EOI is missing (S1). Coefficients that never came are another matter,
     # unless a progressive picture was ended on purpose, with an EOI, before its last refinement.

@@ -1,16 +1,16 @@
-"""From which row on a picture is damaged, told by the structure of its entropy-coded data (S2, S9, S11).
+"""Finds the first damaged row of a picture from the structure of its entropy-coded data (S2, S9, S11).
 
-A sound scan holds as many MCUs as the picture has, ends with an MCU, and nothing but padding follows. Anything else
-says what happened:
+A sound scan holds as many MCUs as the picture has, ends with an MCU, and only padding follows. Anything else tells what
+happened:
 
     the data end within an MCU                     cut off; everything above is exact
     they end with an MCU, and MCUs are missing     bytes are lost: somewhere above, decoding ran on into garbage
     MCUs are left over                             bytes stand twice, or foreign ones were put in
-    an MCU that no encoder makes                   garbage, which begins a little above
-    long runs of zero bytes, lines of text         what stands for lost bytes, and where
+    an MCU that no encoder writes                  garbage, which begins a little above
+    long runs of zero bytes, lines of text         they stand in the place of lost bytes
 
-Where the place is not certain it is looked for in the picture (`seams.py`). Rather a row too many is given up than one
-of garbage kept.
+Where the place is uncertain, `seams.py` looks for it in the picture. It is better to give up a row too many than to
+keep one of garbage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mjpeg_restore.jpeg.reader import Component
 from mjpeg_restore.jpeg.seams import MARGIN, first_displaced
 
 _ZEROS: Final = bytes(16)
-"""So many zero bits are 42 coefficients of -1 in a row, if they do not code an end of block."""
+"""In the standard tables these bits are 42 coefficients of -1 in a row, which no picture has."""
 _ZERO_RUN: Final = re.compile(rb"\0{16,}")
 _TEXT: Final = re.compile(rb"\r\n[\r\n\x20-\x7e]{14}")
 """The header of a part, or of a response, in the middle of a picture; by chance once in 50 billion bytes."""
@@ -36,9 +36,9 @@ _PRINTABLE: Final = re.compile(rb"[\r\n\x20-\x7e]*\Z")
 _LONGEST_LINE: Final = 256
 
 _ZERO_END: Final = 4
-"""Zero bytes with which a sound scan does not end; they may be the first of a padded buffer, but for two or three."""
+"""So many zero bytes are not the end of a sound scan: its own last ones are at most two or three."""
 _ROW_START: Final = 2
-"""MCUs of a row in front of a flat area that is as wide as the picture: there DC changes."""
+"""A flat area as wide as the picture begins behind so many MCUs of its first row: they code the change of DC."""
 
 _LEFT_OVER: Final = (4, 16)
 """So many bytes behind the last MCU, before EOI, are foreign: the first if they can be decoded, the second always."""
@@ -57,7 +57,7 @@ class Diagnosis:
 
 
 def has_foreign_bytes(data: bytes, start: int, stop: int) -> bool:
-    """Whether the data of a scan may hold what no encoder writes: quick, and asked of every picture."""
+    """Whether a scan may hold bytes that no encoder writes; quick, for every picture is searched."""
     return data.find(_ZEROS, start, stop) >= 0 or _TEXT.search(data, start, stop) is not None
 
 
@@ -127,12 +127,12 @@ def _judge(data: bytes, found: Walk, expected: int, *, last: bool, broken: bool)
 
 
 def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int:
-    """The row from which on `what` may have done harm, of data that begin with MCU `first`."""
+    """The first row that may be damaged, by what is wrong with data that begin with MCU `first`."""
     if what == _CUT:
         return (first + found.mcus) // scan.wide
     if scan.restart_interval:
         return first // scan.wide
-    if what == _BROKEN:  # a flipped bit; longer garbage would have met an impossible code before
+    if what == _BROKEN:  # a flipped bit: longer garbage would have ended with an impossible code
         return max(0, found.mcus // scan.wide - 2)
     if what == _GARBAGE:  # it betrays itself within two rows, seldom later
         return max(0, found.mcus // scan.wide - MARGIN)
@@ -140,7 +140,7 @@ def _row(scan: Scan, found: Walk, first: int, what: str, luma: Component) -> int
 
 
 def _count_up(data: bytes, scan: Scan) -> bool:
-    """Whether the numbers of the restart markers rise by one, but for a few gaps."""
+    """Whether the numbers of the restart markers rise by one, with few gaps."""
     steps = [(data[after + 1] - data[before + 1]) % 8 for before, after in pairwise(scan.restarts)]
     return 0 not in steps and 2 * steps.count(1) >= len(steps) - 1
 
@@ -166,10 +166,10 @@ def _foreign_mcu(data: bytes, scan: Scan, found: Walk, first: int, expected: int
 
 
 def _is_foreign(run: tuple[int, int], scan: Scan, found: Walk, first: int, expected: int, stop: int) -> bool:
-    """Whether a run of zero bytes stands for lost ones, rather than fill a buffer behind the picture.
+    """Whether a run of zero bytes stands in the place of lost ones, and does not just fill a buffer.
 
-    Zero bits are flat blocks where the first code of each table for AC says so. Then they are foreign if there are
-    too many of them, if garbage follows, or if they go on to the end from the middle of a row.
+    Where the first code of each AC table is the end of a block, zero bits are flat blocks. Then a run is foreign if it
+    makes too many MCUs, if garbage follows it, or if it goes on to the end from the middle of a row.
     """
     whole = found.mcus >= expected
     end = int(found.starts[expected]) if whole else stop

@@ -1,8 +1,8 @@
 """Scans: what they are made of, and a walk through the entropy-coded data of sequential Huffman ones.
 
-What libjpeg warns of, and in which row, is where decoding could not go on, not where the data were damaged: bits decode
-into something for a long while. The walk tells where MCUs begin, whether the data end where an MCU does, and which MCU
-no encoder can have made; `diagnosis.py` draws the conclusions.
+libjpeg warns where it cannot go on decoding. That may be far behind the damage, for any bits decode into something. The
+walk tells where MCUs begin, whether the data end with one, and which MCU no encoder can have written; `diagnosis.py`
+draws the conclusions.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ except ImportError:  # no C compiler when the package was installed
     _entropy = None
 
 available: Final = _entropy is not None
-"""False where the native walk was not built: then nothing here can be called but `find_scans`."""
+"""False where the native walk was not built: then only `find_scans` can be called."""
 
 End = Literal["clean", "short", "bad"]
-"""How a walk ends: with an MCU, and bits that fill up the last byte; within an MCU, since the data end; before an MCU
-that no encoder can have made."""
+"""How a walk ends. "clean": the data end with an MCU and the bits that fill its last byte. "short": they end within an
+MCU. "bad": the next MCU is one that no encoder can have written."""
 
 _ENDS: Final[tuple[End, ...]] = ("clean", "short", "bad")
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
@@ -39,11 +39,11 @@ class Scan:
     """One scan of a picture."""
 
     offset: int
-    """Of its SOS marker."""
+    """Offset of its SOS marker."""
     start: int
-    """Of its entropy-coded data, restart markers included."""
+    """Offset of its entropy-coded data, which include the restart markers."""
     stop: int
-    """First byte behind them: the next marker, or the end of the data."""
+    """First byte behind its data: the next marker, or the end of the picture."""
     components: tuple[int, ...]
     """The components that it holds, by their position in the frame header."""
     high: int
@@ -53,7 +53,7 @@ class Scan:
     restart_interval: int
     """MCUs between two restart markers, as DRI says; 0: none."""
     restarts: tuple[int, ...]
-    """Offsets of the restart markers that there are."""
+    """Offsets of its restart markers."""
     tables: tuple[bytes, ...]
     """Its Huffman tables, each 16 counts and the values; none for progressive and arithmetic coding."""
     layout: bytes
@@ -61,23 +61,24 @@ class Scan:
 
     @property
     def mcus(self) -> int:
-        """How many MCUs it has to hold."""
+        """MCUs that the picture has."""
         return self.high * self.wide
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What the data between two markers hold."""
+    """The MCUs between two markers."""
 
     starts: NDArray[np.uint32]
-    """uint32 `[mcus + 1]`: offset of the first byte that belongs to each MCU alone, and of what follows the last."""
+    """uint32 `[mcus + 1]`: for each MCU the first byte of which no earlier MCU has a bit, and the same for what follows
+    the last MCU."""
     end: End
     stop: int
     """Offset of the marker behind the data, or their end."""
 
     @property
     def mcus(self) -> int:
-        """Whole MCUs, as many as the data hold: perhaps more than the picture has."""
+        """Whole MCUs in the data, perhaps more than the picture has."""
         return len(self.starts) - 1
 
 

@@ -1,7 +1,7 @@
-"""Restart markers put right: misnumbered ones, ones that no DRI announces, and a DRI that no markers follow (D1).
+"""Corrects restart markers: wrong numbers, markers without a DRI, and a DRI without markers (D1).
 
-libjpeg goes by a marker's number; where that is not the one it waits for, it takes intervals for lost. Other decoders
-count instead, and so encoders exist that number as they like.
+libjpeg trusts the number of a marker: where it expects another one, it assumes that intervals are lost. Other decoders
+only count the markers, so that encoders can number them as they like.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ _LARGEST = 0xFFFF
 
 
 def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
-    """A picture whose restart markers say what its intervals are, or None where they do, or where it cannot be told.
+    """Correct the DRI and the numbers of the restart markers, as the intervals themselves tell.
 
     Args:
         data: the picture.
         scan: its only scan.
         walks: what stands between its restart markers.
+
+    Returns:
+        The corrected picture; None where nothing is wrong, or where the intervals do not tell.
     """
     interval = _interval(scan, walks)
     numbers = [data[at + 1] - _RST0 for at in scan.restarts]
@@ -43,7 +46,7 @@ def put_right(data: bytes, scan: Scan, walks: Sequence[Walk]) -> bytes | None:
 
 
 def put_right_by_count(data: bytes, scans: Sequence[Scan]) -> bytes | None:
-    """The same for scans that cannot be walked through, by the number of their markers alone.
+    """The same for scans that cannot be walked through: the number of their markers tells.
 
     Args:
         data: the picture.

@@ -1,9 +1,8 @@
-"""Where in a picture its contents begin to be displaced: for scans that hold too few or too many MCUs.
+"""Finds where the contents of a picture begin to be displaced, for scans that hold too few or too many MCUs.
 
-Bytes that are lost, doubled or foreign are decoded into something. After some garbage the decoder is in step with the
-codes again, and everything behind stands so many MCUs away from its place, with other levels of DC. Only one border
-shows it: that between the last row of MCUs in its place and the first one that is displaced. There the picture does not
-go on, and it does once the lower row is moved back.
+Where bytes are lost, doubled or foreign, the decoder makes some garbage and then falls into step with the codes again.
+Everything behind is displaced by some MCUs and has other DC levels. A single border shows it: the picture does not
+continue from the last row of MCUs in its place to the first displaced one, and it does once that is moved back.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ _COSINES: Final = (DCT_MATRIX[:8, :8] * np.sqrt(8)).astype(np.float32)
 """float32 `[8, 8]`: the DCT of one dimension, frequency by place."""
 
 _TRIES: Final = 4
-"""Places in each row of MCUs at which the seam is looked for."""
+"""Places per row of MCUs at which a seam is tried."""
 _CLEARER: Final = 0.7
-"""By how much, in units of a usual border, the displaced row must go on better where it belongs than where it is."""
+"""Smallest gain of a seam: what vanishes of its border once the row is moved back, in units of the median border."""
 _BETTER: Final = 0.9
-"""The largest share of the border that may be left there."""
+"""Largest share of the border that may remain."""
 _UNUSUAL: Final = 2.0
-"""A border that is so many times as large as a usual one is part of the garbage in front of the displaced row."""
+"""A border of so many times the median belongs to the garbage above the displaced row."""
 MARGIN: Final = 3
-"""Rows of MCUs that are given up above what is found: in smooth parts it shows late."""
+"""Rows of MCUs that are given up above the place that is found: smooth parts show a seam late."""
 
 
 def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
@@ -58,10 +57,11 @@ def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
 
 
 def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[np.float32]:
-    """For each place at which a seam may be: its MCU, the border to the row above, and the share of the border that is
-    left where the MCUs from there on are moved back (1 where that cannot be told).
+    """The places at which a seam may be: float32 `[places, 3]`.
 
-    A border is the mean difference between the lines on both sides, in levels, less their median: DC is another.
+    Each has its MCU, its border to the row above, and the share of the border that remains once the MCUs from there on
+    are moved back by `moved`; 1 where that cannot be told. A border is the mean absolute difference between the lines
+    on both sides, in levels; their median is subtracted first, since DC levels differ.
     """
     top, bottom = _lines(luma, scan)
     wide = scan.wide
