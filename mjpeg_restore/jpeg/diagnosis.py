@@ -58,7 +58,27 @@ class Diagnosis:
 
 def has_foreign_bytes(data: bytes, start: int, stop: int) -> bool:
     """Whether a scan may hold bytes that no encoder writes; quick, for every picture is searched."""
-    return data.find(_ZEROS, start, stop) >= 0 or _TEXT.search(data, start, stop) is not None
+    return foreign_bytes(data, start, stop) < stop
+
+
+def foreign_bytes(data: bytes, start: int, stop: int) -> int:
+    """Offset of the first bytes in a scan that no encoder writes, or `stop`."""
+    zeros = data.find(_ZEROS, start, stop)
+    return min(_text_offset(data, start, stop), zeros if zeros >= 0 else stop)
+
+
+def _text_offset(data: bytes, start: int, stop: int) -> int:
+    """Offset of the first line of text, or `stop`."""
+    found = _TEXT.search(data, start, stop)
+    if found is None:
+        return stop
+    line = _PRINTABLE.search(data, max(start, found.start() - _LONGEST_LINE), found.start())
+    return line.start() if line else found.start()
+
+
+def is_padding(rest: bytes) -> bool:
+    """S1, S3: whether bytes behind the last block are harmless: a padded buffer, or a boundary instead of EOI."""
+    return len(rest) < _LEFT_OVER[0] or len({*rest[: _text_offset(rest, 0, len(rest))]}) <= 1
 
 
 def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *, broken: bool) -> Diagnosis | None:
@@ -115,11 +135,9 @@ def _judge(data: bytes, found: Walk, expected: int, *, last: bool, broken: bool)
             return _BROKEN
         # By chance, one cut in twenty lies between two MCUs; without an end marker it is a cut rather than a loss.
         return _CUT if last and (found.end == "short" or found.stop == len(data)) else _LOST
-    behind = int(found.starts[expected])
-    text = _TEXT.search(data, behind, found.stop)
-    rest = data[behind : text.start() if text else found.stop]  # S3: or a boundary, where EOI is missing
+    rest = data[int(found.starts[expected]) : found.stop]
     few, many = _LEFT_OVER if last else _LEFT_OVER_INSIDE
-    if len(rest) < few or len({*rest}) == 1:  # S1, S3: a buffer that was padded is no damage
+    if len(rest) < few or is_padding(rest):
         return None
     # What was pushed back by other bytes goes on to be decoded; what a camera left there does not.
     goes_on = found.end == "clean" and found.mcus > expected
@@ -156,8 +174,7 @@ def _foreign_mcu(data: bytes, scan: Scan, found: Walk, first: int, expected: int
     stop = text.start() if text else found.stop
     offsets: list[int] = []
     if stop < end:
-        line = _PRINTABLE.search(data, max(start, stop - _LONGEST_LINE), stop)
-        offsets.append(line.start() if line else stop)
+        offsets.append(_text_offset(data, start, found.stop))
     for run in _ZERO_RUN.finditer(data, start, stop):
         if _is_foreign(run.span(), scan, found, first, expected, stop):
             offsets.append(run.start())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import SAMPLINGS, encode, scan_span, scene, segment
+from pictures import SAMPLINGS, encode, encode_pixels, scan_span, scene, segment
 from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
@@ -85,6 +85,26 @@ def test_s2_a_picture_that_is_cut_off_keeps_its_exact_row(data: bytes, end: byte
         else:
             assert picture.damage.first_bad_row == wrong
         assert at < stop
+
+
+@needs_native
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9", bytes(300), bytes(300) + b"\xff\xd9"])
+def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
+    """Zeros, which the decoder makes up, come out as detail; where they come out flat the picture may end so."""
+    told = 0
+    for quality in (30, 60, 90):
+        data = encode("4:2:0", (320, 240), quality=quality, flags=["+ARITH_CODE"])
+        whole, (start, stop) = read(data), scan_span(data)
+        assert (whole.damage, whole.warnings) == (None, ())
+        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+            picture = read(data[: start + int((stop - start) * part)] + end)
+            wrong = first_wrong_row(picture, whole)
+            assert wrong is not None
+            if picture.damage is not None:
+                told += 1
+                # with nothing but EOI, bytes may be missing anywhere
+                assert picture.damage.first_bad_row in ((0,) if end == b"\xff\xd9" else (wrong, wrong - 1))
+    assert told >= 13
 
 
 # ---- zeros ----
@@ -281,7 +301,18 @@ def test_sound_pictures_are_not_damaged(name: str, sampling: str, optimize: bool
 def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) -> None:
     for quality in (1, 20, 80, 100):
         data = coded(DRAWN[name], sampling, quality=quality, progressive=True)
-        for where in ("as it is", "no end marker", "garbage behind"):
+        for where, packet in surroundings(data).items():
+            assert read(packet).damage is None, (quality, where)
+
+
+@needs_native
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("name", DRAWN)
+def test_p2_sound_arithmetic_pictures_are_not_damaged(name: str, progressive: bool) -> None:
+    flags = ["+ARITH_CODE", *(["+PROGRESSIVE_MODE"] if progressive else [])]
+    for quality in (1, 20, 80, 100):
+        data = encode_pixels(DRAWN[name], "4:2:0", quality=quality, flags=flags)
+        for where in ("as it is", "no end marker", "zeros", "zeros, end marker", "garbage behind"):
             assert read(surroundings(data)[where]).damage is None, (quality, where)
 
 
