@@ -190,8 +190,9 @@ def _sound_table(table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
 
 def _oddities(header: JpegHeader, contents: reader.Contents) -> tuple[str, ...]:
     """What a curious user may want to know, in words."""
-    ours = _DAMAGE | ({"JPEG_EOF"} if header.arithmetic and header.has_eoi else set())  # see `_end`
-    found = [warning.text for warning in contents.warnings if warning.name not in ours]
+    ended_by_us = header.arithmetic and header.has_eoi  # see `_end`
+    unsaid = _DAMAGE | {"JPEG_EOF"} if ended_by_us else _DAMAGE
+    found = [warning.text for warning in contents.warnings if warning.name not in unsaid]
     if header.zero_steps:
         found.append("a quantisation step of 0 was read as 1")
     if header.progressive and header.has_eoi and not _complete(contents):
@@ -246,7 +247,7 @@ def _has_detail_below(contents: reader.Contents, row: int, rows: int) -> bool:
     found = blocks = 0
     for part in contents.components:
         below = part.coefficients[(row + 1) * -(-part.coefficients.shape[0] // rows) :]
-        found += np.count_nonzero(below[..., 1:])
+        found += int(np.count_nonzero(below[..., 1:]))
         blocks += below.shape[0] * below.shape[1]
     return found > blocks // _DETAIL
 
