@@ -77,8 +77,8 @@ class HeaderWalk:
     def stands_alone(self, header: JpegHeader) -> bool:
         """Whether a picture somewhere in the stream can be read without those that lie between it and what was walked.
 
-        It brings its quantisation tables and, where the pictures walked bring Huffman tables, these too: what brings none
-        may mean any that were given on the way.
+        It brings its quantisation tables and, where the pictures walked bring Huffman tables, these too: a picture that
+        brings none may mean any that were given on the way.
         """
         if header.missing_tables:
             return False
