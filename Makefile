@@ -28,12 +28,12 @@ test: $(VENV)/development
 
 $(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch])
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[openvino,demo]'
+	$(PIP) -e '.[demo]'
 	$(BIN)/mjpeg-restore --version
 	touch $@
 
 $(VENV)/development: $(VENV)/runtime
-	$(PIP) -e '.[openvino,dev]'
+	$(PIP) -e '.[dev]'
 	touch $@
 
 clean:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from installed import needed
 from measuring import command, network, reading
 from measuring.clips import Size
 from measuring.machine import machine
@@ -175,7 +176,7 @@ def main() -> int:
     if not options.json:
         print("\n".join(here.describe()))
     try:
-        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as folder:
+        with needed("Benchmarking"), tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as folder:
             figures = measure(options, Path(folder))
     except (MjpegRestoreError, RuntimeError, OSError) as error:
         sys.exit(f"benchmark: {error}")

@@ -9,17 +9,17 @@ import argparse
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from installed import needed
 from numpy.typing import NDArray
-
-try:
-    from PIL import Image
-except ImportError:
-    sys.exit("demo: Pillow is not installed: pip install pillow")
 
 import mjpeg_restore
 from mjpeg_restore.cli import main as command
+
+if TYPE_CHECKING:  # Pillow is imported when there is something to show: --help does without
+    from PIL import Image
 
 FRAME = 12
 """The picture that is shown: far enough in for a camera to have settled."""
@@ -59,6 +59,8 @@ def busiest(image: NDArray[np.uint8], width: int, height: int) -> tuple[int, int
 
 def before_and_after(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Image.Image:
     """A region of both, magnified without smoothing, side by side."""
+    from PIL import Image
+
     left, top = busiest(before, *REGION)
     parts = [image[top : top + REGION[1], left : left + REGION[0]] for image in (before, after)]
     gap = np.full((parts[0].shape[0], 2, 3), 255, np.uint8)
@@ -69,8 +71,10 @@ def before_and_after(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Ima
 def main() -> int:
     options = arguments()
     try:
+        with needed("Showing before and after"):
+            import PIL  # noqa: F401, known before minutes go into the video
         options.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (mjpeg_restore.MjpegRestoreError, OSError) as error:
         sys.exit(f"demo: {error}")
     video = options.folder / "restored.mp4"
     code = command([options.input, "-o", str(video), "-y", "--model", options.model])

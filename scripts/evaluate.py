@@ -22,12 +22,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-
-try:
-    import onnx  # noqa: F401
-    import PIL  # noqa: F401
-except ImportError as error:
-    sys.exit(f"evaluate: {error.name} is not installed: pip install 'mjpeg-restore[train]'")
+from installed import needed
 from measuring.consistency import Consistency
 from measuring.pictures import Kind, Plane, encode, files, limited_luma, load, original
 from measuring.scores import judge, samples, statistics, unnaturalness
@@ -222,8 +217,10 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
 def main() -> int:
     options = arguments()
     try:
-        pictures = [load(path) for path in files(options.data)]
-        with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
+        with needed("Evaluating"), tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
+            import onnx  # noqa: F401, known before minutes go into the first network
+
+            pictures = [load(path) for path in files(options.data)]
             networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
             for name in [name for name in networks if catalogue.find(name).texture]:
                 networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)

@@ -15,14 +15,15 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
+from installed import needed
 
-try:
+from mjpeg_restore.errors import MissingExtra
+
+if TYPE_CHECKING:  # Pillow is imported when there is something to draw: --help does without
     from PIL import Image
-except ImportError:
-    sys.exit("Pillow is not installed: pip install pillow")
-from street import frames
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")
 MOST_FPS = 1000
@@ -88,6 +89,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Make the clip; returns the exit code."""
     options = parse(arguments)
     count = max(1, round(options.seconds * options.fps))
+    try:
+        with needed("Drawing a clip"):
+            from street import frames
+    except MissingExtra as error:
+        sys.exit(f"make_sample: {error}")
     drawn = frames(options.width, options.height, options.fps, count)
     coded = (encode(picture, options.quality, options.sampling) for picture in drawn)
     try:

@@ -15,6 +15,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from installed import needed
+
 from mjpeg_restore.errors import MjpegRestoreError
 
 PAPERS = ("l4-l8", "hr-cnn", "qgcn", "qgac", "one-to-many")
@@ -75,8 +77,9 @@ def main() -> int:
         sys.exit(f"reproduce: no paper {options.paper!r}; there are {', '.join(PAPERS)}, and all")
     names = PAPERS if options.paper == "all" else (options.paper,)
     try:
-        reproduce(names, options)
-    except (MjpegRestoreError, OSError, ImportError) as error:
+        with needed("Reproducing a paper"):
+            reproduce(names, options)
+    except (MjpegRestoreError, OSError) as error:
         sys.exit(f"reproduce: {error}")
     return 0
 

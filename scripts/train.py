@@ -19,27 +19,20 @@ import dataclasses
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-try:
-    import torch
-except ImportError:
-    sys.exit("train: PyTorch is not installed: pip install 'mjpeg-restore[train]'")
+from installed import needed
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.graph import load_weights
-from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
-from mjpeg_restore.training.loop import Trainer
-from mjpeg_restore.training.recipe import Recipe
-from mjpeg_restore.training.recipes import FAMILIES
+
+if TYPE_CHECKING:  # PyTorch is imported when there is something to train: --help does without
+    from mjpeg_restore.training.loop import Trainer
+    from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-PRECISIONS = {"bf16": torch.bfloat16, "float32": torch.float32}
 
 CENTRE = 256
 """Side of what is validated of a picture."""
@@ -47,7 +40,7 @@ CENTRE = 256
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, choices=list(FAMILIES))
+    parser.add_argument("--model", required=True, help="the network")
     parser.add_argument("--part", nargs="+", help="of the model's recipe (all)")
     parser.add_argument("--short", action="store_true", help="trained for minutes or hours, not as its paper says")
     parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
@@ -56,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=positive, default=120.0, help="wall-clock budget of the whole run (120)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints go (runs)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
-    parser.add_argument("--device", type=device, default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", help="PyTorch's (cuda where there is one, else cpu)")
     parser.add_argument("--threads", type=whole, help="CPU threads (all)")
     parser.add_argument("--batch", type=whole, help="crops in a batch (the recipe's); a GPU wants 64 or more")
     parser.add_argument(
@@ -67,11 +60,23 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=("bf16", "float32"),
         help="of the network while it trains (bf16 where that is fast); float32 for the last thousandths of a dB",
     )
     parser.add_argument("--seed", type=seed, default=0)
-    return parser.parse_args()
+    options = parser.parse_args()
+    with needed("Training"):
+        import torch
+
+        from mjpeg_restore.training.recipes import FAMILIES
+    if options.model not in FAMILIES:
+        parser.error(f"--model: no recipe for {options.model!r}; there are {', '.join(FAMILIES)}")
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        options.device = torch.zeros(1, device=options.device).device
+    except (RuntimeError, AssertionError):
+        parser.error(f"--device: PyTorch has no device {options.device!r} here")
+    return options
 
 
 def positive(word: str) -> float:
@@ -97,16 +102,16 @@ def seed(word: str) -> int:
     return int(word)
 
 
-def device(word: str) -> torch.device:
-    try:
-        return torch.zeros(1, device=word).device
-    except (RuntimeError, AssertionError) as error:
-        raise argparse.ArgumentTypeError(f"PyTorch has no device {word!r} here") from error
+def train(options: argparse.Namespace) -> None:
+    """Train the parts that are wanted, in turn.
 
+    Raises:
+        MjpegRestoreError: a picture, a graph or a checkpoint is missing or not as it should be.
+    """
+    import torch
 
-def main() -> int:
-    options = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    from mjpeg_restore.training.data import camera_tables, load_rgb, picture_files, with_halves
+
     if options.threads:
         torch.set_num_threads(options.threads)
     parts = wanted(options)
@@ -114,18 +119,25 @@ def main() -> int:
     if options.device.type == "cuda":
         torch.cuda.set_device(options.device)
     shares = sum(recipe.share for recipe in parts.values())
+    for recipe in parts.values():
+        if recipe.adversary:
+            recipe.adversary()  # what a last part lacks is to be said before hours go into the first
+    torch.manual_seed(options.seed)
+    pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
+    validation = [centre(path) for path in picture_files(options.validation)]
+    cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)
+    for part, recipe in parts.items():
+        log.info("%s, part %s", options.model, part)
+        trainer = prepared(options, part, recipe, pictures, validation, cameras)
+        trainer.run(options.minutes * recipe.share / shares)
+
+
+def main() -> int:
     try:
-        for recipe in parts.values():
-            if recipe.adversary:
-                recipe.adversary()  # what a last part lacks is to be said before hours go into the first
-        torch.manual_seed(options.seed)
-        pictures = with_halves(load_rgb(path) for path in picture_files(options.data))
-        validation = [centre(path) for path in picture_files(options.validation)]
-        cameras = camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32)
-        for part, recipe in parts.items():
-            log.info("%s, part %s", options.model, part)
-            trainer = prepared(options, part, recipe, pictures, validation, cameras)
-            trainer.run(options.minutes * recipe.share / shares)
+        options = arguments()
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+        with needed("Training"):
+            train(options)
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"train: {error}")
     except KeyboardInterrupt:
@@ -136,6 +148,8 @@ def main() -> int:
 
 def wanted(options: argparse.Namespace) -> dict[str, Recipe]:
     """The parts to be trained, in turn."""
+    from mjpeg_restore.training.recipes import FAMILIES
+
     family = FAMILIES[options.model]
     if options.short and not family.short:
         sys.exit(f"train: {options.model} has no short recipe: leave out --short")
@@ -152,6 +166,8 @@ def centre(path: Path) -> NDArray[np.uint8]:
     Raises:
         SourceNotFound: it is no picture, or smaller than that.
     """
+    from mjpeg_restore.training.data import load_rgb
+
     picture = load_rgb(path)
     height, width = (min(length, CENTRE) // 16 * 16 for length in picture.shape[:2])
     if not height * width:
@@ -174,6 +190,12 @@ def prepared(
         SourceNotFound: no picture is large enough, or there is no checkpoint to go on from.
         ModelCorrupt: the weights are another network's.
     """
+    import torch
+
+    from mjpeg_restore.models.graph import load_weights
+    from mjpeg_restore.training.data import Crops
+    from mjpeg_restore.training.loop import Trainer
+
     asked = {"batch": options.batch, "learning_rate": options.learning_rate}
     recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
     start = options.start_from.name if options.start_from else recipe.after
@@ -188,7 +210,7 @@ def prepared(
         validation,
         options.runs / options.model / part,
         options.device,
-        PRECISIONS.get(options.precision),
+        {"bf16": torch.bfloat16, "float32": torch.float32}.get(options.precision),
         **notes,
     )
     if options.resume and trainer.checkpoint.is_file():

@@ -27,6 +27,7 @@ import mjpeg_restore
 from mjpeg_restore.cli import main
 from mjpeg_restore.cli.arguments import restore_parser
 from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.cli.versions import faster
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
@@ -532,6 +533,24 @@ def test_nohup_stays_in_force(clip: Path, output: Path, monkeypatch: pytest.Monk
 def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
     restore_parser().parse_args(["in.mjpeg"])
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "runtime", "told"),
+    [
+        ("stream", "auto", "ONNX Runtime 1.32.0, CPU", True),
+        ("stream", "onnxruntime", "ONNX Runtime 1.32.0, CPU", False),
+        ("stream", "auto", "OpenVINO 2026.4.1, CPU, f32", False),
+        ("decode", "auto", "ONNX Runtime 1.32.0, CPU", False),
+    ],
+)
+def test_a_run_without_openvino_is_told_what_would_be_faster(
+    model: str, device: str, runtime: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.cli.versions._installed", lambda _: None)
+    assert ("pip install openvino" in (faster(model, device, runtime) or "")) is told
+    monkeypatch.setattr("mjpeg_restore.cli.versions._installed", lambda _: "2026.4.1")
+    assert faster(model, device, runtime) is None
 
 
 def test_an_output_that_exists_stays_untouched(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,27 @@ def test_every_package_is_named() -> None:
     assert {*settings["packages"]} == folders | {"mjpeg_restore.engines"}
 
 
+def test_a_plain_install_brings_both_runtimes_and_extras_bring_either() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for runtime in ("openvino", "onnxruntime"):
+        assert any(entry.startswith(f"{runtime}>=") for entry in project["dependencies"])
+        assert all(entry.startswith(f"{runtime}>=") for entry in project["optional-dependencies"][runtime])
+
+
+OPENVINO = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64")]
+"""Where it has wheels, for each Python from 3.11 to 3.14."""
+
+
+@pytest.mark.parametrize(("system", "machine"), [*OPENVINO, ("win32", "ARM64"), ("linux", "armv7l"), ("linux", "i686")])
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+def test_openvino_comes_where_it_has_wheels(system: str, machine: str, python: str) -> None:
+    markers = pytest.importorskip("packaging.requirements")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (openvino,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == "openvino")
+    here = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+    assert openvino.marker.evaluate(here) is ((system, machine) in OPENVINO)
+
+
 @pytest.mark.skipif(find_spec("setuptools") is None, reason="setuptools is not installed")
 def test_an_archive_of_the_sources_is_whole(tmp_path: Path) -> None:
     copy = tmp_path / "copy"

@@ -22,6 +22,7 @@ from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.models import catalogue
 from mjpeg_restore.restore import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode, open_runtime
+from tests.agreement import ROUNDED, assert_same, difference
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
@@ -244,10 +245,11 @@ def assert_seamless(restorer: Restorer, coded: CodedPicture, divisor: int = 3) -
     whole = restorer.restore(coded)
     memory = int(restorer.model.bytes_per_pixel * coded.width * coded.height / divisor)
     tiled = Restorer(restorer.model, "onnxruntime", threads=2, memory=memory).restore(coded)
-    for one, other in zip(tiled.planes, whole.planes, strict=True):
-        difference = np.abs(one.astype(int) - other)
-        assert difference.max() <= 1  # float32 adds up in another order
-        assert (difference > 0).mean() < 1e-3
+    if restorer.model.name in NETWORKS:  # in eight bits; without a margin they would be a third apart at the seams
+        decoded = RESTORERS["decode"].restore(coded).planes
+        assert difference(tiled.planes, whole.planes, decoded) <= ROUNDED
+    else:
+        assert_same(tiled.planes, whole.planes)
 
 
 def test_texture_is_for_models_that_have_some() -> None:

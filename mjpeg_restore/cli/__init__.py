@@ -18,6 +18,7 @@ from typing import NoReturn
 from mjpeg_restore.cli.arguments import command_of, command_parser, restore_parser
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.cli.speech import complain, prepare, say, settle
+from mjpeg_restore.cli.versions import faster
 from mjpeg_restore.errors import (
     JpegError,
     MjpegRestoreError,
@@ -208,6 +209,8 @@ def _remarks(options: argparse.Namespace, report: Report, sink: Sink) -> Iterato
             f"{model.name} was trained for {trained}, these pictures are of about Q{quality}:"
             f" {catalogue.DEFAULT} is for all qualities"
         )
+    if hint := faster(options.model, options.device, report.runtime):
+        yield hint
     if report.verified:
         yield _verdict(report.verified)
     if report.truncated:

@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TABLES 8      /* DC and AC, 0 to 3 (T.81, B.2.4.2) */
-#define MAX_BLOCKS 40     /* of one MCU; the standard allows 10, four components of 4x4 would make 64 */
+#define MAX_TABLES 8         /* DC and AC, 0 to 3 (T.81, B.2.4.2) */
+#define MAX_BLOCKS 40        /* of one MCU; the standard allows 10, four components of 4x4 would make 64 */
 #define LONGEST_CODE 16
-#define LARGEST_DC 11     /* bits of a difference, and of a coefficient, at 8 bits a sample (T.81, F.1.2.1 and 2) */
+#define LARGEST_DC 11        /* bits of a difference, and of a coefficient, at 8 bits a sample (T.81, F.1.2.1 and 2) */
 #define LARGEST_AC 10
-#define RECENT 8          /* bytes in the bit buffer, at most */
+#define RECENT 8             /* bytes in the bit buffer, at most */
+#define MAX_STARTS (1 << 24) /* sixteen times as many as the largest picture has MCUs; what follows is not looked at */
 
 enum end { CLEAN, SHORT, BAD };
 
@@ -195,6 +196,10 @@ static void walk_all(Walk *walk) /* without the GIL */
     /* Ones are the beginning of no code; zeros may be: then the data end within it. */
     if (padding && (walk->bits.bits & 1 || walk->bits.count == 0)) {
       walk->end = CLEAN;
+      return;
+    }
+    if (walk->count > MAX_STARTS) {
+      walk->end = SHORT;
       return;
     }
     for (block = 0; block < walk->blocks; block++) {

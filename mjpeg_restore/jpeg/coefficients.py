@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture, Damage
 from mjpeg_restore.jpeg import entropy, fallback, reader, restarts
 from mjpeg_restore.jpeg.buffers import as_bytes
-from mjpeg_restore.jpeg.diagnosis import diagnose, has_foreign_bytes
+from mjpeg_restore.jpeg.diagnosis import diagnose, foreign_bytes, has_foreign_bytes, is_padding
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
 from mjpeg_restore.jpeg.segments import known_tables
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC"})
 """What the library warns of where it could not go on."""
 _SUSPICIOUS: Final = _DAMAGE | {"EXTRANEOUS_DATA"}
-"""S9: extraneous bytes may leave a picture as it was, or be its own last ones, pushed back by others."""
+"""S9: extraneous bytes may be harmless, or the picture's own last ones, pushed back by foreign bytes."""
 
 
 def reader_name() -> str:
@@ -90,7 +91,7 @@ def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[byte
     Returns:
         The picture's own bytes, as far as they were read, and what the library makes of them.
     """
-    picture = _single_picture(data, header, tables, header.end)
+    picture = _single_picture(data, header, tables, _end(data, header))
     try:
         return picture, _read_one(picture)
     except ValueError as error:
@@ -103,6 +104,21 @@ def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[byte
         raise BadJpeg(str(error), header.start) from error
 
 
+def _end(data: bytes, header: JpegHeader) -> int:
+    """Where the picture's data end for the library.
+
+    P2: without a warning the arithmetic decoder reads anything, and zeros behind the end of the data. Only where there
+    is no EOI it tells the row in which the data ended; so neither EOI nor foreign bytes are shown to it.
+    """
+    if header.progressive or not header.arithmetic:
+        return header.end
+    return foreign_bytes(data, _scan_start(data, header), header.end - 2 * header.has_eoi)
+
+
+def _scan_start(data: bytes, header: JpegHeader) -> int:
+    return header.scan_offset + 2 + int.from_bytes(data[header.scan_offset + 2 : header.scan_offset + 4], "big")
+
+
 def _read_one(picture: bytes | memoryview) -> reader.Contents:
     return reader.read_native(picture) if reader.native_version else fallback.read(picture)
 
@@ -110,39 +126,44 @@ def _read_one(picture: bytes | memoryview) -> reader.Contents:
 def _examine(
     data: bytes, header: JpegHeader, picture: bytes | memoryview, contents: reader.Contents
 ) -> tuple[reader.Contents, Damage | None]:
-    """Find out what a suspected picture's matter is, and put its restart markers right where they need it."""
+    """Find the damage of a suspicious picture, which is read again where its restart markers are to be corrected."""
     if not _is_suspect(data, header, contents):
         return contents, None
     picture = bytes(picture)
-    scan = _only_scan(picture, header)
+    scans = entropy.find_scans(picture, header)
+    scan = _only_one(scans, header)
     if scan is None:
-        return contents, _damage(header, contents, picture)
-    mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
+        mended = restarts.put_right_by_count(picture, scans)
+    else:
+        mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
     if mended is not None:
         with suppress(ValueError):
-            contents = _read_one(mended)
-            picture, scan = mended, _only_scan(mended, header) or scan
+            contents, picture = _read_one(mended), mended
+            scan = _only_one(entropy.find_scans(mended, header), header)
+    if scan is None:
+        return contents, _damage(
+            header, contents, picture, place_known=_end(data, header) < header.end - 2 or not header.has_eoi
+        )
     walks = entropy.walk(picture, scan)
     found = diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
     return contents, _damage_from(header, found.row, found.reason) if found else None
 
 
-def _only_scan(picture: bytes, header: JpegHeader) -> entropy.Scan | None:
+def _only_one(scans: Sequence[entropy.Scan], header: JpegHeader) -> entropy.Scan | None:
     """The one scan of a sequential Huffman-coded picture; None where there are several, or another coding."""
-    if header.progressive or header.arithmetic or not entropy.available:
-        return None
-    scans = entropy.find_scans(picture, header)
-    return scans[0] if scans and len(scans[0].components) == len(header.factors) else None
+    walkable = entropy.available and not header.progressive and not header.arithmetic
+    return scans[0] if walkable and scans and len(scans[0].components) == len(header.factors) else None
 
 
 def _is_suspect(data: bytes, header: JpegHeader, contents: reader.Contents) -> bool:
-    """Whether a picture is worth a closer look: after a warning, and where the data of its scan hold what none do."""
+    """Whether a picture needs a closer look: after a warning, and where its scan holds bytes that no encoder writes."""
     if not reader.native_version or not all(part.complete for part in contents.components):
         return True  # jpeglib does not warn
     if any(warning.name in _SUSPICIOUS for warning in contents.warnings):
         return True
-    start = header.scan_offset + 2 + int.from_bytes(data[header.scan_offset + 2 : header.scan_offset + 4], "big")
-    return not header.progressive and not header.arithmetic and has_foreign_bytes(data, start, header.end)
+    if header.progressive:
+        return False
+    return header.arithmetic or has_foreign_bytes(data, _scan_start(data, header), header.end)
 
 
 def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) -> bytes | memoryview:
@@ -169,7 +190,9 @@ def _sound_table(table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
 
 def _oddities(header: JpegHeader, contents: reader.Contents) -> tuple[str, ...]:
     """What a curious user may want to know, in words."""
-    found = [warning.text for warning in contents.warnings if warning.name not in _DAMAGE]
+    ended_by_us = header.arithmetic and header.has_eoi  # see `_end`
+    unsaid = _DAMAGE | {"JPEG_EOF"} if ended_by_us else _DAMAGE
+    found = [warning.text for warning in contents.warnings if warning.name not in unsaid]
     if header.zero_steps:
         found.append("a quantisation step of 0 was read as 1")
     if header.progressive and header.has_eoi and not _complete(contents):
@@ -181,8 +204,8 @@ def _complete(contents: reader.Contents) -> bool:
     return all(part.complete for part in contents.components)
 
 
-def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Damage | None:
-    """S1, S2, S9: of a picture whose scans cannot be walked through, what the library's warnings say."""
+def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes, *, place_known: bool) -> Damage | None:
+    """S1, S2, S9: the damage of a picture whose scans cannot be walked through, by the library's warnings."""
     bad = [warning for warning in contents.warnings if warning.name in _DAMAGE]
     # An early end alone says only that EOI is missing (S1). Coefficients that never came are another matter,
     # unless a progressive picture was ended on purpose, with an EOI, before its last refinement.
@@ -192,7 +215,7 @@ def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Da
         # Each scan holds a part of all rows, and a warning names the row where its scan could not go on.
         return _damage_from(header, 0, bad[0].text if bad else "bytes stand in a scan that do not belong there")
     if header.arithmetic:
-        return _arithmetic_damage(header, contents, picture)
+        return _arithmetic_damage(header, contents, picture, place_known=place_known)
     if not bad:
         return None
     # The library counts rows by the factors in the SOF; ours are normalised (C3).
@@ -200,28 +223,55 @@ def _damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Da
     return _damage_from(header, 0 if header.has_eoi and not header.restart_interval else row, bad[0].text)
 
 
-def _arithmetic_damage(header: JpegHeader, contents: reader.Contents, picture: bytes) -> Damage | None:
-    """P2: the arithmetic decoder warns of next to nothing: behind the end of the data it goes on with zeros."""
-    if any(warning.name == "ARITH_BAD_CODE" for warning in contents.warnings) or _is_pushed_back(contents, picture):
+def _arithmetic_damage(
+    header: JpegHeader, contents: reader.Contents, picture: bytes, *, place_known: bool
+) -> Damage | None:
+    """P2: the damage of a picture in arithmetic coding, by the row in which its data end.
+
+    Where EOI follows, the missing data may be missing anywhere, unless foreign bytes show the place (`place_known`).
+    """
+    rows = {warning.name: warning.row for warning in contents.warnings}
+    end, bad = rows.get("JPEG_EOF", 0xFFFF), rows.get("ARITH_BAD_CODE", 0xFFFF)
+    # Behind the end of the data any code may come; the rows of several scans cannot be compared.
+    if bad < end or (bad < 0xFFFF and header.progressive) or _is_pushed_back(contents, picture):
         return _damage_from(header, 0, "the arithmetic code is broken")
-    ends = [warning.row for warning in contents.warnings if warning.name == "JPEG_EOF"]
-    row = min(ends, default=0xFFFF) * max(down for _, down in header.factors) // _lines_of(header)
-    damage = _damage_from(header, row - 1, "the picture is cut off")
+    row = end * max(down for _, down in header.factors) // _lines_of(header)
+    damage = _damage_from(header, row if place_known else 0, "the picture is cut off")
     # In the last row it may be the end marker alone that is missing (S1).
-    return damage if row < damage.rows - 1 else None
+    cut_off = row < damage.rows - 1 and not header.progressive and _has_detail_below(contents, row, damage.rows)
+    return damage if cut_off else None
+
+
+def _has_detail_below(contents: reader.Contents, row: int, rows: int) -> bool:
+    """Whether there is detail below a row of MCUs: flat blocks need no data, but zeros are decoded to detail."""
+    found = blocks = 0
+    for part in contents.components:
+        below = part.coefficients[(row + 1) * -(-part.coefficients.shape[0] // rows) :]
+        found += int(np.count_nonzero(below[..., 1:]))
+        blocks += below.shape[0] * below.shape[1]
+    return found > blocks // _DETAIL
+
+
+_DETAIL: Final = 64
+"""Blocks to one coefficient, at most, where the data of the arithmetic coder have ended."""
 
 
 def _is_pushed_back(contents: reader.Contents, picture: bytes) -> bool:
-    """Whether a scan goes on behind its last block, with more than a buffer's padding (S3)."""
+    """Whether a scan goes on behind its last block with more than padding, or padding was decoded."""
     for warning in contents.warnings:
         found = _EXTRANEOUS.search(warning.text)
         if warning.name == "EXTRANEOUS_DATA" and found:
-            at = picture.find(bytes([0xFF, int(found[2], 16)]))
-            rest = picture[max(0, at - int(found[1])) : at]
-            return at < 0 or len({*rest}) > 1
+            marker = bytes([0xFF, int(found[2], 16)])
+            end = len(picture) - 2 * picture.endswith(b"\xff\xd9")  # the library makes an EOI up where there is none
+            at = end if marker == b"\xff\xd9" else picture.rfind(marker)
+            rest = int(found[1])
+            zeros = at - len(picture[:at].rstrip(b"\0"))
+            return not is_padding(picture[max(0, at - rest) : at]) or zeros - rest > _ZEROS_DECODED
     return False
 
 
+_ZEROS_DECODED: Final = 64
+"""Zero bytes in front of the end of a scan, where more follow, that are no picture's own."""
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 
 

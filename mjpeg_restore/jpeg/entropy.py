@@ -1,8 +1,8 @@
-"""Sequential Huffman scans: what they are made of, and a walk through their entropy-coded data.
+"""Scans: what they are made of, and a walk through the entropy-coded data of sequential Huffman ones.
 
-What libjpeg warns of, and in which row, is where decoding could not go on, not where the data were damaged: bits decode
-into something for a long while. The walk tells where MCUs begin, whether the data end where an MCU does, and which MCU
-no encoder can have made; `diagnosis.py` draws the conclusions.
+libjpeg warns where it cannot go on decoding. That may be far behind the damage, for any bits decode into something. The
+walk tells where MCUs begin, whether the data end with one, and which MCU no encoder can have written; `diagnosis.py`
+draws the conclusions.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ except ImportError:  # no C compiler when the package was installed
     _entropy = None
 
 available: Final = _entropy is not None
-"""False where the native walk was not built: then nothing here can be called but `find_scans`."""
+"""False where the native walk was not built: then only `find_scans` can be called."""
 
 End = Literal["clean", "short", "bad"]
-"""How a walk ends: with an MCU, and bits that fill up the last byte; within an MCU, since the data end; before an MCU
-that no encoder can have made."""
+"""How a walk ends. "clean": the data end with an MCU and the bits that fill its last byte. "short": they end within an
+MCU. "bad": the next MCU is one that no encoder can have written."""
 
 _ENDS: Final[tuple[End, ...]] = ("clean", "short", "bad")
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
@@ -36,14 +36,14 @@ _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One sequential scan of a picture."""
+    """One scan of a picture."""
 
     offset: int
-    """Of its SOS marker."""
+    """Offset of its SOS marker."""
     start: int
-    """Of its entropy-coded data, restart markers included."""
+    """Offset of its entropy-coded data, which include the restart markers."""
     stop: int
-    """First byte behind them: the next marker, or the end of the data."""
+    """First byte behind its data: the next marker, or the end of the picture."""
     components: tuple[int, ...]
     """The components that it holds, by their position in the frame header."""
     high: int
@@ -53,31 +53,32 @@ class Scan:
     restart_interval: int
     """MCUs between two restart markers, as DRI says; 0: none."""
     restarts: tuple[int, ...]
-    """Offsets of the restart markers that there are."""
+    """Offsets of its restart markers."""
     tables: tuple[bytes, ...]
-    """Its Huffman tables, each 16 counts and the values."""
+    """Its Huffman tables, each 16 counts and the values; none for progressive and arithmetic coding."""
     layout: bytes
     """Two bytes for each block of an MCU: which of `tables` its DC and its AC is coded with."""
 
     @property
     def mcus(self) -> int:
-        """How many MCUs it has to hold."""
+        """MCUs that the picture has."""
         return self.high * self.wide
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What the data between two markers hold."""
+    """The MCUs between two markers."""
 
     starts: NDArray[np.uint32]
-    """uint32 `[mcus + 1]`: offset of the first byte that belongs to each MCU alone, and of what follows the last."""
+    """uint32 `[mcus + 1]`: for each MCU the first byte of which no earlier MCU has a bit, and the same for what follows
+    the last MCU."""
     end: End
     stop: int
     """Offset of the marker behind the data, or their end."""
 
     @property
     def mcus(self) -> int:
-        """Whole MCUs, as many as the data hold: perhaps more than the picture has."""
+        """Whole MCUs in the data, perhaps more than the picture has."""
         return len(self.starts) - 1
 
 
@@ -93,7 +94,7 @@ def walk(data: bytes, scan: Scan) -> list[Walk]:
 
 
 def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
-    """The scans of a sequential Huffman-coded picture that begins at the first byte of `data`.
+    """The scans of the picture that begins at the first byte of `data`.
 
     Tables that are not given are the standard ones (H1). A scan whose header makes no sense ends the list.
     """
@@ -124,7 +125,8 @@ def _scan(
     names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
     components = tuple(header.component_ids.index(name) for name in names if name in header.component_ids)
     used = [(selector >> 4, 16 | selector & 15) for selector in selectors]
-    kinds = sorted({name for pair in used for name in pair})
+    walkable = not header.progressive and not header.arithmetic
+    kinds = sorted({name for pair in used for name in pair}) if walkable else []
     if not components or len(components) < len(selectors) or not huffman.keys() >= {*kinds}:
         return None
     high, wide, blocks = _grid(header, components)
@@ -139,7 +141,7 @@ def _scan(
         restart_interval=interval,
         restarts=tuple(match.start() for match in _RESTART.finditer(data, sos.end, stop)),
         tables=tuple(huffman[name] for name in kinds),
-        layout=bytes(map(kinds.index, layout)),
+        layout=bytes(map(kinds.index, layout)) if walkable else b"",
     )
 
 

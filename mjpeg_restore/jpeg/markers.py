@@ -64,7 +64,7 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     start = find_start(data)
     if start < 0:
         raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
-    front = b""
+    front: list[bytes] = []
     while True:
         walk = _Walk(data, start, height, codec_tag, max_pixels, front)
         for count, segment in enumerate(segments(data, start)):
@@ -74,7 +74,7 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
         start = find_start(data, walk.end)
         if walk.scans or start < 0:  # an SOI twice over, or tables alone, are no picture yet
             return walk.header()
-        front = known_tables(front, b"".join(walk.tables))
+        front += walk.tables
 
 
 _AVID: Final[dict[str, FieldOrder]] = {"\x01": "bottom", "\x02": "top"}
@@ -84,10 +84,12 @@ _AVID: Final[dict[str, FieldOrder]] = {"\x01": "bottom", "\x02": "top"}
 class _Walk:
     """Collects what the segments say, in their order."""
 
-    def __init__(self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int, front: bytes) -> None:
+    def __init__(
+        self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int, front: list[bytes]
+    ) -> None:
         self.data, self.start, self.end, self.stop = data, start, start + 2, 0
         self.height, self.codec_tag, self.max_pixels = height, codec_tag, max_pixels
-        self.front = front  # tables that stand before the SOI
+        self.front = front  # segments of tables that stand before the SOI
         self.sof: Segment | None = None
         self.width = 0
         self.ids: tuple[int, ...] = ()
@@ -244,6 +246,7 @@ class _Walk:
             raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
         gate.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
         sampling = gate.normalised(self.factors)
+        front = known_tables(b"", b"".join(self.front))
         per_byte = 0 if self._arithmetic else _PROGRESSIVE_BLOCKS if self._progressive else _SEQUENTIAL_BLOCKS
         gate.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
         return JpegHeader(
@@ -264,10 +267,10 @@ class _Walk:
             restart_interval=self.restart_interval,
             has_dht=bool(self.given_huffman),
             has_eoi=self.has_eoi,
-            tables=self.front + b"".join(self.tables),
+            tables=front + b"".join(self.tables),
             missing_tables=tuple(sorted({*self.table_ids} - self.given_tables)),
             missing_huffman=tuple(sorted(self.missing_huffman)),
-            front=self.front,
+            front=front,
             wide_tables=self.wide_tables,
             zero_steps=self.zero_steps,
             avi1_polarity=self.polarity,

@@ -1,9 +1,8 @@
-"""Where in a picture its contents begin to be displaced: for scans that hold too few or too many MCUs.
+"""Finds where the contents of a picture begin to be displaced, for scans that hold too few or too many MCUs.
 
-Bytes that are lost, doubled or foreign are decoded into something. After some garbage the decoder is in step with the
-codes again, and everything behind stands so many MCUs away from its place, with other levels of DC. Only one border
-shows it: that between the last row of MCUs in its place and the first one that is displaced. There the picture does not
-go on, and it does once the lower row is moved back.
+Where bytes are lost, doubled or foreign, the decoder makes some garbage and then falls into step with the codes again.
+Everything behind is displaced by some MCUs and has other DC levels. A single border shows it: the picture does not
+continue from the last row of MCUs in its place to the first displaced one, and it does once that is moved back.
 """
 
 from __future__ import annotations
@@ -17,21 +16,19 @@ from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.jpeg.entropy import Scan
 from mjpeg_restore.jpeg.reader import Component
 
-_BASIS: Final = DCT_MATRIX.reshape(64, 8, 8).astype(np.float32)
-_TOP: Final = _BASIS[:, 0]
-_BOTTOM: Final = _BASIS[:, 7]
-"""float32 `[64, 8]`: from coefficients to the first and the last line of a block."""
+_COSINES: Final = (DCT_MATRIX[:8, :8] * np.sqrt(8)).astype(np.float32)
+"""float32 `[8, 8]`: the DCT of one dimension, frequency by place."""
 
 _TRIES: Final = 4
-"""Places in each row of MCUs at which the seam is looked for."""
+"""Places per row of MCUs at which a seam is tried."""
 _CLEARER: Final = 0.7
-"""By how much, in units of a usual border, the displaced row must go on better where it belongs than where it is."""
+"""Smallest gain of a seam: what vanishes of its border once the row is moved back, in units of the median border."""
 _BETTER: Final = 0.9
-"""The largest share of the border that may be left there."""
+"""Largest share of the border that may remain."""
 _UNUSUAL: Final = 2.0
-"""A border that is so many times as large as a usual one is part of the garbage in front of the displaced row."""
+"""A border of so many times the median belongs to the garbage above the displaced row."""
 MARGIN: Final = 3
-"""Rows of MCUs that are given up above what is found: in smooth parts it shows late."""
+"""Rows of MCUs that are given up above the place that is found: smooth parts show a seam late."""
 
 
 def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
@@ -60,10 +57,11 @@ def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
 
 
 def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[np.float32]:
-    """For each place at which a seam may be: its MCU, the border to the row above, and the share of the border that is
-    left where the MCUs from there on are moved back (infinite where that cannot be told).
+    """The places at which a seam may be: float32 `[places, 3]`.
 
-    A border is the mean difference between the lines on both sides, in levels, less their median: DC is another.
+    Each has its MCU, its border to the row above, and the share of the border that remains once the MCUs from there on
+    are moved back by `moved`; 1 where that cannot be told. A border is the mean absolute difference between the lines
+    on both sides, in levels; their median is subtracted first, since DC levels differ.
     """
     top, bottom = _lines(luma, scan)
     wide = scan.wide
@@ -72,7 +70,7 @@ def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[n
     for first in range(wide, decoded - wide // 2, max(1, wide // _TRIES)):
         index = np.arange(first, min(first + wide, decoded))
         here = top[index] - bottom[index - wide]
-        left = np.inf
+        left = 1.0
         for up in (rows, rows + 1):
             above = index + moved - up * wide
             known = (above >= 0) & (above < first)
@@ -93,12 +91,14 @@ def _lines(luma: Component, scan: Scan) -> tuple[NDArray[np.float32], NDArray[np
     down, across = -(-high // scan.high), -(-wide // scan.wide)
     steps = np.ones(64, np.float32) if luma.table is None else luma.table.astype(np.float32)
     ends: list[NDArray[np.float32]] = []
-    for first, to_line in ((0, _TOP), (down - 1, _BOTTOM)):
-        matrix = steps[:, None] * to_line
+    for first, line in ((0, 0), (down - 1, 7)):
+        weights = steps.reshape(8, 8) * _COSINES[:, line, None]
         lines = np.zeros((scan.high, scan.wide * across, 8), np.float32)
         for row in range(scan.high):  # one at a time: as float32 all blocks take twice their memory
-            blocks = luma.coefficients[min(row * down + first, high - 1)]
-            lines[row, :wide] = blocks.astype(np.float32) @ matrix
+            blocks = luma.coefficients[min(row * down + first, high - 1)].reshape(-1, 8, 8)
+            # No matrix product: where memory runs out, OpenBLAS ends the process.
+            columns = np.einsum("nvu,vu->nu", blocks, weights)
+            lines[row, :wide] = np.einsum("nu,ux->nx", columns, _COSINES)
         lines[:, wide:] = lines[:, wide - 1 : wide]
         ends.append(lines.reshape(scan.mcus, -1))
     return ends[0], ends[1]

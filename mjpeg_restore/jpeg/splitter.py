@@ -92,7 +92,7 @@ class Splitter:
 
     def _take(self, end: int, done: list[tuple[int, bytes]]) -> None:
         """Move the picture at the front of the buffer to `done`; without a scan it is no picture (S10)."""
-        if _tables_alone(self._markers):
+        if _tables_alone(self._markers) or (self._front and not self._markers):  # or an SOI twice over
             self._front, self._inside = end, False
             self._markers.clear()
             return
@@ -134,7 +134,7 @@ def split(data: Buffer) -> Iterator[tuple[int, int]]:
         first = front if front >= 0 and start - front <= MAX_FRONT_BYTES else start
         if SOS in markers:
             yield first, end
-        front = first if _tables_alone(markers) else -1
+        front = first if _tables_alone(markers) or (first < start and not markers) else -1
         start = following
 
 

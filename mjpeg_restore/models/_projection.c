@@ -92,11 +92,15 @@ static inline void interleave(const Component *c, size_t row, float *lines)
 
 /* ---- what Python sees ---- */
 
-static int fits(const Py_buffer *buffer, size_t bytes, const char *name)
+/* Whether a buffer holds `count` numbers of `size` bytes each, and lies where the CPU can take these */
+static int fits(const Py_buffer *buffer, size_t count, size_t size, const char *name)
 {
-  if ((size_t)buffer->len == bytes)
+  if ((size_t)buffer->len != count * size)
+    PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zu", name, buffer->len, count * size);
+  else if ((uintptr_t)buffer->buf % size)
+    PyErr_Format(PyExc_ValueError, "%s: memory that is not aligned to %zu bytes", name, size);
+  else
     return 1;
-  PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zu", name, buffer->len, bytes);
   return 0;
 }
 
@@ -135,7 +139,7 @@ PyDoc_STRVAR(project_doc,
 "    table: float32 [64], above zero;\n"
 "    scale: what phases are multiplied by; cell: half-width of the cell in steps;\n"
 "    lanes: 8 to use AVX2 where CPU and compiler can, 4 to do without.\n\n"
-"Raises ValueError where a buffer is not as large as that.");
+"Raises ValueError where a buffer is not as large as that, or its memory not aligned.");
 
 static PyObject *project(PyObject *module, PyObject *arguments)
 {
@@ -155,8 +159,9 @@ static PyObject *project(PyObject *module, PyObject *arguments)
       .phases = phases.buf, .coefficients = coefficients.buf, .table = table.buf, .plane = plane.buf,
       .high = high, .wide = wide, .scale = scale, .cell = cell,
     };
-    if ((!phases.buf || fits(&phases, 128 * blocks, "phases")) && fits(&coefficients, 128 * blocks, "coefficients") &&
-        fits(&table, 256, "table") && fits(&plane, 64 * blocks, "plane"))
+    if ((!phases.buf || fits(&phases, 64 * blocks, 2, "phases")) &&
+        fits(&coefficients, 64 * blocks, 2, "coefficients") && fits(&table, 64, 4, "table") &&
+        fits(&plane, 64 * blocks, 1, "plane"))
       result = fill(&component, lanes);
   }
   PyBuffer_Release(&phases);
@@ -187,8 +192,8 @@ static PyObject *decode(PyObject *module, PyObject *arguments)
       .coefficients = coefficients.buf, .table = table.buf, .samples = samples.buf,
       .high = high, .wide = wide, .scale = scale,
     };
-    if (fits(&coefficients, 128 * blocks, "coefficients") && fits(&table, 256, "table") &&
-        fits(&samples, 256 * blocks, "samples"))
+    if (fits(&coefficients, 64 * blocks, 2, "coefficients") && fits(&table, 64, 4, "table") &&
+        fits(&samples, 64 * blocks, 4, "samples"))
       result = fill(&component, lanes);
   }
   PyBuffer_Release(&coefficients);

@@ -83,6 +83,9 @@ def project(
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
+
+    Raises:
+        ValueError: an array is of another size than that.
     """
     high, wide, _ = coefficients.shape
     steps = table.astype(np.float32)
@@ -109,10 +112,16 @@ def decode(
 
     Args:
         coefficients, table, lanes: as in `project`.
-        samples: filled, contiguous float32 `[8 blocks_high, 8 blocks_wide]`: centred, in units of `SAMPLE_SCALE`,
-            neither rounded nor clamped.
+        samples: filled, float32 `[8 blocks_high, 8 blocks_wide]`, contiguous, aligned and writable: centred, in units
+            of `SAMPLE_SCALE`, neither rounded nor clamped.
+
+    Raises:
+        ValueError: an array is of another size than that, or `samples` cannot be filled where they are.
     """
     high, wide, _ = coefficients.shape
+    flags = samples.flags
+    if samples.dtype != np.float32 or not (flags.c_contiguous and flags.aligned and flags.writeable):
+        raise ValueError("samples: an array of float32 that is contiguous, aligned and writable is wanted")
     steps = table.astype(np.float32)
     assert native is not None
     native.decode(_native(coefficients, np.int16), steps, samples, high, wide, 1 / SAMPLE_SCALE, lanes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, Runtime
 from mjpeg_restore.runtime.native import NativeDecode
 
@@ -26,7 +26,7 @@ def open_runtime(
 
     Args:
         graph: an ONNX file under the contract of `models/graph.py`.
-        device: one of `DEVICES`. "auto" is OpenVINO where it is installed, else ONNX Runtime. With `stream` OpenVINO
+        device: one of `DEVICES`. "auto" is OpenVINO where it can be had, else ONNX Runtime. With `stream` OpenVINO
             is three times as fast on a CPU with bf16 and two and a half times without: it keeps to eight bits where
             the network does. Networks without them gain from bf16 alone.
         threads: CPU threads in all; every core that this process may use by default.
@@ -42,8 +42,11 @@ def open_runtime(
     if device == "auto":
         try:
             return open_runtime(graph, "openvino", threads, streams, blend)
-        except RuntimeUnavailable:  # not installed, or not in working order: nobody asked for it
-            return open_runtime(graph, "onnxruntime", threads, streams, blend)
+        except RuntimeUnavailable as error:  # not installed, or not in working order: nobody asked for it
+            try:
+                return open_runtime(graph, "onnxruntime", threads, streams, blend)
+            except MissingExtra:
+                raise error from None
     if device == "onnxruntime":
         from mjpeg_restore.runtime.onnxruntime import OnnxRuntime
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: small, always there, in float32.
+"""ONNX Runtime on the CPU: small, nearly always there, in float32.
 
 What a graph says is in eight bits is rounded so, and computed in float32: left alone, ONNX Runtime fuses few such
 convolutions, and is no faster for it. So CPUs differ in float32's last bits and no more, and figures are taken with it.
@@ -15,13 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
 from mjpeg_restore.runtime.weights import blended
 
 # A camera's owner did not ask for any; and its thread, which a forked process lacks, would hang that one's exit.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-with explained("ONNX Runtime does not load", "pip install --force-reinstall onnxruntime"):
-    import onnxruntime as ort
+with explained("ONNX Runtime is installed but does not load", "--device openvino"):
+    try:
+        import onnxruntime as ort
+    except ModuleNotFoundError as error:
+        raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
 _LOADING = "--device openvino, or pip install --upgrade onnxruntime"
 _RUNNING = "--model stream-lite, --device openvino or fewer --threads"

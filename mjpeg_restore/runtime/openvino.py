@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import io
 import os
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ import numpy as np
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.models.projection import CHROMA_TRUST, LUMA_TRUST, PHASES, decode, native, project
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.sizes import Shapes, Sizes
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -73,10 +73,7 @@ class OpenVino:
         self._settings = {}
         if device == "CPU":
             self._settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-        self._lock = threading.Lock()
-        self._requests = threading.local()
-        self._static: tuple[tuple[tuple[int, ...], ...], list[ov.CompiledModel]] | None = None
-        self._dynamic: list[ov.CompiledModel] | None = None
+        self._sizes: Sizes[list[ov.InferRequest]] = Sizes()
         ends = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
         self._native = device == "CPU" and native is not None and bool(ends)
         precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
@@ -91,27 +88,13 @@ class OpenVino:
 
     def _run(self, inputs: Inputs) -> Planes:
         inputs = [np.ascontiguousarray(array) for array in inputs]  # memory is shared, and held until the end
-        parts = self._requests_for(tuple(array.shape for array in inputs))
+        parts = self._sizes.choose(tuple(array.shape for array in inputs)).request(self._compile)
         for part in parts:
             for index, array in enumerate(inputs):
                 part.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
         return _run_between(parts[0], inputs) if self._native else _run_through(parts, len(inputs))
 
-    def _requests_for(self, shapes: tuple[tuple[int, ...], ...]) -> list[ov.InferRequest]:
-        """This thread's own requests. Fixed shapes are an eighth faster, so the first ones seen get them."""
-        with self._lock:
-            if self._static is None:
-                self._static = (shapes, self._compile(shapes))
-            if self._static[0] == shapes:
-                kind, compiled = "static", self._static[1]
-            else:
-                self._dynamic = self._dynamic or self._compile(None)
-                kind, compiled = "dynamic", self._dynamic
-        if not hasattr(self._requests, kind):
-            setattr(self._requests, kind, [model.create_infer_request() for model in compiled])
-        return getattr(self._requests, kind)
-
-    def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> list[ov.CompiledModel]:
+    def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
         if shapes is not None:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
@@ -123,7 +106,8 @@ class OpenVino:
             parts = [(_head(model, cuts, [_entrance(tensor) for tensor in entering]), reduced)]
         elif self._bf16 and (cuts := _tensors(model, *CUTS)):
             parts = [*zip(_split(model, cuts), (reduced, full), strict=True)]
-        return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
+        compiled = [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
+        return lambda: [model.create_infer_request() for model in compiled]
 
 
 def _tensors(model: ov.Model, *ends: str) -> list[ov.Output]:

@@ -7,7 +7,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import make_sample
-from street import frames
 
 FPS = Fraction(25)
 DRAWN = 16
@@ -18,6 +17,8 @@ Size = tuple[int, int]
 
 def pictures(size: Size, quality: int, count: int = DRAWN) -> list[bytes]:
     """Successive coded pictures, 4:2:0."""
+    from street import frames
+
     return [make_sample.encode(picture, quality, "420") for picture in frames(*size, FPS, count)]
 
 

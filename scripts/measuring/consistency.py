@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
@@ -43,6 +41,9 @@ class FloatOutput:
     """A shipped graph with its samples before rounding as outputs: for the promise about the quantisation cell."""
 
     def __init__(self, graph: Path) -> None:
+        import onnx
+        import onnxruntime
+
         model = onnx.load(graph)
         names = [f"{output.name}.samples" for output in model.graph.output]
         del model.graph.output[:]

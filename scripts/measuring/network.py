@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from installed import needed
+
 from measuring import clips
 from measuring.clips import Size
 from measuring.machine import memory
@@ -54,7 +56,8 @@ def measure(
         seconds: for each figure; a network that takes longer runs once.
     """
     models = [catalogue.find(name) for name in names]
-    heavy = isolated(publish_peers, peers, folder) if peers else []
+    with needed("Measuring AR-CNN and DnCNN-3"):
+        heavy = isolated(publish_peers, peers, folder) if peers else []
     for model in [*models, *heavy]:
         for runtime in ["auto"] if model.name == catalogue.DECODE else installed():
             for size in sizes:

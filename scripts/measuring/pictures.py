@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mjpeg_restore.errors import SourceNotFound
 
@@ -43,6 +42,8 @@ def load(path: Path, shrink: int = 1) -> Plane:
     Raises:
         SourceNotFound: it is no picture.
     """
+    from PIL import Image
+
     try:
         with Image.open(path) as image:
             rgb = image.convert("RGB")
@@ -73,6 +74,8 @@ def original(rgb: Plane, kind: Kind) -> Plane:
 
 def encode(picture: Plane, quality: int) -> bytes:
     """A JPEG with the IJG's tables; colour at 4:2:0."""
+    from PIL import Image
+
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mjpeg_restore.jpeg.segments import DHT, EOI, SOF, segments
+from mjpeg_restore.jpeg.segments import DHT, EOI, SOF, SOS, segments, tables_in
 
 SAMPLINGS = ["gray", "4:4:4", "4:2:2", "4:4:0", "4:2:0", "4:1:1"]
 ODD_FILES = Path(__file__).parents[3] / "shared" / "data" / "odd-jpeg"
@@ -32,7 +32,11 @@ def scene(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def encode(sampling: str = "4:2:0", size: tuple[int, int] = (163, 117), seed: int = 0, **options: Any) -> bytes:
     """A JPEG; `options` are Pillow's, or `factors` and `flags` for jpeglib's encoder."""
-    pixels = scene(*size, seed)
+    return encode_pixels(scene(*size, seed), sampling, **options)
+
+
+def encode_pixels(pixels: NDArray[np.uint8], sampling: str = "4:2:0", **options: Any) -> bytes:
+    """A JPEG of these pixels, uint8 `[h, w, 3]`; `options` as for `encode`."""
     if "qtables" not in options:
         options.setdefault("quality", 60)
     if {"factors", "flags"} & options.keys() or sampling in ("4:4:0", "4:1:1"):
@@ -125,3 +129,29 @@ def scan_span(data: bytes) -> tuple[int, int]:
 def huffman_tables(data: bytes) -> bytes:
     """The contents of all DHT segments."""
     return b"".join(data[found.body : found.end] for found in segments(data, 0) if found.marker == DHT)
+
+
+def rename_huffman(data: bytes, luma: int, chroma: int = 0) -> bytes:
+    """Give the Huffman tables of a picture other numbers, in DHT and SOS: then the standard ones read it no more."""
+    names = {0: luma, 1: chroma, 16: 16 | luma, 17: 16 | chroma}
+    pieces, position = [data[:2]], 2
+    for found in segments(data, 0):
+        body = data[found.body : found.end]
+        if found.marker == DHT:
+            body = b"".join(bytes([names[table.name]]) + table.body[1:] for table in tables_in(DHT, body))
+        elif found.marker == SOS:
+            count = body[0]
+            selectors = bytes(17 * names[byte & 15] for byte in body[2 : 2 + 2 * count : 2])
+            pairs = zip(body[1 : 1 + 2 * count : 2], selectors, strict=True)
+            body = bytes([count, *(byte for pair in pairs for byte in pair)]) + body[1 + 2 * count :]
+        else:
+            continue
+        pieces += [data[position : found.offset], segment(found.marker, body)]
+        position = found.end
+    return b"".join([*pieces, data[position:]])
+
+
+def tables_alone(data: bytes, *markers: int) -> bytes:
+    """A datastream of nothing but the segments of a picture that have one of `markers`: SOI, tables, EOI."""
+    kept = [data[found.offset : found.end] for found in segments(data, 0) if found.marker in markers]
+    return b"".join([b"\xff\xd8", *kept, b"\xff\xd9"])

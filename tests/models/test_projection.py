@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,73 @@ def test_buffers_of_another_size_are_not_decoded(wrong: str) -> None:
     buffers[wrong] = np.empty(size + 1, np.uint8)
     with pytest.raises(ValueError, match=f"{wrong}: {size + 1} bytes, not {size}"):
         projection.native.decode(*buffers.values(), 2, 3, 1.0, 8)  # type: ignore[union-attr, arg-type]
+
+
+def misaligned(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A copy at an odd address."""
+    room = np.empty(array.nbytes + 1, np.uint8)
+    copy = room[1 - room.ctypes.data % 2 :][: array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[:] = array
+    assert copy.ctypes.data % 2 == 1 and copy.flags.c_contiguous
+    return copy
+
+
+def test_arrays_at_odd_addresses_are_taken() -> None:
+    phases, coefficients, table = component(3, 2)
+    expected = project(phases, coefficients, table)
+    assert np.array_equal(project(*map(misaligned, (phases, coefficients, table))), expected)  # type: ignore[arg-type]
+    decoded, again = np.empty((2, 24, 16), np.float32)
+    decode(coefficients, table, decoded)
+    decode(misaligned(coefficients), misaligned(table), again)  # type: ignore[arg-type]
+    assert np.array_equal(again, decoded)
+
+
+def read_only(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    samples.flags.writeable = False
+    return samples
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        misaligned,
+        read_only,
+        lambda samples: np.repeat(samples, 2, axis=1)[:, ::2],
+        lambda samples: samples.astype(samples.dtype.newbyteorder()),
+        lambda samples: samples.astype(np.int32),
+        lambda samples: samples[:-1],
+        lambda samples: np.vstack([samples, samples]),
+    ],
+    ids=["misaligned", "read-only", "strided", "other order of bytes", "int32", "too small", "too large"],
+)
+def test_samples_that_cannot_be_filled_in_place_are_refused(unfit: Callable[[Any], Any]) -> None:
+    _, coefficients, table = component(3, 2)
+    samples = unfit(np.full((24, 16), 7, np.float32))
+    with pytest.raises(ValueError, match=r"^samples: .*") as caught:
+        decode(coefficients, table, samples)
+    assert "\n" not in str(caught.value)
+    assert (samples == 7).all()
+
+
+@pytest.mark.parametrize(("wrong", "size"), [("phases", 2), ("coefficients", 2), ("table", 4)])
+def test_misaligned_memory_is_refused(wrong: str, size: int) -> None:
+    phases, coefficients, table = component(2, 3)
+    buffers: dict[str, Any] = {"phases": phases, "coefficients": coefficients, "table": table.astype(np.float32)}
+    buffers[wrong] = misaligned(buffers[wrong])
+    plane, samples = np.empty((16, 24), np.uint8), np.empty((16, 24), np.float32)
+    match = rf"^{wrong}: memory that is not aligned to {size} bytes$"
+    with pytest.raises(ValueError, match=match):
+        projection.native.project(*buffers.values(), plane, 2, 3, 1.0, 0.5, 8)  # type: ignore[union-attr]
+    if wrong != "phases":
+        with pytest.raises(ValueError, match=match):
+            projection.native.decode(*list(buffers.values())[1:], samples, 2, 3, 1.0, 8)  # type: ignore[union-attr]
+
+
+def test_misaligned_samples_are_refused() -> None:
+    _, coefficients, table = component(2, 3)
+    samples: Any = misaligned(np.empty((16, 24), np.float32))
+    with pytest.raises(ValueError, match=r"^samples: memory that is not aligned to 4 bytes$"):
+        projection.native.decode(coefficients, table.astype(np.float32), samples, 2, 3, 1.0, 8)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("high", "wide"), [(2**58, 1), (1, 2**58), (-1, 1), (0, 0), (-(2**58), 1)])

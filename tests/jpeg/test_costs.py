@@ -1,0 +1,184 @@
+"""B1, P1: no input of up to a megabyte costs more than a few seconds and 1.5 GB, nor prints anything where memory ends.
+
+They are tried in a process of their own, a quarter as long: what costs more than its share grows with the square.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pictures import DHT, encode, patch_frame, segment
+
+from mjpeg_restore.jpeg import reader
+from mjpeg_restore.jpeg.segments import DQT
+from mjpeg_restore.jpeg.tables import STANDARD_DHT
+
+resource = pytest.importorskip("resource", reason="no limits for a process here")
+needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+
+SECONDS = 2
+"""Of one processor, for a quarter of a megabyte."""
+MEGABYTES = 1500
+
+WORKER = """
+import json, pickle, resource, sys
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, split
+
+def cut(data):
+    return len(list(split(data))) + is_scrap(data)
+
+def feed(data):
+    splitter = Splitter()
+    for k in range(0, len(data), 65536):
+        splitter.feed(data[k : k + 65536])
+    splitter.flush()
+
+def walk(data):
+    try:
+        HeaderWalk()(data)
+    except JpegError:
+        pass
+
+def load(data):
+    try:
+        parts = HeaderWalk()(data)
+        for part in parts.pictures:
+            read(part.data, header=part.header, tables=part.tables)
+    except JpegError as error:
+        assert "\\n" not in str(error)
+
+for name, data in pickle.load(open(sys.argv[1], "rb")).items():
+    for step in (cut, feed, walk, load):
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        step(data)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        unit = 1 if sys.platform == "darwin" else 1024
+        print(json.dumps([name, step.__name__, spent, after.ru_maxrss * unit]), flush=True)
+"""
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+TABLE = segment(DQT, b"\0" + b"\x10" * 64)
+
+
+def large(width: int, height: int, data: bytes, scans: int, sof: int = 0xC0, between: bytes = b"") -> bytes:
+    """A gray picture, and more scans that hold nothing behind the first."""
+    frame = segment(sof, b"\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + b"\x01\x01\x11\0")
+    spectral = b"\0\0\0" if sof in (0xC2, 0xCA) else b"\0\x3f\0"
+    scan = segment(0xDA, b"\x01\x01\0" + spectral)
+    return SOI + TABLE + frame + STANDARD_DHT + scan + data + between + scan * scans + EOI
+
+
+def noise(size: int, values: bytes = b"\x28\xa2\x8a\x12\x34") -> bytes:
+    return bytes(random.Random(3).choices(values, k=size))
+
+
+FLAT = b"\x28\xa2\x8a"
+"""Four flat blocks of the standard tables, and so on."""
+SIZE = 1 << 18
+INPUTS = {
+    "empty DQT": SOI + b"\xff\xdb\0\2" * (SIZE // 4),
+    "empty DQT, a picture": SOI + b"\xff\xdb\0\2" * (SIZE // 4) + encode()[2:],
+    "DQT": SOI + TABLE * (SIZE // len(TABLE)) + encode()[2:],
+    "empty DHT": SOI + b"\xff\xc4\0\2" * (SIZE // 4) + encode()[2:],
+    "comments": SOI + b"\xff\xfe\0\2" * (SIZE // 4) + encode()[2:],
+    "SOI": SOI * (SIZE // 2),
+    "SOI FF": b"\xff\xd8\xff" * (SIZE // 3),
+    "SOI SOS": b"\xff\xd8\xff\xda\0\2" * (SIZE // 6),
+    "tables alone": (SOI + TABLE + EOI) * (SIZE // 73) + encode(),
+    "empty tables alone": (SOI + b"\xff\xdb\0\2" + EOI) * (SIZE // 8) + encode(),
+    "large tables, then small ones": SOI
+    + b"".join(segment(DHT, bytes([name]) + b"\xff" * 16 + bytes(4080)) for name in (0, 1, 2, 3, 16, 17, 18, 19))
+    + EOI
+    + (SOI + segment(DHT, bytes(17)) + EOI) * (SIZE // 25)
+    + encode(),
+    "tables of all names": SOI
+    + segment(DHT, b"".join(bytes([k % 256]) + b"\1" + bytes(16) for k in range(3500))) * 16
+    + encode()[2:],
+    "restart markers": encode()[:-2] + b"\xff\xd0" * (SIZE // 2) + EOI,
+    "restart markers, DRI 1": encode(restart_marker_blocks=1)[:-2] + b"\xff\xd0" * (SIZE // 2) + EOI,
+    "zeros behind": encode()[:-2] + bytes(SIZE),
+    "flat blocks behind": encode()[:-2] + FLAT * (SIZE // 3) + EOI,
+    "text behind": encode()[:-2] + b"\r\nabcdefghijklmnop" * (SIZE // 18),
+    "short runs of zeros": large(8000, 7900, (b"\x28" + bytes(16)) * (SIZE // 17), 0),
+    "garbage": large(8000, 7900, noise(SIZE), 0),
+    "tiny pictures": encode("gray", (8, 8)) * 1600,
+    "FF": b"\xff\xd8\xff\xc0" + b"\xff" * SIZE,
+    "6,400 scans": large(3344, 3344, FLAT * 15_000, 6400),
+    "6,400 scans, arithmetic": large(3344, 3344, FLAT * 700, 6400, sof=0xC9),
+    "4,000 scans that count as noise": large(3344, 3344, FLAT * 15_000, 4000),
+    "4,000 scans that count as noise, arithmetic": large(3344, 3344, FLAT * 700, 4000, sof=0xC9),
+    "scans behind a false marker": large(3344, 3344, FLAT * 15_000, 4000, between=b"\xff\x02"),
+    "scans behind a false frame": large(3344, 3344, FLAT * 15_000, 4000, between=segment(0xC0, bytes(15))),
+    "600 scans": large(8000, 8000, FLAT * 42_000, 600, sof=0xC2),
+    "60 scans of 64 million pixels": large(8000, 8000, FLAT * 42_000, 60, sof=0xC2),
+    "64 million pixels, arithmetic": large(8000, 8000, FLAT * 30, 40, sof=0xC9),
+    "8000x7000 in a kilobyte": patch_frame(encode(size=(16, 16)), 1, b"\x1b\x58\x1f\x40"),
+    "60000x60000": patch_frame(encode(size=(16, 16)), 1, b"\xea\x60\xea\x60"),
+}
+
+
+def run(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def spent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, float, int]]]:
+    """For each input: step, seconds, and bytes of memory so far."""
+    path = tmp_path_factory.mktemp("costs") / "inputs"
+    path.write_bytes(pickle.dumps(INPUTS))
+    result = run(WORKER, path)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout[-200:]
+    found: dict[str, list[tuple[str, float, int]]] = {}
+    for name, *rest in map(json.loads, result.stdout.splitlines()):
+        found.setdefault(name, []).append(tuple(rest))
+    return found
+
+
+@needs_native
+@pytest.mark.parametrize("name", INPUTS)
+def test_what_an_input_may_cost(name: str, spent: dict[str, list[tuple[str, float, int]]]) -> None:
+    assert len(spent[name]) == 4
+    for step, seconds, memory in spent[name]:
+        assert seconds < SECONDS, step
+        assert memory < MEGABYTES << 20, step
+
+
+STARVING = """
+import resource, sys
+from mjpeg_restore.errors import TooLarge
+from mjpeg_restore.jpeg import entropy, read, scan
+data = open(sys.argv[1], "rb").read()
+header = scan(data)
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+refused = 0
+for room in range(0, 48, 4):
+    resource.setrlimit(resource.RLIMIT_AS, (held + (room << 20), resource.RLIM_INFINITY))
+    try:
+        read(data, header=header)
+    except (MemoryError, TooLarge):
+        refused += 1
+print(refused)
+"""
+
+
+@needs_native
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here to tell the memory in use")
+@pytest.mark.parametrize("damaged", [False, True])
+def test_want_of_memory_is_an_error_and_nothing_is_printed(damaged: bool, tmp_path: Path) -> None:
+    data = encode("4:4:4", (1024, 768), quality=50)
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 500 :] if damaged else data)
+    result = run(STARVING, path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 0 < int(result.stdout) < 12

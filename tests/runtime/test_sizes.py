@@ -1,0 +1,148 @@
+"""Which sizes have a compiled graph of their own."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mjpeg_restore.runtime.sizes import MOST_SIZES, WATCHED, WORTHWHILE, Shapes, Sizes
+
+
+class Request:
+    """Of a graph compiled for `shapes`."""
+
+    def __init__(self, shapes: Shapes | None) -> None:
+        self.shapes = shapes
+
+
+class Compiler:
+    """Stands in for a runtime: notes what is compiled, in turn."""
+
+    def __init__(self) -> None:
+        self.compiled: list[Shapes | None] = []
+        self.sizes: Sizes[Request] = Sizes()
+
+    def __call__(self, shapes: Shapes | None) -> Callable[[], Request]:
+        self.compiled.append(shapes)
+        return lambda: Request(shapes)
+
+    def request(self, shapes: Shapes) -> Request:
+        return self.sizes.choose(shapes).request(self)
+
+
+def shapes(high: int, wide: int) -> Shapes:
+    return ((high, wide, 64), (64,))
+
+
+def small(count: int) -> list[Shapes]:
+    """A large size, and others that take little memory beside it."""
+    return [shapes(100, 100), *(shapes(10, 10 + n) for n in range(count - 1))]
+
+
+def test_each_of_a_few_sizes_is_compiled_once() -> None:
+    compiler, few = Compiler(), small(MOST_SIZES)
+    for _ in range(3):
+        assert [compiler.request(size).shapes for size in few] == few
+    assert compiler.compiled == few
+
+
+def test_a_rare_size_beyond_them_takes_the_graph_for_any() -> None:
+    compiler, sizes = Compiler(), small(MOST_SIZES + 5)
+    found = [compiler.request(size).shapes for _ in range(WORTHWHILE - 1) for size in sizes]
+    assert found == [*sizes[:MOST_SIZES], *[None] * 5] * (WORTHWHILE - 1)
+    assert compiler.compiled == [*sizes[:MOST_SIZES], None]
+
+
+def test_a_frequent_size_takes_the_place_of_the_least_recently_used() -> None:
+    compiler, (first, second, *others) = Compiler(), small(MOST_SIZES + 1)
+    for size in (first, second, *others[:-1], first):
+        compiler.request(size)
+    found = [compiler.request(others[-1]).shapes for _ in range(WORTHWHILE + 1)]
+    assert found == [*[None] * (WORTHWHILE - 1), others[-1], others[-1]]
+    assert compiler.request(first).shapes == first
+    assert compiler.request(second).shapes is None
+
+
+def test_alternating_sizes_are_compiled_no_more_often_than_it_pays() -> None:
+    compiler, sizes, rounds = Compiler(), [shapes(100, 100 - n) for n in range(5)], 10 * WORTHWHILE
+    uncompiled = sum(compiler.request(size).shapes is None for _ in range(rounds) for size in sizes)
+    assert len(compiler.compiled) <= 2 + 1 + uncompiled / (WORTHWHILE - 1)
+
+
+def test_large_sizes_share_the_memory_of_two() -> None:
+    compiler, sizes = Compiler(), [shapes(100, 100 - n) for n in range(3)]
+    assert [compiler.request(size).shapes for size in sizes] == [*sizes[:2], None]
+    for _ in range(WORTHWHILE):
+        compiler.request(sizes[2])
+    assert [compiler.request(size).shapes for size in sizes] == [None, *sizes[1:]]
+    huge = shapes(1000, 1000)
+    assert compiler.request(huge).shapes == huge  # what is there takes a fiftieth of that
+    assert compiler.request(sizes[0]).shapes == sizes[0]
+
+
+def test_sizes_without_end_are_forgotten() -> None:
+    compiler = Compiler()
+    for n in range(10 * WATCHED):
+        compiler.request(shapes(10, 10 + n))
+    assert len(compiler.sizes._counts) <= WATCHED
+    assert len(compiler.sizes._fixed) <= MOST_SIZES
+
+
+def test_threads_have_requests_of_their_own_and_one_graph() -> None:
+    compiler, meeting = Compiler(), threading.Barrier(4, timeout=30)
+
+    def twice(_: int) -> tuple[Request, Request]:
+        meeting.wait()
+        return compiler.request(shapes(2, 3)), compiler.request(shapes(2, 3))
+
+    with ThreadPoolExecutor(4) as pool:
+        pairs = list(pool.map(twice, range(4)))
+    assert all(first is second for first, second in pairs)
+    assert len({id(first) for first, _ in pairs}) == 4
+    assert compiler.compiled == [shapes(2, 3)]
+
+
+def test_a_known_size_does_not_wait_for_anothers_compilation() -> None:
+    compiler, begun, finish = Compiler(), threading.Event(), threading.Event()
+    known, new = small(2)
+    compiler.request(known)
+
+    def slow(size: Shapes | None) -> Callable[[], Request]:
+        begun.set()
+        assert finish.wait(30)
+        return compiler(size)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(lambda: compiler.sizes.choose(new).request(slow))
+        assert begun.wait(30)
+        assert compiler.request(known).shapes == known
+        finish.set()
+        assert other.result(30).shapes == new
+
+
+def test_requests_of_a_dropped_graph_are_dropped_in_every_thread() -> None:
+    compiler, (first, second, third) = Compiler(), [shapes(100, 100 - n) for n in range(3)]
+    with ThreadPoolExecutor(1) as pool:  # its thread lives on
+        alive = [weakref.ref(compiler.request(first)), weakref.ref(pool.submit(compiler.request, first).result(30))]
+        assert all(request() is not None for request in alive)
+        compiler.request(second)
+        for _ in range(WORTHWHILE):
+            compiler.request(third)
+        gc.collect()
+        assert not any(request() is not None for request in alive)
+
+
+def test_what_cannot_be_compiled_is_tried_again() -> None:
+    compiler = Compiler()
+
+    def fails(_: Shapes | None) -> Callable[[], Request]:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        compiler.sizes.choose(shapes(2, 3)).request(fails)
+    assert compiler.request(shapes(2, 3)).shapes == shapes(2, 3)

@@ -1,0 +1,93 @@
+"""Q5 in containers: Huffman tables in the first picture alone, in a packet of their own, in front of a picture; and a
+start behind them.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import MuxClip, make_jpeg
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.segments import DHT, DQT
+from mjpeg_restore.pipeline import run
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sources import open_source
+from tests.in_memory import Collect
+from tests.jpeg.pictures import insert, rename_huffman, segment, tables_alone, without
+
+CONTAINERS = ("avi", "mov", "mkv", "mp4")
+DECODE = Restorer("decode", "onnxruntime", threads=1, streams=1)
+
+
+def given_tables(number: int) -> bytes:
+    """A picture with Huffman tables that are not the standard ones, in it."""
+    return rename_huffman(make_jpeg(number), 1)
+
+
+def bare(number: int) -> bytes:
+    """The same without them."""
+    return without(given_tables(number), DHT)
+
+
+def assert_shows(path: Path, numbers: list[int], start: int | None = None) -> None:
+    """A run shows these pictures as if each had its own tables, and none is damaged."""
+    sink = Collect()
+    with open_source(path, start=None if start is None else Fraction(start)) as source:
+        report = run(source, DECODE, sink)
+    assert (report.damaged, report.unreadable) == (0, 0)
+    assert len(sink.pictures) == len(numbers)
+    for picture, number in zip(sink.pictures, numbers, strict=True):
+        for ours, theirs in zip(picture.planes, DECODE.restore(read(make_jpeg(number))).planes, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["none", "empty DHT"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_huffman_tables_in_the_first_picture_alone(mux: MuxClip, suffix: str, empty: bool) -> None:
+    others = [insert(bare(number), segment(DHT, b"")) if empty else bare(number) for number in range(1, 6)]
+    assert_shows(mux(f"clip.{suffix}", [given_tables(0), *others]), list(range(6)))
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_tables_in_front_of_each_picture(mux: MuxClip, suffix: str) -> None:
+    packets = [tables_alone(given_tables(n), DHT, DQT) + without(given_tables(n), DHT, DQT) for n in range(4)]
+    assert_shows(mux(f"clip.{suffix}", packets), list(range(4)))
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_tables_in_front_of_the_first_picture_hold_for_all(mux: MuxClip, suffix: str) -> None:
+    packets = [tables_alone(given_tables(0), DHT) + bare(0), bare(1), bare(2)]
+    assert_shows(mux(f"clip.{suffix}", packets), list(range(3)))
+
+
+@pytest.mark.parametrize("start", [1, 3])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_start_behind_the_only_huffman_tables_knows_them(mux: MuxClip, suffix: str, start: int) -> None:
+    packets = [given_tables(0), *map(bare, range(1, 100))]
+    assert_shows(mux(f"clip.{suffix}", packets), list(range(25 * start, 100)), start)
+
+
+@pytest.mark.parametrize("start", [1, 3])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_huffman_tables_that_were_renewed_are_the_latest(mux: MuxClip, suffix: str, start: int) -> None:
+    packets = [bare(number) for number in range(100)]
+    packets[0], packets[10] = make_jpeg(0), given_tables(10)
+    packets[1:10] = [without(make_jpeg(number), DHT) for number in range(1, 10)]
+    assert_shows(mux(f"clip.{suffix}", packets), list(range(25 * start, 100)), start)
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_start_into_a_stream_that_never_brings_any(mux: MuxClip, suffix: str) -> None:
+    packets = [without(make_jpeg(number), DHT) for number in range(60)]
+    assert_shows(mux(f"clip.{suffix}", packets), list(range(50, 60)), 2)
+
+
+def test_a_raw_stream_and_a_start_into_it(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mjpeg"
+    path.write_bytes(tables_alone(given_tables(0), DHT) + b"".join(map(bare, range(60))))
+    assert_shows(path, list(range(60)))
+    assert_shows(path, list(range(50, 60)), 2)
