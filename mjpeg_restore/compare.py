@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture
 
+Comparison = Literal["side", "split"]
+
 _MCU = 16
 """`split` cuts at a multiple of this: every sampling's chroma can be cut there, and no block is."""
 
 _LINE = 2
 """Width of the dividing line, luma samples."""
+
+
+def compose(before: Picture, after: Picture, how: Comparison) -> Picture:
+    """Both in one picture: `side_by_side`, or `split` in the middle."""
+    return side_by_side(before, after) if how == "side" else split(before, after)
 
 
 def side_by_side(before: Picture, after: Picture) -> Picture:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
-from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Parts, estimate_quality, is_tables, read
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import Parts, estimate_quality
 from mjpeg_restore.jpeg.segments import DHT, latest_tables
 from mjpeg_restore.jpeg.tables import CHROMA, LUMA
 from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.sources import Source, SourceInfo
-
-READERS = 2
+from mjpeg_restore.stages import READERS, Job, read_coefficients, walk_headers
 
 
 @dataclass(slots=True)
@@ -94,13 +92,13 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
         SourceError: the source cannot be read, or not one picture of it.
     """
     found = Inspection(source.info, audio=bool(source.sound))
-    walked = _walk(source, frames)
+    walked = walk_headers(source, frames)
     first_trouble = ""
     halt = Halt(source.stop)
-    for seen in ordered_map(_read, walked, workers=READERS, ahead=2 * READERS, name="inspect", halt=halt):
-        if seen.trouble and not first_trouble:
-            first_trouble = f"{seen.packet.name or f'packet {seen.packet.index}'}: {seen.trouble}"
-        _take(found, seen)
+    for job in ordered_map(read_coefficients, walked, workers=READERS, ahead=2 * READERS, name="inspect", halt=halt):
+        if job.trouble and not first_trouble:
+            first_trouble = f"{job.packet.name or f'packet {job.packet.index}'}: {job.trouble}"
+        _take(found, job)
     found.truncated = source.truncated
     found.remarks = tuple(source.remarks)
     if not found.sizes:
@@ -109,59 +107,21 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A packet, and as much of it as could be read."""
-
-    packet: Packet
-    parts: Parts | None = None
-    coded: tuple[CodedPicture, ...] = ()
-    trouble: str = ""
-    """Why nothing could be read, without the place in the packet: equal faults are counted together."""
-
-
-def _walk(source: Source, frames: int | None) -> Iterator[_Seen]:
-    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
-    for packet in islice(source, frames):
-        if packet.discontinuity:
-            walk.forget()
-        walk.remember(packet.tables)
-        if is_tables(packet.data):
-            walk.pass_over(packet.data)
-            continue
-        try:
-            parts = walk(packet.data)
-        except JpegError as error:
-            yield _Seen(packet, trouble=packet.fault or error.reason)
-            continue
-        yield _Seen(packet, parts)
-
-
-def _read(seen: _Seen) -> _Seen:
-    if seen.parts is None:
-        return seen
-    try:
-        coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in seen.parts.pictures)
-    except JpegError as error:
-        return replace(seen, trouble=error.reason)
-    return replace(seen, coded=coded)
-
-
-def _take(found: Inspection, seen: _Seen) -> None:
-    packet = seen.packet
+def _take(found: Inspection, job: Job) -> None:
+    packet = job.packet
     found.pictures += 1
     found.size_bytes += len(packet.data)
     if found.last_time is not None:
         found.steps[packet.time - found.last_time] += 1
     found.first_time = packet.time if found.first_time is None else found.first_time
     found.last_time = packet.time
-    if seen.parts is not None:
-        found.restart_intervals[seen.parts.pictures[0].header.restart_interval] += 1
-        found.properties.update(_properties(seen.parts))
-    if seen.trouble:
-        found.unreadable[seen.trouble] += 1
-    if seen.coded:
-        _take_coded(found, seen.coded)
+    if job.parts is not None:
+        found.restart_intervals[job.parts.pictures[0].header.restart_interval] += 1
+        found.properties.update(_properties(job.parts))
+    if job.trouble:
+        found.unreadable[job.trouble] += 1
+    if job.coded:
+        _take_coded(found, job.coded)
 
 
 def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:

@@ -9,31 +9,25 @@ policies are decided here and nowhere else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from threading import Event
 from typing import Literal, get_args
 
-from mjpeg_restore import colour, compare
-from mjpeg_restore.errors import JpegError, SourceError
-from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.interlace import layout, weave
-from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
+from mjpeg_restore import colour
+from mjpeg_restore.compare import Comparison
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.frames import CodedPicture, Picture
+from mjpeg_restore.jpeg import jump, reader_name, repair
 from mjpeg_restore.ordered import Halt, ordered_map
-from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
-from mjpeg_restore.sources import Source, SourceInfo
-from mjpeg_restore.verification import Verification, verify
+from mjpeg_restore.sources import Source
+from mjpeg_restore.stages import READERS, Job, Restoration, read_coefficients, walk_headers
+from mjpeg_restore.verification import Verification
 
-Comparison = Literal["side", "split"]
 OnCorrupt = Literal["repair", "hold", "drop", "pass"]
-
-READERS = 2
-"""Threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
 
 START_UP_LOSSES = 5
 """S8: a camera's first pictures may be damaged; so many of them are dropped before one is shown as it is."""
@@ -68,24 +62,6 @@ class PipelineSettings:
             raise ValueError(f"frames {self.frames}: 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A packet on its way."""
-
-    packet: Packet
-    arrived: float
-    """Monotonic seconds."""
-    scrap: bool = False
-    """S10: it holds no picture, and is no reason to show the one before again."""
-    parts: tuple[Part, ...] = ()
-    """One picture or the two fields of one."""
-    coded: tuple[CodedPicture, ...] = ()
-    """What was read of them; nothing where the packet could not be used."""
-    error: JpegError | None = None
-    verified: Verification | None = None
-    """How much of the restored picture is the stream's, where that is asked for."""
-
-
 def restore_pictures(
     source: Source,
     restorer: Restorer,
@@ -110,13 +86,15 @@ def restore_pictures(
     settings = settings or PipelineSettings()
     tally = tally or Tally()
     halt = halt or Halt(source.stop)  # or a camera that says nothing would hold up the end
-    walked = _walk_headers(source, settings, tally)
-    read_jobs = ordered_map(_read, walked, workers=READERS, ahead=READERS, name="read")
+    walked = walk_headers(source, settings.frames)
+    read_jobs = ordered_map(read_coefficients, walked, workers=READERS, ahead=READERS, name="read")
     stills = source.info.kind == "stills"
     policy = settings.on_corrupt or ("pass" if stills else "repair")
     holds = policy in ("repair", "hold") or (policy == "pass" and not stills)
     sound = _damage_policy(read_jobs, policy, tally, stills=stills)
-    restore: Callable[[_Job], tuple[_Job, Picture | None]] = _Restoration(restorer, settings, source.info)
+    restore: Callable[[Job], tuple[Job, Picture | None]] = Restoration(
+        restorer, source.info, compare=settings.compare, verify=settings.verify
+    )
     # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
     streams = restorer.streams
     restored = ordered_map(restore, sound, workers=streams + 1, ahead=streams, name="restore", halt=halt)
@@ -199,41 +177,7 @@ def run(
     return tally.report(restorer.model.name, restorer.runtime_name, reader_name())
 
 
-def _walk_headers(source: Source, settings: PipelineSettings, tally: Tally) -> Iterator[_Job]:
-    """Walk the headers in order, for tables may be those of a picture before (Q5)."""
-    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
-    for packet in islice(source, settings.frames):
-        job = _Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
-        tally.packets += 1
-        if packet.discontinuity:
-            walk.forget()
-        walk.remember(packet.tables)
-        if is_tables(packet.data):
-            walk.pass_over(packet.data)
-            continue
-        if job.scrap:
-            yield job
-            continue
-        try:
-            found = walk(packet.data)
-        except JpegError as error:
-            yield replace(job, error=error)
-            continue
-        tally.extra += found.extra
-        yield replace(job, parts=found.pictures)
-
-
-def _read(job: _Job) -> _Job:
-    """Read the coefficients; what goes wrong stays with the job."""
-    if job.error:
-        return job
-    try:
-        return replace(job, coded=tuple(read(p.data, header=p.header, tables=p.tables) for p in job.parts))
-    except JpegError as error:
-        return replace(job, error=error)
-
-
-def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[_Job]:
+def _damage_policy(jobs: Generator[Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[Job]:
     """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
     previous: tuple[CodedPicture, ...] = ()
     lost = 0
@@ -241,11 +185,10 @@ def _damage_policy(jobs: Generator[_Job], policy: OnCorrupt, tally: Tally, *, st
         for job in jobs:
             if job.packet.discontinuity:
                 previous = ()
-            if job.scrap:
-                tally.trouble(job.packet, job.packet.fault or f"only {len(job.packet.data)} bytes")
-            if job.error:
-                tally.unreadable += 1
-                tally.trouble(job.packet, str(job.error))
+            if job.trouble:
+                tally.unreadable += not job.scrap
+                tally.trouble(job.packet, str(job.error or job.trouble))
+            tally.extra += job.parts is not None and job.parts.extra
             for picture in job.coded:
                 tally.warnings.update(picture.warnings)
             if not stills and len(previous) == len(job.coded):
@@ -278,7 +221,7 @@ def _is_damaged(coded: tuple[CodedPicture, ...]) -> bool:
     return any(picture.damage for picture in coded)
 
 
-def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _Job:
+def _repaired(job: Job, previous: tuple[CodedPicture, ...], tally: Tally) -> Job:
     """The job with its missing rows filled (S2), or as it was where that is impossible."""
     if len(previous) != len(job.coded):
         return job
@@ -287,45 +230,3 @@ def _repaired(job: _Job, previous: tuple[CodedPicture, ...], tally: Tally) -> _J
         return job
     tally.repaired += 1
     return replace(job, coded=tuple(picture for picture in fixed if picture is not None))
-
-
-class _Restoration:
-    """Coefficients to a picture, verified, fields woven, turned upright, the comparison composed."""
-
-    def __init__(self, restorer: Restorer, settings: PipelineSettings, info: SourceInfo) -> None:
-        self._restorer = restorer
-        self._info = info
-        self._verify = settings.verify
-        composers = {"side": compare.side_by_side, "split": compare.split}
-        self._compose = composers[settings.compare] if settings.compare else None
-        self._decoder = Restorer("decode", threads=1) if settings.compare else None
-
-    def __call__(self, job: _Job) -> tuple[_Job, Picture | None]:
-        """Restore a job; None where there is nothing to restore."""
-        if not job.coded:
-            return job, None
-        restored = self._pictures(self._restorer, job)
-        after = self._whole(restored, job)
-        verified = None
-        if self._verify:
-            verified = sum(map(verify, restored, job.coded), Verification())
-        if self._decoder and self._compose:
-            after = self._compose(self._whole(self._pictures(self._decoder, job), job), after)
-        # What waits for its turn at the sink needs its coefficients no more, and they are large.
-        return replace(job, parts=(), coded=(), verified=verified), after
-
-    @staticmethod
-    def _pictures(restorer: Restorer, job: _Job) -> list[Picture]:
-        packet = job.packet
-        return [
-            restorer.restore(coded, index=packet.index, pts=packet.pts, time_base=packet.time_base)
-            for coded in job.coded
-        ]
-
-    def _whole(self, pictures: list[Picture], job: _Job) -> Picture:
-        """S6, H5: what a player shows of the restored picture or the two fields of one."""
-        header = job.parts[0].header
-        whole = pictures[0]
-        if len(pictures) == 2:
-            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
-        return upright(whole, orientation_of(self._info.rotation, header.orientation))

@@ -74,7 +74,6 @@ class Report:
 class Tally:
     """Counts of a run that is going on. Each count is written by one thread."""
 
-    packets: int = 0
     frames: int = 0
     damaged: int = 0
     repaired: int = 0

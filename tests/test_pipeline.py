@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mjpeg_restore import compare
+from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import CodedPicture, FieldLayout, FieldOrder, Packet, Picture, Sampling
 from mjpeg_restore.inspection import survey
@@ -25,7 +25,7 @@ from mjpeg_restore.interlace import interleave
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.orientation import orientation_of, upright
-from mjpeg_restore.pipeline import Comparison, PipelineSettings, restore_pictures, run
+from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sources import open_source
@@ -98,7 +98,7 @@ def test_b3_two_pictures_are_read_at_the_same_time_and_order_is_kept(monkeypatch
         both.wait(timeout=30)  # raises where the other one does not come
         return read(*words, **options)
 
-    monkeypatch.setattr("mjpeg_restore.pipeline.read", read_in_pairs)
+    monkeypatch.setattr("mjpeg_restore.stages.read", read_in_pairs)
     sizes = [(64, 48), (640, 480)] * 4  # the larger ones take longer
     pictures, report = restore([still(seed, size=size) for seed, size in enumerate(sizes)])
     assert troubles(report) == {}
@@ -564,8 +564,7 @@ def test_h5_what_is_compared_is_upright(comparison: Comparison) -> None:
     data = insert(still(1), exif(6))
     composed, _ = restore([data], compare=comparison)
     turned, _ = restore([data])
-    compose = {"side": compare.side_by_side, "split": compare.split}[comparison]
-    assert_same_planes(composed[0], compose(turned[0], turned[0]))
+    assert_same_planes(composed[0], compose(turned[0], turned[0], comparison))
 
 
 def test_b2_sizes_are_compared_once_pictures_are_upright() -> None:

@@ -11,9 +11,10 @@ from typing import NoReturn, get_args
 
 from mjpeg_restore.cli.speech import complain, say
 from mjpeg_restore.cli.versions import versions
+from mjpeg_restore.compare import Comparison
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.models import catalogue
-from mjpeg_restore.pipeline import Comparison, OnCorrupt
+from mjpeg_restore.pipeline import OnCorrupt
 from mjpeg_restore.sources import parse_rate
 
 DESCRIPTION = """\

@@ -1,0 +1,132 @@
+"""What each stage does to one packet: header walk, coefficient reading, restoration. `pipeline` joins them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from mjpeg_restore.compare import Comparison, compose
+from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import CodedPicture, Packet, Picture
+from mjpeg_restore.interlace import layout, weave
+from mjpeg_restore.jpeg import HeaderWalk, Parts, is_scrap, is_tables, read
+from mjpeg_restore.orientation import orientation_of, upright
+from mjpeg_restore.restore import Restorer
+from mjpeg_restore.sources import Source, SourceInfo
+from mjpeg_restore.verification import Verification, verify
+
+READERS = 2
+"""Threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A packet on its way."""
+
+    packet: Packet
+    arrived: float
+    """Monotonic seconds."""
+    scrap: bool = False
+    """S10: it holds no picture, and is no reason to show the one before again."""
+    parts: Parts | None = None
+    """The headers; None before they are walked, and where they cannot be."""
+    coded: tuple[CodedPicture, ...] = ()
+    """The coefficients of its picture or of its two fields; empty where they cannot be read."""
+    error: JpegError | None = None
+    """Why the headers or the coefficients cannot be read."""
+    verified: Verification | None = None
+    """How much of the restored picture is the stream's, where that is asked for."""
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no picture in it, without the byte offset; empty where there is one."""
+        if self.scrap:
+            return self.packet.fault or f"only {len(self.packet.data)} bytes"
+        return self.error.reason if self.error else ""
+
+
+def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
+    """Walk the headers in order, for tables may be those of a picture before (Q5).
+
+    Args:
+        source: read to its end.
+        packets: take so many at most.
+    """
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
+    for packet in islice(source, packets):
+        job = Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
+        if packet.discontinuity:
+            walk.forget()
+        walk.remember(packet.tables)
+        if is_tables(packet.data):
+            walk.pass_over(packet.data)
+            continue
+        if not job.scrap:
+            try:
+                job = replace(job, parts=walk(packet.data))
+            except JpegError as error:
+                job = replace(job, error=error)
+        yield job
+
+
+def read_coefficients(job: Job) -> Job:
+    """Read the coefficients of all parts, or note why one of them cannot be read."""
+    if job.parts is None:
+        return job
+    try:
+        coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in job.parts.pictures)
+    except JpegError as error:
+        return replace(job, error=error)
+    return replace(job, coded=coded)
+
+
+class Restoration:
+    """Coefficients to a picture: restored, verified, woven of its fields, turned upright, beside the plain decode."""
+
+    def __init__(
+        self, restorer: Restorer, info: SourceInfo, *, compare: Comparison | None = None, verify: bool = False
+    ) -> None:
+        """Prepare for the packets of one source.
+
+        Args:
+            restorer: the network.
+            info: how the source's fields and pictures lie.
+            compare: show the plain decode too.
+            verify: count the coefficients that are the stream's.
+        """
+        self._restorer = restorer
+        self._info = info
+        self._verify = verify
+        self._compare: Comparison | None = compare
+        self._decoder = Restorer("decode", threads=1) if compare else None
+
+    def __call__(self, job: Job) -> tuple[Job, Picture | None]:
+        """Restore a job; None where there is nothing to restore."""
+        if not job.coded:
+            return job, None
+        restored = self._pictures(self._restorer, job)
+        after = self._whole(restored, job)
+        verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
+        if self._decoder and self._compare:
+            after = compose(self._whole(self._pictures(self._decoder, job), job), after, self._compare)
+        # What waits for its turn at the sink needs its coefficients no more, and they are large.
+        return replace(job, parts=None, coded=(), verified=verified), after
+
+    @staticmethod
+    def _pictures(restorer: Restorer, job: Job) -> list[Picture]:
+        packet = job.packet
+        return [
+            restorer.restore(coded, index=packet.index, pts=packet.pts, time_base=packet.time_base)
+            for coded in job.coded
+        ]
+
+    def _whole(self, pictures: list[Picture], job: Job) -> Picture:
+        """S6, H5: what a player shows of the restored picture or the two fields of one."""
+        assert job.parts is not None
+        header = job.parts.pictures[0].header
+        whole = pictures[0]
+        if len(pictures) == 2:
+            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
+        return upright(whole, orientation_of(self._info.rotation, header.orientation))
