@@ -85,8 +85,9 @@ class AudioWriter:
     def problem(self) -> str | None:
         """What of the audio is missing and why, in one line; None while all is well."""
         if self._trouble is None and self._continuous and self._continuous.lost:
+            name = self._container.format.name.upper()
             early = f"up to {float(self._continuous.lost):.1f} s"
-            return f"AVI holds no pauses in this sound, which is early by {early}: mp4, mov and mkv hold them"
+            return f"{name} holds no pauses in this sound, which is early by {early}: mp4 and mkv hold them"
         return self._trouble
 
     def _can_say_delay(self, stream: AudioStream) -> bool:

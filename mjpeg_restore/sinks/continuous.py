@@ -17,6 +17,8 @@ from av.stream import Stream
 TOLERANCE = Fraction(2, 25)
 """Seconds by which sound may lie beside its place: stamps are rounded, and devices' clocks differ a little."""
 
+_LONGEST_SILENCE = 6 * 3600
+"""Seconds; of stereo sound these are 4 GB."""
 _LONGEST = Fraction(1, 5)
 """Seconds of a long packet of compressed sound."""
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
@@ -103,6 +105,10 @@ class Continuous:
             self._begin = self._origin = pts * time_base
             self._begun = True
         gap = pts * time_base - self._origin - self._end
+        if gap > _LONGEST_SILENCE:
+            self.lost += gap
+            self._origin += gap
+            return Fraction(0)
         return gap if abs(gap) > TOLERANCE else Fraction(0)
 
     def _pcm(self, data: bytes, like: av.Packet[Stream]) -> av.Packet[Stream]:

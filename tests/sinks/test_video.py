@@ -344,6 +344,15 @@ def test_discard_leaves_nothing(output: Path, written: int) -> None:
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["tcp:x.mp4", "pipe:1.mkv", "file:x.avi", "concat:a|b.mov", "-x.mp4", "a b\nc.mkv"])
+def test_a_name_is_never_a_protocol(output: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(output)
+    sink = VideoFile(name, codec="mjpeg")
+    sink.write(flat())
+    sink.close()
+    assert [path.name for path in output.iterdir()] == [name]
+
+
 def test_no_picture_no_file(output: Path) -> None:
     VideoFile(output / "a.mp4").close()
     assert list(output.iterdir()) == []
