@@ -29,6 +29,15 @@ def plausible_rate(time_base: Fraction) -> Fraction:
     return 1 / time_base if 1 <= 1 / time_base <= _HIGHEST else _USUAL
 
 
+def avi_unit(time_base: Fraction, rate: Fraction) -> Fraction:
+    """Seconds of a frame of an AVI, which counts time in them.
+
+    It is the unit of the pictures' times where that is a frame, so that those of another AVI with dropped pictures stay
+    exact. With a finer one the file would be filled with empty frames: it is that of the nominal `rate` then.
+    """
+    return time_base if rate < 1 / time_base <= _HIGHEST else 1 / rate
+
+
 def beginning(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> Fraction:
     """When an output without times begins, in seconds: whole frames before the first picture, where sound is."""
     packets = [track.packets[0] for track in audio if track.packets]

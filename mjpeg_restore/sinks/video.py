@@ -22,7 +22,7 @@ from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
-from mjpeg_restore.sinks.rate import Timeline, beginning, longest_step, plausible_rate, time_options
+from mjpeg_restore.sinks.rate import Timeline, avi_unit, beginning, longest_step, plausible_rate, time_options
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -162,8 +162,7 @@ class VideoFile:
 
     def _open(self, picture: Picture) -> _Writer:
         rate = self._fps or plausible_rate(picture.time_base)
-        # An AVI's unit of time is a frame: with a finer one it would be filled with empty frames.
-        time_base = 1 / rate if self._format_name == "avi" else picture.time_base
+        time_base = avi_unit(picture.time_base, rate) if self._format_name == "avi" else picture.time_base
         container = av.open(
             f"file:{self._part.path}",  # a path is nothing but a path: no protocol before a colon in it
             "w",

@@ -268,6 +268,13 @@ def test_avi_counts_frames_of_its_rate(output: Path) -> None:
     assert times(frames) == [Fraction(frame, 25) for frame in (0, 1, 2, 3, 6, 7)]
 
 
+def test_pictures_of_another_avi_keep_their_frames(output: Path) -> None:
+    """Its nominal rate is lower where it has dropped pictures."""
+    stamps = [*range(50), *range(75, 125)]
+    frames = save(output / "a.avi", [flat(index=i, pts=pts) for i, pts in enumerate(stamps)], "mjpeg", fps=Fraction(20))
+    assert times(frames) == [Fraction(pts, 25) for pts in stamps]
+
+
 @pytest.mark.parametrize(
     ("extension", "stamps", "told"),
     [

@@ -180,6 +180,8 @@ EDITS = {
     "a part twice": [(200, 3), (200, 3)],
     "in another order": [(200, 10.5), (200, 2.5)],
     "the end": [(100, 18.5)],
+    "longer than what there is": [(800, 19)],
+    "two pauses": [(500, -1), (40, -1), (200, 3)],
 }
 
 
