@@ -16,13 +16,13 @@ from itertools import islice
 from threading import Event
 from typing import Literal, get_args
 
-from mjpeg_restore import colour, compare
+from mjpeg_restore import compare
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Part, is_scrap, is_tables, jump, read, reader_name, repair
 from mjpeg_restore.ordered import ordered_map
-from mjpeg_restore.orientation import orientation_of, upright
+from mjpeg_restore.orientation import fit, orientation_of, upright
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
@@ -167,7 +167,7 @@ def run(
         for picture in pictures:
             size = size or (picture.width, picture.height)
             if sink.fixed_size and (picture.width, picture.height) != size:  # B2
-                picture = colour.resize(picture, *size)
+                picture = fit(picture, *size)
                 tally.resized += 1
             sink.write(picture)
             if progress:

@@ -84,7 +84,7 @@ class Length:
         return length if length - (end - self.origin) > _SLACK else None
 
     def _last_in_index(self) -> Fraction | float:
-        """When the last picture of a MOV or MP4 begins, which lists each; edits may state a longer time than there is."""
+        """When the last picture of a MOV or MP4 begins, which lists each; edits may state more time than there is."""
         entries = self._track.index_entries
         listed = self._container.format.name.startswith("mov") and len(entries) > 0
         return entries[-1].timestamp * time_base(self._track) if listed else inf
