@@ -10,6 +10,7 @@ why.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from fractions import Fraction
@@ -126,8 +127,10 @@ class AudioWriter:
         container = self._container.format.name
         held = _HELD.get(container)
         if self._is_copied(template, held):
-            # A ValueError says that the container refuses it, as AVI does with some: transcode.
-            with contextlib.suppress(ValueError):
+            # Both say that the container refuses it: AVI does so with some codecs, AVI and MKV with AAC that lacks its
+            # description. Transcode.
+            with contextlib.suppress(FFmpegError, ValueError):
+                _try_header(container, template)
                 stream = self._container.add_stream_from_template(template)
                 if container == "mov" and is_pcm(template):
                     self._continuous = Continuous(template, None)
@@ -192,6 +195,13 @@ class AudioWriter:
         except (FFmpegError, ValueError) as error:
             self._lost += 1
             self._trouble = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
+
+
+def _try_header(format_name: str, template: AudioStream) -> None:
+    """Write the header of a container with that stream to nowhere, for a header that fails is the end of a file."""
+    with av.open(os.devnull, "w", format=format_name) as trial:
+        trial.add_stream_from_template(template)
+        trial.start_encoding()
 
 
 def _reason(error: Exception) -> str:
