@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources.base import AudioTrack, TrackInfo
 from mjpeg_restore.sources.lookahead import MOST, Lookahead
-from mjpeg_restore.sources.tracks import codec_tag, time_base
+from mjpeg_restore.sources.tracks import codec_tag, printable, time_base
 
 SoundChoice = int | Literal["all"]
 """A track of sound by its number, from 1, or all of them."""
@@ -140,7 +140,8 @@ def _info(
     labels = stream.metadata
     language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # the latter in MOV
     language = "" if language == "und" else language
-    return TrackInfo(kind, number, _CODEC_NAMES.get(codec, codec), form, language, title, chosen)
+    name = _CODEC_NAMES.get(codec, codec)
+    return TrackInfo(kind, number, name, form, printable(language), printable(title), chosen)
 
 
 def _form(stream: AudioStream) -> str:

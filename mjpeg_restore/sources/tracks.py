@@ -144,7 +144,12 @@ def codec_tag(stream: Stream) -> str:
         tag = stream.codec_context.codec_tag
     except UnicodeDecodeError as error:
         tag = error.object.decode("latin-1")
-    return "".join(character if character.isprintable() else "?" for character in tag.strip("\x00 "))
+    return printable(tag.strip("\x00 "))
+
+
+def printable(text: str) -> str:
+    """Text of a file without what a terminal would obey instead of showing it: escapes, new lines."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def describe(

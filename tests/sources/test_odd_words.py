@@ -50,6 +50,15 @@ def test_text_that_is_not_utf_8_is_read_as_far_as_it_goes(
     assert not any("\udc80" <= character <= "\udcff" for word in words for character in word)  # all can be written
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mov"])
+def test_a_terminal_is_told_nothing_but_words(tmp_path: Path, suffix: str) -> None:
+    data = record(tmp_path / f"clip.{suffix}").replace(b"Cafe", b"\x1b[3m").replace(b"fra", b"f\nr")
+    with open_source(data) as source:
+        words = [word for track in source.info.tracks for word in (track.title, track.language)]
+    assert "?[3m" in words
+    assert all(word.isprintable() for word in words)
+
+
 @pytest.mark.parametrize(
     ("suffix", "right", "wrong"),
     [("avi", b"MJPG", b"MJP\xe9"), ("mov", b"jpeg\0\0\0\0", b"mp\x7f\xff\0\0\0\0")],
