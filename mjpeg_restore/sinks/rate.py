@@ -32,10 +32,12 @@ def plausible_rate(time_base: Fraction) -> Fraction:
 def avi_unit(time_base: Fraction, rate: Fraction) -> Fraction:
     """Seconds of a frame of an AVI, which counts time in them.
 
-    It is the unit of the pictures' times where that is a frame, so that those of another AVI with dropped pictures stay
-    exact. With a finer one the file would be filled with empty frames: it is that of the nominal `rate` then.
+    With the unit of the pictures' times the file might be filled with empty frames: it is that of the nominal `rate`.
+    But where units are frames, and the rate no whole number of them, pictures were dropped, as another AVI shows it:
+    their times stay exact then.
     """
-    return time_base if rate < 1 / time_base <= _HIGHEST else 1 / rate
+    units = 1 / (rate * time_base)
+    return time_base if units > 1 and units.denominator > 1 and 1 / time_base <= _HIGHEST else 1 / rate
 
 
 def beginning(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> Fraction:

@@ -270,9 +270,18 @@ def test_avi_counts_frames_of_its_rate(output: Path) -> None:
 
 def test_pictures_of_another_avi_keep_their_frames(output: Path) -> None:
     """Its nominal rate is lower where it has dropped pictures."""
-    stamps = [*range(50), *range(75, 125)]
-    frames = save(output / "a.avi", [flat(index=i, pts=pts) for i, pts in enumerate(stamps)], "mjpeg", fps=Fraction(20))
-    assert times(frames) == [Fraction(pts, 25) for pts in stamps]
+    stamps = [*range(50), *range(76, 125)]
+    pictures = [flat(index=i, pts=pts) for i, pts in enumerate(stamps)]
+    assert times(save(output / "a.avi", pictures, "mjpeg", fps=Fraction(98 * 25, 124))) == [
+        Fraction(pts, 25) for pts in stamps
+    ]
+
+
+def test_an_avi_has_no_more_frames_than_pictures(output: Path) -> None:
+    pictures = [flat(index=i, pts=10 * i, time_base=Fraction(1, 100)) for i in range(10)]
+    assert len(save(output / "a.avi", pictures, "mjpeg", fps=Fraction(10))) == 10
+    with av.open(str(output / "a.avi")) as container:
+        assert container.streams.video[0].frames == 10
 
 
 @pytest.mark.parametrize(
