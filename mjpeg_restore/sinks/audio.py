@@ -127,8 +127,7 @@ class AudioWriter:
         container = self._container.format.name
         held = _HELD.get(container)
         if self._is_copied(template, held):
-            # Both say that the container refuses it: AVI does so with some codecs, AVI and MKV with AAC that lacks its
-            # description. Transcode.
+            # Both say that the container refuses it, as AVI does with some codecs: transcode.
             with contextlib.suppress(FFmpegError, ValueError):
                 _try_header(container, template)
                 stream = self._container.add_stream_from_template(template)
@@ -141,6 +140,8 @@ class AudioWriter:
     def _is_copied(self, template: AudioStream, held: frozenset[str] | None) -> bool:
         """Whether the container holds it as it is."""
         name = template.codec_context.codec.canonical_name
+        if name == "aac" and not template.codec_context.extradata:
+            return False  # without its description MKV refuses each packet, and then to be finished
         if self._continuous and not is_pcm(template):
             first = self._source.packets[0] if self._source.packets else None
             return not self._continuous.begins_late(first)

@@ -41,6 +41,8 @@ _CODEC_NAMES = {
 # S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
+_RATES = (1000, 1_000_000)
+_MOST_CHANNELS = 32
 _CHANNELS = {1: "mono", 2: "stereo"}
 
 _SHORT = Fraction(1, 2)
@@ -85,7 +87,7 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
     """The tracks of sound that are asked for; without a choice the first that can be copied.
 
     Raises:
-        SourceError: there are fewer, or it is of a codec that FFmpeg does not know.
+        SourceError: there are fewer, or FFmpeg cannot copy it.
     """
     sounds = _sounds(container)
     able = [stream for stream in sounds if _can_be_copied(stream)]
@@ -96,7 +98,7 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
             raise SourceError(f"{name} holds {_count(len(sounds), 'sound')}: there is no number {choice}")
         able = [sounds[choice - 1]]
         if not _can_be_copied(able[0]):
-            raise SourceError(f"{name}: sound track {choice} is of a codec that FFmpeg does not know: choose another")
+            raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy: choose another")
     return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in able)
 
 
@@ -164,7 +166,12 @@ def _sounds(container: InputContainer) -> list[AudioStream]:
 
 
 def _can_be_copied(stream: AudioStream) -> bool:
-    return bool(stream.codec_context and stream.sample_rate)
+    """Not with numbers that no sound has: a few bytes would be hours of it, or a second of silence gigabytes."""
+    return bool(
+        stream.codec_context
+        and _RATES[0] <= stream.sample_rate <= _RATES[1]
+        and stream.codec_context.channels <= _MOST_CHANNELS
+    )
 
 
 def _is_mjpeg(stream: VideoStream) -> bool:

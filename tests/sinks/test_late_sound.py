@@ -120,13 +120,14 @@ def test_a_gap_in_sound_that_avi_takes_as_it_is_coded_is_told(output: Path) -> N
     assert len(shown(output / "out.avi")) == 30
 
 
-def test_sound_that_lacks_its_description_does_not_fail_the_video(output: Path) -> None:
+@pytest.mark.parametrize("suffix", ["avi", "mkv", "mov", "mp4"])
+def test_sound_that_lacks_its_description_does_not_fail_the_video(output: Path, suffix: str) -> None:
     source = record(output / "in.mp4", "aac", [(0, 1)])
     data = source.read_bytes()
     assert data.count(b"\x05\x80\x80\x80") == 1  # what AAC is like, in `esds`
     source.write_bytes(data.replace(b"\x05\x80\x80\x80", b"\x06\x80\x80\x80"))
-    join(output / "out.avi", source, EVEN)
-    assert len(shown(output / "out.avi")) == 30
+    join(output / f"out.{suffix}", source, EVEN)
+    assert len(shown(output / f"out.{suffix}")) == 30
 
 
 @pytest.mark.parametrize("begin", [370, 36_000, 1_760_000_000])

@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import pytest
 from clips import make_jpeg, mux_packet, mux_sound
+from matroska import loud, real, write_mkv
+from matroska import number as element_number
 
 from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.inspection import describe, survey
@@ -78,6 +80,17 @@ def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None
         assert list(source.remarks) == [
             "sound track 1 of 1 is left out (an unknown codec, fra, Cafe): FFmpeg cannot copy it"
         ]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (999, 1), (2_000_000_000, 1), (8000, 33), (8000, 65_535)])
+def test_sound_of_numbers_that_no_sound_has_is_told_and_not_taken(tmp_path: Path, rate: int, channels: int) -> None:
+    blocks = [(1, 40 * number, make_jpeg(number)) for number in range(4)] + [(2, 0, loud(RATE))]
+    path = write_mkv(tmp_path / "a.mkv", blocks, sound=True)
+    data = path.read_bytes().replace(real(0xB5, 8000), real(0xB5, rate))
+    with open_source(data.replace(element_number(0x9F, 1), element_number(0x9F, channels))) as source:
+        assert len(list(source)) == 4
+        assert not source.sound
+        assert list(source.remarks) == ["sound track 1 of 1 is left out (pcm_s16le, eng): FFmpeg cannot copy it"]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "nut"])
