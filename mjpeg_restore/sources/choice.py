@@ -170,7 +170,7 @@ def _can_be_copied(stream: AudioStream) -> bool:
     return bool(
         stream.codec_context
         and _RATES[0] <= stream.sample_rate <= _RATES[1]
-        and stream.codec_context.channels <= _MOST_CHANNELS
+        and 1 <= stream.codec_context.channels <= _MOST_CHANNELS
     )
 
 
