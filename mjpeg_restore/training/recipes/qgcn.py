@@ -15,7 +15,7 @@ from torch import nn
 from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, absolute_error
-from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.optimiser import MuonBeside, adam
 from mjpeg_restore.training.recipe import Family, Recipe, Steps, Variant, shortened
 
 COMPACT = QgcnConfig(blocks=8, width=32, hidden=64, compact_output=True)
@@ -55,9 +55,7 @@ def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> F
         summary,
         parts,
         short={
-            part: replace(
-                shortened(recipe, side=min(recipe.side, 128), batch=8), share=3 if recipe.after is None else 1
-            )
+            part: replace(shortened(recipe, side=max(recipe.side, 128), batch=4), optimiser=MuonBeside("global_branch"))
             for part, recipe in parts.items()
         },
         variants=(Variant(QUALITIES, "gray", "colour"),),
