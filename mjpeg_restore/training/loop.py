@@ -223,8 +223,9 @@ class Trainer:
         batch, degradation, rng = self.recipe.batch, self.recipe.degradation, self.crops.rng
         rgb = self.crops.batch(batch)
         tables = torch.from_numpy(degradation.tables(batch, self.camera_tables, rng)).to(self.device)
-        contrast = torch.from_numpy(degradation.contrast(batch, rng)).to(self.device)
-        coded = compress(rgb, tables, degradation.span(rng), contrast)
+        span = degradation.span(rng)
+        contrast = torch.from_numpy(degradation.contrast(batch, span, rng)).to(self.device)
+        coded = compress(rgb, tables, span, contrast)
         if self.teacher is None:
             return coded
         with self.precision():

@@ -125,6 +125,8 @@ class MuonBeside:
     """Beginning of the names of the branch's weights."""
     inputs: int = 32
     """Inputs of a sum up to which the rate is the whole one."""
+    rest: float = 1.0
+    """Share of the rate for the rest of the network, less where it is trained already."""
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimisers."""
@@ -134,7 +136,7 @@ class MuonBeside:
             {"params": [p], "lr": learning_rate * min(1.0, self.inputs / p[0].numel())} for p in beside.values()
         ]
         return [
-            *_muon([(name, p) for name, p in named.items() if name not in beside], learning_rate),
+            *_muon([(name, p) for name, p in named.items() if name not in beside], self.rest * learning_rate),
             torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 

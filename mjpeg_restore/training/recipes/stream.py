@@ -15,6 +15,7 @@ from torch import nn
 from mjpeg_restore.models.int8 import round_in_training
 from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream, StreamConfig
 from mjpeg_restore.models.stream_hq import STREAM_HQ, StreamHq
+from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import root_mean_square
 from mjpeg_restore.training.recipe import WARM_UP, Family, Linear, Recipe, Variant
 
@@ -29,6 +30,7 @@ def stages(family: str, config: StreamConfig) -> Mapping[str, Recipe]:
     whole = Recipe(
         build=partial(Stream, config),
         objective=root_mean_square,
+        degradation=Degradation(gray_odds=0.3),
         side=96,
         warm_up=WARM_UP,
         longest_gradient=1.0,
