@@ -132,9 +132,7 @@ class MuonBeside:
         """Make the optimisers."""
         named = dict(model.named_parameters())
         beside = {name: p for name, p in named.items() if name.startswith(self.branch) and p.requires_grad}
-        groups = [
-            {"params": [p], "lr": learning_rate * min(1.0, self.inputs / p[0].numel())} for p in beside.values()
-        ]
+        groups = [{"params": [p], "lr": learning_rate * min(1.0, self.inputs / p[0].numel())} for p in beside.values()]
         return [
             *_muon([(name, p) for name, p in named.items() if name not in beside], self.rest * learning_rate),
             torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402

@@ -45,10 +45,10 @@ def patches(family: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, 
 
 
 def brief(recipe: Recipe, with_context: bool) -> Recipe:
-    """A stage for hours: first the restoration branch learns, then the global one beside it, from nearly whole pictures.
+    """A stage for hours: first the restoration branch learns, then the global one beside it, from larger crops.
 
-    What tells one picture from another is worth hundredths of a dB. Among few pictures a batch, it is lost in what their
-    patches have of their own.
+    What tells one picture from another is worth hundredths of a dB: with few pictures in a batch, it is lost in what
+    their patches have of their own.
     """
     if recipe.after is None:
         return replace(shortened(recipe, side=128), optimiser=MuonBeside("global_branch"), share=3)
