@@ -6,9 +6,9 @@ is `stream`'s. Its trunks are others, and work in floating point.
 Why a U. A 3x3 convolution of `width` channels on the grid of half the size moves `width / 4` numbers a pixel in and out
 of memory and takes `9 width^2 / 4` multiply-accumulates; with twice the channels on half that grid it takes as many,
 moves half the numbers, and sees twice as far. A GPU computes such wide layers near its peak and narrow ones at the pace
-of its memory. The networks that restore most for their arithmetic are U-shaped (DRUNet, NAFNet, Restormer); FBCNN, which
-is DRUNet made for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. A plain trunk on the grid of half the size does
-as well (QGCN, 29.74 dB) with half of FBCNN's arithmetic, much of which goes into the full-size grid. So the finest grid
+of its memory. Networks that restore most for their arithmetic are U-shaped (DRUNet, NAFNet, Restormer); FBCNN, which
+is DRUNet made for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. A plain trunk on the half-size grid does
+as well (QGCN, 29.74 dB) with half of its arithmetic, much of which goes into the full-size grid. So the finest grid
 here is the one of half the size, it keeps two blocks on each side, and the rest is spent on coarser ones.
 
 Blocks are plain pairs of 3x3 convolutions, as in EDSR and DRUNet. Depthwise convolutions with normalisation, as in
