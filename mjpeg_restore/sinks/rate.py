@@ -44,8 +44,8 @@ def beginning(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> F
     """When an output without times begins, in seconds: whole frames before the first picture, where sound is."""
     packets = [track.packets[0] for track in audio if track.packets]
     heard = [packet.pts * packet.time_base for packet in packets if packet.pts is not None]
-    lead = floor((first.time - min(heard, default=first.time)) * rate)
-    return first.time - max(lead, 0) / rate
+    lead = max(floor((first.time - min(heard, default=first.time)) * rate), 0)
+    return first.time - (lead if lead <= _MOST_REPEATS * _LONGEST_IN_AVI else 0) / rate
 
 
 def time_options(format_name: str, time_base: Fraction) -> dict[str, str]:
@@ -86,10 +86,25 @@ class Timeline:
     """
 
     def __init__(
-        self, time_base: Fraction, rate: Fraction, origin: Fraction = Fraction(0), longest: int | None = None
+        self,
+        time_base: Fraction,
+        rate: Fraction,
+        origin: Fraction = Fraction(0),
+        longest: int | None = None,
+        *,
+        from_zero: bool = False,
     ) -> None:
-        """Begin before the first picture; a picture can be shown for `longest` ticks, None: for any number."""
+        """Begin before the first picture.
+
+        Args:
+            time_base: seconds per tick.
+            rate: nominal pictures a second.
+            origin: what is taken off every time, in seconds.
+            longest: ticks for which a picture can be shown; None: any number.
+            from_zero: the first one is shown from 0 on, whatever its time.
+        """
         self._longest = longest
+        self._from_zero = from_zero
         self.time_base = time_base
         self.rate = rate
         self.origin = origin
@@ -120,8 +135,13 @@ class Timeline:
         Raises:
             SinkError: there would be too many.
         """
-        if self._last is None or self._longest is None:
+        if self._longest is None:
             return
+        if self._last is None:
+            if not self._from_zero or self._wanted(picture) <= self._longest:
+                return
+            self._last = 0
+            yield 0
         gap = self._wanted(picture) - self._last
         if gap > _MOST_REPEATS * self._longest:
             raise SinkError(

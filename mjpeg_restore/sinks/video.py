@@ -170,8 +170,10 @@ class VideoFile:
             container_options=time_options(self._format_name, time_base),
         )
         first = pixels.prepare(picture, picture.sampling, self._full_range)
-        origin = beginning(picture, rate, self._audio) if self._format_name == "avi" else Fraction(0)
-        timeline = Timeline(time_base, rate, origin, longest_step(self._format_name, time_base))
+        avi = self._format_name == "avi"
+        origin = beginning(picture, rate, self._audio) if avi else Fraction(0)
+        longest = longest_step(self._format_name, time_base)
+        timeline = Timeline(time_base, rate, origin, longest, from_zero=avi)
         return _Writer(container, self._encoder, first, timeline, self._sample_aspect, self._audio)
 
     @contextlib.contextmanager

@@ -30,17 +30,22 @@ class Beside:
         self._track = track
         own = time_base(track.stream)
         self._ratio = pictures_base, own
-        companion = Companion(pictures, pictures_base, own)
-        self._clock: Clock[av.Packet[Stream]] = Clock(usual_step(track.stream), round(1 / own), companion)
+        self._second = round(1 / own)
+        self._companion = Companion(pictures, pictures_base, own)
+        self._clock: Clock[av.Packet[Stream]] | None = None
 
     def take(self, packet: av.Packet[Stream], window: Window) -> None:
         """Hand a packet on once its time is known, as far as `window`, in ticks of the pictures, holds it."""
-        if packet.size:
-            self._keep(self._clock.feed(packet, stamp_of(packet)), window)
+        if not packet.size:
+            return
+        if self._clock is None:
+            self._clock = Clock(packet.duration or usual_step(self._track.stream), self._second, self._companion)
+        self._keep(self._clock.feed(packet, stamp_of(packet)), window)
 
     def flush(self, window: Window) -> None:
         """Hand on the rest."""
-        self._keep(self._clock.flush(), window)
+        if self._clock is not None:
+            self._keep(self._clock.flush(), window)
 
     def _keep(self, timed: Iterable[tuple[av.Packet[Stream], int]], window: Window) -> None:
         window = window.rescaled(*self._ratio)

@@ -155,6 +155,20 @@ def test_sound_that_begins_first(output: Path, codec: str) -> None:
     assert shown(output / "out.avi") == [0, *((8 + number) * TENTH for number in range(1, 30))]
 
 
+def test_sound_that_begins_an_hour_before_the_pictures(output: Path) -> None:
+    source = record(output / "in.mkv", "pcm_s16le", [(0, 1)])
+    with av.open(str(source)) as container:
+        sound = Sound(container.streams.audio[0])
+        sink = VideoFile(output / "out.avi", codec="mjpeg", fps=Fraction(25), audio=[sound])
+        sound.packets.extend(packet for packet in container.demux(audio=0) if packet.size)
+        for index in range(10):
+            sink.write(flat(index=index, pts=90_000 + index))
+        sink.close()
+    assert sink.remark is None
+    assert near(heard(output / "out.avi"), [(0, 1)])
+    assert shown(output / "out.avi") == [0, 2000, *(Fraction(90_000 + index, 25) for index in range(10))]
+
+
 @pytest.mark.parametrize("codec", ["pcm_s16le", "libopus"])
 def test_sound_that_comes_later_in_the_file_than_a_picture_it_precedes_is_cut(output: Path, codec: str) -> None:
     source = record(output / "in.mkv", codec, [(369.2, 371.2)])

@@ -107,6 +107,14 @@ def test_sound_keeps_its_place_beside_the_pictures(
     assert source.truncated is None  # FFmpeg makes a length up, from the bit rate of the sound
 
 
+def test_sound_without_times_lasts_as_long_as_it_is(tmp_path: Path, jpegs: list[bytes]) -> None:
+    both = [block for n in range(12) for block in (*blocks(jpegs, [STEP * n]), (2, 0, loud(TENTH)))]
+    with open_source(write_mkv(tmp_path / "a.mkv", both, sound=True)) as source:
+        source.sound[0].enabled = True
+        list(source)
+        assert [packet.pts for packet in source.sound[0].packets] == even(0, 12)
+
+
 @pytest.mark.parametrize(("start", "duration"), [("1.5", "0.5"), ("0.3", "2")])
 def test_a_cut_counts_the_time_that_was_put_right(
     tmp_path: Path, jpegs: list[bytes], start: str, duration: str
