@@ -21,7 +21,7 @@ from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
-from mjpeg_restore.sources.reading import Replayed, Sought, Stoppable, waits_never
+from mjpeg_restore.sources.reading import Replayed, Seekable, Stoppable, never_blocks
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
 from mjpeg_restore.sources.stream import Dechunked, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
@@ -234,7 +234,7 @@ def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
         if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
             head = read_head(Replayed(b"", file))
             return Replayed(head, file), head, None
-        stream = file if waits_never(file) else Sought(file)
+        stream = file if never_blocks(file) else Seekable(file)
         head = read_head(stream)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
