@@ -35,6 +35,9 @@ __all__ = ["AudioTrack", "SoundChoice", "Source", "SourceInfo", "Spec", "TrackIn
 Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or anything that holds bytes: bytes, a memoryview, an array of uint8."""
 
+_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
+"""What a camera sends that wants a password first."""
+
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
 
@@ -275,7 +278,8 @@ def _refuse(content: Content, head: bytes, name: str) -> None:
     if content is Content.FOREIGN:
         raise NotMjpeg(f"{name} is {foreign_name(head)}, which has no JPEG coefficients to restore: {advice}")
     if content is Content.TEXT:
-        raise NotMjpeg(f"{name} is text, not video: {advice}")
+        what = "a web page" if _WEB_PAGE.search(head[:1024]) else "text"
+        raise NotMjpeg(f"{name} is {what}, not video: {advice}")
 
 
 def _stills(paths: list[Path], name: str, format: str, wanted: _Wanted) -> StillsSource:
