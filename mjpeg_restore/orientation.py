@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import floor
 from typing import Final
 
 import numpy as np
@@ -86,6 +87,39 @@ def upright(picture: Picture, orientation: int) -> Picture:
 def upright_aspect(sample_aspect: Fraction, rotation: int) -> Fraction:
     """Width of a sample over its height once the picture is turned by `rotation` degrees."""
     return 1 / sample_aspect if rotation in (90, 270) else sample_aspect
+
+
+def fit(picture: Picture, width: int, height: int) -> Picture:
+    """The picture at another size (B2).
+
+    A standing one where the others lie, or the reverse, keeps its shape: it is as large as there is room, between black
+    bars.
+    """
+    if (picture.width - picture.height) * (width - height) >= 0:
+        return colour.resize(picture, width, height)
+    across, down = picture.sampling.value or (1, 1)
+    lines = down if picture.field_order is None else 2 * down
+    scale = min(Fraction(width, picture.width), Fraction(height, picture.height))
+    inner = colour.resize(
+        picture,
+        min(max(floor(picture.width * scale) // across, 1) * across, width),
+        min(max(floor(picture.height * scale) // lines, 1) * lines, height),
+    )
+    left = (width - inner.width) // (2 * across) * across
+    top = (height - inner.height) // (2 * lines) * lines
+    black = 0 if picture.full_range else 16
+    luma, *chroma = inner.planes
+    planes = [_framed(luma, (height, width), (top, left), black)]
+    size = -(-height // down), -(-width // across)
+    planes += [_framed(plane, size, (top // down, left // across), 128) for plane in chroma]
+    return replace(inner, planes=tuple(planes))
+
+
+def _framed(plane: NDArray[np.uint8], size: tuple[int, int], place: tuple[int, int], value: int) -> NDArray[np.uint8]:
+    whole = np.full(size, value, np.uint8)
+    (lines, columns), (top, left) = plane.shape, place
+    whole[top : top + lines, left : left + columns] = plane
+    return whole
 
 
 def _fits(picture: Picture, turn: _Turn) -> bool:

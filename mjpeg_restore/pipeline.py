@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Literal, get_args
 
-from mjpeg_restore import colour
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import CodedPicture, Picture
 from mjpeg_restore.jpeg import jump, reader_name, repair
 from mjpeg_restore.ordered import Halt, ordered_map
+from mjpeg_restore.orientation import fit
 from mjpeg_restore.report import Report, Tally
 from mjpeg_restore.restore import Restorer
 from mjpeg_restore.sinks import Sink
@@ -155,7 +155,7 @@ def run(
         for picture in pictures:
             size = size or (picture.width, picture.height)
             if sink.fixed_size and (picture.width, picture.height) != size:  # B2
-                picture = colour.resize(picture, *size)
+                picture = fit(picture, *size)
                 tally.resized += 1
             sink.write(picture)
             if progress:

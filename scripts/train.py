@@ -59,6 +59,9 @@ def arguments() -> argparse.Namespace:
         "--start-from", type=Path, help="an exported graph, to begin with its weights; --resume goes before it"
     )
     parser.add_argument(
+        "--anew", nargs="+", default=[], metavar="NAME", help="beginnings of names of weights that it does not give"
+    )
+    parser.add_argument(
         "--precision",
         choices=("bf16", "float32"),
         help="of the network while it trains (bf16 where that is fast); float32 for the last thousandths of a dB",
@@ -200,6 +203,8 @@ def prepared(
     recipe = dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value})
     start = options.start_from.name if options.start_from else recipe.after
     notes: dict[str, Any] = {"seed": options.seed, "started_from": start}
+    if options.anew:
+        notes["begun_anew"] = options.anew
     if options.start_from and (record := training_record(options.start_from)):
         notes["before"] = record
     trainer = Trainer(
@@ -216,7 +221,7 @@ def prepared(
     if options.resume and trainer.checkpoint.is_file():
         trainer.resume()
     elif options.start_from:
-        load_weights(trainer.model, options.start_from)
+        load_weights(trainer.model, options.start_from, tuple(options.anew))
     elif recipe.after:
         trainer.begin_from(options.runs / recipe.after / "checkpoint.pt")
     elif options.resume:

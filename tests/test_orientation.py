@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore import colour
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
 from mjpeg_restore.interlace import weave
-from mjpeg_restore.orientation import orientation_of, upright, upright_aspect
+from mjpeg_restore.orientation import fit, orientation_of, upright, upright_aspect
 from tests.test_colour import apart, random_picture
 
 Array = NDArray[Any]
@@ -135,3 +137,36 @@ def test_a_containers_rotation_goes_before_exif(exif: int) -> None:
 @pytest.mark.parametrize(("rotation", "expected"), [(0, "16/15"), (90, "15/16"), (180, "16/15"), (270, "15/16")])
 def test_the_aspect_of_a_sample_turns_with_it(rotation: int, expected: str) -> None:
     assert upright_aspect(Fraction(16, 15), rotation) == Fraction(expected)
+
+
+@pytest.mark.parametrize("order", [None, "top"])
+@pytest.mark.parametrize("sampling", Sampling)
+@pytest.mark.parametrize(("size", "target"), [((48, 64), (64, 48)), ((64, 48), (48, 64)), ((31, 57), (163, 117))])
+def test_b2_a_standing_picture_among_lying_ones_keeps_its_shape(
+    size: tuple[int, int], target: tuple[int, int], sampling: Sampling, order: Literal["top", "bottom"] | None
+) -> None:
+    picture = frame(size[0], size[1] // (1 if order is None else 2), sampling, order)
+    grey = tuple(np.full_like(plane, 200) for plane in picture.planes)
+    fitted = fit(replace(picture, planes=grey), *target)
+    across, down = sampling.value or (1, 1)
+    chroma = [(-(-target[1] // down), -(-target[0] // across))] * (len(grey) - 1)
+    assert [plane.shape for plane in fitted.planes] == [target[::-1], *chroma]
+    lit = np.argwhere(fitted.planes[0] == 200)
+    assert np.isin(fitted.planes[0], (0, 200)).all()
+    (top, left), (bottom, right) = lit.min(axis=0), lit.max(axis=0) + 1
+    assert len(lit) == (bottom - top) * (right - left)
+    scale = min(target[0] / picture.width, target[1] / picture.height)
+    step = 8  # lines or columns: whole chroma samples of both fields, twice
+    assert abs(right - left - picture.width * scale) < step
+    assert abs(bottom - top - picture.height * scale) < step
+    assert abs(left + right - target[0]) < step
+    assert abs(top + bottom - target[1]) < step
+    for plane in fitted.planes[1:]:
+        share = (right - left) * (bottom - top) / (target[0] * target[1])
+        assert (plane == 200).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_b2_pictures_of_another_size_are_scaled() -> None:
+    picture = frame(64, 48, Sampling.YUV420, None)
+    fitted, scaled = fit(picture, 90, 60), colour.resize(picture, 90, 60)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(fitted.planes, scaled.planes, strict=True))

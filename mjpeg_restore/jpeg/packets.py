@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
 from mjpeg_restore.jpeg.segments import DHT, DQT, known_tables, latest_tables, loose_tables
-from mjpeg_restore.jpeg.tables import STANDARD_DHT
-
-_STANDARD: Final = {name: body for (_, name), body in latest_tables(STANDARD_DHT).items()} | {
-    name: b"" for name in (2, 3, 18, 19)
-}
-"""The standard Huffman tables by their names; there are two of each class (H1)."""
 
 _FIELD_HEIGHT = 3 / 4
 """A picture lower than this share of the container's height is a field."""
@@ -84,13 +77,13 @@ class HeaderWalk:
     def stands_alone(self, header: JpegHeader) -> bool:
         """Whether a picture somewhere in the stream can be read without those that lie between it and what was walked.
 
-        It brings its quantisation tables and, where the pictures walked have Huffman tables that are not the standard
-        ones, these too: what brings none may mean any that were given on the way.
+        It brings its quantisation tables and, where the pictures walked bring Huffman tables, these too: a picture that
+        brings none may mean any that were given on the way.
         """
         if header.missing_tables:
             return False
         known = latest_tables(self.tables)
-        return all(known.get((DHT, name), _STANDARD[name]) == _STANDARD[name] for name in header.missing_huffman)
+        return not any((DHT, name) in known for name in header.missing_huffman)
 
     def remember(self, tables: bytes) -> None:
         """Add tables that came by another way, as DQT and DHT segments."""

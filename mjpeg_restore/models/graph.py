@@ -226,11 +226,16 @@ def _quiet_exporter() -> Generator[None]:
         log.setLevel(level)
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path, anew: tuple[str, ...] = ()) -> None:
     """Take a network's weights from a graph that `publish` wrote, and its context's, to train it further.
 
     Not from an untrained network's: the exporter keeps one copy of equal weights. Not One-to-Many's: the exporter folds
     normalisations into the convolutions before them.
+
+    Args:
+        network: under the contract.
+        path: of the graph.
+        anew: beginnings of the names of weights that stay as they are.
 
     Raises:
         ModelCorrupt: the graph is another network's.
@@ -240,7 +245,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in stored}
     state = network.state_dict()
     for name, weight in state.items():
-        if name.endswith("num_batches_tracked"):
+        if name.endswith("num_batches_tracked") or name.startswith(anew):
             continue
         array = found.get(f"network.{name}")
         if array is None or array.shape != weight.shape:

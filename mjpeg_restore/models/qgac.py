@@ -54,15 +54,8 @@ from mjpeg_restore.models.manifold import (
     keep_variance,
 )
 from mjpeg_restore.models.planes import to_grid
+from mjpeg_restore.models.qgac_colour import LUMA_SPREAD, RESIDUAL_UNIT, ColourNet, Statistics
 from mjpeg_restore.models.rrdb import Rrdb
-
-LUMA_SPREAD = (-100.0, 550.0, 210.0)
-"""Of a photograph's luma coefficients: DC's mean and deviation, and what AC's falls from; see `Statistics`."""
-CHROMA_SPREAD = (-1.0, 160.0, 60.0)
-
-RESIDUAL_UNIT = 10.0
-"""A residual is in units of its coefficient's standard deviation, or of this where that is more: what rounding took
-from a coefficient does not grow with the coefficient, and DC's deviation would be far too coarse a unit for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,38 +74,8 @@ class QgacConfig:
     """Channels within the networks that generate weights."""
 
 
-QGAC = QgacConfig(width=256, growth=128, chroma_width=128, chroma_growth=64, manifold=64)
-"""The paper's: 256 channels, 4 for each frequency."""
 QGAC_COMPACT = QgacConfig(width=64, growth=32, chroma_width=64, chroma_growth=16, manifold=32)
-"""A tenth of the parameters, a twelfth of the arithmetic: one channel for each frequency."""
-
-
-class Statistics(nn.Module):
-    """Mean and standard deviation of each frequency of luma's or chroma's coefficients (section 4.1)."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, dc_mean: float, dc: float, ac: float) -> None:
-        """A typical photograph's, as measured on training pictures; not each data set's own.
-
-        Args:
-            dc_mean: DC's mean; those of AC are zero.
-            dc: DC's standard deviation.
-            ac: over the power 1.5 of the sum of both frequencies and one, AC's.
-        """
-        super().__init__()
-        frequency = torch.arange(8)
-        std = ac / (1.0 + frequency[:, None] + frequency[None, :]).reshape(64).to(torch.float32) ** 1.5
-        std[0] = dc
-        mean = torch.zeros(64)
-        mean[0] = dc_mean
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-
-    def forward(self, coefficients: Tensor) -> Tensor:
-        """Normalise dequantised coefficients, `[..., 64]`."""
-        return (coefficients - self.mean) / self.std
+"""What is shipped: one channel for each frequency, one plane between sub-networks. The paper's: `qgac_planes.py`."""
 
 
 class BlockNet(nn.Module):
@@ -161,46 +124,23 @@ class FrequencyNet(nn.Module):
         return self.leave(self.body(features)).permute(0, 2, 3, 1)
 
 
-class ColourNet(nn.Module):
-    """The colour network (section 3.3, figure 9): a chroma component's residual, guided by restored luma."""
-
-    def __init__(self, width: int, growth: int, manifold: int, luma_spread: Tensor) -> None:
-        super().__init__()
-        self.statistics = Statistics(*CHROMA_SPREAD)
-        self.represent = BlockRepresentation(width, manifold, self.statistics.std)
-        self.own = Rrdb(width, growth)
-        self.represent_luma = BlockRepresentation(width, manifold, luma_spread)
-        self.joint = Rrdb(2 * width, growth)
-        # "predict" keeps the zeros that training starts from out of reach of optimisers that would blow them up.
-        self.predict_residual = BlockDecoder(2 * width, manifold, None)
-
-    def forward(self, chroma: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
-        """Restore.
-
-        Args:
-            chroma: dequantised coefficients, Cb's pictures, then Cr's, `[2 * batch, high, wide, 64]`.
-            table: `[2 * batch, 64]`.
-            luma: restored, at chroma's resolution, normalised coefficients `[batch, high, wide, 64]`.
-            luma_table: `[batch, 64]`.
-
-        Returns:
-            Dequantised coefficients `[2 * batch, high, wide, 64]`.
-        """
-        own = self.own(self.represent(self.statistics(chroma), table))
-        guide = self.represent_luma(luma, luma_table)
-        residual = self.predict_residual(self.joint(torch.cat([own, torch.cat([guide, guide])], dim=1)), table)
-        return chroma + residual.float() * self.statistics.std.clamp(max=RESIDUAL_UNIT)
-
-
 class Qgac(nn.Module):
     """The network; see the module's docstring."""
 
     def __init__(self, config: QgacConfig) -> None:
         super().__init__()
-        width, growth = config.width, config.growth
         self.config = config
         self.statistics = Statistics(*LUMA_SPREAD)
-        spread = self.statistics.std
+        self.lay_out_luma()
+        for parameter in self.predict.parameters():
+            nn.init.zeros_(parameter)
+        self.colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold, self.statistics.std)
+        self.inverse_dct = InverseDct()
+
+    def lay_out_luma(self) -> None:
+        """Make luma's sub-networks and their fusion."""
+        config, spread = self.config, self.statistics.std
+        width, growth = config.width, config.growth
         self.first = BlockNet(width, growth, config.manifold, spread)
         self.frequency = FrequencyNet(width, growth)
         self.second = BlockNet(width, growth, config.manifold, spread)
@@ -210,10 +150,6 @@ class Qgac(nn.Module):
         # The last of the fusion's three layers, by the names that a runtime cuts at. The colour network ends in a
         # generated layer, which is no convolution: it stays in float32.
         self.predict = nn.ModuleDict({"project": nn.Conv2d(width, 64, 3, padding=1)})
-        for parameter in self.predict.parameters():
-            nn.init.zeros_(parameter)
-        self.colour = ColourNet(config.chroma_width, config.chroma_growth, config.manifold, spread)
-        self.inverse_dct = InverseDct()
 
     @property
     def margin(self) -> int:
@@ -245,12 +181,16 @@ class Qgac(nn.Module):
     def restore_luma(self, coefficients: Tensor, table: Tensor) -> Tensor:
         """Luma's dequantised coefficients, restored; all `[batch, high, wide, 64]` but the table, `[batch, 64]`."""
         decoded = coefficients * table[:, None, None]
-        first = self.first(self.statistics(decoded), table)
+        residual = self.luma_residual(self.statistics(decoded), table).permute(0, 2, 3, 1).float()
+        return decoded + residual * self.statistics.std.clamp(max=RESIDUAL_UNIT)
+
+    def luma_residual(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """What normalised coefficients `[batch, high, wide, 64]` lack: `[batch, 64, high, wide]`; `RESIDUAL_UNIT`."""
+        first = self.first(coefficients, table)
         frequency = self.frequency(first)
         second = self.second(frequency, table)
         fused = self.fusion(torch.cat([first, frequency, second], dim=3).permute(0, 3, 1, 2))
-        residual = self.predict["project"](fused).permute(0, 2, 3, 1).float()
-        return decoded + residual * self.statistics.std.clamp(max=RESIDUAL_UNIT)
+        return self.predict["project"](fused)
 
     def at_chroma(self, samples: Tensor, high: int, wide: int) -> Tensor:
         """Luma's blocks of samples as normalised coefficients at chroma's resolution, `[batch, high, wide, 64]`."""
@@ -294,5 +234,7 @@ def reach(*layers: nn.Module) -> int:
 def _reach_of(layer: nn.Module) -> int:
     if isinstance(layer, nn.Conv2d):
         return layer.kernel_size[0] // 2
-    children: Iterable[nn.Module] = () if isinstance(layer, Manifold) else layer.children()
+    if hasattr(layer, "manifold"):  # a generated layer sees its block alone
+        return 0
+    children: Iterable[nn.Module] = layer.children()
     return reach(*children)

@@ -5,7 +5,7 @@ One set of weights for every quality: the network is told the quantisation table
 
 1. The decoded picture and its quantisation maps, each table tiled to the picture's size, are the feature map Y_Q of
    section III.B: 5 channels of a colour picture, 2 of a grey one.
-2. The global branch (section III.C.2, table I) makes a vector of 64 of it, at 112x112: `GlobalBranch`.
+2. The global branch (section III.C.2, table I) makes a vector of 64 of the picture, at 112x112: `GlobalBranch`.
 3. The restoration branch (section III.C.1, figure 3): a convolution of stride 2, a group of residual blocks, the
    vector joined to every cell of their features, another group, and the sub-pixel way back to the picture's size.
 
@@ -22,8 +22,8 @@ What the paper's text leaves open, and what is chosen:
 * As in EDSR, rectifiers are inside residual blocks only, and the way out is a convolution to four times the channels,
   a pixel shuffle, and the last convolution at the picture's size.
 * The network predicts what the decoded picture lacks, not the picture itself: a short training starts from the decode.
-* Y_Q is brought to 112x112 by a bilinear resize of two by two samples, which every runtime has. It aliases where the
-  picture is much larger: the branch then sees samples of the picture rather than its means.
+* The picture is brought to 112x112 by a cubic kernel as wide as the step between samples, so it does not alias; the
+  maps, of period 8, would but alias, and stay out. Its samples are centred on zero (`resize`, `GlobalBranch`).
 * Rectifiers follow every layer of the global branch but the last.
 
 Where this network departs from the paper:
@@ -35,7 +35,12 @@ Where this network departs from the paper:
 * Section IV.A draws all parameters from a Gaussian of deviation 0.01. Behind the ten layers of the global branch two
   pictures then differ by some 1e-8 in a vector of 1e-2, and no short training finds that. Its layers start at He et
   al.'s numbers instead, those of the restoration branch at PyTorch's, and the last convolution at zero, so that the
-  network starts as the decode.
+  network starts as the decode. So does the branch's last layer: a random vector is noise, which the restoration branch
+  learns to ignore sooner than the global one learns to tell anything.
+* fc1's features are normalised, each picture's to mean 0 and variance 1 before the rectifier: however training moves
+  them together, half of them stay alive. Without that, nearly all were dead after a few hundred batches.
+* The way in is one convolution of stride 2; the authors' code has one at full resolution before it, and rectifiers
+  after both and after the merge, and a convolution before the upsampling.
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.decode import Decode, exact
 from mjpeg_restore.models.planes import from_unit, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
@@ -54,6 +59,9 @@ RESIDUAL_SCALE = 0.1
 
 GLOBAL_SIDE = 112
 """The global branch sees the picture at this size, squared (section III.C.2)."""
+
+CUBIC = -0.5
+"""Keys' parameter of the cubic kernel that pictures are resized with, as Pillow has it."""
 
 GLOBAL_CHANNELS = (32, 64, 128, 256)
 """Of each pair of the global branch's convolutions (table I)."""
@@ -105,6 +113,27 @@ class ResidualGroup(nn.Module):
         return features + self.blocks(features)
 
 
+def resize(picture: Tensor, side: int) -> Tensor:
+    """Bring a picture `[batch, channels, height, width]` to `side` squared: bicubic, with no aliasing.
+
+    What Pillow and PyTorch's `interpolate(antialias=True)` do, as two matrix products, which every runtime has.
+    """
+    down, across = (_resampling(length, side, picture) for length in picture.shape[2:])
+    return down @ picture @ across.T
+
+
+def _resampling(length: int, side: int, like: Tensor) -> Tensor:
+    """The matrix `[side, length]` that resamples a line of samples."""
+    step = torch.ones((), device=like.device) * length / side
+    places = torch.arange(length, device=like.device) + 0.5
+    centres = (torch.arange(side, device=like.device) + 0.5) * step
+    distance = ((places[None] - centres[:, None]) / step.clamp(min=1)).abs()
+    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+    far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
+    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
 class GlobalBranch(nn.Module):
     """The whole picture to a vector (section III.C.2, table I)."""
 
@@ -112,7 +141,7 @@ class GlobalBranch(nn.Module):
         """Lay out the branch.
 
         Args:
-            channels: of Y_Q.
+            channels: of the picture: 3 in colour, 1 in grey.
             hidden: channels of fc1.
         """
         super().__init__()
@@ -129,11 +158,14 @@ class GlobalBranch(nn.Module):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
+        nn.init.zeros_(self.fc2.weight)
 
-    def forward(self, feature_map: Tensor) -> Tensor:
-        """Y_Q `[batch, channels, height, width]` to `[batch, 64]`."""
-        resized = functional.interpolate(feature_map, size=(GLOBAL_SIDE, GLOBAL_SIDE), mode="bilinear")
-        return self.fc2(torch.relu(self.fc1(self.convolutions(resized).flatten(1))))
+    def forward(self, picture: Tensor) -> Tensor:
+        """Decoded samples, 0..1, `[batch, channels, height, width]`, to `[batch, 64]`."""
+        with exact(picture):
+            resized = resize(picture - 0.5, GLOBAL_SIDE)
+        features = self.fc1(self.convolutions(resized).flatten(1))
+        return self.fc2(torch.relu(functional.layer_norm(features.float(), features.shape[1:])))
 
 
 class Qgcn(nn.Module):
@@ -153,7 +185,7 @@ class Qgcn(nn.Module):
         samples, maps = (3, 2) if colour else (1, 1)
         channels = samples + (maps if config.quantisation_maps else 0)
         self.decode = Decode()
-        self.global_branch = GlobalBranch(channels, config.hidden) if config.global_branch else None
+        self.global_branch = GlobalBranch(samples, config.hidden) if config.global_branch else None
         self.down_sample = nn.Conv2d(channels, width, 3, stride=2, padding=1)
         self.local = ResidualGroup(width, config.blocks)
         self.merge = nn.Conv2d(width + GLOBAL_FEATURES, width, 3, padding=1) if config.global_branch else None
@@ -183,6 +215,11 @@ class Qgcn(nn.Module):
         reach = 2 * cells + self.down_sample.kernel_size[0] // 2 + (2 if self.colour else 0)
         return whole_blocks(reach)
 
+    def picture(self, planes: list[Tensor]) -> Tensor:
+        """Y, Cb and Cr, as `feature_map` takes them, on luma's grid: `[batch, samples, height, width]`."""
+        luma, *chroma = planes
+        return torch.cat([luma, to_grid(torch.cat(chroma, dim=1), *luma.shape[2:])], dim=1) if chroma else luma
+
     def feature_map(self, planes: list[Tensor], tables: list[Tensor]) -> Tensor:
         """Y_Q (section III.B, figure 2).
 
@@ -193,15 +230,12 @@ class Qgcn(nn.Module):
         Returns:
             `[batch, channels, height, width]` on luma's grid: Y, Cb, Cr, then luma's and chroma's quantisation map.
         """
-        luma, *chroma = planes
-        height, width = luma.shape[2:]
-        parts = [luma]
-        if chroma:
-            parts.append(to_grid(torch.cat(chroma, dim=1), height, width))
+        parts = [self.picture(planes)]
+        height, width = parts[0].shape[2:]
         if self.config.quantisation_maps:
             # Whatever chroma's sampling, its table is tiled in luma's blocks: the map tells steps, not places.
             steps = [torch.log2(table.reshape(-1, 1, 8, 8)) / 8 for table in tables]
-            maps = [steps[0], (steps[1] + steps[2]) / 2] if chroma else steps
+            maps = [steps[0], (steps[1] + steps[2]) / 2] if len(steps) == 3 else steps
             parts.append(torch.cat(maps, dim=1).repeat(1, 1, height // 8, width // 8))
         return torch.cat(parts, dim=1)
 
@@ -219,7 +253,7 @@ class Qgcn(nn.Module):
         """
         if self.global_branch is None:
             raise ValueError("a network without a global branch has no context")
-        return self.global_branch(self.feature_map(self._planes(components), list(components[1::2])))
+        return self.global_branch(self.picture(self._planes(components)))
 
     def restore_with(self, context: Tensor, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore a picture, or a tile of one.
@@ -245,9 +279,8 @@ class Qgcn(nn.Module):
             Blocks of centred samples `[batch, high, wide, 64]` for each component.
         """
         planes = self._planes(components)
-        feature_map = self.feature_map(planes, list(components[1::2]))
-        context = None if self.global_branch is None else self.global_branch(feature_map)
-        return self._restore(planes, feature_map, context)
+        context = None if self.global_branch is None else self.global_branch(self.picture(planes))
+        return self._restore(planes, self.feature_map(planes, list(components[1::2])), context)
 
     def _planes(self, components: tuple[Tensor, ...]) -> list[Tensor]:
         """Each component's decoded samples, 0..1, `[batch, 1, height, width]`."""

@@ -145,11 +145,15 @@ class Predict(nn.Module):
 
     matrix: Tensor
 
-    def __init__(self, components: int, width: int) -> None:
+    def __init__(self, components: int, width: int, *, rounded: bool = True) -> None:
+        """Make one, whose convolution works in eight bits if it is `rounded`."""
         super().__init__()
         self.trust = LUMA_TRUST if components == 1 else CHROMA_TRUST
         # Sixteen channels at a quarter of the size rather than four at half: in eight bits, runtimes compute sixteen.
-        self.phases = Int8Conv(width, PHASES**2 * components, signed=True, side=2 * HALF, stride=HALF)
+        phases = PHASES**2 * components
+        self.phases = (
+            Int8Conv(width, phases, signed=True, side=2 * HALF, stride=HALF) if rounded else _halve(width, phases)
+        )
         self.register_buffer("matrix", dct_matrix()[:, _places_of_phases()], persistent=False)
         for parameter in self.phases.parameters():
             nn.init.zeros_(parameter)

@@ -10,6 +10,7 @@ why.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from fractions import Fraction
@@ -85,8 +86,9 @@ class AudioWriter:
     def problem(self) -> str | None:
         """What of the audio is missing and why, in one line; None while all is well."""
         if self._trouble is None and self._continuous and self._continuous.lost:
+            name = self._container.format.name.upper()
             early = f"up to {float(self._continuous.lost):.1f} s"
-            return f"AVI holds no pauses in this sound, which is early by {early}: mp4, mov and mkv hold them"
+            return f"{name} holds no pauses in this sound, which is early by {early}: mp4 and mkv hold them"
         return self._trouble
 
     def _can_say_delay(self, stream: AudioStream) -> bool:
@@ -125,8 +127,9 @@ class AudioWriter:
         container = self._container.format.name
         held = _HELD.get(container)
         if self._is_copied(template, held):
-            # A ValueError says that the container refuses it, as AVI does with some: transcode.
-            with contextlib.suppress(ValueError):
+            # Both say that the container refuses it, as AVI does with some codecs: transcode.
+            with contextlib.suppress(FFmpegError, ValueError):
+                _try_header(container, template)
                 stream = self._container.add_stream_from_template(template)
                 if container == "mov" and is_pcm(template):
                     self._continuous = Continuous(template, None)
@@ -137,6 +140,8 @@ class AudioWriter:
     def _is_copied(self, template: AudioStream, held: frozenset[str] | None) -> bool:
         """Whether the container holds it as it is."""
         name = template.codec_context.codec.canonical_name
+        if name == "aac" and not template.codec_context.extradata:
+            return False  # without its description MKV refuses each packet, and then to be finished
         if self._continuous and not is_pcm(template):
             first = self._source.packets[0] if self._source.packets else None
             return not self._continuous.begins_late(first)
@@ -191,6 +196,13 @@ class AudioWriter:
         except (FFmpegError, ValueError) as error:
             self._lost += 1
             self._trouble = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
+
+
+def _try_header(format_name: str, template: AudioStream) -> None:
+    """Write the header of a container with that stream to nowhere, for a header that fails is the end of a file."""
+    with av.open(os.devnull, "w", format=format_name) as trial:
+        trial.add_stream_from_template(template)
+        trial.start_encoding()
 
 
 def _reason(error: Exception) -> str:

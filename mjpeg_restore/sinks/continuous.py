@@ -17,6 +17,10 @@ from av.stream import Stream
 TOLERANCE = Fraction(2, 25)
 """Seconds by which sound may lie beside its place: stamps are rounded, and devices' clocks differ a little."""
 
+_LONGEST_SILENCE = 6 * 3600
+"""Seconds that are filled with silence."""
+_LARGEST_SILENCE = 4 << 30
+"""Bytes: so much takes stereo sound."""
 _LONGEST = Fraction(1, 5)
 """Seconds of a long packet of compressed sound."""
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
@@ -61,9 +65,9 @@ class Continuous:
         if self._block is None:
             yield self._compressed(packet, max(gap, Fraction(0)))
             return
-        rate, size, before = self._stream.codec_context.sample_rate, self._block, min(gap, 0)
+        rate, size, before = self._rate, self._block, min(gap, 0)
         while gap > 0:
-            samples = min(ceil(gap * rate), rate)
+            samples = min(ceil(gap * rate), ceil(rate / 10))
             yield self._pcm(_SILENT_BYTE.get(self._name, b"\0") * (samples * size), packet)
             gap -= Fraction(samples, rate)
         if data := bytes(packet)[max(ceil(-before * rate), 0) * size :]:
@@ -95,6 +99,10 @@ class Continuous:
     def _name(self) -> str:
         return self._stream.codec_context.codec.canonical_name
 
+    @property
+    def _rate(self) -> int:
+        return self._stream.codec_context.sample_rate
+
     def _gap(self, pts: int | None, time_base: Fraction) -> Fraction:
         """Seconds from the end of the sound so far; 0 for what is not worth to be mended."""
         if pts is None:
@@ -103,13 +111,17 @@ class Continuous:
             self._begin = self._origin = pts * time_base
             self._begun = True
         gap = pts * time_base - self._origin - self._end
+        if gap > _LONGEST_SILENCE or gap * self._rate * (self._block or 1) > _LARGEST_SILENCE:
+            self.lost += gap
+            self._origin += gap
+            return Fraction(0)
         return gap if abs(gap) > TOLERANCE else Fraction(0)
 
     def _pcm(self, data: bytes, like: av.Packet[Stream]) -> av.Packet[Stream]:
         made: av.Packet[Stream] = av.Packet(data)
         made.time_base = like.time_base
         made.pts = made.dts = round((self._begin + self._end) / like.time_base)
-        self._end += Fraction(len(data), (self._block or 1) * self._stream.codec_context.sample_rate)
+        self._end += Fraction(len(data), (self._block or 1) * self._rate)
         return made
 
     def _placed(self, frame: AudioFrame) -> AudioFrame:

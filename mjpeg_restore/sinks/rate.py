@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import floor
 
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.audio import AudioSource
 
@@ -15,10 +16,28 @@ _USUAL = Fraction(25)
 
 _COARSEST_TIMESCALE = 10_000
 
+_LONGEST_IN_AVI = 50_000
+"""Frames from one picture to the next: FFmpeg fills up to 60,000 with empty chunks."""
+_LONGEST_IN_MOV = 1 << 30
+"""Units of the track: FFmpeg writes what is longer than 31 bits as 1, and a picture's delay may be two steps."""
+_MOST_REPEATS = 50
+"""Times that a picture is coded once more to fill a pause: in AVI for a day at 25 a second, which takes 60 MB."""
+
 
 def plausible_rate(time_base: Fraction) -> Fraction:
     """Pictures a second, where nothing but the time base is known."""
     return 1 / time_base if 1 <= 1 / time_base <= _HIGHEST else _USUAL
+
+
+def avi_unit(time_base: Fraction, rate: Fraction) -> Fraction:
+    """Seconds of a frame of an AVI, which counts time in them.
+
+    With the unit of the pictures' times the file might be filled with empty frames: it is that of the nominal `rate`.
+    But where units are frames, and the rate no whole number of them, pictures were dropped, as another AVI shows it:
+    their times stay exact then.
+    """
+    units = 1 / (rate * time_base)
+    return time_base if units > 1 and units.denominator > 1 and 1 / time_base <= _HIGHEST else 1 / rate
 
 
 def beginning(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> Fraction:
@@ -33,10 +52,26 @@ def time_options(format_name: str, time_base: Fraction) -> dict[str, str]:
     """Make MP4 and MOV count in a multiple of our unit: samples and edit list, which else rounds to 1 ms."""
     if format_name not in ("mp4", "mov"):
         return {}
+    scale = str(_timescale(time_base))
+    return {"video_track_timescale": scale, "movie_timescale": scale}
+
+
+def longest_step(format_name: str, time_base: Fraction) -> int | None:
+    """Ticks from one picture to the next that a file can hold; None: any number."""
+    match format_name:
+        case "avi":
+            return _LONGEST_IN_AVI
+        case "mp4" | "mov":
+            return max(floor(_LONGEST_IN_MOV / (_timescale(time_base) * time_base)), 1)
+        case _:
+            return None
+
+
+def _timescale(time_base: Fraction) -> int:
     scale = time_base.denominator
     while scale < _COARSEST_TIMESCALE:
         scale *= 2
-    return {"video_track_timescale": str(scale), "movie_timescale": str(scale)}
+    return scale
 
 
 class Timeline:
@@ -50,7 +85,11 @@ class Timeline:
         moved: seconds by which a picture was moved at most.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction, origin: Fraction = Fraction(0)) -> None:
+    def __init__(
+        self, time_base: Fraction, rate: Fraction, origin: Fraction = Fraction(0), longest: int | None = None
+    ) -> None:
+        """Begin before the first picture; a picture can be shown for `longest` ticks, None: for any number."""
+        self._longest = longest
         self.time_base = time_base
         self.rate = rate
         self.origin = origin
@@ -69,19 +108,29 @@ class Timeline:
             step = pts - self._last
             self.duration, self._step = min(step, self._step or step), step
         self.duration = max(self.duration, round(picture.duration * picture.time_base / self.time_base))
+        self.duration = min(self.duration, self._longest or self.duration)
         self._last = pts
         if picture.time_base != self.time_base:
             self.moved = max(self.moved, abs(pts * self.time_base + self.origin - picture.time))
         return pts
 
-    def after(self, ticks: int) -> int:
-        """A time so many ticks after the latest."""
-        self._last = (self._last or 0) + ticks
-        return self._last
+    def repeats(self, picture: Picture) -> Iterator[int]:
+        """The times at which the latest picture is to be coded once more, so that it is shown until this one comes.
 
-    def gap(self, picture: Picture) -> int:
-        """Ticks from the latest picture to this one."""
-        return 0 if self._last is None else self._wanted(picture) - self._last
+        Raises:
+            SinkError: there would be too many.
+        """
+        if self._last is None or self._longest is None:
+            return
+        gap = self._wanted(picture) - self._last
+        if gap > _MOST_REPEATS * self._longest:
+            raise SinkError(
+                f"picture {picture.index} comes {float(gap * self.time_base):.0f} s after the one before, a pause that "
+                "this container does not hold: .mkv does"
+            )
+        for _ in range((gap - 1) // self._longest):
+            self._last += self._longest
+            yield self._last
 
     def _wanted(self, picture: Picture) -> int:
         if picture.time_base == self.time_base and not self.origin:

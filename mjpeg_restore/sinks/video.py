@@ -22,7 +22,7 @@ from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import PartFile, Range, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
-from mjpeg_restore.sinks.rate import Timeline, beginning, plausible_rate, time_options
+from mjpeg_restore.sinks.rate import Timeline, avi_unit, beginning, longest_step, plausible_rate, time_options
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -33,9 +33,6 @@ _CONTAINERS = {
     ".avi": "avi",
 }
 _DEFAULT_CODEC = {"webm": "av1"}
-
-_LONGEST_IN_AVI = 50_000
-"""Frames for which an AVI shows a picture before it is coded once more: FFmpeg fills up to 60,000 with empty chunks."""
 
 
 class VideoFile:
@@ -165,17 +162,16 @@ class VideoFile:
 
     def _open(self, picture: Picture) -> _Writer:
         rate = self._fps or plausible_rate(picture.time_base)
-        # An AVI's unit of time is a frame: with a finer one it would be filled with empty frames.
-        time_base = 1 / rate if self._format_name == "avi" else picture.time_base
+        time_base = avi_unit(picture.time_base, rate) if self._format_name == "avi" else picture.time_base
         container = av.open(
-            str(self._part.path),
+            f"file:{self._part.path}",  # a path is nothing but a path: no protocol before a colon in it
             "w",
             format=self._format_name,
             container_options=time_options(self._format_name, time_base),
         )
         first = pixels.prepare(picture, picture.sampling, self._full_range)
         origin = beginning(picture, rate, self._audio) if self._format_name == "avi" else Fraction(0)
-        timeline = Timeline(time_base, rate, origin)
+        timeline = Timeline(time_base, rate, origin, longest_step(self._format_name, time_base))
         return _Writer(container, self._encoder, first, timeline, self._sample_aspect, self._audio)
 
     @contextlib.contextmanager
@@ -246,8 +242,8 @@ class _Writer:
             self._reduced = picture.sampling
         ready = pixels.prepare(picture, self._sampling, self._full_range)
         frame = pixels.to_frame(ready, str(context.pix_fmt), context.width, context.height)
-        while self._is_avi and self._shown and self._timeline.gap(picture) > _LONGEST_IN_AVI:
-            self._encode(self._shown, self._timeline.after(_LONGEST_IN_AVI), picture.field_order)
+        for pts in self._timeline.repeats(picture):
+            self._encode(self._shown or frame, pts, picture.field_order)
         self._shown = frame
         self._encode(frame, self._timeline.next(picture), picture.field_order)
         for writer in self._audio:

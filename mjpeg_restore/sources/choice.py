@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources.base import AudioTrack, TrackInfo
 from mjpeg_restore.sources.lookahead import MOST, Lookahead
-from mjpeg_restore.sources.tracks import codec_tag, time_base
+from mjpeg_restore.sources.tracks import codec_tag, printable, time_base
 
 SoundChoice = int | Literal["all"]
 """A track of sound by its number, from 1, or all of them."""
@@ -41,6 +41,8 @@ _CODEC_NAMES = {
 # S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
+_RATES = (1000, 1_000_000)
+_MOST_CHANNELS = 32
 _CHANNELS = {1: "mono", 2: "stereo"}
 
 _SHORT = Fraction(1, 2)
@@ -85,7 +87,7 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
     """The tracks of sound that are asked for; without a choice the first that can be copied.
 
     Raises:
-        SourceError: there are fewer, or it is of a codec that FFmpeg does not know.
+        SourceError: there are fewer, or FFmpeg cannot copy it.
     """
     sounds = _sounds(container)
     able = [stream for stream in sounds if _can_be_copied(stream)]
@@ -96,7 +98,7 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
             raise SourceError(f"{name} holds {_count(len(sounds), 'sound')}: there is no number {choice}")
         able = [sounds[choice - 1]]
         if not _can_be_copied(able[0]):
-            raise SourceError(f"{name}: sound track {choice} is of a codec that FFmpeg does not know: choose another")
+            raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy: choose another")
     return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in able)
 
 
@@ -140,7 +142,8 @@ def _info(
     labels = stream.metadata
     language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # the latter in MOV
     language = "" if language == "und" else language
-    return TrackInfo(kind, number, _CODEC_NAMES.get(codec, codec), form, language, title, chosen)
+    name = _CODEC_NAMES.get(codec, codec)
+    return TrackInfo(kind, number, name, form, printable(language), printable(title), chosen)
 
 
 def _form(stream: AudioStream) -> str:
@@ -163,7 +166,12 @@ def _sounds(container: InputContainer) -> list[AudioStream]:
 
 
 def _can_be_copied(stream: AudioStream) -> bool:
-    return bool(stream.codec_context and stream.sample_rate)
+    """Not with numbers that no sound has: a few bytes would be hours of it, or a second of silence gigabytes."""
+    return bool(
+        stream.codec_context
+        and _RATES[0] <= stream.sample_rate <= _RATES[1]
+        and 1 <= stream.codec_context.channels <= _MOST_CHANNELS
+    )
 
 
 def _is_mjpeg(stream: VideoStream) -> bool:

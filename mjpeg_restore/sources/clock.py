@@ -26,6 +26,9 @@ _PAUSE, _WRONG, _RESTART = 5, 6, 8
 _SQUEEZED = 3
 """On top of a wrong stamp, where its neighbours leave it less than half of the usual room: rather a small step back."""
 
+_LONGEST_PAUSE = 30 * 24 * 3600
+"""Seconds. A clock that jumps ahead by more was set on the way, such as from 0 at power-on to the date."""
+
 _APART = 2
 """Seconds by which the tracks of a recording may end apart before their clock begins again."""
 _PATIENCE = 200
@@ -49,8 +52,8 @@ class Clock(Generic[Item]):
     *A wrong stamp* (far ahead, far behind, equal to the one before, missing) is replaced by a time between its
     neighbours, which keep theirs.
 
-    *A clock that begins again* (at 0, or by a step back) is carried on: the next time follows the one before by a usual
-    step, a second at most, and the spacing of the rest stays.
+    *A clock that begins again* (at 0, or by a step back) or is set (ahead by a month) is carried on: the next time
+    follows the one before by a usual step, a second at most, and the spacing of the rest stays.
 
     Which of these it is shows what comes next: of all explanations of the stamps at hand the one with the fewest events
     is taken. An item whose stamp follows the one before by a usual step, or begins at 0, is handed on at once; another
@@ -119,7 +122,7 @@ class Clock(Generic[Item]):
 
     @property
     def _step(self) -> int:
-        return median_low(self._steps) if self._steps else self._hint
+        return median_low([self._hint, *self._steps])  # a pause may be all that was seen so far
 
     def _time(self, window: list[int | None], final: bool) -> int | None:
         """The time of the first of some stamps; None to wait for more."""
@@ -152,7 +155,9 @@ class Clock(Generic[Item]):
             return 0 if after is None else after - ahead * self._step
         if after is None:
             return self._last + min(self._step, self._second)
-        return max(self._last + (after - self._last) // (ahead + 1), self._last + 1)
+        gap = (after - self._last) // (ahead + 1)
+        # Beside a pause it belongs to what was before.
+        return self._last + (min(self._step, self._second) if gap > _SMALL_JUMP * self._step else max(gap, 1))
 
     def _read(self, stamps: list[int | None], last: int | None, offset: int, passed: int) -> _Reading:
         """The cheapest explanation of stamps that follow time `last` with `passed` wrong ones in between."""
@@ -163,7 +168,7 @@ class Clock(Generic[Item]):
         if stamp is None:
             return _Reading(without.cost, (None, *without.times))
         cost, time, steps = 0, stamp + offset, passed + 1
-        if last is not None and time <= last:
+        if last is not None and not last < time <= last + _LONGEST_PAUSE * self._second:
             cost, time = _RESTART, last + min(self._step, self._second) * steps
         elif last is not None and time - last > _JUMP * self._step * steps:
             cost = _PAUSE
@@ -184,7 +189,7 @@ def told(clock: Clock[Item], time_base: Fraction) -> str | None:
         times = "once" if len(clock.restarts) == 1 else f"{len(clock.restarts)} times"
         at = "at" if len(clock.restarts) == 1 else "first at"
         where = float(clock.restarts[0][0] * time_base)
-        reasons.append(f"{clock.carried} carried on, for the clock steps back {times}, {at} {where:.3f} s")
+        reasons.append(f"{clock.carried} carried on, for the clock begins again {times}, {at} {where:.3f} s")
     moved = clock.wrong + clock.carried
     return f"{moved} time stamp{'' if moved == 1 else 's'} moved: {'; '.join(reasons)}" if reasons else None
 

@@ -20,6 +20,8 @@ _LOOKED_AT = 16
 """Packets by which a track is judged."""
 _PADDING = 16
 """Lines by which two fields may differ from the container's height: both are padded to blocks by some."""
+_HIGHEST = Fraction(3, 4)
+"""Height of a field as a share of the container's; a higher one is a whole picture. FFmpeg takes it so."""
 _UNSTEADY = Fraction(1, 4)
 """Field periods by which a time may be off."""
 _STEADY = Fraction(3, 4)
@@ -144,6 +146,8 @@ class FieldPairs:
         if len(parts.pictures) > 1 or parts.extra or not width or not height:
             return None
         if abs(header.width - width) >= _PADDING or abs(2 * header.height - height) >= _PADDING:
+            return None
+        if header.height > _HIGHEST * height:  # of a tiny picture padding is most of the height
             return None
         return _Field(coded, time, header.avi1_polarity or None)
 

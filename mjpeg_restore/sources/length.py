@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
 
 import av
 from av.container import InputContainer
@@ -75,12 +76,18 @@ class Length:
             return None
         own = self._track.duration is not None
         end = self._ends.get(self._track.index, self.origin) if own else self.origin + self.read
-        if length - (end - self.origin) <= _SLACK:
+        if length - (end - self.origin) <= _SLACK or end > self._last_in_index():
             return None
         if self._is_avi:
             self.reach(self._track.index, self._chunks() * time_base(self._track))
             end = self._ends[self._track.index]
         return length if length - (end - self.origin) > _SLACK else None
+
+    def _last_in_index(self) -> Fraction | float:
+        """When the last picture of a MOV or MP4 begins, which lists each; edits may state more time than there is."""
+        entries = self._track.index_entries
+        listed = self._container.format.name.startswith("mov") and len(entries) > 0
+        return entries[-1].timestamp * time_base(self._track) if listed else inf
 
     def _chunks(self) -> int:
         """How many chunks an AVI holds of the track, empty ones too."""

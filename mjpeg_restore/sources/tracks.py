@@ -22,7 +22,9 @@ from mjpeg_restore.sources.presentation import field_layout, sample_aspect
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.timing import kept_duration
 
-_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "nut"})
+_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "nut", "asf"})
+_TRACKS_UNSTATED = frozenset({"matroska,webm", "nut"})
+"""Formats that state no length of a track: what FFmpeg says is its guess, by the bit rate of the sound."""
 
 PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
 
@@ -142,7 +144,12 @@ def codec_tag(stream: Stream) -> str:
         tag = stream.codec_context.codec_tag
     except UnicodeDecodeError as error:
         tag = error.object.decode("latin-1")
-    return "".join(character if character.isprintable() else "?" for character in tag.strip("\x00 "))
+    return printable(tag.strip("\x00 "))
+
+
+def printable(text: str) -> str:
+    """Text of a file without what a terminal would obey instead of showing it: escapes, new lines."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def describe(
@@ -198,14 +205,17 @@ def _rate(track: VideoStream) -> Fraction | None:
 
 def duration_of(container: InputContainer, track: VideoStream) -> Fraction | None:
     """Seconds from the first packet on, as the container states them: of the track, else of the whole."""
-    from_zero = container.format.name in _COUNTED_FROM_ZERO
-    if track.duration is not None:  # these state none of a track: it is FFmpeg's guess, by the bit rate of the sound
-        return None if from_zero else track.duration * time_base(track)
-    if not container.duration:
+    if track.duration is not None:
+        if container.format.name in _TRACKS_UNSTATED:
+            return None
+        length = track.duration * time_base(track)
+    elif container.duration:
+        length = Fraction(container.duration, av.time_base)
+    else:
         return None
-    length, begin = (Fraction(ticks or 0, av.time_base) for ticks in (container.duration, container.start_time))
+    begin = Fraction(container.start_time or 0, av.time_base)
     # Most muxers count these from 0, however late the first packet is; those that do not show it by a length too short.
-    return length - begin if from_zero and length > begin else length
+    return length - begin if container.format.name in _COUNTED_FROM_ZERO and length > begin else length
 
 
 def stated_duration(container: InputContainer, track: VideoStream) -> Fraction | None:

@@ -20,7 +20,7 @@ from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks
 LIMITED = 219 / 255
 """Contrast of limited-range luma: the published grey figures are made of it."""
 LIMITED_ODDS = 0.3
-"""Full range is what cameras send, and most of what is trained on."""
+"""Of a grey picture. Full range is what cameras send: all colour pictures, and most of what is trained on."""
 
 SPANS = ((2, 2), (2, 1), (1, 1), (1, 2), (4, 1))
 """Luma samples that one chroma sample spans, (across, down): 4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1."""
@@ -91,6 +91,8 @@ class Degradation:
     """Between the qualities."""
     colour: bool = True
     """Colour pictures of all samplings, or luma alone."""
+    gray_odds: float = 0.0
+    """Of a grey batch among those in colour, for a network that restores both."""
 
     def tables(self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Tables for a batch: float32 `[batch, 2, 64]`."""
@@ -99,13 +101,16 @@ class Degradation:
         first, last = self.qualities
         return np.stack([scaled(int(q)) for q in rng.choice(np.arange(first, last + 1, self.step), batch)])
 
-    def contrast(self, batch: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """What luma's contrast is multiplied by, for a batch: float32 `[batch]`, 1 or `LIMITED`."""
-        return np.where(rng.random(batch) < LIMITED_ODDS, LIMITED, 1.0).astype(np.float32)
+    def contrast(self, batch: int, span: tuple[int, int] | None, rng: np.random.Generator) -> NDArray[np.float32]:
+        """What luma's contrast is multiplied by, for a batch of a sampling: float32 `[batch]`, 1 or `LIMITED`."""
+        odds = LIMITED_ODDS if span is None else 0.0
+        return np.where(rng.random(batch) < odds, LIMITED, 1.0).astype(np.float32)
 
     def span(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """A sampling for a batch; None for grey."""
-        return SPANS[rng.choice(len(SPANS), p=SPAN_ODDS)] if self.colour else None
+        if not self.colour or rng.random() < self.gray_odds:
+            return None
+        return SPANS[rng.choice(len(SPANS), p=SPAN_ODDS)]
 
 
 def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -80,7 +80,7 @@ class Trainer:
             "crop": recipe.side,
             "batch": recipe.batch,
             "loss": self.adversary.description if self.adversary else named(recipe.objective),
-            **({"taught_by": self.teacher.name} if self.teacher else {}),
+            **({"taught_by": self.teacher.name, "taught_for": recipe.taught} if self.teacher else {}),
             "optimiser": named(recipe.optimiser),
             "learning_rate": recipe.learning_rate,
             "schedule": repr(recipe.schedule),
@@ -190,7 +190,7 @@ class Trainer:
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 set_rate(group, rate * factor)
-        coded = self.compressed()
+        coded = self.compressed(share)
         loss = self.take(coded)
         self.progress.steps += 1
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
@@ -218,14 +218,15 @@ class Trainer:
         for optimiser in optimisers:
             optimiser.step()
 
-    def compressed(self) -> Compressed:
-        """The next batch."""
+    def compressed(self, share: float) -> Compressed:
+        """The next batch, at this share of the budget."""
         batch, degradation, rng = self.recipe.batch, self.recipe.degradation, self.crops.rng
         rgb = self.crops.batch(batch)
         tables = torch.from_numpy(degradation.tables(batch, self.camera_tables, rng)).to(self.device)
-        contrast = torch.from_numpy(degradation.contrast(batch, rng)).to(self.device)
-        coded = compress(rgb, tables, degradation.span(rng), contrast)
-        if self.teacher is None:
+        span = degradation.span(rng)
+        contrast = torch.from_numpy(degradation.contrast(batch, span, rng)).to(self.device)
+        coded = compress(rgb, tables, span, contrast)
+        if self.teacher is None or share >= self.recipe.taught:
             return coded
         with self.precision():
             return self.teacher(coded)

@@ -26,6 +26,13 @@ PlaneLoss = Callable[[list[Tensor], list[Tensor]], Tensor]
 CHROMA_WEIGHT = 0.25
 """Weight of Cb and of Cr beside luma: about their share in the error of an RGB picture at 4:2:0."""
 
+SQUARED_SHARES = (1.0, 1.086, 0.825)
+"""Of Y, Cb and Cr in the squared error of an RGB picture, by their mean squared errors and T.871's factors, whatever
+chroma's sampling: (0.344^2 + 1.772^2) / 3 for Cb."""
+
+ABSOLUTE_SHARES = (1.0, 0.705, 0.705)
+"""The same of absolute errors: (0.344 + 1.772) / 3 for Cb."""
+
 FLOOR = 0.05
 """Added to each mean squared error, in squared grey levels, so that a flat crop's gradient stays finite."""
 
@@ -94,20 +101,65 @@ class OnPlanes:
         return self.loss(restored[first:], original[first:])
 
 
+@dataclass(frozen=True, slots=True)
+class OnTiles:
+    """An objective that is a loss of a tile of each crop, restored with the context of the whole crop.
+
+    As a runtime restores a large picture: a network whose context is cheap sees several times as many pictures, each
+    nearly whole, for the same arithmetic.
+    """
+
+    loss: PlaneLoss
+    side: int
+    """Of a tile, in blocks of luma; a multiple of every span."""
+
+    def __str__(self) -> str:
+        return f"{self.loss.__name__} of tiles of {8 * self.side}x{8 * self.side}"
+
+    def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
+        """Measure a tile, at the same random place of all crops."""
+        context = network.context(*coded.components())  # pyright: ignore[reportCallIssue]
+        grids = [part.shape[1:3] for part in coded.quantised]
+        spans = [[luma // own for luma, own in zip(grids[0], grid, strict=True)] for grid in grids]
+        # The place is drawn on the device, for a step that is captured reads nothing from the host.
+        device = context.device
+        places = [
+            torch.randint((length * span - self.side) // span + 1, (), device=device)
+            for length, span in zip(grids[-1], spans[-1], strict=True)
+        ]
+        inputs: list[Tensor] = []
+        truth: list[Tensor] = []
+        for blocks, table, plane, (down, across) in zip(
+            coded.quantised, coded.tables, coded.planes, spans, strict=True
+        ):
+            rows, columns = (
+                place * (last // own) + torch.arange(self.side // own, device=device)
+                for place, last, own in zip(places, spans[-1], (down, across), strict=True)
+            )
+            inputs += [blocks[:, rows[:, None], columns], table]
+            truth.append(plane_to_blocks(plane)[:, rows[:, None], columns])
+        restored = network.restore_with(context, *inputs)  # pyright: ignore[reportCallIssue]
+        return self.loss(
+            [(blocks_to_plane(part) + 128) / 255 for part in restored],
+            [(blocks_to_plane(part) + 128) / 255 for part in truth],
+        )
+
+
 def squared_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9)."""
-    return _mean([(a - b) ** 2 for a, b in zip(restored, original, strict=True)])
+    """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9), of a colour picture's R, G
+    and B."""
+    return _mean([(a - b) ** 2 for a, b in zip(restored, original, strict=True)], SQUARED_SHARES)
 
 
 def edge_preserving(restored: list[Tensor], original: list[Tensor]) -> Tensor:
     """Mean squared error of samples and of their Sobel derivatives (Svoboda et al. 2016, equations 2 and 3)."""
     edges = [(sobel(a[:, None]) - sobel(b[:, None])) ** 2 for a, b in zip(restored, original, strict=True)]
-    return squared_error(restored, original) + _mean(edges)
+    return squared_error(restored, original) + _mean(edges, SQUARED_SHARES)
 
 
 def absolute_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean absolute error of a sample (QGCN, equation 6)."""
-    return _mean([(a - b).abs() for a, b in zip(restored, original, strict=True)])
+    """Mean absolute error of a sample (QGCN, equation 6), of a colour picture's R, G and B, about."""
+    return _mean([(a - b).abs() for a, b in zip(restored, original, strict=True)], ABSOLUTE_SHARES)
 
 
 def coarse_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
@@ -115,7 +167,7 @@ def coarse_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
 
     Texture that is not the original's costs little here; blocks, which are steps between flat parts, cost much.
     """
-    return _mean([window_mean(a - b, 5).abs() for a, b in zip(restored, original, strict=True)])
+    return _mean([window_mean(a - b, 5).abs() for a, b in zip(restored, original, strict=True)], ABSOLUTE_SHARES)
 
 
 def constant_error(network: nn.Module, coded: Compressed) -> Tensor:
@@ -150,9 +202,11 @@ def window_mean(plane: Tensor, side: int) -> Tensor:
     return functional.avg_pool2d(plane[:, None], side, stride=1)
 
 
-def _mean(parts: list[Tensor]) -> Tensor:
-    """Over all samples of all components: at 4:2:0 chroma counts half as much as luma."""
-    return torch.stack([part.sum() for part in parts]).sum() / sum(part.numel() for part in parts)
+def _mean(parts: list[Tensor], shares: tuple[float, ...]) -> Tensor:
+    """Mean of Y, of Y, Cb and Cr, or of Cb and Cr alone, by their shares; each one's own is over all its samples."""
+    weights = shares[1:] if len(parts) == 2 else shares[: len(parts)]
+    weighted = [weight * part.mean() for weight, part in zip(weights, parts, strict=True)]
+    return torch.stack(weighted).sum() / sum(weights)
 
 
 def jpeg_loss(restored: Tensor, quantised: Tensor, table: Tensor) -> Tensor:

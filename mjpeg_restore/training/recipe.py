@@ -91,6 +91,8 @@ class Recipe:
     """Makes what is minimised, where that learns too; then there is no `objective`."""
     teacher: Callable[[], Teacher] | None = None
     """Makes the targets, where they are a better network's results; validation keeps to the originals."""
+    taught: float = 0.5
+    """Share of the budget for which it does. After that the originals are the targets: a teacher is a ceiling."""
     degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""

@@ -41,13 +41,13 @@ def gains(
     Args:
         network: on the device.
         pictures: RGB, whole MCUs each: uint8 `[height, width, 3]`.
-        quality: of limited-range luma and of chroma at 4:2:0.
+        quality: of limited-range luma, as the published grey figures have it; in colour of full range at 4:2:0.
         colour: chroma, too.
         device: where it is computed.
         restore: for a network that takes more than a picture.
     """
     tables = torch.from_numpy(scaled(quality)[None]).to(device)
-    contrast = torch.full((1,), LIMITED, device=device)
+    contrast = torch.full((1,), 1.0 if colour else LIMITED, device=device)
     decode = Decode().to(device)
     found = []
     for picture in pictures:

@@ -11,12 +11,21 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.qgcn import GlobalBranch, Qgcn, QgcnConfig, ResidualBlock, ResidualGroup  # noqa: E402
+from mjpeg_restore.models.qgcn import (  # noqa: E402
+    GlobalBranch,
+    Qgcn,
+    QgcnConfig,
+    ResidualBlock,
+    ResidualGroup,
+    resize,
+)
+from mjpeg_restore.training.optimiser import MuonBeside  # noqa: E402
 
 TINY = QgcnConfig(blocks=1, width=4, hidden=16)
 QCN = replace(TINY, global_branch=False)
@@ -24,7 +33,7 @@ EDSR = replace(QCN, quantisation_maps=False)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 TABLE_I = {
-    "conv1-1": (5, 32, 4),
+    "conv1-1": (3, 32, 4),
     "conv1-2": (32, 32, 3),
     "conv2-1": (32, 64, 4),
     "conv2-2": (64, 64, 3),
@@ -55,9 +64,11 @@ def components(
 
 
 def scrambled(config: QgcnConfig = TINY, *, colour: bool = True) -> Qgcn:
-    """A network that changes a picture by some grey levels, its last convolution not at zero; weights are float16's."""
+    """A network that changes a picture by some grey levels, none of its layers at zero; weights are float16's."""
     network = Qgcn(config, colour=colour).eval()
     with torch.no_grad():
+        if network.global_branch is not None:
+            network.global_branch.fc2.weight.normal_(0, 0.5)
         for parameter in network.predict.parameters():
             parameter.normal_(0, 0.05)
         for parameter in network.parameters():
@@ -79,14 +90,14 @@ def layer(before: int, after: int, side: int) -> int:
 
 @pytest.mark.parametrize("hidden", [1024, 64])
 def test_the_global_branch_is_table_i(hidden: int) -> None:
-    branch = GlobalBranch(5, hidden)
+    branch = GlobalBranch(3, hidden)
     convolutions = [module for module in branch.modules() if isinstance(module, nn.Conv2d)]
     assert [(m.in_channels, m.out_channels, m.kernel_size[0]) for m in convolutions] == list(TABLE_I.values())
     assert [m.stride[0] for m in convolutions] == [2, 1] * 4
     assert {m.padding for m in convolutions} == {(1, 1)}
     dense = layer(256 * 7 * 7, hidden, 1) + layer(hidden, 64, 1)
     assert parameters(branch) == sum(layer(*row) for row in TABLE_I.values()) + dense
-    assert parameters(branch) == {1024: 14_386_688, 64: 2_282_048}[hidden]
+    assert parameters(branch) == {1024: 14_385_664, 64: 2_281_024}[hidden]
 
 
 def test_the_global_branch_sees_any_picture_at_112x112() -> None:
@@ -111,12 +122,12 @@ def test_a_skip_connection_spans_a_group() -> None:
     torch.testing.assert_close(group(features), features + other(one(features)))
 
 
-@pytest.mark.parametrize(("blocks", "whole"), [(8, 15_794_563), (32, 19_339_651)])
+@pytest.mark.parametrize(("blocks", "whole"), [(8, 15_793_539), (32, 19_338_627)])
 def test_the_parameters_of_the_colour_network(blocks: int, whole: int) -> None:
     network = Qgcn(QgcnConfig(blocks), colour=True)
     groups = 2 * blocks * 2 * layer(64, 64, 3)
     rest = layer(5, 64, 3) + layer(128, 64, 3) + layer(64, 256, 3) + layer(64, 3, 3)
-    assert parameters(network) == parameters(GlobalBranch(5, 1024)) + groups + rest == whole
+    assert parameters(network) == parameters(GlobalBranch(3, 1024)) + groups + rest == whole
 
 
 @pytest.mark.parametrize(
@@ -196,9 +207,41 @@ def test_the_two_branches_joined_are_the_network() -> None:
         assert torch.equal(whole, joined)
 
 
-def test_the_context_tells_pictures_apart_from_the_start() -> None:
-    contexts = Qgcn(TINY, colour=True).context(*components(batch=4))
-    assert contexts.std(dim=0).mean() > 0.01
+@pytest.mark.parametrize("size", [(8, 8), (112, 112), (200, 136), (512, 768), (16, 2000)])
+def test_the_picture_is_resized_as_pillow_does_it(size: tuple[int, int]) -> None:
+    picture = torch.rand(2, 3, *size)
+    expected = functional.interpolate(picture, size=(112, 112), mode="bicubic", antialias=True)
+    torch.testing.assert_close(resize(picture, 112), expected, atol=1e-5, rtol=0)
+
+
+def test_the_branch_sees_the_picture_and_not_the_table() -> None:
+    network, inputs = scrambled(), components()
+    seen: list[torch.Tensor] = []
+    assert network.global_branch is not None
+    network.global_branch.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    network(*inputs)
+    feature_map = network.feature_map(network._planes(tuple(inputs)), inputs[1::2])
+    assert torch.equal(seen[0], feature_map[:, :3])
+
+
+def test_the_context_starts_at_nothing_and_learns_to_tell_pictures_apart() -> None:
+    network, inputs = Qgcn(TINY, colour=True), components(batch=4)
+    assert not network.context(*inputs).any()
+    nn.init.normal_(network.predict["project"].weight, 0, 0.1)
+    branch = MuonBeside("global_branch")(network, 1e-2)[-1]
+    sum(blocks.square().mean() for blocks in network(*inputs)).backward()
+    branch.step()
+    assert network.context(*inputs).std(dim=0).mean() > 1e-3
+
+
+def test_units_of_fc1_fire_however_training_moves_them_together() -> None:
+    branch = GlobalBranch(1, 64)
+    fired: list[torch.Tensor] = []
+    nn.init.normal_(branch.fc2.weight)
+    branch.fc2.register_forward_pre_hook(lambda _, given: fired.append((given[0] > 0).float().mean(dim=1)))
+    nn.init.constant_(branch.fc1.bias, -55)
+    branch(torch.rand(4, 1, 64, 64))
+    assert ((fired[0] > 0.3) & (fired[0] < 0.7)).all()
 
 
 def test_qcn_has_no_context() -> None:
@@ -360,3 +403,14 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
     (tmp_path / "qgcn.gray.context.onnx").unlink()
     with pytest.raises(ModelCorrupt, match="global_branch"):
         load_weights(network, tmp_path / "qgcn.gray.onnx")
+
+
+def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
+    publish({"gray": trained}, "qgcn", tmp_path, "context")
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    load_weights(network, tmp_path / "qgcn.gray.onnx", ("global_branch.",))
+    for name, weight in network.state_dict().items():
+        expected = before[name] if name.startswith("global_branch.") else trained.state_dict()[name]
+        torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)

@@ -13,6 +13,7 @@ import pytest
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks import VideoFile
 from tests.sinks.conftest import flat, times
 
@@ -115,8 +116,18 @@ def test_a_gap_in_the_sound(output: Path, codec: str, suffix: str) -> None:
 def test_a_gap_in_sound_that_avi_takes_as_it_is_coded_is_told(output: Path) -> None:
     source = record(output / "in.mkv", "libmp3lame", [(0, 1), (1.7, 2.7)])
     sink = join(output / "out.avi", source, EVEN)
-    assert sink.remark == "AVI holds no pauses in this sound, which is early by up to 0.7 s: mp4, mov and mkv hold them"
+    assert sink.remark == "AVI holds no pauses in this sound, which is early by up to 0.7 s: mp4 and mkv hold them"
     assert len(shown(output / "out.avi")) == 30
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mkv", "mov", "mp4"])
+def test_sound_that_lacks_its_description_does_not_fail_the_video(output: Path, suffix: str) -> None:
+    source = record(output / "in.mp4", "aac", [(0, 1)])
+    data = source.read_bytes()
+    assert data.count(b"\x05\x80\x80\x80") == 1  # what AAC is like, in `esds`
+    source.write_bytes(data.replace(b"\x05\x80\x80\x80", b"\x06\x80\x80\x80"))
+    join(output / f"out.{suffix}", source, EVEN)
+    assert len(shown(output / f"out.{suffix}")) == 30
 
 
 @pytest.mark.parametrize("begin", [370, 36_000, 1_760_000_000])
@@ -166,6 +177,50 @@ def test_a_pause_of_hours(output: Path, suffix: str) -> None:
     assert len(found) == 5 + (suffix == "avi")  # where the pause is long for FFmpeg, a picture is coded once more
     with av.open(str(path)) as container:
         assert container.duration / 1e6 == pytest.approx(7200.2)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize(("ticks_a_second", "pause"), [(1000, 172_800), (90_000, 172_800), (1_000_000, 43_200)])
+def test_a_pause_for_which_a_step_of_mp4_is_too_short(
+    output: Path, suffix: str, ticks_a_second: int, pause: int
+) -> None:
+    path = output / f"out.{suffix}"
+    sink = VideoFile(path, codec="mjpeg")
+    stamps = [0, 1, pause, pause + 1]
+    for index, second in enumerate(stamps):
+        sink.write(flat(index=index, pts=second * ticks_a_second, time_base=Fraction(1, ticks_a_second)))
+    sink.close()
+    assert [time for time in shown(path) if time in stamps] == stamps
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+def test_a_pause_that_would_fill_the_disk_is_refused(output: Path, suffix: str) -> None:
+    sink = VideoFile(output / f"out.{suffix}", codec="mjpeg", fps=Fraction(25))
+    sink.write(flat())
+    with pytest.raises(SinkError, match="picture 1 comes 4000000000 s after the one before, a pause that this"):
+        sink.write(flat(index=1, pts=100_000_000_000))
+    sink.discard()
+    assert not list(output.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mov"])
+def test_silence_that_would_fill_the_disk_is_told_instead(output: Path, suffix: str) -> None:
+    source = record(output / "in.mkv", "pcm_s16le", [(0, 0.2), (40_000, 40_001)])
+    sink = join(output / f"out.{suffix}", source, [0, 0.1, 0.2])
+    name = suffix.upper()
+    assert (
+        sink.remark == f"{name} holds no pauses in this sound, which is early by up to 39999.8 s: mp4 and mkv hold them"
+    )
+    assert near(heard(output / f"out.{suffix}"), [(0, 1.2)])
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4", "mov", "mkv"])
+def test_a_length_that_no_picture_has_is_cut_off(output: Path, suffix: str) -> None:
+    sink = VideoFile(output / f"a.{suffix}", codec="mjpeg", fps=Fraction(25))
+    for index in range(3):
+        sink.write(replace(flat(index=index), duration=1 << 62 if index == 2 else 1))
+    sink.close()
+    assert len(shown(output / f"a.{suffix}")) == 3
 
 
 def test_the_last_picture_is_held_for_as_long_as_the_recording_says(output: Path) -> None:

@@ -268,6 +268,22 @@ def test_avi_counts_frames_of_its_rate(output: Path) -> None:
     assert times(frames) == [Fraction(frame, 25) for frame in (0, 1, 2, 3, 6, 7)]
 
 
+def test_pictures_of_another_avi_keep_their_frames(output: Path) -> None:
+    """Its nominal rate is lower where it has dropped pictures."""
+    stamps = [*range(50), *range(76, 125)]
+    pictures = [flat(index=i, pts=pts) for i, pts in enumerate(stamps)]
+    assert times(save(output / "a.avi", pictures, "mjpeg", fps=Fraction(98 * 25, 124))) == [
+        Fraction(pts, 25) for pts in stamps
+    ]
+
+
+def test_an_avi_has_no_more_frames_than_pictures(output: Path) -> None:
+    pictures = [flat(index=i, pts=10 * i, time_base=Fraction(1, 100)) for i in range(10)]
+    assert len(save(output / "a.avi", pictures, "mjpeg", fps=Fraction(10))) == 10
+    with av.open(str(output / "a.avi")) as container:
+        assert container.streams.video[0].frames == 10
+
+
 @pytest.mark.parametrize(
     ("extension", "stamps", "told"),
     [
@@ -342,6 +358,15 @@ def test_discard_leaves_nothing(output: Path, written: int) -> None:
         sink.write(flat(index=index))
     sink.discard()
     assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tcp:x.mp4", "pipe:1.mkv", "file:x.avi", "concat:a|b.mov", "-x.mp4", "a b\nc.mkv"])
+def test_a_name_is_never_a_protocol(output: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(output)
+    sink = VideoFile(name, codec="mjpeg")
+    sink.write(flat())
+    sink.close()
+    assert [path.name for path in output.iterdir()] == [name]
 
 
 def test_no_picture_no_file(output: Path) -> None:

@@ -134,6 +134,15 @@ def test_a_recording_that_begins_late_is_not_truncated(mux: MuxClip, seconds: in
     assert not source.remarks
 
 
+def test_asf_counts_its_length_from_0(mux: MuxClip) -> None:
+    times = even(370_000, 10)
+    with open_source(mux("a.asf", times=times, time_base=TICK)) as source:
+        assert milliseconds(source) == times
+        assert source.info.duration is not None
+        assert source.info.duration < 2
+    assert source.truncated is None
+
+
 @pytest.mark.parametrize("begin", LATE)
 @pytest.mark.parametrize("from_zero", [True, False])
 def test_a_late_recording_that_breaks_off_is_told(
@@ -171,6 +180,8 @@ EDITS = {
     "a part twice": [(200, 3), (200, 3)],
     "in another order": [(200, 10.5), (200, 2.5)],
     "the end": [(100, 18.5)],
+    "longer than what there is": [(800, 19)],
+    "two pauses": [(500, -1), (40, -1), (200, 3)],
 }
 
 

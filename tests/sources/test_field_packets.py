@@ -261,3 +261,11 @@ def test_a_wrong_stamp_moves_no_pair(tmp_path: Path, wrong: int, stamp: int) -> 
     assert [packet.data for packet in packets] == [fields[n] + fields[n + 1] for n in range(0, 16, 2)]
     steps = [after.time - before.time for before, after in pairwise(packets)]
     assert all(Fraction(1, 50) <= step <= Fraction(3, 50) for step in steps)
+
+
+@pytest.mark.parametrize("height", [1, 8, 15, 16])
+@pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
+def test_tiny_pictures_are_no_fields(capture: Mux, suffix: str, height: int) -> None:
+    pictures = [field(number, height=height) for number in range(8)]
+    with open_source(capture(f"clip.{suffix}", pictures, height=height)) as source:
+        assert [packet.data for packet in source] == pictures

@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import pytest
 from clips import make_jpeg, mux_packet, mux_sound
+from matroska import loud, real, write_mkv
+from matroska import number as element_number
 
 from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.inspection import describe, survey
@@ -50,6 +52,15 @@ def test_text_that_is_not_utf_8_is_read_as_far_as_it_goes(
     assert not any("\udc80" <= character <= "\udcff" for word in words for character in word)  # all can be written
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mov"])
+def test_a_terminal_is_told_nothing_but_words(tmp_path: Path, suffix: str) -> None:
+    data = record(tmp_path / f"clip.{suffix}").replace(b"Cafe", b"\x1b[3m").replace(b"fra", b"f\nr")
+    with open_source(data) as source:
+        words = [word for track in source.info.tracks for word in (track.title, track.language)]
+    assert "?[3m" in words
+    assert all(word.isprintable() for word in words)
+
+
 @pytest.mark.parametrize(
     ("suffix", "right", "wrong"),
     [("avi", b"MJPG", b"MJP\xe9"), ("mov", b"jpeg\0\0\0\0", b"mp\x7f\xff\0\0\0\0")],
@@ -69,6 +80,17 @@ def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None
         assert list(source.remarks) == [
             "sound track 1 of 1 is left out (an unknown codec, fra, Cafe): FFmpeg cannot copy it"
         ]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (999, 1), (2_000_000_000, 1), (8000, 33), (8000, 65_535)])
+def test_sound_of_numbers_that_no_sound_has_is_told_and_not_taken(tmp_path: Path, rate: int, channels: int) -> None:
+    blocks = [(1, 40 * number, make_jpeg(number)) for number in range(4)] + [(2, 0, loud(RATE))]
+    path = write_mkv(tmp_path / "a.mkv", blocks, sound=True)
+    data = path.read_bytes().replace(real(0xB5, 8000), real(0xB5, rate))
+    with open_source(data.replace(element_number(0x9F, 1), element_number(0x9F, channels))) as source:
+        assert len(list(source)) == 4
+        assert not source.sound
+        assert list(source.remarks) == ["sound track 1 of 1 is left out (pcm_s16le, eng): FFmpeg cannot copy it"]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "nut"])

@@ -11,7 +11,15 @@ torch = pytest.importorskip("torch")
 
 from mjpeg_restore.jpeg import read  # noqa: E402
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.training.degradation import SPANS, Compressed, compress, draw_tables, to_ycbcr  # noqa: E402
+from mjpeg_restore.training.degradation import (  # noqa: E402
+    LIMITED_ODDS,
+    SPANS,
+    Compressed,
+    Degradation,
+    compress,
+    draw_tables,
+    to_ycbcr,
+)
 from tests.jpeg.pictures import scene  # noqa: E402
 
 CAMERAS = np.full((2, 2, 64), 40, np.float32)
@@ -82,6 +90,22 @@ def test_contrast_makes_limited_range() -> None:
     full, limited = (compressed(white, 50, (1, 1), contrast).original[0][0, 0, 0, 0] for contrast in (1, 219 / 255))
     assert full == pytest.approx(127 * 8)
     assert limited == pytest.approx(round(127 * 219 / 255) * 8)
+
+
+def test_limited_range_is_for_grey_pictures_alone() -> None:
+    rng = np.random.default_rng(0)
+    assert set(Degradation().contrast(200, (2, 2), rng)) == {1}
+    share = np.mean(Degradation().contrast(2000, None, rng) < 1)
+    assert share == pytest.approx(LIMITED_ODDS, abs=0.05)
+
+
+def test_some_batches_of_a_network_for_both_are_grey() -> None:
+    rng = np.random.default_rng(0)
+    spans = [Degradation(gray_odds=0.3).span(rng) for _ in range(2000)]
+    assert np.mean([span is None for span in spans]) == pytest.approx(0.3, abs=0.05)
+    assert set(spans) == {None, *SPANS}
+    assert None not in {Degradation().span(rng) for _ in range(200)}
+    assert {Degradation(colour=False).span(rng) for _ in range(20)} == {None}
 
 
 @pytest.mark.parametrize("cameras", [CAMERAS, CAMERAS[:0]])

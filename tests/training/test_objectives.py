@@ -11,8 +11,11 @@ from mjpeg_restore.metrics import ssim  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.training.degradation import compress, scaled  # noqa: E402
 from mjpeg_restore.training.objectives import (  # noqa: E402
+    ABSOLUTE_SHARES,
     FLOOR,
+    SQUARED_SHARES,
     OnPlanes,
+    OnTiles,
     absolute_error,
     coefficients,
     edge_preserving,
@@ -101,9 +104,29 @@ def test_similarity_is_rewarded() -> None:
     assert error_less_similarity([plane], [plane]).item() == pytest.approx(-0.05)
 
 
-def test_components_count_by_their_samples() -> None:
-    luma, chroma = torch.zeros(1, 16, 16), torch.zeros(1, 8, 8)
-    assert absolute_error([luma, chroma + 1], [luma, chroma]).item() == pytest.approx(64 / 320)
+def rgb(luma: torch.Tensor, cb: torch.Tensor, cr: torch.Tensor) -> torch.Tensor:
+    """T.871's R, G and B."""
+    return torch.stack([luma + 1.402 * cr, luma - 0.344136 * cb - 0.714136 * cr, luma + 1.772 * cb])
+
+
+@pytest.mark.parametrize("side", [8, 16])
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_components_count_as_in_rgb(side: int, wrong: int) -> None:
+    luma, chroma = torch.zeros(1, 16, 16), torch.zeros(1, side, side)
+    error = [torch.tensor(float(index == wrong)) for index in range(3)]
+    found = [plane + part for plane, part in zip((luma, chroma, chroma), error, strict=True)]
+    all_alike = [plane + 1 for plane in (luma, chroma, chroma)]
+    truth = [luma, chroma, chroma]
+    squared, absolute = rgb(*error).square().mean(), rgb(*error).abs().mean()
+    assert squared_error(found, truth).item() == pytest.approx(squared.item() / sum(SQUARED_SHARES), abs=1e-3)
+    assert absolute_error(found, truth).item() == pytest.approx(absolute.item() / sum(ABSOLUTE_SHARES), abs=1e-3)
+    assert absolute_error(all_alike, truth).item() == pytest.approx(1)
+
+
+def test_chroma_is_weighed_as_chroma_where_it_is_alone() -> None:
+    cb, cr = torch.zeros(1, 8, 8), torch.zeros(1, 8, 8)
+    more = squared_error([cb + 1, cr], [cb, cr]) / squared_error([cb, cr + 1], [cb, cr])
+    assert more.item() == pytest.approx(1.086 / 0.825)
 
 
 def test_chroma_alone_leaves_luma_out() -> None:
@@ -115,6 +138,45 @@ def test_chroma_alone_leaves_luma_out() -> None:
     batch, objective = coded(), OnPlanes(absolute_error, chroma_alone=True)
     assert objective(Bad(), batch).item() == pytest.approx(objective(Decode(), batch).item())
     assert str(objective) == "absolute_error of chroma"
+
+
+class Tiled(torch.nn.Module):
+    """A network whose context is each crop's mean, and which restores a tile to it."""
+
+    def context(self, *components: torch.Tensor) -> torch.Tensor:
+        return Decode()(*components)[0].mean(dim=(1, 2, 3))[:, None]
+
+    def restore_with(self, context: torch.Tensor, *components: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self.seen = [part.shape[1:3] for part in components[::2]]
+        return tuple(torch.zeros_like(part) + context[:, :, None, None] for part in components[::2])
+
+
+@pytest.mark.parametrize("span", [None, (1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
+def test_a_tile_is_the_same_place_of_every_component_and_its_context_the_whole_crops(
+    span: tuple[int, int] | None,
+) -> None:
+    across, down = span or (1, 1)
+    side = 4
+    place = torch.arange(8.0)[:, None] * 8 + torch.arange(8.0)  # of a block of luma
+    batch = compress(torch.zeros(1, 64, 64, 3, dtype=torch.uint8), torch.ones(1, 2, 64), span, torch.ones(1))
+    grids = [(1, 1), *[(down, across)] * (2 if span else 0)]
+    batch.planes[:] = [
+        place[::high, ::wide].repeat_interleave(8, 0).repeat_interleave(8, 1)[None] for high, wide in grids
+    ]
+    seen: list[list[torch.Tensor]] = []
+
+    def remember(restored: list[torch.Tensor], truth: list[torch.Tensor]) -> torch.Tensor:
+        seen.append([plane * 255 - 128 for plane in truth])
+        return restored[0].mean()
+
+    network = Tiled()
+    for _ in range(8):
+        loss = OnTiles(remember, side)(network, batch)
+    assert loss.item() == pytest.approx(0, abs=1e-3)  # black, which is what the context is of
+    assert network.seen == [(side // high, side // wide) for high, wide in grids]
+    corners = {tuple(plane[0, 0, 0].round().item() for plane in planes) for planes in seen}
+    assert all(len(set(corner)) == 1 for corner in corners)
+    assert len(corners) > 1
 
 
 def test_grey_batches_have_luma_alone() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.training.optimiser import Descent, Muon, muon, orthogonalise  # noqa: E402
+from mjpeg_restore.training.optimiser import Descent, Muon, MuonBeside, muon, orthogonalise  # noqa: E402
 from tests.training.tiny import TINY  # noqa: E402
 
 
@@ -46,3 +46,14 @@ def test_descent_is_ten_times_slower_in_the_last_layer() -> None:
     (optimiser,) = Descent(weight_decay=0.0)(network, 0.4)
     rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
     assert [rates[id(p)] for p in network.parameters()] == pytest.approx([0.4, 0.4, 0.04, 0.04])
+
+
+def test_a_branch_beside_takes_smaller_steps_the_more_its_layers_sum_up() -> None:
+    branch = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Linear(128, 2))
+    network = torch.nn.ModuleDict({"trunk": TINY.build(), "branch": branch})
+    *rest, beside = MuonBeside("branch", inputs=32, rest=0.5)(network, 1e-2)
+    rates = {id(p): group["lr"] for group in beside.param_groups for p in group["params"]}
+    assert [rates[id(p)] for p in branch.parameters()] == pytest.approx([1e-2, 1e-2, 2.5e-3, 1e-2])
+    others = {id(p): group["lr"] for optimiser in rest for group in optimiser.param_groups for p in group["params"]}
+    assert set(others) == {id(p) for p in network["trunk"].parameters()}
+    assert set(others.values()) == {4 * 5e-3, 5e-3}

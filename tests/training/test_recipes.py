@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from mjpeg_restore.models.l4_l8 import L4, L8  # noqa: E402
-from mjpeg_restore.models.qgac import QGAC, QGAC_COMPACT  # noqa: E402
+from mjpeg_restore.models.qgac import QGAC_COMPACT  # noqa: E402
+from mjpeg_restore.models.qgac_planes import PLANES, QGAC, QGAC_64  # noqa: E402
 from mjpeg_restore.training import objectives  # noqa: E402
 from mjpeg_restore.training.backbones import vgg  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
@@ -26,6 +27,7 @@ from mjpeg_restore.training.objectives import (  # noqa: E402
 )
 from mjpeg_restore.training.recipe import Cosine, Family, Linear, Recipe, Steps, shortened  # noqa: E402
 from mjpeg_restore.training.recipes import FAMILIES, qgac  # noqa: E402
+from mjpeg_restore.training.teacher import Teacher  # noqa: E402
 
 EVERY_PART = [
     (name, part, recipe)
@@ -159,7 +161,7 @@ def test_qgcns_rate_falls_to_a_tenth(name: str) -> None:
 
 # ---- QGAC: Ehrlich et al. 2020, section 4.1 ----
 
-QGACS = ["qgac", "qgac-256"]
+QGACS = ["qgac", "qgac-64", "qgac-256"]
 
 
 @pytest.mark.parametrize("name", QGACS)
@@ -198,10 +200,21 @@ def test_qgac_minimises_equation_1(name: str) -> None:
 
 
 def test_qgac_comes_in_the_papers_size_too() -> None:
-    for name, config in (("qgac", QGAC_COMPACT), ("qgac-256", QGAC)):
+    for name, config in (("qgac", QGAC_COMPACT), ("qgac-64", QGAC_64), ("qgac-256", QGAC)):
         for part in ("luma", "colour", "texture"):
-            assert FAMILIES[name].parts[part].build().config == config
+            with torch.device("meta"):
+                network = FAMILIES[name].parts[part].build()
+            assert network.config == config
     assert QGAC.width == 256  # section 3.2, figure 6
+    assert (network.planes, PLANES) == (64, 64)
+
+
+@pytest.mark.parametrize("name", QGACS)
+def test_originals_teach_qgac_in_the_end(name: str) -> None:
+    for part in ("luma", "colour"):
+        short = FAMILIES[name].short[part]
+        assert short.teacher is Teacher
+        assert short.taught <= 0.5
 
 
 def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:
@@ -331,7 +344,8 @@ def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
     if recipe.after:
         family, _, before = recipe.after.partition("/")
         assert before in FAMILIES[family].parts
-        theirs, ours = FAMILIES[family].parts[before].build().state_dict(), recipe.build().state_dict()
+        with torch.device("meta"):
+            theirs, ours = FAMILIES[family].parts[before].build().state_dict(), recipe.build().state_dict()
         assert all(theirs[key].shape == ours[key].shape for key in theirs)
 
 

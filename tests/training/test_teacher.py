@@ -20,7 +20,7 @@ def test_a_teacher_takes_the_place_of_the_originals(
     run, taught = trainer(tmp_path), trainer(tmp_path, dataclasses.replace(TINY, teacher=Teacher))
     assert taught.teacher is not None
     before = {name: buffer.clone() for name, buffer in taught.teacher.named_buffers()}
-    original, lesson = (each.compressed() for each in (run, taught))
+    original, lesson = (each.compressed(0.0) for each in (run, taught))
     for table, kept, same, target, plane in zip(
         original.tables, original.quantised, lesson.quantised, lesson.original, lesson.planes, strict=True
     ):
@@ -35,3 +35,10 @@ def test_a_teacher_takes_the_place_of_the_originals(
     assert taught.step(0.0).isfinite()
     assert all(torch.equal(buffer, before[name]) for name, buffer in taught.teacher.named_buffers())
     assert not any(parameter.requires_grad for parameter in taught.teacher.parameters())
+
+
+def test_originals_are_the_targets_in_the_end(tmp_path: Path) -> None:
+    run, taught = trainer(tmp_path), trainer(tmp_path, dataclasses.replace(TINY, teacher=Teacher, taught=0.5))
+    for share, same in ((0.49, False), (0.5, True), (1.0, True)):
+        original, lesson = (each.compressed(share) for each in (run, taught))
+        assert torch.equal(original.planes[0], lesson.planes[0]) is same

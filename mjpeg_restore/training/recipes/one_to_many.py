@@ -119,7 +119,7 @@ FAMILIES = {
         "One-to-Many's baseline (Guo and Chao 2017, section 4.1), compact: least squares, a network a quality",
         parts=BASELINES,
         short={
-            name: replace(shortened(recipe, batch=16), after=None if name == "q10" else "one-to-many-l2/q10")
+            name: replace(shortened(recipe, batch=16, side=128), after=None if name == "q10" else "one-to-many-l2/q10")
             for name, recipe in BASELINES.items()
         },
         variants=tuple(Variant((q, q), f"q{q}", f"q{q}") for q in QUALITIES),

@@ -14,8 +14,8 @@ from torch import nn
 
 from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
 from mjpeg_restore.training.degradation import Degradation
-from mjpeg_restore.training.objectives import OnPlanes, absolute_error
-from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.objectives import OnPlanes, OnTiles, absolute_error
+from mjpeg_restore.training.optimiser import MuonBeside, adam
 from mjpeg_restore.training.recipe import Family, Recipe, Steps, Variant, shortened
 
 COMPACT = QgcnConfig(blocks=8, width=32, hidden=64, compact_output=True)
@@ -44,6 +44,22 @@ def patches(family: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, 
     return {f"{kind}-small": small, kind: replace(small, side=256, batch=32, after=f"{family}/{kind}-small")}
 
 
+def brief(recipe: Recipe, with_context: bool) -> Recipe:
+    """A stage for hours: first the restoration branch learns, then the global one beside it, from larger crops.
+
+    What tells one picture from another is worth hundredths of a dB: with few pictures in a batch, it is lost in what
+    their patches have of their own.
+    """
+    if recipe.after is None:
+        return replace(shortened(recipe, side=128), optimiser=MuonBeside("global_branch"), share=3)
+    found = shortened(recipe, side=256)
+    if not with_context:
+        return found
+    return replace(
+        found, batch=16, objective=OnTiles(absolute_error, 12), optimiser=MuonBeside("global_branch", rest=0.1)
+    )
+
+
 def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> Family:
     """The two networks of a size."""
     parts = {
@@ -54,12 +70,7 @@ def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> F
     return Family(
         summary,
         parts,
-        short={
-            part: replace(
-                shortened(recipe, side=min(recipe.side, 128), batch=8), share=3 if recipe.after is None else 1
-            )
-            for part, recipe in parts.items()
-        },
+        short={part: brief(recipe, extra) for part, recipe in parts.items()},
         variants=(Variant(QUALITIES, "gray", "colour"),),
         extra="context" if extra else None,
     )

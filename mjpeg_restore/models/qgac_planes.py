@@ -1,0 +1,246 @@
+"""QGAC in the structure of its paper: the sub-networks hand on 64 planes of coefficients, where `qgac.py` has one.
+
+Ehrlich et al. 2020, section 3.2, figures 3 and 5 to 8. A BlockNet ends in a transposed 8x8 layer that gives `planes`
+planes of coefficients, FrequencyNet takes and gives as many of each frequency, and so does the second BlockNet; the
+fusion is three convolutions within each frequency, 3 planes each to 4, 4 and 1 channels. A convolutional filter
+manifold is a CNN of three layers, an 8x8 convolution, a 1x1 and a transposed 8x8 (`FilterManifold`).
+
+What the paper leaves open, and what is chosen beyond `qgac.py`'s choices:
+
+* A plane's channels lie by frequency, `planes` to each: convolutions of 64 groups keep frequencies apart.
+* The convolutions of a dense block add as many channels as its width has. The colour network is smaller.
+* Biases of the generated layers are generated too; a PReLU follows a decoding layer.
+* Training starts as in `qgac.py`: the first plane carries a block's coefficients on, changed to samples and back by a
+  BlockNet; the others begin small and random.
+
+The colour network is `qgac.py`'s, at chroma's own sampling, with manifolds of this kind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.decode import dct_matrix
+from mjpeg_restore.models.manifold import RIDGE, SAMPLE_SPREAD, START_TABLES, Prelu, keep_variance
+from mjpeg_restore.models.qgac import Qgac, QgacConfig
+from mjpeg_restore.models.qgac_colour import ColourNet
+from mjpeg_restore.models.rrdb import Rrdb
+
+FUSED = 4
+"""Channels of each frequency within the fusion (figure 7)."""
+
+START_SPREAD = 0.02
+"""Deviation of the generated weights for the planes beyond the first, to begin with."""
+
+
+QGAC = QgacConfig(width=256, growth=256, chroma_width=128, chroma_growth=64, manifold=64)
+"""The paper's, with `PLANES`: 256 channels, 4 for each frequency; 257 M parameters for luma, four in five of them in
+the networks that generate weights, and 11 M for chroma."""
+PLANES = 64
+
+QGAC_64 = QgacConfig(width=64, growth=64, chroma_width=64, chroma_growth=16, manifold=16)
+"""A quarter of the width, with `PLANES_64`: 54 kMAC a luma pixel."""
+PLANES_64 = 4
+
+
+class FilterManifold(nn.Module):
+    """A CNN of three layers from a table to the kernels and the bias of a layer (section 3.1, figure 3)."""
+
+    def __init__(self, kernels: int, biases: int, width: int) -> None:
+        """Lay out the CNN.
+
+        Args:
+            kernels: 8x8 kernels that it generates.
+            biases: how many of them.
+            width: its channels.
+        """
+        super().__init__()
+        self.first = nn.Conv2d(1, width, 8)
+        self.second = nn.Conv2d(width, width, 1)
+        self.last = nn.ConvTranspose2d(width, kernels, 8)
+        self.bias = nn.Conv2d(width, biases, 1)
+        self.activations = nn.ModuleList(Prelu(width) for _ in range(2))
+        keep_variance(self.first, self.second)
+        assert self.first.bias is not None
+        nn.init.normal_(self.first.bias)  # without it all that is generated would shrink with the table's steps
+        for parameter in (*self.last.parameters(), *self.bias.parameters()):
+            nn.init.zeros_(parameter)
+
+    def features(self, table: Tensor) -> Tensor:
+        """What the last layers make kernels and a bias of: `[batch, width, 1, 1]`, of a table `[batch, 64]`."""
+        steps = (table / 255).clamp(max=1).reshape(-1, 1, 8, 8)
+        return self.activations[1](self.second(self.activations[0](self.first(steps))))
+
+    def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernels `[batch, kernels, 64]` and bias `[batch, 1, biases]` for a table `[batch, 64]`."""
+        features = self.features(table)
+        return self.last(features).flatten(2), self.bias(features).flatten(2).transpose(1, 2)
+
+    @torch.no_grad()
+    def start_with(self, kernels: Tensor) -> None:
+        """Have it generate nearly the same kernels, `[kernels, 64]`, for every table: least squares."""
+        tables = torch.tensor(np.stack([scaled_tables(quality)[0] for quality in START_TABLES]).astype(np.float32))
+        seen = self.features(tables).flatten(1)
+        squares = seen.T @ seen
+        squares += RIDGE * squares.diagonal().mean() * torch.eye(len(squares))
+        shares = torch.linalg.solve(squares, seen.sum(dim=0))
+        self.last.weight.copy_(shares[:, None, None, None] * kernels.reshape(1, -1, 8, 8))
+
+
+class BlockRepresentation(nn.Module):
+    """The 8x8 layer of stride 8: a block's planes of coefficients to its representation."""
+
+    def __init__(self, width: int, manifold: int, spread: Tensor, planes: int = 1) -> None:
+        """Make one that begins as the inverse DCT of the first plane.
+
+        Args:
+            width: of the representation, 64 or more; what is beyond a block's samples starts at random.
+            manifold: channels within the network that generates the kernels.
+            spread: `[64]`: what coefficients were divided by.
+            planes: of coefficients.
+        """
+        super().__init__()
+        self.manifold = FilterManifold(width * planes, width, manifold)
+        self.activation = Prelu(width, slope=1.0)
+        start = torch.randn(width, planes, 64) * START_SPREAD
+        start[:64, 0] = (spread[:, None] * dct_matrix() / SAMPLE_SPREAD).T
+        start[64:, 0] = torch.randn(width - 64, 64) / 8
+        self.manifold.start_with(start.flatten(0, 1))
+
+    def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """Represent normalised coefficients `[batch, high, wide, 64 planes]` of a table `[batch, 64]`.
+
+        Returns:
+            `[batch, width, high, wide]`.
+        """
+        kernels, bias = self.manifold(table)
+        matrix = kernels.unflatten(1, (bias.shape[2], -1)).permute(0, 3, 2, 1).flatten(1, 2)
+        product = coefficients.flatten(1, 2) @ matrix + bias
+        return self.activation(product.unflatten(1, coefficients.shape[1:3]).permute(0, 3, 1, 2))
+
+
+class BlockDecoder(nn.Module):
+    """The transposed 8x8 layer of stride 8: representations back to planes of coefficients."""
+
+    def __init__(self, width: int, manifold: int, start: Tensor | None, planes: int = 1) -> None:
+        """Make one.
+
+        Args:
+            width: of the representation.
+            manifold: channels within the network that generates the kernels.
+            start: the first plane's kernels to begin with, `[width, 64]`, before a PReLU; None for zeros and no PReLU.
+            planes: of coefficients.
+        """
+        super().__init__()
+        self.manifold = FilterManifold(width * planes, planes, manifold)
+        self.activation = nn.Identity() if start is None else Prelu(64 * planes, slope=1.0)
+        if start is not None:
+            kernels = torch.randn(width, planes, 64) * START_SPREAD
+            kernels[:, 0] = start
+            self.manifold.start_with(kernels.flatten(0, 1))
+
+    def forward(self, features: Tensor, table: Tensor) -> Tensor:
+        """Decode representations `[batch, width, high, wide]` for a table `[batch, 64]`.
+
+        Returns:
+            `[batch, high, wide, 64 planes]`.
+        """
+        kernels, bias = self.manifold(table)
+        matrix = kernels.unflatten(1, (features.shape[1], -1)).transpose(2, 3).flatten(2)
+        product = features.flatten(2).transpose(1, 2) @ matrix + bias.repeat(1, 1, 64)
+        decoded = product.unflatten(1, features.shape[2:]).permute(0, 3, 1, 2)
+        return self.activation(decoded).permute(0, 2, 3, 1)
+
+
+class BlockNet(nn.Module):
+    """Block enhancement (section 3.2, figure 5)."""
+
+    def __init__(self, width: int, manifold: int, spread: Tensor, takes: int, gives: int) -> None:
+        """Make one that begins as a change of the first plane to samples and back.
+
+        Args:
+            width: channels of a representation, 64 or more.
+            manifold: channels within the networks that generate weights.
+            spread: `[64]`: what coefficients were divided by.
+            takes: planes of coefficients.
+            gives: likewise.
+        """
+        super().__init__()
+        back = torch.zeros(width, 64)
+        back[:64] = (SAMPLE_SPREAD * dct_matrix() / spread[:, None]).T
+        self.represent = BlockRepresentation(width, manifold, spread, takes)
+        self.body = Rrdb(width, width)
+        self.decode = BlockDecoder(width, manifold, back, gives)
+
+    def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """Coefficients `[batch, high, wide, 64 takes]` of a table `[batch, 64]` to `[batch, high, wide, 64 gives]`."""
+        return self.decode(self.body(self.represent(coefficients, table)), table)
+
+
+class FrequencyNet(nn.Module):
+    """Frequency enhancement (section 3.2, figure 6): each frequency's planes in isolation."""
+
+    def __init__(self, width: int, planes: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(64 * planes, width, 3, padding=1, groups=64)
+        self.activation = Prelu(width, slope=1.0)
+        self.body = Rrdb(width, width, groups=64)
+        self.leave = nn.Conv2d(width, 64 * planes, 3, padding=1, groups=64)
+        keep_variance(self.enter, self.leave)
+        with torch.no_grad():
+            for layer in (self.enter, self.leave):
+                layer.weight.mul_(0.1)
+            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # the first plane passes
+            self.leave.weight[::planes, 0, 1, 1] = 1
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        """Coefficients `[batch, high, wide, 64 planes]` to as many; frequencies become channels (figure 4)."""
+        features = self.activation(self.enter(coefficients.permute(0, 3, 1, 2)))
+        return self.leave(self.body(features)).permute(0, 2, 3, 1)
+
+
+class QgacPlanes(Qgac):
+    """The network; see the module's docstring."""
+
+    def __init__(self, config: QgacConfig, planes: int) -> None:
+        """Lay out the network.
+
+        Args:
+            config: its size, but for `growth`, which is the width.
+            planes: that sub-networks exchange: 64 in the paper.
+        """
+        self.planes = planes
+        super().__init__(config)
+        spread = self.statistics.std
+        self.colour = ColourNet(
+            config.chroma_width, config.chroma_growth, config.manifold, spread, BlockRepresentation, BlockDecoder
+        )
+
+    def lay_out_luma(self) -> None:
+        """Make luma's sub-networks and their fusion."""
+        config, planes, spread = self.config, self.planes, self.statistics.std
+        self.first = BlockNet(config.width, config.manifold, spread, 1, planes)
+        self.frequency = FrequencyNet(config.width, planes)
+        self.second = BlockNet(config.width, config.manifold, spread, planes, planes)
+        fusion = [nn.Conv2d(64 * before, 64 * FUSED, 3, padding=1, groups=64) for before in (3 * planes, FUSED)]
+        keep_variance(*fusion)
+        self.fusion = nn.Sequential(fusion[0], Prelu(64 * FUSED), fusion[1], Prelu(64 * FUSED))
+        self.predict = nn.ModuleDict({"project": nn.Conv2d(64 * FUSED, 64, 3, padding=1, groups=64)})
+
+    @torch.no_grad()
+    def manifold(self, table: Tensor) -> dict[str, Tensor]:
+        """As `Qgac` has it; a kernel for each plane of each channel."""
+        layers = {name: layer for name, layer in self.named_modules() if isinstance(layer, FilterManifold)}
+        return {name.removesuffix(".manifold"): layer(table)[0].unflatten(2, (8, 8)) for name, layer in layers.items()}
+
+    def luma_residual(self, coefficients: Tensor, table: Tensor) -> Tensor:
+        """As `Qgac` has it."""
+        first = self.first(coefficients, table)
+        frequency = self.frequency(first)
+        second = self.second(frequency, table)
+        by_frequency = [part.unflatten(3, (64, self.planes)) for part in (first, frequency, second)]
+        joined = torch.cat(by_frequency, dim=4).flatten(3).permute(0, 3, 1, 2)
+        return self.predict["project"](self.fusion(joined))
