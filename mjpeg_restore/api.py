@@ -75,8 +75,8 @@ def open(
         device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
         fps: frame rate of what has no time stamps, 25 if None.
         start, duration: seconds to skip and to keep.
-        track: which of a container's Motion-JPEG tracks, from 1; None: the first.
-        audio_track: which of its tracks of sound `source.sound` has, from 1, or "all"; None: the first.
+        track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
+            sound is in `source.sound`.
         settings: what becomes of damaged pictures, and more.
 
     Raises:

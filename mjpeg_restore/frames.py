@@ -23,7 +23,7 @@ FieldOrder = Literal["top", "bottom"]
 
 @dataclass(frozen=True, slots=True)
 class FieldLayout:
-    """How the two fields of a frame lie in a stream (quirk S6); what is usual where nothing says otherwise."""
+    """How the two fields of a frame lie in a stream (quirk S6)."""
 
     stored: FieldOrder = "top"
     """The field that is stored first."""
@@ -50,8 +50,8 @@ class Packet:
     tables: bytes = field(default=b"", repr=False)
     """Table segments of the pictures that were passed over just before this one (quirk Q5)."""
     discontinuity: bool = False
-    """True: something is lost before it, or the recording begins anew; what is remembered of the pictures before does
-    not hold for it."""
+    """True: packets are missing before it, or a new recording begins. Tables and coefficients of the pictures before
+    do not apply to it."""
     fault: str = ""
     """Why `data` is empty, in words, where it could not be read."""
     duration: int = 0
@@ -157,7 +157,7 @@ class Picture:
     """Which of the two fields that were woven into this picture is shown first; None where it is of one piece."""
     damage: Damage | None = None
     """What is missing from the coded picture, in rows as it is coded, of a woven one from its worse field; None where
-    that was repaired. A picture that is shown again says what it said."""
+    that was repaired. A held picture keeps its original damage record."""
     duration: int = 0
     """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
 

@@ -157,7 +157,7 @@ def _properties(parts: Parts) -> Iterator[str]:
         (header.zero_steps, "a quantisation step of 0"),
         (not header.has_eoi, "no end marker"),
         (header.avi1_polarity is not None, "AVI1 segment"),
-        (header.orientation != 1, f"EXIF orientation {header.orientation}"),
+        (header.orientation != 1, f"EXIF orientation {header.orientation}: turned upright"),
         (not header.colour.full_range, "limited range"),
     )
     return (words for holds, words in facts if holds)

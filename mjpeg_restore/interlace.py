@@ -13,10 +13,10 @@ from mjpeg_restore.frames import FieldLayout, FieldOrder, Picture
 def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
     """How the two fields of a packet lie.
 
-    The pictures' own marks come first, for they survive a copy from one container to another. The container is asked
-    next: also for the field that is shown first, which a mark does not tell from the one that is stored first. Where
-    nothing names the order, as in most AVI files, the upper lines are taken to come first: FFmpeg's decoder does the
-    same, so that players and this program show the same picture.
+    The pictures' own marks win, for they survive a copy from one container to another. Without marks the container's
+    layout holds; it also says which field is shown first where the marks agree with it on the one that is stored first.
+    Without either, the upper lines are stored and shown first. FFmpeg's decoder takes it so too, except with the tag
+    MJPG of AVI, ASF and NUT: there it takes the lower lines first, as cards for NTSC do; see `sources.presentation`.
 
     Args:
         marked: the field that the packet's first picture holds, as its own marks say (`JpegHeader.field_order`).

@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _POLL = 0.05
-"""Seconds after which a thread that waits looks whether anybody still wants what it has."""
+"""Seconds between two looks at `Halt.asked` by a thread that waits."""
 
 
 class _Feeder(threading.Thread):

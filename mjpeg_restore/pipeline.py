@@ -38,9 +38,10 @@ class PipelineSettings:
     """What a run does where there is a choice."""
 
     on_corrupt: OnCorrupt | None = None
-    """A damaged picture: take the missing rows from the picture before, show that one again, drop it, or pass it on
-    as it is. What cannot be repaired is held; what cannot be held either is dropped. None: a video's are repaired;
-    pictures in files of their own need have nothing in common, so theirs are passed on, and then none is held."""
+    """What becomes of a damaged picture: "repair" takes its missing rows from the picture before, "hold" shows that
+    one again, "drop" leaves it out, "pass" shows it as it is. What cannot be repaired is held; what cannot be held is
+    dropped. None: "repair" for videos; "pass" without holding for pictures in files of their own, which need have
+    nothing in common."""
     compare: Comparison | None = None
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
@@ -49,7 +50,7 @@ class PipelineSettings:
     """Quantise each restored picture again, and count the coefficients that are the stream's."""
 
     def __post_init__(self) -> None:
-        """Refuse what there is not.
+        """Check the values.
 
         Raises:
             ValueError: a policy or a comparison of no such name, or a negative number of packets.
@@ -71,7 +72,7 @@ def restore_pictures(
 ) -> Generator[Picture]:
     """Restore a source's pictures, in order.
 
-    The generator is for one thread at a time, as all are. To end it from another one, stop the source, or have `halt`.
+    Like every generator, it is for one thread at a time; another thread ends it with `halt`.
 
     Args:
         source: read to its end, or until the generator is closed or given up, which stops it.
@@ -178,7 +179,7 @@ def run(
 
 
 def _damage_policy(jobs: Generator[Job], policy: OnCorrupt, tally: Tally, *, stills: bool) -> Iterator[Job]:
-    """Count damage, repair what can be repaired, and empty the jobs of what is not to be shown."""
+    """Count damage, repair what can be repaired, and empty the jobs whose pictures are not shown."""
     previous: tuple[CodedPicture, ...] = ()
     lost = 0
     try:
@@ -192,7 +193,7 @@ def _damage_policy(jobs: Generator[Job], policy: OnCorrupt, tally: Tally, *, sti
             for picture in job.coded:
                 tally.warnings.update(picture.warnings)
             if not stills and len(previous) == len(job.coded):
-                job = replace(job, coded=tuple(map(_looked_through, job.coded, previous)))
+                job = replace(job, coded=tuple(map(_compared, job.coded, previous)))
             damage = next((picture.damage for picture in job.coded if picture.damage), None)
             if damage:
                 tally.damaged += 1
@@ -211,8 +212,8 @@ def _damage_policy(jobs: Generator[Job], policy: OnCorrupt, tally: Tally, *, sti
         jobs.close()
 
 
-def _looked_through(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
-    """The picture, with the damage that only the one before it tells (S11)."""
+def _compared(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
+    """The picture, with the damage that only shows beside the picture before (S11)."""
     found = None if picture.damage else jump(picture, previous)
     return replace(picture, damage=found) if found else picture
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
 
-from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.verification import Verification
 
@@ -94,8 +93,8 @@ class Tally:
     warnings: Counter[str] = field(default_factory=Counter[str])
     verified: Verification | None = None
 
-    def trouble(self, packet: Packet, what: str | JpegError) -> None:
-        """Remember the first thing that was wrong."""
+    def trouble(self, packet: Packet, what: str) -> None:
+        """Remember the first packet that something is wrong with, and what."""
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 

@@ -30,9 +30,8 @@ MEMORY = 300_000_000
 class Restorer:
     """A model, loaded, and what it takes to apply it to pictures of any size and sampling.
 
-    May be called from several threads at once. A graph is loaded when the first picture comes that it is for. It may be
-    called in a process that was forked since, too, which loads its graphs anew: what runtimes compute with are threads,
-    and a fork has none of them.
+    Safe from several threads. Each graph is loaded with the first picture that needs it. A forked process loads its
+    graphs anew: the threads of a runtime do not survive a fork.
     """
 
     def __init__(
@@ -111,8 +110,8 @@ class Restorer:
         return open_runtime(graph, device, self._threads, self.streams, blend)
 
     def forget(self) -> None:
-        """Load everything anew when it is next wanted: the threads of what is loaded are in the process forked from."""
-        # To destroy it would be to wait for these threads: one reference is never given back.
+        """Drop the loaded graphs, in a forked process: each is loaded anew when it is next needed."""
+        # Their threads are in the parent, and to destroy them would be to wait for these: one reference is kept.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._runtimes))
         self._runtimes = {}
         self._loading = threading.Lock()  # one of them may have held it

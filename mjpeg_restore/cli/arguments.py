@@ -79,7 +79,8 @@ class _Version(argparse.Action):
 def command_of(words: Sequence[str]) -> str | None:
     """The command that is meant, or None: to restore.
 
-    Restoring says what for, and no command does. So a recording may be called like a command.
+    -o, --show and --verify ask for a restoration, and no command takes them: beside one of them the word is the name of
+    a file.
     """
     goals, others = _goals().parse_known_args(words)
     restores = goals.output is not None or goals.show or goals.verify
@@ -87,7 +88,7 @@ def command_of(words: Sequence[str]) -> str | None:
 
 
 def _goals() -> _Parser:
-    """What a recording can be restored for."""
+    """The options of which a restoration needs one."""
     parser = _Parser(prog="mjpeg-restore", add_help=False, allow_abbrev=False)
     add = parser.add_argument
     add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")

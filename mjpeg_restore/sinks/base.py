@@ -28,7 +28,7 @@ class Sink(Protocol):
 
     @property
     def closed(self) -> bool:
-        """True once the one who looked has gone (window shut, pipe's reader ended): stop, it is no error."""
+        """True once the consumer has disconnected (window shut, pipe closed): the run ends, without an error."""
         ...
 
     @property

@@ -21,7 +21,7 @@ from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
-from mjpeg_restore.sources.reading import Replayed, Sought, Stoppable, waits_never
+from mjpeg_restore.sources.reading import Replayed, Seekable, Stoppable, never_blocks
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
 from mjpeg_restore.sources.stream import Dechunked, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS, Rate, check_cut, parse_rate
@@ -34,6 +34,9 @@ __all__ = ["AudioTrack", "SoundChoice", "Source", "SourceInfo", "Spec", "TrackIn
 
 Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or anything that holds bytes: bytes, a memoryview, an array of uint8."""
+
+_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
+"""What a camera sends that wants a password first."""
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
@@ -234,7 +237,7 @@ def _look(file: BinaryIO, name: str) -> tuple[Readable, bytes, int | None]:
         if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
             head = read_head(Replayed(b"", file))
             return Replayed(head, file), head, None
-        stream = file if waits_never(file) else Sought(file)
+        stream = file if never_blocks(file) else Seekable(file)
         head = read_head(stream)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
@@ -275,7 +278,8 @@ def _refuse(content: Content, head: bytes, name: str) -> None:
     if content is Content.FOREIGN:
         raise NotMjpeg(f"{name} is {foreign_name(head)}, which has no JPEG coefficients to restore: {advice}")
     if content is Content.TEXT:
-        raise NotMjpeg(f"{name} is text, not video: {advice}")
+        what = "a web page" if _WEB_PAGE.search(head[:1024]) else "text"
+        raise NotMjpeg(f"{name} is {what}, not video: {advice}")
 
 
 def _stills(paths: list[Path], name: str, format: str, wanted: _Wanted) -> StillsSource:

@@ -67,7 +67,7 @@ class SourceInfo:
     height: int | None = None
     """Pixels down as the container says; about twice a picture's own where it holds one field (quirk S6)."""
     fields: FieldLayout | None = None
-    """How two fields lie in the track, where the container says so; a picture's own markers say it better."""
+    """How two fields lie in the track, where the container says so; a picture's own markers take precedence."""
     rotation: int = 0
     """Degrees, 0, 90, 180 or 270 anticlockwise, by which pictures are to be turned to stand upright."""
     sample_aspect: Fraction = Fraction(1)
@@ -89,7 +89,7 @@ class AudioTrack:
     """A track of sound of a source, ready to be copied.
 
     Set `enabled` before iterating. The source then appends each audio packet to `packets` as the demuxing
-    meets it, its time already cut and shifted like that of the pictures. Whoever enabled it takes them with
+    meets it, its time already cut and shifted like that of the pictures. The consumer takes them with
     `packets.popleft()`, from any one thread, as pictures are written and once more after the last. Nothing
     is kept while `enabled` is False: memory cannot grow behind a consumer that wants no sound.
     """
@@ -174,10 +174,10 @@ class Source(Protocol):
 
 
 class Closing(ABC):
-    """What `with` needs, for a source that has a `close`, and the wish to stop.
+    """Base of sources: context manager, stop flag, and the defaults of what most of them lack.
 
     Attributes:
-        stopped: True once somebody wants no more; looked at before each read.
+        stopped: True once `stop` was called; sources check it before each read.
         paths: the files that are read, as far as they have names.
         sound: see `Source`.
         remarks: see `Source`.

@@ -17,7 +17,7 @@ from mjpeg_restore.sources.tracks import time_base
 
 
 class Beside:
-    """A track of sound whose clock begins again where that of the pictures does, and moves by the same amount.
+    """A track of sound on the clock of the pictures: where that begins again, the sound moves by the same amount.
 
     Attributes:
         over: True once its packets are beyond the end of the window.

@@ -37,7 +37,7 @@ _PATIENCE = 200
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One explanation of some stamps in a row."""
+    """One explanation of a run of stamps: what events they show, and the times that follow from it."""
 
     cost: int
     times: tuple[int | None, ...]
@@ -71,8 +71,8 @@ class Clock(Generic[Item]):
         Args:
             step: usual ticks from one stamp to the next, as long as none are known.
             second: ticks in a second.
-            anchor: told by how many ticks the stamps of a clock that begins again would be moved, it says by how many
-                they are moved, or None to wait for more items.
+            anchor: called when the clock begins again, with the ticks by which its stamps would be moved; returns the
+                ticks by which they are moved, or None to wait for more items.
         """
         self.wrong = self.carried = 0
         self.restarts: list[tuple[int, int]] = []
@@ -195,7 +195,7 @@ def told(clock: Clock[Item], time_base: Fraction) -> str | None:
 
 
 class Companion:
-    """Where the clock of a second track goes when it begins again: with that of the pictures, by the same amount."""
+    """The `anchor` of a second track's clock: it is moved by the same amount as that of the pictures."""
 
     def __init__(self, pictures: Clock[Item], time_base: Fraction, own_time_base: Fraction) -> None:
         """Follow `pictures`, whose ticks are `time_base` seconds; those of the second track are `own_time_base`."""

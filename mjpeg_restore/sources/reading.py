@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16
 
 _POLL = 0.1
-"""Seconds after which a read that waits looks whether anybody still wants what will come."""
+"""Seconds between two looks at the stop flag by a read that waits."""
 
-_Attempt = Callable[[int], bytes | None]
+_TryRead = Callable[[int], bytes | None]
 """Reads up to so many bytes, none at the end; None where nothing has come for some time."""
 
 
@@ -57,7 +57,7 @@ class Replayed(Stoppable):
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         """Put `head` in front of `rest`."""
         self._head = memoryview(head)
-        self._attempt = _attempt(rest)
+        self._try_read = _reader_of(rest)
         self._stopped = False
 
     def read(self, size: int = CHUNK, /) -> bytes:
@@ -71,7 +71,7 @@ class Replayed(Stoppable):
             return chunk
         try:
             while not self._stopped:
-                if (chunk := self._attempt(size)) is not None:
+                if (chunk := self._try_read(size)) is not None:
                     return chunk
         except ValueError as error:  # closed by its owner
             raise OSError(str(error)) from error
@@ -85,7 +85,7 @@ class Replayed(Stoppable):
         self._stopped = True
 
 
-class Sought(Replayed):
+class Seekable(Replayed):
     """A file that can seek, but may keep a read waiting."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -93,20 +93,20 @@ class Sought(Replayed):
         self.seek, self.tell = file.seek, file.tell
 
 
-def waits_never(file: BinaryIO) -> bool:
+def never_blocks(file: BinaryIO) -> bool:
     """Whether a file that can seek is known to be one on a disk, or in memory."""
     kinds = (io.BytesIO, io.FileIO, io.BufferedReader, io.BufferedRandom)
     return type(file) in kinds and isinstance(getattr(file, "raw", file), io.BytesIO | io.FileIO)
 
 
-def _attempt(file: BinaryIO) -> _Attempt:
+def _reader_of(file: BinaryIO) -> _TryRead:
     read = getattr(file, "read1", file.read)
     if hasattr(select, "poll"):  # Windows has none
         if _is_response(file):
             return _Response(file)
-        if _can_be_watched(file):
-            return _Watched(file, read)
-    return _Aside(read)
+        if _can_be_polled(file):
+            return _Polled(file, read)
+    return _Threaded(read)
 
 
 def _is_response(file: object) -> TypeGuard[HTTPResponse]:
@@ -114,7 +114,7 @@ def _is_response(file: object) -> TypeGuard[HTTPResponse]:
     return client is not None and isinstance(file, client.HTTPResponse)
 
 
-def _can_be_watched(file: object) -> bool:
+def _can_be_polled(file: object) -> bool:
     raw = _below(file)
     if isinstance(raw, socket.SocketIO):
         return _socket(raw) is not None and (file is not raw or not _is_tls(raw))
@@ -135,7 +135,7 @@ def _is_tls(raw: object) -> bool:
     return hasattr(_socket(raw), "pending")
 
 
-class _Watched:
+class _Polled:
     """A file that is read only when its descriptor has something, or when its buffer has."""
 
     def __init__(self, file: Any, read: Callable[[int], bytes]) -> None:
@@ -159,7 +159,7 @@ class _Watched:
 
     def __call__(self, size: int) -> bytes | None:
         if not self._ready():
-            self._lose_patience()
+            self._check_timeout()
             return None
         self._since = None
         chunk = self._read(size)
@@ -178,14 +178,14 @@ class _Watched:
 
     def _holds(self) -> bool:
         """Whether the buffer holds bytes, or takes some in that are there; of TLS also whether it is at its end."""
-        with self._impatient():
+        with self._nonblocking():
             try:
                 return bool(self._buffer.peek(1)) or self._tls
             except self._nothing_yet:
                 return False
 
     @contextmanager
-    def _impatient(self) -> Generator[None]:
+    def _nonblocking(self) -> Generator[None]:
         """Have the file not wait: to look into an empty buffer is to fill it, and nothing else tells that it is so."""
         if sock := _socket(self._raw):
             sock.settimeout(0)
@@ -202,7 +202,7 @@ class _Watched:
         finally:
             os.set_blocking(descriptor, blocking)
 
-    def _lose_patience(self) -> None:
+    def _check_timeout(self) -> None:
         """A socket's own timeout holds: no read waits for it here."""
         now = time.monotonic()
         self._since = self._since or now
@@ -218,20 +218,20 @@ class _Response:
         self._dechunker: Dechunker | None = None
         below: Any = response.fp
         if response.isclosed():
-            self._attempt: _Attempt = lambda size: b""
+            self._try_read: _TryRead = lambda size: b""
         elif response.chunked:
             self._dechunker = Dechunker(response.chunk_left)
-            self._attempt = _attempt(below)
-        elif _can_be_watched(below):
-            self._attempt = _Watched(below, response.read1)
+            self._try_read = _reader_of(below)
+        elif _can_be_polled(below):
+            self._try_read = _Polled(below, response.read1)
         else:
-            self._attempt = _Aside(response.read1)
+            self._try_read = _Threaded(response.read1)
 
     def __call__(self, size: int) -> bytes | None:
         response, dechunker = self._response, self._dechunker
         if response.isclosed() or response.length == 0 or (dechunker and dechunker.over):
             return b""
-        chunk = self._attempt(size)
+        chunk = self._try_read(size)
         if dechunker is None or not chunk:
             return chunk
         body = dechunker.feed(chunk)
@@ -241,7 +241,7 @@ class _Response:
         return body or (b"" if dechunker.over else None)
 
 
-class _Aside:
+class _Threaded:
     """A file that is read on threads which nobody waits for, one a read."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -251,7 +251,7 @@ class _Aside:
     def __call__(self, size: int) -> bytes | None:
         if self._pending is None:
             self._pending = Future()
-            threading.Thread(target=_answer, args=(self._pending, self._read, size), name="aside", daemon=True).start()
+            threading.Thread(target=_answer, args=(self._pending, self._read, size), name="read", daemon=True).start()
         if not wait((self._pending,), timeout=_POLL).done:
             return None
         done, self._pending = self._pending, None

@@ -18,6 +18,16 @@ MuxClip = Callable[..., Path]
 """The fixture `mux`."""
 
 
+class Pipe:
+    """Standard input as it is when another program writes to it: it cannot seek."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(min(size, 1000))
+
+
 def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPEG", quality: int = 60) -> bytes:
     """A small picture that differs from those with other numbers."""
     rng = np.random.default_rng(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import av
@@ -13,18 +12,9 @@ from clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.sources import SoundChoice, open_source
+from tests.sources.clips import Pipe
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
-
-
-class Pipe:
-    """Cannot seek."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 1000))
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)

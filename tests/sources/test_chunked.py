@@ -220,7 +220,7 @@ def test_a_compressed_response_is_named(dump: bytes) -> None:
 def test_a_response_without_a_body_is_named() -> None:
     with pytest.raises(NotMjpeg, match="an HTTP response without a body"):
         open_source(CHUNKED + LAST)
-    with pytest.raises(NotMjpeg, match="is text, not video"):
+    with pytest.raises(NotMjpeg, match="is a web page, not video"):
         open_source(CHUNKED + chunks(b"<html>not found</html>", 5) + LAST)
 
 

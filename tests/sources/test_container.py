@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -14,19 +13,10 @@ from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
+from tests.sources.clips import Pipe
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
-
-
-class Pipe:
-    """Standard input as it is when another program writes to it: it cannot seek."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 1000))
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)

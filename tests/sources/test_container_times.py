@@ -14,21 +14,12 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
+from tests.sources.clips import Pipe
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 
 STEP = 100
 TENTH = Fraction(1, 10)
-
-
-class Pipe:
-    """Standard input as it is when another program writes to it: it cannot seek."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 1000))
 
 
 def even(first: int, count: int) -> list[int]:

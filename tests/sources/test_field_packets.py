@@ -20,6 +20,7 @@ from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode
+from tests.sources.clips import Pipe
 
 Mux = Callable[..., Path]
 WIDTH, HEIGHT = 160, 128
@@ -109,16 +110,6 @@ def test_the_order_is_ffmpegs_where_nothing_names_it(capture: Mux, suffix: str) 
         layout = source.info.fields or FieldLayout()
     assert layout == (FieldLayout("bottom", "bottom") if lower_first else FieldLayout())
     assert lower_first is (suffix in ("avi", "nut"))
-
-
-class Pipe:
-    """Cannot seek."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 1000))
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])

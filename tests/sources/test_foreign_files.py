@@ -13,6 +13,7 @@ from clips import MuxClip
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
+from tests.sources.clips import Pipe
 
 SCRIPTS = {
     "ffconcat": "ffconcat version 1.0\nfile {}\n",
@@ -23,16 +24,6 @@ SCRIPTS = {
     "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns={}\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 26\n",
     "redirection": "RTSPtextRTSP://127.0.0.1/{}\n",
 }
-
-
-class Pipe:
-    """Cannot seek."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 1000))
 
 
 @pytest.mark.parametrize("name", ["x.avi", "x.m3u8", "x.ffconcat", "x", "x%02d.jpg", "x.mjpeg"])

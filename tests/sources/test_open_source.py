@@ -25,6 +25,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (b"", "is empty"),
         (make_jpeg(0, format="PNG"), "is a PNG picture"),
         (b"dear diary,\n" * 10, "is text, not video"),
+        (b"<!DOCTYPE html>\n<title>Log in</title>\n" * 10, "is a web page, not video"),
         (bytes(5000), "holds no JPEG picture and is no recording"),
         (b"PK\x03\x04rest", "is a ZIP archive"),
     ],
