@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.base import Range
 from mjpeg_restore.sinks.interlacing import announce
 
 _FRIENDLY = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
@@ -81,6 +82,14 @@ class Encoder:
     def tags_itself(self) -> bool:
         """True where the coded stream says its range by itself, whatever the container keeps."""
         return self.codec.canonical_name in {"h264", "hevc", "av1", "vp9", "mjpeg"}
+
+    def is_full_range(self, format_name: str, wanted: Range) -> bool:
+        """Whether samples are written in full range, into a container of that format."""
+        if self.full_range_only:
+            return True
+        if format_name in ("avi", "mov") and not self.tags_itself:
+            return False  # untagged video is shown as limited range
+        return wanted == "full"
 
 
 def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapping[str, str]) -> Encoder:

@@ -129,6 +129,13 @@ class Timeline:
             self.moved = max(self.moved, abs(pts * self.time_base + self.origin - picture.time))
         return pts
 
+    @property
+    def held_until(self) -> int | None:
+        """The tick up to which the latest picture is shown, where that is longer than a usual step; else None."""
+        if self._last is None or self.duration <= (self._step or 0):
+            return None
+        return self._last + self.duration
+
     def repeats(self, picture: Picture) -> Iterator[int]:
         """The times at which the latest picture is to be coded once more, so that it is shown until this one comes.
 

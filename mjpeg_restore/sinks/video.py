@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.stream import Stream
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import FieldOrder, Picture, Sampling
@@ -104,7 +105,7 @@ class VideoFile:
         self._encoder = find_encoder(codec, crf, preset, options or {})
         check_container(self._encoder, format_name)
         self._format_name = format_name
-        self._full_range = _decide_range(self._encoder, format_name, range)
+        self._full_range = self._encoder.is_full_range(format_name, range)
         self._fps = fps
         self._sample_aspect = sample_aspect
         self._part = PartFile(path, overwrite)
@@ -217,6 +218,7 @@ class _Writer:
         self._audio = [AudioWriter(track, container, timeline.origin) for track in audio]
         self._mark: FieldMarker | None = None
         self._shown: av.VideoFrame | None = None
+        self._first_dts: int | None = None
         self._written = 0
         container.start_encoding()
 
@@ -261,29 +263,37 @@ class _Writer:
         if order:
             self._mark = self._mark or FieldMarker(frame, self._timeline.time_base, order)
             frame = self._mark(frame)
-        for packet in self._stream.encode(frame):
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
+        for packet in packets:
+            if self._first_dts is None:
+                self._first_dts = packet.dts
             self._container.mux(packet)
 
     def finish(self) -> None:
         """Write what the encoders still hold, and the container's index."""
-        for packet in self._stream.encode(None):
+        packets = self._stream.encode(None)
+        for packet in packets:
             if self._written <= 2:
                 packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
-            self._container.mux(packet)
+        self._hold(packets)
+        self._mux(packets)
         for writer in self._audio:
             writer.finish()
         self._container.close()
+
+    def _hold(self, packets: Sequence[av.Packet[Stream]]) -> None:
+        """MP4 and MOV last until the packet ends that is decoded last, which may be shown before the last one."""
+        end = self._timeline.held_until
+        if self._container.format.name not in ("mp4", "mov") or end is None or not packets:
+            return
+        first, last = self._first_dts, packets[-1].dts
+        first = packets[0].dts if first is None else first  # before 0 where pictures change their order
+        if last is not None and first is not None:
+            packets[-1].duration = max(packets[-1].duration or 0, end - last + min(first, 0))
 
     def abandon(self) -> None:
         """Let go of the file."""
         with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._container.close()
-
-
-def _decide_range(encoder: Encoder, format_name: str, range: Range) -> bool:
-    """True for full range."""
-    if encoder.full_range_only:
-        return True
-    if format_name in ("avi", "mov") and not encoder.tags_itself:
-        return False  # untagged video is shown as limited range
-    return range == "full"

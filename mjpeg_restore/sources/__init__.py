@@ -20,6 +20,7 @@ from mjpeg_restore.sources.base import AudioTrack, Source, SourceInfo, TrackInfo
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker
 from mjpeg_restore.sources.container import ContainerSource
+from mjpeg_restore.sources.movindex import MOST_SAMPLES, claimed_samples
 from mjpeg_restore.sources.probe import Content, Readable, content_of, foreign_name, read_head
 from mjpeg_restore.sources.reading import Replayed, Seekable, Stoppable, never_blocks
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource, in_folder, matching
@@ -200,6 +201,7 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
         if size is not None:
             source.expect(head, size)
         return source
+    _refuse_bomb(stream, head, name)
     if wanted.fps is not None:
         raise SourceError(f"{name} carries its own time stamps: leave out the frame rate (fps)")
     try:
@@ -211,6 +213,16 @@ def _from_file(file: BinaryIO, name: str, wanted: _Wanted, path: Path | None = N
         if content is Content.CONTAINER:
             raise
         raise NotMjpeg(f"{name} holds no JPEG picture and is no recording that FFmpeg knows") from None
+
+
+def _refuse_bomb(stream: Readable, head: bytes, name: str) -> None:
+    """Refuse a MOV whose index would fill memory; a pipe's, as far as its first bytes show it."""
+    try:
+        claimed = claimed_samples(cast(BinaryIO, stream) if hasattr(stream, "seek") else io.BytesIO(head))
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+    if claimed > MOST_SAMPLES:
+        raise SourceError(f"{name} claims {claimed:,} samples in its index: it is damaged, or made to fill memory")
 
 
 def _container(target: str | Readable, name: str, wanted: _Wanted, owned: BinaryIO | None = None) -> ContainerSource:

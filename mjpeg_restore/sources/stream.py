@@ -102,15 +102,19 @@ class StreamSource(Closing):
         """Yield the pictures; see `Source`."""
         number = index = 0
         walk = HeaderWalk()
-        for number, (offset, data) in enumerate(self._pictures(), 1):
+        for number, (offset, data, lost) in enumerate(self._pictures(), 1):
             pts = number - 1
             if self._window.over(pts):
                 return
             if self._window.holds(pts):
-                tables = b"" if index else walk.tables
-                yield Packet(data, index, pts - self._window.shift, self.info.time_base, offset, tables=tables)
+                tables, shown = b"" if index else walk.tables, pts - self._window.shift
+                yield Packet(
+                    data, index, shown, self.info.time_base, offset, tables=tables, discontinuity=lost and index > 0
+                )
                 index += 1
             else:
+                if lost:
+                    walk.forget()
                 walk.pass_over(data)
         if self.stopped:
             return
@@ -119,17 +123,23 @@ class StreamSource(Closing):
         if index == 0:
             raise nothing_left(self.info.name, number * self.info.time_base)
 
-    def _pictures(self) -> Iterator[tuple[int, bytes]]:
+    def _pictures(self) -> Iterator[tuple[int, bytes, bool]]:
+        """Yield (offset, picture, whether something is lost before it)."""
         splitter = Splitter()
+        dropped = 0
         while not self.stopped and (chunk := self._next_chunk()):
-            yield from splitter.feed(chunk)
+            for offset, data in splitter.feed(chunk):
+                # What is dropped is longer than a chunk: it lies before all that the chunk ends.
+                yield offset, data, splitter.dropped > dropped
+                dropped = splitter.dropped
         if self.stopped:
             return  # what is held of the next picture is not all of it
         if isinstance(self._stream, Dechunked) and self._stream.trouble:
             self.truncated = f"{self.info.name} breaks off: {self._stream.trouble}"
         for offset, data in splitter.flush():
             self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
-            yield offset, data
+            yield offset, data, splitter.dropped > dropped
+            dropped = splitter.dropped
         if splitter.dropped:
             lost = f"{splitter.dropped} picture(s) of more than {MAX_PICTURE_BYTES >> 20} MiB left out"
             self.truncated = f"{self.truncated}; {lost}" if self.truncated else f"{self.info.name}: {lost}"

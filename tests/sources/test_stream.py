@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg.segments import DQT
-from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
-from mjpeg_restore.sources import open_source
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES, Splitter
+from mjpeg_restore.sources import open_source, stream
 from mjpeg_restore.sources.reading import Replayed
 from mjpeg_restore.sources.stream import StreamSource
 from tests.jpeg.pictures import without
@@ -219,3 +220,12 @@ def test_a_picture_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.
         assert source.truncated == f"{tmp_path / 'a.mjpeg'}: 1 picture(s) of more than 32 MiB left out"
     with open_source(huge) as source, pytest.raises(NotMjpeg, match=r"the buffer: 1 picture.* of more than 32 MiB"):
         list(source)
+
+
+def test_a_picture_behind_one_that_was_too_long_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "Splitter", partial(Splitter, 100_000))
+    first, endless = make_jpeg(0), make_jpeg(1)[:-2] + b"\x55" * 200_000
+    with open_source(io.BytesIO(first + endless + first + first)) as source:
+        packets = list(source)
+    assert [packet.discontinuity for packet in packets] == [False, True, False]
+    assert source.truncated is not None
