@@ -40,7 +40,7 @@ def jump(picture: CodedPicture, previous: CodedPicture) -> Damage | None:
     parts = zip(picture.coefficients, picture.tables, previous.coefficients, previous.tables, strict=True)
     for blocks, table, old_blocks, old_table in parts:
         # The end first: it is off in every picture that is, and in nearly no other.
-        off = float(np.median(_change(blocks[-1:], table, old_blocks[-1:], old_table)))
+        off = _median(_change(blocks[-1:], table, old_blocks[-1:], old_table))
         if abs(off) < _LEAST:
             continue
         change = _by_mcu(_change(blocks, table, old_blocks, old_table), high, wide)
@@ -48,6 +48,11 @@ def jump(picture: CodedPicture, previous: CodedPicture) -> Damage | None:
         if row is not None:
             return Damage(row, high, f"levels are off by {off:+.0f} from the middle of a row on")
     return None
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    """The lower median; `np.median` takes ten times as long for the last row of blocks, in every picture."""
+    return float(np.sort(values, axis=None)[(values.size - 1) // 2])
 
 
 def _change(

@@ -30,6 +30,7 @@ from mjpeg_restore.jpeg.seams import MARGIN, first_displaced
 _ZEROS: Final = bytes(16)
 """In the standard tables these bits are 42 coefficients of -1 in a row, which no picture has."""
 _ZERO_RUN: Final = re.compile(rb"\0{16,}")
+_LINE_END: Final = b"\r\n"
 _TEXT: Final = re.compile(rb"\r\n[\r\n\x20-\x7e]{14}")
 """The header of a part, or of a response, in the middle of a picture; by chance once in 50 billion bytes."""
 _PRINTABLE: Final = re.compile(rb"[\r\n\x20-\x7e]*\Z")
@@ -69,7 +70,9 @@ def foreign_bytes(data: bytes, start: int, stop: int) -> int:
 
 def _text_offset(data: bytes, start: int, stop: int) -> int:
     """Offset of the first line of text, or `stop`."""
-    found = _TEXT.search(data, start, stop)
+    found, at = None, data.find(_LINE_END, start, stop)
+    while at >= 0 and found is None:  # one in 65,000 bytes by chance; the expression alone is three times as slow
+        found, at = _TEXT.match(data, at, stop), data.find(_LINE_END, at + 1, stop)
     if found is None:
         return stop
     line = _PRINTABLE.search(data, max(start, found.start() - _LONGEST_LINE), found.start())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
-from mjpeg_restore.jpeg.segments import DHT, DQT, known_tables, latest_tables, loose_tables
+from mjpeg_restore.jpeg.segments import DHT, DQT, find_start, known_tables, latest_tables, loose_tables
 
 _FIELD_HEIGHT = 3 / 4
 """A picture lower than this share of the container's height is a field."""
@@ -49,6 +49,7 @@ class HeaderWalk:
                 remembered: a picture without any cannot be read, one without Huffman tables means the standard ones.
         """
         self._independent = independent
+        self._latest: bytes = b""  # what was remembered last: most streams say the same again and again
         self.tables = b""
         """The tables known so far, as DQT and DHT segments."""
         self._container_height = container_height
@@ -87,15 +88,20 @@ class HeaderWalk:
 
     def remember(self, tables: bytes) -> None:
         """Add tables that came by another way, as DQT and DHT segments."""
-        self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
+        if tables and tables != self._latest:
+            self._latest = tables
+            self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
 
     def forget(self) -> None:
         """Begin anew, at a discontinuity: tables of the pictures before hold no more."""
         self.tables = b""
+        self._latest = b""
 
     def _parts(self, data: bytes) -> Parts:
         first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
         part = Part(data, first, self.tables)
+        if find_start(data, first.end) < 0:
+            return Parts((part,))
         rest = data[first.end :]
         try:
             second = scan(rest, codec_tag=self._codec_tag)

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import median_low
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -122,7 +121,8 @@ class Clock(Generic[Item]):
 
     @property
     def _step(self) -> int:
-        return median_low([self._hint, *self._steps])  # a pause may be all that was seen so far
+        steps = sorted([self._hint, *self._steps])
+        return steps[(len(steps) - 1) // 2]  # a pause may be all that was seen so far
 
     def _time(self, window: list[int | None], final: bool) -> int | None:
         """The time of the first of some stamps; None to wait for more."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, pairwise
-from statistics import median
 
 import av
 from av.stream import Stream
@@ -114,7 +113,7 @@ class FieldPairs:
             self._leading = first[0].polarity
         times = [found.time for found in first]
         gaps = [after - before for before, after in pairwise(times) if before is not None and after is not None]
-        usual = Fraction(median(gaps)) if gaps else Fraction(0)
+        usual = Fraction(sorted(gaps)[(len(gaps) - 1) // 2]) if gaps else Fraction(0)
         if usual > 0 and sum(abs(gap - usual) <= _UNSTEADY * usual for gap in gaps) >= _STEADY * len(gaps):
             self._period = usual
 
