@@ -150,18 +150,17 @@ def ordered_map(
 def _next(pending: queue.Queue[Future[Result] | None], end: Halt) -> Future[Result] | None:
     """The next result, once it is there; None at the end."""
     entry = None
+    if end.forked:
+        raise SourceError("a recording cannot be read on in a forked process: open it there")
     while not end.asked:
-        if end.forked:
-            raise SourceError("a recording cannot be read on in a forked process: open it there")
         try:
             entry = entry or pending.get(timeout=_POLL)
-        except queue.Empty:
+            if entry is None:
+                return None
+            # To wait for a future by itself costs a third of what `concurrent.futures.wait` does.
+            with suppress(CancelledError):
+                entry.exception(timeout=_POLL)
+        except (queue.Empty, TimeoutError):
             continue
-        if entry is None:
-            return None
-        if entry.done():
-            return None if end.asked else entry  # in this order: what is done before the end is no cancelled work
-        # To wait for a future by itself costs a third of `concurrent.futures.wait`. The result is looked at above.
-        with suppress(TimeoutError, CancelledError):
-            entry.exception(timeout=_POLL)
+        return None if end.asked else entry  # in this order: what is done before the end is no cancelled work
     return None
