@@ -122,7 +122,10 @@ class Timeline:
             # one before that, for after a pause all goes on as it was.
             step = pts - self._last
             self.duration, self._step = min(step, self._step or step), step
-        self.duration = max(self.duration, round(picture.duration * picture.time_base / self.time_base))
+        stated = picture.duration
+        if stated and picture.time_base != self.time_base:
+            stated = round(stated * picture.time_base / self.time_base)
+        self.duration = max(self.duration, stated)
         self.duration = min(self.duration, self._longest or self.duration)
         self._last = pts
         if picture.time_base != self.time_base:

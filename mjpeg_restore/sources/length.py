@@ -38,7 +38,9 @@ class Length:
         self._track = track
         self._target = target
         self._counted = counted
-        self._ends: dict[int, Fraction] = {}
+        self._ticks: dict[int, int] = {}
+        self._units: dict[int, Fraction] = {}
+        self._reached: dict[int, Fraction] = {}
         # Without an index FFmpeg knows the first packet at most.
         ticks = [entry.timestamp for entry in track.index_entries if entry.size] if self._is_avi else []
         self._last_tick = ticks[-1] if len(ticks) > 1 else None
@@ -50,16 +52,26 @@ class Length:
     @property
     def read(self) -> Fraction:
         """Seconds that have been read of the track that goes furthest."""
-        return max(self._ends.values(), default=self.origin) - self.origin
+        tracks = {*self._ticks, *self._reached}
+        return max(map(self._end, tracks), default=self.origin) - self.origin
 
     def see(self, packet: av.Packet[Stream]) -> None:
         """Take note of a packet's end."""
-        if packet.size and packet.pts is not None:
-            self.reach(packet.stream_index, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        if not packet.size or packet.pts is None:
+            return
+        track, ticks = packet.stream_index, packet.pts + (packet.duration or 0)
+        if ticks > self._ticks.get(track, ticks - 1):  # in whole numbers, for every packet passes here
+            self._ticks[track] = ticks
+            self._units[track] = packet.time_base
 
     def reach(self, track: int, end: Fraction) -> None:
         """Take note that a track goes on until `end`, in seconds."""
-        self._ends[track] = max(end, self._ends.get(track, end))
+        self._reached[track] = max(end, self._reached.get(track, end))
+
+    def _end(self, track: int) -> Fraction:
+        """Seconds up to which a track goes on, by its packets and what else was reached."""
+        seen = self._ticks[track] * self._units[track] if track in self._ticks else self.origin
+        return max(seen, self._reached.get(track, seen))
 
     def of(self, packet: av.Packet[Stream]) -> int:
         """Ticks for which the container says that a picture is shown; 0 where it does not say."""
@@ -75,12 +87,12 @@ class Length:
         if length is None:
             return None
         own = self._track.duration is not None
-        end = self._ends.get(self._track.index, self.origin) if own else self.origin + self.read
+        end = self._end(self._track.index) if own else self.origin + self.read
         if length - (end - self.origin) <= _SLACK or end > self._last_in_index():
             return None
         if self._is_avi:
             self.reach(self._track.index, self._chunks() * time_base(self._track))
-            end = self._ends[self._track.index]
+            end = self._end(self._track.index)
         return length if length - (end - self.origin) > _SLACK else None
 
     def _last_in_index(self) -> Fraction | float:
