@@ -1,4 +1,4 @@
-"""Bytes to coefficients: the marker walk, the coefficient reader, tables, the DCT, and repair."""
+"""Bytes to coefficients: the marker walk, the coefficient reader, tables, the DCT, damage and repair."""
 
 from mjpeg_restore.jpeg.coefficients import read, reader_name
 from mjpeg_restore.jpeg.continuity import jump

@@ -51,7 +51,8 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
             refers to tables that it does not bring (Q5).
 
     Returns:
-        The picture; `damage` is set where blocks are missing, and everything above it is exact.
+        The picture; `damage` is set where blocks are missing or wrong, as far as the structure of the data tells, and
+        everything above it is exact.
 
     Raises:
         BadJpeg: no picture, or one that is broken beyond reading.
@@ -132,19 +133,17 @@ def _examine(
     picture = bytes(picture)
     scans = entropy.find_scans(picture, header)
     scan = _only_one(scans, header)
-    if scan is None:
-        mended = restarts.put_right_by_count(picture, scans)
-    else:
-        mended = restarts.put_right(picture, scan, entropy.walk(picture, scan))
+    walks = entropy.walk(picture, scan) if scan else []
+    mended = restarts.put_right(picture, scan, walks) if scan else restarts.put_right_by_count(picture, scans)
     if mended is not None:
         with suppress(ValueError):
             contents, picture = _read_one(mended), mended
             scan = _only_one(entropy.find_scans(mended, header), header)
+            walks = entropy.walk(picture, scan) if scan else []
     if scan is None:
         return contents, _damage(
             header, contents, picture, place_known=_end(data, header) < header.end - 2 or not header.has_eoi
         )
-    walks = entropy.walk(picture, scan)
     found = diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
     return contents, _damage_from(header, found.row, found.reason) if found else None
 

@@ -1,8 +1,8 @@
 """The reader for machines without the native extension: the `jpeglib` package.
 
 It takes a path, decodes through C globals, prints damage to stderr and does not report it. So it is called
-under a lock, on a copy of the picture that holds nothing but what the decoder needs, and damage is found from
-what it left blank.
+under a lock, on a copy of the picture that holds nothing but what the decoder needs. Where a picture's data cannot be
+walked through (`entropy.py`), damage is found from what it left blank.
 """
 
 from __future__ import annotations
