@@ -33,6 +33,7 @@ from mjpeg_restore.models.qgac import (  # noqa: E402
 from mjpeg_restore.models.rrdb import DenseBlock, Rrdb  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 from tests.agreement import ROUNDED, assert_same, difference  # noqa: E402
+from tests.models.networks import components  # noqa: E402
 
 TINY = QgacConfig(width=64, growth=8, chroma_width=64, chroma_growth=4, manifold=4)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -43,16 +44,6 @@ def seeded() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
-
-
-def components(span: tuple[int, int] | None = (2, 2), grid: tuple[int, int] = (2, 3)) -> list[torch.Tensor]:
-    """Coefficients and tables of Y, Cb, Cr, or of Y alone; `grid` is chroma's, (high, wide)."""
-    across, down = span or (1, 1)
-    high, wide = grid
-    found = []
-    for h, w in [(high * down, wide * across), grid, grid][: 3 if span else 1]:
-        found += [torch.randint(-3, 4, (1, h, w, 64)).float(), torch.randint(1, 99, (1, 64)).float()]
-    return found
 
 
 def scrambled(seed: int = 0) -> Qgac:

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
+from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
 from mjpeg_restore.models.qgac import QgacConfig  # noqa: E402
 from mjpeg_restore.models.qgac_planes import (  # noqa: E402
     PLANES,
@@ -27,6 +27,7 @@ from mjpeg_restore.models.qgac_planes import (  # noqa: E402
 )
 from mjpeg_restore.models.rrdb import DenseBlock, Rrdb  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
+from tests.models.networks import assert_restored_alike, components  # noqa: E402
 
 TINY = QgacConfig(width=64, growth=64, chroma_width=64, chroma_growth=4, manifold=4)
 WIDTH, COUNT = 70, 3
@@ -42,16 +43,6 @@ def seeded() -> Iterator[None]:
 
 def table(quality: int) -> torch.Tensor:
     return torch.tensor(scaled_tables(quality)[0].astype(np.float32))[None]
-
-
-def components(span: tuple[int, int] | None = (2, 2), grid: tuple[int, int] = (2, 3)) -> list[torch.Tensor]:
-    """Coefficients and tables of Y, Cb, Cr, or of Y alone; `grid` is chroma's, (high, wide)."""
-    across, down = span or (1, 1)
-    high, wide = grid
-    found = []
-    for h, w in [(high * down, wide * across), grid, grid][: 3 if span else 1]:
-        found += [torch.randint(-3, 4, (1, h, w, 64)).float(), torch.randint(1, 99, (1, 64)).float()]
-    return found
 
 
 def scrambled() -> QgacPlanes:
@@ -231,11 +222,4 @@ def test_a_runtime_gives_what_the_network_gives(tmp_path: Path, runtime: str) ->
         inputs = []
         for grid in grids:
             inputs += [random.integers(-2, 3, (*grid, 64)).astype(np.int16), np.full(64, 30, np.uint16)]
-        tensors = [torch.from_numpy(array) for array in inputs]
-        with torch.no_grad():
-            expected, plain = Graph(network)(*tensors), Graph(Decode())(*tensors)
-        for plane, wanted, decoded in zip(opened.run(inputs), expected, plain, strict=True):
-            change = (wanted.int() - decoded.int()).abs().max().item()
-            assert change > 0
-            error = np.abs(plane.astype(int) - wanted.numpy()).max()
-            assert error <= (1 if runtime == "onnxruntime" else 1 + change / 10)
+        assert_restored_alike(opened, network, inputs, bf16=runtime == "openvino")

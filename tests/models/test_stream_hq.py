@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
+from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
 from mjpeg_restore.models.int8 import Int8Conv  # noqa: E402
 from mjpeg_restore.models.stream import CELL  # noqa: E402
 from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
+from tests.models.networks import assert_restored_alike  # noqa: E402
 
 TINY = StreamHqConfig(widths=(8, 12, 16), blocks=(1, 1, 1), chroma_widths=(8, 12), chroma_blocks=(1, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -132,13 +133,4 @@ def test_a_runtime_gives_what_the_network_gives(tmp_path: Path, runtime: str) ->
     load_weights(network, path)  # large ones are kept as float16
     opened = open_runtime(path, runtime, 1)
     for grids in ([(4, 6), (2, 3), (2, 3)], [(1, 1)] * 3, [(3, 6), (3, 3), (3, 3)]):
-        inputs = picture(grids)
-        tensors = [torch.from_numpy(array) for array in inputs]
-        with torch.no_grad():
-            expected, plain = Graph(network)(*tensors), Graph(Decode())(*tensors)
-        for plane, wanted, decoded in zip(opened.run(inputs), expected, plain, strict=True):
-            change = (wanted.int() - decoded.int()).abs().max().item()
-            assert change > 0
-            # OpenVINO may run the trunks in bf16: what the network adds is then true to a few in a hundred.
-            error = np.abs(plane.astype(int) - wanted.numpy()).max()
-            assert error <= (1 if runtime == "onnxruntime" else 1 + change / 10)
+        assert_restored_alike(opened, network, picture(grids), bf16=runtime == "openvino")
