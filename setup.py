@@ -13,7 +13,7 @@ PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION
 
 
 READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
-PROJECTION = "mjpeg_restore.models._projection"
+PROJECTION = "mjpeg_restore.runtime.cpu._projection"
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
@@ -66,6 +66,6 @@ setup(
     ext_modules=[
         extension(READER, "-O2", libraries=["jpeg"]),
         extension(ENTROPY, "-O2"),
-        extension(PROJECTION, "-O3", depends=["mjpeg_restore/models/_projection_kernel.h"]),
+        extension(PROJECTION, "-O3", depends=["mjpeg_restore/runtime/cpu/_projection_kernel.h"]),
     ],
 )

@@ -25,7 +25,7 @@ from mjpeg_restore.errors import (
 from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import OutputSettings, Sink, open_sink
 from mjpeg_restore.sources import Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification

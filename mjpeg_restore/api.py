@@ -10,13 +10,13 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.jpeg import read, scan
-from mjpeg_restore.models import catalogue
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.orientation import upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import SoundChoice, Source, Spec, open_source
 
 _PATIENCE = 2.0

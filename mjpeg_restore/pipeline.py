@@ -21,7 +21,7 @@ from mjpeg_restore.jpeg import jump, reader_name, repair
 from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import fit
 from mjpeg_restore.report import Report, Tally
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Sink
 from mjpeg_restore.sources import Source
 from mjpeg_restore.stages import READERS, Job, Restoration, read_coefficients, walk_headers

@@ -13,7 +13,7 @@ from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Parts, is_scrap, is_tables, read
 from mjpeg_restore.orientation import orientation_of, upright
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 

@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 from installed import needed
 from measuring.consistency import Consistency
+from measuring.metrics import psnr
 from measuring.pictures import Kind, Plane, encode, files, limited_luma, load, original
 from measuring.scores import judge, samples, statistics, unnaturalness
 from numpy.typing import NDArray
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 
 PUBLISHED = {
     "live1": {
@@ -72,7 +72,7 @@ class Row:
     luma_worse: float
     rgb_worse: float
     unnatural: float | None
-    """Distance of luma's scene statistics from the originals' (`mjpeg_restore.naturalness`); None of small pictures."""
+    """Distance of luma's scene statistics from the originals' (`measuring.naturalness`); None of small pictures."""
     consistent: float | None
 
 
@@ -102,7 +102,7 @@ def shipped(model: str, device: str, texture: float = 0.0) -> Choose:
 
 def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
     """AR-CNN, one network a quality, and DnCNN-3, exported to the folder `graphs` under the contract of ours."""
-    from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
+    from measuring.peers import load_ar_cnn, load_dn_cnn, publish
 
     def ar_cnn(quality: int) -> Restorer:
         return Restorer(publish(f"AR-CNN-{quality}", load_ar_cnn(weights, quality), graphs), device)

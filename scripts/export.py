@@ -16,8 +16,8 @@ from typing import Any
 
 from installed import needed
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt, ModelError
-from mjpeg_restore.models import catalogue
 
 
 def arguments() -> argparse.Namespace:
@@ -46,7 +46,7 @@ def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
             catalogue.Variant(v["qualities"] and tuple(v["qualities"]), {}, v["graphs"], Path())
             for v in entry["variants"]
         ]
-        return min(found, key=lambda variant: variant.misfit(int(quality))).graphs
+        return min(found, key=lambda variant: variant.distance(int(quality))).graphs
 
     measured = before.get("quality", {})
     kept = {

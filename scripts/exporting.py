@@ -14,8 +14,7 @@ from torch import nn
 
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import checksum, initializers, publish
-from mjpeg_restore.models.planes import alike
+from mjpeg_restore.models.graph import checksum, initializers, per_component, publish
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import Family, Variant
 from mjpeg_restore.training.recipes import FAMILIES
@@ -120,7 +119,7 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
         "summary": summary,
         **figures(network, extra=extra),
         "projected": projected,
-        "alike": alike(network),
+        "per_component": per_component(network),
         "extra": extra,
         "texture": texture,
         "variants": variants,
@@ -134,9 +133,9 @@ def part_entry(model: str, part: str, runs: Path, engines: Path) -> dict[str, An
     graphs = publish({"gray": network}, f"{model}-{part}", engines, family.extra)
     return {
         "summary": f"{model}, part {part}",
-        **figures(network, colour=alike(network), extra=family.extra),
+        **figures(network, colour=per_component(network), extra=family.extra),
         "projected": family.projected,
-        "alike": alike(network),
+        "per_component": per_component(network),
         "extra": family.extra,
         "variants": [
             {

@@ -25,8 +25,8 @@ import numpy as np
 from installed import needed
 from numpy.typing import NDArray
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
-from mjpeg_restore.models import catalogue
 
 if TYPE_CHECKING:  # PyTorch is imported when there is something to train: --help does without
     from mjpeg_restore.training.loop import Trainer

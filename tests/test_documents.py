@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import Model
 
 ROOT = Path(__file__).parents[1]
 

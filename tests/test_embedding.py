@@ -21,10 +21,10 @@ import mjpeg_restore
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import restore_pictures
+from tests.cli.test_command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, within
-from tests.test_cli import mux
 
 PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
 DATA = b"".join(PICTURES) + PICTURES[0][:200]

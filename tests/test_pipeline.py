@@ -27,7 +27,7 @@ from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report, Tally
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import open_source
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without

@@ -15,9 +15,10 @@ from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.cli.arguments import command_of, command_parser, restore_parser
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.cli.speech import complain, prepare, say, settle
+from mjpeg_restore.cli.streams import complain, prepare, say, settle
 from mjpeg_restore.cli.versions import faster
 from mjpeg_restore.errors import (
     JpegError,
@@ -28,11 +29,10 @@ from mjpeg_restore.errors import (
     SourceError,
 )
 from mjpeg_restore.inspection import describe, survey
-from mjpeg_restore.models import catalogue
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import usable_cores
 from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
 from mjpeg_restore.sources import Source, open_source

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NoReturn, get_args
 
-from mjpeg_restore.cli.speech import complain, say
+from mjpeg_restore import catalogue
+from mjpeg_restore.cli.streams import complain, say
 from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.models import catalogue
 from mjpeg_restore.pipeline import OnCorrupt
 from mjpeg_restore.sources import parse_rate
 

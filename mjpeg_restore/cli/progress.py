@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from mjpeg_restore.cli.speech import complain
+from mjpeg_restore.cli.streams import complain
 from mjpeg_restore.report import Tally
 from mjpeg_restore.sources import SourceInfo
 

@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 import av
 
 from mjpeg_restore import __version__
+from mjpeg_restore.catalogue import DECODE
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import reader_name
-from mjpeg_restore.models.catalogue import DECODE
 from mjpeg_restore.runtime import NativeDecode
 
 RUNTIMES = (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino"))

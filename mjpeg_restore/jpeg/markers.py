@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
 from mjpeg_restore.frames import Colour, FieldOrder
-from mjpeg_restore.jpeg import exif, gate
+from mjpeg_restore.jpeg import exif, limits
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.segments import (
@@ -42,7 +42,7 @@ _SEQUENTIAL_BLOCKS, _PROGRESSIVE_BLOCKS = 4, 8
 another for its end. The arithmetic coder has no such limit: flat blocks cost it next to nothing."""
 
 
-def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int = gate.MAX_PIXELS) -> JpegHeader:
+def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int = limits.MAX_PIXELS) -> JpegHeader:
     """Find the first picture in `data` and read its markers.
 
     Args:
@@ -60,7 +60,7 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
         TypeError: `data` is no buffer of bytes.
     """
     data = as_bytes(data)
-    gate.refuse_codec(data, codec_tag)
+    limits.refuse_codec(data, codec_tag)
     start = find_start(data)
     if start < 0:
         raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
@@ -68,8 +68,8 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     while True:
         walk = _Walk(data, start, height, codec_tag, max_pixels, front)
         for count, segment in enumerate(segments(data, start)):
-            if count == gate.MAX_SEGMENTS:
-                raise BadJpeg(f"more than {gate.MAX_SEGMENTS} marker segments", segment.offset)
+            if count == limits.MAX_SEGMENTS:
+                raise BadJpeg(f"more than {limits.MAX_SEGMENTS} marker segments", segment.offset)
             walk.take(segment)
         start = find_start(data, walk.end)
         if walk.scans or start < 0:  # an SOI twice over, or tables alone, are no picture yet
@@ -113,7 +113,7 @@ class _Walk:
         self.end = segment.end
         if self.scans and self._is_noise(segment):
             self.stop = self.stop or segment.offset
-        elif marker in gate.FRAME_MARKERS:
+        elif marker in limits.FRAME_MARKERS:
             self._take_frame(segment)
         elif marker == SOS:
             self._take_scan(segment)
@@ -151,7 +151,7 @@ class _Walk:
 
     def _take_frame(self, segment: Segment) -> None:
         body = self._body(segment)
-        gate.refuse_process(segment, body[0] if body else 8)
+        limits.refuse_process(segment, body[0] if body else 8)
         if self.sof is not None:
             raise BadJpeg("a second frame header", segment.offset)
         if len(body) < 6 or len(body) < 6 + 3 * body[5] or body[5] == 0:
@@ -175,8 +175,8 @@ class _Walk:
             raise BadJpeg("a scan before the frame header", segment.offset)
         body = self._body(segment)
         self.scans += 1
-        if self.scans > gate.MAX_SCANS:
-            raise UnsupportedJpeg(f"more than {gate.MAX_SCANS} scans", segment.offset)  # P1
+        if self.scans > limits.MAX_SCANS:
+            raise UnsupportedJpeg(f"more than {limits.MAX_SCANS} scans", segment.offset)  # P1
         if self.scans == 1:
             self.scan_offset = segment.offset
         if body:
@@ -244,11 +244,11 @@ class _Walk:
             self.end = following if following >= 0 else len(self.data)
         if self.height == 0:
             raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
-        gate.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
-        sampling = gate.normalised(self.factors)
+        limits.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
+        sampling = limits.normalised(self.factors)
         front = known_tables(b"", b"".join(self.front))
         per_byte = 0 if self._arithmetic else _PROGRESSIVE_BLOCKS if self._progressive else _SEQUENTIAL_BLOCKS
-        gate.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
+        limits.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
         return JpegHeader(
             start=self.start,
             end=self.end,

@@ -46,11 +46,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mjpeg_restore.catalogue import Extra
 from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.models.catalogue import Extra
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import HALF, halve, name_inner_tensors, round_in_one, strip
-from mjpeg_restore.models.planes import alike
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
@@ -88,6 +87,11 @@ class ContextGraph(nn.Module):
     def forward(self, *components: Tensor) -> Tensor:
         """Coefficients and table of each component in turn to the context, `[n]`."""
         return self.network.context(*[tensor.float()[None] for tensor in components])[0]  # pyright: ignore[reportCallIssue]
+
+
+def per_component(network: nn.Module) -> bool:
+    """Whether one single-channel graph serves Y, Cb and Cr, each restored independently of the others."""
+    return getattr(network, "per_component", False)
 
 
 def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None = None) -> None:
@@ -178,7 +182,7 @@ def publish(
     """
     graphs: dict[str, dict[str, str]] = {}
     for kind, network in networks.items():
-        if kind == "colour" and alike(network):
+        if kind == "colour" and per_component(network):
             continue
         paths = {kind: folder / f"{name}.{kind}.onnx"}
         export(network, paths[kind], colour=kind == "colour", extra=extra)

@@ -43,7 +43,7 @@ class Int8Conv(nn.Conv2d):
 
     In evaluation the weights are whole multiples of a step of their output channel, the input of one step of the layer.
     An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution,
-    `runtime/onnxruntime.py` computes what they say in float32. What the result is added to, the residual connection
+    `runtime/cpu/onnxruntime.py` computes what they say in float32. What the result is added to, the residual connection
     above all, keeps its precision.
 
     Training is in full precision, and takes note of how large the features are; in its end, where `rounds` is set, it

@@ -10,7 +10,7 @@ One set of weights for all qualities, tables and samplings, luma and chroma. Wha
 3. A last convolution predicts what the decoded samples lack, four by four of them at a time. The DCT of that,
    in units of the quantisation step, is where in its quantisation cell each coefficient lies. It is clamped to the
    cell, so whatever the network says, quantising the result again gives the coefficients of the stream. Where the
-   steps are so fine that there is little to restore, less of it is believed, and in the end nothing.
+   steps are so fine that there is little to restore, its weight falls, to 0 in the end.
 4. Chroma goes the same way in a smaller trunk, Cb and Cr together, guided by the features that the restored luma
    came from, at chroma's resolution.
 
@@ -33,7 +33,14 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix, exact
 from mjpeg_restore.models.int8 import Int8Conv
-from mjpeg_restore.models.projection import CELL, CHROMA_TRUST, LUMA_TRUST, PHASES, SAMPLE_SCALE, Trust
+from mjpeg_restore.runtime.cpu.projection import (
+    CELL,
+    CHROMA_CONFIDENCE,
+    LUMA_CONFIDENCE,
+    PHASES,
+    SAMPLE_SCALE,
+    ConfidenceRamp,
+)
 
 HALF = 2
 """Samples to a feature, each way."""
@@ -148,7 +155,7 @@ class Predict(nn.Module):
     def __init__(self, components: int, width: int, *, rounded: bool = True) -> None:
         """Make one, whose convolution works in eight bits if it is `rounded`."""
         super().__init__()
-        self.trust = LUMA_TRUST if components == 1 else CHROMA_TRUST
+        self.confidence = LUMA_CONFIDENCE if components == 1 else CHROMA_CONFIDENCE
         # Sixteen channels at a quarter of the size rather than four at half: in eight bits, runtimes compute sixteen.
         phases = PHASES**2 * components
         self.phases = (
@@ -172,7 +179,7 @@ class Predict(nn.Module):
         places = []
         for blocks, table in zip(lacking, tables, strict=True):
             with exact(blocks):
-                scale = SAMPLE_SCALE * believed(table, self.trust) / table
+                scale = SAMPLE_SCALE * confidence_of(table, self.confidence) / table
                 steps = blocks @ (self.matrix.T * scale[:, None])[:, None]
             places.append(steps.clamp(-CELL, CELL))
         return places
@@ -263,10 +270,10 @@ class Stream(nn.Module):
         return tuple(self.inverse_dct(k, q) for k, q in zip(self.place(*components), components[1::2], strict=True))
 
 
-def believed(tables: Tensor, trust: Trust) -> Tensor:
-    """What `trust` says of tables `[batch, 64]`: `[batch, 1]`."""
+def confidence_of(tables: Tensor, confidence: ConfidenceRamp) -> Tensor:
+    """The weights `[batch, 1]` that a ramp gives to tables `[batch, 64]`."""
     mean = torch.log2(tables).mean(dim=1, keepdim=True)
-    return ((mean - trust.nothing) / (trust.everything - trust.nothing)).clamp(0, 1)
+    return ((mean - confidence.zero) / (confidence.one - confidence.zero)).clamp(0, 1)
 
 
 def _halve(channels: int, width: int) -> nn.Conv2d:

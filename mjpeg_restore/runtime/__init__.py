@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, Runtime
-from mjpeg_restore.runtime.native import NativeDecode
+from mjpeg_restore.runtime.cpu.native import NativeDecode
 
 __all__ = ["DEVICES", "Blend", "Inputs", "NativeDecode", "Planes", "Runtime", "open_runtime", "usable_cores"]
 
@@ -48,11 +48,11 @@ def open_runtime(
             except MissingExtra:
                 raise error from None
     if device == "onnxruntime":
-        from mjpeg_restore.runtime.onnxruntime import OnnxRuntime
+        from mjpeg_restore.runtime.cpu.onnxruntime import OnnxRuntime
 
         return OnnxRuntime(graph, threads, streams, blend)
     if name == "openvino":
-        from mjpeg_restore.runtime.openvino import OpenVino
+        from mjpeg_restore.runtime.cpu.openvino import OpenVino
 
         return OpenVino(graph, threads, streams, detail or "CPU", blend)
     raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, dct_matrix, exact, plane_to_blocks
-from mjpeg_restore.models.l4_l8 import sobel
+from mjpeg_restore.models.papers.l4_l8 import sobel
 from mjpeg_restore.training.degradation import Compressed
 
 Objective = Callable[[nn.Module, Compressed], Tensor]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mjpeg_restore.models.catalogue import Extra, called
+from mjpeg_restore.catalogue import Extra, called
 from mjpeg_restore.training.degradation import Compressed, Degradation
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import muon

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from mjpeg_restore.models import catalogue
+from mjpeg_restore import catalogue
 from mjpeg_restore.models.decode import blocks_to_plane
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.models.stream import STREAM, Stream

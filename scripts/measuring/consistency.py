@@ -8,7 +8,7 @@ import numpy as np
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs
 
 

@@ -15,8 +15,8 @@ from measuring.clips import Size
 from measuring.machine import memory
 from measuring.processes import isolated, own_peak_mb
 from measuring.reading import median_ms
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import Model
 
 RUNTIMES = ("onnxruntime", "openvino")
 
@@ -72,7 +72,7 @@ def measure(
 
 def publish_peers(weights: Path, folder: Path) -> list[Model]:
     """AR-CNN and DnCNN-3 as graphs. Call it in a process of its own: PyTorch is large."""
-    from mjpeg_restore.models.peers import load_ar_cnn, load_dn_cnn, publish
+    from measuring.peers import load_ar_cnn, load_dn_cnn, publish
 
     return [
         publish("AR-CNN", load_ar_cnn(weights, 10), folder),
@@ -83,7 +83,7 @@ def publish_peers(weights: Path, folder: Path) -> list[Model]:
 def run(model: Model, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
     """Time a model on colour pictures: the runtime's full name, milliseconds for one, peak memory in 10^6 bytes."""
     from mjpeg_restore.jpeg import read
-    from mjpeg_restore.restore import Restorer
+    from mjpeg_restore.restorer import Restorer
 
     coded = read(clips.pictures(size, quality, 1)[0])
     restorer = Restorer(model, device, memory=sys.maxsize)  # in one piece

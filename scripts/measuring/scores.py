@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from measuring.metrics import psnr, psnr_b, ssim
+from measuring.naturalness import frechet_distance, scene_statistics
 from measuring.pictures import Plane
 from mjpeg_restore.frames import CodedPicture
-from mjpeg_restore.metrics import psnr, psnr_b, ssim
-from mjpeg_restore.naturalness import frechet_distance, scene_statistics
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 
 FEWEST = 2
 """Patches that have a spread."""

@@ -9,7 +9,7 @@ from measuring.pictures import Plane, encode
 from measuring.scores import judge, samples
 
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench
 from reproducing.page import Page

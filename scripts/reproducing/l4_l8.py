@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mjpeg_restore.models.catalogue import called
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.catalogue import called
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score

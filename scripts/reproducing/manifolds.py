@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.catalogue import Model
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.models.catalogue import Model
 from reproducing import figures
 from reproducing.networks import with_weights
 from reproducing.page import Page

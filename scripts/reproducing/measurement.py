@@ -15,7 +15,7 @@ from measuring.scores import judge, samples
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from reproducing.networks import Networks
 
 

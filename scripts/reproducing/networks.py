@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import Model
 from mjpeg_restore.errors import MissingExtra
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -135,5 +135,5 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
     network = architecture(model.name, part)
     from mjpeg_restore.models.graph import load_weights
 
-    load_weights(network, model.variant(quality).file("gray" if model.alike else "colour"))
+    load_weights(network, model.variant(quality).file("gray" if model.per_component else "colour"))
     return network

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from measuring.metrics import psnr
 from measuring.pictures import Plane
 from measuring.scores import samples, statistics, unnaturalness
 
 from mjpeg_restore.errors import MissingExtra
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, Score
 from reproducing.page import PLAIN, Page, compared
@@ -126,7 +126,7 @@ def whole_set(bench: Bench, page: Page) -> None:
     page.table("naturalness", ("BSDS500 at Q10", "PSNR", "unnaturalness"), cells)
     page.text(
         "The paper asks people which picture they prefer. What stands in for that here is the distance of scene"
-        " statistics from the originals' (`mjpeg_restore.naturalness`): 0 is as natural as they are."
+        " statistics from the originals' (`measuring.naturalness`): 0 is as natural as they are."
     )
 
 
@@ -171,7 +171,7 @@ def shift_and_average(page: Page) -> None:
     try:
         import torch
 
-        from mjpeg_restore.models.one_to_many import ONE_TO_MANY_COMPACT, UpSample
+        from mjpeg_restore.models.papers.one_to_many import ONE_TO_MANY_COMPACT, UpSample
     except ImportError as error:
         raise MissingExtra("torch", "train", "Looking into a network") from error
     shown, cells = [], []

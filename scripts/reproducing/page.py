@@ -10,9 +10,9 @@ from typing import Any
 
 from measuring.pictures import TITLES, Kind
 
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import Model
+from mjpeg_restore.restorer import Restorer
 from reproducing.figures import Figure, save
 from reproducing.measurement import Bench, Score
 from reproducing.networks import command
@@ -170,7 +170,8 @@ class Page:
                         model.name,
                         variant.name if len(distinct) == 1 else f"{variant.name}, {kind}",
                         f"{model.parameters:,}",
-                        f"{model.macs_per_pixel / 1000:.1f}" + ("" if model.alike or len(records) > 1 else " (gray)"),
+                        f"{model.macs_per_pixel / 1000:.1f}"
+                        + ("" if model.per_component or len(records) > 1 else " (gray)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
                     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from measuring.metrics import psnr
 from measuring.pictures import TITLES, Kind, Plane
 from measuring.scores import samples, statistics, unnaturalness
 
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from reproducing import equivalence, figures, manifolds, spectrum, speed
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
@@ -154,7 +154,7 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     page.heading("Table 4: naturalness, in FID's place")
     page.text(
         "FID needs an Inception network that is trained on ImageNet, which is not used. What stands in for it is a"
-        " distance of the same kind between luma's scene statistics and the originals' (`mjpeg_restore.naturalness`): 0"
+        " distance of the same kind between luma's scene statistics and the originals' (`measuring.naturalness`): 0"
         " for the originals themselves. The two are on different scales: what can be compared is by what share the"
         " textured network's is the smaller one."
     )

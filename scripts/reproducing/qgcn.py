@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from measuring.pictures import Kind
 
-from mjpeg_restore.models.catalogue import training_time
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.catalogue import training_time
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score

@@ -8,7 +8,7 @@ from measuring.scores import samples
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.figures import Series
 from reproducing.measurement import Bench

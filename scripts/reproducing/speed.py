@@ -6,8 +6,8 @@ from measuring.machine import machine
 from measuring.pictures import encode, filled
 from measuring.reading import median_ms
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.models import catalogue
 from reproducing import figures
 from reproducing.measurement import Bench, say
 from reproducing.page import Page

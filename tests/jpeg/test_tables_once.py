@@ -17,7 +17,7 @@ from mjpeg_restore.jpeg import HeaderWalk, Splitter, known_tables, read, scan, s
 from mjpeg_restore.jpeg.segments import DHT, DQT, Table, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 from mjpeg_restore.pipeline import run
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from tests.in_memory import Collect, ListSource
 
 SIZE = (64, 48)

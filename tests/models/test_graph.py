@@ -12,16 +12,16 @@ pytest.importorskip("onnxscript")
 
 import onnxruntime  # noqa: E402
 
+from mjpeg_restore import catalogue  # noqa: E402
 from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
-from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.hr_cnn import HrCnn  # noqa: E402
-from mjpeg_restore.models.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.models.projection import SAMPLE_SCALE  # noqa: E402
+from mjpeg_restore.models.papers.hr_cnn import HrCnn  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
+from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE  # noqa: E402
 from tests.agreement import difference, plain_decode, rounded  # noqa: E402
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)

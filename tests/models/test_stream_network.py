@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.models import projection  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
 from mjpeg_restore.models.stream import (  # noqa: E402
@@ -20,8 +19,9 @@ from mjpeg_restore.models.stream import (  # noqa: E402
     StreamConfig,
     _phases_to_blocks,
     _places_of_phases,
-    believed,
+    confidence_of,
 )
+from mjpeg_restore.runtime.cpu import projection  # noqa: E402
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -56,9 +56,10 @@ def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
 
 @pytest.mark.parametrize("quality", [1, 40, 97, 98, 99, 100])
 def test_graph_and_extension_believe_as_much(quality: int) -> None:
-    for table, trust in zip(scaled_tables(quality), (projection.LUMA_TRUST, projection.CHROMA_TRUST), strict=True):
-        (share,) = believed(torch.from_numpy(table.astype(np.float32))[None], trust)
-        assert share.item() == pytest.approx(trust(table), abs=1e-6)
+    ramps = (projection.LUMA_CONFIDENCE, projection.CHROMA_CONFIDENCE)
+    for table, confidence in zip(scaled_tables(quality), ramps, strict=True):
+        (share,) = confidence_of(torch.from_numpy(table.astype(np.float32))[None], confidence)
+        assert share.item() == pytest.approx(confidence(table), abs=1e-6)
 
 
 def test_at_the_finest_steps_nothing_is_changed() -> None:

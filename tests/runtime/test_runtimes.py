@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from measuring.metrics import psnr
 from numpy.typing import NDArray
 from PIL import Image
 
-from mjpeg_restore import runtime
+from mjpeg_restore import catalogue, runtime
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.models import catalogue, projection
-from mjpeg_restore.restore import components
+from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, open_runtime
 from mjpeg_restore.runtime.base import explained
+from mjpeg_restore.runtime.cpu import projection
 from tests.agreement import FINE, ROUNDED, assert_same, difference, plain_decode
 from tests.jpeg.pictures import encode, scene
 
@@ -65,7 +65,7 @@ def assert_agree(ours: Planes, theirs: Planes, coded: Inputs, runtime: Runtime, 
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO on a CPU that has no bf16."""
     pytest.importorskip("openvino")
-    monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda *_: False)
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -192,9 +192,9 @@ def test_the_rest_of_the_graph_gives_what_the_native_extension_gives(
         pytest.skip("the native projection was not built")
     pytest.importorskip("openvino")
     if not bf16:
-        monkeypatch.setattr("mjpeg_restore.runtime.openvino.has_bf16", lambda *_: False)
+        monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
     native = open_device(model, "openvino", colour=colour)
-    monkeypatch.setattr("mjpeg_restore.runtime.openvino.native", None)
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.native", None)
     monkeypatch.setattr(projection, "native", None)
     without = open_device(model, "openvino", colour=colour)
     assert native.name == without.name
@@ -268,7 +268,7 @@ def test_auto_is_openvino_where_it_is_installed() -> None:
 def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_device("decode", "auto").run(picture())
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
 
 
@@ -287,21 +287,21 @@ def test_openvinos_missing_device_names_those_that_are_there() -> None:
 
 def test_openvino_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
 
 
 def test_onnx_runtime_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.onnxruntime", raising=False)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.onnxruntime", raising=False)
     graph = catalogue.find("decode").variants[0].file("colour")
     with pytest.raises(MissingExtra, match=r"pip install onnxruntime \(the extra mjpeg-restore\[onnxruntime\]\)"):
         open_runtime(graph, "onnxruntime")
     if find_spec("openvino"):
         assert open_runtime(graph).name.startswith("OpenVINO ")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     with pytest.raises(MissingExtra, match="needs OpenVINO"):  # of the two, the faster one
         open_runtime(graph)
 
@@ -328,7 +328,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.models import catalogue
 from mjpeg_restore.runtime import Blend, Inputs, open_runtime
 from mjpeg_restore.runtime.weights import blended
 

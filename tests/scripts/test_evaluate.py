@@ -12,12 +12,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from measuring.metrics import psnr
 from PIL import Image
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
 
 pytest.importorskip("onnx")

@@ -13,13 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
+from mjpeg_restore import catalogue  # noqa: E402
 from mjpeg_restore.jpeg import read  # noqa: E402
-from mjpeg_restore.models import catalogue  # noqa: E402
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.graph import checksum, initializers, load_weights  # noqa: E402
-from mjpeg_restore.models.l4_l8 import L4  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
 from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
-from mjpeg_restore.restore import Restorer  # noqa: E402
+from mjpeg_restore.restorer import Restorer  # noqa: E402
 from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
 from tests.models.planes import components  # noqa: E402

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measuring.metrics import psnr
 from PIL import Image
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.metrics import psnr
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer
+from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
 
 ROOT = Path(__file__).parents[2]

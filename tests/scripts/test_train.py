@@ -13,7 +13,7 @@ from tests.jpeg.pictures import scene
 
 pytest.importorskip("torch")
 
-from mjpeg_restore.models import catalogue
+from mjpeg_restore import catalogue
 from mjpeg_restore.training.checkpoints import record
 
 ROOT = Path(__file__).parents[2]

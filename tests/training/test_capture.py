@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402

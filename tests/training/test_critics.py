@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
 from mjpeg_restore.training.backbones import Vgg  # noqa: E402
 from mjpeg_restore.training.critics import BlockwiseCritic, Critic, NaturalnessCritic, RelativisticCritic, picture  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, compress, scaled  # noqa: E402

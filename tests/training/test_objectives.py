@@ -7,7 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mjpeg_restore.metrics import ssim  # noqa: E402
+from measuring.metrics import ssim  # noqa: E402
+
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.training.degradation import compress, scaled  # noqa: E402
 from mjpeg_restore.training.objectives import (  # noqa: E402

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from mjpeg_restore.models.l4_l8 import L4, L8  # noqa: E402
-from mjpeg_restore.models.qgac import QGAC_COMPACT  # noqa: E402
-from mjpeg_restore.models.qgac_planes import PLANES, QGAC, QGAC_64  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import L4, L8  # noqa: E402
+from mjpeg_restore.models.papers.qgac import QGAC_COMPACT  # noqa: E402
+from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64  # noqa: E402
 from mjpeg_restore.training import objectives  # noqa: E402
 from mjpeg_restore.training.backbones import vgg  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402

@@ -1,15 +1,15 @@
 """HR-CNN (section III): one network for each of Q10, 30 and 50.
 
 The paper's crops of 128x128 and its squared error. It names stochastic gradient descent and gives no rate; Adam, its
-rate, the batch and the fall of the rate are ours. Rectifiers between the layers are ours (see `models/hr_cnn.py`), and
-so is luma in place of green.
+rate, the batch and the fall of the rate are ours. So are the rectifiers between the layers (see
+`models/papers/hr_cnn.py`), and luma in place of green.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from mjpeg_restore.models.hr_cnn import HrCnn
+from mjpeg_restore.models.papers.hr_cnn import HrCnn
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
 from mjpeg_restore.training.optimiser import MuonWithin, adam

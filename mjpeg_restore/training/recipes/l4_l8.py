@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mjpeg_restore.models.l4_l8 import L4, L8
+from mjpeg_restore.models.papers.l4_l8 import L4, L8
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, edge_preserving, squared_error
 from mjpeg_restore.training.optimiser import Descent

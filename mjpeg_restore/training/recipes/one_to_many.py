@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mjpeg_restore.models.one_to_many import (
+from mjpeg_restore.models.papers.one_to_many import (
     ONE_TO_MANY,
     ONE_TO_MANY_COMPACT,
     ONE_TO_MANY_SHORT,

@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mjpeg_restore.models.qgac import QGAC_COMPACT, Qgac
-from mjpeg_restore.models.qgac_planes import PLANES, PLANES_64, QGAC, QGAC_64, QgacPlanes
+from mjpeg_restore.models.papers.qgac import QGAC_COMPACT, Qgac
+from mjpeg_restore.models.papers.qgac_planes import PLANES, PLANES_64, QGAC, QGAC_64, QgacPlanes
 from mjpeg_restore.training.backbones import minc
 from mjpeg_restore.training.critics import BlockwiseCritic, RelativisticCritic
 from mjpeg_restore.training.degradation import Degradation

@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
+from mjpeg_restore.models.papers.qgcn import Qgcn, QgcnConfig
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, OnTiles, absolute_error
 from mjpeg_restore.training.optimiser import MuonBeside, adam

@@ -4,8 +4,8 @@ bf16 has eight significant bits: plenty for a network's features, far too few fo
 graph is cut where its network ends, at the tensors that `models/graph.py` names. What comes before, the head, runs in
 bf16. What follows keeps to float32, and what it promises holds whatever the head computed:
 
-* On the CPU, after `*.phases`, it is `models/projection.py`, where its native extension was built. Then the head begins
-  at `*.entering`, for that decodes too.
+* On the CPU, after `*.phases`, it is `projection.py`, where its native extension was built. Then the head begins at
+  `*.entering`, for that decodes too.
 * Else it is the rest of the graph, the tail; on a device without bf16 the graph then stays in one.
 
 A graph without such tensors runs in float32 as a whole. What is in eight bits stays so everywhere.
@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.models.projection import CHROMA_TRUST, LUMA_TRUST, PHASES, decode, native, project
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
-from mjpeg_restore.runtime.sizes import Shapes, Sizes
+from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
+from mjpeg_restore.runtime.cpu.sizes import Shapes, Sizes
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -148,8 +148,10 @@ def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
             decode(coefficients, table, samples)
     head.infer()
     phases = [part for tensor in head.output_tensors for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
-    trust = (LUMA_TRUST, CHROMA_TRUST, CHROMA_TRUST)
-    return tuple(project(part, *component, t) for part, component, t in zip(phases, components, trust, strict=False))
+    confidence = (LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE)
+    return tuple(
+        project(part, *component, ramp) for part, component, ramp in zip(phases, components, confidence, strict=False)
+    )
 
 
 def _entrance(tensor: ov.Output) -> ov.Node:

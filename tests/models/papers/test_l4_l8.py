@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.l4_l8 import (  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import (  # noqa: E402
     L4,
     L4_LAYERS,
     L8,

@@ -18,19 +18,19 @@ from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, dct_matrix  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
-from mjpeg_restore.models.manifold import (  # noqa: E402
+from mjpeg_restore.models.papers.manifold import (  # noqa: E402
     SAMPLE_SPREAD,
     BlockDecoder,
     BlockRepresentation,
     Manifold,
 )
-from mjpeg_restore.models.qgac import (  # noqa: E402
+from mjpeg_restore.models.papers.qgac import (  # noqa: E402
     QGAC_COMPACT,
     FrequencyNet,
     Qgac,
     QgacConfig,
 )
-from mjpeg_restore.models.rrdb import DenseBlock, Rrdb  # noqa: E402
+from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 from tests.agreement import ROUNDED, assert_same, difference  # noqa: E402
 from tests.models.networks import components  # noqa: E402

@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks  # noqa: E402
-from mjpeg_restore.models.hr_cnn import DetailBlock, HrCnn, coded_masks  # noqa: E402
+from mjpeg_restore.models.papers.hr_cnn import DetailBlock, HrCnn, coded_masks  # noqa: E402
 from tests.models.planes import restored_alike  # noqa: E402
 
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]

@@ -45,7 +45,7 @@ import torch
 from torch import Tensor, nn
 
 from mjpeg_restore.models.decode import InverseDct, blocks_to_plane, dct_matrix, exact, plane_to_blocks
-from mjpeg_restore.models.manifold import (
+from mjpeg_restore.models.papers.manifold import (
     SAMPLE_SPREAD,
     BlockDecoder,
     BlockRepresentation,
@@ -53,9 +53,9 @@ from mjpeg_restore.models.manifold import (
     Prelu,
     keep_variance,
 )
-from mjpeg_restore.models.planes import to_grid
-from mjpeg_restore.models.qgac_colour import LUMA_SPREAD, RESIDUAL_UNIT, ColourNet, Statistics
-from mjpeg_restore.models.rrdb import Rrdb
+from mjpeg_restore.models.papers.planes import to_grid
+from mjpeg_restore.models.papers.qgac_colour import LUMA_SPREAD, RESIDUAL_UNIT, ColourNet, Statistics
+from mjpeg_restore.models.papers.rrdb import Rrdb
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models.decode import dct_matrix
-from mjpeg_restore.models.manifold import RIDGE, SAMPLE_SPREAD, START_TABLES, Prelu, keep_variance
-from mjpeg_restore.models.qgac import Qgac, QgacConfig
-from mjpeg_restore.models.qgac_colour import ColourNet
-from mjpeg_restore.models.rrdb import Rrdb
+from mjpeg_restore.models.papers.manifold import RIDGE, SAMPLE_SPREAD, START_TABLES, Prelu, keep_variance
+from mjpeg_restore.models.papers.qgac import Qgac, QgacConfig
+from mjpeg_restore.models.papers.qgac_colour import ColourNet
+from mjpeg_restore.models.papers.rrdb import Rrdb
 
 FUSED = 4
 """Channels of each frequency within the fusion (figure 7)."""

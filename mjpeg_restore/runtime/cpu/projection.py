@@ -4,7 +4,7 @@ A network of `models/stream.py` takes decoded samples, and says of each what it 
 quantisation step, is where in its cell a coefficient is to lie. It is held to the cell; then the coefficients are
 dequantised, transformed back, shifted and rounded. Exported graphs begin and end with the same arithmetic. On the CPU
 OpenVINO leaves both to the native extension behind this module, which keeps to float32 and takes a quarter of the
-time; the decode alone is all of `runtime/native.py`.
+time; the decode alone is all of `runtime/cpu/native.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 try:
-    from mjpeg_restore.models import _projection as native
+    from mjpeg_restore.runtime.cpu import _projection as native
 except ImportError:  # no C compiler when the package was installed: the graph does it
     native = None
 
@@ -29,29 +29,29 @@ eight bits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """How far what a network predicts for a component is believed, by the mean of log2 of its table's steps.
+class ConfidenceRamp:
+    """The weight of a predicted residual, 0..1, by the mean of log2 of the component's quantisation steps.
 
-    Where most steps are 1 or 2, there is nothing to restore: at quality 99 `stream` made luma 0.3 dB worse, at 100
-    1.3 dB.
+    Where most steps are 1 or 2 there is nothing to restore: without the ramp `stream` made luma 0.3 dB worse at quality
+    99, and 1.3 dB at 100.
     """
 
-    nothing: float
-    """At this mean and below, nothing is."""
-    everything: float
-    """At this one and above, all is."""
+    zero: float
+    """Up to this mean the weight is 0."""
+    one: float
+    """From this mean on the weight is 1; it rises linearly in between."""
 
     def __call__(self, table: NDArray[np.uint16]) -> float:
-        """The share, 0..1, by a table, `[64]`, 1 and more."""
+        """The weight for a table, uint16 `[64]`, 1 and more."""
         mean = float(np.log2(table.astype(np.float32)).mean())
-        return min(1.0, max(0.0, (mean - self.nothing) / (self.everything - self.nothing)))
+        return min(1.0, max(0.0, (mean - self.zero) / (self.one - self.zero)))
 
 
-LUMA_TRUST: Final = Trust(0.5, 2.0)
+LUMA_CONFIDENCE: Final = ConfidenceRamp(0.5, 2.0)
 """The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2."""
 
-CHROMA_TRUST: Final = Trust(2.0, 4.0)
-"""The IJG's chroma tables of quality 98, 97, 95 and 90 have 1.7, 2.3, 3.0 and 4.0. Doubted sooner than luma:
+CHROMA_CONFIDENCE: Final = ConfidenceRamp(2.0, 4.0)
+"""The IJG's chroma tables of quality 98, 97, 95 and 90 have 1.7, 2.3, 3.0 and 4.0. Higher than luma's:
 interpolation to luma's size smooths fine quantisation noise away, but not what a network errs by, which is smooth
 already. With luma's bounds `stream` improved chroma by 0.5 dB at quality 98, and made RGB of 4:2:0 worse by it."""
 
@@ -66,7 +66,7 @@ def project(
     phases: NDArray[np.float16] | None,
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
-    trust: Trust = LUMA_TRUST,
+    confidence: ConfidenceRamp = LUMA_CONFIDENCE,
     *,
     lanes: int = 8,
 ) -> NDArray[np.uint8]:
@@ -78,7 +78,7 @@ def project(
             nothing, and this is the plain decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: `[64]`, natural order, 1 and more.
-        trust: how far phases are believed.
+        confidence: the weight of `phases`, by the table.
         lanes: numbers that the native extension computes at once, 8 where CPU and compiler can (AVX2, GCC), or 4.
 
     Returns:
@@ -98,7 +98,7 @@ def project(
         plane,
         high,
         wide,
-        SAMPLE_SCALE * trust(table),
+        SAMPLE_SCALE * confidence(table),
         CELL,
         lanes,
     )

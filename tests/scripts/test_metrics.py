@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from measuring.metrics import psnr, psnr_b, ssim
 from numpy.typing import NDArray
-
-from mjpeg_restore.metrics import psnr, psnr_b, ssim
 
 RNG = np.random.default_rng(0)
 ORIGINAL = RNG.integers(0, 256, (24, 40), np.uint8)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mjpeg_restore.runtime.sizes import MOST_SIZES, WATCHED, WORTHWHILE, Shapes, Sizes
+from mjpeg_restore.runtime.cpu.sizes import MOST_SIZES, WATCHED, WORTHWHILE, Shapes, Sizes
 
 
 class Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.manifold import Prelu
+from mjpeg_restore.models.papers.manifold import Prelu
 
 RESIDUAL_SCALE = 0.2
 """Of what a dense block or an RRDB makes of its input, the share that is added to it, as in ESRGAN."""

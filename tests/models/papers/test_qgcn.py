@@ -17,7 +17,7 @@ from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.qgcn import (  # noqa: E402
+from mjpeg_restore.models.papers.qgcn import (  # noqa: E402
     GlobalBranch,
     Qgcn,
     QgcnConfig,

@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.models import projection
-from mjpeg_restore.models.projection import CELL, CHROMA_TRUST, LUMA_TRUST, SAMPLE_SCALE, Trust, decode, project
+from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.runtime.cpu.projection import (
+    CELL,
+    CHROMA_CONFIDENCE,
+    LUMA_CONFIDENCE,
+    SAMPLE_SCALE,
+    ConfidenceRamp,
+    decode,
+    project,
+)
 
 sides = st.integers(1, 5)
 
@@ -47,10 +55,13 @@ def laid_out(phases: NDArray[np.float16]) -> NDArray[np.float64]:
 
 
 def formula(
-    phases: NDArray[np.float16], coefficients: NDArray[np.int16], table: NDArray[np.uint16], trust: Trust = LUMA_TRUST
+    phases: NDArray[np.float16],
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    confidence: ConfidenceRamp = LUMA_CONFIDENCE,
 ) -> NDArray[np.float64]:
     """What is to come out, not rounded."""
-    place = trust(table) * to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
+    place = confidence(table) * to_coefficients(SAMPLE_SCALE * laid_out(phases) + 128) / table
     return to_pixels(coefficients + place.clip(-CELL, CELL), table).clip(0, 255)  # type: ignore[arg-type]
 
 
@@ -96,8 +107,8 @@ def test_no_coefficient_leaves_its_cell(frequency: int) -> None:
 
 def test_the_finer_the_table_the_less_is_believed() -> None:
     luma, chroma = (
-        [trust(scaled_tables(quality)[component]) for quality in range(1, 101)]
-        for component, trust in enumerate((LUMA_TRUST, CHROMA_TRUST))
+        [confidence(scaled_tables(quality)[component]) for quality in range(1, 101)]
+        for component, confidence in enumerate((LUMA_CONFIDENCE, CHROMA_CONFIDENCE))
     )
     for shares in (luma, chroma):
         assert shares == sorted(shares, reverse=True)
@@ -110,13 +121,13 @@ def test_the_finer_the_table_the_less_is_believed() -> None:
     assert chroma[98 - 1] == 0
 
 
-@pytest.mark.parametrize("trust", [LUMA_TRUST, CHROMA_TRUST], ids=["luma", "chroma"])
-def test_a_component_is_believed_as_far_as_its_own_kind(trust: Trust) -> None:
+@pytest.mark.parametrize("confidence", [LUMA_CONFIDENCE, CHROMA_CONFIDENCE], ids=["luma", "chroma"])
+def test_a_component_is_believed_as_far_as_its_own_kind(confidence: ConfidenceRamp) -> None:
     phases, coefficients, table = component(3, 4, 5, spread=0.3)
-    table[:] = 8  # a mean of 3: of luma all is believed, of chroma half
-    assert trust(table) == (1 if trust is LUMA_TRUST else 0.5)
-    plane = project(phases, coefficients, table, trust)
-    assert np.abs(plane - formula(phases, coefficients, table, trust)).max() <= 0.51
+    table[:] = 8  # a mean of 3: of luma all is confidence_of, of chroma half
+    assert confidence(table) == (1 if confidence is LUMA_CONFIDENCE else 0.5)
+    plane = project(phases, coefficients, table, confidence)
+    assert np.abs(plane - formula(phases, coefficients, table, confidence)).max() <= 0.51
 
 
 @given(sides, sides, st.integers(0, 1000))

@@ -52,7 +52,7 @@ class Variant:
     """How each of its graphs was trained; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
     """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context.
-    "gray" alone of a model whose components are `alike`, and of an ablation."""
+    "gray" alone of a model that is `per_component`, and of an ablation."""
     folder: Path
 
     @property
@@ -68,8 +68,8 @@ class Variant:
         """
         return verified(self.folder, self.graphs[kind])
 
-    def misfit(self, quality: int) -> tuple[int, int]:
-        """How ill it suits an IJG quality; the least wins: distance from its range, then the range's width."""
+    def distance(self, quality: int) -> tuple[int, int]:
+        """Sort key, smaller is better: distance of an IJG quality from the range, then the width of the range."""
         first, last = self.qualities or (1, 100)
         return max(first - quality, quality - last, 0), last - first
 
@@ -94,8 +94,8 @@ class Model:
     variants: tuple[Variant, ...]
     projected: bool = False
     """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
-    alike: bool = False
-    """Whether the components of a colour picture pass the grey graph one after the other, each as if it were luma."""
+    per_component: bool = False
+    """Whether one single-channel graph, "gray", runs on Y, Cb and Cr independently."""
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
     texture: dict[str, Any] | None = None
@@ -108,11 +108,11 @@ class Model:
 
     def variant(self, quality: int) -> Variant:
         """The network that suits an IJG quality best."""
-        return min(self.variants, key=lambda variant: variant.misfit(quality))
+        return min(self.variants, key=lambda variant: variant.distance(quality))
 
     def suits(self, quality: int) -> bool:
         """Whether a network was trained for an IJG quality, or one near it."""
-        return self.variant(quality).misfit(quality)[0] <= FAR
+        return self.variant(quality).distance(quality)[0] <= FAR
 
     def as_dict(self) -> dict[str, Any]:
         """For `mjpeg-restore models --json`."""

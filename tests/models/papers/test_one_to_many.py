@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import Graph, export  # noqa: E402
-from mjpeg_restore.models.one_to_many import (  # noqa: E402
+from mjpeg_restore.models.papers.one_to_many import (  # noqa: E402
     ONE_TO_MANY,
     ONE_TO_MANY_COMPACT,
     ONE_TO_MANY_SHORT,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel
-from mjpeg_restore.models import catalogue
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_every_ablation_has_its_checksum_and_is_for_grey_pictures(name: str) -> 
 
 def graphs_of(model: catalogue.Model) -> set[str]:
     """What a variant of the model consists of."""
-    if model.alike:
+    if model.per_component:
         return {"gray"}
     kinds = {"gray", "colour"}
     return kinds | {f"{kind}.context" for kind in kinds} if model.extra == "context" else kinds
@@ -54,7 +54,7 @@ def test_what_is_shipped() -> None:
     assert all(model.quality for model in shipped.values())
     assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
     assert [name for name, model in shipped.items() if model.extra == "noise"] == ["one-to-many"]
-    assert [name for name, model in shipped.items() if model.alike] == ["l4", "l8", "hr-cnn", "one-to-many-l2"]
+    assert [name for name, model in shipped.items() if model.per_component] == ["l4", "l8", "hr-cnn", "one-to-many-l2"]
     assert catalogue.DEFAULT == "stream"
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import exact
-from mjpeg_restore.models.planes import PlaneNetwork, same, whole_blocks
+from mjpeg_restore.models.papers.planes import PlaneNetwork, replicate_conv, whole_blocks
 
 LAST_DEVIATION = 0.001
 """Standard deviation of the last layer's weights, to begin with."""
@@ -92,9 +92,9 @@ class FullyConvolutional(PlaneNetwork):
         self.body = nn.ModuleList()
         channels = 1
         for layer in layers[:-1]:
-            self.body.append(same(channels, layer.channels, layer.side))
+            self.body.append(replicate_conv(channels, layer.channels, layer.side))
             channels = layer.channels + (layers[0].channels if layer.skip else 0)
-        last = same(channels, layers[-1].channels, layers[-1].side)
+        last = replicate_conv(channels, layers[-1].channels, layers[-1].side)
         # Only a residual may go by these names: a runtime may compute in bf16 up to here, too coarse for a picture.
         if residual:
             self.predict = nn.ModuleDict({"project": last})

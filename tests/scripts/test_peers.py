@@ -11,9 +11,7 @@ pytest.importorskip("onnxscript", reason="needs the train extra")
 h5py = pytest.importorskip("h5py", reason="needs the peers extra")
 scipy_io = pytest.importorskip("scipy.io", reason="needs the peers extra")
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
-from mjpeg_restore.models.peers import (  # noqa: E402
+from measuring.peers import (  # noqa: E402
     AR_CNN_LAYERS,
     ArCnn,
     DnCnn,
@@ -22,6 +20,9 @@ from mjpeg_restore.models.peers import (  # noqa: E402
     load_dn_cnn,
     publish,
 )
+
+from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
+from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "peers"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mjpeg_restore.models.projection import native, project
 from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
+from mjpeg_restore.runtime.cpu.projection import native, project
 
 
 class NativeDecode:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact
-from mjpeg_restore.models.planes import from_unit, same, whole_blocks
+from mjpeg_restore.models.papers.planes import from_unit, replicate_conv, whole_blocks
 
 FREQUENCIES = 64
 DECODING_WIDTH = 8
@@ -59,7 +59,9 @@ class DetailBlock(nn.Module):
 
     def __init__(self, *, rectified: bool) -> None:
         super().__init__()
-        self.body = _chain(same(1, 64, 11), same(64, 16, 7), nn.Conv2d(16, 1, 1), rectified=rectified)
+        self.body = _chain(
+            replicate_conv(1, 64, 11), replicate_conv(64, 16, 7), nn.Conv2d(16, 1, 1), rectified=rectified
+        )
 
     def forward(self, plane: Tensor) -> Tensor:
         """Add details to a picture, `[batch, 1, height, width]`."""
@@ -85,12 +87,14 @@ class HrCnn(nn.Module):
         self.register_buffer("masks", coded_masks(), persistent=False)
         self.register_buffer("shift", level_shift(), persistent=False)
         self.spectral = nn.ConvTranspose2d(FREQUENCIES, FREQUENCIES, 8, stride=8)
-        self.decoding = _chain(same(FREQUENCIES, DECODING_WIDTH, 5), same(DECODING_WIDTH, 1, 3), rectified=rectified)
+        self.decoding = _chain(
+            replicate_conv(FREQUENCIES, DECODING_WIDTH, 5), replicate_conv(DECODING_WIDTH, 1, 3), rectified=rectified
+        )
         self.details = nn.ModuleList(DetailBlock(rectified=rectified) for _ in range(DETAIL_BLOCKS))
         self.initialise_as_decoder()
 
     @property
-    def alike(self) -> bool:
+    def per_component(self) -> bool:
         """Whether every component is restored as if it were the only one."""
         return self.chroma
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from measuring.naturalness import FEATURES, PATCH, frechet_distance, scene_statistics
+from measuring.naturalness import _asymmetric as asymmetric
+from measuring.naturalness import _contrast_normalised as contrast_normalised
+from measuring.naturalness import _generalised_gaussian as generalised_gaussian
 from numpy.typing import NDArray
 from PIL import Image
-
-from mjpeg_restore.naturalness import FEATURES, PATCH, frechet_distance, scene_statistics
-from mjpeg_restore.naturalness import _asymmetric as asymmetric
-from mjpeg_restore.naturalness import _contrast_normalised as contrast_normalised
-from mjpeg_restore.naturalness import _generalised_gaussian as generalised_gaussian
 
 
 def textured(seed: int, height: int = 4 * PATCH, width: int = 5 * PATCH) -> NDArray[np.uint8]:

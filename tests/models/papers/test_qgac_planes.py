@@ -13,8 +13,8 @@ from torch import nn  # noqa: E402
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
-from mjpeg_restore.models.qgac import QgacConfig  # noqa: E402
-from mjpeg_restore.models.qgac_planes import (  # noqa: E402
+from mjpeg_restore.models.papers.qgac import QgacConfig  # noqa: E402
+from mjpeg_restore.models.papers.qgac_planes import (  # noqa: E402
     PLANES,
     PLANES_64,
     QGAC,
@@ -25,7 +25,7 @@ from mjpeg_restore.models.qgac_planes import (  # noqa: E402
     FrequencyNet,
     QgacPlanes,
 )
-from mjpeg_restore.models.rrdb import DenseBlock, Rrdb  # noqa: E402
+from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
 from tests.models.networks import assert_restored_alike, components  # noqa: E402
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.manifold import BlockDecoder, BlockRepresentation
-from mjpeg_restore.models.rrdb import Rrdb
+from mjpeg_restore.models.papers.manifold import BlockDecoder, BlockRepresentation
+from mjpeg_restore.models.papers.rrdb import Rrdb
 
 LUMA_SPREAD = (-100.0, 550.0, 210.0)
 """Of a photograph's luma coefficients: DC's mean and deviation, and what AC's falls from; see `Statistics`."""

@@ -15,19 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
 from mjpeg_restore.frames import CodedPicture, Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.restore import Restorer, components, pad_blocks, texture_of
+from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode, open_runtime
 from tests.agreement import ROUNDED, assert_same, difference
 from tests.jpeg.pictures import SAMPLINGS, encode
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
 NETWORKS = ["stream", "stream-lite"]
-MODULE = importlib.import_module("mjpeg_restore.restore")
+MODULE = importlib.import_module("mjpeg_restore.restorer")
 """Its name in the package is the function's."""
 RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS, "l4")}
 
@@ -296,7 +296,7 @@ def published(networks: dict[str, Any], folder: Path, extra: Literal["noise", "c
 
 @pytest.fixture(scope="module")
 def noisy(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    from mjpeg_restore.models.one_to_many import OneToMany, OneToManyConfig
+    from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
 
     network = OneToMany(OneToManyConfig(width=4, branch_units=1, aggregation_units=1)).eval()
     torch.nn.init.normal_(network.up_sample.deconvolution.weight, 0, 0.05)  # it starts as the plain decode
@@ -305,7 +305,7 @@ def noisy(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Restor
 
 @pytest.fixture(scope="module")
 def contextual(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    from mjpeg_restore.models.qgcn import Qgcn, QgcnConfig
+    from mjpeg_restore.models.papers.qgcn import Qgcn, QgcnConfig
 
     networks = {}
     for kind in ("gray", "colour"):

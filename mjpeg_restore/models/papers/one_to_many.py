@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.planes import PlaneNetwork, from_unit, to_unit, whole_blocks
+from mjpeg_restore.models.papers.planes import PlaneNetwork, from_unit, to_unit, whole_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class OneToMany(PlaneNetwork):
         return nn.Sequential(*(ResidualUnit(self.config.width) for _ in range(count)))
 
     @property
-    def alike(self) -> bool:
+    def per_component(self) -> bool:
         """Whether every component is restored as if it were the only one: z is luma's."""
         return self.chroma and not self.config.noise
 

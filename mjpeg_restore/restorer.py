@@ -15,11 +15,11 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import Model, Variant, verified
 from mjpeg_restore.errors import UnknownModel
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
-from mjpeg_restore.models import catalogue
-from mjpeg_restore.models.catalogue import Model, Variant, verified
 from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Planes, Runtime, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
@@ -83,7 +83,7 @@ class Restorer:
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
         """The variant that suits a picture best, and which of its graphs is the picture's: "gray" or "colour"."""
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
-        return variant, "gray" if coded.sampling is Sampling.GRAY or self.model.alike else "colour"
+        return variant, "gray" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
     def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
         """The graph that a picture goes through, or another part of it (".context"), loaded.
@@ -148,7 +148,7 @@ class Restorer:
         """The components' planes, whole blocks."""
         inputs = self.inputs(coded)
         run, count = self.runtime(coded).run, len(coded.coefficients)
-        if self.model.alike:
+        if self.model.per_component:
             alone = [inputs[2 * index : 2 * index + 2] for index in range(count)]
             return tuple(plane for component in alone for plane in self._tiled(run, component, 1))
         return self._tiled(run, inputs, count)

@@ -39,14 +39,9 @@ def whole_blocks(samples: int) -> int:
     return -(-samples // 8)
 
 
-def same(before: int, after: int, side: int) -> nn.Conv2d:
-    """A convolution that keeps the size, edges continued by repetition."""
+def replicate_conv(before: int, after: int, side: int) -> nn.Conv2d:
+    """A convolution that keeps the size: the border samples are replicated."""
     return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
-
-
-def alike(network: nn.Module) -> bool:
-    """Whether a network restores every component as if it were the only one, so that one graph serves all."""
-    return getattr(network, "alike", False)
 
 
 class PlaneNetwork(nn.Module, ABC):
@@ -63,8 +58,8 @@ class PlaneNetwork(nn.Module, ABC):
         self.chroma = chroma
 
     @property
-    def alike(self) -> bool:
-        """Whether every component is restored as if it were the only one."""
+    def per_component(self) -> bool:
+        """Whether Y, Cb and Cr are restored independently by one network."""
         return self.chroma
 
     @abstractmethod
