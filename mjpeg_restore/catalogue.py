@@ -19,18 +19,6 @@ DECODE = "decode"
 FAR = 10
 """Qualities beyond those that it was trained for, at which a network may still do well."""
 
-FIGURES = (
-    ("luma gain, dB", "luma_gain", "+.2f"),
-    ("RGB gain, dB", "rgb_gain", "+.2f"),
-    ("unnatural", "unnatural", ".1f"),
-)
-"""Of a model's `quality`, those for people: title, name, format."""
-
-LEGEND = """\
-Gains are over the plain decode, luma's of grey JPEGs and RGB's of 4:2:0. "unnatural" is how far luma's scene statistics
-are from the originals', 0 for the same: it sees what PSNR does not see of blur and invented texture."""
-"""What the figures mean that `Model.describe` gives."""
-
 Extra = Literal["noise", "context"]
 
 
@@ -121,38 +109,6 @@ class Model:
             {field.name: getattr(v, field.name) for field in fields(v) if field.name != "folder"} for v in self.variants
         ]
         return entry
-
-    def describe(self) -> list[str]:
-        """For people, in lines."""
-        lines = [f"{self.name}: {self.summary}"]
-        lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
-        if self.extra == "noise":
-            lines.append("    one of many possible pictures: --seed and --candidates")
-        lines += _measured(self.quality)
-        for variant in self.variants:
-            times = {kind: training_time(record) for kind, record in variant.training.items()}
-            if len(set(times.values())) > 1:
-                lines += [f"    {variant.name}, {kind}: trained for {time}" for kind, time in times.items()]
-            elif times:
-                lines.append(f"    {variant.name}: trained for {times['gray']}")
-        if self.texture:
-            record = self.texture["training"]
-            lines.append(
-                f"    --texture blends in invented texture, trained for {training_time(record)} ({record['loss']})"
-            )
-            lines += _measured(self.texture.get("quality", {}))
-        return lines
-
-
-def _measured(quality: dict[str, Any]) -> list[str]:
-    """A table for each data set, a column for each quality."""
-    lines: list[str] = []
-    for data, rows in quality.items():
-        lines.append(f"    {data:13}" + "".join(f"{f'Q{q}':>7}" for q in rows))
-        for title, figure, form in FIGURES:
-            cells = ["-" if row[figure] is None else format(row[figure], form) for row in rows.values()]
-            lines.append(f"    {title:13}" + "".join(f"{cell:>7}" for cell in cells))
-    return lines
 
 
 def training_time(record: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -121,25 +120,19 @@ class Restorer:
         """What runs the network, for people; empty before the first picture."""
         return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
 
-    def restore(
-        self, coded: CodedPicture, *, index: int = 0, pts: int = 0, time_base: Fraction = Fraction(1, 25)
-    ) -> Picture:
+    def restore(self, coded: CodedPicture) -> Picture:
         """Restore one picture.
 
         Args:
-            coded: what `jpeg.read` made of a packet.
-            index, pts, time_base: handed on to the picture.
+            coded: the coefficients and tables that `jpeg.read` gives.
 
         Returns:
-            Planes at the coded picture's own sampling, cropped to its size, top row first.
+            Planes at the coded picture's own sampling, cropped to its size, top row first; without a time.
         """
         return Picture(
             planes=_crop(self.planes(coded), coded),
             sampling=coded.sampling,
             full_range=coded.colour.full_range,
-            index=index,
-            pts=pts,
-            time_base=time_base,
             quality=estimate_quality(coded.tables[0], LUMA),
             damage=coded.damage,
         )

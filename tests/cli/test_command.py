@@ -29,7 +29,7 @@ from mjpeg_restore.cli.arguments import restore_parser
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.cli.versions import faster
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.report import Tally
+from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode, scan_span, scene
@@ -358,10 +358,10 @@ def test_progress_is_a_plain_line_now_and_then(
     monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
     info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, None, quiet=False) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert capsys.readouterr().err.startswith("mjpeg-restore: frame 7 of about 100, ")
     with Progress(info, None, quiet=True) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert capsys.readouterr().err == ""
 
 
@@ -375,7 +375,7 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TERM", "xterm")
     info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, 50, quiet=False) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert "7/50" in terminal.getvalue()
     assert "frames/s" in terminal.getvalue()
 
@@ -864,8 +864,8 @@ def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words:
 def test_ctrl_c_leaves_a_whole_mp4(
     output: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(progress: Progress, tally: Tally) -> None:
-        if tally.frames == 5:
+    def interrupt(progress: Progress, report: Report) -> None:
+        if report.frames == 5:
             # Sent to the thread that waits, as the system does with a signal to the process.
             threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
 

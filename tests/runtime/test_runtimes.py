@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore import catalogue, runtime
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, open_runtime
-from mjpeg_restore.runtime.base import explained
+from mjpeg_restore.runtime.base import wrap_errors
 from mjpeg_restore.runtime.cpu import projection
 from tests.agreement import FINE, ROUNDED, assert_same, difference, plain_decode
 from tests.jpeg.pictures import encode, scene
@@ -360,7 +360,7 @@ def test_a_run_that_fails_names_the_size_and_a_way_out(device: str) -> None:
     loaded = open_device("decode", device)
     wrong = list(picture(size=(96, 64)))
     wrong[1] = wrong[1][:3]
-    with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try --.*--threads") as caught:
+    with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try .*threads") as caught:
         loaded.run(wrong)
     assert "\n" not in str(caught.value)
 
@@ -377,8 +377,8 @@ def test_a_native_decode_that_fails_names_the_size() -> None:
 def test_want_of_memory_is_one_line(error: Exception) -> None:
     with (
         pytest.raises(RuntimeUnavailable, match=r"^it fails \(out of memory\): try less"),
-        explained("it fails", "less"),
+        wrap_errors("it fails", Hint("try less")),
     ):
         raise error
-    with pytest.raises(MissingExtra), explained("it fails", "less"):
+    with pytest.raises(MissingExtra), wrap_errors("it fails", Hint("try less")):
         raise MissingExtra("OpenVINO", "openvino", "this")
