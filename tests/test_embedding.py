@@ -21,7 +21,7 @@ import mjpeg_restore
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import restore_pictures
-from tests.cli.test_command import mux
+from tests.cli.command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, within

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import MuxClip, add_cover, make_jpeg, mux_packet, mux_sound
+
+from tests.sources.clips import MuxClip, add_cover, make_jpeg, mux_packet, mux_sound
 
 REAL_FILES = Path(__file__).parents[3] / "shared" / "data" / "mjpeg"
 

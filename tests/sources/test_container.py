@@ -6,14 +6,13 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import TICK, MuxClip, make_jpeg, tables_of
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
-from tests.sources.clips import Pipe
+from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]

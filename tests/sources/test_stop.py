@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from clips import MuxClip, make_jpeg
 
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import Source, open_source
+from tests.sources.clips import MuxClip, make_jpeg
 
 
 def read_until_stopped(source: Source, wanted: int) -> list[Packet]:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from clips import make_jpeg, tables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from mjpeg_restore.sources import open_source, stream
 from mjpeg_restore.sources.reading import Replayed
 from mjpeg_restore.sources.stream import StreamSource
 from tests.jpeg.pictures import without
+from tests.sources.clips import make_jpeg, tables_of
 
 PICTURES = [make_jpeg(number, 16, 16) for number in range(4)]
 PARTS = b"".join(
