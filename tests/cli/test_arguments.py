@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,12 @@ def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPa
 def test_a_run_without_openvino_is_told_what_would_be_faster(
     model: str, device: str, runtime: str, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.versions._installed", lambda _: None)
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", missing)
     assert ("pip install openvino" in (faster(model, device, runtime) or "")) is told
-    monkeypatch.setattr("mjpeg_restore.cli.versions._installed", lambda _: "2026.4.1")
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
     assert faster(model, device, runtime) is None
 
 

@@ -13,8 +13,7 @@ from PIL import Image
 
 from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, run, times
 from tests.jpeg.pictures import scene
-
-LINUX = pytest.mark.skipif(not Path("/dev/full").exists(), reason="other systems have no /dev/full")
+from tests.lacking import needs_full_device
 
 
 def h264(path: Path) -> Path:
@@ -124,7 +123,9 @@ def test_input_pictures_are_not_overwritten(
 
 
 @pytest.mark.parametrize("command", ["inspect {clip}", "inspect {clip} --json", "models", "--help", "--version"])
-@pytest.mark.parametrize(("where", "code"), [("| true", 0), pytest.param("> /dev/full", 5, marks=LINUX), (">&-", 5)])
+@pytest.mark.parametrize(
+    ("where", "code"), [("| true", 0), pytest.param("> /dev/full", 5, marks=needs_full_device), (">&-", 5)]
+)
 def test_a_result_that_nobody_takes(clip: Path, command: str, where: str, code: int) -> None:
     words = f"set -o pipefail; {' '.join(COMMAND)} {command.format(clip=clip)} {where}"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
@@ -140,9 +141,9 @@ def test_a_result_that_nobody_takes(clip: Path, command: str, where: str, code: 
     [
         ("- -o {output}/a.y4m", "<&-", 3, 1),
         ("{clip} -o -", ">&-", 5, 1),
-        pytest.param("{clip} -o -", "> /dev/full", 5, 1, marks=LINUX),
+        pytest.param("{clip} -o -", "> /dev/full", 5, 1, marks=needs_full_device),
         ("{clip} -o {output}/a.y4m", "2>&-", 0, 0),
-        pytest.param("{clip} -o {output}/a.y4m", "2> /dev/full", 0, 0, marks=LINUX),
+        pytest.param("{clip} -o {output}/a.y4m", "2> /dev/full", 0, 0, marks=needs_full_device),
     ],
 )
 def test_standard_streams_that_are_closed_or_full(

@@ -19,6 +19,7 @@ from mjpeg_restore.cli import main
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.report import Tally
 from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, run, times
+from tests.lacking import needs, needs_sighup
 
 
 def test_a_y4m_pipe(clip: Path) -> None:
@@ -52,10 +53,7 @@ def until(condition: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
-IGNORED = pytest.mark.skipif(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="these tests run under nohup")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=IGNORED)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=needs_sighup)])
 def test_a_signal_finishes_the_output_while_a_pipe_is_waited_for(output: Path, number: signal.Signals) -> None:
     words = ["-", "-o", f"{output}/frames/", "--json", *FAST]
     with subprocess.Popen(
@@ -77,9 +75,9 @@ def test_a_signal_finishes_the_output_while_a_pipe_is_waited_for(output: Path, n
 
 def unread(pipe: object) -> int:
     """Bytes in a pipe that nobody has taken yet."""
-    termios = pytest.importorskip("termios")
+    termios = needs("termios")
     count = array.array("i", [0])
-    pytest.importorskip("fcntl").ioctl(pipe, termios.FIONREAD, count)
+    needs("fcntl").ioctl(pipe, termios.FIONREAD, count)
     return count[0]
 
 
