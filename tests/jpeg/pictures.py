@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore.jpeg.segments import DHT, EOI, SOF, SOS, segments, tables_in
+from tests.lacking import DATA
 
 SAMPLINGS = ["gray", "4:4:4", "4:2:2", "4:4:0", "4:2:0", "4:1:1"]
-ODD_FILES = Path(__file__).parents[3] / "shared" / "data" / "odd-jpeg"
+ODD_FILES = DATA / "odd-jpeg"
 
 _PILLOW = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 _JPEGLIB = threading.Lock()  # its version is a global

@@ -12,8 +12,7 @@ from pictures import SAMPLINGS, encode, oracle
 
 from mjpeg_restore.errors import BadJpeg, MissingExtra, TooLarge
 from mjpeg_restore.jpeg import coefficients, fallback, read, reader, reader_name, scan, split
-
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+from tests.lacking import needs_native_reader
 
 
 def test_reader_name(either_reader: str) -> None:
@@ -60,7 +59,7 @@ def test_threads_meet_errors_of_their_own(either_reader: str) -> None:
         assert set(pool.map(check, range(40))) == {163}
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_native_takes_any_buffer(kind: type) -> None:
     data = encode("gray")
@@ -68,7 +67,7 @@ def test_native_takes_any_buffer(kind: type) -> None:
         np.testing.assert_array_equal(ours.coefficients, theirs)
 
 
-@needs_native
+@needs_native_reader
 def test_native_errors_are_python_errors() -> None:
     for data in (b"", b"\xff", b"nothing", b"\xff\xd8", encode()[:400]):
         with pytest.raises(ValueError, match=r"\w"):

@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 from pictures import DHT, encode, patch_frame, segment
 
-from mjpeg_restore.jpeg import reader
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
+from tests.lacking import needs, needs_native_reader, needs_proc
 
-resource = pytest.importorskip("resource", reason="no limits for a process here")
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+resource = needs("resource")
 
 SECONDS = 2
 """Of one processor, for a quarter of a megabyte."""
@@ -145,7 +144,7 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str,
     return found
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_an_input_may_cost(name: str, spent: dict[str, list[tuple[str, float, int]]]) -> None:
     assert len(spent[name]) == 4
@@ -172,8 +171,8 @@ print(refused)
 """
 
 
-@needs_native
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here to tell the memory in use")
+@needs_native_reader
+@needs_proc
 @pytest.mark.parametrize("damaged", [False, True])
 def test_want_of_memory_is_an_error_and_nothing_is_printed(damaged: bool, tmp_path: Path) -> None:
     data = encode("4:4:4", (1024, 768), quality=50)

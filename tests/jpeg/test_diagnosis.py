@@ -8,7 +8,6 @@ import io
 import random
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,10 @@ from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, reader, scan, split
+from tests.lacking import DATA, RECORDINGS, needs_data, needs_native_reader, needs_native_walk, needs_recordings
 
-pytestmark = pytest.mark.skipif(not entropy.available, reason="the native walk was not built")
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="jpeglib does not warn")
+pytestmark = needs_native_walk
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 PICTURES: dict[str, dict[str, Any]] = {
     "plain": {"sampling": "4:2:0", "size": (320, 240), "quality": 75},
     "4:2:2 optimised": {"sampling": "4:2:2", "size": (320, 240), "quality": 60, "optimize": True},
@@ -87,7 +85,7 @@ def test_s2_a_picture_that_is_cut_off_keeps_its_exact_row(data: bytes, end: byte
         assert at < stop
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9", bytes(300), bytes(300) + b"\xff\xd9"])
 def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
     """Zeros, which the decoder makes up, come out as detail; where they come out flat the picture may end so."""
@@ -110,7 +108,7 @@ def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
 # ---- zeros ----
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("size", [24, 100, 1000])
 def test_zeros_in_the_place_of_a_part(data: bytes, size: int) -> None:
     whole = read(data)
@@ -118,7 +116,7 @@ def test_zeros_in_the_place_of_a_part(data: bytes, size: int) -> None:
         assert_told(data[:at] + bytes(size) + data[at + size :], whole, MARGIN)
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
 @pytest.mark.parametrize("size", [None, 200, 50_000])
 def test_zeros_to_the_end(data: bytes, size: int | None, end: bytes) -> None:
@@ -175,7 +173,7 @@ def noise(size: int, rng: random.Random) -> bytes:
     return bytes(rng.randrange(255) for _ in range(size))
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("size", [30, 200, 500])
 @pytest.mark.parametrize("kind", [lost, doubled, inserted, overwritten, replaced])
 def test_everything_above_the_row_is_exact(
@@ -202,7 +200,7 @@ HEADS = [
 ]
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("head", HEADS)
 def test_text_is_found_where_its_first_line_begins(data: bytes, head: bytes) -> None:
     whole = read(data)
@@ -211,7 +209,7 @@ def test_text_is_found_where_its_first_line_begins(data: bytes, head: bytes) -> 
         assert_told(data[:at] + head + data[at + len(head) :], whole, 2)
 
 
-@needs_native
+@needs_native_reader
 def test_zeros_where_flat_blocks_are_zeros_are_counted() -> None:
     """With tables in which zero bits are flat blocks, a part of zeros is too many MCUs, or ends in garbage."""
     rng = random.Random(7)
@@ -305,7 +303,7 @@ def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) ->
             assert read(packet).damage is None, (quality, where)
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("name", DRAWN)
 def test_p2_sound_arithmetic_pictures_are_not_damaged(name: str, progressive: bool) -> None:
@@ -336,7 +334,7 @@ def test_sound_pictures_of_all_sizes(sampling: str, size: tuple[int, int], eithe
         assert read(packet).damage is None
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("flags", [[], ["+OPTIMIZE_CODING"], ["+PROGRESSIVE_MODE"], ["+ARITH_CODE"]])
 def test_sound_pictures_of_other_encoders(flags: list[str]) -> None:
     for sampling in ("4:2:0", "4:2:2", "4:1:1", "4:4:0"):
@@ -344,7 +342,7 @@ def test_sound_pictures_of_other_encoders(flags: list[str]) -> None:
             assert read(encode(sampling, quality=quality, flags=flags)).damage is None
 
 
-@needs_native
+@needs_native_reader
 def test_comments_and_thumbnails_are_no_foreign_bytes() -> None:
     data = encode()
     start, _ = scan_span(data)
@@ -353,21 +351,19 @@ def test_comments_and_thumbnails_are_no_foreign_bytes() -> None:
         assert read(data[:sos] + segment(0xFE, body) + data[sos:]).damage is None
 
 
+@needs_recordings
 def test_real_recordings_are_not_damaged() -> None:
-    files = [*(DATA / "mjpeg").glob("*.mj*"), *sorted((DATA / "mjpeg" / "traffic-day-frames").glob("*.jpg"))[:20]]
-    if not files:
-        pytest.skip(f"the real recordings are not there: {DATA}")
+    files = [*RECORDINGS.glob("*.mj*"), *sorted((RECORDINGS / "traffic-day-frames").glob("*.jpg"))[:20]]
     for path in files:
         content = path.read_bytes()
         for start, end in list(split(content))[:20]:
             assert read(content[start:end]).damage is None, path
 
 
-@needs_native
+@needs_native_reader
+@needs_data("eval/live1")
 def test_pictures_of_photos_are_not_damaged() -> None:
     photos = sorted((DATA / "eval" / "live1").glob("*"))[:6]
-    if not photos:
-        pytest.skip(f"the photos are not there: {DATA}")
     for path in photos:
         pixels = np.asarray(Image.open(path).convert("RGB"))
         for quality in (5, 40, 90):

@@ -15,8 +15,9 @@ from plain_reader import Reader
 from mjpeg_restore.jpeg import entropy, scan
 from mjpeg_restore.jpeg.segments import tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
+from tests.lacking import needs_native_walk
 
-pytestmark = pytest.mark.skipif(not entropy.available, reason="the native walk was not built")
+pytestmark = needs_native_walk
 
 TABLES = tuple(table.body[1:] for table in tables_in(DHT, STANDARD_DHT[4:]))
 """DC and AC of luma, then of chroma."""

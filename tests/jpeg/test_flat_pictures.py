@@ -11,11 +11,11 @@ from pictures import encode_pixels, without
 
 from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, reader, scan, split
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, scan, split
 from mjpeg_restore.jpeg.segments import APP0, DHT
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
+from tests.lacking import needs_native_arithmetic
 
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
 CODINGS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "optimised": {"optimize": True},
@@ -38,13 +38,12 @@ def levels(picture: CodedPicture) -> set[int]:
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1280, 960), (163, 117)])
-@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize(
+    "coding", [pytest.param(name, marks=needs_native_arithmetic) if "arith" in name else name for name in CODINGS]
+)
 @pytest.mark.parametrize("level", [0, 255, 128])
 def test_flat_pictures_of_every_coding(coding: str, size: tuple[int, int], level: int) -> None:
-    options = CODINGS[coding]
-    if "+ARITH_CODE" in options.get("flags", ()) and not reader.native_arithmetic:
-        pytest.skip("this reader cannot decode arithmetic coding")
-    data = encode_pixels(flat(level, size), "4:2:0", quality=75, **options)
+    data = encode_pixels(flat(level, size), "4:2:0", quality=75, **CODINGS[coding])
     for packet in (data, data[:-2]):
         picture = read(packet)
         assert picture.damage is None
@@ -53,7 +52,7 @@ def test_flat_pictures_of_every_coding(coding: str, size: tuple[int, int], level
         assert not any(plane[..., 1:].any() for plane in picture.coefficients)
 
 
-@needs_native
+@needs_native_arithmetic
 @pytest.mark.parametrize("coding", ["arithmetic", "progressive arithmetic"])
 def test_arithmetic_codes_next_to_nothing_with_nothing(coding: str) -> None:
     data = encode_pixels(flat(0, (1280, 960)), "4:2:0", quality=75, **CODINGS[coding])

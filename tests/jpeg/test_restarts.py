@@ -14,10 +14,11 @@ from pictures import encode, insert, scan_span, segment, without
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, restarts, scan
 from mjpeg_restore.jpeg.segments import DRI, SOS
+from tests.lacking import needs_native_walk
 
 pytestmark = [
     pytest.mark.usefixtures("either_reader"),
-    pytest.mark.skipif(not entropy.available, reason="the native walk was not built"),
+    needs_native_walk,
 ]
 
 WIDE = 11
@@ -218,13 +219,13 @@ def test_s2_a_picture_that_is_cut_off_keeps_its_row(sampling: str, blocks: int, 
         assert (last + 1) * blocks // wide <= picture.damage.first_bad_row <= (last + 2) * blocks // wide
 
 
-@pytest.mark.parametrize(("sampling", "blocks"), KINDS)
+@pytest.mark.parametrize(
+    ("sampling", "blocks"), [kind for kind in KINDS if kind != ("4:2:0", 2 * WIDE)]
+)  # too few rows
 def test_s2_a_picture_that_is_cut_off_and_has_no_dri(sampling: str, blocks: int) -> None:
     data = encode(sampling, restart_marker_blocks=blocks)
     at, whole = markers(data), read(data)
     wide = whole.coefficients[-1].shape[1]
-    if len(at) < 5:
-        pytest.skip("too few intervals")
     picture = read(announce(data[: (at[-2] + at[-1]) // 2], None))
     assert_exact_above(picture, whole)
     assert picture.damage is not None

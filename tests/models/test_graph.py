@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
+from tests.lacking import needs
+
+torch = needs("torch")
+onnx = needs("onnx")
+needs("onnxscript")
 
 import onnxruntime  # noqa: E402
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402

@@ -19,8 +19,9 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
+from tests.lacking import needs
 
-pytest.importorskip("onnx")
+needs("onnx")
 
 ROOT = Path(__file__).parents[2]
 

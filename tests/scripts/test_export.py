@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+from tests.lacking import needs
+
+torch = needs("torch")
+needs("onnxscript")
 
 from mjpeg_restore import catalogue  # noqa: E402
 from mjpeg_restore.jpeg import read  # noqa: E402

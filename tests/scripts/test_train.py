@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.jpeg.pictures import scene
+from tests.lacking import needs
 
-pytest.importorskip("torch")
+needs("torch")
 
-from mjpeg_restore import catalogue
-from mjpeg_restore.training.checkpoints import record
+from mjpeg_restore import catalogue  # noqa: E402
+from mjpeg_restore.training.checkpoints import record  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 MODEL, PART, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"

@@ -7,12 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.sources import SoundChoice, open_source
-from tests.sources.clips import Pipe
+from tests.sources.clips import FRONT, RATE, REAR, Pipe, add_cover, dashcam, film, mux_packet
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import make_jpeg, mux_packet, mux_sound
-from matroska import loud, real, write_mkv
-from matroska import number as element_number
 
 from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import patch_frame
+from tests.sources.clips import make_jpeg, mux_packet, mux_sound
+from tests.sources.matroska import loud, real, write_mkv
+from tests.sources.matroska import number as element_number
 
 RATE = Fraction(1, 25)
 CONTAINERS = ("avi", "mkv", "mov", "mp4", "nut")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import MuxClip, make_jpeg
 
 from mjpeg_restore.errors import MjpegRestoreError, NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.sources import open_source
+from tests.sources.clips import MuxClip, make_jpeg
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import make_jpeg, mux_packet
 
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.inspection import describe, survey
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.base import SourceInfo
+from tests.sources.clips import make_jpeg, mux_packet
 
 PROGRESSIVE, TT, BB, TB, BT = 1, 2, 3, 4, 5
 ORDERS = {TT: ("top", "top"), BB: ("bottom", "bottom"), TB: ("top", "bottom"), BT: ("bottom", "top")}

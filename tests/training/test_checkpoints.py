@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
 from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained  # noqa: E402

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.jpeg import read  # noqa: E402
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402

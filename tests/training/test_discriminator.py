@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from torch import nn  # noqa: E402
 

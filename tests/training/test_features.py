@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.training.discriminator import doubled  # noqa: E402
 from mjpeg_restore.training.features import (  # noqa: E402

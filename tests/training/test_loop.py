@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed  # noqa: E402

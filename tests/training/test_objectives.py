@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from measuring.metrics import ssim  # noqa: E402
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.training.optimiser import Descent, Muon, MuonBeside, muon, orthogonalise  # noqa: E402
 from tests.training.tiny import TINY  # noqa: E402

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from torch import nn  # noqa: E402
 

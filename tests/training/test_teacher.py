@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E402
 from mjpeg_restore.training.teacher import Teacher  # noqa: E402

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from mjpeg_restore.training import validation  # noqa: E402
 from mjpeg_restore.training.degradation import Degradation  # noqa: E402

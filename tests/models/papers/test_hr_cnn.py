@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.lacking import needs
+
+torch = needs("torch")
 
 from torch import nn  # noqa: E402
 
@@ -208,7 +210,7 @@ def test_snapshots() -> None:
 
 
 def test_it_is_exported(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     from mjpeg_restore.models.graph import export, load_weights
 
     network, path = HrCnn(chroma=True, rectified=True).eval(), tmp_path / "hr-cnn.onnx"
