@@ -150,7 +150,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
     data = still()
     report = run(ListSource(data for _ in range(400)), DECODE, Forget())
     assert report.frames == 400
-    assert most <= 4  # the one at hand, the one before it, the tally's first and last
+    assert most <= 4  # the one at hand, the one before it, the report's first and last
 
 
 def test_a_source_is_not_read_far_ahead_of_a_slow_sink() -> None:
@@ -181,7 +181,7 @@ def test_a_stream_of_unreadable_pictures_ends_with_one_line() -> None:
 def test_a_single_damaged_picture_names_the_way_to_have_it() -> None:
     data = still()
     cut = data[: len(data) * 2 // 3]
-    with pytest.raises(SourceError, match=r"no picture could be restored; packet 0: .*; --on-corrupt pass keeps"):
+    with pytest.raises(SourceError, match=r"no picture could be restored; packet 0: .*: on_corrupt='pass' shows"):
         run(ListSource([cut]), DECODE, Collect())
     sink = Collect()
     run(ListSource([cut]), DECODE, sink, PipelineSettings(on_corrupt="pass"))

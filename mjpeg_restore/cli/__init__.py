@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from mjpeg_restore.cli import inspect, models, restore
 from mjpeg_restore.cli.arguments import parse
-from mjpeg_restore.cli.inspect import inspect
-from mjpeg_restore.cli.models import list_models
-from mjpeg_restore.cli.restore import INTERRUPTED, restore
 from mjpeg_restore.cli.streams import flush, open_missing, warn
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import (
@@ -31,7 +29,7 @@ EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
     (SinkError, 5),
 )
 
-COMMANDS = {"restore": restore, "inspect": inspect, "models": list_models}
+COMMANDS = {"restore": restore.command, "inspect": inspect.command, "models": models.command}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
         warn("stopped")
-        return INTERRUPTED
+        return restore.INTERRUPTED
     finally:
         flush()
 

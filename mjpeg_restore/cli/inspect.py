@@ -14,7 +14,7 @@ from mjpeg_restore.inspection import Inspection, survey
 from mjpeg_restore.sources import SourceInfo, open_source
 
 
-def inspect(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace) -> int:
     """Read a source through and print what is in it; the result is the exit code."""
     with open_source(options.input, fps=options.fps, track=options.track) as source:
         found = survey(source, options.frames)

@@ -23,7 +23,7 @@ Gains are over the plain decode: luma's of grey JPEGs, RGB's of 4:2:0. "unnatura
 statistics from the originals', 0 for the same: it sees what PSNR does not see of blur and invented texture."""
 
 
-def list_models(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace) -> int:
     """Print the catalogue; the result is the exit code."""
     shipped = models()
     if options.json:

@@ -31,7 +31,7 @@ MOST_STREAMS = 4
 """Pictures restored at the same time: each takes memory, and more than this gain nothing."""
 
 
-def restore(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace) -> int:
     """Restore an input once, or once for each candidate; the result is the exit code."""
     if not options.candidates:
         return _restore_once(options, options.output, options.seed or 0)

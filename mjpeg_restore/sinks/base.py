@@ -33,7 +33,7 @@ class Sink(Protocol):
 
     @property
     def remark(self) -> str | None:
-        """One line on how the output differs from the user's expectation, such as missing sound; None if it does not."""
+        """One line on what the user may not expect of the output, such as missing sound; None if there is nothing."""
         ...
 
     def write(self, picture: Picture) -> None:

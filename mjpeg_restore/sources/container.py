@@ -105,9 +105,9 @@ class ContainerSource(BaseSource):
         self._cut = start, duration
         self._window = self._window_from(self._length.origin)
         self._over = self._read_through = False
-        tracks = list_tracks(self._container, self._track, self.sound)
-        turned, remark = rotation(self._track)
         info = describe(self._container, self._track, name, start, duration)
+        tracks = list_tracks(self._container, self._track, self.sound)
+        turned, remark = rotation(self._track)  # last: it changes the size that the track states
         self.info = replace(info, tracks=tracks, rotation=turned)
         self.remarks = [remark] if remark else []
         self._pairs = self._find_pairs()

@@ -9,7 +9,7 @@ import pytest
 
 import mjpeg_restore
 from mjpeg_restore.cli import main
-from mjpeg_restore.cli.arguments import restore_parser
+from mjpeg_restore.cli.arguments import parse
 from mjpeg_restore.cli.versions import faster
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
@@ -53,7 +53,7 @@ def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[
 
 def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
-    restore_parser().parse_args(["in.mjpeg"])
+    parse(["in.mjpeg", "--verify"])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_an_output_that_exists_stays_untouched(clip: Path, output: Path, capfd: 
     code, _, err = run([clip, "-o", output / "out.mp4", *FAST], capfd)
     assert code == 5
     assert_one_line(err)
-    assert "give -y" in err
+    assert "-y replaces it" in err
     assert (output / "out.mp4").read_text() == "mine"
     assert run([clip, "-o", output / "out.mp4", "-y", *FAST], capfd)[0] == 0
     assert len(times(output / "out.mp4")) == 6

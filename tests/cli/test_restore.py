@@ -55,7 +55,7 @@ def test_pictures_stand_upright_with_the_aspect_of_their_samples(
 ) -> None:
     source = ListSource(pictures(1))
     source.info = replace(source.info, rotation=rotation, sample_aspect=Fraction(16, 15))
-    monkeypatch.setattr("mjpeg_restore.cli.open_source", lambda *_, **__: source)
+    monkeypatch.setattr("mjpeg_restore.cli.restore.open_source", lambda *_, **__: source)
     assert run(["rotated.mov", "-o", output / name, *FAST], capfd)[0] == 0
     with av.open(str(output / name)) as container:
         (frame,) = container.decode(video=0)

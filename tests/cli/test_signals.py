@@ -17,7 +17,7 @@ import pytest
 
 from mjpeg_restore.cli import main
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.report import Tally
+from mjpeg_restore.report import Report
 from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, run, times
 from tests.lacking import needs, needs_sighup
 
@@ -106,8 +106,8 @@ def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words:
 def test_ctrl_c_leaves_a_whole_mp4(
     output: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(progress: Progress, tally: Tally) -> None:
-        if tally.frames == 5:
+    def interrupt(progress: Progress, report: Report) -> None:
+        if report.frames == 5:
             # Sent to the thread that waits, as the system does with a signal to the process.
             threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
 

@@ -12,7 +12,7 @@ import av
 import pytest
 
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.report import Tally
+from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
 from tests.cli.command import FAST, SIZE, mux, pictures, run, times
 from tests.jpeg.pictures import encode, scan_span
@@ -110,10 +110,10 @@ def test_progress_is_a_plain_line_now_and_then(
     monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
     info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, None, quiet=False) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert capsys.readouterr().err.startswith("mjpeg-restore: frame 7 of about 100, ")
     with Progress(info, None, quiet=True) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert capsys.readouterr().err == ""
 
 
@@ -127,6 +127,6 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TERM", "xterm")
     info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, 50, quiet=False) as progress:
-        progress.update(Tally(frames=7))
+        progress.update(Report(frames=7))
     assert "7/50" in terminal.getvalue()
     assert "frames/s" in terminal.getvalue()

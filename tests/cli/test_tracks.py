@@ -113,7 +113,7 @@ def test_a_preview_is_no_recording(tmp_path: Path, capfd: pytest.CaptureFixture[
     for words in ([path, "-o", tmp_path / "out.mkv", *FAST], ["inspect", path]):
         code, out, err = run(words, capfd)
         assert (code, out, err.count("\n")) == (3, "", 1)
-        assert "holds H.264, not Motion-JPEG; its Motion-JPEG track is only a preview (--track 1 restores that)" in err
+        assert "holds H.264, and its Motion-JPEG track is only a preview: --track 1 restores the preview" in err
     code, _, err = run([path, "-o", tmp_path / "out.mkv", "--track", "1", *FAST], capfd)
     assert code == 0
     assert "a video track is left out (H.264, 64x48): it is not Motion-JPEG" in err

@@ -338,7 +338,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 def test_openvino_in_disorder_is_told_or_passed_over(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     without_openvino(monkeypatch, error)
     with pytest.raises(
-        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try --device onnxrun"
+        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try device='onnxrun"
     ) as caught:
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
     assert not isinstance(caught.value, MissingExtra)
@@ -350,7 +350,7 @@ def test_a_graph_that_cannot_be_loaded_is_named(device: str, tmp_path: Path) -> 
     if device == "openvino":
         needs("openvino")
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
-    with pytest.raises(RuntimeUnavailable, match=r"cannot load broken\.onnx \(.+\): try --device ") as caught:
+    with pytest.raises(RuntimeUnavailable, match=r"cannot load broken\.onnx \(.+\): try device=") as caught:
         open_runtime(tmp_path / "broken.onnx", device)
     assert "\n" not in str(caught.value)
 

@@ -94,7 +94,7 @@ def test_sizes_may_change(output: Path) -> None:
 
 def test_a_folder_with_files_is_not_written_into_unasked(output: Path) -> None:
     (output / "notes.txt").touch()
-    with pytest.raises(OutputExists, match="holds 1 file already: give -y"):
+    with pytest.raises(OutputExists, match="holds 1 file already: overwrite=True writes into it"):
         Stills(output)
     Stills(output, OutputSettings(overwrite=True)).write(flat())
     with pytest.raises(OutputExists):
@@ -146,7 +146,7 @@ def test_a_single_picture_that_never_came_leaves_nothing(output: Path) -> None:
 
 def test_a_single_picture_is_not_replaced_unasked(output: Path) -> None:
     (output / "a.png").write_text("mine")
-    with pytest.raises(OutputExists, match="give -y"):
+    with pytest.raises(OutputExists, match="overwrite=True replaces it"):
         Still(output / "a.png")
     sink = Still(output / "a.png", OutputSettings(overwrite=True))
     sink.write(flat())

@@ -378,7 +378,7 @@ def test_no_picture_no_file(output: Path) -> None:
 def test_an_existing_file_is_kept_until_the_new_one_is_whole(output: Path) -> None:
     path = output / "a.mp4"
     path.write_bytes(b"old")
-    with pytest.raises(OutputExists, match="-y"):
+    with pytest.raises(OutputExists, match="overwrite=True"):
         VideoFile(path)
     sink = VideoFile(path, OutputSettings(overwrite=True))
     sink.write(flat())
@@ -408,11 +408,11 @@ def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"crf": float("nan")}, "--crf.* of nan"),
-        ({"crf": -1}, "--crf.* of -1"),
-        ({"crf": float("inf")}, "--crf.* of inf"),
-        ({"codec": "mjpeg", "crf": float("nan")}, "--crf.* of nan"),
-        ({"crf": 52}, "libx264 has no quality .--crf. of 52: give 0 .best. to 51"),
+        ({"crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": -1}, "quality of -1: crf"),
+        ({"crf": float("inf")}, "quality of inf: crf"),
+        ({"codec": "mjpeg", "crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": 52}, "libx264 has no quality of 52: crf is 0 .best. to 51"),
         ({"codec": "mjpeg", "crf": 32}, "'32' is no quality of JPEG: give 1 .best. to 31"),
         ({"codec": "mjpeg", "options": {"q": "abc"}}, "'abc' is no quality of JPEG"),
         ({"codec": "mjpeg", "options": {"q": "nan"}}, "'nan' is no quality of JPEG"),
@@ -457,9 +457,9 @@ def test_what_x264_understands_is_passed_on(output: Path, settings: dict[str, An
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*-c h264"),
-        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try -c h264"),
-        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*--preset"),
+        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*codec='h264'"),
+        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try codec='h264'"),
+        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*preset"),
         ({"codec": "ffv1", "crf": 20}, "ffv1 has no option 'crf'"),
         ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
     ],
