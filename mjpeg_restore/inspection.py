@@ -20,7 +20,7 @@ from mjpeg_restore.stages import Job, read_jobs
 
 @dataclass(slots=True)
 class Inspection:
-    """A stream, summed up. The counters say how many packets have a property; fields are two pictures in one."""
+    """The summary of a stream. Each counter holds the number of packets with a property; two fields count as one."""
 
     info: SourceInfo
     pictures: int = 0
@@ -37,13 +37,13 @@ class Inspection:
     damage: Counter[str] = field(default_factory=Counter[str])
     unreadable: Counter[str] = field(default_factory=Counter[str])
     first_tables: list[list[int]] = field(default_factory=list[list[int]])
-    """Luma's and chroma's of the first picture: 64 steps each, row by row."""
+    """Luma and chroma table of the first picture: 64 steps each, row by row."""
     first_time: Fraction | None = None
     last_time: Fraction | None = None
     steps: Counter[Fraction] = field(default_factory=Counter[Fraction])
     """Seconds from one picture to the next."""
     audio: bool = False
-    """Whether there is sound beside the pictures."""
+    """Whether the source has sound."""
     truncated: str | None = None
     remarks: tuple[str, ...] = ()
     """What else there is to know of the source; see `Source.remarks`."""
@@ -123,7 +123,7 @@ def _take(found: Inspection, job: Job) -> None:
 
 
 def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
-    """What the first field, or the only picture, says; damage and oddities of both."""
+    """Count the first field or the only picture, and damage and oddities of both fields."""
     first = coded[0]
     found.sizes[f"{first.width}x{first.height}"] += 1
     found.samplings[first.sampling.label] += 1
@@ -140,12 +140,12 @@ def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
 
 
 def _properties(parts: Parts) -> Iterator[str]:
-    """What is worth saying of one packet and its first header, in words."""
+    """The remarkable properties of a packet and its first header, in words."""
     header = parts.pictures[0].header
     earlier = any(marker == DHT for marker, _ in latest_tables(parts.pictures[0].tables))
     facts = (
         (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
-        (parts.extra, "a second picture behind it, passed over"),
+        (parts.extra, "a second picture after it, not restored"),
         (header.missing_huffman and not earlier, "no Huffman tables (the standard ones are meant)"),
         (header.missing_huffman and earlier, "Huffman tables missing (those of a picture before are meant)"),
         (header.missing_tables, "quantisation tables missing (those of the picture before are meant)"),
