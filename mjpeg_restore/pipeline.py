@@ -17,7 +17,7 @@ from typing import Literal, get_args
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import CodedPicture, Picture
-from mjpeg_restore.jpeg import jump, reader_name, repair
+from mjpeg_restore.jpeg import find_dc_jump, reader_name, repair
 from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import fit
 from mjpeg_restore.report import Report, Tally
@@ -214,7 +214,7 @@ def _damage_policy(jobs: Generator[Job], policy: OnCorrupt, tally: Tally, *, sti
 
 def _compared(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
     """The picture, with the damage that only shows beside the picture before (S11)."""
-    found = None if picture.damage else jump(picture, previous)
+    found = None if picture.damage else find_dc_jump(picture, previous)
     return replace(picture, damage=found) if found else picture
 
 

@@ -25,7 +25,7 @@ class Metadata:
     """See `JpegHeader.avi1_polarity` (H2)."""
     orientation: int = 1
     """EXIF orientation, 1 to 8 (H5)."""
-    comments: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list[str])
     """The texts of the COM segments."""
 
     def take(self, marker: int, body: bytes) -> None:

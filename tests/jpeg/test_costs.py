@@ -30,10 +30,10 @@ MEGABYTES = 1500
 WORKER = """
 import json, pickle, resource, sys
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, split
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_fragment, read, split
 
 def cut(data):
-    return len(list(split(data))) + is_scrap(data)
+    return len(list(split(data))) + is_fragment(data)
 
 def feed(data):
     splitter = Splitter()

@@ -64,7 +64,7 @@ def leaves_no_trace(data: bytes) -> bool:
     (found,) = entropy.find_scans(data, scan(data))
     (walk,) = entropy.walk(data, found)
     picture = reader.read_native(data)
-    suspicious = [notice for notice in picture.warnings if notice.name != "JPEG_EOF"]
+    suspicious = [warning for warning in picture.warnings if warning.name != "JPEG_EOF"]
     return not suspicious or (walk.mcus >= found.mcus and walk.stop - int(walk.starts[found.mcus]) < 16)
 
 

@@ -31,7 +31,7 @@ def native_walk(
     data: bytes, spans: list[tuple[int, int]], tables: tuple[bytes, ...] = TABLES, layout: bytes = b"\0\1"
 ) -> tuple[tuple[bytes, int], ...]:
     packed = b"".join(number.to_bytes(4, sys.byteorder) for span in spans for number in span)
-    return entropy._entropy.walk(data, packed, tables, layout)  # type: ignore[union-attr]
+    return entropy.native_walk(data, packed, tables, layout)  # type: ignore[union-attr]
 
 
 # ---- the same as the plain reader ----
@@ -194,7 +194,7 @@ def test_tables_that_are_none_are_refused(tables: tuple[bytes, ...]) -> None:
 def test_arguments_of_other_kinds_are_refused() -> None:
     for arguments in [("text", b"", (), b""), (b"", b"", [b""], b""), (b"", 5, (), b""), (b"",), ()]:
         with pytest.raises(TypeError):
-            entropy._entropy.walk(*arguments)  # type: ignore[union-attr]
+            entropy.native_walk(*arguments)  # type: ignore[union-attr]
     with pytest.raises(TypeError):
         native_walk(b"", [], ("text", "text"))  # type: ignore[arg-type]
 

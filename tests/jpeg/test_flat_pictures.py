@@ -11,7 +11,7 @@ from pictures import encode_pixels, without
 
 from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, reader, scan, split
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_fragment, read, reader, scan, split
 from mjpeg_restore.jpeg.segments import APP0, DHT
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 
@@ -78,7 +78,7 @@ def tiny(level: int) -> bytes:
 def test_s10_a_whole_picture_is_one_however_short(level: int, either_reader: str) -> None:
     data = tiny(level)
     assert len(data) < 128
-    assert not is_scrap(data)
+    assert not is_fragment(data)
     assert list(split(data)) == [(0, len(data))]
     (found,) = levels(read(data))
     assert abs(found - level) <= 4
@@ -107,14 +107,14 @@ def test_s10_short_pictures_in_a_stream() -> None:
     ],
 )
 def test_s10_what_has_no_scan_is_a_scrap(scrap: bytes) -> None:
-    assert is_scrap(scrap)
+    assert is_fragment(scrap)
     with pytest.raises(BadJpeg):
         scan(scrap)
 
 
 def test_s10_what_is_long_is_no_scrap() -> None:
-    assert not is_scrap(bytes(128))
-    assert not is_scrap(encode_pixels(flat(0, (64, 64)))[:128])
+    assert not is_fragment(bytes(128))
+    assert not is_fragment(encode_pixels(flat(0, (64, 64)))[:128])
 
 
 @pytest.mark.parametrize(

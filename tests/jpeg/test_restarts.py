@@ -294,6 +294,6 @@ def test_nothing_is_changed_where_markers_are_right() -> None:
     data = between(encode(restart_marker_blocks=WIDE), lambda: b"\x11\x22")
     assert scan(data).restart_interval == WIDE
     (found,) = entropy.find_scans(data, scan(data))
-    assert restarts.put_right(data, found, entropy.walk(data, found)) is None
-    mended = restarts.put_right(renumber(data, NUMBERS["all 0"]), found, entropy.walk(data, found))
-    assert mended == data
+    assert restarts.correct(data, found, entropy.walk(data, found)) is None
+    corrected = restarts.correct(renumber(data, NUMBERS["all 0"]), found, entropy.walk(data, found))
+    assert corrected == data
