@@ -21,7 +21,7 @@ from mjpeg_restore.jpeg.reader import Component, Contents, LibraryWarning
 from mjpeg_restore.jpeg.segments import APP0, COM, EOI, segments
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 
-_LOCK: Final = threading.Lock()
+_LOCK: Final = threading.Lock()  # jpeglib decodes through C globals
 
 
 def load() -> ModuleType:

@@ -24,7 +24,7 @@ _PRINTABLE: Final = re.compile(rb"[\r\n\x20-\x7e]*\Z")
 _LONGEST_LINE: Final = 256
 """Bytes in front of the first line end that may belong to its line."""
 _SHORTEST_REST: Final = 4
-"""Bytes behind the last block from which on they may be foreign; a sound scan may end with a few."""
+"""Fewer bytes than this behind the last block are harmless: sound scans may end with a few."""
 _ZERO_END: Final = 4
 """Zero bytes that cannot end a sound scan, which ends with two or three of its own at most."""
 _ROW_START: Final = 2

@@ -36,6 +36,7 @@ from mjpeg_restore.jpeg.segments import (
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+# Markers of frame headers (T.81, table B.1).
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _ARITHMETIC: Final = frozenset({0xC9, 0xCA})
 

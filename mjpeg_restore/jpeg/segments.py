@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 SOF: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Start of frame of every process: baseline, progressive, lossless, hierarchical, arithmetic."""
 DHT: Final = 0xC4
-DAC: Final = 0xCC
 SOI: Final = 0xD8
 EOI: Final = 0xD9
 SOS: Final = 0xDA
