@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from mjpeg_restore.frames import CodedPicture
-from mjpeg_restore.jpeg import jump, repair
+from mjpeg_restore.jpeg import find_dc_jump, repair
 from mjpeg_restore.report import Report
 from mjpeg_restore.stages import Job
 
@@ -98,7 +98,7 @@ class DamagePolicy:
 
 def _compared(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
     """The picture, with the damage that only shows beside the picture before (S11)."""
-    found = None if picture.damage else jump(picture, previous)
+    found = None if picture.damage else find_dc_jump(picture, previous)
     return replace(picture, damage=found) if found else picture
 
 

@@ -14,7 +14,7 @@ from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
-from mjpeg_restore.jpeg import HeaderWalk, Parts, is_scrap, is_tables, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, is_fragment, is_tables_only, read
 from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.restorer import Restorer
@@ -60,11 +60,11 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, packets):
-        job = Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
+        job = Job(packet, time.monotonic(), scrap=is_fragment(packet.data))
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
-        if is_tables(packet.data):
+        if is_tables_only(packet.data):
             walk.pass_over(packet.data)
             continue
         if not job.scrap:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import HeaderWalk, is_scrap, is_tables
+from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
 from mjpeg_restore.sources.avi import ChunkCount, Counted
 from mjpeg_restore.sources.base import BaseSource
 from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, list_tracks
@@ -214,7 +214,7 @@ class ContainerSource(BaseSource):
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if packet.is_discard or is_scrap(data) or is_tables(data):
+            if packet.is_discard or is_fragment(data) or is_tables_only(data):
                 passed.pass_over(data)
                 continue
             yield from self._clock.feed(Coded(packet, data, packet.duration or 0, passed.tables), stamp_of(packet))

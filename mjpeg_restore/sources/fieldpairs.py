@@ -12,7 +12,7 @@ from av.stream import Stream
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import FieldLayout
-from mjpeg_restore.jpeg import HeaderWalk, is_scrap
+from mjpeg_restore.jpeg import HeaderWalk, is_fragment
 from mjpeg_restore.sources.base import SourceInfo
 
 _LOOKED_AT = 16
@@ -77,7 +77,7 @@ def field_pairs(
         found = pairs.field(Coded(packet, data, packet.duration or 0), packet.pts)
         if found is not None and found.readable:
             first.append(found)
-        elif found is None and not first and not is_scrap(data):
+        elif found is None and not first and not is_fragment(data):
             return None
     if not first:
         return None

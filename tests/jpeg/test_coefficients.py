@@ -21,7 +21,7 @@ def test_reader_name(either_reader: str) -> None:
     assert name.startswith("libjpeg-turbo " if either_reader == "native" else "jpeglib ")
 
 
-def test_arrays_are_as_promised(either_reader: str) -> None:
+def test_types_and_shapes_of_arrays(either_reader: str) -> None:
     picture = read(encode())
     for plane, table in zip(picture.coefficients, picture.tables, strict=True):
         assert (plane.dtype, plane.shape[2], plane.flags.c_contiguous) == (np.int16, 64, True)
@@ -45,7 +45,7 @@ def test_several_threads_read_the_same(either_reader: str) -> None:
         list(pool.map(check, range(400 if either_reader == "native" else 72)))
 
 
-def test_threads_meet_errors_of_their_own(either_reader: str) -> None:
+def test_each_thread_gets_its_own_errors(either_reader: str) -> None:
     bad, good = encode()[:-1000].replace(b"\xff\xc4", b"\xff\xc4\0\3\0\xff\xc4"), encode("gray")
 
     def check(turn: int) -> int:
@@ -112,12 +112,12 @@ def test_any_buffer_is_a_packet(kind: Callable[[bytes], bytes], either_reader: s
     [("text", "str"), (None, "NoneType"), (5, "int"), (np.zeros(9), "ndarray of float64")],
     ids=["str", "None", "int", "floats"],
 )
-def test_what_is_no_buffer_is_told(function: Callable[[Any], Any], wrong: object, kind: str) -> None:
+def test_other_types_are_refused(function: Callable[[Any], Any], wrong: object, kind: str) -> None:
     with pytest.raises(TypeError, match=f"bytes, bytearray, memoryview or array of uint8, not as {kind}$"):
         list(function(wrong))
 
 
-def test_want_of_memory_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(data: object) -> reader.Contents:
         raise MemoryError
 
@@ -127,7 +127,7 @@ def test_want_of_memory_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) ->
         read(encode())
 
 
-def test_fallback_passes_want_of_memory_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fallback_raises_memory_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: object) -> None:
         raise MemoryError
 

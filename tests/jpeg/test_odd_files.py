@@ -1,4 +1,4 @@
-"""The collection of odd JPEGs: none crashes, hangs or leaks, and what both readers read is the same."""
+"""A collection of odd JPEGs: none makes a reader crash, hang or leak, and both readers read the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = needs_data("odd-jpeg")
 
 
 class Oracle:
-    """jpeglib in a process that is started anew when it died or took too long."""
+    """jpeglib in a process, which is restarted when it died or took too long."""
 
     def __init__(self) -> None:
         self._process = self._start()
@@ -157,7 +157,7 @@ def test_nothing_leaks() -> None:
 
 
 def _passes(data: bytes) -> bool:
-    """Whether the gate lets the file through: the extension relies on it."""
+    """Whether `scan` accepts the file, as the native reader requires."""
     try:
         scan(data)
     except JpegError:

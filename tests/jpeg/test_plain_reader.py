@@ -1,4 +1,4 @@
-"""What the package reads is what a reader written from the standard alone makes of the same bytes."""
+"""The package reads the same coefficients as a reader written from the standard alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_sampling(sampling: str, either_reader: str) -> None:
 
 
 @pytest.mark.parametrize("factors", [[[2, 2], [2, 1], [2, 1]], [[2, 2], [1, 2], [1, 2]], [[1, 2], [1, 2], [1, 2]]])
-def test_factors_that_have_something_in_common(factors: list[list[int]], either_reader: str) -> None:
+def test_factors_with_a_common_divisor(factors: list[list[int]], either_reader: str) -> None:
     assert_same_as_plain(encode(size=(45, 37), factors=factors))
 
 

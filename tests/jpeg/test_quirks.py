@@ -1,4 +1,4 @@
-"""Each quirk that concerns one picture, made from an encoder's output and read by both readers."""
+"""Each quirk of a single picture: made from an encoder's output, and read by both readers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("either_reader")
 
 
 def assert_same(picture: CodedPicture, expected: CodedPicture) -> None:
-    """Same size, sampling, tables and coefficients; whole."""
+    """The picture is undamaged, and equal in size, sampling, tables and coefficients."""
     assert picture.damage is None
     assert (picture.width, picture.height, picture.sampling) == (
         expected.width,
@@ -48,7 +48,7 @@ def assert_same(picture: CodedPicture, expected: CodedPicture) -> None:
 
 
 def exif(orientation: int, thumbnail: bytes = b"") -> bytes:
-    """An APP1 segment with one tag, and a thumbnail where no tag points to."""
+    """An APP1 segment with the orientation tag, and a thumbnail to which no tag points."""
     tiff = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
     return segment(APP0 + 1, b"Exif\0\0" + tiff + thumbnail)
 
