@@ -226,19 +226,14 @@ class _Picture:
         Raises:
             JpegError: as `scan` does.
         """
-        if self.sof is None or not self.scans:
-            raise BadJpeg("the picture breaks off before its first scan", self.end)
-        if not self.has_eoi:
-            self._find_end()
-        if self.height == 0:
-            raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
+        sof = self._complete_frame()
         sampling = self._supported_sampling()
         front = known_tables(b"", b"".join(self.front))
         return JpegHeader(
             start=self.start,
             end=self.end,
             stop=self.stop or self.end,
-            size_offset=self.sof.body + 1,
+            size_offset=sof.body + 1,
             scan_offset=self.scan_offset,
             width=self.width,
             height=self.height,
@@ -264,11 +259,17 @@ class _Picture:
             colour=self.metadata.colour(self.codec_tag),
         )
 
-    def _find_end(self) -> None:
-        """S1: without EOI a picture ends where the next one begins, or with the data."""
-        self.stop = self.stop or find_marker(self.data, self.end)
-        following = find_start(self.data, self.end)
-        self.end = following if following >= 0 else len(self.data)
+    def _complete_frame(self) -> Segment:
+        """The frame header of a picture that has a scan, a height (P4) and, once this returns, an end (S1)."""
+        if self.sof is None or not self.scans:
+            raise BadJpeg("the picture breaks off before its first scan", self.end)
+        if not self.has_eoi:  # S1: the picture ends where the next one begins, or with the data
+            self.stop = self.stop or find_marker(self.data, self.end)
+            following = find_start(self.data, self.end)
+            self.end = following if following >= 0 else len(self.data)
+        if self.height == 0:
+            raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
+        return self.sof
 
     def _supported_sampling(self) -> Sampling:
         """The chroma subsampling, unless the colour, the sampling or the size is refused (C1, C5, B1)."""
