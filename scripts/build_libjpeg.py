@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -47,8 +48,11 @@ def main() -> None:
 
 def downloaded() -> bytes:
     """The release archive, once its checksum has been verified."""
-    with urllib.request.urlopen(URL, timeout=60) as response:
-        archive = response.read()
+    try:
+        with urllib.request.urlopen(URL, timeout=60) as response:
+            archive = response.read()
+    except OSError as error:
+        sys.exit(f"{URL} cannot be downloaded ({error}): nothing was built")
     found = hashlib.sha256(archive).hexdigest()
     if found != SHA256:
         sys.exit(f"{URL} has the SHA-256 {found}, not {SHA256}: nothing was built")
@@ -66,9 +70,11 @@ def build(sources: Path, folder: Path, prefix: Path) -> None:
 
 def run(*command: str) -> None:
     """Run a command; its failure ends the script."""
+    if not shutil.which(command[0]):
+        sys.exit(f"{command[0]} is not installed: pip install {command[0]}")
     status = subprocess.run(command).returncode
     if status:
-        sys.exit(f"{' '.join(command)} failed with status {status}")
+        sys.exit(f"{' '.join(command)} failed with status {status}: see above")
 
 
 if __name__ == "__main__":

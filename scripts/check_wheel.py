@@ -9,6 +9,7 @@ must not be on the path.
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from importlib.util import find_spec
 
 import av
@@ -27,7 +28,7 @@ def coded() -> bytes:
     ramp = np.add.outer(np.arange(high), np.arange(wide)).astype(np.uint8)
     codec = av.CodecContext.create("mjpeg", "w")
     codec.width, codec.height, codec.pix_fmt = wide, high, "yuvj420p"
-    codec.time_base = 1
+    codec.time_base = Fraction(1)
     codec.options = {"qmin": "20", "qmax": "20"}
     frame = av.VideoFrame.from_ndarray(np.dstack([ramp] * 3), "rgb24").reformat(format="yuvj420p")
     return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode()])

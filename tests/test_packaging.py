@@ -64,20 +64,15 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sources() -> set[str]:
-    """What a checkout holds, except what git is told to ignore."""
-    found = {"pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "Makefile"}
-    for pattern in ("*.md", "mjpeg_restore/**/*", "engines/**/*", "scripts/**/*.py", "tests/**/*.py"):
-        paths = ROOT.glob(pattern)
-        found |= {
-            str(path.relative_to(ROOT)) for path in paths if path.is_file() and path.suffix not in (".pyc", ".so")
-        }
-    for pattern in ("docs/**/*", "examples/**/*"):
-        found |= {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.suffix in KINDS}
-    return found
+    """What an archive has to hold: all that a checkout does, but for the settings of git and of its services."""
+    folders = ("docs", "engines", "examples", "mjpeg_restore", "scripts", "tests")
+    paths = [*ROOT.glob("*.md"), *(path for folder in folders for path in ROOT.glob(f"{folder}/**/*"))]
+    found = {path.relative_to(ROOT).as_posix() for path in paths if path.suffix in KINDS}
+    return found | {"LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
 
 
-KINDS = {".md", ".py", ".json", ".png"}
-"""Of the files of the documents and examples."""
+KINDS = {".c", ".h", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".typed"}
+"""Of the files in those folders, but for what is built there."""
 
 
 def build(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +86,11 @@ def test_an_archive_of_the_sources_is_whole(archive: Path) -> None:
     with tarfile.open(archive) as found:
         held = {name.partition("/")[2] for name in found.getnames()}
     assert sources() <= held
+
+
+def test_the_readme_links_to_pages_that_an_index_can_show() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
 
 
 # ---- the wheel ----
