@@ -26,7 +26,7 @@ test: $(VENV)/development
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest
 
-$(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch])
+$(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch] mjpeg_restore/*/*/_*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[demo]'
 	$(BIN)/mjpeg-restore --version
@@ -37,4 +37,4 @@ $(VENV)/development: $(VENV)/runtime
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info mjpeg_restore/*/*.so
+	rm -rf $(VENV) demo build dist *.egg-info mjpeg_restore/*/*.so mjpeg_restore/*/*/*.so

@@ -1,16 +1,23 @@
-"""The native extensions; everything else about the package stands in pyproject.toml."""
+"""The native extensions; everything else about the package stands in pyproject.toml.
+
+LIBJPEG_TURBO=PREFIX links the static libjpeg-turbo that `scripts/build_libjpeg.py PREFIX` has installed. With it, and
+under cibuildwheel, an extension that does not compile is an error. Otherwise it is a warning that names the fallback.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 LIMITED_API = "0x030B0000"  # CPython 3.11: one wheel for it and all later versions
 PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n"
-
+STATIC = os.environ.get("LIBJPEG_TURBO", "")
+OPTIONAL = not STATIC and "CIBUILDWHEEL" not in os.environ
 
 READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
 PROJECTION = "mjpeg_restore.runtime.cpu._projection"
@@ -25,29 +32,37 @@ WITHOUT = {
 
 
 class OptionalBuild(build_ext):
-    """Builds each extension, or says in one line which fallback will be used."""
+    """Builds each extension; where one is optional, says in one line which fallback will be used."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile and link; nothing that goes wrong here ends the installation."""
+        """Compile and link. The failure of an optional extension does not end the installation."""
         try:
-            if ext.name == READER and not self._has_headers():
-                raise FileNotFoundError("libjpeg-turbo's headers are missing")
+            self._check(ext)
             super().build_extension(ext)
         except Exception as error:  # compilers and linkers fail in their own ways; all mean the same here
+            if not ext.optional:
+                raise
             reason = error if isinstance(error, OSError) else "it does not compile, see above"
             sys.stderr.write(f"warning: mjpeg-restore: {WITHOUT[ext.name].format(reason)}.\n")
 
-    def _has_headers(self) -> bool:
-        """Ask the compiler first, quietly: without headers it would print a page of errors."""
+    def _check(self, ext: Extension) -> None:
+        """Fail at once where the compiler would print a page of errors first."""
+        if ext.name == READER and not self._has_headers(ext.include_dirs):
+            raise FileNotFoundError("libjpeg-turbo's headers are missing")
+        if ext.name == PROJECTION and self.compiler.compiler_type == "msvc":
+            raise OSError("MSVC lacks the vector types of GCC and Clang")
+
+    def _has_headers(self, folders: list[str]) -> bool:
+        """Ask the compiler whether it finds libjpeg-turbo's headers."""
         command = getattr(self.compiler, "compiler_so", None)
         if not command:  # not a Unix compiler: just try
             return True
-        include = [f"-I{folder}" for folder in self.compiler.include_dirs]
+        include = [f"-I{folder}" for folder in [*folders, *self.compiler.include_dirs]]
         probe = [*command, *include, "-fsyntax-only", "-x", "c", "-"]
         return subprocess.run(probe, input=PROBE, text=True, capture_output=True).returncode == 0
 
 
-def extension(name: str, optimisation: str, **options: list[str]) -> Extension:
+def extension(name: str, optimisation: str, **options: object) -> Extension:
     """One C file, built for the limited API."""
     return Extension(
         name,
@@ -55,17 +70,34 @@ def extension(name: str, optimisation: str, **options: list[str]) -> Extension:
         define_macros=[("Py_LIMITED_API", LIMITED_API)],
         extra_compile_args=[] if sys.platform == "win32" else [optimisation],
         py_limited_api=True,
-        optional=True,
-        **options,
+        **{"optional": OPTIONAL, **options},
     )
+
+
+def libjpeg() -> dict[str, list[str]]:
+    """Options that link libjpeg-turbo: the static library of `STATIC`, else what the system has."""
+    if not STATIC:
+        return {"libraries": ["jpeg"]}
+    library = "jpeg-static.lib" if sys.platform == "win32" else "libjpeg.a"
+    return {
+        "include_dirs": [str(Path(STATIC, "include"))],
+        "extra_objects": [str(Path(STATIC, "lib", library))],
+        # Its symbols stay inside: a process may hold another libjpeg (OpenCV's, Pillow's) of another version.
+        "extra_link_args": ["-Wl,--exclude-libs,ALL"] if sys.platform == "linux" else [],
+    }
 
 
 setup(
     cmdclass={"build_ext": OptionalBuild},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     ext_modules=[
-        extension(READER, "-O2", libraries=["jpeg"]),
+        extension(READER, "-O2", **libjpeg()),
         extension(ENTROPY, "-O2"),
-        extension(PROJECTION, "-O3", depends=["mjpeg_restore/runtime/cpu/_projection_kernel.h"]),
+        extension(
+            PROJECTION,
+            "-O3",
+            depends=["mjpeg_restore/runtime/cpu/_projection_kernel.h"],
+            optional=OPTIONAL or sys.platform == "win32",  # wheels for Windows are compiled with MSVC and lack it
+        ),
     ],
 )

@@ -6,6 +6,7 @@ The summary of skipped tests, which pytest prints at the end, is then a short li
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +47,14 @@ needs_native_arithmetic = _unless(reader.native_arithmetic, "needs a native read
 needs_native_walk = _unless(entropy.available, "needs the native walk, which was not built")
 needs_native_projection = _unless(NativeDecode.available, "needs the native projection, which was not built")
 
+needs_compiler = _unless(
+    reader.native_version is not None and shutil.which("cc") is not None,
+    "needs a C compiler and the headers of libjpeg-turbo",
+)
+needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TURBO, the place of a static library")
+needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program readelf")
+
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
-needs_setuptools = _unless(find_spec("setuptools") is not None, "needs the package setuptools")
 
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
 needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import mjpeg_restore
-from tests.lacking import needs, needs_setuptools
+from tests.lacking import needs, needs_compiler, needs_readelf, needs_static_libjpeg
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,21 +48,149 @@ def test_openvino_comes_where_it_has_wheels(system: str, machine: str, python: s
     assert openvino.marker.evaluate(here) is ((system, machine) in OPENVINO)
 
 
-@needs_setuptools
-def test_an_archive_of_the_sources_is_whole(tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    wanted = ["pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"]
-    for pattern in ("mjpeg_restore/**/*", "engines/*", "scripts/**/*.py", "tests/**/*.py"):
-        files = (path for path in ROOT.glob(pattern) if path.is_file() and path.suffix not in (".pyc", ".so"))
-        wanted += [str(path.relative_to(ROOT)) for path in files]
-    for name in wanted:
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "setup.py", "-q", "sdist", "-d", str(tmp_path)]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of the sources, made in a copy of the checkout: it writes there."""
+    needs("setuptools")
+    folder = tmp_path_factory.mktemp("archive")
+    for name in sources():
+        (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "copy" / name).write_bytes((ROOT / name).read_bytes())
+    done = build("sdist", "-d", str(folder), folder=folder / "copy")
     assert done.returncode == 0, done.stderr
     # The version in the name was read from the source: the dependencies are not there when a wheel is built.
-    stem = f"mjpeg_restore-{mjpeg_restore.__version__}"
-    with tarfile.open(tmp_path / f"{stem}.tar.gz") as archive:
-        held = {name.removeprefix(f"{stem}/") for name in archive.getnames()}
-    assert {*wanted} <= held
+    return folder / f"mjpeg_restore-{mjpeg_restore.__version__}.tar.gz"
+
+
+def sources() -> set[str]:
+    """What an archive has to hold: all that a checkout does, but for the settings of git and of its services."""
+    folders = ("docs", "engines", "examples", "mjpeg_restore", "scripts", "tests")
+    paths = [*ROOT.glob("*.md"), *(path for folder in folders for path in ROOT.glob(f"{folder}/**/*"))]
+    found = {path.relative_to(ROOT).as_posix() for path in paths if path.suffix in KINDS}
+    return found | {"LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
+
+
+KINDS = {".c", ".h", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".typed"}
+"""Of the files in those folders, but for what is built there."""
+
+
+def build(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run setup.py; of the variables that it reads, those in `environment` alone are set."""
+    command = [sys.executable, "setup.py", "-q", *words]
+    inherited = {name: value for name, value in os.environ.items() if name not in ("CIBUILDWHEEL", "LIBJPEG_TURBO")}
+    return subprocess.run(command, cwd=folder, env={**inherited, **environment}, capture_output=True, text=True)
+
+
+def test_an_archive_of_the_sources_is_whole(archive: Path) -> None:
+    with tarfile.open(archive) as found:
+        held = {name.partition("/")[2] for name in found.getnames()}
+    assert sources() <= held
+
+
+def test_the_readme_links_to_pages_that_an_index_can_show() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
+
+
+# ---- the wheel ----
+
+EXTENSIONS = {"jpeg/_native", "jpeg/_entropy", "runtime/cpu/_projection"}
+
+
+@pytest.fixture(scope="module")
+def wheel(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from the archive; the environment's LIBJPEG_TURBO links libjpeg-turbo statically."""
+    folder = tmp_path_factory.mktemp("wheel")
+    with tarfile.open(archive) as found:
+        found.extractall(folder, filter="data")
+    words = ("wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    pip(*words, str(folder / archive.name.removesuffix(".tar.gz")))
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(wheel: Path) -> Path:
+    """The folder of the package, from the wheel."""
+    with zipfile.ZipFile(wheel) as found:
+        found.extractall(wheel.parent / "unpacked")
+    return wheel.parent / "unpacked" / "mjpeg_restore"
+
+
+def pip(*words: str) -> None:
+    """Run pip, which an environment may lack."""
+    needs("pip")
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_wheel_is_for_all_versions_of_python(wheel: Path) -> None:
+    assert wheel.name.startswith(f"mjpeg_restore-{mjpeg_restore.__version__}-cp311-abi3-")
+    assert wheel.stat().st_size < 100_000_000  # PyPI takes no more
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_wheel_holds_engines_stubs_and_extensions(packed: Path) -> None:
+    held = {path.relative_to(packed).as_posix() for path in packed.rglob("*") if path.is_file()}
+    engines = {f"engines/{path.name}" for path in (ROOT / "engines").iterdir() if path.is_file()}
+    assert engines | {f"{name}.pyi" for name in EXTENSIONS} | {"py.typed"} <= held
+    assert {name.partition(".")[0] for name in held if name.endswith((".so", ".pyd"))} == EXTENSIONS
+    assert not any(name.endswith((".c", ".h")) for name in held)
+
+
+@pytest.mark.slow
+@needs_compiler
+@needs_static_libjpeg
+@needs_readelf
+def test_libjpeg_is_inside(packed: Path) -> None:
+    (native,) = packed.glob("jpeg/_native.*.so")
+    found = subprocess.run(["readelf", "-d", native], capture_output=True, text=True, check=True).stdout
+    assert "NEEDED" in found
+    assert "jpeg" not in found
+    symbols = subprocess.run(["readelf", "-W", "--dyn-syms", native], capture_output=True, text=True, check=True).stdout
+    assert "PyInit__native" in symbols
+    assert "jpeg_" not in symbols
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_an_installed_wheel_reads_and_restores(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=False)
+    binaries = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python = binaries / Path(sys.executable).name
+    pip("--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    # The dependencies are those of the tests' environment; their folder's own .pth files are not read from there.
+    paths = sysconfig.get_paths()
+    found = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")})
+    Path(found, "dependencies.pth").write_text(f"{paths['purelib']}\n{paths['platlib']}\n")
+    environment = {name: value for name, value in os.environ.items() if name not in ("PATH", "PYTHONPATH")}
+    done = subprocess.run(
+        [python, ROOT / "scripts/check_wheel.py"],
+        cwd=tmp_path,
+        env={**environment, "PATH": str(binaries)},  # no compiler
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    package, library, restored = done.stdout.splitlines()
+    assert Path(package).is_relative_to(found)
+    assert re.fullmatch(r"libjpeg-turbo [\d.]+ \(native\)", library)
+    assert restored.startswith("stream-lite restored")
+
+
+# ---- what cannot be compiled ----
+
+
+def test_an_install_without_a_compiler_warns(archive: Path) -> None:
+    done = build("build_ext", folder=archive.parent / "copy", CC="false")
+    assert done.returncode == 0
+    assert done.stderr.count("warning: mjpeg-restore: no native") == len(EXTENSIONS)
+
+
+@pytest.mark.parametrize("environment", [{"CIBUILDWHEEL": "1"}, {"LIBJPEG_TURBO": "nowhere"}])
+def test_a_wheel_to_be_published_does_not_lack_an_extension(archive: Path, environment: dict[str, str]) -> None:
+    done = build("build_ext", folder=archive.parent / "copy", CC="false", **environment)
+    assert done.returncode != 0
+    assert "libjpeg-turbo's headers are missing" in done.stderr

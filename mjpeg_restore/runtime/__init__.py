@@ -8,6 +8,7 @@ from pathlib import Path
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, Runtime
 from mjpeg_restore.runtime.cpu.native import NativeDecode
+from mjpeg_restore.runtime.weights import imported_onnx
 
 __all__ = ["DEVICES", "Blend", "Inputs", "NativeDecode", "Planes", "Runtime", "open_runtime", "usable_cores"]
 
@@ -35,8 +36,10 @@ def open_runtime(
 
     Raises:
         RuntimeUnavailable: the device is unknown or is not there, or its runtime failed.
-        MissingExtra: its package is not installed.
+        MissingExtra: its package is not installed, or `onnx` is not and weights are to be mixed in.
     """
+    if blend:
+        imported_onnx()  # without it no runtime is of use, and none would be named as missing in its place
     threads = threads or usable_cores()
     name, _, detail = device.partition(":")
     if device == "auto":

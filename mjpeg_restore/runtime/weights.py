@@ -1,83 +1,56 @@
-"""Weights mixed with a graph's own, in the bytes of its file.
+"""Weights mixed with a graph's own, in the ONNX file that a runtime loads.
 
-A runtime that is given other weights when it loads a graph may have folded the file's own into something else by then
-(ONNX Runtime does). So they are mixed before it sees the graph. The file is protobuf, and of it no more is
-read than where each initializer's bytes lie: to write a tensor over another of its size takes no schema.
+A runtime may have folded the file's weights into other constants by the time it accepts new ones (ONNX Runtime does),
+so they are mixed before it sees the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 
-from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.errors import MissingExtra, ModelCorrupt
 from mjpeg_restore.runtime.base import Blend
-
-_GRAPH, _INITIALIZER = 7, 5
-"""Numbers of `ModelProto.graph` and `GraphProto.initializer` in ONNX's schema."""
-
-_NAME, _RAW_DATA = 8, 9
-"""Of `TensorProto.name` and `raw_data`."""
-
-_VARINT, _FIXED64, _LENGTH = 0, 1, 2
-"""Wire types of protobuf; what is left is four bytes long."""
 
 
 def blended(graph: bytes, blend: Blend) -> bytes:
-    """A graph's file with other weights mixed in.
+    """Mix other weights into an ONNX file: `(1 - share) * own + share * other`, computed in float32.
 
     Args:
-        graph: an ONNX file that holds its weights as raw data.
-        blend: weights of the type and shape that they have there. Those that the graph lacks are passed over: a grey
-            graph has none for chroma.
+        graph: the contents of an ONNX file that holds its weights.
+        blend: the other weights. Each has the type and shape of the graph's weight of that name. Names that the graph
+            lacks are skipped: a grey graph has no weights for chroma.
+
+    Returns:
+        The contents of an ONNX file with the mixed weights.
 
     Raises:
-        ModelCorrupt: the graph has none of them, or one in another size.
+        MissingExtra: the package `onnx` is not installed.
+        ModelCorrupt: the graph has none of these weights, or has one in another type or shape.
     """
-    data = bytearray(graph)
-    found = False
-    for start, stop in _fields(data, 0, len(data), _GRAPH):
-        for first, last in _fields(data, start, stop, _INITIALIZER):
-            name = "".join(data[a:b].decode() for a, b in _fields(data, first, last, _NAME))
-            if name not in blend.weights:
-                continue
-            other = blend.weights[name]
-            for a, b in _fields(data, first, last, _RAW_DATA):
-                if other.nbytes != b - a:
-                    raise ModelCorrupt(f"weight {name} has another size in the graph; reinstall mjpeg-restore")
-                own = np.frombuffer(data[a:b], other.dtype).astype(np.float32)
-                mixed = (1 - blend.share) * own + blend.share * other.astype(np.float32).ravel()
-                data[a:b] = mixed.astype(other.dtype).tobytes()
-                found = True
-    if not found:
+    onnx = imported_onnx()
+    model = onnx.load_model_from_string(graph)
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in blend.weights]
+    if not tensors:
         raise ModelCorrupt("the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore")
-    return bytes(data)
+    for tensor in tensors:
+        own, other = onnx.numpy_helper.to_array(tensor), blend.weights[tensor.name]
+        if (own.dtype, own.shape) != (other.dtype, other.shape):
+            raise ModelCorrupt(f"weight {tensor.name} has another type or shape in the graph; reinstall mjpeg-restore")
+        mixed = (1 - blend.share) * own.astype(np.float32) + blend.share * other.astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(mixed.astype(own.dtype), tensor.name))
+    return model.SerializeToString()
 
 
-def _fields(data: bytearray, position: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """Where the contents of each field of that number lie in a message."""
-    while position < end:
-        key, position = _varint(data, position)
-        kind, size = key & 7, 4
-        if kind == _VARINT:
-            _, position = _varint(data, position)
-            continue
-        if kind == _LENGTH:
-            size, position = _varint(data, position)
-        elif kind == _FIXED64:
-            size = 8
-        if key >> 3 == wanted:
-            yield position, position + size
-        position += size
+def imported_onnx() -> ModuleType:
+    """The package `onnx`, imported where weights are mixed and nowhere else: it costs a tenth of a second.
 
-
-def _varint(data: bytearray, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, position
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtra("onnx", "texture", "Texture") from error
+    return onnx

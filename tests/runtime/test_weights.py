@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.errors import MissingExtra, ModelCorrupt
 from mjpeg_restore.runtime import Blend, Inputs, open_runtime
 from mjpeg_restore.runtime.weights import blended
 from tests.lacking import needs
@@ -90,9 +92,9 @@ def test_what_is_not_replaced_stays(graphs: Graphs, device: str) -> None:
     assert all(np.abs(old - new).mean() > 1 for old, new in zip(before[1:], after[1:], strict=True))
 
 
-def test_weights_of_another_size_are_refused(graphs: Graphs) -> None:
+def test_weights_of_another_shape_are_refused(graphs: Graphs) -> None:
     name, array = next(iter(weights(graphs[0]).items()))
-    with pytest.raises(ModelCorrupt, match=f"weight {name} has another size"):
+    with pytest.raises(ModelCorrupt, match=f"weight {name} has another type or shape"):
         blended(graphs[0].read_bytes(), Blend({name: array.ravel()[1:]}))
 
 
@@ -100,6 +102,24 @@ def test_weights_of_another_graph_are_refused() -> None:
     graph = catalogue.find("decode").variants[0].file("gray").read_bytes()
     with pytest.raises(ModelCorrupt, match="none of the weights"):
         blended(graph, Blend({"network.body.weight": np.zeros(3, np.float32)}))
+
+
+def test_a_file_changes_in_its_weights_alone(graphs: Graphs) -> None:
+    one, other = graphs
+    assert blended(one.read_bytes(), Blend(weights(other))) == other.read_bytes()
+
+
+@pytest.mark.parametrize("device", ["auto", *DEVICES])
+def test_the_extra_is_named_where_onnx_is_missing(graphs: Graphs, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match=r"Texture needs onnx: pip install onnx .*mjpeg-restore\[texture\]"):
+        open_runtime(graphs[0], device, 1, 1, Blend({"network.body.weight": np.zeros(3, np.float32)}))
+
+
+def test_onnx_is_imported_for_texture_alone() -> None:
+    code = "import sys, mjpeg_restore; mjpeg_restore.Restorer('stream-lite'); print('onnx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
