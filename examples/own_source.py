@@ -15,13 +15,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mjpeg_restore import MjpegRestoreError, Packet, Restorer, SourceInfo, open_sink, open_source, run
-from mjpeg_restore.sources.base import Closing as BaseSource
+from mjpeg_restore.sources.base import BaseSource
 
 
 class Kept(BaseSource):
-    """Packets in a list. `BaseSource` brings `with`, `stop` and what a source without sound and files has to say."""
-
-    truncated: str | None = None
+    """Packets in a list. `BaseSource` has `with`, `stop`, and the defaults of a source without files and sound."""
 
     def __init__(self, packets: Sequence[Packet], info: SourceInfo) -> None:
         self._packets = packets
@@ -33,9 +31,6 @@ class Kept(BaseSource):
             if self.stopped:
                 return
             yield replace(packet, index=index, pts=packet.pts - self._packets[0].pts)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def last(path: str, seconds: Fraction) -> Kept:
