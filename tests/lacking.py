@@ -47,6 +47,7 @@ needs_native_walk = _unless(entropy.available, "needs the native walk, which was
 needs_native_projection = _unless(NativeDecode.available, "needs the native projection, which was not built")
 
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
+needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 needs_setuptools = _unless(find_spec("setuptools") is not None, "needs the package setuptools")
 
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.

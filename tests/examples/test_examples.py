@@ -8,7 +8,6 @@ import re
 import runpy
 import sys
 import threading
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from make_sample import main as make_sample
 from PIL import Image
 
 from mjpeg_restore import open_source
+from tests.lacking import needs_named_pipes, needs_opencv
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="OpenCV is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +107,7 @@ def test_asyncio_takes_every_picture(example: Example, clip: Path) -> None:
     assert example.run("async_frames.py", clip) == ["10 pictures, then the end"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
+@needs_named_pipes
 def test_asyncio_leaves_a_camera_that_falls_silent(example: Example, tmp_path: Path) -> None:
     pipe = tmp_path / "camera.mjpeg"
     os.mkfifo(pipe)
