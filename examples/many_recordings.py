@@ -23,7 +23,7 @@ def restored(path: str, folder: Path, restorer: Restorer) -> str:
             sink = open_sink(str(target), audio=source.sound, inputs=source.paths)
             report = run(source, restorer, sink)
     except MjpegRestoreError as error:
-        return f"{path}: {error}"
+        return f"{error}"  # it names the file
     return f"{target}: {report.frames} pictures, {report.damaged} of them damaged"
 
 

@@ -152,7 +152,7 @@ def test_many_recordings_share_a_network(example: Example, clip: Path, tmp_path:
     folder, missing = tmp_path / "restored", tmp_path / "missing.avi"
     assert example.run("many_recordings.py", folder, clip, missing, other) == [
         f"{folder / 'clip.mp4'}: 10 pictures, 0 of them damaged",
-        f"{missing}: {missing}: no such file or folder",
+        f"{missing}: no such file or folder",
         f"{folder / 'wall.mp4'}: 5 pictures, 0 of them damaged",
     ]
     assert {path.name for path in folder.iterdir()} == {"clip.mp4", "wall.mp4"}
