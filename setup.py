@@ -1,4 +1,4 @@
-"""The native extensions; everything else about the package stands in pyproject.toml.
+"""The native extensions, and the readme for package indexes; everything else stands in pyproject.toml.
 
 LIBJPEG_TURBO=PREFIX links the static libjpeg-turbo that `scripts/build_libjpeg.py PREFIX` has installed. With it, and
 under cibuildwheel, an extension that does not compile is an error. Otherwise it is a warning that names the fallback.
@@ -7,6 +7,7 @@ under cibuildwheel, an extension that does not compile is an error. Otherwise it
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,15 @@ def libjpeg() -> dict[str, list[str]]:
     }
 
 
+def readme() -> str:
+    """The readme with absolute links: package indexes do not have the files that its relative ones name."""
+    files = "https://github.com/mjpeg-restore/mjpeg-restore/blob/main/"
+    return re.sub(r"\]\((?!https:|#)", f"]({files}", Path("README.md").read_text("utf-8"))
+
+
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     cmdclass={"build_ext": OptionalBuild},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     ext_modules=[

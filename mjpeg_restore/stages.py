@@ -22,7 +22,7 @@ from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 
 READERS = 2
-"""Threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
+"""B3: threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
 
 
 @dataclass(frozen=True, slots=True)

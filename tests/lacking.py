@@ -55,6 +55,7 @@ needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TUR
 needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program readelf")
 
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
+needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
 needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")

@@ -1,9 +1,11 @@
-"""What the documents say of the networks is what the manifest holds: figures are copied by hand, and grow old."""
+"""The documents agree with the manifest, the code and the tests: what is copied by hand grows old."""
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable
+import tokenize
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,58 @@ def test_figures_of_our_own_networks() -> None:
         assert row[rgb] == gains(model, rgb, "rgb_gain")
         for quality in ("10", "20", "30", "40"):
             assert row[f"Q{quality}"] == measured(model, quality, lambda row: f"{row['luma_psnr']:.2f}")
+
+
+# ---- docs/quirks.md ----
+
+QUIRK = re.compile(r"\b(?:Q\d|[BCDHMPRST]\d{1,2})\b")
+"""The id of a row. Q and two digits, as in "Q40", is a quality."""
+
+
+def cited_in_python(path: Path) -> Iterator[str]:
+    """Ids in comments, in docstrings and in the names of tests."""
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield from QUIRK.findall(token.string)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from QUIRK.findall(node.value.value)
+        elif isinstance(node, ast.FunctionDef) and (ids := re.match(r"test((?:_[a-z]\d{1,2})+)_", node.name)):
+            yield from ids[1].upper().split("_")[1:]
+
+
+def cited_in_c(path: Path) -> Iterator[str]:
+    """Ids in comments; C1 to C7 are also the names of the DCT's constants."""
+    for comment in re.findall(r"/\*.*?\*/", path.read_text(), flags=re.DOTALL):
+        yield from QUIRK.findall(comment)
+
+
+@pytest.fixture(scope="module")
+def quirks() -> dict[str, Row]:
+    rows = tables("docs/quirks.md")
+    found = {row["id"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_every_quirk_that_is_cited_has_a_row_and_no_row_is_idle(quirks: dict[str, Row]) -> None:
+    package, tests = ROOT / "mjpeg_restore", ROOT / "tests"
+    networks = (package / "models", package / "training", tests / "models", tests / "training")  # there Q5 is a quality
+    python = [path for folder in (package, tests) for path in folder.rglob("*.py")]
+    cited = {id for path in python if not {*path.parents} & {*networks} for id in cited_in_python(path)}
+    cited |= {id for path in package.rglob("*.[ch]") for id in cited_in_c(path)}
+    assert cited == set(quirks)
+
+
+def test_the_modules_of_each_quirk_cite_it_and_its_tests_exist(quirks: dict[str, Row]) -> None:
+    for id, row in quirks.items():
+        modules, tests = (re.findall(r"`([^`]+)`", row[column]) for column in ("where", "test"))
+        assert modules and tests, id
+        for module in modules:
+            path = ROOT / "mjpeg_restore" / module
+            cited = cited_in_python(path) if path.suffix == ".py" else cited_in_c(path)
+            assert id in cited, f"{module} does not cite {id}"
+        for test in tests:
+            path, _, name = test.partition("::")
+            assert f"\ndef {name}(" in (ROOT / "tests" / path).read_text(), f"{id}: no test {test}"

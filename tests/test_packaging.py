@@ -87,13 +87,9 @@ def test_an_archive_of_the_sources_is_whole(archive: Path) -> None:
     assert sources() <= held
 
 
-def test_the_readme_links_to_pages_that_an_index_can_show() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
-    assert not [link for link in links if not link.startswith(("https://", "#"))]
-
-
 # ---- the wheel ----
 
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 EXTENSIONS = {"jpeg/_native", "jpeg/_entropy", "runtime/cpu/_projection"}
 
 
@@ -128,6 +124,15 @@ def pip(*words: str) -> None:
 def test_a_wheel_is_for_all_versions_of_python(wheel: Path) -> None:
     assert wheel.name.startswith(f"mjpeg_restore-{mjpeg_restore.__version__}-cp311-abi3-")
     assert wheel.stat().st_size < 100_000_000  # PyPI takes no more
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_the_readme_of_a_wheel_has_absolute_links(packed: Path) -> None:
+    (metadata,) = packed.parent.glob("*.dist-info/METADATA")
+    links = re.findall(r"\]\(([^)]+)\)", metadata.read_text())
+    assert f"{REPOSITORY}/blob/main/docs/papers.md" in links
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ _START: Final = b"\xff\xd8\xff"
 # segments RSTn has no meaning either, so one search serves everywhere.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _WITH_LENGTH: Final = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(SOS, 0xF0), COM})
-"""Markers that a length follows (T.81, table B.1); C8 is reserved."""
+"""Markers that a length follows (T.81, table B.1); FFC8 is reserved."""
 _NOISE: Final = 0x02
 """Stands for a marker that is none: a code reserved by T.81, and refused in a header."""
 
