@@ -59,7 +59,7 @@ class DamagePolicy:
 
     def _count(self, job: Job) -> None:
         if job.trouble:
-            self._report.unreadable += not job.scrap
+            self._report.unreadable += not job.fragment
             self._report.trouble(job.packet, str(job.error or job.trouble))
         self._report.extra += job.parts is not None and job.parts.extra
         for picture in job.coded:

@@ -165,7 +165,7 @@ def _shown(
     """
     previous: Picture | None = None
     for job, made in restored:
-        picture = previous if made is None and holds and not job.scrap else made
+        picture = previous if made is None and holds and not job.fragment else made
         if picture is None:
             report.dropped += 1
             continue

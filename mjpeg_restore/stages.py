@@ -32,7 +32,7 @@ class Job:
     packet: Packet
     arrived: float
     """When the source yielded it, monotonic seconds."""
-    scrap: bool = False
+    fragment: bool = False
     """S10: it holds no picture, and the picture before is not shown again for it."""
     parts: Parts | None = None
     """The headers; None before they are walked, and where they cannot be."""
@@ -46,7 +46,7 @@ class Job:
     @property
     def trouble(self) -> str:
         """Why there is no picture in it, without the byte offset; empty where there is one."""
-        if self.scrap:
+        if self.fragment:
             return self.packet.fault or f"only {len(self.packet.data)} bytes"
         return self.error.reason if self.error else ""
 
@@ -60,14 +60,14 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, packets):
-        job = Job(packet, time.monotonic(), scrap=is_fragment(packet.data))
+        job = Job(packet, time.monotonic(), fragment=is_fragment(packet.data))
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
         if is_tables_only(packet.data):
             walk.pass_over(packet.data)
             continue
-        if not job.scrap:
+        if not job.fragment:
             try:
                 job = replace(job, parts=walk(packet.data))
             except JpegError as error:

@@ -81,7 +81,7 @@ def _coded_picture(header: JpegHeader, contents: reader.Contents, diagnosis: Dia
         coefficients=tuple(part.coefficients for part in contents.components),
         tables=tuple(_positive(part.table) for part in contents.components),
         colour=header.colour,
-        warnings=_harmless_warnings(header, contents),
+        warnings=_harmless_warnings(header, contents, damaged=diagnosis is not None),
         damage=_damage(header, diagnosis) if diagnosis else None,
     )
 
@@ -92,10 +92,11 @@ def _positive(table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
     return np.maximum(table, 1)  # Q4
 
 
-def _harmless_warnings(header: JpegHeader, contents: reader.Contents) -> tuple[str, ...]:
+def _harmless_warnings(header: JpegHeader, contents: reader.Contents, *, damaged: bool) -> tuple[str, ...]:
     """Oddities of the picture that are no damage, in words."""
-    end_cut = header.arithmetic and header.has_eoi  # `_end` leaves EOI out, so the library warns of an early end
-    hidden = DAMAGE | {"JPEG_EOF"} if end_cut else DAMAGE
+    # The library's warning of an early end repeats a damage, and is no oddity where `_end` has left the EOI out.
+    early_end_known = damaged or (header.arithmetic and header.has_eoi)
+    hidden = DAMAGE | {"JPEG_EOF"} if early_end_known else DAMAGE
     found = [warning.text for warning in contents.warnings if warning.name not in hidden]
     if header.zero_steps:
         found.append("a quantisation step of 0 was read as 1")
