@@ -51,8 +51,8 @@ class Variant:
     training: dict[str, Any]
     """How each of its graphs was trained; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
-    """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context.
-    "gray" alone of a model that is `per_component`, and of an ablation."""
+    """File and checksum: "grey" and "colour", and "grey.context" and "colour.context" of a model with a context.
+    "grey" alone of a model that is `per_component`, and of an ablation."""
     folder: Path
 
     @property
@@ -95,7 +95,7 @@ class Model:
     projected: bool = False
     """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
     per_component: bool = False
-    """Whether one single-channel graph, "gray", runs on Y, Cb and Cr independently."""
+    """Whether one single-channel graph, "grey", runs on Y, Cb and Cr independently."""
     extra: Extra | None = None
     """What its graphs take besides the picture: see `models/graph.py`."""
     texture: dict[str, Any] | None = None
@@ -134,7 +134,7 @@ class Model:
             if len(set(times.values())) > 1:
                 lines += [f"    {variant.name}, {kind}: trained for {time}" for kind, time in times.items()]
             elif times:
-                lines.append(f"    {variant.name}: trained for {times['gray']}")
+                lines.append(f"    {variant.name}: trained for {times['grey']}")
         if self.texture:
             record = self.texture["training"]
             lines.append(

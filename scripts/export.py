@@ -110,14 +110,14 @@ def export_parts(options: argparse.Namespace) -> list[str]:
     from mjpeg_restore.training.recipes import FAMILIES
 
     family, folder = FAMILIES[options.model], options.engines / "ablations"
-    shipped = {part for variant in family.variants for part in (variant.gray, variant.colour)}
+    shipped = {part for variant in family.variants for part in (variant.grey, variant.colour)}
     if options.model in read(options.engines / "manifest.json") and (whole := sorted(shipped & {*options.part})):
         raise ModelError(f"{options.model} is made of part {whole[0]!r}: leave out --part")
     models = read(folder / "manifest.json")
     for part in options.part:
         models[f"{options.model}-{part}"] = part_entry(options.model, part, options.runs, folder)
     write(folder / "manifest.json", models)
-    return [f"{options.model}, part {part}: {folder / f'{options.model}-{part}.gray.onnx'}" for part in options.part]
+    return [f"{options.model}, part {part}: {folder / f'{options.model}-{part}.grey.onnx'}" for part in options.part]
 
 
 def main() -> int:

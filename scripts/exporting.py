@@ -39,7 +39,7 @@ class Exporter:
     def variants(self) -> list[Variant]:
         """Those that are trained, and need no other."""
         ready = {part for part, path in self.checkpoints.items() if path.is_file()}
-        found = [v for v in self.family.variants if {v.gray, v.colour, *([v.blend.part] if v.blend else [])} <= ready]
+        found = [v for v in self.family.variants if {v.grey, v.colour, *([v.blend.part] if v.blend else [])} <= ready]
         if not found:
             folder = next(iter(self.checkpoints.values())).parents[1]
             sys.exit(
@@ -53,13 +53,13 @@ class Exporter:
 
     def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
         """Write a variant's graphs; the result is its entry of the manifest."""
-        made = {part: self.network(part) for part in {variant.gray, variant.colour}}
+        made = {part: self.network(part) for part in {variant.grey, variant.colour}}
         if variant.blend:
             other, _ = self.network(variant.blend.part)
             for network, training in made.values():
                 blend(network, other, variant.blend.share)
                 training["blended"] = asdict(variant.blend)
-        parts = {"gray": made[variant.gray], "colour": made[variant.colour]}
+        parts = {"grey": made[variant.grey], "colour": made[variant.colour]}
         name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
         graphs = publish({kind: network for kind, (network, _) in parts.items()}, name, folder, self.family.extra)
         return {
@@ -79,7 +79,7 @@ class Exporter:
             published = self.publish(textured, Path(folder))
             graphs = published["graphs"]
             changed: dict[str, np.ndarray] = {}
-            for kind in ("gray", "colour"):
+            for kind in ("grey", "colour"):
                 plain = initializers(self.engines / graphs[kind]["file"])
                 rich = initializers(Path(folder) / graphs[kind]["file"])
                 if plain.keys() != rich.keys():
@@ -102,7 +102,7 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     """
     if name == "decode":
         network, extra, texture, projected = Decode(), None, None, False
-        graphs = publish({"gray": network, "colour": network}, name, engines)
+        graphs = publish({"grey": network, "colour": network}, name, engines)
         variants = [{"qualities": None, "training": {}, "graphs": graphs}]
         summary = DECODE
     else:
@@ -130,7 +130,7 @@ def part_entry(model: str, part: str, runs: Path, engines: Path) -> dict[str, An
     """Write the graph of grey pictures of a part that no model is made of; the result is its entry."""
     family = FAMILIES[model]
     network, training = Exporter(model, family, runs, engines).network(part)
-    graphs = publish({"gray": network}, f"{model}-{part}", engines, family.extra)
+    graphs = publish({"grey": network}, f"{model}-{part}", engines, family.extra)
     return {
         "summary": f"{model}, part {part}",
         **figures(network, colour=per_component(network), extra=family.extra),
@@ -140,7 +140,7 @@ def part_entry(model: str, part: str, runs: Path, engines: Path) -> dict[str, An
         "variants": [
             {
                 "qualities": family.parts[part].degradation.qualities,
-                "training": {"gray": training},
+                "training": {"grey": training},
                 "graphs": graphs,
             }
         ],

@@ -168,10 +168,10 @@ def _write(model: onnx.ModelProto, path: Path) -> None:
 def publish(
     networks: dict[str, nn.Module], name: str, folder: Path, extra: Extra | None = None
 ) -> dict[str, dict[str, str]]:
-    """Write a variant's graphs, `NAME.gray.onnx` and `NAME.colour.onnx`, and those of its context where it has one.
+    """Write a variant's graphs, `NAME.grey.onnx` and `NAME.colour.onnx`, and those of its context where it has one.
 
     Args:
-        networks: what makes the graph of "gray", and of "colour"; often the same one. Of one that restores planes one
+        networks: what makes the graph of "grey", and of "colour"; often the same one. Of one that restores planes one
             by one there is but the grey graph.
         name: begins the files' names.
         folder: where they go.

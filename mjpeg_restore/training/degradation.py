@@ -91,7 +91,7 @@ class Degradation:
     """Between the qualities."""
     colour: bool = True
     """Colour pictures of all samplings, or luma alone."""
-    gray_odds: float = 0.0
+    grey_odds: float = 0.0
     """Of a grey batch among those in colour, for a network that restores both."""
 
     def tables(self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -108,7 +108,7 @@ class Degradation:
 
     def span(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """A sampling for a batch; None for grey."""
-        if not self.colour or rng.random() < self.gray_odds:
+        if not self.colour or rng.random() < self.grey_odds:
             return None
         return SPANS[rng.choice(len(SPANS), p=SPAN_ODDS)]
 

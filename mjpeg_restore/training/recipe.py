@@ -128,7 +128,7 @@ class Variant:
 
     qualities: tuple[int, int] | None
     """The IJG qualities that it is meant for, first and last; None for all."""
-    gray: str
+    grey: str
     """The part that makes the grey graph."""
     colour: str
     """The part that makes the colour graph."""

@@ -149,7 +149,7 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         network: with its weights.
         folder: where the two ONNX files go.
     """
-    graphs = graph.publish({"gray": network, "colour": network}, name, folder)
+    graphs = graph.publish({"grey": network, "colour": network}, name, folder)
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),

@@ -135,5 +135,5 @@ def with_weights(model: Model, part: str, quality: int) -> nn.Module:
     network = architecture(model.name, part)
     from mjpeg_restore.models.graph import load_weights
 
-    load_weights(network, model.variant(quality).file("gray" if model.per_component else "colour"))
+    load_weights(network, model.variant(quality).file("grey" if model.per_component else "colour"))
     return network

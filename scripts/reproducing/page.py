@@ -171,7 +171,7 @@ class Page:
                         variant.name if len(distinct) == 1 else f"{variant.name}, {kind}",
                         f"{model.parameters:,}",
                         f"{model.macs_per_pixel / 1000:.1f}"
-                        + ("" if model.per_component or len(records) > 1 else " (gray)"),
+                        + ("" if model.per_component or len(records) > 1 else " (grey)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
                     ]

@@ -92,14 +92,14 @@ def reproduce(bench: Bench, page: Page) -> None:
     restored(bench, page, "colour", TABLE_2, {name: bench.networks.shipped(model) for name, model in SHIPPED.items()})
     page.heading("Table III: grey")
     qgcn = bench.networks.shipped("qgcn")
-    ablations = {name: bench.networks.ablation(model, "gray") for name, model in ABLATIONS.items()}
+    ablations = {name: bench.networks.ablation(model, "grey") for name, model in ABLATIONS.items()}
     trained_for(page, {**ablations, "QGCN": qgcn})
     restored(bench, page, "luma", TABLE_3, {**ablations, "QGCN": qgcn})
     for name, model in ABLATIONS.items():
         if not bench.networks.shipped(model):
             page.missing(f"{name} in colour", model)
         if not ablations[name]:
-            page.missing(f"{name} of grey pictures", model, "gray", ablation=True)
+            page.missing(f"{name} of grey pictures", model, "grey", ablation=True)
     if not bench.networks.shipped("qgcn"):
         page.missing("QGCN", "qgcn")
     generalisation(bench, page)
@@ -116,7 +116,7 @@ def restored(bench: Bench, page: Page, kind: Kind, published: Published, network
 def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
     """What is between the ablations' budgets and the network's own."""
     times = {
-        name: training_time(network.model.variants[0].training["gray"]) for name, network in networks.items() if network
+        name: training_time(network.model.variants[0].training["grey"]) for name, network in networks.items() if network
     }
     if len(times) > 1:
         told = ", ".join(f"{name} for {time}" for name, time in times.items())

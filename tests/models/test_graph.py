@@ -50,8 +50,8 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.gray.onnx", colour=False)
+def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.grey.onnx", colour=False)
 
 
 def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
@@ -101,22 +101,22 @@ def test_a_bias_that_is_missing_is_more_than_may_be_rounded(colour: Path, tmp_pa
     assert len(seen) > 10
 
 
-def test_the_grey_graph_is_lumas_part(gray: Path, colour: Path) -> None:
+def test_the_grey_graph_is_lumas_part(grey: Path, colour: Path) -> None:
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session, whole = onnxruntime.InferenceSession(gray), onnxruntime.InferenceSession(colour)
+    session, whole = onnxruntime.InferenceSession(grey), onnxruntime.InferenceSession(colour)
     (luma,) = session.run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
     planes = whole.run(None, dict(zip([node.name for node in whole.get_inputs()], arrays, strict=True)))
     np.testing.assert_array_equal(luma, planes[0])
 
 
-def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
+def test_the_contract_is_in_the_names(colour: Path, grey: Path) -> None:
     graph = onnx.load(colour).graph
     parts = [f"{name}.{part}" for name in ("y", "cb", "cr") for part in ("coefficients", "table")]
     assert [entry.name for entry in graph.input] == parts
     assert [entry.name for entry in graph.output] == ["y", "cb", "cr"]
     assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.phases", "chroma_predict.phases"}
     assert names(colour) >= {"enter.entering", "chroma_enter.entering"}
-    assert names(gray) >= {"y.samples", "predict.phases", "enter.entering"}
+    assert names(grey) >= {"y.samples", "predict.phases", "enter.entering"}
 
 
 def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
@@ -206,9 +206,9 @@ def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     assert np.abs(luma.astype(int) - expected.numpy()).mean() < 0.2
 
 
-def test_weights_that_are_not_there_are_named(gray: Path) -> None:
+def test_weights_that_are_not_there_are_named(grey: Path) -> None:
     with pytest.raises(ModelCorrupt, match=r"not a graph of this network, it has no.*chroma"):
-        load_weights(Stream(TINY), gray)
+        load_weights(Stream(TINY), grey)
 
 
 def test_the_file_says_nothing_of_the_machine(colour: Path) -> None:
@@ -234,17 +234,17 @@ SMALL = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
 @pytest.mark.parametrize(
     ("network", "kinds"),
     [
-        (OneToMany(replace(SMALL, noise=False), chroma=True), ["gray"]),
-        (L4(chroma=True), ["gray"]),
-        (HrCnn(chroma=True), ["gray"]),
-        (L4(chroma=False), ["gray", "colour"]),
-        (tiny(), ["gray", "colour"]),
+        (OneToMany(replace(SMALL, noise=False), chroma=True), ["grey"]),
+        (L4(chroma=True), ["grey"]),
+        (HrCnn(chroma=True), ["grey"]),
+        (L4(chroma=False), ["grey", "colour"]),
+        (tiny(), ["grey", "colour"]),
     ],
     ids=["One-to-Many's baseline", "L4", "HR-CNN", "L4 of luma alone", "stream"],
 )
 def test_a_network_whose_components_are_alike_has_one_graph(
     tmp_path: Path, network: torch.nn.Module, kinds: list[str]
 ) -> None:
-    graphs = publish({"gray": network, "colour": network}, "tiny", tmp_path)
+    graphs = publish({"grey": network, "colour": network}, "tiny", tmp_path)
     assert list(graphs) == kinds
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"tiny.{kind}.onnx" for kind in kinds)

@@ -74,7 +74,7 @@ def test_each_graph_is_the_file_with_its_checksum(engines: Path, entry: dict[str
     (variant,) = entry["variants"]
     assert variant["qualities"] is None
     assert {kind: graph["file"] for kind, graph in variant["graphs"].items()} == {
-        "gray": "stream-lite.gray.onnx",
+        "grey": "stream-lite.grey.onnx",
         "colour": "stream-lite.colour.onnx",
     }
     for graph in variant["graphs"].values():
@@ -98,7 +98,7 @@ def test_the_entry_says_what_the_network_costs(entry: dict[str, Any], network: S
 
 def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
     record = {"steps": 12, "hours": 1.5, "megapixels": 7, "validation_gain_db": "Q10 +0.1/+0.2", **SETTINGS}
-    assert entry["variants"][0]["training"] == {"gray": record, "colour": record}
+    assert entry["variants"][0]["training"] == {"grey": record, "colour": record}
 
 
 def test_what_was_measured_of_other_weights_is_dropped(entry: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def test_what_was_measured_of_the_same_weights_is_kept(monkeypatch: pytest.Monke
     before = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["hr-cnn"]
     assert export.still_true(before, before) == before["quality"]
     after = json.loads(json.dumps(before))
-    after["variants"][1]["graphs"]["gray"]["sha256"] = "another"  # Q30's
+    after["variants"][1]["graphs"]["grey"]["sha256"] = "another"  # Q30's
     kept = export.still_true(before, after)["live1"]
     assert kept == {q: row for q, row in before["quality"]["live1"].items() if q != "30"}
     assert len(kept) == 2
@@ -122,7 +122,7 @@ def test_the_other_models_stay_in_their_place(engines: Path) -> None:
     exported, shipped = catalogue.models(engines), catalogue.models()
     assert list(exported) == ["decode", "stream-lite"]
     assert exported["decode"].as_dict() == shipped["decode"].as_dict()
-    assert exported["decode"].variants[0].file("gray").parent == engines
+    assert exported["decode"].variants[0].file("grey").parent == engines
 
 
 def test_what_was_exported_restores(engines: Path) -> None:
@@ -148,7 +148,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     variants = json.loads((engines / "manifest.json").read_text())["models"]["l4"]["variants"]
     (added,) = [variant for variant in variants if variant["qualities"] == [30, 30]]
-    assert added["training"]["gray"]["steps"] == PROGRESS["steps"]
+    assert added["training"]["grey"]["steps"] == PROGRESS["steps"]
     assert [variant for variant in variants if variant is not added] == others
     assert [variant["qualities"] for variant in variants] == sorted(
         (variant["qualities"] for variant in variants), key=lambda found: (found[0] != found[1], found)
@@ -168,8 +168,8 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
     command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
     assert export(*command).returncode == 0
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
-    assert entry["training"]["gray"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
-    found = initializers(tmp_path / "one-to-many.gray.onnx")
+    assert entry["training"]["grey"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
+    found = initializers(tmp_path / "one-to-many.grey.onnx")
     blended = torch.lerp(states["q10"]["down_sample.weight"], states["q10-mean"]["down_sample.weight"], 0.15)
     alone = states["q10"]["merge.weight"]  # the baseline has none
     for name, expected in (("down_sample.weight", blended), ("merge.weight", alone)):
@@ -210,8 +210,8 @@ def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
-    assert list(variant.graphs) == ["gray"]
-    assert variant.file("gray") == tmp_path / "ablations" / "stream-lite-whole.gray.onnx"
-    assert (variant.training["gray"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
+    assert list(variant.graphs) == ["grey"]
+    assert variant.file("grey") == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
+    assert (variant.training["grey"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
     assert "has no part 'none'" in export(*words, "--part", "none").stderr

@@ -139,7 +139,7 @@ def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components
     model = publish("peer", network, tmp_path)
     assert model.parameters == 106_561
     inputs = components if colour else components[:2]
-    found = open_runtime(model.variants[0].file("colour" if colour else "gray"), "onnxruntime").run(inputs)
+    found = open_runtime(model.variants[0].file("colour" if colour else "grey"), "onnxruntime").run(inputs)
     expected = planes(network, inputs)
     assert len(found) == len(expected)
     for plane, wanted in zip(found, expected, strict=True):

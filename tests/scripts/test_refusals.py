@@ -81,8 +81,8 @@ def test_train_names_what_is_no_graph(pictures: Path) -> None:
 
 def test_train_says_what_does_not_fit(pictures: Path) -> None:
     Image.fromarray(scene(320, 320)).save(pictures / "large.png")
-    message = train(pictures, "--start-from", ROOT / "engines" / "l4-q10.gray.onnx", "--part", "whole")
-    assert "l4-q10.gray.onnx: not a graph of this network, it has no " in message
+    message = train(pictures, "--start-from", ROOT / "engines" / "l4-q10.grey.onnx", "--part", "whole")
+    assert "l4-q10.grey.onnx: not a graph of this network, it has no " in message
 
 
 @pytest.mark.parametrize("words", [("--minutes", "0"), ("--minutes", "soon"), ("--batch", "1.5"), ("--threads", "0")])

@@ -101,7 +101,7 @@ def test_limited_range_is_for_grey_pictures_alone() -> None:
 
 def test_some_batches_of_a_network_for_both_are_grey() -> None:
     rng = np.random.default_rng(0)
-    spans = [Degradation(gray_odds=0.3).span(rng) for _ in range(2000)]
+    spans = [Degradation(grey_odds=0.3).span(rng) for _ in range(2000)]
     assert np.mean([span is None for span in spans]) == pytest.approx(0.3, abs=0.05)
     assert set(spans) == {None, *SPANS}
     assert None not in {Degradation().span(rng) for _ in range(200)}

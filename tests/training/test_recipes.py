@@ -137,7 +137,7 @@ def test_qgcn_comes_in_the_sizes_of_figure_8() -> None:
 
 
 @pytest.mark.parametrize("name", QGCNS)
-@pytest.mark.parametrize("kind", ["gray", "colour"])
+@pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_qgcn_learns_from_small_patches_and_then_from_large_ones(name: str, kind: str) -> None:
     parts = FAMILIES[name].parts
     small, large = parts[f"{kind}-small"], parts[kind]
@@ -352,6 +352,6 @@ def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_what_is_shipped_is_trained(family: Family) -> None:
     assert family.short.keys() <= family.parts.keys()
-    assert {part for variant in family.variants for part in (variant.gray, variant.colour)} <= family.parts.keys()
+    assert {part for variant in family.variants for part in (variant.grey, variant.colour)} <= family.parts.keys()
     assert family.texture is None or family.texture in family.parts
     assert {variant.blend.part for variant in family.variants if variant.blend} <= family.parts.keys()

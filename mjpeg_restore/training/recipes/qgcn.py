@@ -64,14 +64,14 @@ def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> F
     """The two networks of a size."""
     parts = {
         part: recipe
-        for kind in ("gray", "colour")
+        for kind in ("grey", "colour")
         for part, recipe in patches(name, kind, partial(build, config, kind == "colour")).items()
     }
     return Family(
         summary,
         parts,
         short={part: brief(recipe, extra) for part, recipe in parts.items()},
-        variants=(Variant(QUALITIES, "gray", "colour"),),
+        variants=(Variant(QUALITIES, "grey", "colour"),),
         extra="context" if extra else None,
     )
 

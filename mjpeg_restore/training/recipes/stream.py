@@ -30,7 +30,7 @@ def stages(family: str, config: StreamConfig) -> Mapping[str, Recipe]:
     whole = Recipe(
         build=partial(Stream, config),
         objective=root_mean_square,
-        degradation=Degradation(gray_odds=0.3),
+        degradation=Degradation(grey_odds=0.3),
         side=96,
         warm_up=WARM_UP,
         longest_gradient=1.0,

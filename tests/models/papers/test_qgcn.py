@@ -365,7 +365,7 @@ def assert_alike(planes: list[NDArray[np.generic]], network: nn.Module, inputs: 
 def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    network, path = scrambled(colour=False), tmp_path / "gray.onnx"
+    network, path = scrambled(colour=False), tmp_path / "grey.onnx"
     export(network, path, colour=False)
     for run in both_runtimes(path):
         for grid in [(4, 6), (1, 1), (18, 17)]:
@@ -396,21 +396,21 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.normal_(0, 0.1)  # as none of equal weights is left
-    publish({"gray": trained.eval()}, "qgcn", tmp_path, "context")
-    load_weights(network, tmp_path / "qgcn.gray.onnx")
+    publish({"grey": trained.eval()}, "qgcn", tmp_path, "context")
+    load_weights(network, tmp_path / "qgcn.grey.onnx")
     for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
-    (tmp_path / "qgcn.gray.context.onnx").unlink()
+    (tmp_path / "qgcn.grey.context.onnx").unlink()
     with pytest.raises(ModelCorrupt, match="global_branch"):
-        load_weights(network, tmp_path / "qgcn.gray.onnx")
+        load_weights(network, tmp_path / "qgcn.grey.onnx")
 
 
 def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
-    publish({"gray": trained}, "qgcn", tmp_path, "context")
+    publish({"grey": trained}, "qgcn", tmp_path, "context")
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    load_weights(network, tmp_path / "qgcn.gray.onnx", ("global_branch.",))
+    load_weights(network, tmp_path / "qgcn.grey.onnx", ("global_branch.",))
     for name, weight in network.state_dict().items():
         expected = before[name] if name.startswith("global_branch.") else trained.state_dict()[name]
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
