@@ -20,7 +20,7 @@ from mjpeg_restore.models.graph import checksum, initializers, load_weights  # n
 from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
 from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
 from mjpeg_restore.restorer import Restorer  # noqa: E402
-from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
+from mjpeg_restore.training.recipes import MODELS  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
 from tests.models.planes import components  # noqa: E402
 
@@ -156,19 +156,19 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
 
 
 def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
-    family = FAMILIES["one-to-many"]
-    (variant,) = family.variants
+    model = MODELS["one-to-many"]
+    (variant,) = model.variants
     assert variant.blend is not None
     states = {}
-    for part in ("q10-mean", "q10"):
-        states[part] = family.parts[part].build().state_dict()
-        checkpoint = tmp_path / "runs" / "one-to-many" / part / "checkpoint.pt"
+    for stage in ("q10-mean", "q10"):
+        states[stage] = model.stages[stage].build().state_dict()
+        checkpoint = tmp_path / "runs" / "one-to-many" / stage / "checkpoint.pt"
         checkpoint.parent.mkdir(parents=True)
-        torch.save({"model": states[part], "progress": PROGRESS}, checkpoint)
+        torch.save({"model": states[stage], "progress": PROGRESS}, checkpoint)
     command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
     assert export(*command).returncode == 0
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
-    assert entry["training"]["grey"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
+    assert entry["training"]["grey"]["blended"] == {"stage": "q10-mean", "weight": variant.blend.weight}
     found = initializers(tmp_path / "one-to-many.grey.onnx")
     blended = torch.lerp(states["q10"]["down_sample.weight"], states["q10-mean"]["down_sample.weight"], 0.15)
     alone = states["q10"]["merge.weight"]  # the baseline has none
@@ -201,12 +201,12 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
+def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
     checkpoint = tmp_path / "runs" / "stream-lite" / "whole" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    done = export(*words, "--part", "whole")
+    done = export(*words, "--stage", "whole")
     assert done.returncode == 0, done.stderr
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
@@ -214,4 +214,4 @@ def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Pat
     assert variant.file("grey") == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
     assert (variant.training["grey"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
-    assert "has no part 'none'" in export(*words, "--part", "none").stderr
+    assert "has no stage 'none'" in export(*words, "--stage", "none").stderr

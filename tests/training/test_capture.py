@@ -33,7 +33,7 @@ def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
 @pytest.mark.parametrize("recipe", [TINY, CONTEST], ids=["objective", "adversary"])
 def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> None:
     captured, plain = on_gpu(tmp_path, recipe), on_gpu(tmp_path, recipe)
-    plain.take = plain.descend_on
+    plain.take = plain.train_on
     before = [weight.clone() for weight in captured.adversary.parameters()] if captured.adversary else []
     losses = [[run.step(0.0).item() for _ in range(60)] for run in (captured, plain)]
     assert isinstance(captured.take, Captured)

@@ -92,7 +92,7 @@ def test_variety_wants_candidates_apart() -> None:
 def test_the_discriminator_waits_for_its_time() -> None:
     _, network, batch = critics()[1]
     critic = NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3, alone=2)
-    assert not critic.steady
+    assert not critic.capturable
     waited = [(critic(network, batch), critic.discriminate(batch))[1] for _ in range(3)]
     assert [doubt is None for doubt in waited] == [True, True, False]
 
@@ -110,13 +110,13 @@ def test_a_pattern_in_every_block_is_not_free() -> None:
     assert constant_error(plain, batch) < 1e-6
     assert constant_error(patterned, batch).item() == pytest.approx(4 / 64 / 255, rel=1e-4)
     both = [planes(network, batch) for network in (plain, patterned)]
-    assert critic.tie(patterned, batch, *both[1]) > critic.tie(plain, batch, *both[0])
+    assert critic.fidelity(patterned, batch, *both[1]) > critic.fidelity(plain, batch, *both[0])
 
 
 def test_detail_is_shown_enlarged() -> None:
     critic, _, _ = critics()[3]
     luma = 0.5 + 0.01 * (torch.arange(16) % 2).expand(1, 16, 16)
-    shown = critic.shown([luma])
+    shown = critic.view([luma])
     assert torch.equal(shown[:, 0], luma)
     # Of five samples three are alike: a fifth of the detail is in their mean.
     assert shown[0, 1].std() == pytest.approx(4 * 0.8 * luma.std().item(), rel=0.05)
