@@ -139,7 +139,7 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def judging(discriminator: Discriminator) -> Generator[None]:
-    """Use the discriminator with batch statistics, as in its training, but change no parameters and running statistics."""
+    """Use batch statistics, as the discriminator's training does, but change no parameters and running statistics."""
     layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.BatchNorm2d)]
     before = [layer.momentum for layer in layers]
     for layer in layers:

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from mjpeg_restore.models.int8 import PACE, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training  # noqa: E402
+from mjpeg_restore.models.int8 import MOMENTUM, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training  # noqa: E402
 
 
 def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
@@ -40,7 +40,7 @@ def test_the_running_mean_follows_the_features() -> None:
     before = UNTRAINED / 127
     spread = SIGNED_SPREAD * batch.square().mean().sqrt().item() / 127
     layer(batch)
-    assert layer.step.item() == pytest.approx(before + PACE * (spread - before))
+    assert layer.step.item() == pytest.approx(before + MOMENTUM * (spread - before))
     assert trained(layer, batch).step.item() == pytest.approx(spread, rel=1e-3)
 
 

@@ -14,9 +14,9 @@ from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode  # noqa: E402
 from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
 from mjpeg_restore.models.int8 import Int8Conv  # noqa: E402
-from mjpeg_restore.models.stream import CELL  # noqa: E402
 from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig  # noqa: E402
 from mjpeg_restore.runtime import open_runtime  # noqa: E402
+from mjpeg_restore.runtime.cpu.projection import CELL  # noqa: E402
 from tests.models.networks import assert_restored_alike  # noqa: E402
 
 TINY = StreamHqConfig(widths=(8, 12, 16), blocks=(1, 1, 1), chroma_widths=(8, 12), chroma_blocks=(1, 1))

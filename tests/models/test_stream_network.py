@@ -10,18 +10,10 @@ torch = pytest.importorskip("torch")
 from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
 from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
-from mjpeg_restore.models.stream import (  # noqa: E402
-    CELL,
-    STREAM,
-    STREAM_LITE,
-    CoarseBlock,
-    Stream,
-    StreamConfig,
-    _phases_to_blocks,
-    _places_of_phases,
-    confidence_of,
-)
+from mjpeg_restore.models.predict import confidence_of, phases_to_blocks, places_of_phases  # noqa: E402
+from mjpeg_restore.models.stream import STREAM, STREAM_LITE, CoarseBlock, Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.runtime.cpu import projection  # noqa: E402
+from mjpeg_restore.runtime.cpu.projection import CELL  # noqa: E402
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -92,8 +84,8 @@ def test_samples_are_rounded_and_clamped() -> None:
 def test_features_become_blocks_as_by_a_pixel_shuffle() -> None:
     phases = torch.randn(2, 32, 6, 10)
     planes = torch.nn.functional.pixel_shuffle(phases, 4)
-    for plane, blocks in zip(planes.unbind(1), _phases_to_blocks(phases, 2), strict=True):
-        assert torch.equal(blocks, plane_to_blocks(plane)[..., _places_of_phases()])
+    for plane, blocks in zip(planes.unbind(1), phases_to_blocks(phases, 2), strict=True):
+        assert torch.equal(blocks, plane_to_blocks(plane)[..., places_of_phases()])
 
 
 def test_the_significance_map_sees_only_what_is_zero() -> None:

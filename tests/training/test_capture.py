@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
+from mjpeg_restore.training.capture import EAGER, Captured, set_rate  # noqa: E402
 from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
 from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
 from mjpeg_restore.training.discriminator import dcgan, doubled  # noqa: E402
@@ -89,7 +89,7 @@ def test_a_step_that_cannot_be_captured_is_taken_all_the_same(caplog: pytest.Log
     tensors = [torch.ones(1, 1, 1, 64, device="cuda")]
     batch = Compressed(tensors, [torch.ones(1, 64, device="cuda")], tensors, tensors)
     take = Captured(step)
-    assert [take(batch).item() for _ in range(LAUNCHED + 2)] == [64.0] * (LAUNCHED + 2)
+    assert [take(batch).item() for _ in range(EAGER + 2)] == [64.0] * (EAGER + 2)
     assert "one by one" in caplog.text
 
 
