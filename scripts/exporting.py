@@ -97,7 +97,7 @@ class Exporter:
             for file in files:
                 changed |= self.changed(initializers(self.engines / file), initializers(Path(folder) / file))
         path = self.engines / f"{self.name}.texture.npz"
-        np.savez_compressed(path, **changed)
+        np.savez_compressed(path, **changed)  # pyright: ignore[reportArgumentType]  (no weight is called allow_pickle)
         return {"file": path.name, "sha256": checksum(path), "training": published["training"]["colour"]}
 
     def changed(self, plain: dict[str, np.ndarray], textured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -79,7 +79,7 @@ def sky(rng: np.random.Generator, height: int, width: int) -> Colours:
     fall = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     colour = (1 - fall) * np.array((96, 134, 186), np.float32) + fall * np.array((214, 206, 196), np.float32)
     cloud = np.clip(cloud_noise(rng, height, width, 4, 128) * 2.2 - 0.9, 0, 1)[..., None]
-    return colour * (1 - 0.6 * cloud) + 236 * 0.6 * cloud
+    return (colour * (1 - 0.6 * cloud) + 236 * 0.6 * cloud).astype(np.float32)
 
 
 def bricks(rng: np.random.Generator, height: int, width: int, colour: tuple[int, int, int]) -> Colours:

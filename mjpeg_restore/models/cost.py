@@ -71,10 +71,12 @@ class Figures(TypedDict):
 
 def figures(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> Figures:
     """A network's size. Arguments are those of `macs_per_pixel`."""
+    margin = network.margin
+    assert isinstance(margin, int)
     return Figures(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs_per_pixel=round(macs_per_pixel(network, colour=colour, extra=extra), 1),
-        margin=network.margin,
+        margin=margin,
         bytes_per_pixel=round(bytes_per_pixel(network, colour=colour, extra=extra), 1),
     )
 

@@ -127,10 +127,11 @@ class Condition(nn.Module):
 
     def __init__(self, components: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(64 * components, 64), nn.ReLU(), nn.Linear(64, 2 * width))
+        first, last = nn.Linear(64 * components, 64), nn.Linear(64, 2 * width)
+        self.layers = nn.Sequential(first, nn.ReLU(), last)
         with torch.no_grad():
-            self.layers[2].weight.mul_(0.1)
-            self.layers[2].bias.zero_()
+            last.weight.mul_(0.1)
+            last.bias.zero_()
 
     def forward(self, features: Tensor, tables: list[Tensor]) -> Tensor:
         """Condition features `[batch, width, height, width]` on tables `[batch, 64]` each."""

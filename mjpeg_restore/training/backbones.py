@@ -92,7 +92,7 @@ def minc(path: Path, layer: str = "conv5_3") -> Vgg:
 
 def _torchvision(purpose: str) -> ModuleType:
     try:
-        import torchvision
+        import torchvision  # pyright: ignore[reportMissingImports]  (part of no extra: its weights are not ours to ship)
     except ImportError as error:
         raise MissingExtra("torchvision", "", purpose) from error
     return torchvision
@@ -108,5 +108,5 @@ def _up_to(layers: nn.Sequential, layer: str) -> nn.Sequential:
         convolution += isinstance(module, nn.Conv2d)
         kind = "conv" if isinstance(module, nn.Conv2d) else "relu"
         if layer == f"{kind}{block}_{convolution}":
-            return layers[: index + 1]
+            return nn.Sequential(*list(layers)[: index + 1])
     raise ValueError(f"no layer {layer!r} in this VGG")

@@ -37,19 +37,19 @@ class Discriminator(nn.Module):
             width: filters of the first unit.
         """
         super().__init__()
-        self.units = nn.ModuleList()
+        units: list[list[nn.Module]] = []
         before = channels
         for times in UNIT_WIDTHS:
-            layers: list[nn.Module] = []
+            units.append([])
             for stride in strides:
-                layers += [
+                units[-1] += [
                     nn.Conv2d(before, times * width, side, stride, side // 2),
                     nn.BatchNorm2d(times * width),
                     nn.LeakyReLU(SLOPE),
                 ]
                 before = times * width
-            self.units.append(nn.Sequential(*layers))
-        self.units[-1] = self.units[-1][:-2]  # no normalisation and rectifier after the last convolution
+        del units[-1][-2:]  # no normalisation and rectifier after the last convolution
+        self.units = nn.ModuleList(nn.Sequential(*layers) for layers in units)
         self.classifier = nn.Linear(before, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

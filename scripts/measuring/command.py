@@ -133,6 +133,7 @@ def transcode(clip: Path, out: Path) -> tuple[float, float, float]:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
         stream = target.add_stream(encoder.name, rate=clips.FPS, width=video.width, height=video.height)
+        assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = "yuvj420p"  # as the decoder gives it: no conversion
         stream.thread_type = "AUTO"
         stream.options = dict(encoder.options)

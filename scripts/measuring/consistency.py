@@ -60,7 +60,7 @@ class FloatOutput:
         restored = self.session.run(None, dict(zip(names, inputs, strict=True)))
         right = total = 0
         for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=False):  # noise may follow
-            again = np.rint(samples[0].astype(np.float64) @ DCT_MATRIX.T / table)
+            again = np.rint(np.asarray(samples)[0].astype(np.float64) @ DCT_MATRIX.T / table)
             right += int((again == quantised).sum())
             total += quantised.size
         return right, total

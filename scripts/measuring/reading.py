@@ -56,6 +56,6 @@ def measure(seconds: float) -> list[Row]:
             (data,) = clips.pictures(SIZE, quality, 1)
             path.write_bytes(data)
             ours = median_ms(lambda data=data: read(data), seconds)
-            theirs = median_ms(lambda: jpeglib.read_dct(path).load(), seconds)
+            theirs = median_ms(lambda: jpeglib.read_dct(str(path)).load(), seconds)
             rows.append(Row(quality, len(data) / 1000, ours, theirs, theirs / ours))
     return rows

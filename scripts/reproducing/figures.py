@@ -125,8 +125,8 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
     figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + 0.35) * rows), dpi=DPI, layout="constrained")
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
-        limits = {"vmin": 0, "vmax": 255} if picture.dtype == np.uint8 else {}
-        axes.imshow(picture, cmap="gray", interpolation="nearest", **limits)
+        darkest, brightest = (0, 255) if picture.dtype == np.uint8 else (None, None)
+        axes.imshow(picture, cmap="gray", interpolation="nearest", vmin=darkest, vmax=brightest)
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     return figure

@@ -111,7 +111,7 @@ def generalisation(bench: Bench, page: Page) -> None:
         cells.append([f"L4 {name}", *gains])
     if not drawn:
         return
-    own = [(q, table["L4"].psnr - table[PLAIN].psnr) for q, table in TABLE_3.items() if table["L4"] and table[PLAIN]]
+    own = [(q, a.psnr - b.psnr) for q, table in TABLE_3.items() if (a := table["L4"]) and (b := table[PLAIN])]
     drawn.append(Series("L4 at its own quality, published (table 3)", *zip(*own, strict=True), published=True))
     page.table("generalisation", ("gain in dB", *(f"Q{quality}" for quality in QUALITIES)), cells)
     figure = figures.lines(drawn, "quality of the JPEG", "PSNR gain over JPEG in dB", zero=True)

@@ -40,8 +40,9 @@ class Row:
     @property
     def difference(self) -> float | None:
         """Our gain minus the published one, in dB; None if only a part of the set was measured."""
-        known = self.whole and self.gain is not None and self.published_gain is not None
-        return self.gain - self.published_gain if known else None
+        if not self.whole or self.gain is None or self.published_gain is None:
+            return None
+        return self.gain - self.published_gain
 
 
 def rows(
@@ -53,11 +54,13 @@ def rows(
     for method in {**published, **ours}:
         own, theirs = ours.get(method), published.get(method)
         if own or theirs:
-            gains = [
-                a.psnr - b.psnr if a and b and method != PLAIN else None for a, b in ((own, here), (theirs, there))
-            ]
-            found.append(Row(title, quality, method, own, theirs, *gains, whole))
+            gain, published_gain = (None, None) if method == PLAIN else (_gain(own, here), _gain(theirs, there))
+            found.append(Row(title, quality, method, own, theirs, gain, published_gain, whole))
     return found
+
+
+def _gain(score: Score | None, plain: Score | None) -> float | None:
+    return score.psnr - plain.psnr if score and plain else None
 
 
 def compared(

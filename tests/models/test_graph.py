@@ -6,23 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-import onnxruntime  # noqa: E402
+import onnx
+import onnxruntime
+import torch
 
-from mjpeg_restore import catalogue  # noqa: E402
-from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
-from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.papers.hr_cnn import HrCnn  # noqa: E402
-from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
-from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE  # noqa: E402
-from tests.agreement import difference, plain_decode, rounded  # noqa: E402
+from mjpeg_restore import catalogue
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.jpeg.dct import to_pixels
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import Graph, export, load_weights, publish
+from mjpeg_restore.models.papers.hr_cnn import HrCnn
+from mjpeg_restore.models.papers.l4_l8 import L4
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.models.stream import ResidualBlock, Stream, StreamConfig
+from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
+from tests.agreement import difference, plain_decode, rounded
+from tests.models.layers import bias
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 LAYERS = 8
@@ -62,6 +65,13 @@ def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
     return found
 
 
+def run(graph: Path | bytes, arrays: list[np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
+    """What ONNX Runtime makes of inputs: all outputs, unless some are named."""
+    session = onnxruntime.InferenceSession(graph)
+    found = session.run(outputs, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    return [np.asarray(array) for array in found]
+
+
 def names(path: Path) -> set[str]:
     return {name for node in onnx.load(path).graph.node for name in node.output}
 
@@ -69,8 +79,7 @@ def names(path: Path) -> set[str]:
 @pytest.mark.parametrize("grids", [((4, 6), (2, 3), (2, 3)), ((3, 3), (3, 3), (3, 3)), ((1, 8), (1, 2), (1, 2))])
 def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple[int, int], ...]) -> None:
     arrays = inputs(*grids)
-    session = onnxruntime.InferenceSession(colour)
-    ours = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    ours = run(colour, arrays)
     with torch.no_grad():
         theirs = Graph(tiny())(*[torch.from_numpy(array) for array in arrays])
     for one, other in zip(ours, theirs, strict=True):
@@ -82,11 +91,9 @@ def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple
 def test_a_bias_that_is_missing_is_more_than_may_be_rounded(colour: Path, tmp_path: Path) -> None:
     arrays = inputs((4, 6), (2, 3), (2, 3))
     model = onnx.load(colour)
-    names = [node.name for node in model.graph.input]
 
     def planes() -> list[np.ndarray]:
-        session = onnxruntime.InferenceSession(model.SerializeToString())
-        return session.run(None, dict(zip(names, arrays, strict=True)))
+        return run(model.SerializeToString(), arrays)
 
     right, found = planes(), {}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name.endswith(".bias")]:
@@ -125,8 +132,7 @@ def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
     for name in wanted:
         model.graph.output.append(onnx.helper.make_tensor_value_info(f"{name}.samples", onnx.TensorProto.FLOAT, None))
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    found = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    found = run(model.SerializeToString(), arrays)
     for plane, blocks in zip(found[:3], found[3:], strict=True):
         centred = blocks.reshape(plane.shape[0] // 8, plane.shape[1] // 8, 8, 8).swapaxes(1, 2).reshape(plane.shape)
         np.testing.assert_array_equal(plane, np.rint(centred + 128).clip(0, 255))
@@ -138,8 +144,7 @@ def test_what_enters_the_network_is_decoded(colour: Path) -> None:
     for name in entering:
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    luma, chroma = session.run(entering, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    luma, chroma = run(model.SerializeToString(), arrays, entering)
     assert (luma.shape, chroma.shape) == ((1, 1, 32, 48), (1, 2, 16, 24))
     for samples, blocks, table in zip([luma[0, 0], *chroma[0]], arrays[::2], arrays[1::2], strict=True):
         np.testing.assert_allclose(samples, (to_pixels(blocks, table) - 128) / SAMPLE_SCALE, atol=1e-4)
@@ -196,11 +201,13 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
 def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     network = tiny()
     with torch.no_grad():
-        network.trunk[1].second.weight[2] = 0
-        network.trunk[1].second.bias[2] = 0.3
+        block = network.trunk[1]
+        assert isinstance(block, ResidualBlock)
+        block.second.weight[2] = 0
+        bias(block.second)[2] = 0.3
     path = exported(network.eval(), tmp_path / "dead.onnx", colour=False)
     arrays = inputs((4, 6))
-    (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
+    (luma,) = run(path, arrays)
     with torch.no_grad():
         (expected,) = Graph(network)(*[torch.from_numpy(array) for array in arrays])
     assert np.abs(luma.astype(int) - expected.numpy()).mean() < 0.2
@@ -222,9 +229,7 @@ def test_decode_is_exported_too(tmp_path: Path) -> None:
     path = exported(Decode(), tmp_path / "decode.onnx", colour=False)
     coefficients = np.zeros((2, 2, 64), np.int16)
     coefficients[..., 0] = 4
-    (luma,) = onnxruntime.InferenceSession(path).run(
-        None, {"y.coefficients": coefficients, "y.table": np.full(64, 10, np.uint16)}
-    )
+    (luma,) = run(path, [coefficients, np.full(64, 10, np.uint16)])
     assert (luma == 128 + 5).all()  # a DC of 40 is 5 a sample
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from mjpeg_restore.models.int8 import MOMENTUM, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training  # noqa: E402
+from mjpeg_restore.models.int8 import MOMENTUM, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training
 
 
 def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
@@ -108,6 +109,7 @@ def test_gradients_pass_the_rounding_but_not_the_ends_of_its_range() -> None:
     assert inside[0, 0, 2, 2] == 0
     batch.grad = None
     exact(layer, batch).sum().backward()
+    assert batch.grad is not None
     clear = torch.ones_like(batch, dtype=torch.bool)
     clear[0, 0, 2, 2] = False
     torch.testing.assert_close(inside[clear], batch.grad[clear], rtol=0.05, atol=0.02)

@@ -5,15 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
-from mjpeg_restore.models.predict import confidence_of, phases_to_blocks, places_of_phases  # noqa: E402
-from mjpeg_restore.models.stream import STREAM, STREAM_LITE, CoarseBlock, Stream, StreamConfig  # noqa: E402
-from mjpeg_restore.runtime.cpu import projection  # noqa: E402
-from mjpeg_restore.runtime.cpu.projection import CELL  # noqa: E402
+import torch
+
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8
+from mjpeg_restore.models.int8 import Int8Conv
+from mjpeg_restore.models.predict import confidence_of, phases_to_blocks, places_of_phases
+from mjpeg_restore.models.stream import STREAM, STREAM_LITE, CoarseBlock, Stream, StreamConfig
+from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.runtime.cpu.projection import CELL
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -101,6 +104,7 @@ def test_the_coarse_block_sees_five_features_far_and_no_farther() -> None:
     torch.manual_seed(0)
     block = CoarseBlock(4, 4).eval()
     torch.nn.init.normal_(block.grow.weight)
+    assert isinstance(block.block.first, Int8Conv)
     block.block.first.step.fill_(1e-3)
     block.block.second.step.fill_(1e-3)
     plain, touched = torch.zeros(1, 4, 32, 32), torch.zeros(1, 4, 32, 32)

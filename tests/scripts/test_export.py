@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-from mjpeg_restore import catalogue  # noqa: E402
-from mjpeg_restore.jpeg import read  # noqa: E402
-from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.graph import checksum, initializers, load_weights  # noqa: E402
-from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
-from mjpeg_restore.restorer import Restorer  # noqa: E402
-from mjpeg_restore.training.recipes import MODELS  # noqa: E402
-from tests.jpeg.pictures import encode  # noqa: E402
-from tests.models.planes import components  # noqa: E402
+import torch
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.models.graph import checksum, initializers, load_weights
+from mjpeg_restore.models.papers.l4_l8 import L4
+from mjpeg_restore.models.stream import STREAM_LITE, Stream
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.training.recipes import MODELS
+from tests.jpeg.pictures import encode
+from tests.models.planes import components
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("onnxscript", reason="needs the train extra")
-h5py = pytest.importorskip("h5py", reason="needs the peers extra")
-scipy_io = pytest.importorskip("scipy.io", reason="needs the peers extra")
+pytest.importorskip("h5py", reason="needs the peers extra")
+pytest.importorskip("scipy.io", reason="needs the peers extra")
 
-from measuring.peers import (  # noqa: E402
+import h5py
+import scipy.io
+import torch
+from measuring.peers import (
     AR_CNN_LAYERS,
     ArCnn,
     DnCnn,
@@ -21,9 +24,9 @@ from measuring.peers import (  # noqa: E402
     publish,
 )
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
-from mjpeg_restore.runtime import open_runtime  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, blocks_to_plane
+from mjpeg_restore.runtime import open_runtime
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "peers"
 """The authors' files, where there are any."""
@@ -63,7 +66,7 @@ def ar_cnn_file(path: Path, first: NDArray[np.float64]) -> None:
         weights[0, :, 0] = (first if name == "conv1" else kernel).flatten(order="F")
         content[f"weights_{name}"] = weights[..., 0] if name == "conv3" else weights  # as MATLAB drops the last axis
         content[f"biases_{name}"] = np.zeros((out, 1))
-    scipy_io.savemat(path, content)
+    scipy.io.savemat(path, content)
 
 
 def dn_cnn_file(path: Path, layers: int = 20) -> None:
@@ -100,7 +103,9 @@ def test_ar_cnn_kernels_are_stored_column_by_column(tmp_path: Path, components: 
 def test_ar_cnn_takes_the_weights_of_the_nearest_quality(tmp_path: Path, quality: int, nearest: int) -> None:
     for known in (10, 20, 30, 40):
         ar_cnn_file(tmp_path / f"arcnn-q{known}.mat", np.full((9, 9), float(known)))
-    assert load_ar_cnn(tmp_path, quality).body[0].weight[0, 0, 0, 0] == nearest
+    first = load_ar_cnn(tmp_path, quality).body[0]
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.weight[0, 0, 0, 0] == nearest
 
 
 def test_dn_cnn_takes_its_prediction_off_the_picture(tmp_path: Path, components: Components) -> None:

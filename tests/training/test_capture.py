@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.training.capture import EAGER, Captured, set_rate  # noqa: E402
-from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
-from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
-from mjpeg_restore.training.discriminator import dcgan, doubled  # noqa: E402
-from mjpeg_restore.training.loop import Trainer  # noqa: E402
-from mjpeg_restore.training.optimiser import adam  # noqa: E402
-from mjpeg_restore.training.recipe import Recipe  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.training.capture import EAGER, Captured, set_rate
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic
+from mjpeg_restore.training.degradation import Compressed, Degradation
+from mjpeg_restore.training.discriminator import dcgan, doubled
+from mjpeg_restore.training.loop import Trainer
+from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.recipe import Recipe
+from tests.training.tiny import TINY, trainer
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 
@@ -64,16 +66,16 @@ def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
     for _ in range(20):
         run.step(0.5)
     assert isinstance(run.take, Captured)
-    assert run.adversary is not None
+    assert isinstance(run.adversary, NaturalnessCritic)
     (recording,) = run.take.recordings.values()
-    batch = run.compressed()
+    batch = run.compressed(0.5)
     for optimiser in run.optimisers:  # so that the weights stay, and another picture is another z's
         for group in optimiser.param_groups:
             set_rate(group, 0.0)
     candidates = []
     for _ in range(2):
         recording.replay(batch)
-        candidates.append(run.adversary.last[1].clone())
+        candidates.append(run.adversary.both()[1].clone())
     assert not torch.equal(*candidates)
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
-from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained
+from tests.training.tiny import TINY, trainer
 
 
 def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.jpeg import read  # noqa: E402
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.training.degradation import (  # noqa: E402
+import torch
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.training.degradation import (
     LIMITED_ODDS,
     SPANS,
     Compressed,
@@ -20,7 +22,7 @@ from mjpeg_restore.training.degradation import (  # noqa: E402
     draw_tables,
     to_ycbcr,
 )
-from tests.jpeg.pictures import scene  # noqa: E402
+from tests.jpeg.pictures import scene
 
 CAMERAS = np.full((2, 2, 64), 40, np.float32)
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.models.papers.l4_l8 import L4, L8  # noqa: E402
-from mjpeg_restore.models.papers.qgac import QGAC_COMPACT  # noqa: E402
-from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64  # noqa: E402
-from mjpeg_restore.training import objectives  # noqa: E402
-from mjpeg_restore.training.backbones import vgg  # noqa: E402
-from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
-from mjpeg_restore.training.objectives import (  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import L4, L8
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.models.papers.qgac import QGAC_COMPACT
+from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64
+from mjpeg_restore.models.papers.qgcn import Qgcn
+from mjpeg_restore.training import objectives
+from mjpeg_restore.training.backbones import vgg
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic
+from mjpeg_restore.training.objectives import (
     OnPlanes,
     absolute_error,
     edge_preserving,
     error_less_similarity,
     squared_error,
 )
-from mjpeg_restore.training.recipe import Cosine, Linear, ModelRecipe, Recipe, Steps, shortened  # noqa: E402
-from mjpeg_restore.training.recipes import MODELS, qgac  # noqa: E402
-from mjpeg_restore.training.teacher import Teacher  # noqa: E402
+from mjpeg_restore.training.recipe import Cosine, Linear, ModelRecipe, Recipe, Steps, shortened
+from mjpeg_restore.training.recipes import MODELS, qgac
+from mjpeg_restore.training.teacher import Teacher
 
 EVERY_STAGE = [
     (name, stage, recipe)
@@ -52,12 +56,14 @@ def assert_adam(recipe: Recipe, rate: float) -> None:
 
 def qualities(recipe: Recipe) -> list[int]:
     """All that the pictures of a recipe may be compressed with."""
+    assert recipe.degradation.qualities is not None
     first, last = recipe.degradation.qualities
     return list(range(first, last + 1, recipe.degradation.step))
 
 
 def rates(recipe: Recipe, batches: list[int]) -> list[float]:
     """The learning rate after so many batches of the paper's."""
+    assert recipe.iterations is not None
     return [recipe.learning_rate * recipe.schedule(batch / recipe.iterations) for batch in batches]
 
 
@@ -132,7 +138,9 @@ QGCNS = [name for name in MODELS if name.startswith(("qgcn", "qcn"))]
 def test_qgcn_comes_in_the_sizes_of_figure_8() -> None:
     assert {"qgcn-8", "qgcn-16", "qgcn-32", "qgcn-64"} <= set(QGCNS)
     for blocks in (8, 16):
-        config = MODELS[f"qgcn-{blocks}"].stages["colour"].build().config
+        network = MODELS[f"qgcn-{blocks}"].stages["colour"].build()
+        assert isinstance(network, Qgcn)
+        config = network.config
         assert (config.blocks, config.width, config.hidden, config.global_branch) == (blocks, 64, 1024, True)
 
 
@@ -230,7 +238,7 @@ def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:
 def test_qgacs_last_stage_minimises_equation_3(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qgac, "backbone", SimpleNamespace)  # its weights are not here
     texture = MODELS[name].stages["texture"]
-    assert texture.objective is None
+    assert texture.objective is None and texture.adversary is not None
     critic = texture.adversary()
     assert type(critic) is RelativisticCritic
     assert (critic.TEXTURE, critic.GAMMA, critic.NU) == (1, 5e-3, 1e-2)
@@ -246,9 +254,16 @@ ONE_TO_MANYS = ["one-to-many", "one-to-many-64"]
 
 def critic_of(recipe: Recipe, stand_in: bool = False) -> NaturalnessCritic:
     """A recipe's, without VGG, whose weights are not here, or whose stand-in is the discriminator."""
+    assert isinstance(recipe.adversary, partial)
     (backbone,) = recipe.adversary.args
     assert backbone is (None if stand_in else vgg)
     return recipe.adversary.func(None, **recipe.adversary.keywords)
+
+
+def config_of(recipe: Recipe) -> OneToManyConfig:
+    network = recipe.build()
+    assert isinstance(network, OneToMany)
+    return network.config
 
 
 def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z_at_each_quality() -> None:
@@ -256,7 +271,7 @@ def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z_at_each_
     assert {name: qualities(recipe) for name, recipe in stages.items()} == {"q5": [5], "q10": [10], "q20": [20]}
     for recipe in stages.values():
         assert recipe.objective == OnPlanes(squared_error)
-        assert recipe.build().config.noise is False
+        assert config_of(recipe).noise is False
 
 
 @pytest.mark.parametrize("name", ["one-to-many-l2", *ONE_TO_MANYS])
@@ -300,9 +315,7 @@ def test_one_to_many_is_taken_apart_as_in_figure_8(
     stages: dict[str, Recipe], stand_in: bool, variety: set[str]
 ) -> None:
     found = {
-        stage: (recipe.build().config, critic_of(recipe, stand_in))
-        for stage, recipe in stages.items()
-        if recipe.adversary
+        stage: (config_of(recipe), critic_of(recipe, stand_in)) for stage, recipe in stages.items() if recipe.adversary
     }
     assert {
         stage: (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E402
-from mjpeg_restore.training.teacher import Teacher  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks
+from mjpeg_restore.training.teacher import Teacher
+from tests.training.tiny import TINY, trainer
 
 
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2"])

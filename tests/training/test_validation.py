@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from mjpeg_restore.training import validation  # noqa: E402
-from mjpeg_restore.training.degradation import Degradation  # noqa: E402
-from tests.training.tiny import CPU, TINY, picture, trainer  # noqa: E402
+
+from mjpeg_restore.training import validation
+from mjpeg_restore.training.degradation import Degradation
+from tests.training.tiny import CPU, TINY, picture, trainer
 
 
 @pytest.mark.parametrize("colour", [False, True])

@@ -185,7 +185,7 @@ class Qgac(nn.Module):
         return decoded + residual * self.statistics.std.clamp(max=RESIDUAL_UNIT)
 
     def luma_residual(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """Residual `[batch, 64, high, wide]` of normalised coefficients `[batch, high, wide, 64]`; see `RESIDUAL_UNIT`."""
+        """Residual `[batch, 64, high, wide]` of normalised `[batch, high, wide, 64]`; see `RESIDUAL_UNIT`."""
         first = self.first(coefficients, table)
         frequency = self.frequency(first)
         second = self.second(frequency, table)
