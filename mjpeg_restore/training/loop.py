@@ -58,10 +58,10 @@ class Trainer:
             recipe: how it is trained.
             crops: the training pictures, on `device`.
             camera_tables: cameras' quantisation tables, float32 `[n, 2, 64]`; n may be 0.
-            validation_pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`; none of the training pictures.
+            validation_pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`.
             folder: for the checkpoint and the training record.
             device: to train on.
-            dtype: bf16 or float32; None for what is fast on the device.
+            dtype: bf16 or float32; None for the faster one.
             notes: further settings for the training record.
         """
         self.dtype = dtype or working_dtype(device)
@@ -77,14 +77,17 @@ class Trainer:
         self.adversary = recipe.adversary().to(device) if recipe.adversary else None
         self.teacher = recipe.teacher().to(device) if recipe.teacher else None
         self.objective: Objective | None = self.adversary or recipe.objective
-        self.optimisers = recipe.optimiser(model, recipe.learning_rate)
-        if self.adversary:
-            self.optimisers += adam(self.adversary, self.adversary.learning_rate, self.adversary.betas)
+        self.optimisers = self.make_optimisers()
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.take: Callable[[Compressed], Tensor] = self.train_on
         self.choose_steps()
         self.settings = self.description() | notes
         self.progress = Progress(settings=self.settings)
+
+    def make_optimisers(self) -> list[torch.optim.Optimizer]:
+        """The network's optimisers, then the adversary's, if any."""
+        ours, adversary = self.recipe.optimiser(self.model, self.recipe.learning_rate), self.adversary
+        return [*ours, *adam(adversary, adversary.learning_rate, adversary.betas)] if adversary else ours
 
     def description(self) -> dict[str, Any]:
         """The settings of the run, for its training record."""
