@@ -50,7 +50,7 @@ class Predict(nn.Module):
             within +-`CELL`: `[batch, high, wide, 64]`.
         """
         residual = phases_to_blocks(self.phases(features).float(), len(tables))
-        places = []
+        places: list[Tensor] = []
         for blocks, table in zip(residual, tables, strict=True):
             with exact(blocks):
                 scale = SAMPLE_SCALE * confidence_of(table, self.confidence) / table
