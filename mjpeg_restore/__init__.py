@@ -4,9 +4,12 @@ picture = mjpeg_restore.restore(jpeg_bytes)
 for picture in mjpeg_restore.open("cam.mjpeg"): ...
 """
 
+import warnings
+
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.errors import (
     BadJpeg,
+    Hint,
     JpegError,
     MissingExtra,
     MjpegRestoreError,
@@ -24,7 +27,7 @@ from mjpeg_restore.errors import (
 )
 from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
-from mjpeg_restore.report import Report, Tally
+from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import OutputSettings, Sink, open_sink
 from mjpeg_restore.sources import Source, SourceInfo, open_source
@@ -37,6 +40,7 @@ __all__ = [
     "CodedPicture",
     "Colour",
     "Damage",
+    "Hint",
     "JpegError",
     "MissingExtra",
     "MjpegRestoreError",
@@ -59,7 +63,6 @@ __all__ = [
     "SourceInfo",
     "SourceNotFound",
     "Stream",
-    "Tally",
     "TooLarge",
     "UnknownModel",
     "UnsupportedJpeg",
@@ -71,3 +74,10 @@ __all__ = [
     "restore_pictures",
     "run",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Tally":  # until 0.3
+        warnings.warn("mjpeg_restore.Tally is Report now", DeprecationWarning, stacklevel=2)
+        return Report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

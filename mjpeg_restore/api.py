@@ -1,4 +1,4 @@
-"""What most programs need: one picture, or all pictures of a source."""
+"""The short way in: restore one picture, or iterate over all pictures of a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import SoundChoice, Source, Spec, open_source
 
 _PATIENCE = 2.0
-"""Seconds for which a stream that is closed waits for its threads; they look every twentieth or tenth of one."""
+"""Seconds that `Stream.close` waits for the threads, which poll every 0.05 to 0.1 s."""
 
 
 def restore(
@@ -34,12 +34,12 @@ def restore(
         data: the coded picture; foreign bytes may stand around it.
         model: a name from the catalogue, "stream" by default.
         device: "auto", "onnxruntime" or "openvino".
-        texture: how much texture to invent, 0..1, for a model that can: "qgac".
-        seed: which of many possible pictures, for a model that has them: "one-to-many".
+        texture: amount of invented texture, 0..1; "qgac" only.
+        seed: which of many possible pictures; "one-to-many" only.
 
     Returns:
-        The restored picture, upright where EXIF says how it lies; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
-        Of a picture that is cut off or broken, what there is of it: its `damage` says what is missing.
+        The restored picture, turned upright by its EXIF orientation; `to_ndarray("rgb")` is uint8 `[height, width, 3]`.
+        A picture that is cut off or broken is restored as far as it goes: `damage` names the missing rows.
 
     Raises:
         JpegError: the picture is broken, of an unsupported kind, or too large.
@@ -62,7 +62,7 @@ def open(
     audio_track: SoundChoice | None = None,
     settings: PipelineSettings | None = None,
 ) -> Stream:
-    """Open a recording, and iterate over its restored pictures, upright and with their fields woven.
+    """Open a recording as an iterator over its restored pictures, upright and with their fields woven.
 
         with mjpeg_restore.open("cam.mjpeg") as pictures:
             for picture in pictures:
@@ -70,14 +70,14 @@ def open(
 
     Args:
         source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
-        model: a name from the catalogue, or a `Restorer`: several recordings can share a network that is loaded once,
-            and it takes what a name does not say, `Restorer("qgac", texture=0.7)`.
+        model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
+            settings: `Restorer("qgac", texture=0.7)`.
         device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
-        fps: frame rate of what has no time stamps, 25 if None.
+        fps: frame rate of sources without time stamps, 25 if None.
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
             sound is in `source.sound`.
-        settings: what becomes of damaged pictures, and more.
+        settings: the damage policy and more; the defaults if None.
 
     Raises:
         SourceError: the source cannot be opened, or holds no Motion-JPEG.
@@ -89,16 +89,15 @@ def open(
 
 
 class Stream:
-    """The restored pictures of a source, to be iterated once; closes itself at the end, and as a context manager.
+    """The restored pictures of a source, for one iteration; a context manager, which closes itself at the end too.
 
     Safe from several threads. Threads that iterate share the pictures: each picture goes to one of them, and the first
-    to leave its loop ends it for all. While a camera is silent a loop may be left, by `break`, by an exception or by
-    giving the iterator up, and the stream may be closed: neither waits for the camera. A file that was handed over
-    stays open; what was read ahead of the pictures is lost to its owner. A process that is forked has to open the
-    recording itself.
+    thread that leaves its loop ends it for all. Leaving the loop, by `break` or an exception, and closing the stream
+    never wait for a silent camera. A file object given by the caller stays open, but its position is undefined: the
+    source reads ahead. A forked process has to open the recording itself.
 
     Attributes:
-        source: where the packets come from.
+        source: the source of the packets.
     """
 
     def __init__(self, source: Source, restorer: Restorer, settings: PipelineSettings | None = None) -> None:
@@ -125,10 +124,10 @@ class Stream:
             return None if self._halt.asked else next(self._pictures, None)
 
     def close(self) -> None:
-        """Stop, and give back what is held: from any thread, also while others iterate, and as often as one likes.
+        """End the iteration and release the source; from any thread, also while others iterate, and more than once.
 
-        The iteration ends. Where a picture takes seconds to be read, it goes on behind, and what the source holds is
-        given back with the last reference to it.
+        A picture that takes seconds to read is finished in the background; the source is then released with the last
+        reference to it.
         """
         self._halt.ask()
         if self._halt.wait(_PATIENCE) and next(self._closings) == 0:

@@ -1,4 +1,4 @@
-"""The networks that are shipped: what `engines/manifest.json` says of them."""
+"""The catalogue of shipped networks, read from `engines/manifest.json`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,7 @@ DECODE = "decode"
 """The model without a network."""
 
 FAR = 10
-"""Qualities beyond those that it was trained for, at which a network may still do well."""
-
-FIGURES = (
-    ("luma gain, dB", "luma_gain", "+.2f"),
-    ("RGB gain, dB", "rgb_gain", "+.2f"),
-    ("unnatural", "unnatural", ".1f"),
-)
-"""Of a model's `quality`, those for people: title, name, format."""
-
-LEGEND = """\
-Gains are over the plain decode, luma's of grey JPEGs and RGB's of 4:2:0. "unnatural" is how far luma's scene statistics
-are from the originals', 0 for the same: it sees what PSNR does not see of blur and invented texture."""
-"""What the figures mean that `Model.describe` gives."""
+"""Distance in IJG quality from the training range within which a network still does well."""
 
 Extra = Literal["noise", "context"]
 
@@ -49,7 +37,7 @@ class Variant:
     qualities: tuple[int, int] | None
     """The IJG qualities that it was trained for, first and last; None for all."""
     training: dict[str, Any]
-    """How each of its graphs was trained; empty for `decode`."""
+    """The training record of each graph; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
     """File and checksum: "grey" and "colour", and "grey.context" and "colour.context" of a model with a context.
     "grey" alone of a model that is `per_component`, and of an ablation."""
@@ -86,24 +74,24 @@ class Model:
     macs_per_pixel: float
     """Multiply-accumulates for one luma pixel of a 4:2:0 picture, chroma included."""
     margin: int
-    """How many blocks beside its own a restored block can depend on, in every component."""
+    """Receptive field: blocks on each side that a restored block depends on, in every component."""
     bytes_per_pixel: float
-    """Memory that a restoration takes for a luma pixel, about."""
+    """Approximate memory of a restoration for each luma pixel."""
     quality: dict[str, Any]
-    """What `scripts/evaluate.py` measured, by data set."""
+    """The figures that `scripts/evaluate.py` measured, by data set and quality."""
     variants: tuple[Variant, ...]
     projected: bool = False
-    """Whether every restored coefficient lies in its quantisation cell: quantised again, it is the file's."""
+    """Whether every restored coefficient lies in its quantisation cell, and so quantises back to the file's."""
     per_component: bool = False
     """Whether one single-channel graph, "grey", runs on Y, Cb and Cr independently."""
     extra: Extra | None = None
-    """What its graphs take besides the picture: see `models/graph.py`."""
+    """The additional input of its graphs; see `models/graph.py`."""
     texture: dict[str, Any] | None = None
-    """File and checksum of the weights that `texture` blends in, how they were trained, and what was measured."""
+    """File, checksum, training record and figures of the texture weights; None where there are none."""
 
     @property
     def folder(self) -> Path:
-        """Where its files lie."""
+        """The folder of its files."""
         return self.variants[0].folder
 
     def variant(self, quality: int) -> Variant:
@@ -122,41 +110,9 @@ class Model:
         ]
         return entry
 
-    def describe(self) -> list[str]:
-        """For people, in lines."""
-        lines = [f"{self.name}: {self.summary}"]
-        lines.append(f"    {self.parameters:,} parameters, {self.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0")
-        if self.extra == "noise":
-            lines.append("    one of many possible pictures: --seed and --candidates")
-        lines += _measured(self.quality)
-        for variant in self.variants:
-            times = {kind: training_time(record) for kind, record in variant.training.items()}
-            if len(set(times.values())) > 1:
-                lines += [f"    {variant.name}, {kind}: trained for {time}" for kind, time in times.items()]
-            elif times:
-                lines.append(f"    {variant.name}: trained for {times['grey']}")
-        if self.texture:
-            record = self.texture["training"]
-            lines.append(
-                f"    --texture blends in invented texture, trained for {training_time(record)} ({record['loss']})"
-            )
-            lines += _measured(self.texture.get("quality", {}))
-        return lines
-
-
-def _measured(quality: dict[str, Any]) -> list[str]:
-    """A table for each data set, a column for each quality."""
-    lines: list[str] = []
-    for data, rows in quality.items():
-        lines.append(f"    {data:13}" + "".join(f"{f'Q{q}':>7}" for q in rows))
-        for title, figure, form in FIGURES:
-            cells = ["-" if row[figure] is None else format(row[figure], form) for row in rows.values()]
-            lines.append(f"    {title:13}" + "".join(f"{cell:>7}" for cell in cells))
-    return lines
-
 
 def training_time(record: dict[str, Any]) -> str:
-    """How long a training took on what, the stages before it too: "8.22 h on a CPU core and 0.38 h on ..."."""
+    """Duration and machines of a training with its earlier stages: "8.22 h on a CPU core and 0.38 h on ..."."""
     stages = [record]
     while before := stages[-1].get("before"):
         stages.append(before)
@@ -172,7 +128,7 @@ def training_time(record: dict[str, Any]) -> str:
 
 
 def verified(folder: Path, entry: dict[str, Any]) -> Path:
-    """A file of the manifest.
+    """The path of a file of the manifest, its checksum verified.
 
     Raises:
         ModelCorrupt: it is missing, or is not the one that the manifest describes.

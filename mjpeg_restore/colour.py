@@ -1,8 +1,8 @@
-"""Planes to arrays, and from one range, sampling or size to another.
+"""Conversion of planes: to RGB arrays, and from one range, sampling or size to another.
 
-JPEG is full-range BT.601 with centre-sited chroma (quirks C6, C7). Everything here works on whole planes
-and never changes its input; plane arithmetic is int16, a strip of lines at a time so that it stays in cache.
-Chroma of a woven picture is interpolated and averaged within each field: the other shows another moment (S6).
+JPEG is full-range BT.601 with centre-sited chroma (quirks C6, C7). No function changes its input. The arithmetic is
+int16, on a strip of lines at a time, which stays in the cache. In a woven picture chroma is interpolated and averaged
+within each field, for the other field shows another moment (S6).
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from mjpeg_restore.frames import Picture, PixelFormat, Sampling
 from mjpeg_restore.interlace import fields, interleave
 
 Samples = NDArray[np.int16]
-"""Samples on the way, `[lines, columns]`."""
+"""Intermediate samples, `[lines, columns]`."""
 
 _STRIP = 64
-"""Luma lines worked on at a time: a 1080p strip in int16 is 240 KiB, which a second-level cache holds."""
+"""Luma lines in a strip: at 1080p it is 240 KiB in int16, which a second-level cache holds."""
 
 _NEUTRAL = 128
-"""The chroma sample that means no colour, in either range."""
+"""The chroma sample of no colour, in either range."""
 
 
 def to_ndarray(picture: Picture, format: PixelFormat = "rgb") -> NDArray[np.uint8]:
     """The picture as one array.
 
-    Chroma is brought up as libjpeg does it: a 3/4, 1/4 triangle where the factor is 2, repetition where
-    it is 4. The result is within 1 of libjpeg's own, given the same planes.
+    Chroma is upsampled as libjpeg does it: by a 3/4, 1/4 triangle where the factor is 2, by repetition where it is 4.
+    From the same planes libjpeg's RGB differs by at most 1.
 
     Args:
         picture: planes of any sampling; limited range is expanded, a grey picture's luma is repeated.
-        format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for the luma plane as
-            it is, in the picture's own range, uint8 `[height, width]`: the very array, not a copy.
+        format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for the luma plane
+            itself, not a copy, uint8 `[height, width]`, in the picture's own range.
 
     Raises:
-        ValueError: the format is none of the three.
+        ValueError: an unknown format.
     """
     if format not in ("rgb", "bgr", "gray"):
         raise ValueError(f'format is "rgb", "bgr" or "gray", not {format!r}')
@@ -98,8 +98,9 @@ def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
 
 
 def resize(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at another size, every plane scaled by itself, bicubic; sampling and range stay (B2). The fields of a
-    woven picture are scaled one by one.
+    """The picture at another size, each plane scaled by bicubic interpolation; sampling and range stay (B2).
+
+    The two fields of a woven picture are scaled separately.
 
     Raises:
         ValueError: width or height is below 1.
@@ -149,7 +150,7 @@ def _upsample_padded(padded: NDArray[np.uint8], across: int, down: int) -> Sampl
     """Upsample a plane with one sample of context on every side: int16 `[rows * down, columns * across]`."""
     sums = padded.astype(np.int16)
     if (across, down) == (2, 2):
-        # The first pass keeps its two fraction bits, so that rounding happens once (libjpeg's h2v2).
+        # The first pass keeps its two fraction bits, so that the result is rounded once (libjpeg's h2v2).
         return _triangle_across(_triangle_down(sums, shift=0, bias=(0, 0)), shift=4, bias=(8, 7))
     if across == 2:
         return _triangle_across(sums[1:-1], shift=2, bias=(1, 2))
@@ -171,7 +172,7 @@ def _triangle_down(samples: Samples, shift: int, bias: tuple[int, int]) -> Sampl
 
 
 def _triangle_across(samples: Samples, shift: int, bias: tuple[int, int]) -> Samples:
-    """As `_triangle_down`, for columns."""
+    """Double the columns in the same way as `_triangle_down` doubles rows."""
     near = samples[:, 1:-1] * np.int16(3)
     out = np.empty((near.shape[0], 2 * near.shape[1]), np.int16)
     for half, far in ((0, samples[:, :-2]), (1, samples[:, 2:])):
@@ -220,7 +221,7 @@ def _convert(
 
 
 def _average(plane: NDArray[np.uint8], across: int, down: int) -> NDArray[np.uint8]:
-    """Mean of each `down` x `across` box, rounded; repetition completes a box that the edge cuts."""
+    """Rounded mean of each `down` x `across` box; a box that the edge cuts is completed by repetition."""
     if (across, down) == (1, 1):
         return plane
     height, width = plane.shape
@@ -231,7 +232,7 @@ def _average(plane: NDArray[np.uint8], across: int, down: int) -> NDArray[np.uin
 
 
 def _scale(plane: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """One plane through libswscale; uint8 `[height, width]`."""
+    """One plane scaled by libswscale; uint8 `[height, width]`."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
     scaled = frame.reformat(width=width, height=height, format="gray", interpolation="BICUBIC")
     return np.asarray(scaled.to_ndarray(), np.uint8)
@@ -243,7 +244,7 @@ def _table(slope: float, origin: int, target: int) -> bytes:
 
 
 def _look_up(table: bytes, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Every sample through a table; bytes.translate is several times faster than indexing an array."""
+    """Map every sample by a table; `bytes.translate` is several times faster than indexing an array."""
     return np.frombuffer(plane.tobytes().translate(table), np.uint8).reshape(plane.shape)
 
 

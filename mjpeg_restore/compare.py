@@ -1,4 +1,4 @@
-"""Before and after in one picture, plane by plane: no trip through RGB."""
+"""Before and after in one picture, joined plane by plane, without a conversion to RGB."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from mjpeg_restore.frames import Picture
 Comparison = Literal["side", "split"]
 
 _MCU = 16
-"""`split` cuts at a multiple of this: every sampling's chroma can be cut there, and no block is."""
+"""`split` cuts at a multiple of this, where the chroma of every sampling can be cut, and between blocks."""
 
 _LINE = 2
 """Width of the dividing line, luma samples."""
 
 
 def compose(before: Picture, after: Picture, how: Comparison) -> Picture:
-    """Both in one picture: `side_by_side`, or `split` in the middle."""
+    """Join the two: `side_by_side`, or `split` in the middle."""
     return side_by_side(before, after) if how == "side" else split(before, after)
 
 
 def side_by_side(before: Picture, after: Picture) -> Picture:
-    """`before` on the left, `after` on the right; time stamps and index are those of `after`.
+    """`before` on the left, `after` on the right; all but the planes is that of `after`.
 
-    Where the chroma factor does not divide the width, the left picture's last column is repeated, so that
-    the right picture's chroma starts on a whole sample: the result is up to 3 columns wider than both.
+    Where the chroma factor does not divide the width, the last column of the left picture is repeated until it does, so
+    that the right picture begins on a whole chroma sample: the result is up to 3 columns wider than both.
 
     Raises:
         ValueError: the two differ in size, sampling or range.
@@ -43,8 +43,8 @@ def side_by_side(before: Picture, after: Picture) -> Picture:
 def split(before: Picture, after: Picture) -> Picture:
     """The left half of `before`, a white line, the right half of `after`; the size stays.
 
-    The cut is at the multiple of 16 nearest to the middle; a picture too narrow to have one is cut in the
-    middle as nearly as its chroma allows.
+    The cut is at the multiple of 16 that is nearest to the middle; a picture narrower than 32 is cut at the nearest
+    multiple of its chroma factor.
 
     Raises:
         ValueError: the two differ in size, sampling or range.

@@ -17,14 +17,59 @@
         └── OutputExists         the file is there and may not be overwritten
 
 A `JpegError` concerns a single picture: the pipeline counts it and goes on. Every other error ends
-the run. Each message is one line that says what happened, where, and what to do about it.
+the run. Each is one line that says what happened, where, and what to do about it. Where that is to change a setting,
+the advice is a `Hint`: the command words it with its own options.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+
+class Hint:
+    """Advice that names settings, such as `Hint("{device} may work", device="onnxruntime")`.
+
+    As a string it names keyword arguments: `device="onnxruntime" may work`.
+
+    Attributes:
+        advice: a format string with the name of each setting in braces.
+        settings: by name the value that is advised; None where the setting is named without one.
+    """
+
+    def __init__(self, advice: str, /, **settings: str | int | None) -> None:
+        self.advice = advice
+        self.settings = settings
+
+    def worded(self, name: Callable[[str, str | int | None], str]) -> str:
+        """The advice as one sentence.
+
+        Args:
+            name: words a setting and its value.
+        """
+        return self.advice.format_map({setting: name(setting, value) for setting, value in self.settings.items()})
+
+    def __str__(self) -> str:
+        return self.worded(lambda setting, value: setting if value is None else f"{setting}={value!r}")
+
 
 class MjpegRestoreError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Attributes:
+        hint: what to do about it, unless the message says it.
+    """
+
+    def __init__(self, message: str, hint: Hint | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """The error without its hint."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
 
 
 class SourceError(MjpegRestoreError):
@@ -92,9 +137,12 @@ class MissingExtra(RuntimeUnavailable):
             extra: the extra of this package that brings it; empty where none does.
             purpose: what needs it.
         """
-        super().__init__(package, extra, purpose)  # the three of them, so that it passes between processes
+        super().__init__(purpose)
+        self.args = package, extra, purpose  # the three of them, so that it passes between processes
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> str:
+        """The error in one line."""
         package, extra, purpose = self.args
         belongs = f" (the extra mjpeg-restore[{extra}])" if extra else ""
         return f"{purpose} needs {package}: pip install {package.lower()}{belongs}"

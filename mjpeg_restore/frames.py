@@ -1,8 +1,8 @@
-"""The vocabulary that the stages share: what a source yields, what is read from it, what a sink takes.
+"""The values that flow between the stages.
 
     Source --Packet--> jpeg.read --CodedPicture--> Restorer --Picture--> Sink
 
-Each value is frozen: one stage makes it, and no later stage changes it.
+Each value is frozen: one stage makes it, and no later stage changes it. The arrays are checked on creation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 PixelFormat = Literal["rgb", "bgr", "gray"]
 
 FieldOrder = Literal["top", "bottom"]
-"""Which of two fields is shown first: that of the upper lines, or that of the lower."""
+"""A field: "top" has the upper lines, "bottom" the lower."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldLayout:
-    """How the two fields of a frame lie in a stream (quirk S6)."""
+    """The order of the two fields of a frame in a stream (quirk S6)."""
 
     stored: FieldOrder = "top"
     """The field that is stored first."""
@@ -48,14 +48,14 @@ class Packet:
     name: str = ""
     """The file that holds this picture alone, for messages; empty where the source is one file."""
     tables: bytes = field(default=b"", repr=False)
-    """Table segments of the pictures that were passed over just before this one (quirk Q5)."""
+    """Table segments of the packets between the one before and this one, which the source left out (quirk Q5)."""
     discontinuity: bool = False
-    """True: packets are missing before it, or a new recording begins. Tables and coefficients of the pictures before
+    """True: packets are missing before this one, or a new recording begins. Tables and coefficients of earlier packets
     do not apply to it."""
     fault: str = ""
-    """Why `data` is empty, in words, where it could not be read."""
+    """The reason, in words, where the picture could not be read and `data` is empty."""
     duration: int = 0
-    """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
+    """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
 
     @property
     def time(self) -> Fraction:
@@ -67,7 +67,7 @@ class Packet:
 
 
 class Sampling(Enum):
-    """Chroma subsampling; the value is how many luma samples one chroma sample spans, (across, down)."""
+    """Chroma subsampling; the value is the number of luma samples that one chroma sample spans, (across, down)."""
 
     GRAY = None
     YUV444 = (1, 1)
@@ -86,7 +86,7 @@ class Sampling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """How the planes map to colour; JPEG is full-range BT.601 unless it says otherwise (quirks C4, C6)."""
+    """The meaning of the components; JPEG is full-range BT.601 unless it says otherwise (quirks C4, C6)."""
 
     full_range: bool = True
     """False where a COM segment `CS=ITU601` declares limited range."""
@@ -98,7 +98,7 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is missing from a coded picture.
+    """The missing part of a coded picture.
 
     The rows are rows of MCUs: one MCU row spans `8 * v` luma lines, v the largest vertical sampling factor.
     """
@@ -108,12 +108,12 @@ class Damage:
     rows: int
     """MCU rows in the whole picture."""
     reason: str
-    """In words, for the report."""
+    """The cause, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodedPicture:
-    """A picture as the stream really holds it: quantised DCT coefficients and quantisation tables."""
+    """A picture as the stream holds it: quantised DCT coefficients and quantisation tables."""
 
     width: int
     """Pixels across, 1 to 65535."""
@@ -123,12 +123,27 @@ class CodedPicture:
     coefficients: tuple[NDArray[np.int16], ...]
     """Per component (Y, or Y, Cb, Cr): int16 `[blocks_high, blocks_wide, 64]`, quantised, natural order."""
     tables: tuple[NDArray[np.uint16], ...]
-    """Per component: uint16 `[64]`, natural order, 1 to 65535; those of this very frame (quirks Q1, Q2)."""
+    """Per component: uint16 `[64]`, natural order, 1 to 65535; they may change with each picture (quirks Q1, Q2)."""
     colour: Colour = Colour()
     warnings: tuple[str, ...] = ()
     """Harmless oddities found while reading, in words."""
     damage: Damage | None = None
     """None where every block was read."""
+
+    def __post_init__(self) -> None:
+        """Check the arrays.
+
+        Raises:
+            ValueError: the number of components, a shape or a dtype is wrong.
+        """
+        _check_components(self.sampling, self.coefficients)
+        if len(self.tables) != len(self.coefficients):
+            raise ValueError(f"one table for each component: {len(self.tables) = }, {len(self.coefficients) = }")
+        for blocks, table in zip(self.coefficients, self.tables, strict=True):
+            if blocks.dtype != np.int16 or blocks.ndim != 3 or blocks.shape[2] != 64:
+                raise ValueError(f"coefficients are int16 [high, wide, 64], not {blocks.dtype} {blocks.shape}")
+            if table.dtype != np.uint16 or table.shape != (64,):
+                raise ValueError(f"a table is uint16 [64], not {table.dtype} {table.shape}")
 
     def __repr__(self) -> str:
         grids = ", ".join("x".join(map(str, plane.shape[:2])) for plane in self.coefficients)
@@ -141,7 +156,7 @@ class Picture:
 
     planes: tuple[NDArray[np.uint8], ...]
     """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first. In a woven picture
-    each field has its own lines of chroma: of 4:2:0 and an odd field height, one more than half of the picture's."""
+    each field has its own lines of chroma: in 4:2:0 with an odd field height, one more than half of the luma lines."""
     sampling: Sampling
     full_range: bool = True
     """True: 0..255 for luma and chroma; False: 16..235 and 16..240."""
@@ -154,12 +169,23 @@ class Picture:
     quality: int = 0
     """Estimated IJG quality of the coded picture, 1 to 100; 0 where it is not known."""
     field_order: FieldOrder | None = None
-    """Which of the two fields that were woven into this picture is shown first; None where it is of one piece."""
+    """The field that is shown first in a woven picture; None where the picture is no frame of two fields."""
     damage: Damage | None = None
-    """What is missing from the coded picture, in rows as it is coded, of a woven one from its worse field; None where
-    that was repaired. A held picture keeps its original damage record."""
+    """The missing part of the coded picture, or of the worse one of two fields, in coded rows; None where it was
+    repaired. A held picture keeps its original damage record."""
     duration: int = 0
-    """For how long it is shown as the source says, in units of `time_base`; 0 where it does not say."""
+    """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
+
+    def __post_init__(self) -> None:
+        """Check the planes.
+
+        Raises:
+            ValueError: their number, a shape or a dtype is wrong.
+        """
+        _check_components(self.sampling, self.planes)
+        for plane in self.planes:
+            if plane.dtype != np.uint8 or plane.ndim != 2:
+                raise ValueError(f"a plane is uint8 [height, width], not {plane.dtype} {plane.shape}")
 
     @property
     def width(self) -> int:
@@ -180,11 +206,11 @@ class Picture:
         """The picture as one array.
 
         Args:
-            format: "rgb" or "bgr" for uint8 `[height, width, 3]`, 0..255, full range; "gray" for the
-                restored luma as it is, uint8 `[height, width]`.
+            format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for the restored luma plane
+                itself, uint8 `[height, width]`.
 
         Raises:
-            ValueError: the format is none of the three.
+            ValueError: an unknown format.
         """
         from mjpeg_restore import colour
 
@@ -192,3 +218,9 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Picture({self.width}x{self.height} {self.sampling.label}, index={self.index}, pts={self.pts})"
+
+
+def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) -> None:
+    count = 1 if sampling is Sampling.GRAY else 3
+    if len(components) != count:
+        raise ValueError(f"{sampling.label} has {count} component{'s' if count > 1 else ''}, not {len(components)}")

@@ -1,4 +1,4 @@
-"""Two fields and the frame that they make (quirk S6)."""
+"""Weaving two fields into a frame, and taking a frame apart into its fields (quirk S6)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from mjpeg_restore.frames import FieldLayout, FieldOrder, Picture
 
 
 def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
-    """How the two fields of a packet lie.
+    """The order of the two fields of a packet.
 
-    The pictures' own marks win, for they survive a copy from one container to another. Without marks the container's
-    layout holds; it also says which field is shown first where the marks agree with it on the one that is stored first.
-    Without either, the upper lines are stored and shown first. FFmpeg's decoder takes it so too, except with the tag
-    MJPG of AVI, ASF and NUT: there it takes the lower lines first, as cards for NTSC do; see `sources.presentation`.
+    The pictures' own markers take precedence, for they survive a copy from one container to another. Without them the
+    container's layout applies. Where both agree on the field that is stored first, the container also decides which one
+    is shown first. Without either, the top field is stored and shown first. FFmpeg's decoder does the same, except with
+    the tag MJPG in AVI, ASF and NUT, where it takes the bottom field first, as capture cards for NTSC write it; see
+    `sources.presentation`.
 
     Args:
-        marked: the field that the packet's first picture holds, as its own marks say (`JpegHeader.field_order`).
-        container: what the container says of all packets (`SourceInfo.fields`).
+        marked: the field of the packet's first picture, by its own markers (`JpegHeader.field_order`).
+        container: the layout that the container states for all packets (`SourceInfo.fields`).
     """
     container = container or FieldLayout(marked or "top", marked or "top")
     return container if marked in (None, container.stored) else FieldLayout(marked, marked)
@@ -30,12 +31,12 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
     """One interlaced frame of the two fields of a packet.
 
     Args:
-        first, second: in the order in which they are stored; of one size and sampling.
-        layout: which of them holds the upper lines, and which is shown first.
+        first, second: the fields as they are stored, of one size and sampling.
+        layout: which of them is the top field, and which is shown first.
 
     Returns:
-        The first field with the lines of both, and the damage of the worse one. Of fields of an odd height the chroma
-        planes of 4:2:0 and 4:4:0 keep every line of both: one more than half the frame's height.
+        A frame with the lines of both and the damage of the worse one; all else is that of the first field. Where the
+        fields have an odd height, the chroma planes of 4:2:0 and 4:4:0 have one line more than half the frame's.
     """
     upper, lower = (first, second) if layout.stored == "top" else (second, first)
     damage = min(filter(None, (first.damage, second.damage)), key=lambda found: found.first_bad_row, default=None)
@@ -44,17 +45,17 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
 
 
 def interleave(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lines of both in turn, the upper first: uint8 `[lines of both, columns, ...]`; the lower may have one less."""
+    """The lines of both alternately: uint8 `[lines of both, columns, ...]`; `lower` may have one line less."""
     lines = np.empty((len(upper) + len(lower), *upper.shape[1:]), np.uint8)
     lines[0::2], lines[1::2] = upper, lower
     return lines
 
 
 def fields(picture: Picture) -> tuple[Picture, Picture]:
-    """The fields of a woven frame, the one of the upper lines first; each is a picture of one piece.
+    """The top field and the bottom field of a woven frame.
 
-    The planes are views, except for the lower field's chroma where its last line is missing: frames of FFmpeg's have
-    no room for it where the fields' height is odd. The line above it stands in for it then.
+    The planes are views, with one exception: frames of FFmpeg have no room for the last chroma line of the bottom field
+    where the fields have an odd height. The line above it is repeated there.
     """
     return _field(picture, 0), _field(picture, 1)
 

@@ -1,4 +1,4 @@
-"""Work done in parallel and delivered in order, with bounded memory: what the pipeline is joined with."""
+"""A parallel `map` in order, with bounded memory: it joins the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from mjpeg_restore.errors import SourceError
 
@@ -17,42 +17,42 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _POLL = 0.05
-"""Seconds between two looks at `Halt.asked` by a thread that waits."""
+"""Poll interval of a blocked thread, seconds: it then reads `Halt.asked`."""
 
 
 class _Feeder(threading.Thread):
-    """A thread that takes items; those of a map over a map are taken by two, one above the other."""
+    """The thread that iterates over the items. Where these come from another map, its own feeder is started by it."""
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=f"{name}-feeder", daemon=True)
         self.above = threading.current_thread()
 
     def waits_for(self, thread: threading.Thread | None) -> bool:
-        """Whether it ends only after that thread, which may be itself."""
+        """Whether this feeder ends only after that thread, which may be the feeder itself."""
         while thread is not None and thread is not self:
             thread = thread.above if isinstance(thread, _Feeder) else None
         return thread is self
 
 
 class Halt:
-    """The end of an ordered map, asked for from any thread.
+    """A request to end an ordered map, made from any thread.
 
-    A generator that is given up is closed by the garbage collector, in the middle of whatever any thread does just
-    then, and perhaps in a forked process: so no lock is taken to ask.
+    `ask` takes no lock: the garbage collector closes an abandoned generator in any thread, in the middle of anything,
+    and perhaps in a forked process.
 
     Attributes:
-        asked: True once nobody wants more.
+        asked: True once the map is to end.
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
-        """Call `stop` too, which ends the items while they are waited for."""
+        """Prepare a request; `stop`, if given, is called with it and unblocks the iterator of the items."""
         self.asked = False
         self._stop = stop
         self._feeder: _Feeder | None = None
         self._process = 0
 
     def start(self, feeder: _Feeder) -> None:
-        """Start the thread that is waited for later."""
+        """Start the feeder that `wait` joins."""
         self._feeder, self._process = feeder, os.getpid()
         feeder.start()
 
@@ -62,17 +62,17 @@ class Halt:
         return self._feeder is not None and self._process != os.getpid()
 
     def ask(self) -> None:
-        """Have the map end at once, without what is still in the making."""
+        """End the map at once; unfinished results are discarded."""
         self.asked = True
         if self._stop:
             self._stop()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait, for so many seconds at most, until no more items are taken.
+        """Wait until the feeder has ended, for `timeout` seconds at most.
 
         Returns:
-            Whether none are. False at once where it cannot be waited for: on a feeder itself, where the garbage
-            collector may have come by; in a forked process; and at the interpreter's exit, when threads stand still.
+            Whether it has ended. False at once where waiting is impossible: on the feeder's own thread, where the
+            garbage collector may run; in a forked process; and at the interpreter's exit, when threads no longer run.
         """
         if self._feeder is None:
             return True
@@ -91,76 +91,103 @@ def ordered_map(
     name: str,
     halt: Halt | None = None,
 ) -> Generator[Result]:
-    """Like `map`, but on `workers` threads.
+    """Like `map`, but on `workers` threads, in the order of the items.
 
-    A feeder thread takes the items as they come, so that a source which has to be waited for keeps back nothing
-    that is done. At most `ahead` results are in the making or waiting to be taken. The first exception of `items`
-    or `function` is raised in its place in the order. Closing the iterator early asks for `halt`, and ends the feeder
-    before it returns; what the workers are at is not waited for. Whoever has `halt` ends it from another thread.
+    1. A feeder thread iterates over the items and submits each; a source that blocks therefore delays no finished
+       result.
+    2. The workers compute the results.
+    3. The caller's thread takes each result once it is ready.
+
+    At most `ahead` + 2 items are taken and not yet delivered: `ahead` in the queue, one that the feeder holds while the
+    queue is full, and one that the caller waits for.
+
+    The first exception of `items` or `function` is raised in its place in the order. Closing the generator early asks
+    for `halt` and waits for the feeder, not for the workers. Another thread ends it by asking for `halt`.
+
+    Args:
+        function: called on the workers.
+        items: iterated over by the feeder, which also closes them.
+        workers: number of worker threads.
+        ahead: length of the queue.
+        name: prefix of the threads' names.
+        halt: ends the map; one of its own if None.
 
     Raises:
-        SourceError: the process was forked on the way, and the threads are in the other one.
+        SourceError: this process was forked while the map ran: its threads are in the parent.
     """
     end = halt or Halt()
-    pending: queue.Queue[Future[Result] | None] = queue.Queue(maxsize=ahead)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
-
-    def work(item: Item) -> Result:
-        if end.asked:
-            raise CancelledError  # not worth the while, and seen by nobody
-        return function(item)
-
-    def put(entry: Future[Result] | None) -> bool:
-        while not end.asked:
-            try:
-                pending.put(entry, timeout=_POLL)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def feed() -> None:
-        try:
-            for item in items:
-                if not put(pool.submit(work, item)):
-                    return
-        except BaseException as error:  # whatever it is, it is the consumer's to see
-            failed: Future[Result] = Future()
-            failed.set_exception(error)
-            put(failed)
-        finally:
-            # A generator is closed by the thread that ran it: its own cleanup may need that.
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
-            put(None)
-            pool.shutdown(wait=False)
-
+    production = _Production(function, items, ThreadPoolExecutor(workers, thread_name_prefix=name), ahead, end)
     try:
-        end.start(_Feeder(feed, name))
-        while (entry := _next(pending, end)) is not None:
+        end.start(_Feeder(production.feed, name))
+        while (entry := production.next()) is not None:
             yield entry.result()
-    except BaseException:  # given up, or failed
+    except BaseException:  # closed early, or failed
         end.ask()
         raise
     finally:
         end.wait()
 
 
-def _next(pending: queue.Queue[Future[Result] | None], end: Halt) -> Future[Result] | None:
-    """The next result, once it is there; None at the end."""
-    entry = None
-    if end.forked:
-        raise SourceError("a recording cannot be read on in a forked process: open it there")
-    while not end.asked:
+class _Production(Generic[Item, Result]):
+    """The queue between the feeder and the caller of an ordered map."""
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        pool: ThreadPoolExecutor,
+        ahead: int,
+        end: Halt,
+    ) -> None:
+        self._function, self._items, self._pool, self._end = function, items, pool, end
+        self._pending: queue.Queue[Future[Result] | None] = queue.Queue(maxsize=ahead)
+
+    def feed(self) -> None:
+        """Submit the items, in the feeder's thread; an exception takes its place in the order."""
         try:
-            entry = entry or pending.get(timeout=_POLL)
-            if entry is None:
-                return None
-            # To wait for a future by itself costs a third of what `concurrent.futures.wait` does.
-            with suppress(CancelledError):
-                entry.exception(timeout=_POLL)
-        except (queue.Empty, TimeoutError):
-            continue
-        return None if end.asked else entry  # in this order: what is done before the end is no cancelled work
-    return None
+            for item in self._items:
+                if not self._put(self._pool.submit(self._work, item)):
+                    return
+        except BaseException as error:  # raised again in the caller's thread
+            failed: Future[Result] = Future()
+            failed.set_exception(error)
+            self._put(failed)
+        finally:
+            # A generator is closed by the thread that ran it: its own cleanup may need that.
+            close = getattr(self._items, "close", None)
+            if close is not None:
+                close()
+            self._put(None)
+            self._pool.shutdown(wait=False)
+
+    def next(self) -> Future[Result] | None:
+        """The next finished result; None at the end."""
+        entry = None
+        if self._end.forked:
+            raise SourceError("a recording cannot be read on in a forked process: open it there")
+        while not self._end.asked:
+            try:
+                entry = entry or self._pending.get(timeout=_POLL)
+                if entry is None:
+                    return None
+                # `concurrent.futures.wait` takes three times as long.
+                with suppress(CancelledError):
+                    entry.exception(timeout=_POLL)
+            except (queue.Empty, TimeoutError):
+                continue
+            return None if self._end.asked else entry  # read last: a result finished before that was not cancelled
+        return None
+
+    def _work(self, item: Item) -> Result:
+        if self._end.asked:
+            raise CancelledError  # nobody takes the result
+        return self._function(item)
+
+    def _put(self, entry: Future[Result] | None) -> bool:
+        while not self._end.asked:
+            try:
+                self._pending.put(entry, timeout=_POLL)
+            except queue.Full:
+                continue
+            return True
+        return False

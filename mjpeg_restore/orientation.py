@@ -1,11 +1,11 @@
-"""Pictures turned upright, plane by plane, as the container or EXIF says that they lie (quirk H5).
+"""Turning pictures upright, plane by plane, by the container's rotation or EXIF's orientation (quirk H5).
 
-Samples are moved, never computed anew, wherever the chroma grid allows it. It does not allow three things, and the
-chroma goes to 4:4:4 first for them, so that the colour of each pixel is the one that it had before:
+Samples are moved and not computed wherever the chroma grid allows it. In three cases it does not, and chroma is
+upsampled to 4:4:4 first, so that every pixel keeps its colour:
 
-* a mirrored axis that holds no whole number of chroma samples: the grid begins at the other end then;
-* 4:1:1 turned by 90 degrees: no sampling has chroma of a quarter of the lines;
-* woven 4:2:0 and 4:4:0 turned by 90 degrees: each line of chroma belongs to one field, no column does.
+* an axis is mirrored whose length is no multiple of the chroma factor: the chroma grid would begin at the other end;
+* 4:1:1 is turned by 90 degrees: no sampling has a quarter of the lines;
+* woven 4:2:0 or 4:4:0 is turned by 90 degrees: each line of chroma belongs to one field, but no column does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mjpeg_restore.frames import FieldOrder, Picture, Sampling
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """How stored planes become upright ones: lines and columns are reversed first, and change places then."""
+    """The steps from stored to upright planes: lines and columns are reversed first, then transposed."""
 
     lines_reversed: bool = False
     columns_reversed: bool = False
@@ -48,14 +48,14 @@ _TURNS: Final = {
 """By EXIF orientation."""
 
 _OF_ROTATION: Final = {0: 1, 90: 8, 180: 3, 270: 6}
-"""The EXIF orientation that asks for a rotation anticlockwise."""
+"""EXIF orientations by rotation, degrees anticlockwise."""
 
 
 def orientation_of(rotation: int, exif: int) -> int:
-    """How a picture lies, as an EXIF orientation, 1 to 8.
+    """The orientation of a stored picture as an EXIF value, 1 to 8.
 
     Args:
-        rotation: degrees anticlockwise, as the container says (`SourceInfo.rotation`); unless 0, it goes before EXIF.
+        rotation: the container's, degrees anticlockwise (`SourceInfo.rotation`); unless 0 it takes precedence.
         exif: the picture's own orientation (`JpegHeader.orientation`).
     """
     return _OF_ROTATION[rotation] if rotation else exif
@@ -64,13 +64,13 @@ def orientation_of(rotation: int, exif: int) -> int:
 def upright(picture: Picture, orientation: int) -> Picture:
     """A picture turned or mirrored to stand upright.
 
-    4:2:2 turned by 90 degrees becomes 4:4:0, and the reverse; where the chroma grid does not fit, the sampling becomes
-    4:4:4. The two fields of a woven frame change places where the frame is turned upside down; turned by 90 degrees,
-    it has columns in place of fields, and is of one piece.
+    Turned by 90 degrees, 4:2:2 becomes 4:4:0 and 4:4:0 becomes 4:2:2; where the chroma grid does not fit, the sampling
+    becomes 4:4:4. In a woven frame that is turned upside down the fields are swapped; one that is turned by 90 degrees
+    has no fields any more.
 
     Args:
-        picture: as it is stored.
-        orientation: EXIF's number, 1 (upright already) to 8.
+        picture: the picture as it is stored.
+        orientation: its EXIF orientation, 1 (upright) to 8.
     """
     turn = _TURNS[orientation]
     if turn == _Turn():
@@ -92,8 +92,7 @@ def upright_aspect(sample_aspect: Fraction, rotation: int) -> Fraction:
 def fit(picture: Picture, width: int, height: int) -> Picture:
     """The picture at another size (B2).
 
-    A standing one where the others lie, or the reverse, keeps its shape: it is as large as there is room, between black
-    bars.
+    A portrait picture among landscape ones, or the reverse, keeps its aspect and gets black bars.
     """
     if (picture.width - picture.height) * (width - height) >= 0:
         return colour.resize(picture, width, height)
@@ -123,7 +122,7 @@ def _framed(plane: NDArray[np.uint8], size: tuple[int, int], place: tuple[int, i
 
 
 def _fits(picture: Picture, turn: _Turn) -> bool:
-    """Whether the chroma samples, moved like the luma, lie on the grid of a sampling that there is."""
+    """Whether the moved chroma samples lie on the grid of an existing sampling."""
     across, down = picture.sampling.value or (1, 1)
     woven = picture.field_order is not None and down > 1
     if turn.transposed and (woven or picture.sampling is Sampling.YUV411):
@@ -135,7 +134,7 @@ def _fits(picture: Picture, turn: _Turn) -> bool:
 
 
 def _field_order(picture: Picture, turn: _Turn) -> FieldOrder | None:
-    """Which field of the turned picture is shown first."""
+    """The field of the turned picture that is shown first."""
     if picture.field_order is None or turn.transposed:
         return None
     if turn.lines_reversed and picture.height % 2 == 0:

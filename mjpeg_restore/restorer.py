@@ -1,4 +1,4 @@
-"""CodedPicture -> Picture: the one place where a network meets a picture."""
+"""CodedPicture to Picture: runs a model's graph on a picture of any size and sampling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -24,14 +23,14 @@ from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Planes, Runtime, 
 from mjpeg_restore.tiles import Tile, tiles
 
 MEMORY = 300_000_000
-"""Bytes that the restoration of one picture may take, unless the caller says otherwise."""
+"""Default limit of memory for the restoration of one picture, bytes."""
 
 
 class Restorer:
-    """A model, loaded, and what it takes to apply it to pictures of any size and sampling.
+    """A loaded model that restores pictures of any size and sampling.
 
     Safe from several threads. Each graph is loaded with the first picture that needs it. A forked process loads its
-    graphs anew: the threads of a runtime do not survive a fork.
+    graphs again: the threads of a runtime do not survive a fork.
     """
 
     def __init__(
@@ -48,19 +47,19 @@ class Restorer:
         """Choose a model.
 
         Args:
-            model: a name from the catalogue (`mjpeg-restore models`), or a model described as the catalogue does.
+            model: a name from the catalogue, or a `catalogue.Model`.
             device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`. With "auto", `decode` takes the
                 native extension where it was built, else ONNX Runtime.
             threads: CPU threads in all; every core by default.
-            streams: how many pictures will be restored at the same time.
-            texture: how much invented texture, 0..1, of a model that can (QGAC, appendix B.2: the share of the
-                weights that were trained for it).
-            seed: of the noise, for a model that gives one of many possible pictures: the same seed, the same picture.
-            memory: bytes that the restoration of one picture may take, about; what needs more is restored in tiles.
+            streams: pictures that callers restore at the same time.
+            texture: amount of invented texture, 0..1, for a model with texture weights: their share in the blend (QGAC,
+                appendix B.2).
+            seed: of the noise, for a model that gives one of many possible pictures; equal seeds give equal pictures.
+            memory: approximate limit for the restoration of one picture, bytes; larger pictures are restored in tiles.
 
         Raises:
-            UnknownModel: no such model, or one that has no texture to blend in.
-            ValueError: a texture beyond 0..1, a seed below 0, or fewer threads or streams than one.
+            UnknownModel: no such model, or a texture for a model without texture weights.
+            ValueError: a texture outside 0..1, a seed below 0, or fewer than one thread or stream.
         """
         if streams < 1 or (threads is not None and threads < 1):
             raise ValueError(f"threads {threads}, streams {streams}: one or more of each")
@@ -81,15 +80,15 @@ class Restorer:
         _restorers.add(self)
 
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
-        """The variant that suits a picture best, and which of its graphs is the picture's: "grey" or "colour"."""
+        """The variant that suits a picture best, and the key of the graph that restores it: "grey" or "colour"."""
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
         return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
     def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
-        """The graph that a picture goes through, or another part of it (".context"), loaded.
+        """The loaded graph for a picture, or its context graph (`part` ".context").
 
         Raises:
-            RuntimeUnavailable: the device is not there.
+            RuntimeUnavailable: the device is not available.
             ModelCorrupt: an engine file is missing or altered.
         """
         variant, kind = self.choose(coded)
@@ -105,47 +104,41 @@ class Restorer:
         if device == "auto" and self.model.name == catalogue.DECODE:
             if NativeDecode.available:
                 return NativeDecode()
-            device = "onnxruntime"  # it starts at once, and there is nothing that bf16 could speed up
+            device = "onnxruntime"  # it starts faster, and bf16 has nothing to speed up
         blend = texture_of(self.model, self._texture) if self._texture else None
         return open_runtime(graph, device, self._threads, self.streams, blend)
 
     def forget(self) -> None:
-        """Drop the loaded graphs, in a forked process: each is loaded anew when it is next needed."""
-        # Their threads are in the parent, and to destroy them would be to wait for these: one reference is kept.
+        """Drop the loaded graphs in a forked process; each is loaded again when it is needed."""
+        # One reference is leaked: the destructors would wait for threads that exist in the parent process only.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._runtimes))
         self._runtimes = {}
-        self._loading = threading.Lock()  # one of them may have held it
+        self._loading = threading.Lock()  # a thread of the parent may hold the old one
 
     @property
     def runtime_name(self) -> str:
-        """What runs the network, for people; empty before the first picture."""
+        """Library, device and precision that run the network, in words; empty before the first picture."""
         return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
 
-    def restore(
-        self, coded: CodedPicture, *, index: int = 0, pts: int = 0, time_base: Fraction = Fraction(1, 25)
-    ) -> Picture:
+    def restore(self, coded: CodedPicture) -> Picture:
         """Restore one picture.
 
         Args:
-            coded: what `jpeg.read` made of a packet.
-            index, pts, time_base: handed on to the picture.
+            coded: the coefficients and tables that `jpeg.read` gives.
 
         Returns:
-            Planes at the coded picture's own sampling, cropped to its size, top row first.
+            Planes at the coded picture's own sampling, cropped to its size, top row first; without a time.
         """
         return Picture(
             planes=_crop(self.planes(coded), coded),
             sampling=coded.sampling,
             full_range=coded.colour.full_range,
-            index=index,
-            pts=pts,
-            time_base=time_base,
             quality=estimate_quality(coded.tables[0], LUMA),
             damage=coded.damage,
         )
 
     def planes(self, coded: CodedPicture) -> Planes:
-        """The components' planes, whole blocks."""
+        """The restored planes of all components, uint8 `[8 blocks_high, 8 blocks_wide]` each, not cropped."""
         inputs = self.inputs(coded)
         run, count = self.runtime(coded).run, len(coded.coefficients)
         if self.model.per_component:
@@ -154,7 +147,7 @@ class Restorer:
         return self._tiled(run, inputs, count)
 
     def _tiled(self, run: Callable[[Inputs], Planes], inputs: Inputs, count: int) -> Planes:
-        """What a graph makes of so many components, in tiles where it would take too much memory."""
+        """Run a graph on the inputs of `count` components, in tiles where the whole would take too much memory."""
         grids = [array.shape[:2] for array in inputs[: 2 * count : 2]]
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
@@ -170,7 +163,7 @@ class Restorer:
         return planes
 
     def _cut(self, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:
-        """A tile's share of a graph's inputs."""
+        """The part of a graph's inputs that belongs to a tile."""
         cut: list[NDArray[Any]] = []
         for index, (down, across) in enumerate(steps):
             blocks, table = inputs[2 * index : 2 * index + 2]
@@ -182,7 +175,7 @@ class Restorer:
         return [*cut, *extra]
 
     def inputs(self, coded: CodedPicture) -> Inputs:
-        """What the picture's graph takes: the components, then what else the model wants."""
+        """The inputs of the picture's graph: its components, then the noise or the context of a model with one."""
         inputs = components(coded)
         high, wide = inputs[0].shape[:2]
         match self.model.extra:
@@ -208,7 +201,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def components(coded: CodedPicture) -> Inputs:
-    """Coefficients and table of Y, Cb, Cr in turn (C4), luma's grid a multiple of chroma's (C2)."""
+    """Coefficients and table of Y, Cb and Cr in turn (C4); luma's grid is padded to a multiple of chroma's (C2)."""
     found = list(zip(coded.coefficients, coded.tables, strict=True))
     if coded.sampling is Sampling.GRAY:
         return [*found[0]]
@@ -221,14 +214,14 @@ def components(coded: CodedPicture) -> Inputs:
 
 
 def texture_of(model: Model, share: float) -> Blend:
-    """The weights that were trained for texture, to be mixed with a model's own (QGAC, appendix B.2, equation 1).
+    """The weights that were trained for texture, for a blend with a model's own (QGAC, appendix B.2, equation 1).
 
     Args:
-        model: one that has texture weights.
+        model: a model with texture weights.
         share: alpha, 0 for the regression, 1 for texture.
 
     Raises:
-        UnknownModel: it has none.
+        UnknownModel: the model has none.
         ModelCorrupt: the weights are missing or altered.
     """
     if model.texture is None:
@@ -238,11 +231,11 @@ def texture_of(model: Model, share: float) -> Blend:
 
 
 def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.int16]:
-    """Continue a grid of blocks to the right and below with flat blocks of its edge's level.
+    """Extend a grid of blocks to the right and below by flat blocks with the DC coefficient of the edge.
 
     Args:
         blocks: int16 `[blocks_high, blocks_wide, 64]`.
-        high, wide: block rows and columns wanted, not less than there are.
+        high, wide: block rows and columns of the result, not fewer than those of `blocks`.
     """
     missing = (high - blocks.shape[0], wide - blocks.shape[1])
     if missing == (0, 0):

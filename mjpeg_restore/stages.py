@@ -1,9 +1,12 @@
-"""What each stage does to one packet: header walk, coefficient reading, restoration. `pipeline` joins them."""
+"""What each stage does to one packet: header walk, coefficient reading, restoration. `pipeline` joins them.
+
+Every stage takes a `Job` and gives a new one; the first two are joined here, for inspection ends after them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,7 +14,8 @@ from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.interlace import layout, weave
-from mjpeg_restore.jpeg import HeaderWalk, Parts, is_scrap, is_tables, read
+from mjpeg_restore.jpeg import HeaderWalk, Parts, is_fragment, is_tables_only, read
+from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import Source, SourceInfo
@@ -27,9 +31,9 @@ class Job:
 
     packet: Packet
     arrived: float
-    """Monotonic seconds."""
+    """When the source yielded it, monotonic seconds."""
     scrap: bool = False
-    """S10: it holds no picture, and is no reason to show the one before again."""
+    """S10: it holds no picture, and the picture before is not shown again for it."""
     parts: Parts | None = None
     """The headers; None before they are walked, and where they cannot be."""
     coded: tuple[CodedPicture, ...] = ()
@@ -37,7 +41,7 @@ class Job:
     error: JpegError | None = None
     """Why the headers or the coefficients cannot be read."""
     verified: Verification | None = None
-    """How much of the restored picture is the stream's, where that is asked for."""
+    """Where the restored coefficients lie, if that is asked for."""
 
     @property
     def trouble(self) -> str:
@@ -48,19 +52,19 @@ class Job:
 
 
 def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
-    """Walk the headers in order, for tables may be those of a picture before (Q5).
+    """Walk the headers of a source's packets, in order: a picture may use tables of a picture before (Q5).
 
     Args:
         source: read to its end.
-        packets: take so many at most.
+        packets: take at most that many.
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
     for packet in islice(source, packets):
-        job = Job(packet, time.monotonic(), scrap=is_scrap(packet.data))
+        job = Job(packet, time.monotonic(), scrap=is_fragment(packet.data))
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
-        if is_tables(packet.data):
+        if is_tables_only(packet.data):
             walk.pass_over(packet.data)
             continue
         if not job.scrap:
@@ -82,6 +86,18 @@ def read_coefficients(job: Job) -> Job:
     return replace(job, coded=coded)
 
 
+def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = None) -> Generator[Job]:
+    """Walk the headers of a source's packets and read their coefficients, in order, on `READERS` threads.
+
+    Args:
+        source: read to its end.
+        packets: take at most that many.
+        halt: ends the generator at once, from any thread.
+    """
+    walked = walk_headers(source, packets)
+    return ordered_map(read_coefficients, walked, workers=READERS, ahead=READERS, name="read", halt=halt)
+
+
 class Restoration:
     """Coefficients to a picture: restored, verified, woven of its fields, turned upright, beside the plain decode."""
 
@@ -92,9 +108,9 @@ class Restoration:
 
         Args:
             restorer: the network.
-            info: how the source's fields and pictures lie.
+            info: the source's field order and rotation.
             compare: show the plain decode too.
-            verify: count the coefficients that are the stream's.
+            verify: count the restored coefficients that quantise back to the stream's.
         """
         self._restorer = restorer
         self._info = info
@@ -103,26 +119,19 @@ class Restoration:
         self._decoder = Restorer("decode", threads=1) if compare else None
 
     def __call__(self, job: Job) -> tuple[Job, Picture | None]:
-        """Restore a job; None where there is nothing to restore."""
+        """Restore a job's picture, without its time; None where there is nothing to restore."""
         if not job.coded:
             return job, None
-        restored = self._pictures(self._restorer, job)
-        after = self._whole(restored, job)
+        restored = [self._restorer.restore(coded) for coded in job.coded]
+        after = self._frame(restored, job)
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         if self._decoder and self._compare:
-            after = compose(self._whole(self._pictures(self._decoder, job), job), after, self._compare)
+            decoded = [self._decoder.restore(coded) for coded in job.coded]
+            after = compose(self._frame(decoded, job), after, self._compare)
         # What waits for its turn at the sink needs its coefficients no more, and they are large.
         return replace(job, parts=None, coded=(), verified=verified), after
 
-    @staticmethod
-    def _pictures(restorer: Restorer, job: Job) -> list[Picture]:
-        packet = job.packet
-        return [
-            restorer.restore(coded, index=packet.index, pts=packet.pts, time_base=packet.time_base)
-            for coded in job.coded
-        ]
-
-    def _whole(self, pictures: list[Picture], job: Job) -> Picture:
+    def _frame(self, pictures: list[Picture], job: Job) -> Picture:
         """S6, H5: what a player shows of the restored picture or the two fields of one."""
         assert job.parts is not None
         header = job.parts.pictures[0].header

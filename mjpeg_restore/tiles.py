@@ -1,7 +1,8 @@
-"""Pictures too large for memory, restored tile by tile.
+"""Division of pictures that are too large for memory into overlapping tiles.
 
-A tile is cut on MCUs, so that every component is cut on its blocks, and is larger than what is kept of it by the
-network's margin: how far an output can look. So what is kept is what the whole picture would have given, without seams.
+A tile is cut between MCUs, so that every component is cut between its blocks. Around the part that is kept it has a
+margin, the network's receptive field. The kept parts are therefore equal to the whole picture's restoration, without
+seams.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST = 8
-"""MCUs each way that a tile should at least keep, beside its margins."""
+"""Least MCUs each way of the part that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,10 @@ class Span:
 
     start: int
     stop: int
-    """What the network is given."""
+    """The MCUs that the network restores."""
     first: int
     last: int
-    """What is kept of it."""
+    """The MCUs of it that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class Tile:
     columns: Span
 
     def cut(self, array: NDArray[np.generic], down: int, across: int) -> NDArray[np.generic]:
-        """What the network is given of an array with `down` by `across` entries to an MCU: a view."""
+        """The tile's part of an array with `down` by `across` entries to an MCU: a view."""
         rows, columns = self.rows, self.columns
         return array[rows.start * down : rows.stop * down, columns.start * across : columns.stop * across]
 
     def paste(self, plane: NDArray[np.uint8], onto: NDArray[np.uint8], down: int, across: int) -> None:
-        """Put what is kept of a restored tile where it belongs; `down` by `across` samples to an MCU."""
+        """Copy the kept part of a restored tile into the whole plane; `down` by `across` samples to an MCU."""
         rows, columns = self.rows, self.columns
         top, left = (rows.first - rows.start) * down, (columns.first - columns.start) * across
         height, width = (rows.last - rows.first) * down, (columns.last - columns.first) * across
@@ -54,17 +55,15 @@ class Tile:
 
 @lru_cache(maxsize=64)
 def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
-    """Divide a picture, with as little work in all as there can be.
-
-    All tiles have the same size: a runtime prepares for a size once.
+    """Divide a picture into tiles of one size, with the least work in all; a runtime compiles once for a size.
 
     Args:
-        high, wide: of the picture, in MCUs.
-        margin: MCUs on each side that the network has to see of what is not kept.
-        most: MCUs that a tile may have; where the margin alone takes more, the smallest tiles that make headway.
+        high, wide: size of the picture, in MCUs.
+        margin: MCUs on each side that are restored and not kept.
+        most: MCUs that a tile may have; if the margins alone have more, the smallest possible tiles are taken.
 
     Returns:
-        One tile, the whole picture, where that is within `most`; row by row otherwise.
+        One tile if the whole picture is within `most`; otherwise tiles row by row.
     """
 
     def work(counts: tuple[int, int]) -> tuple[int, int]:
@@ -77,17 +76,17 @@ def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
 
 
 def _counts(length: int, margin: int) -> range:
-    """Into how many stretches a length may be divided: of each, at least a margin is kept, and `FEWEST`."""
+    """Possible numbers of spans along an axis: each keeps at least the margin and at least `FEWEST`."""
     return range(1, 1 + max(1, (length - 2 * margin) // max(FEWEST, margin)))
 
 
 def _side(length: int, count: int, margin: int) -> int:
-    """How long the stretches are that divide a length and overlap by two margins."""
+    """Length of the spans that divide an axis and overlap by two margins."""
     return math.ceil((length + 2 * margin * (count - 1)) / count)
 
 
 def _spans(length: int, count: int, margin: int) -> Iterator[Span]:
-    """Stretches of one size whose kept parts cover the length."""
+    """Spans of one size whose kept parts cover the axis."""
     side = _side(length, count, margin)
     starts = [round(index * (length - side) / max(1, count - 1)) for index in range(count)]
     seams = [0, *((one + side + other) // 2 for one, other in pairwise(starts)), length]

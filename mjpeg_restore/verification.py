@@ -1,4 +1,4 @@
-"""The promise, checked: a restored picture could have produced the camera's own JPEG."""
+"""Whether a restored picture could have produced the camera's own JPEG: its coefficients, quantised again."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from mjpeg_restore.frames import CodedPicture, Picture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX, to_coefficients
 
 ROUNDING: Final[NDArray[np.float64]] = 0.5 * np.abs(DCT_MATRIX).sum(axis=1)
-"""float64 `[64]`: how far each coefficient of a block can move where its samples are rounded to whole numbers."""
+"""float64 `[64]`: the largest change of each coefficient of a block when its samples are rounded to whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many coefficients of restored pictures, eight bits a sample, lie where the stream's say.
+    """How many coefficients of restored 8-bit pictures lie in their quantisation cell.
 
-    A coefficient's cell is what an encoder rounds to the number that it writes: half a step each way.
+    The cell is the interval that an encoder rounds to the stream's number: half a step each way.
     """
 
     coefficients: int = 0
-    """Compared: of all components, in blocks that lie in the picture whole."""
+    """Number compared: of all components, in blocks that lie completely in the picture."""
     inside: int = 0
-    """Those in their cell: they quantise back to the stream's."""
+    """Number in their cell: they quantise back to the stream's."""
     rounded: int = 0
-    """Others, outside by no more than samples rounded to whole numbers explain."""
+    """Number outside by no more than the rounding of samples to whole numbers explains."""
     clipped: int = 0
-    """Yet others, in blocks with a sample at 0 or 255: it cannot be told, for the end of the range may have cut it off.
-    """
+    """Number of the rest in blocks with a sample at 0 or 255, where clipping may have moved them out."""
 
     @property
     def outside(self) -> int:
-        """Those that are not where the stream says."""
+        """Number outside their cell for no such reason."""
         return self.coefficients - self.inside - self.rounded - self.clipped
 
     def __add__(self, other: Verification) -> Verification:
-        """Both together."""
+        """The sum of both."""
         return Verification(
             self.coefficients + other.coefficients,
             self.inside + other.inside,
@@ -48,11 +47,11 @@ class Verification:
 
 
 def verify(picture: Picture, coded: CodedPicture) -> Verification:
-    """Say where in its cell each coefficient of a restored picture lies.
+    """Compare each coefficient of a restored picture with its quantisation cell.
 
     Args:
-        picture: as `Restorer.restore` gives it.
-        coded: what it was restored from.
+        picture: the result of `Restorer.restore`.
+        coded: the picture that it was restored from.
     """
     order = (0, 2, 1) if coded.colour.swapped_chroma else (0, 1, 2)
     planes = [plane[::-1] if coded.colour.bottom_up else plane for plane in picture.planes]

@@ -8,12 +8,12 @@ from fractions import Fraction
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.sources import SourceInfo
-from mjpeg_restore.sources.base import Closing, Kind
+from mjpeg_restore.sources.base import BaseSource, Kind
 
 BASE = Fraction(1, 1000)
 
 
-class ListSource(Closing):
+class ListSource(BaseSource):
     """Coded pictures, one a packet, at the times given, in milliseconds; every 40 of them if not."""
 
     def __init__(

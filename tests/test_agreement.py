@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.agreement import ROUNDED, assert_same, difference, rounded
+from tests.lacking import needs
 
 RANDOM = np.random.default_rng(2)
 DECODED = RANDOM.uniform(40, 200, (64, 96))
@@ -40,7 +41,7 @@ def test_roundings_of_layers_add_up_as_their_squares_do() -> None:
 
 
 def test_the_spread_is_that_of_the_networks() -> None:
-    pytest.importorskip("torch")
+    needs("torch")
     from mjpeg_restore.models import int8
     from tests import agreement
 

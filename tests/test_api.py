@@ -19,6 +19,7 @@ from mjpeg_restore.jpeg.segments import APP0
 from mjpeg_restore.orientation import upright
 from tests.in_memory import Collect
 from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment
+from tests.sources.clips import dashcam
 
 
 @pytest.fixture
@@ -187,3 +188,10 @@ def test_missing_extra_names_the_package_and_the_extra() -> None:
         "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
     )
     assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"
+
+
+def test_the_api_takes_tracks_too(tmp_path: Path) -> None:
+    path = dashcam(tmp_path / "clip.mkv", sounds=2)
+    with mjpeg_restore.open(path, "decode", track=2, audio_track="all", duration=Fraction(1, 10)) as pictures:
+        assert len(pictures.source.sound) == 2
+        assert {(picture.width, picture.height) for picture in pictures} == {(80, 64)}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli.models import described
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 
 
@@ -88,7 +89,7 @@ def test_all_that_is_shipped_is_40_megabytes_at_most() -> None:
 @pytest.mark.parametrize("name", catalogue.models())
 def test_descriptions_are_lines_of_text(name: str) -> None:
     model = catalogue.find(name)
-    lines = model.describe()
+    lines = [*described(model)]
     assert lines[0].startswith(f"{name}: ")
     assert all("\n" not in line for line in lines)
     assert set(json.loads(json.dumps(model.as_dict()))) >= {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import subprocess
 import sys
 import threading
@@ -21,9 +20,10 @@ import mjpeg_restore
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import restore_pictures
-from tests.cli.test_command import mux
+from tests.cli.command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
+from tests.lacking import needs_fork, needs_openvino
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, within
 
 PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
@@ -261,27 +261,36 @@ print("seen", flush=True)
 
 
 FORKED = """
+import mjpeg_restore.restorer as restoring
 from mjpeg_restore.jpeg import read
-data = open(sys.argv[1], "rb").read()
+data, grey = (open(name, "rb").read() for name in sys.argv[1:3])
 coded = read(data)
-restorer = mjpeg_restore.Restorer("stream-lite", sys.argv[2], streams=2, threads=2)
+restorer = mjpeg_restore.Restorer("stream-lite", sys.argv[3], streams=2, threads=2)
 expected = restorer.restore(coded)
-mjpeg_restore.restore(data, "stream-lite", device=sys.argv[2])
+mjpeg_restore.restore(data, "stream-lite", device=sys.argv[3])
 working = True
 def work():
     while working: restorer.restore(coded)
 workers = [threading.Thread(target=work) for _ in range(2)]
+load, loading, forked = restoring.open_runtime, threading.Event(), threading.Event()
+def load_slowly(*words, **more):
+    loading.set()
+    forked.wait(30)
+    return load(*words, **more)
+restoring.open_runtime = load_slowly
+workers.append(threading.Thread(target=restorer.restore, args=(read(grey),)))
 for worker in workers: worker.start()
-restorer._loading.acquire()
+assert loading.wait(30)
+restoring.open_runtime = load
 child = os.fork()
 if child == 0:
     import signal
     signal.alarm(30)
     for _ in range(2): picture = restorer.restore(coded)
     assert (picture.planes[0] == expected.planes[0]).all()
-    mjpeg_restore.restore(data, "stream-lite", device=sys.argv[2])
+    mjpeg_restore.restore(data, "stream-lite", device=sys.argv[3])
     sys.exit(7)  # as usual: what was there before the fork is not waited for either
-restorer._loading.release()
+forked.set()
 _, status = os.waitpid(child, 0)
 working = False
 for worker in workers: worker.join()
@@ -289,16 +298,15 @@ print(os.waitstatus_to_exitcode(status))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
-@pytest.mark.parametrize("device", ["onnxruntime", "openvino", "auto"])
+@needs_fork
+@pytest.mark.parametrize("device", ["onnxruntime", pytest.param("openvino", marks=needs_openvino), "auto"])
 def test_a_restorer_works_in_a_forked_process(device: str, tmp_path: Path) -> None:
-    if device == "openvino":
-        pytest.importorskip("openvino")
     (tmp_path / "a.jpg").write_bytes(PICTURES[0])
-    assert run(FORKED, tmp_path / "a.jpg", device) == "7\n"
+    (tmp_path / "grey.jpg").write_bytes(encode("gray", (64, 48)))
+    assert run(FORKED, tmp_path / "a.jpg", tmp_path / "grey.jpg", device) == "7\n"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+@needs_fork
 def test_a_stream_cannot_be_read_on_in_a_forked_process(tmp_path: Path) -> None:
     (tmp_path / "a.mjpeg").write_bytes(DATA * 20)
     script = """

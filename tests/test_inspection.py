@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mjpeg_restore.cli.inspect import described
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
@@ -20,7 +21,7 @@ def test_two_fields_are_counted() -> None:
     assert found.pictures == 3
     assert found.sizes == {"64x24": 2, "64x48": 1}
     assert found.properties["two fields, each a picture of the size above"] == 2
-    assert "  headers      2 x two fields, each a picture of the size above" in describe(found)
+    assert "  headers      2 x two fields, each a picture of the size above" in described(found)
 
 
 @pytest.mark.parametrize("rotation", [0, 90])
@@ -29,7 +30,7 @@ def test_the_containers_rotation_is_said(rotation: int) -> None:
     source.info = replace(source.info, rotation=rotation)
     found = survey(source)
     assert found.as_dict()["rotation"] == rotation
-    said = [line for line in describe(found) if "rotation" in line]
+    said = [line for line in described(found) if "rotation" in line]
     assert said == (["  rotation     90 degrees anticlockwise to stand upright"] if rotation else [])
 
 
@@ -41,14 +42,14 @@ def test_damage_of_the_second_field_is_seen() -> None:
 
 def test_a_second_picture_that_is_no_field_is_told() -> None:
     found = survey(ListSource([WHOLE + WHOLE], height=48))
-    assert found.properties == {"a second picture behind it, passed over": 1}
+    assert found.properties == {"a second picture after it, not restored": 1}
 
 
 def test_one_picture_and_one_set_of_tables() -> None:
-    lines = describe(survey(ListSource([WHOLE])))
+    lines = described(survey(ListSource([WHOLE])))
     assert lines[0] == f"a list: list, 1 picture, {len(WHOLE):,} bytes"
     assert "  tables       1 different set" in lines
-    lines = describe(survey(ListSource([WHOLE, encode(size=(64, 48), quality=9)])))
+    lines = described(survey(ListSource([WHOLE, encode(size=(64, 48), quality=9)])))
     assert ", 2 pictures, " in lines[0]
     assert "  tables       2 different sets" in lines
 

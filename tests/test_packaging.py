@@ -6,12 +6,12 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import mjpeg_restore
+from tests.lacking import needs, needs_setuptools
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,14 +36,14 @@ OPENVINO = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("da
 @pytest.mark.parametrize(("system", "machine"), [*OPENVINO, ("win32", "ARM64"), ("linux", "armv7l"), ("linux", "i686")])
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 def test_openvino_comes_where_it_has_wheels(system: str, machine: str, python: str) -> None:
-    markers = pytest.importorskip("packaging.requirements")
+    markers = needs("packaging.requirements")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (openvino,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == "openvino")
     here = {"sys_platform": system, "platform_machine": machine, "python_version": python}
     assert openvino.marker.evaluate(here) is ((system, machine) in OPENVINO)
 
 
-@pytest.mark.skipif(find_spec("setuptools") is None, reason="setuptools is not installed")
+@needs_setuptools
 def test_an_archive_of_the_sources_is_whole(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     wanted = ["pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"]

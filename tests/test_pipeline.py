@@ -26,7 +26,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
-from mjpeg_restore.report import Report, Tally
+from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import open_source
 from tests.in_memory import Collect, ListSource
@@ -119,9 +119,9 @@ def test_the_report_says_what_went_through() -> None:
 
 
 def test_the_median_of_millions_is_found_from_counts() -> None:
-    tally = Tally()
-    tally.qualities.update({20: 3_000_000_000, 50: 1, 80: 3_000_000_000})
-    assert tally.report("decode", "", "").quality == {"min": 20, "median": 50, "max": 80}
+    report = Report()
+    report.qualities.update({20: 3_000_000_000, 50: 1, 80: 3_000_000_000})
+    assert report.quality == {"min": 20, "median": 50, "max": 80}
 
 
 def test_a_truncated_source_is_reported() -> None:
@@ -150,7 +150,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
     data = still()
     report = run(ListSource(data for _ in range(400)), DECODE, Forget())
     assert report.frames == 400
-    assert most <= 4  # the one at hand, the one before it, the tally's first and last
+    assert most <= 4  # the one at hand, the one before it, the report's first and last
 
 
 def test_a_source_is_not_read_far_ahead_of_a_slow_sink() -> None:
@@ -181,7 +181,7 @@ def test_a_stream_of_unreadable_pictures_ends_with_one_line() -> None:
 def test_a_single_damaged_picture_names_the_way_to_have_it() -> None:
     data = still()
     cut = data[: len(data) * 2 // 3]
-    with pytest.raises(SourceError, match=r"no picture could be restored; packet 0: .*; --on-corrupt pass keeps"):
+    with pytest.raises(SourceError, match=r"no picture could be restored; packet 0: .*: on_corrupt='pass' shows"):
         run(ListSource([cut]), DECODE, Collect())
     sink = Collect()
     run(ListSource([cut]), DECODE, sink, PipelineSettings(on_corrupt="pass"))
@@ -234,7 +234,7 @@ def test_the_stop_event_finishes_the_output() -> None:
     stop = threading.Event()
     sink = Collect()
     source = ListSource([still()] * 500)
-    report = run(source, DECODE, sink, progress=lambda tally: stop.set() if tally.frames == 4 else None, stop=stop)
+    report = run(source, DECODE, sink, progress=lambda report: stop.set() if report.frames == 4 else None, stop=stop)
     assert sink.ended == ["closed"]
     assert report.interrupted
     assert report.frames == 4
@@ -253,7 +253,7 @@ def test_a_sink_that_counts_as_closed_once_it_is_finished_was_not_interrupted() 
 def test_a_stopped_source_finishes_the_output() -> None:
     source = ListSource([still()] * 500)
     sink = Collect()
-    report = run(source, DECODE, sink, progress=lambda tally: source.stop() if tally.frames == 4 else None)
+    report = run(source, DECODE, sink, progress=lambda report: source.stop() if report.frames == 4 else None)
     assert sink.ended == ["closed"]
     assert 4 <= report.frames < 30
 
@@ -442,11 +442,11 @@ def test_s6_the_container_names_the_order_where_the_pictures_do_not(
 def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparison: Comparison | None) -> None:
     fields = [still(seed, sampling, (64, 27)) for seed in (1, 2)]
     source = ListSource([fields[0] + fields[1]], height=54)
-    tally = Tally()
-    (picture,) = restore_pictures(source, DECODE, PipelineSettings(compare=comparison, verify=True), tally)
+    report = Report()
+    (picture,) = restore_pictures(source, DECODE, PipelineSettings(compare=comparison, verify=True), report)
     assert [len(plane) for plane in picture.planes] == [54, 28, 28]
-    assert tally.verified is not None
-    assert tally.verified.outside == 0
+    assert report.verified is not None
+    assert report.verified.outside == 0
     if comparison is None:
         own = [DECODE.restore(read(data)).to_ndarray("rgb") for data in fields]
         np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
@@ -549,14 +549,14 @@ def test_h5_pictures_are_turned_upright_once_they_are_checked(rotation: int, ori
     data = insert(still(1, "4:4:4"), exif(orientation))
     source = ListSource([data, still(2, "4:4:4")[:200], data])
     source.info = replace(source.info, rotation=rotation)
-    tally = Tally()
-    pictures = list(restore_pictures(source, DECODE, PipelineSettings(verify=True), tally))
+    report = Report()
+    pictures = list(restore_pictures(source, DECODE, PipelineSettings(verify=True), report))
     expected = upright(DECODE.restore(read(data)), orientation_of(rotation, orientation))
-    assert (len(pictures), tally.held) == (3, 1)
+    assert (len(pictures), report.held) == (3, 1)
     for picture in pictures:
         assert_same_planes(picture, expected)
-    assert tally.verified is not None
-    assert tally.verified.outside == 0
+    assert report.verified is not None
+    assert report.verified.outside == 0
 
 
 @pytest.mark.parametrize("comparison", ["side", "split"])

@@ -24,6 +24,7 @@ from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode, open_runtime
 from tests.agreement import ROUNDED, assert_same, difference
 from tests.jpeg.pictures import SAMPLINGS, encode
+from tests.lacking import needs, needs_native_projection
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
 NETWORKS = ["stream", "stream-lite"]
@@ -117,7 +118,7 @@ def test_8_bit_output_quantises_back_nearly_always(model: str, quality: int) -> 
 @pytest.mark.parametrize("model", NETWORKS)
 @pytest.mark.parametrize(("quality", "sampling"), [(10, "4:2:0"), (50, "4:4:4"), (75, "4:2:2"), (90, "4:2:0")])
 def test_float_output_quantises_back_always(model: str, quality: int, sampling: str) -> None:
-    pytest.importorskip("onnx")
+    needs("onnx")
     from scripts.measuring.consistency import FloatOutput
 
     coded = read(jpeg(photograph(163, 117), quality, sampling))
@@ -136,9 +137,8 @@ def test_a_shipped_network_brings_the_picture_nearer_to_its_original(model: str)
     assert errors[1] < errors[0]
 
 
-def test_time_index_and_quality_are_handed_on() -> None:
-    picture = RESTORERS["decode"].restore(read(encode(quality=42)), index=3, pts=77)
-    assert (picture.index, picture.pts, picture.quality) == (3, 77, 42)
+def test_the_quality_is_estimated() -> None:
+    assert RESTORERS["decode"].restore(read(encode(quality=42))).quality == 42
 
 
 def test_several_threads_get_what_one_gets() -> None:
@@ -172,9 +172,8 @@ def test_padding_completes_lumas_grid() -> None:
     assert cb.shape == cr.shape == (8, 11, 64)
 
 
+@needs_native_projection
 def test_the_decode_loads_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not NativeDecode.available:
-        pytest.skip("the native extension was not built")
     monkeypatch.setattr(MODULE, "open_runtime", pytest.fail)
     restorer = Restorer("decode")
     restorer.restore(read(encode()))
@@ -275,8 +274,8 @@ def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
 @pytest.fixture(scope="module")
 def torch() -> Iterator[ModuleType]:
     """PyTorch, on one thread, with seeded weights to come."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
+    torch = needs("torch")
+    needs("onnxscript")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(5)

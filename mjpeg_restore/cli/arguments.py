@@ -7,14 +7,16 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import takewhile
+from pathlib import Path
 from typing import NoReturn, get_args
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.cli.streams import complain, say
+from mjpeg_restore.cli.streams import warn, write
 from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.compare import Comparison
+from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.pipeline import OnCorrupt
 from mjpeg_restore.sources import parse_rate
 
 DESCRIPTION = """\
@@ -44,25 +46,14 @@ exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line: the usage alone is longer than a terminal's window."""
 
-    def parse_args(self, args: Sequence[str]) -> argparse.Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Parse, and say what several inputs are: a pattern that the shell has spelt out."""
-        options, more = self.parse_known_args(args)
-        if more and getattr(options, "input", None) in COMMANDS:
-            self.error(f"{options.input} makes no output: leave out -o, --show and --verify")
-        if more and "input" in options and not any(word.startswith("-") for word in more):
-            self.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
-        if more:
-            self.error(f"unrecognized arguments: {' '.join(more)}")
-        return options
-
     def error(self, message: str) -> NoReturn:
         """Exit."""
-        complain(f"{message}; see {self.prog} --help")
+        warn(f"{message}; see {self.prog} --help")
         self.exit(2)
 
     def print_help(self, file: object = None) -> None:
         """To standard output."""
-        say(self.format_help().rstrip(), sys.stdout)
+        write(self.format_help().rstrip(), sys.stdout)
 
 
 class _Version(argparse.Action):
@@ -72,42 +63,61 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show what is in use here, and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        say("\n".join(versions()), sys.stdout)
+        write("\n".join(versions()), sys.stdout)
         parser.exit()
 
 
-def command_of(words: Sequence[str]) -> str | None:
-    """The command that is meant, or None: to restore.
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options of a command, `command` its name: "inspect", "models", or "restore", which is not typed.
 
-    -o, --show and --verify ask for a restoration, and no command takes them: beside one of them the word is the name of
-    a file.
+    -o, --show and --verify ask for a restoration, and no other command takes them: beside one of them the name of a
+    command is the name of a file.
     """
-    goals, others = _goals().parse_known_args(words)
-    restores = goals.output is not None or goals.show or goals.verify
-    return others[0] if others and others[0] in COMMANDS and not restores else None
+    goals = ("-o", "--output", "--show", "--verify")
+    restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
+    named = not restores and words[:1] and words[0] in COMMANDS
+    parser = _parser()
+    options, more = parser.parse_known_args(words if named else ["restore", *words])
+    if more and options.command == "restore":
+        if options.input in COMMANDS:
+            parser.error(f"{options.input} makes no output: leave out -o, --show and --verify")
+        if not any(word.startswith("-") for word in more):  # a pattern that the shell has expanded
+            parser.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
+    if more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if options.command == "restore":
+        _check(parser, options)
+    return options
 
 
-def _goals() -> _Parser:
-    """The options of which a restoration needs one."""
-    parser = _Parser(prog="mjpeg-restore", add_help=False, allow_abbrev=False)
-    add = parser.add_argument
-    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
-    add("--show", action="store_true", help="watch it in a window")
-    add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
-    return parser
-
-
-def restore_parser() -> argparse.ArgumentParser:
-    """The parser of `mjpeg-restore INPUT -o OUTPUT`."""
-    parser = _Parser(
+def _parser() -> _Parser:
+    parser = _Parser(prog="mjpeg-restore", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    restore = commands.add_parser(
+        "restore",
         prog="mjpeg-restore",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_goals()],
         allow_abbrev=False,
     )
+    _add_restore_options(restore)
+    inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
+    inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
+    inspect.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
+    inspect.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
+    inspect.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    models = commands.add_parser("models", description="List the shipped networks.", allow_abbrev=False)
+    models.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
+    add("--show", action="store_true", help="watch it in a window")
+    add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
     add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
@@ -144,22 +154,40 @@ def restore_parser() -> argparse.ArgumentParser:
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
     add("--version", action=_Version)
-    return parser
 
 
-def command_parser() -> argparse.ArgumentParser:
-    """The parser of the commands; `command` says which."""
-    parser = _Parser(prog="mjpeg-restore", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True)
-    inspect = commands.add_parser("inspect", description="Say what is in a stream.")
-    inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
-    inspect.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
-    inspect.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
-    inspect.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
-    inspect.add_argument("--json", action="store_true", help="as JSON")
-    models = commands.add_parser("models", description="List the shipped networks.")
-    models.add_argument("--json", action="store_true", help="as JSON")
-    return parser
+def _check(parser: _Parser, options: argparse.Namespace) -> None:
+    """Refuse options that have nothing to do, that exclude each other, or that the model does not take."""
+    if not (options.output or options.show or options.verify):
+        parser.error("nothing to do: give -o OUTPUT, --show or --verify")
+    if options.no_audio and options.audio_track:
+        parser.error("--audio-track and --no-audio exclude each other")
+    model = catalogue.find(options.model)
+    noisy = [name for name, known in catalogue.models().items() if known.extra == "noise"]
+    if model.extra != "noise" and (options.candidates or options.seed is not None):
+        which = "--candidates" if options.candidates else "--seed"
+        parser.error(f"{which}: model {model.name!r} knows one answer only; {', '.join(noisy) or 'none'} has many")
+    textured = [name for name, known in catalogue.models().items() if known.texture]
+    if options.texture and not model.texture:
+        parser.error(f"--texture: model {model.name!r} has none to blend in; {', '.join(textured) or 'none'} has")
+    if options.candidates:
+        _check_candidates(parser, options)
+
+
+def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
+    if options.input == "-" or not Path(options.output or "").suffix:
+        parser.error(
+            "--candidates: INPUT is read once for each, so it must be a file, and OUTPUT a file such as out.png"
+        )
+    for number in range(1, options.candidates + 1):
+        path = candidate(Path(options.output), number)
+        if path.exists() and not options.overwrite:
+            parser.error(f"--candidates: {path} exists; -y replaces it")
+
+
+def candidate(output: Path, number: int) -> Path:
+    """The file of one of several candidates, from 1: out-1.png."""
+    return output.with_name(f"{output.stem}-{number}{output.suffix}")
 
 
 def _argument(parse: Callable[[str], object], what: str, word: str) -> object:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from mjpeg_restore.cli.streams import complain
-from mjpeg_restore.report import Tally
+from mjpeg_restore.cli.streams import warn
+from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
 
 EVERY = 10.0
@@ -20,7 +20,7 @@ EVERY = 10.0
 
 
 class Progress:
-    """Shows a tally as it grows."""
+    """Shows a report as it grows."""
 
     def __init__(self, info: SourceInfo, frames: int | None, *, quiet: bool) -> None:
         total = info.frames if frames is None else min(frames, info.frames or frames)
@@ -41,16 +41,16 @@ class Progress:
             self._task = self._bar.add_task("", total=total, rate="")
         self._said = time.monotonic()
 
-    def update(self, tally: Tally) -> None:
-        """Show the tally, if it is time to."""
+    def update(self, report: Report) -> None:
+        """Show the report; as a plain line every `EVERY` seconds only."""
         if self._quiet:
             return
         if self._bar:
-            self._bar.update(self._task, completed=tally.frames, rate=_rate(tally))
+            self._bar.update(self._task, completed=report.frames, rate=_rate(report))
         elif time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             total = f" of about {self._total}" if self._total else ""
-            complain(f"frame {tally.frames}{total}, {_rate(tally)}")
+            warn(f"frame {report.frames}{total}, {_rate(report)}")
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -64,7 +64,6 @@ class Progress:
             self._bar.stop()
 
 
-def _rate(tally: Tally) -> str:
-    seconds = tally.seconds
-    speed = f", {float(tally.video_seconds) / seconds:.2f}x" if tally.video_seconds else ""
-    return f"{tally.frames / seconds:.1f} frames/s{speed}"
+def _rate(report: Report) -> str:
+    speed = f", {report.speed:.2f}x" if report.speed else ""
+    return f"{report.fps:.1f} frames/s{speed}"

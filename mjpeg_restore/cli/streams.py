@@ -1,4 +1,4 @@
-"""Standard output and error, which may be closed, full, or without anybody at the other end."""
+"""Standard output and error, which may be closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TextIO
 from mjpeg_restore.errors import SinkError
 
 
-def prepare() -> None:
-    """Make all three standard streams fit to be used, before anything else opens a file.
+def open_missing() -> None:
+    """Open the standard streams that are closed, before anything else opens a file.
 
-    A file that is opened while one is closed would get its number, and whatever libraries print.
+    A file that is opened while one of them is closed gets its number, and with it whatever libraries print.
     """
     for number in range(3):
         try:
@@ -24,31 +24,31 @@ def prepare() -> None:
         reconfigure(errors="backslashreplace")  # as standard error has it: names of files may be any bytes
 
 
-def say(text: str, stream: TextIO | None) -> None:
-    """Print to a standard stream, and see to it that it arrives.
+def write(text: str, stream: TextIO | None) -> None:
+    """Print to a standard stream and flush it.
 
     Raises:
-        SinkError: it does not, although somebody is there.
+        SinkError: the stream is closed or cannot be written. A reader that has gone away is no error.
     """
     if stream is None:
         raise SinkError("the standard stream to print to is closed")
     try:
         print(text, file=stream, flush=True)
     except OSError as error:
-        _drop(stream)
+        _discard(stream)
         if not isinstance(error, BrokenPipeError):
             raise SinkError(f"cannot print the result ({error.strerror})") from None
 
 
-def complain(line: str) -> None:
-    """A line on standard error, if it can be had."""
+def warn(line: str) -> None:
+    """Print one line to standard error; nothing where that is closed or cannot be written."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print("mjpeg-restore:", " ".join(line.splitlines()), file=sys.stderr, flush=True)
 
 
-def settle() -> None:
-    """Send what is left, and let go of what nobody takes: Python would complain of it at exit."""
+def flush() -> None:
+    """Flush both output streams, and discard what cannot be written: Python would report it at exit."""
     streams: tuple[TextIO | None, ...] = (sys.stdout, sys.stderr)
     for stream in streams:
         if stream is None:
@@ -56,10 +56,10 @@ def settle() -> None:
         try:
             stream.flush()
         except OSError:
-            _drop(stream)
+            _discard(stream)
 
 
-def _drop(stream: TextIO) -> None:
+def _discard(stream: TextIO) -> None:
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

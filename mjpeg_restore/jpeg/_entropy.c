@@ -1,9 +1,9 @@
-/* A walk through Huffman-coded data that looks at its structure alone: where each MCU begins, and whether what it
- * meets can be the work of an encoder.
+/* Walks through Huffman-coded data by their structure: where each MCU begins, and whether an encoder can have written
+ * it.
  *
- * libjpeg decodes whatever the bits say; it warns of codes that do not exist, but not of blocks that run past their
- * 64th coefficient, nor of data that go on behind the last block.  This walk finds both, and is the second opinion
- * that `diagnosis.py` asks for where a picture is suspected.  One function, no state, no libjpeg.
+ * libjpeg warns of codes that do not exist, but neither of blocks that exceed 64 coefficients nor of all data behind
+ * the last block.  The walk finds both; `diagnosis.py` uses it for suspect pictures.  The module has one function and
+ * no state, and does not use libjpeg.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -14,16 +14,16 @@
 #include <string.h>
 
 #define MAX_TABLES 8         /* DC and AC, 0 to 3 (T.81, B.2.4.2) */
-#define MAX_BLOCKS 40        /* of one MCU; the standard allows 10, four components of 4x4 would make 64 */
+#define MAX_BLOCKS 40        /* in an MCU; the standard allows 10 (T.81, B.2.3), and so does libjpeg */
 #define LONGEST_CODE 16
-#define LARGEST_DC 11        /* bits of a difference, and of a coefficient, at 8 bits a sample (T.81, F.1.2.1 and 2) */
+#define LARGEST_DC 11        /* bits of a DC difference, and of an AC value, at 8 bits a sample (T.81, F.1.2.1 and 2) */
 #define LARGEST_AC 10
-#define RECENT 8             /* bytes in the bit buffer, at most */
-#define MAX_STARTS (1 << 24) /* sixteen times as many as the largest picture has MCUs; what follows is not looked at */
+#define RECENT 8             /* bytes in the bit buffer, at most; a power of two, for `taken` may wrap around */
+#define MAX_STARTS (1 << 24) /* bounds memory: 16 times the MCUs of the largest picture; the walk ends there */
 
 enum end { CLEAN, SHORT, BAD };
 
-/* Every 16 bits that may come: length of the code that they begin with, 0 where there is none, and its symbol */
+/* For all values of the next 16 bits: the length of the code with which they begin (0: no code), and its symbol */
 typedef struct {
   uint8_t length[1 << LONGEST_CODE];
   uint8_t symbol[1 << LONGEST_CODE];
@@ -32,10 +32,10 @@ typedef struct {
 typedef struct {
   const uint8_t *data;
   size_t position, stop;
-  uint64_t bits; /* the last `count` of them are still to be read */
+  uint64_t bits; /* the lowest `count` of them are unread */
   int count;
-  size_t where[RECENT]; /* of the last bytes that were taken into `bits` */
-  unsigned taken;
+  size_t where[RECENT]; /* offsets of the last bytes taken into `bits`, a ring */
+  unsigned taken; /* bytes taken so far */
 } Bits;
 
 static void fill(Bits *bits)
@@ -44,7 +44,7 @@ static void fill(Bits *bits)
     uint8_t byte = bits->data[bits->position];
 
     if (byte == 0xFF && (bits->position + 1 >= bits->stop || bits->data[bits->position + 1] != 0)) {
-      bits->stop = bits->position; /* a marker, or half of one */
+      bits->stop = bits->position; /* a marker, or the first byte of one */
       return;
     }
     bits->where[bits->taken++ % RECENT] = bits->position;
@@ -54,7 +54,7 @@ static void fill(Bits *bits)
   }
 }
 
-/* The next bits, zeros behind the end of the data */
+/* The next bits, without consuming them; zeros behind the end of the data */
 static unsigned peek(Bits *bits, int wanted)
 {
   if (bits->count < wanted)
@@ -64,7 +64,7 @@ static unsigned peek(Bits *bits, int wanted)
   return (unsigned)(bits->bits << (wanted - bits->count)) & ((1u << wanted) - 1);
 }
 
-/* The next symbol, or -1 where the data end within it, or -2 where there is no such code */
+/* The next symbol; -1 if the data end within its code, -2 if there is no such code */
 static int decode(Bits *bits, const Table *table)
 {
   unsigned ahead = peek(bits, LONGEST_CODE);
@@ -87,7 +87,7 @@ static enum end skip(Bits *bits, int count)
   return CLEAN;
 }
 
-/* CLEAN: a whole block */
+/* Consumes one block; returns CLEAN if it is whole */
 static enum end walk_block(Bits *bits, const Table *dc, const Table *ac)
 {
   int symbol = decode(bits, dc), k;
@@ -125,7 +125,7 @@ static enum end walk_block(Bits *bits, const Table *dc, const Table *ac)
   return CLEAN;
 }
 
-/* Whether nothing but the bits that fill up the last byte is left, all ones or all zeros (T.81, F.1.2.3 asks for ones) */
+/* Whether only the bits that pad the last byte are left: all ones, as T.81 (F.1.2.3) demands, or all zeros */
 static int only_padding(Bits *bits)
 {
   unsigned mask, rest;
@@ -138,7 +138,7 @@ static int only_padding(Bits *bits)
   return rest == mask || rest == 0;
 }
 
-/* Offset of the first byte of which no bit has been read */
+/* Offset of the first byte without a consumed bit */
 static size_t next_byte(const Bits *bits)
 {
   unsigned whole = (unsigned)bits->count / 8;
@@ -163,15 +163,16 @@ static void fill_table(Table *table, const uint8_t *body, Py_ssize_t size)
 
 typedef struct {
   Table tables[MAX_TABLES];
-  uint8_t dc[MAX_BLOCKS], ac[MAX_BLOCKS]; /* tables of the blocks of an MCU */
+  uint8_t dc[MAX_BLOCKS], ac[MAX_BLOCKS]; /* per block of an MCU: the indices of its tables */
   int blocks;
   Bits bits;
-  uint32_t *starts; /* per MCU, and one for the end */
+  uint32_t *starts; /* per MCU, and one more for the data behind the last */
   size_t count, room;
   enum end end;
   int out_of_memory;
 } Walk;
 
+/* Records the start of the next MCU; 0 if memory ran out */
 static int keep(Walk *walk)
 {
   if (walk->count == walk->room) {
@@ -193,7 +194,7 @@ static void walk_all(Walk *walk) /* without the GIL */
   while (keep(walk)) {
     int padding = only_padding(&walk->bits), block;
 
-    /* Ones are the beginning of no code; zeros may be: then the data end within it. */
+    /* Ones are padding. Zeros may be blocks; they are padding if the data end within the next MCU. */
     if (padding && (walk->bits.bits & 1 || walk->bits.count == 0)) {
       walk->end = CLEAN;
       return;
@@ -249,12 +250,13 @@ static int take_tables(Walk *walk, PyObject *tables, const Py_buffer *layout)
 
 PyDoc_STRVAR(walk_doc,
 "walk(data, spans, tables, layout, /)\n--\n\n"
-"Walk through the entropy-coded data of a sequential Huffman scan, each time from one marker to the next.\n\n"
-"`spans` are pairs of uint32, offsets in `data`; `tables` are the bodies of Huffman tables, 16 counts and the values, as\n"
-"bytes; `layout` holds two bytes for each block of an MCU, the places of its DC and AC table among them.\n\n"
-"Returns (starts, end) for each span: starts is bytes of uint32, the offset in `data` of the first byte that belongs to\n"
-"each MCU alone, and one more for what follows the last whole one; end is 0 where the data end with an MCU, 1 where they\n"
-"end within one, 2 where the next one cannot have been made by an encoder.");
+"Walk through the entropy-coded data of a sequential Huffman scan, one span between markers after the other.\n\n"
+"`spans` are pairs of uint32, offsets in `data`. `tables` are Huffman tables, each bytes of 16 counts and the values.\n"
+"`layout` holds two bytes for each block of an MCU: the indices of its DC and its AC table in `tables`.\n\n"
+"Returns (starts, end) for each span. `starts` is bytes of uint32: for each whole MCU, and last for the data behind\n"
+"them, the offset in `data` of the first byte that holds no bit of an earlier MCU. `end` is 0 if the data end with an\n"
+"MCU, 1 if they end within one, 2 if no encoder writes the next MCU.\n\n"
+"Raises ValueError for spans outside of the data, invalid tables or an invalid layout, MemoryError if memory ran out.");
 
 static PyObject *walk_span(Walk *walk, const Py_buffer *data, const uint8_t *span)
 {

@@ -1,10 +1,10 @@
-/* Quantised DCT coefficients of a JPEG in memory, read with libjpeg-turbo.
+/* Reads the quantised DCT coefficients of a JPEG in memory with libjpeg-turbo.
  *
- * One function, `read`, and two constants.  Nothing is global: all state of a call lives in its `Reader`, so any
- * number of threads may read at once, and the GIL is free while libjpeg works.  libjpeg reports an error by
- * longjmp into the phase that called it; it never prints and never exits.
+ * The module has one function, `read`, and two constants.  All state of a call is in its `Reader`, so any number of
+ * threads may read at once; the GIL is released while libjpeg works.  On an error libjpeg jumps back (longjmp) to the
+ * phase that called it; it never prints and never exits.
  *
- * The bytes must have passed `markers.scan` first: it is what refuses bombs.
+ * `markers.scan` must have accepted the bytes: it refuses bombs (B1).
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -18,32 +18,33 @@
 #include <jerror.h>
 
 #if !defined(LIBJPEG_TURBO_VERSION_NUMBER) || LIBJPEG_TURBO_VERSION_NUMBER < 2000000
-/* older ones do not install the standard Huffman tables (H1) */
+/* older versions do not install the standard Huffman tables (H1) */
 #error "libjpeg-turbo 2.0 or newer is needed"
 #endif
 
-#define MAX_KINDS 16 /* libjpeg has 15 kinds of warning */
+#define MAX_KINDS 16 /* of warning; libjpeg-turbo has fewer */
 #define MAX_PARTS 4  /* components */
 
-/* P1: scans, and blocks in all of them together.  A header walk cannot count the scans, for libjpeg goes on through what
- * looks like noise; and a scan of nothing costs as much as its picture has blocks, 6 ns each with Huffman codes, 60 with
- * the arithmetic coder.  A progressive picture of 64 million pixels has 10 scans and 30 million blocks. */
+/* P1: limits on the scans and on the blocks of all scans.  The header walk cannot count all scans, because libjpeg
+ * reads on behind markers that the walk takes for noise.  A scan without data costs 6 ns a block with Huffman codes,
+ * 60 ns with the arithmetic coder.  A progressive picture of 64 million pixels has 10 scans of at most 3 million blocks
+ * each. */
 #define MAX_SCANS 64
 #define MAX_BLOCKS (48 << 20)
 
 typedef struct {
   int code;
-  unsigned row; /* topmost iMCU row in which it occurred */
+  unsigned row; /* topmost iMCU row at which it was given */
   char text[JMSG_LENGTH_MAX];
 } Warning;
 
-/* The coefficients of one component, in memory of a bytearray, while libjpeg fills them */
+/* The coefficients of one component, in the memory of a bytearray, while libjpeg fills them */
 typedef struct {
   PyObject *owner;
   char *base;
   size_t row_bytes; /* of a row padded to whole MCUs */
   JDIMENSION rows;  /* padded too */
-  JDIMENSION zeroed; /* rows from the top that hold zeros or coefficients, not just anything */
+  JDIMENSION zeroed; /* rows from the top that are initialised: they hold zeros or coefficients */
   JBLOCKARRAY lines;
 } Plane;
 
@@ -99,7 +100,7 @@ static void on_output(j_common_ptr common)
   (void)common;
 }
 
-/* Called before each row of MCUs, in every scan */
+/* libjpeg calls it before each row of MCUs, in every scan */
 static void on_progress(j_common_ptr common)
 {
   Reader *reader = common->client_data;
@@ -114,8 +115,8 @@ static void on_progress(j_common_ptr common)
   }
 }
 
-/* libjpeg asks its memory manager for a "virtual array" per component, and for rows of it.  These two answer
- * with the memory of the bytearrays that Python will get: no copy, and half the pages to touch. */
+/* libjpeg requests a "virtual array" per component from its memory manager, and then rows of it.  These two functions
+ * return the memory of the bytearrays that Python will get, which saves a copy and half the memory pages. */
 
 static jvirt_barray_ptr request_plane(j_common_ptr common, int pool, boolean zero, JDIMENSION blocks_wide,
                                       JDIMENSION blocks_high, JDIMENSION access)
@@ -152,11 +153,11 @@ static JBLOCKARRAY access_plane(j_common_ptr common, jvirt_barray_ptr array, JDI
   (void)writable;
   if (row > plane->rows || count > plane->rows - row)
     ERREXIT(common, JERR_BAD_VIRTUAL_ACCESS);
-  zero_down_to(plane, row + count); /* just before they are filled, while they fit into the cache */
+  zero_down_to(plane, row + count); /* just before they are filled, so that they are still in the cache */
   return plane->lines + row;
 }
 
-/* ---- the two phases that run without the GIL; 0 means that libjpeg gave up ---- */
+/* ---- the two phases that run without the GIL; each returns 0 if libjpeg cannot read on ---- */
 
 static int read_header(Reader *reader, const Py_buffer *data)
 {
@@ -194,8 +195,8 @@ static int read_planes(Reader *reader)
     size_t row_bytes = info->width_in_blocks * sizeof(JBLOCK);
     JDIMENSION row;
 
-    zero_down_to(plane, plane->rows); /* no scan may have come as far as this */
-    /* C2: only the picture's own blocks are handed out, without those that pad it to whole MCUs */
+    zero_down_to(plane, plane->rows); /* scans may have ended above the last row */
+    /* C2: drop the blocks that pad the picture to whole MCUs */
     if (row_bytes < plane->row_bytes)
       for (row = 1; row < info->height_in_blocks; row++)
         memmove(plane->base + row * row_bytes, plane->base + row * plane->row_bytes, row_bytes);
@@ -203,7 +204,7 @@ static int read_planes(Reader *reader)
   return 1;
 }
 
-/* ---- what Python sees ---- */
+/* ---- results as Python objects ---- */
 
 /* The number of a message differs between builds of libjpeg; its name does not. */
 static const char *warning_name(int code)
@@ -237,7 +238,7 @@ static PyObject *list_warnings(const Reader *reader)
   return result;
 }
 
-/* 64 uint16, or None for a component that no scan and no table belongs to */
+/* 64 uint16, or None for a component without a quantisation table */
 static PyObject *table_bytes(const Reader *reader, const jpeg_component_info *info)
 {
   const JQUANT_TBL *table = info->quant_table;
@@ -249,14 +250,14 @@ static PyObject *table_bytes(const Reader *reader, const jpeg_component_info *in
   return PyBytes_FromStringAndSize((const char *)table->quantval, sizeof(table->quantval));
 }
 
-/* True where every coefficient has arrived to its last bit, as far as the headers of the scans tell */
+/* True if the scans cover every bit of every coefficient, as far as their headers tell */
 static int is_complete(const Reader *reader, int part)
 {
   const jpeg_component_info *info = &reader->cinfo.comp_info[part];
   int k;
 
   if (!reader->cinfo.progressive_mode)
-    return info->quant_table != NULL; /* latched by the component's first scan */
+    return info->quant_table != NULL; /* set by the component's first scan */
   for (k = 0; k < DCTSIZE2; k++)
     if (reader->cinfo.coef_bits[part][k] != 0)
       return 0;
@@ -278,7 +279,7 @@ static int make_planes(Reader *reader)
 
     plane->rows = round_up(info->height_in_blocks, info->v_samp_factor);
     plane->row_bytes = round_up(info->width_in_blocks, info->h_samp_factor) * sizeof(JBLOCK);
-    /* Not at once in its size: where memory runs out then, CPython prints an error of its own beside MemoryError. */
+    /* Resized in a second step: where memory runs out in the first, CPython prints an error beside MemoryError. */
     plane->owner = PyByteArray_FromStringAndSize(NULL, 0);
     if (!plane->owner || PyByteArray_Resize(plane->owner, (Py_ssize_t)(plane->rows * plane->row_bytes)) < 0)
       return 0;
@@ -315,7 +316,7 @@ static PyObject *take_parts(Reader *reader)
   return result;
 }
 
-/* NULL with an exception set, or with none where libjpeg gave up */
+/* Returns NULL with an exception set, or without one if libjpeg cannot read the picture */
 static PyObject *read_buffer(Reader *reader, const Py_buffer *data)
 {
   PyObject *parts, *warnings;
@@ -348,7 +349,7 @@ PyDoc_STRVAR(read_doc,
 "        coefficients is a bytearray of int16 [blocks_high, blocks_wide, 64], natural order;\n"
 "        table is bytes of uint16 [64], natural order, or None;\n"
 "    warnings: per kind (name, topmost MCU row, text of the first).\n\n"
-"Raises ValueError with libjpeg's words where it gives up, MemoryError where memory ran out.");
+"Raises ValueError with libjpeg's message if libjpeg cannot read it, MemoryError if memory ran out.");
 
 static PyObject *read_jpeg(PyObject *module, PyObject *argument)
 {
@@ -408,7 +409,7 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
   .m_base = PyModuleDef_HEAD_INIT,
   .m_name = "_native",
-  .m_doc = "Quantised DCT coefficients out of JPEG bytes, with libjpeg-turbo.",
+  .m_doc = "Quantised DCT coefficients of JPEG bytes, read with libjpeg-turbo.",
   .m_size = 0,
   .m_methods = methods,
   .m_slots = slots,

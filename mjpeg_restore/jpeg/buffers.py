@@ -1,4 +1,4 @@
-"""Coded pictures as callers hold them: bytes, or anything that shows its memory as bytes."""
+"""Bytes from any buffer that callers may hold a coded picture in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def as_bytes(data: Buffer) -> bytes:
-    """The bytes of a bytearray, a memoryview, a uint8 array and the like; bytes themselves are not copied.
+    """The contents of a buffer of bytes: bytearray, memoryview, uint8 array and others; `bytes` is returned uncopied.
 
     Raises:
-        TypeError: it is nothing of the kind.
+        TypeError: `data` is not a buffer, or its items are not bytes.
     """
     if isinstance(data, bytes):
         return data

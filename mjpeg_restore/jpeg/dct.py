@@ -1,4 +1,4 @@
-"""The 8x8 DCT of JPEG in floating point: plain and exact, the oracle of tests, measurements and `--verify`."""
+"""The 8x8 DCT of JPEG (T.81, A.3.3) in floating point: the exact reference of tests, measurements and verification."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 
 def _basis() -> NDArray[np.float64]:
-    frequency, place = np.arange(8)[:, None], np.arange(8)[None, :]
-    one = np.cos((2 * place + 1) * frequency * np.pi / 16) / 2
+    frequency, sample = np.arange(8)[:, None], np.arange(8)[None, :]
+    one = np.cos((2 * sample + 1) * frequency * np.pi / 16) / 2
     one[0] /= np.sqrt(2)
     return np.kron(one, one).astype(np.float64)
 
 
 DCT_MATRIX: Final[NDArray[np.float64]] = _basis()
-"""float64 `[64, 64]`, orthonormal: `DCT_MATRIX @ pixels` are the coefficients of a block, both row-major."""
+"""float64 `[64, 64]`, orthonormal: `DCT_MATRIX @ pixels` gives the coefficients of a block, both row-major."""
 
 
 def to_pixels(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Dequantise and transform back.
+    """Dequantise and apply the inverse DCT.
 
     Args:
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, quantised, natural order.
@@ -35,7 +35,7 @@ def to_pixels(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDA
 
 
 def to_coefficients(plane: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Transform a plane; divide by the table and round to quantise.
+    """Apply the DCT to a plane; the caller divides by the table and rounds to quantise.
 
     Args:
         plane: `[8 * blocks_high, 8 * blocks_wide]`, nominally 0..255.

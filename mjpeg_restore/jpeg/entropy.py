@@ -1,8 +1,8 @@
-"""Scans: what they are made of, and a walk through the entropy-coded data of sequential Huffman ones.
+"""The scans of a picture, and the walk through the entropy-coded data of sequential Huffman scans.
 
-libjpeg warns where it cannot go on decoding. That may be far behind the damage, for any bits decode into something. The
-walk tells where MCUs begin, whether the data end with one, and which MCU no encoder can have written; `diagnosis.py`
-draws the conclusions.
+libjpeg warns only where it cannot go on decoding. That may be far behind the damage, because most bits decode to some
+code. The walk finds where each MCU begins, whether the data end with an MCU, and which MCU no encoder writes;
+`diagnosis.py` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.jpeg.sampling import largest_factors
 from mjpeg_restore.jpeg.segments import DHT, DRI, SOS, Segment, segments, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 
 try:
-    from mjpeg_restore.jpeg import _entropy
+    from mjpeg_restore.jpeg._entropy import walk as native_walk
 except ImportError:  # no C compiler when the package was installed
-    _entropy = None
+    native_walk = None
 
-available: Final = _entropy is not None
-"""False where the native walk was not built: then only `find_scans` can be called."""
+available: Final = native_walk is not None
+"""False where the native walk was not built; then `walk` must not be called."""
 
 End = Literal["clean", "short", "bad"]
-"""How a walk ends. "clean": the data end with an MCU and the bits that fill its last byte. "short": they end within an
-MCU. "bad": the next MCU is one that no encoder can have written."""
+"""How a walk ends. "clean": the data end with an MCU and the bits that pad its last byte. "short": they end within an
+MCU. "bad": no encoder writes the next MCU."""
 
 _ENDS: Final[tuple[End, ...]] = ("clean", "short", "bad")
+"""By the numbers that the native walk returns."""
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
 
@@ -41,62 +43,72 @@ class Scan:
     offset: int
     """Offset of its SOS marker."""
     start: int
-    """Offset of its entropy-coded data, which include the restart markers."""
+    """Offset of its entropy-coded data, restart markers included."""
     stop: int
-    """First byte behind its data: the next marker, or the end of the picture."""
+    """First byte behind these data: the next marker, or the end of the picture."""
     components: tuple[int, ...]
-    """The components that it holds, by their position in the frame header."""
+    """Its components, by their positions in the frame header."""
     high: int
     """MCUs down."""
     wide: int
     """MCUs across."""
     restart_interval: int
-    """MCUs between two restart markers, as DRI says; 0: none."""
+    """MCUs between two restart markers, by DRI; 0: none."""
     restarts: tuple[int, ...]
     """Offsets of its restart markers."""
     tables: tuple[bytes, ...]
-    """Its Huffman tables, each 16 counts and the values; none for progressive and arithmetic coding."""
+    """Its Huffman tables, each 16 counts and the values; empty for progressive and arithmetic coding."""
     layout: bytes
-    """Two bytes for each block of an MCU: which of `tables` its DC and its AC is coded with."""
+    """For each block of an MCU, two indices into `tables`: its DC table and its AC table."""
 
     @property
     def mcus(self) -> int:
-        """MCUs that the picture has."""
+        """MCUs of a complete scan."""
         return self.high * self.wide
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The MCUs between two markers."""
+    """The MCUs found between two markers."""
 
     starts: NDArray[np.uint32]
-    """uint32 `[mcus + 1]`: for each MCU the first byte of which no earlier MCU has a bit, and the same for what follows
-    the last MCU."""
+    """uint32 `[mcus + 1]`: for each MCU, and last for the data behind all MCUs, the offset of the first byte that holds
+    no bit of an earlier MCU."""
     end: End
     stop: int
-    """Offset of the marker behind the data, or their end."""
+    """Offset of the marker behind the data, or the end of the data."""
 
     @property
     def mcus(self) -> int:
-        """Whole MCUs in the data, perhaps more than the picture has."""
+        """Whole MCUs in the data; damaged data may hold more than the picture."""
         return len(self.starts) - 1
 
 
 def walk(data: bytes, scan: Scan) -> list[Walk]:
-    """Walk through the entropy-coded data of a scan, from each restart marker to the next."""
-    assert _entropy is not None
+    """Walk through the entropy-coded data of a sequential Huffman scan.
+
+    Returns:
+        One walk for each restart interval, in order; one in all without restart markers.
+    """
+    assert native_walk is not None
     spans = np.array([[scan.start, *(at + 2 for at in scan.restarts)], [*scan.restarts, scan.stop]], np.uint32)
-    found = _entropy.walk(data, spans.T.tobytes(), scan.tables, scan.layout)
+    found = native_walk(data, spans.T.tobytes(), scan.tables, scan.layout)
     return [
         Walk(np.frombuffer(starts, np.uint32), _ENDS[end], int(stop))
         for (starts, end), stop in zip(found, spans[1], strict=True)
     ]
 
 
-def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
-    """The scans of the picture that begins at the first byte of `data`.
+def entropy_offset(data: bytes, header: JpegHeader) -> int:
+    """Offset of the entropy-coded data of the first scan."""
+    return header.scan_offset + 2 + int.from_bytes(data[header.scan_offset + 2 : header.scan_offset + 4], "big")
 
-    Tables that are not given are the standard ones (H1). A scan whose header makes no sense ends the list.
+
+def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
+    """Find the scans of the picture that begins at the first byte of `data`.
+
+    Huffman tables that the picture does not define are the standard ones (H1). A scan with an invalid header ends the
+    list.
     """
     huffman = _tables_of(STANDARD_DHT[4:])
     interval = 0
@@ -120,7 +132,7 @@ def find_scans(data: bytes, header: JpegHeader) -> list[Scan]:
 def _scan(
     data: bytes, sos: Segment, stop: int, header: JpegHeader, interval: int, huffman: dict[int, bytes]
 ) -> Scan | None:
-    """A scan by its header; None where that names what there is not."""
+    """The scan of an SOS segment; None where it names components or tables that do not exist."""
     body = data[sos.body : sos.end]
     names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
     components = tuple(header.component_ids.index(name) for name in names if name in header.component_ids)
@@ -150,8 +162,8 @@ def _tables_of(body: bytes) -> dict[int, bytes]:
 
 
 def _grid(header: JpegHeader, components: tuple[int, ...]) -> tuple[int, int, list[int]]:
-    """MCUs down and across of a scan, and how many blocks of each component are in one (T.81, A.2)."""
-    h_max, v_max = (max(axis) for axis in zip(*header.factors, strict=True))
+    """MCUs down, MCUs across, and the blocks of each component in an MCU (T.81, A.2)."""
+    h_max, v_max = largest_factors(header.factors)
     if len(components) == 1:
         h, v = header.factors[components[0]]
         lines, columns = -(-header.height * v // v_max), -(-header.width * h // h_max)

@@ -1,14 +1,15 @@
-"""The one EXIF tag that matters to a video: which way up the camera was."""
+"""The orientation tag of EXIF, the only one that matters to a video (H5)."""
 
 from __future__ import annotations
 
 import struct
+from typing import Final
 
-_ORIENTATION = 0x0112
+_ORIENTATION: Final = 0x0112
 
 
 def orientation(tiff: bytes) -> int:
-    """The orientation in the first directory of a TIFF structure, 1 to 8; 1 where there is none (H5)."""
+    """The orientation in the first directory of a TIFF structure, 1 to 8; 1 (upright) if it is missing or invalid."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return 1
@@ -19,6 +20,6 @@ def orientation(tiff: bytes) -> int:
             tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
             if tag == _ORIENTATION:
                 return value if 1 <= value <= 8 else 1
-    except struct.error:  # it breaks off: an EXIF segment is never a reason to refuse a picture
+    except struct.error:  # a broken EXIF segment is never a reason to refuse a picture
         pass
     return 1

@@ -1,8 +1,8 @@
-"""The reader for machines without the native extension: the `jpeglib` package.
+"""The reader of machines without the native extension: the `jpeglib` package.
 
-It takes a path, decodes through C globals, prints damage to stderr and does not report it. So it is called
-under a lock, on a copy of the picture that holds nothing but what the decoder needs. Where a picture's data cannot be
-walked through (`entropy.py`), damage is found from what it left blank.
+It reads files, decodes through C globals, and prints warnings to stderr instead of returning them. So it runs under a
+lock, on a copy of the picture without the segments that it cannot handle. Where the scan cannot be walked
+(`entropy.py`), the zero blocks at the end of a picture tell where it was cut off.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MissingExtra
-from mjpeg_restore.jpeg.reader import Component, Contents, Notice
+from mjpeg_restore.jpeg.reader import Component, Contents, LibraryWarning
 from mjpeg_restore.jpeg.segments import APP0, COM, EOI, segments
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 
-_LOCK: Final = threading.Lock()
+_LOCK: Final = threading.Lock()  # jpeglib decodes through C globals
 
 
 def load() -> ModuleType:
@@ -36,19 +36,21 @@ def load() -> ModuleType:
         raise MissingExtra("jpeglib", "", "Reading JPEG without the native reader") from error
     binding = getattr(jpeglib, "_bind", None)
     if binding is not None:
-        binding.print = _say_nothing  # it prints the path before it raises; standard output may carry the video
+        binding.print = _print_nothing  # it prints the path before it raises, and standard output may carry the video
     return jpeglib
 
 
-def _say_nothing(*_: object) -> None:
-    """Stands where a module would find the builtin `print`."""
+def _print_nothing(*_: object) -> None:
+    """Replaces the builtin `print` in jpeglib's module."""
 
 
 def read(picture: bytes | memoryview) -> Contents:
-    """Read with `jpeglib`; the same contract as `reader.read_native`.
+    """Read a picture with `jpeglib`; the arguments and the result are those of `reader.read_native`.
+
+    Warnings are reconstructed: only those of an early end, and only in pictures without EOI (S2).
 
     Raises:
-        ValueError: the library gave up.
+        ValueError: the library cannot read it.
         MemoryError: memory ran out.
         MissingExtra: the library is not installed.
     """
@@ -61,7 +63,7 @@ def read(picture: bytes | memoryview) -> Contents:
             found.load()
         except MemoryError:
             raise
-        except Exception as error:  # of whatever kind: all mean that it could not read
+        except Exception as error:  # jpeglib raises many types, and all mean that it cannot read the picture
             raise ValueError(f"jpeglib cannot read it: {error}") from error
     planes = [found.Y] if found.Cb is None else [found.Y, found.Cb, found.Cr]
     blocks = [np.ascontiguousarray(plane).reshape(*plane.shape[:2], 64) for plane in planes]
@@ -76,10 +78,10 @@ def read(picture: bytes | memoryview) -> Contents:
 
 
 def _plain(data: bytes) -> bytes:
-    """The picture without APPn and COM segments, with the standard Huffman tables where it has none.
+    """The picture without APPn and COM segments, and with the standard Huffman tables in front (H1).
 
-    jpeglib has room for 50 such segments and does not count; libjpeg 6b knows no standard tables (H1), and a
-    table that the picture defines itself replaces the one put before it.
+    jpeglib stores such segments in an array of 50 without a check. libjpeg 6b has no standard tables; tables that the
+    picture defines replace those put in front.
     """
     pieces, position = [b"\xff\xd8", STANDARD_DHT], 2
     for segment in segments(data, 0):
@@ -89,18 +91,20 @@ def _plain(data: bytes) -> bytes:
     return b"".join([*pieces, data[position:]])
 
 
-def _missing_end(data: bytes, blocks: list[NDArray[np.int16]], factors: list[int], rows: int) -> tuple[Notice, ...]:
-    """S2: a picture without EOI whose last blocks are zero, DC included, breaks off in the row before them.
+def _missing_end(
+    data: bytes, blocks: list[NDArray[np.int16]], factors: list[int], rows: int
+) -> tuple[LibraryWarning, ...]:
+    """S2: warnings for a picture without EOI; if its last blocks are zero, DC included, it breaks off above them.
 
-    The row itself may be filled in part. A picture that was cut and then given an EOI is not recognised.
+    The row that the second warning names may hold some coefficients. A cut in front of an EOI is not recognised.
     """
     if any(segment.marker == EOI for segment in segments(data, 0)):
         return ()
-    end = Notice("JPEG_EOF", rows, "Premature end of JPEG file")
+    end = LibraryWarning("JPEG_EOF", rows, "Premature end of JPEG file")
     if any(plane[-1, -1].any() for plane in blocks):
         return (end,)
     filled = [
         (int(lines[-1]) // factor if (lines := np.flatnonzero(plane.any(axis=(1, 2)))).size else 0)
         for plane, factor in zip(blocks, factors, strict=True)
     ]
-    return (end, Notice("HIT_MARKER", max(filled), "Corrupt JPEG data: premature end of data segment"))
+    return (end, LibraryWarning("HIT_MARKER", max(filled), "Corrupt JPEG data: premature end of data segment"))

@@ -1,40 +1,48 @@
-"""What the C library may not see: pictures that are not restored, and pictures that claim too much."""
+"""Refusals before any C code runs: unsupported kinds of JPEG, and headers that claim more than is allowed (B1)."""
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from mjpeg_restore.errors import TooLarge, UnsupportedJpeg
-from mjpeg_restore.frames import Sampling
+from mjpeg_restore.jpeg.sampling import Factors, largest_factors
 from mjpeg_restore.jpeg.segments import Segment
 
-Factors = tuple[tuple[int, int], ...]
-"""Sampling factors (across, down) per component, as in the SOF."""
-
 MAX_PIXELS: Final = 64_000_000
+"""B1: the default limit on width times height; 8000x8000 passes."""
 MAX_SCANS: Final = 64
+"""P1: scans of one picture; each scan costs a pass over all blocks, even if it holds no data."""
 MAX_SEGMENTS: Final = 4096
-"""Marker segments of one picture. A large colour profile has some hundreds; to walk a megabyte of empty ones takes
-seconds."""
+"""Marker segments of one picture. A large colour profile has some hundreds; a megabyte of empty segments would take
+seconds to walk."""
 
 _LOSSLESS: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _HIERARCHICAL: Final = frozenset({0xC5, 0xC6, 0xCD, 0xCE, 0xDE, 0xDF})
 _JPEG_LS: Final = frozenset({0xF7, 0xF8})
-_RGB_IDS: Final = frozenset({(0x52, 0x47, 0x42), (0x51, 0x46, 0x41)})  # "RGB" and "QFA"
+_RGB_IDS: Final = frozenset({(0x52, 0x47, 0x42), (0x51, 0x46, 0x41)})
+"""C5: the component ids "RGB" and "QFA", by which encoders mark RGB."""
 FRAME_MARKERS: Final = _LOSSLESS | _HIERARCHICAL | _JPEG_LS | {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+"""All markers of frame headers, including those of processes that are refused (P3)."""
 
 
 def refuse_codec(data: bytes, codec_tag: str) -> None:
-    """Motion-JPEG in name only (S6, S7)."""
+    """Refuse codecs that have no JPEG markers, or Avid's own: AVRn (S6) and Motion-JPEG B (S7).
+
+    Raises:
+        UnsupportedJpeg: the tag or the data name one of them.
+    """
     if codec_tag.lower() == "avrn":
         raise UnsupportedJpeg("Avid AVRn is not restored")
-    if codec_tag.lower() == "mjpb" or data[4:8] == b"mjpg":  # a table of offsets in the place of markers
+    if codec_tag.lower() == "mjpb" or data[4:8] == b"mjpg":  # its table of offsets, where JPEG has markers
         raise UnsupportedJpeg("Apple Motion-JPEG B has no markers and is not restored")
 
 
 def refuse_process(segment: Segment, precision: int) -> None:
-    """P3: only baseline, extended and progressive DCT of 8 bits, Huffman or arithmetic, go on."""
+    """P3: refuse all but baseline, extended and progressive DCT at 8 bits, Huffman or arithmetic.
+
+    Raises:
+        UnsupportedJpeg: the frame header is of another process or precision.
+    """
     if segment.marker in _LOSSLESS:
         raise UnsupportedJpeg("lossless JPEG has no DCT coefficients", segment.offset)
     if segment.marker in _HIERARCHICAL:
@@ -46,46 +54,36 @@ def refuse_process(segment: Segment, precision: int) -> None:
 
 
 def refuse_rgb(ids: tuple[int, ...], jfif: bool, adobe_transform: int | None) -> None:
-    """C5, by the library's own rule: JFIF means YCbCr, else Adobe's flag decides, else the names do."""
+    """Refuse RGB by libjpeg's own rule (C5): JFIF means YCbCr, else Adobe's flag decides, else the component ids do.
+
+    Raises:
+        UnsupportedJpeg: the components are RGB.
+    """
     if len(ids) != 3 or jfif:
         return
     if adobe_transform == 0 or (adobe_transform is None and ids in _RGB_IDS):
         raise UnsupportedJpeg("coded as RGB; only YCbCr and gray are restored")
 
 
-def normalised(factors: Factors) -> Sampling:
-    """C3: what the factors mean, whatever they have in common.
-
-    Raises:
-        UnsupportedJpeg: a ratio, or a number of components, that is not restored (C1, C5).
-    """
-    if len(factors) == 1:
-        return Sampling.GRAY
-    if len(factors) != 3:
-        raise UnsupportedJpeg(f"{len(factors)} components (CMYK?); only YCbCr and gray are restored")
-    across, down = (math.gcd(*axis) for axis in zip(*factors, strict=True))
-    luma, *chroma = ((h // across, v // down) for h, v in factors)
-    for sampling in Sampling:
-        if sampling.value == luma and chroma == [(1, 1), (1, 1)]:
-            return sampling
-    raise UnsupportedJpeg("sampling " + ",".join(f"{h}x{v}" for h, v in factors) + " is not restored")
-
-
 def refuse_bomb(width: int, height: int, factors: Factors, size: int, blocks_per_byte: int, max_pixels: int) -> None:
-    """B1: neither more pixels than allowed nor more blocks than `size` bytes can code.
+    """B1: refuse more pixels than are allowed, and more blocks than `size` bytes can code.
 
     Args:
-        width, height: of the picture.
-        factors: its sampling factors.
-        size: bytes there are.
-        blocks_per_byte: blocks that a byte codes at most; 0 where there is no such limit.
+        width: pixels across.
+        height: pixels down.
+        factors: sampling factors.
+        size: bytes in the packet.
+        blocks_per_byte: the most blocks that one byte can code; 0 where there is no such limit.
         max_pixels: pixels allowed.
+
+    Raises:
+        TooLarge: one of the two limits is exceeded.
     """
     if width * height > max_pixels:
         raise TooLarge(f"{width}x{height} is more than {max_pixels} pixels")
     if not blocks_per_byte:
         return
-    h_max, v_max = (max(axis) for axis in zip(*factors, strict=True))
+    h_max, v_max = largest_factors(factors)
     blocks = sum(-(-width * h // (8 * h_max)) * -(-height * v // (8 * v_max)) for h, v in factors)
     if blocks > blocks_per_byte * size:
         raise TooLarge(f"{width}x{height} cannot be held by {size} bytes: cut off, or not what it says")

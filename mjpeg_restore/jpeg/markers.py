@@ -1,7 +1,7 @@
-"""The header walk: what is in a packet, and whether the C library may see it.
+"""The header walk: reads a picture's markers, and refuses it before any C code runs if it is not restored.
 
-It runs before any C code. What it lets through is one picture of a kind that is restored, no larger than its
-bytes can describe; everything else is refused with an error that names the reason and the offset.
+A picture that passes is of a supported kind and no larger than its bytes can code. Any other raises an error that
+names the reason and the offset.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
-from mjpeg_restore.frames import Colour, FieldOrder
-from mjpeg_restore.jpeg import exif, limits
+from mjpeg_restore.frames import Sampling
+from mjpeg_restore.jpeg import limits
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.jpeg.metadata import Metadata
+from mjpeg_restore.jpeg.sampling import Factors, subsampling
 from mjpeg_restore.jpeg.segments import (
     APP0,
     COM,
@@ -34,12 +36,13 @@ from mjpeg_restore.jpeg.segments import (
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+# Markers of frame headers (T.81, table B.1).
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _ARITHMETIC: Final = frozenset({0xC9, 0xCA})
 
 _SEQUENTIAL_BLOCKS, _PROGRESSIVE_BLOCKS = 4, 8
-"""B1: blocks in a byte of Huffman codes. Each takes a bit at least for its DC and, where the same scan holds its AC,
-another for its end. The arithmetic coder has no such limit: flat blocks cost it next to nothing."""
+"""B1: the most blocks that a byte of Huffman codes can hold. A block takes at least one bit for its DC and, where the
+same scan codes its AC, one for its end. The arithmetic coder has no such limit: flat blocks cost it next to nothing."""
 
 
 def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int = limits.MAX_PIXELS) -> JpegHeader:
@@ -48,16 +51,16 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     Args:
         data: a packet, as bytes or any buffer of them; foreign bytes may stand before the picture (S4) and
             after it (S3).
-        height: pixels down, used where the picture itself says 0 (P4); 0 where it is not known.
-        codec_tag: the container's four letters for the codec, "MJPG" for instance; some of them change what
-            a comment means (C4). Empty where there is no container.
-        max_pixels: refuse larger pictures.
+        height: pixels down by the container, used where the picture's header says 0 (P4); 0 if not known.
+        codec_tag: the container's four-character code, "MJPG" for instance; some codes change the meaning of a
+            comment (C4). Empty where there is no container.
+        max_pixels: the largest width times height allowed.
 
     Raises:
-        BadJpeg: no picture, or one that breaks off before its first scan.
-        UnsupportedJpeg: a sound picture of a kind that is not restored.
-        TooLarge: more pixels than `max_pixels`, or than the bytes can hold (B1).
-        TypeError: `data` is no buffer of bytes.
+        BadJpeg: the data hold no picture, or it breaks off before its first scan.
+        UnsupportedJpeg: the picture is of a kind that is not restored.
+        TooLarge: it has more pixels than `max_pixels`, or more blocks than its bytes can code (B1).
+        TypeError: `data` is not a buffer of bytes.
     """
     data = as_bytes(data)
     limits.refuse_codec(data, codec_tag)
@@ -66,46 +69,39 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
         raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
     front: list[bytes] = []
     while True:
-        walk = _Walk(data, start, height, codec_tag, max_pixels, front)
+        picture = _Picture(data, start, height, codec_tag, max_pixels, front)
         for count, segment in enumerate(segments(data, start)):
             if count == limits.MAX_SEGMENTS:
                 raise BadJpeg(f"more than {limits.MAX_SEGMENTS} marker segments", segment.offset)
-            walk.take(segment)
-        start = find_start(data, walk.end)
-        if walk.scans or start < 0:  # an SOI twice over, or tables alone, are no picture yet
-            return walk.header()
-        front += walk.tables
+            picture.take(segment)
+        start = find_start(data, picture.end)
+        if picture.scans or start < 0:  # a doubled SOI, or tables alone, are not a picture yet
+            return picture.header()
+        front += picture.tables
 
 
-_AVID: Final[dict[str, FieldOrder]] = {"\x01": "bottom", "\x02": "top"}
-"""S6: byte 12 of Avid's comment says NTSC, whose lower field comes first, or PAL."""
-
-
-class _Walk:
-    """Collects what the segments say, in their order."""
+class _Picture:
+    """Collects the segments of one picture, in order, into a `JpegHeader`."""
 
     def __init__(
         self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int, front: list[bytes]
     ) -> None:
         self.data, self.start, self.end, self.stop = data, start, start + 2, 0
         self.height, self.codec_tag, self.max_pixels = height, codec_tag, max_pixels
-        self.front = front  # segments of tables that stand before the SOI
+        self.front = front  # table segments of datastreams in front of the SOI
         self.sof: Segment | None = None
         self.width = 0
         self.ids: tuple[int, ...] = ()
-        self.factors: tuple[tuple[int, int], ...] = ()
+        self.factors: Factors = ()
         self.table_ids: tuple[int, ...] = ()
         self.scan_offset = self.scans = self.restart_interval = 0
-        self.uncovered: set[int] = set()  # components that no scan has brought yet
-        self.has_eoi = self.wide_tables = self.zero_steps = self.jfif = False
+        self.uncovered: set[int] = set()  # ids of the components that no scan has held yet
+        self.has_eoi = self.wide_tables = self.zero_steps = False
         self.tables: list[bytes] = []
         self.given_tables: set[int] = set()
         self.given_huffman: set[int] = set()
         self.missing_huffman: set[int] = set()
-        self.polarity: int | None = None
-        self.adobe_transform: int | None = None
-        self.orientation = 1
-        self.comments: list[str] = []
+        self.metadata = Metadata()
 
     def take(self, segment: Segment) -> None:
         """Read one segment."""
@@ -125,18 +121,16 @@ class _Walk:
             self.height = self.height or self._number(segment.body, 2)  # P4
         elif marker == DRI:
             self.restart_interval = self._number(segment.body, 2)
-        elif marker == COM:
-            self.comments.append(self._body(segment).decode("latin-1").strip("\0 \r\n"))
-        elif APP0 <= marker < APP0 + 16:
-            self._take_application(marker, self._body(segment))
+        elif marker == COM or APP0 <= marker < APP0 + 16:
+            self.metadata.take(marker, self._body(segment))
         elif not segment.known:
             raise BadJpeg(f"marker FF{marker:02X} has no place in a JPEG header", segment.offset)
         self.has_eoi |= marker == EOI
 
     def _is_noise(self, segment: Segment) -> bool:
-        """Whether a marker that follows entropy-coded data is a flipped bit of that data (S11).
+        """Whether a marker behind entropy-coded data is a flipped bit of those data (S11).
 
-        The library may refuse the whole picture for it; read up to there, the rows above it are kept.
+        The library may refuse the whole picture because of it; read up to the marker, the rows above it are kept.
         """
         if segment.marker in (EOI, DNL):
             return False
@@ -184,7 +178,10 @@ class _Walk:
             self.missing_huffman |= self._huffman_of(body) - self.given_huffman
 
     def _huffman_of(self, body: bytes) -> set[int]:
-        """The Huffman tables that a scan uses; a progressive one has DC alone, or AC, or DC's last bits without any."""
+        """The Huffman tables that a scan uses, by name (see `Table`).
+
+        A progressive scan codes either DC or AC; one that refines DC uses no table.
+        """
         count = body[0]
         selectors, spectral = body[2 : 2 + 2 * count : 2], body[1 + 2 * count : 4 + 2 * count]
         if self._arithmetic or len(spectral) < 3:
@@ -211,7 +208,7 @@ class _Walk:
         self._keep(segment)
 
     def _keep(self, segment: Segment) -> None:
-        """Keep a segment of tables for pictures that lack them; empty ones say nothing."""
+        """Keep a table segment for pictures that lack tables (Q5); an empty one has no effect."""
         if segment.end > segment.body:
             self.tables.append(self.data[segment.offset : segment.end])
 
@@ -223,37 +220,20 @@ class _Walk:
     def _arithmetic(self) -> bool:
         return self.sof is not None and self.sof.marker in _ARITHMETIC
 
-    def _take_application(self, marker: int, body: bytes) -> None:
-        """H3: whatever is too short to mean something means nothing."""
-        if marker == APP0 and body[:5] == b"JFIF\0":
-            self.jfif = True
-        elif marker == APP0 and body[:4] == b"AVI1" and len(body) > 4:
-            self.polarity = body[4]
-        elif marker == APP0 + 1 and body[:6] == b"Exif\0\0":
-            self.orientation = exif.orientation(body[6:])
-        elif marker == APP0 + 14 and body[:5] == b"Adobe" and len(body) >= 12:
-            self.adobe_transform = body[11]
-
     def header(self) -> JpegHeader:
-        """Everything together, once the last segment has been taken."""
-        if self.sof is None or not self.scans:
-            raise BadJpeg("the picture breaks off before its first scan", self.end)
-        if not self.has_eoi:  # S1: it ends where the next one begins, or with the data
-            self.stop = self.stop or find_marker(self.data, self.end)
-            following = find_start(self.data, self.end)
-            self.end = following if following >= 0 else len(self.data)
-        if self.height == 0:
-            raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
-        limits.refuse_rgb(self.ids, self.jfif, self.adobe_transform)
-        sampling = limits.normalised(self.factors)
+        """The header, once the last segment has been taken.
+
+        Raises:
+            JpegError: as `scan` does.
+        """
+        sof = self._complete_frame()
+        sampling = self._supported_sampling()
         front = known_tables(b"", b"".join(self.front))
-        per_byte = 0 if self._arithmetic else _PROGRESSIVE_BLOCKS if self._progressive else _SEQUENTIAL_BLOCKS
-        limits.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
         return JpegHeader(
             start=self.start,
             end=self.end,
             stop=self.stop or self.end,
-            size_offset=self.sof.body + 1,
+            size_offset=sof.body + 1,
             scan_offset=self.scan_offset,
             width=self.width,
             height=self.height,
@@ -273,25 +253,28 @@ class _Walk:
             front=front,
             wide_tables=self.wide_tables,
             zero_steps=self.zero_steps,
-            avi1_polarity=self.polarity,
-            field_order=self._field_order(),
-            orientation=self.orientation,
-            colour=self._colour(),
+            avi1_polarity=self.metadata.avi1_polarity,
+            field_order=self.metadata.field_order(),
+            orientation=self.metadata.orientation,
+            colour=self.metadata.colour(self.codec_tag),
         )
 
-    def _field_order(self) -> FieldOrder | None:
-        """S6: a polarity of 1 means the odd lines, counted from 1; Avid writes 1 for NTSC, 2 for PAL."""
-        if self.polarity in (1, 2):
-            return "top" if self.polarity == 1 else "bottom"
-        return next((_AVID[c[12:13]] for c in self.comments if c.startswith("AVID") and c[12:13] in _AVID), None)
+    def _complete_frame(self) -> Segment:
+        """The frame header of a picture that has a scan, a height (P4) and, once this returns, an end (S1)."""
+        if self.sof is None or not self.scans:
+            raise BadJpeg("the picture breaks off before its first scan", self.end)
+        if not self.has_eoi:  # S1: the picture ends where the next one begins, or with the data
+            self.stop = self.stop or find_marker(self.data, self.end)
+            following = find_start(self.data, self.end)
+            self.end = following if following >= 0 else len(self.data)
+        if self.height == 0:
+            raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
+        return self.sof
 
-    def _colour(self) -> Colour:
-        return Colour(
-            full_range="CS=ITU601" not in self.comments,  # C6
-            swapped_chroma="MTSJ" in self.comments or self.codec_tag == "MTSJ",  # C4
-            bottom_up=any(
-                comment.startswith("Metasoft MJPEG Codec")
-                or (self.codec_tag != "" and comment.startswith("Intel(R) JPEG Library, version 1"))
-                for comment in self.comments
-            ),
-        )
+    def _supported_sampling(self) -> Sampling:
+        """The chroma subsampling, unless the colour, the sampling or the size is refused (C1, C5, B1)."""
+        limits.refuse_rgb(self.ids, self.metadata.jfif, self.metadata.adobe_transform)
+        sampling = subsampling(self.factors)
+        per_byte = 0 if self._arithmetic else _PROGRESSIVE_BLOCKS if self._progressive else _SEQUENTIAL_BLOCKS
+        limits.refuse_bomb(self.width, self.height, self.factors, len(self.data), per_byte, self.max_pixels)
+        return sampling

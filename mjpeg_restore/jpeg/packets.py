@@ -1,85 +1,100 @@
-"""The pictures of a packet: one, or the two fields of one, each a JPEG of half the height (quirks S5, S6)."""
+"""The contents of a stream's packets: one picture, two fields (S5, S6), tables alone (Q5), or a fragment (S10).
+
+A field is a JPEG of its own, of half the height.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
-from mjpeg_restore.jpeg.segments import DHT, DQT, find_start, known_tables, latest_tables, loose_tables
+from mjpeg_restore.jpeg.segments import (
+    DHT,
+    DQT,
+    defines_only_tables,
+    find_start,
+    known_tables,
+    latest_tables,
+    loose_tables,
+    segments,
+)
+from mjpeg_restore.jpeg.splitter import split
 
-_FIELD_HEIGHT = 3 / 4
-"""A picture lower than this share of the container's height is a field."""
+_FIELD_HEIGHT: Final = 3 / 4
+"""S5: a picture below this share of the container's height is a field, by FFmpeg's rule."""
+_FRAGMENT_BYTES: Final = 128
+"""S10: a shorter packet without a scan is a fragment; longer ones count as damaged pictures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One coded picture of a packet, walked but not read."""
+    """One coded picture of a packet: its header has been read, its coefficients have not."""
 
     data: bytes = field(repr=False)
+    """The packet from its first byte or, for a second field, from the end of the first."""
     header: JpegHeader
     tables: bytes = field(repr=False)
-    """DQT and DHT segments of the pictures before, for one that lacks its own (Q5)."""
+    """DQT and DHT segments of the previous pictures, for a picture that lacks tables (Q5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a packet holds."""
+    """The pictures of one packet."""
 
     pictures: tuple[Part, ...]
-    """One picture, or the two fields of one."""
+    """One picture, or the two fields of a frame."""
     extra: bool = False
-    """A second picture follows that is no second field; it is not in `pictures`."""
+    """True: a second picture follows that is not a field (S5); `pictures` leaves it out."""
 
 
 class HeaderWalk:
-    """Walks the headers of a stream's packets in their order, and remembers their tables: a picture that lacks its own
-    means those of one before (Q5).
-    """
+    """Reads the headers of a stream's packets in order, and remembers their tables for pictures that lack them (Q5)."""
 
     def __init__(self, container_height: int | None = None, codec_tag: str = "", *, independent: bool = False) -> None:
         """Begin a stream.
 
         Args:
-            container_height: pixels down as the container says.
-            codec_tag: the container's four-character code.
-            independent: the pictures are no stream but come from files of their own. Then only quantisation tables are
-                remembered: a picture without any cannot be read, one without Huffman tables means the standard ones.
+            container_height: pixels down by the container; None where it is not known.
+            codec_tag: the container's four-character code; empty where there is none.
+            independent: true for pictures from files of their own. Then only quantisation tables are remembered: a
+                picture cannot be read without any, but one without Huffman tables uses the standard ones (H1).
         """
         self._independent = independent
-        self._latest: bytes = b""  # what was remembered last: most streams say the same again and again
+        self._latest: bytes = b""  # the last tables remembered: most streams repeat theirs in every picture
         self.tables = b""
-        """The tables known so far, as DQT and DHT segments."""
+        """DQT and DHT segments: the latest definition of each table so far."""
         self._container_height = container_height
         self._codec_tag = codec_tag
 
     def __call__(self, data: bytes) -> Parts:
-        """Walk the headers of the next packet.
+        """Read the headers of the next packet.
 
         Raises:
-            JpegError: there is no picture in it that can be restored.
+            JpegError: the packet holds no picture that can be restored; its tables are remembered nevertheless.
         """
         try:
             parts = self._parts(data)
         except JpegError:
-            self.remember(loose_tables(data))  # a packet may bring tables and no picture
+            self.remember(loose_tables(data))  # a packet may hold tables and no picture
             raise
         for part in parts.pictures:
             self.remember(part.header.tables)
         return parts
 
     def pass_over(self, data: bytes) -> None:
-        """Take no more from a packet than its tables, where it has any."""
+        """Remember the tables of a packet whose pictures are not shown."""
         with suppress(JpegError):
             self(data)
 
     def stands_alone(self, header: JpegHeader) -> bool:
-        """Whether a picture somewhere in the stream can be read without those that lie between it and what was walked.
+        """Whether a later picture of the stream can be read without the pictures between it and the last one walked.
 
-        It brings its quantisation tables and, where the pictures walked bring Huffman tables, these too: a picture that
-        brings none may mean any that were given on the way.
+        It can if it defines its quantisation tables and lacks no Huffman table that the stream has defined so far: such
+        a table may have been redefined in between.
         """
         if header.missing_tables:
             return False
@@ -87,13 +102,13 @@ class HeaderWalk:
         return not any((DHT, name) in known for name in header.missing_huffman)
 
     def remember(self, tables: bytes) -> None:
-        """Add tables that came by another way, as DQT and DHT segments."""
+        """Remember DQT and DHT segments, of a picture or from elsewhere."""
         if tables and tables != self._latest:
             self._latest = tables
             self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
 
     def forget(self) -> None:
-        """Begin anew, at a discontinuity: tables of the pictures before hold no more."""
+        """Forget all tables, at a discontinuity: they do not apply to the pictures behind it."""
         self.tables = b""
         self._latest = b""
 
@@ -105,7 +120,7 @@ class HeaderWalk:
         rest = data[first.end :]
         try:
             second = scan(rest, codec_tag=self._codec_tag)
-        except JpegError:  # S3: only garbage
+        except JpegError:  # S3: garbage
             return Parts((part,))
         if are_fields(first, second, self._container_height):
             return Parts((part, Part(rest, second, known_tables(self.tables, first.tables))))
@@ -113,6 +128,18 @@ class HeaderWalk:
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:
-    """Whether two pictures of one packet are the fields of a frame."""
-    alike = (first.width, first.height, first.sampling) == (second.width, second.height, second.sampling)
-    return alike and container_height is not None and first.height < _FIELD_HEIGHT * container_height
+    """Whether two pictures of one packet are the fields of a frame (S5): of one format, and well below its height."""
+    same_format = (first.width, first.height, first.sampling) == (second.width, second.height, second.sampling)
+    return same_format and container_height is not None and first.height < _FIELD_HEIGHT * container_height
+
+
+def is_fragment(data: bytes) -> bool:
+    """Whether a packet is too short to be a damaged picture (S10): fewer than 128 bytes and no scan."""
+    return len(data) < _FRAGMENT_BYTES and not any(split(data))
+
+
+def is_tables_only(data: bytes) -> bool:
+    """Whether a packet holds tables for later pictures, and no picture (Q5)."""
+    if b"\xff\xda" in data or (start := find_start(data)) < 0:
+        return False
+    return defines_only_tables({segment.marker for segment in segments(data, start)})

@@ -1,4 +1,4 @@
-"""Which library reads: libjpeg-turbo through the native extension or, where that was not built, `jpeglib`."""
+"""The native reader: libjpeg-turbo, where the extension was built, and the records that both readers return."""
 
 from __future__ import annotations
 
@@ -13,50 +13,55 @@ except ImportError:  # no C compiler or no headers when the package was installe
     _native = None
 
 native_version: Final = _native.VERSION if _native else None
-"""Version of the libjpeg-turbo that the extension was built with; None without the extension."""
+"""Version of libjpeg-turbo in the extension; None where the extension was not built."""
 
 native_arithmetic: Final = _native.ARITHMETIC if _native else False
 """True where the native reader decodes arithmetic coding (P2)."""
 
 
-class Notice(NamedTuple):
-    """One kind of trouble that the library met."""
+class LibraryWarning(NamedTuple):
+    """One kind of warning that the library gave for a picture."""
 
     name: str
-    """libjpeg's name for it, without JWRN_: "HIT_MARKER", "EXTRANEOUS_DATA", ..."""
+    """libjpeg's name of the kind, without JWRN_: "HIT_MARKER", "EXTRANEOUS_DATA", ..."""
     row: int
-    """Topmost MCU row in which it was met."""
+    """Topmost row of MCUs at which it was given, by the factors in the SOF."""
     text: str
-    """The library's words."""
+    """The library's words, the first time."""
 
 
 class Component(NamedTuple):
-    """One component as the library returns it."""
+    """One component as the library read it."""
 
     coefficients: NDArray[np.int16]
     """int16 `[blocks_high, blocks_wide, 64]`, natural order, not padded to MCUs (C2)."""
     table: NDArray[np.uint16] | None
-    """uint16 `[64]`, natural order; None where the picture has none."""
+    """Quantisation table: uint16 `[64]`, natural order, 0 to 65535 (Q4); None where the picture has none."""
     complete: bool
-    """False where a scan of the component is missing."""
+    """False where scans of the component are missing, as far as the scan headers tell."""
 
 
 class Contents(NamedTuple):
-    """What a library makes of a picture's bytes."""
+    """The coefficients, tables and warnings of one picture."""
 
     components: tuple[Component, ...]
-    warnings: tuple[Notice, ...]
+    """In the order of the frame header."""
+    warnings: tuple[LibraryWarning, ...]
+    """At most one of each kind."""
 
 
-def read_native(data: bytes | memoryview) -> Contents:
-    """Read with libjpeg-turbo, GIL released.
+def read_native(picture: bytes | memoryview) -> Contents:
+    """Read a picture with libjpeg-turbo; the GIL is released meanwhile.
+
+    Args:
+        picture: one JPEG that `markers.scan` accepts, from its SOI on.
 
     Raises:
-        ValueError: the library gave up; the message is its own.
+        ValueError: the library cannot read it; the message is its own.
         MemoryError: memory ran out.
     """
     assert _native is not None
-    parts, warnings = _native.read(data)
+    parts, warnings = _native.read(picture)
     components = tuple(
         Component(
             np.frombuffer(blocks, np.int16).reshape(high, wide, 64),
@@ -65,4 +70,4 @@ def read_native(data: bytes | memoryview) -> Contents:
         )
         for blocks, table, high, wide, complete in parts
     )
-    return Contents(components, tuple(Notice(*warning) for warning in warnings))
+    return Contents(components, tuple(LibraryWarning(*warning) for warning in warnings))

@@ -1,4 +1,4 @@
-"""Missing rows of blocks, taken from the picture before."""
+"""Repair of damaged pictures: their missing rows are taken from the previous picture (S2)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import CodedPicture, Sampling
+from mjpeg_restore.jpeg.reference import is_reference
 
 _LARGEST: Final = 2047
 """The largest quantised coefficient of an 8-bit JPEG."""
 
 
 def repair(picture: CodedPicture, previous: CodedPicture | None) -> CodedPicture | None:
-    """Fill the damaged rows of `picture` with those of the picture before it (S2).
+    """Fill the damaged rows of a picture with those of the previous picture (S2).
 
-    Coefficients are copied as they are; where the tables differ (Q1) they are quantised anew.
+    Coefficients are copied; where the quantisation tables differ (Q1) they are requantised.
 
     Args:
-        picture: as read; returned as it is where it is not damaged.
-        previous: the picture before, read or repaired.
+        picture: the picture as read.
+        previous: the previous picture, read or repaired.
 
     Returns:
-        A whole picture without `damage` and with a word in `warnings`, or None where there is nothing to
-        take the rows from: no picture before, one of another size or sampling, or one damaged itself.
+        A picture without `damage`, and with a note in `warnings`; `picture` itself if it has no damage. None where
+        `previous` is missing or damaged, or of another size, sampling or colour.
     """
     damage = picture.damage
     if damage is None:
         return picture
-    if previous is None or previous.damage is not None or not alike(picture, previous):
+    if previous is None or not is_reference(previous, picture):
         return None
     down = 1 if picture.sampling is Sampling.GRAY else picture.sampling.value[1]
     parts = zip(picture.coefficients, picture.tables, previous.coefficients, previous.tables, strict=True)
@@ -42,16 +43,6 @@ def repair(picture: CodedPicture, previous: CodedPicture | None) -> CodedPicture
     return replace(picture, coefficients=coefficients, damage=None, warnings=(*picture.warnings, note))
 
 
-def alike(picture: CodedPicture, previous: CodedPicture) -> bool:
-    """Whether two pictures have their blocks in the same places, and their levels mean the same."""
-    return (picture.width, picture.height, picture.sampling, picture.colour) == (
-        previous.width,
-        previous.height,
-        previous.sampling,
-        previous.colour,
-    )
-
-
 def _fill(
     blocks: NDArray[np.int16],
     table: NDArray[np.uint16],
@@ -59,7 +50,7 @@ def _fill(
     old_table: NDArray[np.uint16],
     row: int,
 ) -> NDArray[np.int16]:
-    """`blocks` down to block row `row`, then the old ones."""
+    """`blocks` above block row `row`, and from that row on the old ones, requantised to `table`."""
     old = old_blocks[row:]
     if not np.array_equal(table, old_table):
         steps = np.rint(old * (old_table / table))

@@ -1,8 +1,8 @@
-"""Finds where the contents of a picture begin to be displaced, for scans that hold too few or too many MCUs.
+"""Finds the row from which on a picture is displaced, for scans that hold too few or too many MCUs (S2).
 
-Where bytes are lost, doubled or foreign, the decoder makes some garbage and then falls into step with the codes again.
-Everything behind is displaced by some MCUs and has other DC levels. A single border shows it: the picture does not
-continue from the last row of MCUs in its place to the first displaced one, and it does once that is moved back.
+Behind bytes that are lost, doubled or foreign, the decoder makes some garbage and then resynchronises with the codes.
+All MCUs behind are displaced by some places and have other DC levels. At one seam the picture is discontinuous: between
+the last row of MCUs in place and the first displaced one. It is continuous once the displaced MCUs are moved back.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from mjpeg_restore.jpeg.entropy import Scan
 from mjpeg_restore.jpeg.reader import Component
 
 _COSINES: Final = (DCT_MATRIX[:8, :8] * np.sqrt(8)).astype(np.float32)
-"""float32 `[8, 8]`: the DCT of one dimension, frequency by place."""
+"""float32 `[8, 8]`: the one-dimensional DCT, frequency by sample."""
 
 _TRIES: Final = 4
-"""Places per row of MCUs at which a seam is tried."""
+"""Positions per row of MCUs at which a seam is tried."""
 _CLEARER: Final = 0.7
-"""Smallest gain of a seam: what vanishes of its border once the row is moved back, in units of the median border."""
+"""Smallest gain of a seam: the part of its border that vanishes once the MCUs are moved back, in median borders."""
 _BETTER: Final = 0.9
-"""Largest share of the border that may remain."""
+"""Largest share of a seam's border that may remain."""
 _UNUSUAL: Final = 2.0
-"""A border of so many times the median belongs to the garbage above the displaced row."""
+"""A border above the seam that exceeds the median this many times belongs to the garbage."""
 MARGIN: Final = 3
-"""Rows of MCUs that are given up above the place that is found: smooth parts show a seam late."""
+"""Rows of MCUs given up above the seam found: smooth areas show a seam late."""
 
 
 def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
-    """The first row of MCUs that may be displaced or garbage, in a scan that decodes into another number of MCUs.
+    """The first row of MCUs that may be displaced or garbage, in a scan that decodes to a wrong number of MCUs.
 
     Args:
-        luma: of the picture, as the library reads it.
-        scan: the picture's only one.
-        decoded: MCUs that its data hold.
+        luma: the first component, as the library read it.
+        scan: the picture's only scan.
+        decoded: MCUs in the data of the scan.
 
     Returns:
-        The row; 0 where no seam can be told apart from the picture's own edges.
+        The row; 0 where no seam stands out from the picture's own edges.
     """
     found = _borders(luma, scan, scan.mcus - decoded, min(decoded, scan.mcus))
     if not len(found):
@@ -57,15 +57,15 @@ def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
 
 
 def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[np.float32]:
-    """The places at which a seam may be: float32 `[places, 3]`.
+    """The positions at which a seam is tried: float32 `[positions, 3]`.
 
-    Each has its MCU, its border to the row above, and the share of the border that remains once the MCUs from there on
-    are moved back by `moved`; 1 where that cannot be told. A border is the mean absolute difference between the lines
-    on both sides, in levels; their median is subtracted first, since DC levels differ.
+    The columns are the MCU, its border to the row above, and the share of that border which remains once the MCUs from
+    there on are moved back by `moved`; the share is 1 where too few MCUs can be compared. A border is the mean absolute
+    difference between the adjacent lines, in levels, after their median is subtracted, because DC levels differ.
     """
     top, bottom = _lines(luma, scan)
     wide = scan.wide
-    rows = max(0, moved) // wide + 1  # to the nearest row above whose MCUs are in their places
+    rows = max(0, moved) // wide + 1  # up to the nearest row whose MCUs are in place
     found: list[tuple[float, float, float]] = []
     for first in range(wide, decoded - wide // 2, max(1, wide // _TRIES)):
         index = np.arange(first, min(first + wide, decoded))
@@ -82,6 +82,7 @@ def _borders(luma: Component, scan: Scan, moved: int, decoded: int) -> NDArray[n
 
 
 def _spread(difference: NDArray[np.float32]) -> float:
+    """The mean absolute deviation from the median."""
     return float(np.abs(difference - np.median(difference)).mean())
 
 
@@ -94,7 +95,7 @@ def _lines(luma: Component, scan: Scan) -> tuple[NDArray[np.float32], NDArray[np
     for first, line in ((0, 0), (down - 1, 7)):
         weights = steps.reshape(8, 8) * _COSINES[:, line, None]
         lines = np.zeros((scan.high, scan.wide * across, 8), np.float32)
-        for row in range(scan.high):  # one at a time: as float32 all blocks take twice their memory
+        for row in range(scan.high):  # one at a time: all blocks as float32 would take twice their memory
             blocks = luma.coefficients[min(row * down + first, high - 1)].reshape(-1, 8, 8)
             # No matrix product: where memory runs out, OpenBLAS ends the process.
             columns = np.einsum("nvu,vu->nu", blocks, weights)

@@ -1,19 +1,19 @@
-"""The marker segments of a JPEG, walked by their lengths.
+"""The marker segments of a JPEG, walked by their lengths, and the tables in DQT and DHT segments.
 
-Nothing is ever searched for inside a segment, so a thumbnail in an EXIF segment (H4) does not look like a
-picture and a broken APP0 (H3) is stepped over.
+The contents of a segment are never searched for markers, so a thumbnail in an EXIF segment (H4) does not look like a
+picture, and a broken APP0 (H3) is stepped over.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 SOF: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Start of frame, of every kind: baseline, progressive, lossless, hierarchical, arithmetic."""
+"""Start of frame of every process: baseline, progressive, lossless, hierarchical, arithmetic."""
 DHT: Final = 0xC4
-DAC: Final = 0xCC
 SOI: Final = 0xD8
 EOI: Final = 0xD9
 SOS: Final = 0xDA
@@ -23,28 +23,31 @@ DRI: Final = 0xDD
 APP0: Final = 0xE0
 COM: Final = 0xFE
 
-_START = b"\xff\xd8\xff"
-# Entropy-coded data knows only FF00, RSTn and, before a marker, FF as filling; a restart marker between two
-# segments means nothing either, so that one search serves everywhere.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_WITH_LENGTH = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(SOS, 0xF0), COM})
+_START: Final = b"\xff\xd8\xff"
+# In entropy-coded data FF occurs only as FF00, as RSTn and as fill bytes in front of a marker (T.81, B.1.1). Between
+# segments RSTn has no meaning either, so one search serves everywhere.
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_WITH_LENGTH: Final = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(SOS, 0xF0), COM})
+"""Markers that a length follows (T.81, table B.1); C8 is reserved."""
+_NOISE: Final = 0x02
+"""Stands for a marker that is none: a code reserved by T.81, and refused in a header."""
 
 
 class Segment(NamedTuple):
-    """One marker with what belongs to it."""
+    """One marker and its contents."""
 
     marker: int
     """The byte after FF."""
     offset: int
-    """Where the FF stands."""
+    """Offset of the FF."""
     body: int
-    """Where the contents begin, after the length."""
+    """Offset of the contents, behind the length."""
     end: int
-    """First byte after the contents; for SOS that is where the entropy-coded data begins."""
+    """First byte behind the contents; behind SOS the entropy-coded data begin there."""
 
     @property
     def known(self) -> bool:
-        """False for a marker that no picture of ours can hold: the trace of a flipped bit."""
+        """False for a marker that no supported picture holds: a flipped bit made it (S11)."""
         return self.marker in _WITH_LENGTH or self.marker in (0x01, SOI, EOI)
 
 
@@ -54,7 +57,7 @@ def find_start(data: bytes | bytearray, position: int = 0) -> int:
 
 
 def find_marker(data: bytes | bytearray, position: int) -> int:
-    """Offset of the first marker from `position` on, else of the first byte that may yet begin one."""
+    """Offset of the first marker from `position` on; without one, of the first byte with which one may yet begin."""
     match = _MARKER.search(data, position)
     if match is not None:
         return match.start()
@@ -62,7 +65,7 @@ def find_marker(data: bytes | bytearray, position: int) -> int:
 
 
 def next_segment(data: bytes | bytearray, position: int) -> Segment | None:
-    """The first marker segment at or after `position`; None where the data end before it does."""
+    """The first marker segment at or after `position`; None where it is not complete, or there is none."""
     match = _MARKER.search(data, position)
     if match is None:
         return None
@@ -71,22 +74,21 @@ def next_segment(data: bytes | bytearray, position: int) -> Segment | None:
     if marker == SOI:
         if offset + 2 >= len(data):
             return None
-        if data[offset + 2] != 0xFF:  # no picture begins like this: two bytes of noise
-            return Segment(0x02, offset, offset + 2, offset + 2)
+        if data[offset + 2] != 0xFF:  # no picture begins like this
+            return Segment(_NOISE, offset, offset + 2, offset + 2)
     if marker not in _WITH_LENGTH:
         return Segment(marker, offset, offset + 2, offset + 2)
     if offset + 4 > len(data):
         return None
     length = data[offset + 2] << 8 | data[offset + 3]
-    end = offset + 2 + max(length, 2)  # H3: a length of 0 or 1 still takes its own two bytes
+    end = offset + 2 + max(length, 2)  # H3: a length of 0 or 1 is read as 2, its own size
     return Segment(marker, offset, offset + 4, end) if end <= len(data) else None
 
 
 def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
-    """The segments of the picture whose SOI stands at `start`.
+    """The segments of the picture whose SOI is at `start`, without that SOI.
 
-    The last one is EOI where there is one; without it (S1) the walk ends at the SOI of the next picture,
-    which is not part of it, or at the end of the data.
+    The last one is EOI. Without EOI (S1) they end in front of the next picture's SOI, or with the data.
     """
     position = start + 2
     while (segment := next_segment(data, position)) is not None and segment.marker != SOI:
@@ -97,7 +99,7 @@ def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
 
 
 _NAMES: Final = {DQT: frozenset(range(4)), DHT: frozenset({*range(4), *range(16, 20)})}
-"""What a picture can refer to: four tables of each kind."""
+"""Names of the tables to which a picture can refer: four of each kind."""
 
 
 class Table(NamedTuple):
@@ -106,9 +108,9 @@ class Table(NamedTuple):
     marker: int
     """DQT or DHT."""
     name: int
-    """DQT: its number, 0 to 15. DHT: its class (0 DC, 16 AC) and its number."""
+    """DQT: its number, 0 to 15. DHT: its class (0 for DC, 16 for AC) plus its number."""
     body: bytes
-    """Its definition, as it stands in the segment."""
+    """Its definition, as in the segment."""
 
     @property
     def whole(self) -> bool:
@@ -117,7 +119,7 @@ class Table(NamedTuple):
 
 
 def tables_in(marker: int, body: bytes) -> Iterator[Table]:
-    """The tables in the contents of a DQT or DHT segment; the last one may be cut off."""
+    """The tables in the contents of a DQT or DHT segment; the last one may be cut off (see `Table.whole`)."""
     position = 0
     while position < len(body):
         first = body[position]
@@ -127,22 +129,22 @@ def tables_in(marker: int, body: bytes) -> Iterator[Table]:
 
 
 def _table_size(marker: int, head: bytes) -> int:
-    """Bytes of the table that begins so: DQT has 64 steps of 8 or 16 bits, DHT 16 counts and as many values."""
+    """Bytes of the table that begins with `head`: DQT has 64 steps of 8 or 16 bits, DHT 16 counts and their values."""
     if marker == DQT:
         return 129 if head[0] >> 4 else 65
     return 17 + sum(head[1:17])
 
 
 def known_tables(earlier: bytes, own: bytes, kinds: Collection[int] = (DQT, DHT)) -> bytes:
-    """What a stream has said of its tables so far, for pictures that lack some (Q5).
+    """The tables that a stream has defined so far, for pictures that lack some (Q5).
 
     Args:
-        earlier: DQT and DHT segments of the pictures before.
-        own: those of the next picture; it may renew one table and leave the others as they were.
-        kinds: markers of the kinds that are kept.
+        earlier: DQT and DHT segments of the previous pictures.
+        own: DQT and DHT segments of the next picture; a table that it does not redefine stays as it was.
+        kinds: markers of the kinds of table that are kept.
 
     Returns:
-        A segment for each table, its last definition.
+        One segment for each table, with its latest definition.
     """
     if not own:
         return earlier
@@ -154,7 +156,7 @@ def known_tables(earlier: bytes, own: bytes, kinds: Collection[int] = (DQT, DHT)
 
 
 def latest_tables(tables: bytes) -> dict[tuple[int, int], bytes]:
-    """The last definition of each table in DQT and DHT segments, by marker and name (see `Table`)."""
+    """The latest definition of each table in DQT and DHT segments, by marker and name (see `Table`)."""
     latest: dict[tuple[int, int], bytes] = {}
     position = 0
     while (segment := next_segment(tables, position)) is not None:
@@ -166,7 +168,7 @@ def latest_tables(tables: bytes) -> dict[tuple[int, int], bytes]:
 
 
 def loose_tables(data: bytes) -> bytes:
-    """The tables in bytes of which no picture can be made, as `known_tables` gives them."""
+    """The tables in data that hold no readable picture, in the form of `known_tables`."""
     found: list[bytes] = []
     start = find_start(data)
     while start >= 0:
@@ -177,3 +179,8 @@ def loose_tables(data: bytes) -> bytes:
                 found.append(data[segment.offset : end])
         start = find_start(data, end)
     return known_tables(b"", b"".join(found))
+
+
+def defines_only_tables(markers: AbstractSet[int]) -> bool:
+    """Whether a datastream with these markers is complete and holds tables and no picture (Q5; T.81, B.5)."""
+    return EOI in markers and bool({DQT, DHT} & markers) and not ({SOS} | SOF) & markers

@@ -1,4 +1,4 @@
-"""The tables of the JPEG standard's Annex K, and what the IJG's quality scale makes of them."""
+"""The tables of the JPEG standard's Annex K (T.81), and the IJG's quality scale of its quantisation tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ZIGZAG: Final[NDArray[np.intp]] = np.array(
     sorted(range(64), key=lambda k: (k // 8 + k % 8, k // 8 if (k // 8 + k % 8) % 2 else k % 8)),
     dtype=np.intp,
 )
-"""intp `[64]`: the natural (row-major) index of the n-th coefficient of the stream."""
+"""intp `[64]`: the natural (row-major) index of each coefficient in zigzag order, the order of the stream."""
 
 
 def _frozen(rows: str) -> NDArray[np.uint16]:
@@ -37,16 +37,17 @@ CHROMA: Final = _frozen("""
 """)
 """uint16 `[64]`, natural order: Annex K's chrominance table, the IJG's quality 50."""
 
+# Annex K.3: codes per length, 1 to 16 bits; luma, then chroma.
 _DC_BITS: Final = ("00010501010101010100000000000000", "00030101010101010101010000000000")
 _AC_BITS: Final = ("0002010303020403050504040000017d", "00020102040403040705040400010277")
-_AC_FIRST: Final = (  # the values before the regular part, most frequent first
+_AC_FIRST: Final = (  # the values in front of the regular part, most frequent first
     "01020300041105122131410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a",
     "000102031104052131061241510761711322328108144291a1b1c109233352f0156272d10a162434e125f1",
 )
 
 
 def _ac_values(first: str) -> bytes:
-    """`first`, then every other run/size code of 1..10 bits in rising order."""
+    """`first`, then all other codes of run 0..15 and size 1..10, in rising order."""
     head = bytes.fromhex(first)
     codes = (run << 4 | size for run in range(16) for size in range(1, 11))
     return head + bytes(code for code in codes if code not in head)
@@ -61,7 +62,7 @@ def _standard_dht() -> bytes:
 
 
 STANDARD_DHT: Final = b"\xff\xc4" + (418).to_bytes(2, "big") + _standard_dht()
-"""A whole DHT segment, marker included, with Annex K's four Huffman tables: 420 bytes (H1)."""
+"""DHT segment, marker included, of Annex K's four Huffman tables: 420 bytes (H1)."""
 
 
 def _scale(standard: NDArray[np.uint16], quality: int) -> NDArray[np.uint16]:
@@ -71,10 +72,10 @@ def _scale(standard: NDArray[np.uint16], quality: int) -> NDArray[np.uint16]:
 
 
 def scaled_tables(quality: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """The tables that the IJG's encoder uses at a quality.
+    """The quantisation tables of the IJG's encoder (`jpeg_set_quality`) at a quality.
 
     Args:
-        quality: 1 to 100; what lies outside is taken as the nearest of them, as the IJG does.
+        quality: 1 to 100; other values are clamped, as by the IJG.
 
     Returns:
         Luma and chroma, each uint16 `[64]`, natural order, 1 to 255.
@@ -96,14 +97,14 @@ def _nearest_quality(table: bytes, standard: bytes) -> int:
 
 
 def estimate_quality(table: NDArray[np.uint16], standard: NDArray[np.uint16] = LUMA) -> int:
-    """The IJG quality whose table is nearest, by the ratios of the steps.
+    """The IJG quality whose table is nearest, by the sum of absolute log2 ratios of the steps.
 
     Args:
         table: uint16 `[64]`, natural order.
-        standard: what the encoder scales, `LUMA` or `CHROMA`.
+        standard: the table that the encoder scales, `LUMA` or `CHROMA`.
 
     Returns:
-        1 to 100; exact for a table of the IJG's, but for those of qualities 1 to 3 in chroma, which are all
-        255. Remembered for each table, for streams repeat theirs (Q1).
+        1 to 100; exact for tables of the IJG, except for chroma at qualities 1 to 3, where all steps are 255. Results
+        are cached by table, because streams repeat theirs (Q1).
     """
     return _nearest_quality(table.astype(np.uint16).tobytes(), standard.astype(np.uint16).tobytes())

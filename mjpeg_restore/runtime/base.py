@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, MjpegRestoreError, RuntimeUnavailable
 
 Inputs = Sequence[NDArray[Any]]
 """Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn, then
@@ -52,12 +52,12 @@ class Runtime(Protocol):
 
 
 @contextmanager
-def explained(what: str, advice: str) -> Generator[None]:
-    """Make one line of whatever a runtime's library raises.
+def wrap_errors(what: str, hint: Hint) -> Generator[None]:
+    """Turn the exceptions of a runtime's library into `RuntimeUnavailable`, in one line.
 
     Args:
         what: what failed: "ONNX Runtime cannot load stream.onnx".
-        advice: what to try: "--device openvino".
+        hint: what to try: `Hint("try {device}", device="openvino")`.
 
     Raises:
         RuntimeUnavailable: for any exception that is none of ours.
@@ -67,7 +67,7 @@ def explained(what: str, advice: str) -> Generator[None]:
     except MjpegRestoreError:
         raise
     except Exception as error:  # the libraries raise kinds of their own, which they do not document
-        raise RuntimeUnavailable(f"{what} ({one_line(error)}): try {advice}") from error
+        raise RuntimeUnavailable(f"{what} ({one_line(error)})", hint) from error
 
 
 def one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What every sink is, what it may be told, and how an output file is kept from being half-written."""
+"""The protocol of sinks, the settings of outputs, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.errors import Hint, OutputExists, SinkError
 from mjpeg_restore.frames import Picture
-from mjpeg_restore.sinks.target import look, part_name
+from mjpeg_restore.sinks.target import kind_of, part_name
 
 Range = Literal["full", "limited"]
 ImageFormat = Literal["png", "jpeg"]
@@ -33,7 +33,7 @@ class Sink(Protocol):
 
     @property
     def remark(self) -> str | None:
-        """What is not as the user expects it, in one line, such as sound left out; None where all is well."""
+        """One line on what the user may not expect of the output, such as missing sound; None if there is nothing."""
         ...
 
     def write(self, picture: Picture) -> None:
@@ -59,7 +59,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """What a user may ask of an output; each sink takes what concerns it."""
+    """The choices for an output; each sink uses the ones that concern it."""
 
     codec: str | None = None
     """h264, hevc, av1, ffv1, mjpeg, or any encoder by FFmpeg's name; None: what suits the container."""
@@ -109,11 +109,11 @@ class PartFile:
             SinkError: the target is a folder, its folder is missing or cannot be written, or its name cannot be.
         """
         self.target = Path(target)
-        found = look(self.target)
+        found = kind_of(self.target)
         if found == "folder":
             raise SinkError(f"{self.target} is a folder: name a file in it")
         if found == "file" and not overwrite:
-            raise OutputExists(f"{self.target} exists: give -y to overwrite it, or another name")
+            raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
         self.path = part_name(self.target)
         try:
             self.path.touch()

@@ -22,10 +22,10 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import Range
+from mjpeg_restore.sinks.base import OutputSettings, Range
 from mjpeg_restore.sinks.interlacing import announce
 
 _FRIENDLY = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
@@ -92,12 +92,14 @@ class Encoder:
         return wanted == "full"
 
 
-def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapping[str, str]) -> Encoder:
-    """Look an encoder up and translate `crf` and `preset` into its own options.
+def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
+    """Look an encoder up and translate the settings' `crf` and `preset` into its own options.
 
     Raises:
-        SinkError: there is no video encoder of that name, or it cannot be told that.
+        SinkError: there is no video encoder of that name, or it does not take such a setting.
     """
+    settings = settings or OutputSettings()
+    crf = settings.crf
     name = _FRIENDLY.get(name, name)
     try:
         codec = av.Codec(name, "w")
@@ -109,11 +111,11 @@ def find_encoder(name: str, crf: float | None, preset: str | None, options: Mapp
     chosen = dict(_DEFAULTS.get(name, {}))
     if crf is not None:
         if not (math.isfinite(crf) and crf >= 0):
-            raise SinkError(f"a quality (--crf) of {crf:g} makes no sense: give 0 or more")
+            raise SinkError(f"no encoder has a quality of {crf:g}", Hint("{crf} is 0 or more", crf=None))
         chosen[_QUALITY.get(name, "crf")] = f"{crf:g}"
-    if preset is not None:
-        chosen["preset"] = preset
-    chosen.update(options)
+    if settings.preset is not None:
+        chosen["preset"] = settings.preset
+    chosen.update(settings.options)
     if name == "libx264":
         _check_x264(chosen)
     if "q" in chosen:
@@ -174,7 +176,7 @@ def open_stream(
         context.open()
     except (FFmpegError, ValueError) as error:
         reason = _reason(context) or getattr(error, "strerror", None) or str(error)
-        raise SinkError(_refusal(encoder, f"{width}x{height} {pix_fmt}", reason)) from error
+        raise _refusal(encoder, f"{width}x{height} {pix_fmt}", reason) from error
     if unknown := sorted(context.options):
         name = encoder.name
         raise SinkError(f"encoder {name} has no option {unknown[0]!r}: see ffmpeg -h encoder={name}")
@@ -222,7 +224,8 @@ def _quiet(name: str, options: Mapping[str, str]) -> dict[str, str]:
 def _check_x264(options: Mapping[str, str]) -> None:
     with contextlib.suppress(ValueError):  # what is no number at all, the encoder refuses
         if float(options.get("crf", "0")) > WORST_X264:
-            raise SinkError(f"libx264 has no quality (--crf) of {options['crf']}: give 0 (best) to {WORST_X264}")
+            hint = Hint(f"{{crf}} is 0 (best) to {WORST_X264}", crf=None)
+            raise SinkError(f"libx264 has no quality of {options['crf']}", hint)
     for key, known in _X264.items():
         # Several tunings may be joined; a preset may be a number, 0 to 9.
         if key in options and not re.fullmatch(rf"(?:{known})(?:[,.+-](?:{known}))*|\d", options[key], re.IGNORECASE):
@@ -237,9 +240,10 @@ def _jpeg_quality(word: str) -> int:
     raise SinkError(f"{word!r} is no quality of JPEG: give 1 (best) to 31")
 
 
-def _refusal(encoder: Encoder, what: str, reason: str) -> str:
+def _refusal(encoder: Encoder, what: str, reason: str) -> SinkError:
     if encoder.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi", "_mf")):
-        advice = "is its hardware and driver here? -c h264 needs none"
+        hint = Hint("are its hardware and driver here? {codec} needs none", codec="h264")
     else:
-        advice = "check --crf, --preset and the encoder's options, or try -c h264"
-    return f"encoder {encoder.name} cannot be opened for {what} ({reason}): {advice}"
+        advice = "check {crf}, {preset} and the encoder's options, or try {codec}"
+        hint = Hint(advice, crf=None, preset=None, codec="h264")
+    return SinkError(f"encoder {encoder.name} cannot be opened for {what} ({reason})", hint)

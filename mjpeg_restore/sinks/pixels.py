@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from mjpeg_restore import colour
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Picture, Sampling
 
 # ITU-T H.273 code points, as FFmpeg numbers them.
@@ -66,7 +66,7 @@ def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
             if name in known:
                 return candidate, name
     formats = ", ".join(sorted(known))
-    raise SinkError(f"encoder {codec.name} takes no 8-bit YCbCr but {formats}: try -c h264")
+    raise SinkError(f"encoder {codec.name} takes no 8-bit YCbCr but {formats}", Hint("try {codec}", codec="h264"))
 
 
 def loses_chroma(given: Sampling, kept: Sampling) -> bool:

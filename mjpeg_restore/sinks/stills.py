@@ -16,24 +16,24 @@ import av
 from av.error import FFmpegError
 
 from mjpeg_restore import colour
-from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.errors import Hint, OutputExists, SinkError
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import ImageFormat, PartFile
+from mjpeg_restore.sinks.base import ImageFormat, OutputSettings, PartFile
 from mjpeg_restore.sinks.encoder import find_encoder
-from mjpeg_restore.sinks.target import inside
+from mjpeg_restore.sinks.target import names_in
 
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
-"""What a file's name says of its format."""
+"""Formats by the extension of a file's name."""
 
 BEST_JPEG = 2
-"""Quality of JPEG where nobody asks for another, in FFmpeg's scale: 1 (best) to 31."""
+"""Default quality of JPEG in FFmpeg's scale: 1 (best) to 31."""
 
 _NUMBER = re.compile(r"%(?:0\d+)?d")
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a file's name holds the place of a number, as `%06d` does."""
+    """Whether a file's name has a placeholder for a number, such as `%06d`."""
     return _NUMBER.search(name) is not None
 
 
@@ -54,25 +54,23 @@ class Stills:
     def __init__(
         self,
         target: str | os.PathLike[str],
-        *,
-        format: ImageFormat = "png",
-        quality: float = BEST_JPEG,
-        overwrite: bool = False,
+        settings: OutputSettings | None = None,
         inputs: Iterable[Path] = (),
     ) -> None:
         """Make the folder where it is missing.
 
         Args:
-            target: a folder, or a pattern with one `%d` or `%06d` in its last part.
-            format: of a folder's files; a pattern's extension says its own.
-            quality: of JPEG in FFmpeg's scale, 1 (best) to 31.
-            overwrite: write into a folder that holds files already.
+            target: a folder, or a pattern with one `%d` or `%06d` in its last part, whose extension names the format.
+            settings: `image_format` of a folder's files, `crf` of JPEG in FFmpeg's scale, 1 (best) to 31, and
+                `overwrite`, to write into a folder that holds files already; the defaults if None.
             inputs: files that are read from, and never replaced.
 
         Raises:
             OutputExists: the folder holds files (of a pattern: matching ones) and `overwrite` is False.
-            SinkError: the pattern is none, the folder cannot be made, or an input would be replaced.
+            SinkError: the pattern is invalid, the folder cannot be made, or an input would be replaced.
         """
+        settings = settings or OutputSettings()
+        format = settings.image_format
         path = Path(target)
         if is_pattern(path.name):
             if len(_NUMBER.findall(path.name)) > 1:
@@ -84,10 +82,10 @@ class Stills:
         else:
             path = path / ("%06d.png" if format == "png" else "%06d.jpg")
         self._pattern = path
-        self._coder = _Coder(format, quality)
+        self._coder = _Coder(format, settings)
         self._last = -1
-        _spare(path, inputs)
-        _claim(path, pattern_given=Path(target) == path, overwrite=overwrite)
+        _refuse_inputs(path, inputs)
+        _claim(path, pattern_given=Path(target) == path, overwrite=settings.overwrite)
 
     def write(self, picture: Picture) -> None:
         """Write one file.
@@ -122,20 +120,20 @@ class Still:
     closed = False
     remark = None
 
-    def __init__(self, path: str | os.PathLike[str], *, quality: float = BEST_JPEG, overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], settings: OutputSettings | None = None) -> None:
         """Claim the file.
 
         Args:
             path: ends in .png, .jpg or .jpeg.
-            quality: of JPEG in FFmpeg's scale, 1 (best) to 31.
-            overwrite: replace a file that exists.
+            settings: `crf` of JPEG in FFmpeg's scale, 1 (best) to 31, and `overwrite`; the defaults if None.
 
         Raises:
             OutputExists: the file is there and `overwrite` is False.
             SinkError: its folder is missing or cannot be written.
         """
-        self._coder = _Coder(EXTENSIONS[Path(path).suffix.lower()], quality)
-        self._part = PartFile(path, overwrite)
+        settings = settings or OutputSettings()
+        self._coder = _Coder(EXTENSIONS[Path(path).suffix.lower()], settings)
+        self._part = PartFile(path, settings.overwrite)
         self._written = self._finished = False
 
     def write(self, picture: Picture) -> None:
@@ -179,9 +177,10 @@ class Still:
 class _Coder:
     """Pictures to the bytes of PNG or JPEG files."""
 
-    def __init__(self, format: ImageFormat, quality: float) -> None:
+    def __init__(self, format: ImageFormat, settings: OutputSettings) -> None:
         self._png = format == "png"
-        self._encoder = find_encoder("png", None, None, {}) if self._png else find_encoder("mjpeg", quality, None, {})
+        quality = BEST_JPEG if settings.crf is None else settings.crf
+        self._encoder = find_encoder("png") if self._png else find_encoder("mjpeg", OutputSettings(crf=quality))
 
     def encode(self, picture: Picture) -> bytes:
         """The whole file."""
@@ -218,9 +217,9 @@ def _rgb_frame(picture: Picture) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(picture.to_ndarray("rgb"), format="rgb24")
 
 
-def _spare(pattern: Path, inputs: Iterable[Path]) -> None:
+def _refuse_inputs(pattern: Path, inputs: Iterable[Path]) -> None:
     """Refuse a folder where an input's name is one of those that will be written."""
-    if mine := next((name for name in inside(pattern.parent, inputs) if _matches(name, pattern)), None):
+    if mine := next((name for name in names_in(pattern.parent, inputs) if _matches(name, pattern)), None):
         raise SinkError(f"{pattern.parent}: a picture there could replace the input {mine}; name another folder")
 
 
@@ -244,4 +243,4 @@ def _claim(pattern: Path, pattern_given: bool, overwrite: bool) -> None:
         names = [name for name in names if _matches(name, pattern)]
     if names:
         found = f"{len(names)} file{'s' if len(names) > 1 else ''}"
-        raise OutputExists(f"{folder} holds {found} already: give -y to write into it, or another name")
+        raise OutputExists(f"{folder} holds {found} already", Hint("{overwrite} writes into it", overwrite=True))

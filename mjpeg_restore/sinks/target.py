@@ -1,4 +1,4 @@
-"""What is at an output's name already, and whether it may be written there."""
+"""The file or folder at an output's name, and whether it may be replaced."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Literal
 from mjpeg_restore.errors import SinkError
 
 
-def look(target: Path) -> Literal["nothing", "file", "folder"]:
-    """What is there.
+def kind_of(target: Path) -> Literal["nothing", "file", "folder"]:
+    """What there is at a path.
 
     Raises:
-        SinkError: the system does not say, or takes no such name.
+        SinkError: the path cannot be looked up, or is no valid name.
     """
     try:
         mode = target.stat().st_mode  # is_dir() and exists() say differently in each version of Python
@@ -33,13 +33,13 @@ def part_name(target: Path) -> Path:
     return target.with_name(f".{target.stem}.part{target.suffix}")
 
 
-def spare(target: Path, inputs: Iterable[Path]) -> None:
-    """Refuse a file that is read from.
+def refuse_inputs(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write to a file that is one of the inputs.
 
     Raises:
         SinkError: it is one of `inputs`.
     """
-    if look(target) == "nothing":
+    if kind_of(target) == "nothing":
         return
     there = target.stat()
     for path in inputs:
@@ -48,9 +48,9 @@ def spare(target: Path, inputs: Iterable[Path]) -> None:
                 raise SinkError(f"{target}: is the input itself; give another name")
 
 
-def inside(folder: Path, inputs: Iterable[Path]) -> list[str]:
-    """The names that `inputs` have in a folder, those that lie in it."""
-    if look(folder) != "folder":
+def names_in(folder: Path, inputs: Iterable[Path]) -> list[str]:
+    """The names of those `inputs` that lie in a folder."""
+    if kind_of(folder) != "folder":
         return []
     there = folder.stat()
     names: list[str] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import FieldOrder, Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
-from mjpeg_restore.sinks.base import PartFile, Range, check_size
+from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
 from mjpeg_restore.sinks.rate import Timeline, avi_unit, beginning, longest_step, plausible_rate, time_options
@@ -67,30 +67,15 @@ class VideoFile:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        *,
-        codec: str | None = None,
-        crf: float | None = None,
-        preset: str | None = None,
-        range: Range = "full",
-        options: Mapping[str, str] | None = None,
-        overwrite: bool = False,
-        fps: Fraction | None = None,
-        sample_aspect: Fraction = Fraction(1),
+        settings: OutputSettings | None = None,
         audio: Sequence[AudioSource] = (),
     ) -> None:
         """Claim the file; the encoder opens with the first picture.
 
         Args:
             path: the extension names the container.
-            codec: h264, hevc, av1, vp9, ffv1, mjpeg, or any encoder by FFmpeg's name; None: av1 in WebM,
-                else h264.
-            crf: constant quality in the encoder's own scale (nvenc's `cq`, MJPEG's 1 to 31).
-            preset: in the encoder's own words.
-            range: "full" keeps full-range samples as they are; "limited" converts.
-            options: further encoder options by FFmpeg's names.
-            overwrite: replace a file that exists.
-            fps: nominal rate, for rate control and headers; None: guessed from the time base.
-            sample_aspect: width of a sample over its height.
+            settings: all but `image_format`; without a codec it is av1 in WebM, else h264, and without a frame rate
+                that is guessed from the time base. The defaults if None.
             audio: tracks of sound to go along; copied where the container holds the codec, else AAC (WebM: Opus).
 
         Raises:
@@ -101,14 +86,12 @@ class VideoFile:
         format_name = _CONTAINERS.get(Path(path).suffix.lower())
         if format_name is None:
             raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
-        codec = codec or _DEFAULT_CODEC.get(format_name, "h264")
-        self._encoder = find_encoder(codec, crf, preset, options or {})
+        self._settings = settings = settings or OutputSettings()
+        self._encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
         check_container(self._encoder, format_name)
         self._format_name = format_name
-        self._full_range = self._encoder.is_full_range(format_name, range)
-        self._fps = fps
-        self._sample_aspect = sample_aspect
-        self._part = PartFile(path, overwrite)
+        self._full_range = self._encoder.is_full_range(format_name, settings.range)
+        self._part = PartFile(path, settings.overwrite)
         self._writer: _Writer | None = None
         self._finished = False
         self._audio = audio
@@ -162,7 +145,7 @@ class VideoFile:
         self._part.discard()
 
     def _open(self, picture: Picture) -> _Writer:
-        rate = self._fps or plausible_rate(picture.time_base)
+        rate = self._settings.fps or plausible_rate(picture.time_base)
         time_base = avi_unit(picture.time_base, rate) if self._format_name == "avi" else picture.time_base
         container = av.open(
             f"file:{self._part.path}",  # a path is nothing but a path: no protocol before a colon in it
@@ -175,7 +158,7 @@ class VideoFile:
         origin = beginning(picture, rate, self._audio) if avi else Fraction(0)
         longest = longest_step(self._format_name, time_base)
         timeline = Timeline(time_base, rate, origin, longest, from_zero=avi)
-        return _Writer(container, self._encoder, first, timeline, self._sample_aspect, self._audio)
+        return _Writer(container, self._encoder, first, timeline, self._settings.sample_aspect, self._audio)
 
     @contextlib.contextmanager
     def _errors_named(self) -> Generator[None, None, None]:

@@ -62,7 +62,7 @@ class Window:
             self._cv2.imshow(self._title, pixels)
             self._key(1)
         except self._cv2.error as error:
-            message = "no window can be opened here: is there a display? give -o FILE instead"
+            message = "no window can be opened here: is there a display? write a file instead"
             raise SinkError(message) from error
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import PartFile, Range, check_size
+from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.rate import plausible_rate
 
 # y4m's names; "jpeg" is 4:2:0 with centre-sited chroma. It has none for 4:4:0.
@@ -43,36 +43,31 @@ class Y4mStream:
     def __init__(
         self,
         target: str | os.PathLike[str] | BinaryIO,
-        *,
-        fps: Fraction | None = None,
-        range: Range = "full",
-        sample_aspect: Fraction = Fraction(1),
-        overwrite: bool = False,
+        settings: OutputSettings | None = None,
     ) -> None:
         """Claim the file, or take a binary stream, which stays open at `close`.
 
         Args:
-            target: a path, or something with `write(bytes)` and `flush()`.
-            fps: frame rate for the header; None: guessed from the first picture's time base.
-            range: "full" keeps full-range samples as they are; "limited" converts.
-            sample_aspect: width of a sample over its height.
-            overwrite: replace a file that exists.
+            target: a path, or an object with `write(bytes)` and `flush()`.
+            settings: `fps` for the header, else guessed from the first picture's time base, `range`, `sample_aspect`
+                and `overwrite`; the defaults if None.
 
         Raises:
             OutputExists: the file is there and `overwrite` is False.
             SinkError: the file cannot be made.
         """
+        settings = settings or OutputSettings()
         self.closed = False
         self._part: PartFile | None = None
         self._file: BinaryIO
         if isinstance(target, (str, os.PathLike)):
-            self._part = PartFile(target, overwrite)
+            self._part = PartFile(target, settings.overwrite)
             self._file = self._part.path.open("wb")
         else:
             self._file = target
-        self._pace = _Pace(fps)
-        self._full_range = range == "full"
-        self._sample_aspect = sample_aspect
+        self._pace = _Pace(settings.fps)
+        self._full_range = settings.range == "full"
+        self._sample_aspect = settings.sample_aspect
         self._sampling: Sampling | None = None
         self._size = (0, 0)
         self._finished = False

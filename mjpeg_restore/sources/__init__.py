@@ -93,8 +93,8 @@ def open_source(
     if url := _URL.match(name):
         if url[1].lower() != "file":
             raise SourceError(
-                f"network sources such as {name} are not supported by this version: pipe it in with "
-                f"ffmpeg -i {name} -c copy -f mjpeg - | mjpeg-restore - -o out.mp4"
+                f"network sources such as {name} are not supported by this version: have FFmpeg write it to standard "
+                f"output, ffmpeg -i {name} -c copy -f mjpeg -, and read that"
             )
         name = unquote(urlsplit(name).path)
     return _from_path(name, wanted)
@@ -163,9 +163,8 @@ def _from_path(name: str, wanted: _Wanted) -> Source:
             raise SourceNotFound(f"{name}: no such file or folder")
         if path.is_char_device() and name.startswith("/dev/video"):
             raise SourceError(
-                f"cameras such as {name} are not supported by this version: pipe it in with "
-                f"ffmpeg -f v4l2 -input_format mjpeg -i {name} -c copy -f mjpeg - | "
-                "mjpeg-restore - -o out.mp4"
+                f"cameras such as {name} are not supported by this version: have FFmpeg write it to standard output, "
+                f"ffmpeg -f v4l2 -input_format mjpeg -i {name} -c copy -f mjpeg -, and read that"
             )
         file = path.open("rb", buffering=0)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

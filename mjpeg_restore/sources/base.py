@@ -173,28 +173,32 @@ class Source(Protocol):
         ...
 
 
-class Closing(ABC):
-    """Base of sources: context manager, stop flag, and the defaults of what most of them lack.
+class BaseSource(ABC):
+    """Base of sources: context manager, stop flag, and defaults for what few sources have.
 
     Attributes:
+        info: set by each source; see `Source`.
         stopped: True once `stop` was called; sources check it before each read.
-        paths: the files that are read, as far as they have names.
-        sound: see `Source`.
-        remarks: see `Source`.
+        paths, sound, truncated, remarks: see `Source`.
     """
 
+    info: SourceInfo
     stopped = False
     paths: tuple[Path, ...] = ()
     sound: tuple[AudioTrack, ...] = ()
+    truncated: str | None = None
     remarks: Sequence[str] = ()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the coded pictures; see `Source`."""
 
     def stop(self) -> None:
         """End the iteration after the picture at hand; from any thread."""
         self.stopped = True
 
-    @abstractmethod
-    def close(self) -> None:
-        """Give back what is held; may be called again."""
+    def close(self) -> None:  # noqa: B027  most sources hold nothing
+        """Release files and memory; may be called again."""
 
     def __enter__(self) -> Self:
         """Return the source itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import NotMjpeg, SourceError
+from mjpeg_restore.errors import Hint, NotMjpeg, SourceError
 from mjpeg_restore.sources.base import AudioTrack, TrackInfo
 from mjpeg_restore.sources.lookahead import MOST, Lookahead
 from mjpeg_restore.sources.tracks import codec_tag, printable, time_base
@@ -80,7 +80,11 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     main = next((stream for stream in videos if not _is_mjpeg(stream)), None)
     if main is None:
         return candidates[0]
-    raise _not_mjpeg(main, name, "; its Motion-JPEG track is only a preview (--track 1 restores that)")
+    codec = _codec(main)
+    raise NotMjpeg(
+        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, and its Motion-JPEG track is only a preview",
+        Hint("{track} restores the preview", track=1),
+    )
 
 
 def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[AudioTrack, ...]:
@@ -116,23 +120,6 @@ def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[A
         form = _form(stream) if _can_be_copied(stream) else ""
         tracks.append(_info(stream, "sound", number, form, chosen=stream.index in chosen))
     return tuple(tracks)
-
-
-def left_out(tracks: Sequence[TrackInfo], kind: Literal["video", "sound"]) -> Iterator[str]:
-    """A sentence for each track of that kind that is not taken."""
-    alike = [track for track in tracks if track.kind == kind]
-    total = sum(track.number is not None for track in alike)
-    option = {"video": "--track {0} restores it", "sound": "--audio-track {0} takes it, all takes every one"}[kind]
-    for track in alike:
-        if track.chosen:
-            continue
-        words = ", ".join(filter(None, (track.codec, track.format, track.language, track.title)))
-        if track.number is None:
-            yield f"a video track is left out ({words}): it is not Motion-JPEG"
-            continue
-        what = "track" if kind == "video" else "sound track"
-        remedy = option.format(track.number) if track.format else "FFmpeg cannot copy it"
-        yield f"{what} {track.number} of {total} is left out ({words}): {remedy}"
 
 
 def _info(
@@ -184,7 +171,7 @@ def _codec(stream: Stream) -> str:
     return "avrn" if codec_tag(stream) == "AVRn" else stream.codec_context.codec.canonical_name
 
 
-def _not_mjpeg(stream: VideoStream, name: str, more: str = "") -> NotMjpeg:
+def _not_mjpeg(stream: VideoStream, name: str) -> NotMjpeg:
     codec = _codec(stream)
     if codec in _UNREADABLE:
         return NotMjpeg(
@@ -192,7 +179,7 @@ def _not_mjpeg(stream: VideoStream, name: str, more: str = "") -> NotMjpeg:
             "it as plain Motion-JPEG (MJPEG-A); FFmpeg can only decode it, and that leaves nothing to restore"
         )
     return NotMjpeg(
-        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, not Motion-JPEG{more}: there are no JPEG coefficients to "
+        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, not Motion-JPEG: there are no JPEG coefficients to "
         "restore; give the camera's own MJPEG recording (converting this file would not bring them back)"
     )
 

@@ -180,8 +180,8 @@ class Clock(Generic[Item]):
         return _Reading(_WRONG + without.cost, (None, *without.times))
 
 
-def told(clock: Clock[Item], time_base: Fraction) -> str | None:
-    """What a clock has moved, as one sentence; None where it has moved nothing."""
+def clock_remark(clock: Clock[Item], time_base: Fraction) -> str | None:
+    """The remark on the time stamps that a clock has moved; None where it has moved none."""
     reasons: list[str] = []
     if clock.wrong:
         reasons.append(f"{clock.wrong} wrong or missing, set between the ones around")

@@ -16,18 +16,18 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.jpeg import HeaderWalk, is_scrap, is_tables
+from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
 from mjpeg_restore.sources.avi import ChunkCount, Counted
-from mjpeg_restore.sources.base import Closing
-from mjpeg_restore.sources.beside import Beside, stamp_of
-from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, left_out, list_tracks
-from mjpeg_restore.sources.clock import Clock, told
-from mjpeg_restore.sources.fieldpairs import Coded, FieldPairs, alone, field_pairs
+from mjpeg_restore.sources.base import BaseSource
+from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, list_tracks
+from mjpeg_restore.sources.clock import Clock, clock_remark
+from mjpeg_restore.sources.fieldpairs import Coded, FieldPairs, field_pairs, unpaired_remark
 from mjpeg_restore.sources.length import Length, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
 from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import Readable
 from mjpeg_restore.sources.reading import Stoppable
+from mjpeg_restore.sources.soundtrack import SoundTrack, stamp_of
 from mjpeg_restore.sources.timing import Window, nothing_left
 from mjpeg_restore.sources.tracks import (
     PIPED_HINT,
@@ -52,7 +52,7 @@ _LOOKED_AT = 8
 """Packets, until one is found that holds a picture."""
 
 
-class ContainerSource(Closing):
+class ContainerSource(BaseSource):
     """A Motion-JPEG track, its packets bit for bit as the container holds them.
 
     No bitstream filter touches them (quirk H2). Time stamps are the container's own; a variable frame rate
@@ -90,16 +90,9 @@ class ContainerSource(Closing):
             SourceError: the container cannot be opened, or has no such track.
         """
         self.truncated: str | None = None
-        self._owned = owned
-        self._target = target
+        self._owned, self._target = owned, target
         self._piped = is_piped(target)
-        chunks: ChunkCount | None = None
-        opened = watched = target
-        if self._piped and not isinstance(target, str):
-            chunks, opened = ChunkCount(), Recorded(target)
-            watched = Counted(opened, chunks)
-        self._container = open_container(watched, name)
-        self._ahead = Lookahead(self._container)
+        chunks = self._open(name)
         try:
             self._track = choose_video(self._container, self._ahead, name, track)
             self.sound = choose_sound(self._container, name, sound)
@@ -113,33 +106,39 @@ class ContainerSource(Closing):
         self._window = self._window_from(self._length.origin)
         self._over = self._read_through = False
         info = describe(self._container, self._track, name, start, duration)
-        info = replace(info, tracks=list_tracks(self._container, self._track, self.sound))
-        turned, remark = rotation(self._track)
-        self.info = replace(info, rotation=turned)
-        self.remarks = [*left_out(info.tracks, "video"), *([remark] if remark else [])]
-        self._pairs = self._find_pairs(opened)
-        self._alone = 0
+        tracks = list_tracks(self._container, self._track, self.sound)
+        turned, remark = rotation(self._track)  # last: it changes the size that the track states
+        self.info = replace(info, tracks=tracks, rotation=turned)
+        self.remarks = [remark] if remark else []
+        self._pairs = self._find_pairs()
+        self._unpaired = 0
         if self._pairs is not None:
             self.info = self._pairs.frames_info()
 
-    def _find_pairs(self, opened: str | Readable) -> FieldPairs | None:
+    def _open(self, name: str) -> ChunkCount | None:
+        """Open the container, and of a pipe keep its beginning and count the chunks that pass."""
+        chunks: ChunkCount | None = None
+        self._again = opened = self._target
+        if self._piped and not isinstance(self._target, str):
+            chunks, self._again = ChunkCount(), Recorded(self._target)
+            opened = Counted(self._again, chunks)
+        self._container = open_container(opened, name)
+        self._ahead = Lookahead(self._container)
+        return chunks
+
+    def _find_pairs(self) -> FieldPairs | None:
         index = self._track.index
-        pairs = field_pairs(self._ahead.of(index), self.info, lambda: stated_size(opened, index))
-        if isinstance(opened, Recorded):
-            opened.forget()
+        pairs = field_pairs(self._ahead.of(index), self.info, lambda: stated_size(self._again, index))
+        if isinstance(self._again, Recorded):
+            self._again.forget()
         return pairs
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        sound_wanted = not self.sound or any(track.enabled for track in self.sound)
         try:
             yield from self._pictures()
         finally:
-            remarks = (
-                *(left_out(self.info.tracks, "sound") if sound_wanted else ()),
-                told(self._clock, self._time_base),
-                alone(self._alone, self.info.name),
-            )
+            remarks = clock_remark(self._clock, self._time_base), unpaired_remark(self._unpaired, self.info.name)
             self.remarks = [*self.remarks, *filter(None, remarks)]
 
     def _pictures(self) -> Iterator[Packet]:
@@ -151,7 +150,7 @@ class ContainerSource(Closing):
                 self._begin_at(pts * self._time_base)  # the first stamp of all was a wrong one
             walk.remember(coded.tables)
             if self._window.holds(pts):
-                self._alone += coded.alone
+                self._unpaired += coded.unpaired
                 yield self._packet(coded, index, pts, walk.tables)
                 index += 1
                 walk.forget()
@@ -215,30 +214,30 @@ class ContainerSource(Closing):
         for packet in self._video_packets():
             data = bytes(packet)
             # No damaged picture: cameras send remains (S10), and by an empty packet AVI says "the one before again".
-            if packet.is_discard or is_scrap(data) or is_tables(data):
+            if packet.is_discard or is_fragment(data) or is_tables_only(data):
                 passed.pass_over(data)
                 continue
-            yield from self._clock.feed(Coded(packet, data, passed.tables), stamp_of(packet))
+            yield from self._clock.feed(Coded(packet, data, packet.duration or 0, passed.tables), stamp_of(packet))
             passed.forget()
         yield from self._clock.flush()
         if self._read_through and self.truncated is None:
             self.truncated = self._cut_short()
 
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
-        """Packets of the track up to the end of the window; those of the sound go where they belong."""
-        besides = {
-            track.stream.index: Beside(track, self._clock, self._time_base) for track in self.sound if track.enabled
+        """Packets of the pictures up to the end of the window; those of sound are handed to their tracks."""
+        tracks = {
+            track.stream.index: SoundTrack(track, self._clock, self._time_base) for track in self.sound if track.enabled
         }
         for packet in self._packets():
             if packet.stream_index == self._track.index:
                 if not self._over:
                     yield packet
-            elif beside := besides.get(packet.stream_index):
-                beside.take(packet, self._window)
-            if self._over and all(beside.over for beside in besides.values()):
+            elif track := tracks.get(packet.stream_index):
+                track.take(packet, self._window)
+            if self._over and all(track.over for track in tracks.values()):
                 break
-        for beside in besides.values():
-            beside.flush(self._window)
+        for track in tracks.values():
+            track.flush(self._window)
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """All packets of the container; a broken one ends early, and `truncated` says so."""
@@ -267,7 +266,7 @@ class ContainerSource(Closing):
         return f"{self.info.name} ends after {float(self._length.read):.2f} s of {float(length):.2f} s"
 
     def _packet(self, coded: Coded, index: int, pts: int, tables: bytes) -> Packet:
-        length = self._window.clipped(pts, self._length.of(coded.packet))
+        length = self._window.clipped(pts, self._length.shown(coded.packet.pts, coded.duration))
         offset, shown = max(coded.packet.pos or 0, 0), pts - self._window.shift
         return Packet(coded.data, index, shown, self._time_base, offset, tables=tables, duration=length)
 

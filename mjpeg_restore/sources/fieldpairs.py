@@ -12,7 +12,7 @@ from av.stream import Stream
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import FieldLayout
-from mjpeg_restore.jpeg import HeaderWalk, is_scrap
+from mjpeg_restore.jpeg import HeaderWalk, is_fragment
 from mjpeg_restore.sources.base import SourceInfo
 
 _LOOKED_AT = 16
@@ -37,10 +37,12 @@ class Coded:
     """As the container has it; of a frame that of its first field."""
     data: bytes
     """The JPEG, or both fields."""
+    duration: int = 0
+    """Ticks for which it is shown, as the packet states; 0 where it does not."""
     tables: bytes = b""
-    """Those of the packets just before it that are not to be shown."""
-    alone: bool = False
-    """True: a field that stands for its frame."""
+    """Table segments of the packets just before it that are not to be shown."""
+    unpaired: bool = False
+    """True: one field, whose lines stand for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ def field_pairs(
     first: list[_Field] = []
     for packet in islice(packets, _LOOKED_AT):
         data = bytes(packet)
-        found = pairs.field(Coded(packet, data), packet.pts)
+        found = pairs.field(Coded(packet, data, packet.duration or 0), packet.pts)
         if found is not None and found.readable:
             first.append(found)
-        elif found is None and not first and not is_scrap(data):
+        elif found is None and not first and not is_fragment(data):
             return None
     if not first:
         return None
@@ -199,19 +201,18 @@ class FieldPairs:
 
 def _frame(first: _Field, second: _Field | None) -> tuple[Coded, int]:
     """Two fields as one packet; of one that is alone, or of which the other cannot be read, both are made."""
-    packet = first.coded.packet
     fields = [found for found in (first, second) if found is not None]
-    if second is not None and packet.duration and second.coded.packet.duration:
-        packet.duration += second.coded.packet.duration
+    durations = [found.coded.duration for found in fields]
     tables = b"".join(found.coded.tables for found in fields)
     readable = [found.coded.data for found in fields if found.readable]
-    alone = len(readable) < 2
-    data = b"".join(2 * readable if alone else readable) or first.coded.data
-    return Coded(packet, data, tables, alone), first.time or 0
+    unpaired = len(readable) < 2
+    data = b"".join(2 * readable if unpaired else readable) or first.coded.data
+    duration = sum(durations) if all(durations) else durations[0]
+    return Coded(first.coded.packet, data, duration, tables, unpaired), first.time or 0
 
 
-def alone(count: int, name: str) -> str | None:
-    """What to say of so many fields that stand for their frames; None where there are none."""
+def unpaired_remark(count: int, name: str) -> str | None:
+    """The remark on a number of fields without their second one; None where there are none."""
     if not count:
         return None
     fields, come = ("field", "comes") if count == 1 else ("fields", "come")

@@ -73,13 +73,18 @@ class Length:
         seen = self._ticks[track] * self._units[track] if track in self._ticks else self.origin
         return max(seen, self._reached.get(track, seen))
 
-    def of(self, packet: av.Packet[Stream]) -> int:
-        """Ticks for which the container says that a picture is shown; 0 where it does not say."""
+    def shown(self, pts: int | None, duration: int) -> int:
+        """The ticks for which a picture is shown according to the container; 0 where the container does not state it.
+
+        Args:
+            pts: of the picture's packet, in ticks.
+            duration: of the packet, in ticks; 0 if unknown.
+        """
         end = self._track.duration
-        if self._last_tick is not None and packet.pts == self._last_tick and end is not None:
+        if self._last_tick is not None and pts == self._last_tick and end is not None:
             held = min(end, self._chunks()) if end - self._last_tick > 1 else end  # what follows are empty chunks
             return max(held - self._last_tick, 0)
-        return packet.duration or 0
+        return duration
 
     def missing(self) -> Fraction | None:
         """The length that the container states in seconds, where it holds less; None where it is whole."""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.frames import Packet
-from mjpeg_restore.sources.base import Closing, SourceInfo
+from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.timing import Window, nothing_left
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 """Names that mean one JPEG picture, in lower case."""
 
 
-class StillsSource(Closing):
+class StillsSource(BaseSource):
     """Pictures in files of their own, read one at a time, in the order given, at `fps`."""
 
     def __init__(

@@ -12,7 +12,7 @@ from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import HeaderWalk, Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
-from mjpeg_restore.sources.base import Closing, SourceInfo
+from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.chunked import Dechunker
 from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
 from mjpeg_restore.sources.reading import CHUNK, Stoppable
@@ -52,7 +52,7 @@ class Dechunked(Stoppable):
             self._stream.stop()
 
 
-class StreamSource(Closing):
+class StreamSource(BaseSource):
     """A run of bytes that holds JPEGs, split into packets; bytes between the pictures are passed over.
 
     Such a stream has no time stamps (quirk T1): picture n is shown n / fps seconds after the first.

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.errors import ModelError, SourceNotFound
+from mjpeg_restore.errors import Hint, ModelError, SourceNotFound
 from mjpeg_restore.training import validation
 from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
 from mjpeg_restore.training.checkpoints import ORIGIN, Progress, of_this_network, record, runs_of, same_stage
@@ -276,7 +276,8 @@ class Trainer:
         loss = torch.stack(losses).mean().item() if losses else math.nan
         if losses and not math.isfinite(loss):
             steps = f"after {self.progress.steps} batches the loss is no number any more"
-            raise ModelError(f"{self.folder}: {steps}: --resume from the checkpoint, with a smaller --learning-rate")
+            advice = "{resume} from the checkpoint, with a smaller {learning_rate}"
+            raise ModelError(f"{self.folder}: {steps}", Hint(advice, resume=None, learning_rate=None))
         gains = self.validate()
         self.progress.validation = ", ".join(
             f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()

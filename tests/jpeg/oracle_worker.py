@@ -1,6 +1,7 @@
-"""Reads files with jpeglib in a process of its own, for it may hang or crash on them.
+"""Reads files with jpeglib in a process of its own, because jpeglib may hang or crash on them.
 
-Each line of standard input is a path; each line of standard output is a digest of what was read, or "-".
+Each line of standard input is a path. Each answer on standard output is "digest " and the digest of what was read, or
+"-" where jpeglib cannot read the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JPEGs made on the spot, the surgery that gives them each quirk, and the oracle that reads them."""
+"""Makes JPEGs, gives them each quirk, and reads them with jpeglib as an oracle."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore.jpeg.segments import DHT, EOI, SOF, SOS, segments, tables_in
+from tests.lacking import DATA
 
 SAMPLINGS = ["gray", "4:4:4", "4:2:2", "4:4:0", "4:2:0", "4:1:1"]
-ODD_FILES = Path(__file__).parents[3] / "shared" / "data" / "odd-jpeg"
+ODD_FILES = DATA / "odd-jpeg"
 
 _PILLOW = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 _JPEGLIB = threading.Lock()  # its version is a global
@@ -132,7 +133,7 @@ def huffman_tables(data: bytes) -> bytes:
 
 
 def rename_huffman(data: bytes, luma: int, chroma: int = 0) -> bytes:
-    """Give the Huffman tables of a picture other numbers, in DHT and SOS: then the standard ones read it no more."""
+    """Renumber the Huffman tables of a picture, in DHT and SOS, so that the standard ones cannot read it."""
     names = {0: luma, 1: chroma, 16: 16 | luma, 17: 16 | chroma}
     pieces, position = [data[:2]], 2
     for found in segments(data, 0):
@@ -152,6 +153,6 @@ def rename_huffman(data: bytes, luma: int, chroma: int = 0) -> bytes:
 
 
 def tables_alone(data: bytes, *markers: int) -> bytes:
-    """A datastream of nothing but the segments of a picture that have one of `markers`: SOI, tables, EOI."""
+    """A datastream of tables alone (SOI, tables, EOI): the segments of a picture with one of `markers`."""
     kept = [data[found.offset : found.end] for found in segments(data, 0) if found.marker in markers]
     return b"".join([b"\xff\xd8", *kept, b"\xff\xd9"])

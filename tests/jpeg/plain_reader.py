@@ -1,7 +1,7 @@
 """A second reader, for tests alone: Huffman-coded JPEG to quantised coefficients, written straight from ITU-T T.81.
 
-It shares no code with the package, is as plain as the standard's flow charts, and expects a sound picture. Restart
-intervals are found by position: at the n-th marker of a scan MCU n times the interval begins, whatever its number.
+It shares no code with the package, follows the standard's flow charts, and expects a sound picture. Restart markers are
+counted: behind the n-th marker of a scan, MCU number n times the interval begins, whatever the marker's own number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Component:
     h: int
     v: int
     high: int = 0
-    """Rows of blocks, without those that fill up the last MCU (A.2)."""
+    """Rows of blocks, without padding to whole MCUs (A.2)."""
     wide: int = 0
     blocks: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     """(row, column) to 64 coefficients in zigzag order; padding included."""
@@ -42,7 +42,7 @@ class Bits:
         self._offsets.append(stop)
 
     def untouched(self) -> int:
-        """Offset of the first byte of which no bit has been taken."""
+        """Offset of the first byte without a consumed bit."""
         return self._offsets[_divided(self._position, 8)]
 
     def take(self, count: int) -> int:
@@ -84,7 +84,7 @@ class Reader:
         self.interval = 0
         self.size = (0, 0)
         self.starts: list[int] = []
-        """For each MCU of the last scan: offset of the first byte that belongs to it, or to those behind it, alone."""
+        """For each MCU of the last scan: offset of the first byte that holds no bit of an earlier MCU."""
 
     def read(self) -> list[NDArray[np.int16]]:
         """Walk through all segments (B.2)."""
@@ -249,7 +249,7 @@ class _Progressive:
             k += 1
 
     def _refine(self, bits: Bits, part: Component, block: list[int]) -> None:
-        """G.1.2.3: new coefficients of one bit, and a bit more for those there are."""
+        """G.1.2.3: new coefficients of one bit, and one more bit for the coefficients that are not zero."""
         k = self.first
         while k <= self.last and not self.end_of_band:
             symbol = bits.decode(part.ac)

@@ -12,8 +12,7 @@ from pictures import SAMPLINGS, encode, oracle
 
 from mjpeg_restore.errors import BadJpeg, MissingExtra, TooLarge
 from mjpeg_restore.jpeg import coefficients, fallback, read, reader, reader_name, scan, split
-
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+from tests.lacking import needs_native_reader
 
 
 def test_reader_name(either_reader: str) -> None:
@@ -22,7 +21,7 @@ def test_reader_name(either_reader: str) -> None:
     assert name.startswith("libjpeg-turbo " if either_reader == "native" else "jpeglib ")
 
 
-def test_arrays_are_as_promised(either_reader: str) -> None:
+def test_types_and_shapes_of_arrays(either_reader: str) -> None:
     picture = read(encode())
     for plane, table in zip(picture.coefficients, picture.tables, strict=True):
         assert (plane.dtype, plane.shape[2], plane.flags.c_contiguous) == (np.int16, 64, True)
@@ -46,7 +45,7 @@ def test_several_threads_read_the_same(either_reader: str) -> None:
         list(pool.map(check, range(400 if either_reader == "native" else 72)))
 
 
-def test_threads_meet_errors_of_their_own(either_reader: str) -> None:
+def test_each_thread_gets_its_own_errors(either_reader: str) -> None:
     bad, good = encode()[:-1000].replace(b"\xff\xc4", b"\xff\xc4\0\3\0\xff\xc4"), encode("gray")
 
     def check(turn: int) -> int:
@@ -60,7 +59,7 @@ def test_threads_meet_errors_of_their_own(either_reader: str) -> None:
         assert set(pool.map(check, range(40))) == {163}
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_native_takes_any_buffer(kind: type) -> None:
     data = encode("gray")
@@ -68,7 +67,7 @@ def test_native_takes_any_buffer(kind: type) -> None:
         np.testing.assert_array_equal(ours.coefficients, theirs)
 
 
-@needs_native
+@needs_native_reader
 def test_native_errors_are_python_errors() -> None:
     for data in (b"", b"\xff", b"nothing", b"\xff\xd8", encode()[:400]):
         with pytest.raises(ValueError, match=r"\w"):
@@ -113,12 +112,12 @@ def test_any_buffer_is_a_packet(kind: Callable[[bytes], bytes], either_reader: s
     [("text", "str"), (None, "NoneType"), (5, "int"), (np.zeros(9), "ndarray of float64")],
     ids=["str", "None", "int", "floats"],
 )
-def test_what_is_no_buffer_is_told(function: Callable[[Any], Any], wrong: object, kind: str) -> None:
+def test_other_types_are_refused(function: Callable[[Any], Any], wrong: object, kind: str) -> None:
     with pytest.raises(TypeError, match=f"bytes, bytearray, memoryview or array of uint8, not as {kind}$"):
         list(function(wrong))
 
 
-def test_want_of_memory_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(data: object) -> reader.Contents:
         raise MemoryError
 
@@ -128,7 +127,7 @@ def test_want_of_memory_concerns_one_picture(monkeypatch: pytest.MonkeyPatch) ->
         read(encode())
 
 
-def test_fallback_passes_want_of_memory_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fallback_raises_memory_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: object) -> None:
         raise MemoryError
 

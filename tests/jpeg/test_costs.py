@@ -1,6 +1,7 @@
-"""B1, P1: no input of up to a megabyte costs more than a few seconds and 1.5 GB, nor prints anything where memory ends.
+"""B1, P1: an input of up to a megabyte costs a few seconds and 1.5 GB at most; without memory, nothing is printed.
 
-They are tried in a process of their own, a quarter as long: what costs more than its share grows with the square.
+The inputs are read in a process of their own, and are a quarter of a megabyte: costs that grow with the square of the
+size exceed their share there too.
 """
 
 from __future__ import annotations
@@ -16,24 +17,23 @@ from pathlib import Path
 import pytest
 from pictures import DHT, encode, patch_frame, segment
 
-from mjpeg_restore.jpeg import reader
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
+from tests.lacking import needs, needs_native_reader, needs_proc
 
-resource = pytest.importorskip("resource", reason="no limits for a process here")
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+resource = needs("resource")
 
 SECONDS = 2
-"""Of one processor, for a quarter of a megabyte."""
+"""Processor time for a quarter of a megabyte."""
 MEGABYTES = 1500
 
 WORKER = """
 import json, pickle, resource, sys
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_scrap, read, split
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_fragment, read, split
 
 def cut(data):
-    return len(list(split(data))) + is_scrap(data)
+    return len(list(split(data))) + is_fragment(data)
 
 def feed(data):
     splitter = Splitter()
@@ -70,7 +70,7 @@ TABLE = segment(DQT, b"\0" + b"\x10" * 64)
 
 
 def large(width: int, height: int, data: bytes, scans: int, sof: int = 0xC0, between: bytes = b"") -> bytes:
-    """A gray picture, and more scans that hold nothing behind the first."""
+    """A gray picture with `scans` empty scans behind the first."""
     frame = segment(sof, b"\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + b"\x01\x01\x11\0")
     spectral = b"\0\0\0" if sof in (0xC2, 0xCA) else b"\0\x3f\0"
     scan = segment(0xDA, b"\x01\x01\0" + spectral)
@@ -82,7 +82,7 @@ def noise(size: int, values: bytes = b"\x28\xa2\x8a\x12\x34") -> bytes:
 
 
 FLAT = b"\x28\xa2\x8a"
-"""Four flat blocks of the standard tables, and so on."""
+"""Four flat blocks by the standard tables; it can be repeated."""
 SIZE = 1 << 18
 INPUTS = {
     "empty DQT": SOI + b"\xff\xdb\0\2" * (SIZE // 4),
@@ -134,7 +134,7 @@ def run(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def spent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, float, int]]]:
-    """For each input: step, seconds, and bytes of memory so far."""
+    """For each input: step, seconds, and the process's peak memory so far, in bytes."""
     path = tmp_path_factory.mktemp("costs") / "inputs"
     path.write_bytes(pickle.dumps(INPUTS))
     result = run(WORKER, path)
@@ -145,7 +145,7 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str,
     return found
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_an_input_may_cost(name: str, spent: dict[str, list[tuple[str, float, int]]]) -> None:
     assert len(spent[name]) == 4
@@ -172,10 +172,10 @@ print(refused)
 """
 
 
-@needs_native
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here to tell the memory in use")
+@needs_native_reader
+@needs_proc
 @pytest.mark.parametrize("damaged", [False, True])
-def test_want_of_memory_is_an_error_and_nothing_is_printed(damaged: bool, tmp_path: Path) -> None:
+def test_memory_that_runs_out_is_an_error_and_nothing_is_printed(damaged: bool, tmp_path: Path) -> None:
     data = encode("4:4:4", (1024, 768), quality=50)
     path = tmp_path / "picture.jpg"
     path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 500 :] if damaged else data)

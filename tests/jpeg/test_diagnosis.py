@@ -1,6 +1,4 @@
-"""S2, S9, S11: damage of every kind is told, everything above the row that is named is exact, and no sound picture is
-taken for damaged.
-"""
+"""S2, S9, S11: damage of every kind is found, all rows above it are exact, and sound pictures are not damaged."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import io
 import random
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +16,10 @@ from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, reader, scan, split
+from tests.lacking import DATA, RECORDINGS, needs_data, needs_native_reader, needs_native_walk, needs_recordings
 
-pytestmark = pytest.mark.skipif(not entropy.available, reason="the native walk was not built")
-needs_native = pytest.mark.skipif(reader.native_version is None, reason="jpeglib does not warn")
+pytestmark = needs_native_walk
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 PICTURES: dict[str, dict[str, Any]] = {
     "plain": {"sampling": "4:2:0", "size": (320, 240), "quality": 75},
     "4:2:2 optimised": {"sampling": "4:2:2", "size": (320, 240), "quality": 60, "optimize": True},
@@ -33,7 +29,7 @@ PICTURES: dict[str, dict[str, Any]] = {
     "gray optimised": {"sampling": "gray", "size": (320, 240), "quality": 40, "optimize": True},
 }
 MARGIN = 3
-"""Rows that may be given up above the first one that is wrong, where there are zeros."""
+"""Rows that may be given up above the first wrong one, where zeros replace data."""
 
 
 @pytest.fixture(params=PICTURES)
@@ -53,18 +49,18 @@ def first_wrong_row(picture: CodedPicture, whole: CodedPicture) -> int | None:
 
 
 def places(data: bytes, count: int, room: int = 300) -> list[int]:
-    """Offsets all over the scan, the same for the same picture."""
+    """Random offsets in the scan, the same for each run."""
     start, end = scan_span(data)
     rng = random.Random(len(data))
     return sorted(rng.randrange(start + 20, end - room) for _ in range(count))
 
 
 def leaves_no_trace(data: bytes) -> bool:
-    """Whether a scan holds as many MCUs as the picture, and nothing behind: nothing in it can tell that it is wrong."""
+    """Whether a wrong scan looks sound: it holds as many MCUs as the picture, and nothing follows them."""
     (found,) = entropy.find_scans(data, scan(data))
     (walk,) = entropy.walk(data, found)
     picture = reader.read_native(data)
-    suspicious = [notice for notice in picture.warnings if notice.name != "JPEG_EOF"]
+    suspicious = [warning for warning in picture.warnings if warning.name != "JPEG_EOF"]
     return not suspicious or (walk.mcus >= found.mcus and walk.stop - int(walk.starts[found.mcus]) < 16)
 
 
@@ -87,11 +83,11 @@ def test_s2_a_picture_that_is_cut_off_keeps_its_exact_row(data: bytes, end: byte
         assert at < stop
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9", bytes(300), bytes(300) + b"\xff\xd9"])
 def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
-    """Zeros, which the decoder makes up, come out as detail; where they come out flat the picture may end so."""
-    told = 0
+    """The decoder reads zeros behind the end; if they decode to flat blocks, the cut leaves no trace."""
+    detected = 0
     for quality in (30, 60, 90):
         data = encode("4:2:0", (320, 240), quality=quality, flags=["+ARITH_CODE"])
         whole, (start, stop) = read(data), scan_span(data)
@@ -101,28 +97,28 @@ def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
             wrong = first_wrong_row(picture, whole)
             assert wrong is not None
             if picture.damage is not None:
-                told += 1
+                detected += 1
                 # with nothing but EOI, bytes may be missing anywhere
                 assert picture.damage.first_bad_row in ((0,) if end == b"\xff\xd9" else (wrong, wrong - 1))
-    assert told >= 13
+    assert detected >= 13
 
 
 # ---- zeros ----
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("size", [24, 100, 1000])
 def test_zeros_in_the_place_of_a_part(data: bytes, size: int) -> None:
     whole = read(data)
     for at in places(data, 8, size + 40):
-        assert_told(data[:at] + bytes(size) + data[at + size :], whole, MARGIN)
+        assert_damage_found(data[:at] + bytes(size) + data[at + size :], whole, MARGIN)
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
 @pytest.mark.parametrize("size", [None, 200, 50_000])
 def test_zeros_to_the_end(data: bytes, size: int | None, end: bytes) -> None:
-    """Flat blocks are zero bits in some pictures: then zeros that begin with a row may be a flat area."""
+    """In some pictures zero bits are flat blocks; then zeros from the beginning of a row on may be a flat area."""
     whole, (_, stop) = read(data), scan_span(data)
     for at in places(data, 8, 400):
         bad = data[:at] + bytes(stop - at if size is None else size) + end
@@ -131,11 +127,11 @@ def test_zeros_to_the_end(data: bytes, size: int | None, end: bytes) -> None:
         column = int(np.searchsorted(walk.starts, at)) % found.wide
         flat = all(found.tables[ac][16:17] == b"\0" for ac in found.layout[1::2])
         if not flat or column > 4:
-            assert_told(bad, whole, MARGIN)
+            assert_damage_found(bad, whole, MARGIN)
 
 
-def assert_told(bad: bytes, whole: CodedPicture, margin: int | None = None) -> None:
-    """Damaged from the first wrong row on at the latest, and no more than `margin` rows earlier."""
+def assert_damage_found(bad: bytes, whole: CodedPicture, margin: int | None = None) -> None:
+    """The damage begins at the first wrong row, or at most `margin` rows above it."""
     picture = read(bad)
     wrong = first_wrong_row(picture, whole)
     if wrong is None:
@@ -175,15 +171,15 @@ def noise(size: int, rng: random.Random) -> bytes:
     return bytes(rng.randrange(255) for _ in range(size))
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("size", [30, 200, 500])
 @pytest.mark.parametrize("kind", [lost, doubled, inserted, overwritten, replaced])
 def test_everything_above_the_row_is_exact(
     data: bytes, kind: Callable[[bytes, int, int, random.Random], bytes], size: int
 ) -> None:
-    """Where by chance as many MCUs come out as before, to the last byte, nothing in the picture tells."""
+    """If the data decode to the right number of MCUs by chance, the damage leaves no trace."""
     whole, rng = read(data), random.Random(size)
-    told = 0
+    detected = 0
     for at in places(data, 6, size + 40):
         bad = kind(data, at, size, rng)
         picture = read(bad)
@@ -191,9 +187,9 @@ def test_everything_above_the_row_is_exact(
         if picture.damage is None:
             assert wrong is None or leaves_no_trace(bad)
             continue
-        told += 1
+        detected += 1
         assert wrong is None or picture.damage.first_bad_row <= wrong
-    assert told
+    assert detected
 
 
 HEADS = [
@@ -202,32 +198,32 @@ HEADS = [
 ]
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("head", HEADS)
 def test_text_is_found_where_its_first_line_begins(data: bytes, head: bytes) -> None:
     whole = read(data)
     for at in places(data, 8):
-        assert_told(data[:at] + head + data[at:], whole, 2)
-        assert_told(data[:at] + head + data[at + len(head) :], whole, 2)
+        assert_damage_found(data[:at] + head + data[at:], whole, 2)
+        assert_damage_found(data[:at] + head + data[at + len(head) :], whole, 2)
 
 
-@needs_native
+@needs_native_reader
 def test_zeros_where_flat_blocks_are_zeros_are_counted() -> None:
-    """With tables in which zero bits are flat blocks, a part of zeros is too many MCUs, or ends in garbage."""
+    """Where zero bits are flat blocks, a run of zeros makes too many MCUs, or garbage follows it."""
     rng = random.Random(7)
     for seed in range(12):
         data = encode("gray", (320, 240), seed, quality=20, optimize=True)
         start, end = scan_span(data)
         at = rng.randrange(start + 50, end - 1100)
         size = rng.randrange(100, 1000)
-        assert_told(data[:at] + bytes(size) + data[at + size :], read(data), MARGIN)
+        assert_damage_found(data[:at] + bytes(size) + data[at + size :], read(data), MARGIN)
 
 
 # ---- sound pictures ----
 
 
 def drawn() -> dict[str, NDArray[np.uint8]]:
-    """Pictures that are hard for a check of borders, counts and zeros: uint8 `[117, 163, 3]`."""
+    """Pictures that are hard to tell from damage by borders, counts and zeros: uint8 `[117, 163, 3]`."""
     high, wide = 117, 163
     y, x = np.mgrid[:high, :wide]
     rng = np.random.default_rng(4)
@@ -270,7 +266,7 @@ def coded(pixels: NDArray[np.uint8], sampling: str, **options: Any) -> bytes:
 
 
 def surroundings(data: bytes) -> dict[str, bytes]:
-    """The picture as cameras, buffers and streams hand it over."""
+    """The picture as cameras, buffers and streams deliver it."""
     body = data[:-2]
     return {
         "as it is": data,
@@ -305,7 +301,7 @@ def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) ->
             assert read(packet).damage is None, (quality, where)
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("name", DRAWN)
 def test_p2_sound_arithmetic_pictures_are_not_damaged(name: str, progressive: bool) -> None:
@@ -336,7 +332,7 @@ def test_sound_pictures_of_all_sizes(sampling: str, size: tuple[int, int], eithe
         assert read(packet).damage is None
 
 
-@needs_native
+@needs_native_reader
 @pytest.mark.parametrize("flags", [[], ["+OPTIMIZE_CODING"], ["+PROGRESSIVE_MODE"], ["+ARITH_CODE"]])
 def test_sound_pictures_of_other_encoders(flags: list[str]) -> None:
     for sampling in ("4:2:0", "4:2:2", "4:1:1", "4:4:0"):
@@ -344,7 +340,7 @@ def test_sound_pictures_of_other_encoders(flags: list[str]) -> None:
             assert read(encode(sampling, quality=quality, flags=flags)).damage is None
 
 
-@needs_native
+@needs_native_reader
 def test_comments_and_thumbnails_are_no_foreign_bytes() -> None:
     data = encode()
     start, _ = scan_span(data)
@@ -353,21 +349,19 @@ def test_comments_and_thumbnails_are_no_foreign_bytes() -> None:
         assert read(data[:sos] + segment(0xFE, body) + data[sos:]).damage is None
 
 
+@needs_recordings
 def test_real_recordings_are_not_damaged() -> None:
-    files = [*(DATA / "mjpeg").glob("*.mj*"), *sorted((DATA / "mjpeg" / "traffic-day-frames").glob("*.jpg"))[:20]]
-    if not files:
-        pytest.skip(f"the real recordings are not there: {DATA}")
+    files = [*RECORDINGS.glob("*.mj*"), *sorted((RECORDINGS / "traffic-day-frames").glob("*.jpg"))[:20]]
     for path in files:
         content = path.read_bytes()
         for start, end in list(split(content))[:20]:
             assert read(content[start:end]).damage is None, path
 
 
-@needs_native
+@needs_native_reader
+@needs_data("eval/live1")
 def test_pictures_of_photos_are_not_damaged() -> None:
     photos = sorted((DATA / "eval" / "live1").glob("*"))[:6]
-    if not photos:
-        pytest.skip(f"the photos are not there: {DATA}")
     for path in photos:
         pixels = np.asarray(Image.open(path).convert("RGB"))
         for quality in (5, 40, 90):

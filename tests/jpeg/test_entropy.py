@@ -1,4 +1,4 @@
-"""The walk through entropy-coded data: the same MCUs as the plain reader's, and no harm from hostile arguments."""
+"""The walk finds the MCUs where the plain reader does, and hostile arguments do no harm."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from plain_reader import Reader
 from mjpeg_restore.jpeg import entropy, scan
 from mjpeg_restore.jpeg.segments import tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
+from tests.lacking import needs_native_walk
 
-pytestmark = pytest.mark.skipif(not entropy.available, reason="the native walk was not built")
+pytestmark = needs_native_walk
 
 TABLES = tuple(table.body[1:] for table in tables_in(DHT, STANDARD_DHT[4:]))
 """DC and AC of luma, then of chroma."""
@@ -31,7 +32,7 @@ def native_walk(
     data: bytes, spans: list[tuple[int, int]], tables: tuple[bytes, ...] = TABLES, layout: bytes = b"\0\1"
 ) -> tuple[tuple[bytes, int], ...]:
     packed = b"".join(number.to_bytes(4, sys.byteorder) for span in spans for number in span)
-    return entropy._entropy.walk(data, packed, tables, layout)  # type: ignore[union-attr]
+    return entropy.native_walk(data, packed, tables, layout)  # type: ignore[union-attr]
 
 
 # ---- the same as the plain reader ----
@@ -76,7 +77,7 @@ def test_tables_that_are_not_given_are_the_standard_ones() -> None:
     assert (walk.mcus, walk.end) == (88, "clean")
 
 
-def test_a_scan_whose_header_makes_no_sense_is_none() -> None:
+def test_a_scan_with_an_invalid_header_is_left_out() -> None:
     data = encode()
     header = scan(data)
     at = header.scan_offset + 5
@@ -86,7 +87,7 @@ def test_a_scan_whose_header_makes_no_sense_is_none() -> None:
 
 
 @pytest.mark.parametrize("part", np.linspace(0.01, 0.99, 23))
-def test_what_is_cut_off_ends_within_an_mcu(part: float) -> None:
+def test_data_that_are_cut_off_end_within_an_mcu(part: float) -> None:
     data = encode("4:4:4", quality=95)
     start, end = scan_span(data)
     at = start + int((end - start) * part)
@@ -95,16 +96,16 @@ def test_what_is_cut_off_ends_within_an_mcu(part: float) -> None:
     (walk,) = entropy.walk(data[:at], only_scan(data[:at]))
     whole = sum(following <= at for following in [*plain.starts[1:], end])
     assert walk.stop == at
-    assert walk.mcus in (whole, whole - 1)  # the last byte of a whole one may be that of the next too
+    assert walk.mcus in (whole, whole - 1)  # the last byte of a whole MCU may hold bits of the next
     assert [int(start) for start in walk.starts[: walk.mcus]] == plain.starts[: walk.mcus]
 
 
 @pytest.mark.parametrize("fill", [b"\0", b"\xff"])
-def test_bits_that_fill_up_the_last_byte_are_no_mcu(fill: bytes) -> None:
+def test_padding_of_the_last_byte_is_no_mcu(fill: bytes) -> None:
     data = encode("gray", (64, 64))
     end = scan_span(data)[1]
     last = data[end - 1]
-    ones = last & ~(last + 1)  # the encoder's filling: the code for the end of a block ends with a zero
+    ones = last & ~(last + 1)  # the encoder's padding: the code for the end of a block ends with a zero
     padded = data[: end - 1] + bytes([last & ~ones | fill[0] & ones]) + data[end:]
     (walk,) = entropy.walk(padded, only_scan(padded))
     assert (walk.mcus, walk.end) == (64, "clean")
@@ -118,7 +119,7 @@ FLAT = "00" + "1010"
 
 
 def bits(*codes: str) -> bytes:
-    """Codes, filled up with ones, stuffed."""
+    """The bytes of some codes: padded with ones, zeros stuffed behind FF (F.1.2.3)."""
     text = "".join(codes)
     text += "1" * (-len(text) % 8)
     return int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
@@ -180,13 +181,13 @@ def test_spans_outside_of_the_data_are_refused(spans: list[tuple[int, int]]) -> 
 
 
 @pytest.mark.parametrize("layout", [b"", b"\0", b"\0\1\0", b"\0\4", b"\4\0", b"\xff\0", b"\0\1" * 41])
-def test_layouts_that_make_no_sense_are_refused(layout: bytes) -> None:
+def test_invalid_layouts_are_refused(layout: bytes) -> None:
     with pytest.raises(ValueError, match="layout"):
         native_walk(bytes(100), [(0, 100)], layout=layout)
 
 
 @pytest.mark.parametrize("tables", [(), (b"",), (bytes(15),) * 2, (bytes(16),) * 9])
-def test_tables_that_are_none_are_refused(tables: tuple[bytes, ...]) -> None:
+def test_invalid_tables_are_refused(tables: tuple[bytes, ...]) -> None:
     with pytest.raises(ValueError, match="table"):
         native_walk(bytes(100), [(0, 100)], tables)
 
@@ -194,7 +195,7 @@ def test_tables_that_are_none_are_refused(tables: tuple[bytes, ...]) -> None:
 def test_arguments_of_other_kinds_are_refused() -> None:
     for arguments in [("text", b"", (), b""), (b"", b"", [b""], b""), (b"", 5, (), b""), (b"",), ()]:
         with pytest.raises(TypeError):
-            entropy._entropy.walk(*arguments)  # type: ignore[union-attr]
+            entropy.native_walk(*arguments)  # type: ignore[union-attr]
     with pytest.raises(TypeError):
         native_walk(b"", [], ("text", "text"))  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ PICTURES = [
 ]
 
 
-def test_header_tells_what_is_there() -> None:
+def test_header_of_a_packet() -> None:
     data = b"junk" + insert(encode(restart_marker_blocks=3), segment(COM, b"hello\0")) + b"more"
     header = scan(data)
     assert header == JpegHeader(
@@ -101,7 +101,7 @@ def test_broken_segments_after_the_header_are_left_to_the_reader() -> None:
     assert scan(data[:end] + segment(DRI, b"\0\5") + segment(SOS, b"") + data[end:]).scans == scan(data).scans + 1
 
 
-def test_a_large_picture_is_walked_in_no_time() -> None:
+def test_a_large_picture_is_walked_within_10_ms() -> None:
     data = encode(size=(1920, 1080), quality=85)
     assert len(data) > 300_000
     times = []
@@ -113,7 +113,7 @@ def test_a_large_picture_is_walked_in_no_time() -> None:
 
 
 def only_jpeg_errors(data: bytes) -> None:
-    """Whatever the bytes are: a picture or an error of ours."""
+    """Any bytes give a picture or a `JpegError`."""
     try:
         header = scan(data)
         picture = read(data, header=header)

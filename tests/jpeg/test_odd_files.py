@@ -1,4 +1,4 @@
-"""The collection of odd JPEGs: none crashes, hangs or leaks, and what both readers read is the same."""
+"""A collection of odd JPEGs: none makes a reader crash, hang or leak, and both readers read the same."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from pictures import ODD_FILES
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import Splitter, read, reader, scan, split
+from tests.lacking import needs_data, needs_native_reader, needs_proc
 
 FILES = sorted(path for path in ODD_FILES.rglob("*") if path.is_file()) if ODD_FILES.is_dir() else []
 SECONDS = 20.0
-pytestmark = pytest.mark.skipif(not FILES, reason=f"the odd JPEGs are not there: {ODD_FILES}")
+pytestmark = needs_data("odd-jpeg")
 
 
 class Oracle:
-    """jpeglib in a process that is started anew when it died or took too long."""
+    """jpeglib in a process, which is restarted when it died or took too long."""
 
     def __init__(self) -> None:
         self._process = self._start()
@@ -132,7 +133,8 @@ def test_the_fallback_survives_them_all() -> None:
     assert result.stdout == b""
 
 
-@pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+@needs_native_reader
+@needs_proc
 def test_nothing_leaks() -> None:
     small = [path.read_bytes() for path in FILES if path.stat().st_size < 50_000]
 
@@ -155,7 +157,7 @@ def test_nothing_leaks() -> None:
 
 
 def _passes(data: bytes) -> bool:
-    """Whether the gate lets the file through: the extension relies on it."""
+    """Whether `scan` accepts the file, as the native reader requires."""
     try:
         scan(data)
     except JpegError:
@@ -165,7 +167,4 @@ def _passes(data: bytes) -> bool:
 
 def _resident() -> int:
     """Bytes of memory in use by this process."""
-    status = Path("/proc/self/statm")
-    if not status.exists():
-        pytest.skip("no /proc here to tell the memory in use")
-    return int(status.read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -1,4 +1,4 @@
-"""What the package reads is what a reader written from the standard alone makes of the same bytes."""
+"""The package reads the same coefficients as a reader written from the standard alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pictures import SAMPLINGS, encode
 
-from mjpeg_restore.jpeg import read, reader, scan
+from mjpeg_restore.jpeg import read, scan
+from tests.lacking import needs_native_reader
 
 SIZES = st.tuples(st.integers(1, 50), st.integers(1, 40))
 OPTIONS = st.fixed_dictionaries(
@@ -33,7 +34,7 @@ def assert_same_as_plain(data: bytes) -> None:
         np.testing.assert_array_equal(ours, plain)
 
 
-@pytest.mark.skipif(reader.native_version is None, reason="the native reader was not built")
+@needs_native_reader
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sampling=st.sampled_from(["gray", "4:4:4", "4:2:2", "4:2:0"]), size=SIZES, seed=st.integers(0, 9), options=OPTIONS
@@ -48,7 +49,7 @@ def test_every_sampling(sampling: str, either_reader: str) -> None:
 
 
 @pytest.mark.parametrize("factors", [[[2, 2], [2, 1], [2, 1]], [[2, 2], [1, 2], [1, 2]], [[1, 2], [1, 2], [1, 2]]])
-def test_factors_that_have_something_in_common(factors: list[list[int]], either_reader: str) -> None:
+def test_factors_with_a_common_divisor(factors: list[list[int]], either_reader: str) -> None:
     assert_same_as_plain(encode(size=(45, 37), factors=factors))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import encode, insert, segment
@@ -19,7 +21,7 @@ FOREIGN = [
 
 
 def feed(data: bytes, size: int, splitter: Splitter) -> list[tuple[int, bytes]]:
-    """Everything that comes out when `data` arrives in pieces of `size` bytes."""
+    """All pictures that a splitter returns when `data` arrive in pieces of `size` bytes."""
     found = [item for k in range(0, len(data), size) for item in splitter.feed(data[k : k + size])]
     return found + splitter.flush()
 
@@ -59,7 +61,7 @@ def test_s1_last_picture_without_eoi_comes_with_the_end() -> None:
     assert splitter.flush() == []
 
 
-def test_a_picture_is_given_out_with_its_last_byte() -> None:
+def test_a_picture_is_returned_with_its_last_byte() -> None:
     splitter = Splitter()
     assert splitter.feed(PICTURES[0][:-1]) == []
     assert splitter.feed(PICTURES[0][-1:]) == [(0, PICTURES[0])]
@@ -81,7 +83,14 @@ def test_too_long_a_picture_is_dropped() -> None:
 
 def test_memory_is_bounded() -> None:
     splitter = Splitter(max_picture_bytes=2000)
-    for _ in range(100):
-        assert splitter.feed(b"\xff\xd8 nothing " * 100) == []
-        assert splitter.feed(PICTURES[0][:-2] + b"\x11" * 2000) == []
-        assert len(splitter._buffer) <= 4
+    noise, long = b"\xff\xd8 nothing " * 100, PICTURES[0][:-2] + b"\x11" * 2000
+    tracemalloc.start()
+    try:
+        for _ in range(100):  # 400 kB in all
+            assert splitter.feed(noise) == []
+            assert splitter.feed(long) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 8000
+    assert splitter.flush() == []

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from mjpeg_restore.models.graph import Graph
+from tests.lacking import needs
 
 
 def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 1), batch: int = 1) -> list[torch.Tensor]:
@@ -32,7 +32,7 @@ def restored_alike(
     Returns:
         For each picture the graph's inputs, and the planes that the network gives.
     """
-    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    onnxruntime, openvino = needs("onnxruntime"), needs("openvino")
     session = onnxruntime.InferenceSession(path)
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [node.name for node in session.get_inputs()]

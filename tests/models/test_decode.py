@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import pytest
+from tests.lacking import needs
 
-pytest.importorskip("torch")
+needs("torch")
 
 import torch
 

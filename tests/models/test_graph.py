@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
+from tests.lacking import needs
+
+needs("torch")
+needs("onnx")
+needs("onnxscript")
 
 import onnx
 import onnxruntime

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 
@@ -128,8 +130,8 @@ def picture(grids: list[tuple[int, int]]) -> list[NDArray[np.generic]]:
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_gives_what_the_network_gives(tmp_path: Path, runtime: str) -> None:
-    pytest.importorskip("onnxscript")
-    pytest.importorskip(runtime)
+    needs("onnxscript")
+    needs(runtime)
     network, path = scrambled(), tmp_path / "hq.onnx"
     export(network, path, colour=True)
     load_weights(network, path)  # large ones are kept as float16

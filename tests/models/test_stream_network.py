@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore import catalogue, runtime
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, NativeDecode, Planes, Runtime, open_runtime
-from mjpeg_restore.runtime.base import explained
+from mjpeg_restore.runtime.base import wrap_errors
 from mjpeg_restore.runtime.cpu import projection
 from tests.agreement import FINE, ROUNDED, assert_same, difference, plain_decode
 from tests.jpeg.pictures import encode, scene
+from tests.lacking import needs, needs_native_projection, needs_openvino
 
 NETWORKS = ["stream", "stream-lite"]
 CUT_OTHERWISE = "l4"
@@ -36,7 +37,7 @@ DEVICES = ["onnxruntime", "openvino"]
 
 def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
     if device == "openvino":
-        pytest.importorskip("openvino")
+        needs("openvino")
     return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "grey"), device, 2, streams)
 
 
@@ -64,7 +65,7 @@ def assert_agree(ours: Planes, theirs: Planes, coded: Inputs, runtime: Runtime, 
 @pytest.fixture
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO on a CPU that has no bf16."""
-    pytest.importorskip("openvino")
+    needs("openvino")
     monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
 
 
@@ -89,7 +90,7 @@ def test_both_runtimes_give_the_same(model: str, colour: bool) -> None:
 
 def broken(model: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """A network's graph, again and again, each time with one thing wrong."""
-    onnx = pytest.importorskip("onnx")
+    onnx = needs("onnx")
     graph = onnx.load(catalogue.find(model).variants[0].file("colour"))
     for tensor in graph.graph.initializer:
         weight = onnx.numpy_helper.to_array(tensor)
@@ -144,7 +145,7 @@ def test_both_runtimes_gain_the_same(model: str, quality: int) -> None:
 
 @pytest.mark.parametrize("model", NETWORKS)
 def test_no_pair_of_weights_is_too_large_for_sixteen_bits(model: str) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs("onnx")
     graph = onnx.load(catalogue.find(model).variants[0].file("colour")).graph
     arrays = {entry.name.removesuffix(".half"): onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
     layers = [name.removesuffix(".weight_step") for name in arrays if name.endswith(".weight_step")]
@@ -158,8 +159,8 @@ def test_no_pair_of_weights_is_too_large_for_sixteen_bits(model: str) -> None:
 
 @pytest.mark.parametrize("model", NETWORKS)
 def test_onnx_runtime_is_the_network_itself(model: str) -> None:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("onnx")
+    torch = needs("torch")
+    needs("onnx")
     from mjpeg_restore.models.graph import Graph, load_weights
     from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream
 
@@ -182,15 +183,14 @@ def test_both_runtimes_give_the_same_without_bf16(model: str) -> None:
         assert_agree(other.run(coded), one.run(coded), coded, other, share)
 
 
+@needs_native_projection
+@needs_openvino
 @pytest.mark.parametrize("model", NETWORKS)
 @pytest.mark.parametrize("colour", [True, False])
 @pytest.mark.parametrize("bf16", [True, False])
 def test_the_rest_of_the_graph_gives_what_the_native_extension_gives(
     model: str, colour: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if projection.native is None:
-        pytest.skip("the native projection was not built")
-    pytest.importorskip("openvino")
     if not bf16:
         monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
     native = open_device(model, "openvino", colour=colour)
@@ -280,7 +280,7 @@ def test_an_unknown_device_names_those_that_are_known(device: str) -> None:
 
 
 def test_openvinos_missing_device_names_those_that_are_there() -> None:
-    pytest.importorskip("openvino")
+    needs("openvino")
     with pytest.raises(RuntimeUnavailable, match=r"OpenVINO has no device 'NPU\.7' here, only .*CPU"):
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino:NPU.7")
 
@@ -338,7 +338,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 def test_openvino_in_disorder_is_told_or_passed_over(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     without_openvino(monkeypatch, error)
     with pytest.raises(
-        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try --device onnxrun"
+        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try device='onnxrun"
     ) as caught:
         open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
     assert not isinstance(caught.value, MissingExtra)
@@ -348,9 +348,9 @@ def test_openvino_in_disorder_is_told_or_passed_over(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_graph_that_cannot_be_loaded_is_named(device: str, tmp_path: Path) -> None:
     if device == "openvino":
-        pytest.importorskip("openvino")
+        needs("openvino")
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
-    with pytest.raises(RuntimeUnavailable, match=r"cannot load broken\.onnx \(.+\): try --device ") as caught:
+    with pytest.raises(RuntimeUnavailable, match=r"cannot load broken\.onnx \(.+\): try device=") as caught:
         open_runtime(tmp_path / "broken.onnx", device)
     assert "\n" not in str(caught.value)
 
@@ -360,12 +360,12 @@ def test_a_run_that_fails_names_the_size_and_a_way_out(device: str) -> None:
     loaded = open_device("decode", device)
     wrong = list(picture(size=(96, 64)))
     wrong[1] = wrong[1][:3]
-    with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try --.*--threads") as caught:
+    with pytest.raises(RuntimeUnavailable, match=r"restore a picture of 96x64 \(.+\): try .*threads") as caught:
         loaded.run(wrong)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not NativeDecode.available, reason="the native extension was not built")
+@needs_native_projection
 def test_a_native_decode_that_fails_names_the_size() -> None:
     wrong = list(picture(size=(96, 64)))
     wrong[1] = wrong[1][:3]
@@ -377,8 +377,8 @@ def test_a_native_decode_that_fails_names_the_size() -> None:
 def test_want_of_memory_is_one_line(error: Exception) -> None:
     with (
         pytest.raises(RuntimeUnavailable, match=r"^it fails \(out of memory\): try less"),
-        explained("it fails", "less"),
+        wrap_errors("it fails", Hint("try less")),
     ):
         raise error
-    with pytest.raises(MissingExtra), explained("it fails", "less"):
+    with pytest.raises(MissingExtra), wrap_errors("it fails", Hint("try less")):
         raise MissingExtra("OpenVINO", "openvino", "this")

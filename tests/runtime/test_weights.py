@@ -12,8 +12,9 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.runtime import Blend, Inputs, open_runtime
 from mjpeg_restore.runtime.weights import blended
+from tests.lacking import needs
 
-onnx = pytest.importorskip("onnx")
+onnx = needs("onnx")
 
 DEVICES = ["onnxruntime", "openvino"]
 LEARNT = (".weight", ".weight.half", ".bias")
@@ -55,7 +56,7 @@ def picture() -> Inputs:
 
 def planes(graph: Path, device: str, blend: Blend | None = None) -> list[NDArray[np.int_]]:
     if device == "openvino":
-        pytest.importorskip("openvino")
+        needs("openvino")
     return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, blend).run(picture())]
 
 

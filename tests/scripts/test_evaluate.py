@@ -16,11 +16,13 @@ from measuring.metrics import psnr
 from PIL import Image
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli.models import described
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
+from tests.lacking import needs
 
-pytest.importorskip("onnx")
+needs("onnx")
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,4 +91,4 @@ def test_a_manifest_keeps_what_was_measured_at_other_qualities(
     assert all(after.quality["live1"][quality] == known for quality, known in before.quality["live1"].items())
     assert after.texture is not None
     assert after.texture["quality"]["live1"]["15"]["luma_gain"] == 1.5
-    assert any(line.split()[0] == "unnatural" and "-" in line for line in after.describe())
+    assert any(line.split()[0] == "unnatural" and "-" in line for line in described(after))

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+from tests.lacking import needs
+
+needs("torch")
+needs("onnxscript")
 
 import torch
 

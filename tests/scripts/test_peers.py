@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnxscript", reason="needs the train extra")
-pytest.importorskip("h5py", reason="needs the peers extra")
-pytest.importorskip("scipy.io", reason="needs the peers extra")
+from tests.lacking import DATA, needs, needs_data
+
+needs("torch")
+needs("onnxscript")
+needs("h5py")
+needs("scipy.io")
 
 import h5py
 import scipy.io
@@ -28,7 +30,7 @@ from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode, blocks_to_plane
 from mjpeg_restore.runtime import open_runtime
 
-WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "peers"
+WEIGHTS = DATA / "peers"
 """The authors' files, where there are any."""
 
 Components = list[NDArray[np.generic]]
@@ -152,7 +154,7 @@ def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components
         assert np.abs(plane - (rounded(wanted) + 128)).max() <= 1
 
 
-@pytest.mark.skipif(not WEIGHTS.is_dir(), reason="the authors' weights are not here")
+@needs_data("peers")
 def test_the_authors_weights_fit() -> None:
     assert sum(weight.numel() for weight in load_ar_cnn(WEIGHTS, 10).parameters()) == 106_561
     assert sum(weight.numel() for weight in load_dn_cnn(WEIGHTS).parameters()) == 665_921

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.jpeg.pictures import scene
+from tests.lacking import needs
 
-pytest.importorskip("torch")
+needs("torch")
 
 ROOT = Path(__file__).parents[2]
 

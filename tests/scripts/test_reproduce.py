@@ -18,6 +18,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
+from tests.lacking import needs
 
 ROOT = Path(__file__).parents[2]
 SETS = ("live1", "bsds500-test")
@@ -51,7 +52,7 @@ def test_an_unknown_paper_is_one_line(data: Path) -> None:
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    needs("matplotlib")
     output = tmp_path / "out"
     assert f"{tmp_path / 'live1'}: no pictures there" in refusal("l4-l8", "--data", tmp_path, "--output", output)
     assert not output.exists()
@@ -70,7 +71,7 @@ def test_without_matplotlib_it_is_one_line(data: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with L4's and L8's page, of one picture a set, where edge preserving is not to be found."""
-    pytest.importorskip("matplotlib")
+    needs("matplotlib")
     output, ablations = tmp_path_factory.mktemp("pages") / "papers", tmp_path_factory.mktemp("ablations")
     manifest = json.loads((catalogue.engines() / "ablations" / "manifest.json").read_text())
     del manifest["models"]["l4-q10-sobel"]
@@ -130,7 +131,7 @@ def test_what_is_no_model_is_measured_from_the_ablations(page: Path) -> None:
 
 
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    needs("matplotlib")
     done = run("one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
     assert done.returncode == 0, done.stderr
     notes = json.loads((tmp_path / "one-to-many.json").read_text())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks import VideoFile
+from mjpeg_restore.sinks.base import OutputSettings
 from tests.sinks.conftest import flat, times
 
 RATE = 48_000
@@ -51,7 +52,7 @@ def join(target: Path, recording: Path, pictures: list[float], *, behind: float 
     """Pictures at these seconds, and sound that comes up to `behind` seconds later than those in the file."""
     with av.open(str(recording)) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(target, codec="mjpeg", fps=Fraction(10), audio=[sound])
+        sink = VideoFile(target, OutputSettings(codec="mjpeg", fps=Fraction(10)), audio=[sound])
         packets = deque(packet for packet in container.demux(audio=0) if packet.size)
         for index, time in enumerate(pictures):
             while packets and packets[0].pts * packets[0].time_base <= time - behind:
@@ -159,7 +160,7 @@ def test_sound_that_begins_an_hour_before_the_pictures(output: Path) -> None:
     source = record(output / "in.mkv", "pcm_s16le", [(0, 1)])
     with av.open(str(source)) as container:
         sound = Sound(container.streams.audio[0])
-        sink = VideoFile(output / "out.avi", codec="mjpeg", fps=Fraction(25), audio=[sound])
+        sink = VideoFile(output / "out.avi", OutputSettings(codec="mjpeg", fps=Fraction(25)), audio=[sound])
         sound.packets.extend(packet for packet in container.demux(audio=0) if packet.size)
         for index in range(10):
             sink.write(flat(index=index, pts=90_000 + index))
@@ -181,7 +182,7 @@ def test_sound_that_comes_later_in_the_file_than_a_picture_it_precedes_is_cut(ou
 @pytest.mark.parametrize("suffix", ["avi", "mp4", "mkv"])
 def test_a_pause_of_hours(output: Path, suffix: str) -> None:
     path = output / f"out.{suffix}"
-    sink = VideoFile(path, codec="mjpeg", fps=Fraction(10))
+    sink = VideoFile(path, OutputSettings(codec="mjpeg", fps=Fraction(10)))
     stamps = [0, 100, 200, 7_200_000, 7_200_100]
     for index, pts in enumerate(stamps):
         sink.write(flat(index=index, pts=pts, time_base=Fraction(1, 1000)))
@@ -199,7 +200,7 @@ def test_a_pause_for_which_a_step_of_mp4_is_too_short(
     output: Path, suffix: str, ticks_a_second: int, pause: int
 ) -> None:
     path = output / f"out.{suffix}"
-    sink = VideoFile(path, codec="mjpeg")
+    sink = VideoFile(path, OutputSettings(codec="mjpeg"))
     stamps = [0, 1, pause, pause + 1]
     for index, second in enumerate(stamps):
         sink.write(flat(index=index, pts=second * ticks_a_second, time_base=Fraction(1, ticks_a_second)))
@@ -209,7 +210,7 @@ def test_a_pause_for_which_a_step_of_mp4_is_too_short(
 
 @pytest.mark.parametrize("suffix", ["avi", "mp4"])
 def test_a_pause_that_would_fill_the_disk_is_refused(output: Path, suffix: str) -> None:
-    sink = VideoFile(output / f"out.{suffix}", codec="mjpeg", fps=Fraction(25))
+    sink = VideoFile(output / f"out.{suffix}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
     sink.write(flat())
     with pytest.raises(SinkError, match="picture 1 comes 4000000000 s after the one before, a pause that this"):
         sink.write(flat(index=1, pts=100_000_000_000))
@@ -230,7 +231,7 @@ def test_silence_that_would_fill_the_disk_is_told_instead(output: Path, suffix: 
 
 @pytest.mark.parametrize("suffix", ["avi", "mp4", "mov", "mkv"])
 def test_a_length_that_no_picture_has_is_cut_off(output: Path, suffix: str) -> None:
-    sink = VideoFile(output / f"a.{suffix}", codec="mjpeg", fps=Fraction(25))
+    sink = VideoFile(output / f"a.{suffix}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
     for index in range(3):
         sink.write(replace(flat(index=index), duration=1 << 62 if index == 2 else 1))
     sink.close()
@@ -240,7 +241,7 @@ def test_a_length_that_no_picture_has_is_cut_off(output: Path, suffix: str) -> N
 @pytest.mark.parametrize("codec", ["mjpeg", "h264"])
 def test_the_last_picture_is_held_for_as_long_as_the_recording_says(output: Path, codec: str) -> None:
     for suffix in ("mp4", "mov", "mkv", "avi"):
-        sink = VideoFile(output / f"a.{suffix}", codec=codec, fps=Fraction(25))
+        sink = VideoFile(output / f"a.{suffix}", OutputSettings(codec=codec, fps=Fraction(25)))
         for index in range(10):
             sink.write(replace(flat(index=index), duration=26 if index == 9 else 1))
         sink.close()

@@ -67,15 +67,15 @@ def test_an_unknown_extension_names_those_that_work(output: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "settings", "says"),
     [
-        ("a.y4m", OutputSettings(codec="hevc", crf=3), "--codec has no effect on y4m"),
-        ("-", OutputSettings(crf=3), "--crf has no effect on y4m"),
-        ("a.png", OutputSettings(crf=3), "--crf has no effect on .png"),
-        ("a.jpg", OutputSettings(range="limited"), "--range has no effect on .jpg"),
-        ("f", OutputSettings(preset="fast"), "--preset has no effect on a folder of png"),
-        ("f", OutputSettings(crf=3), "--crf has no effect on a folder of png"),
-        ("%d.jpg", OutputSettings(image_format="jpeg"), "--image-format has no effect on .jpg"),
-        ("a.mp4", OutputSettings(image_format="jpeg"), "--image-format has no effect on a video file"),
-        ("a.y4m", OutputSettings(options={"g": "1"}), "--encoder-option has no effect on y4m"),
+        ("a.y4m", OutputSettings(codec="hevc", crf=3), "no effect on y4m: leave codec out"),
+        ("-", OutputSettings(crf=3), "no effect on y4m: leave crf out"),
+        ("a.png", OutputSettings(crf=3), "no effect on .png: leave crf out"),
+        ("a.jpg", OutputSettings(range="limited"), "no effect on .jpg: leave range out"),
+        ("f", OutputSettings(preset="fast"), "no effect on a folder of png: leave preset out"),
+        ("f", OutputSettings(crf=3), "no effect on a folder of png: leave crf out"),
+        ("%d.jpg", OutputSettings(image_format="jpeg"), "no effect on .jpg: leave image_format out"),
+        ("a.mp4", OutputSettings(image_format="jpeg"), "no effect on a video file: leave image_format out"),
+        ("a.y4m", OutputSettings(options={"g": "1"}), "no effect on y4m: leave options out"),
     ],
 )
 def test_what_has_no_effect_is_refused(output: Path, target: str, settings: OutputSettings, says: str) -> None:

@@ -10,6 +10,7 @@ from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import Still, Stills
+from mjpeg_restore.sinks.base import OutputSettings
 from tests.sinks.conftest import ORANGE, flat, noise
 
 BLUE = (60, 220, 90)
@@ -50,7 +51,7 @@ def test_s6_png_holds_each_fields_own_colours(output: Path) -> None:
 @pytest.mark.parametrize("sampling", Sampling)
 def test_s6_jpeg_of_woven_fields_shows_each_fields_own_colours(output: Path, sampling: Sampling, height: int) -> None:
     picture = woven(sampling, height)
-    Stills(output / "%d.jpg", quality=1).write(picture)
+    Stills(output / "%d.jpg", OutputSettings(crf=1)).write(picture)
     pixels = np.asarray(Image.open(output / "0.jpg").convert("RGB")).astype(int)
     assert pixels.shape == (2 * height, 163, 3)
     assert np.abs(pixels - picture.to_ndarray("rgb")).max() <= JPEG_LOSS
@@ -63,12 +64,12 @@ def woven(sampling: Sampling, height: int) -> Picture:
 
 def test_jpeg_quality_changes_the_size(output: Path) -> None:
     for quality in (1, 20):
-        Stills(output / f"{quality}-%d.jpg", quality=quality).write(noise())
+        Stills(output / f"{quality}-%d.jpg", OutputSettings(crf=quality)).write(noise())
     assert (output / "1-0.jpg").stat().st_size > 2 * (output / "20-0.jpg").stat().st_size
 
 
 def test_numbers_are_the_sources_and_always_rise(output: Path) -> None:
-    sink = Stills(output / "f", format="jpeg")
+    sink = Stills(output / "f", OutputSettings(image_format="jpeg"))
     for index in (3, 5, 5, 2):
         sink.write(flat(index=index))
     sink.close()
@@ -93,9 +94,9 @@ def test_sizes_may_change(output: Path) -> None:
 
 def test_a_folder_with_files_is_not_written_into_unasked(output: Path) -> None:
     (output / "notes.txt").touch()
-    with pytest.raises(OutputExists, match="holds 1 file already: give -y"):
+    with pytest.raises(OutputExists, match="holds 1 file already: overwrite=True writes into it"):
         Stills(output)
-    Stills(output, overwrite=True).write(flat())
+    Stills(output, OutputSettings(overwrite=True)).write(flat())
     with pytest.raises(OutputExists):
         Stills(output / "%06d.png")
     Stills(output / "other-%06d.png")
@@ -145,9 +146,9 @@ def test_a_single_picture_that_never_came_leaves_nothing(output: Path) -> None:
 
 def test_a_single_picture_is_not_replaced_unasked(output: Path) -> None:
     (output / "a.png").write_text("mine")
-    with pytest.raises(OutputExists, match="give -y"):
+    with pytest.raises(OutputExists, match="overwrite=True replaces it"):
         Still(output / "a.png")
-    sink = Still(output / "a.png", overwrite=True)
+    sink = Still(output / "a.png", OutputSettings(overwrite=True))
     sink.write(flat())
     assert (output / "a.png").read_text() == "mine"
     sink.discard()

@@ -14,6 +14,7 @@ from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import VideoFile, pixels
+from mjpeg_restore.sinks.base import OutputSettings
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
 SMPTE170M, BT470BG, BT709, SRGB = 6, 5, 1, 13
@@ -43,7 +44,7 @@ JITTER = [0, 40, 95, 120, 300, 301, 360, 400, 431, 490, 520]
 
 
 def save(path: Path, pictures: list[Picture], codec: str | None = None, **settings: object) -> list[av.VideoFrame]:
-    sink = VideoFile(path, codec=codec, **settings)  # pyright: ignore[reportArgumentType]
+    sink = VideoFile(path, OutputSettings(codec=codec, **settings))  # pyright: ignore[reportArgumentType]
     for picture in pictures:
         sink.write(picture)
     sink.close()
@@ -119,7 +120,7 @@ def test_h264_keeps_the_sampling_or_takes_a_richer_one(output: Path, sampling: S
 def test_chroma_that_the_encoder_cannot_hold_is_told_of(
     output: Path, codec: str, sampling: Sampling, told: bool
 ) -> None:
-    sink = VideoFile(output / "a.mkv", codec=codec)
+    sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
     sink.write(flat(sampling=sampling))
     sink.close()
     expected = "4:2:2 is written as 4:2:0 by libsvtav1: h264, hevc, vp9 and ffv1 keep its chroma"
@@ -137,7 +138,7 @@ def test_chroma_that_the_encoder_cannot_hold_is_told_of(
 def test_a_sampling_that_changes_for_a_richer_one_is_told_of(
     output: Path, codec: str, first: Sampling, then: Sampling, kept: str | None
 ) -> None:
-    sink = VideoFile(output / "a.mkv", codec=codec)
+    sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
     for index, sampling in enumerate((first, then)):
         sink.write(flat(sampling=sampling, index=index))
     sink.close()
@@ -295,7 +296,7 @@ def test_an_avi_has_no_more_frames_than_pictures(output: Path) -> None:
 def test_times_that_a_container_cannot_hold_are_told(
     output: Path, extension: str, stamps: list[int], told: str | None
 ) -> None:
-    sink = VideoFile(output / f"a.{extension}", codec="mjpeg", fps=Fraction(25))
+    sink = VideoFile(output / f"a.{extension}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
     for index, pts in enumerate(stamps):
         sink.write(flat(index=index, pts=pts, time_base=Fraction(1, 1000)))
     sink.close()
@@ -363,7 +364,7 @@ def test_discard_leaves_nothing(output: Path, written: int) -> None:
 @pytest.mark.parametrize("name", ["tcp:x.mp4", "pipe:1.mkv", "file:x.avi", "concat:a|b.mov", "-x.mp4", "a b\nc.mkv"])
 def test_a_name_is_never_a_protocol(output: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(output)
-    sink = VideoFile(name, codec="mjpeg")
+    sink = VideoFile(name, OutputSettings(codec="mjpeg"))
     sink.write(flat())
     sink.close()
     assert [path.name for path in output.iterdir()] == [name]
@@ -377,9 +378,9 @@ def test_no_picture_no_file(output: Path) -> None:
 def test_an_existing_file_is_kept_until_the_new_one_is_whole(output: Path) -> None:
     path = output / "a.mp4"
     path.write_bytes(b"old")
-    with pytest.raises(OutputExists, match="-y"):
+    with pytest.raises(OutputExists, match="overwrite=True"):
         VideoFile(path)
-    sink = VideoFile(path, overwrite=True)
+    sink = VideoFile(path, OutputSettings(overwrite=True))
     sink.write(flat())
     sink.discard()
     assert path.read_bytes() == b"old"
@@ -399,7 +400,7 @@ def test_an_existing_file_is_kept_until_the_new_one_is_whole(output: Path) -> No
 )
 def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: dict[str, str], message: str) -> None:
     with pytest.raises(SinkError, match=message) as caught:
-        VideoFile(output / name, codec=settings.get("codec"))
+        VideoFile(output / name, OutputSettings(codec=settings.get("codec")))
     assert "\n" not in str(caught.value)
     assert list(output.iterdir()) == []
 
@@ -407,11 +408,11 @@ def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"crf": float("nan")}, "--crf.* of nan"),
-        ({"crf": -1}, "--crf.* of -1"),
-        ({"crf": float("inf")}, "--crf.* of inf"),
-        ({"codec": "mjpeg", "crf": float("nan")}, "--crf.* of nan"),
-        ({"crf": 52}, "libx264 has no quality .--crf. of 52: give 0 .best. to 51"),
+        ({"crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": -1}, "quality of -1: crf"),
+        ({"crf": float("inf")}, "quality of inf: crf"),
+        ({"codec": "mjpeg", "crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": 52}, "libx264 has no quality of 52: crf is 0 .best. to 51"),
         ({"codec": "mjpeg", "crf": 32}, "'32' is no quality of JPEG: give 1 .best. to 31"),
         ({"codec": "mjpeg", "options": {"q": "abc"}}, "'abc' is no quality of JPEG"),
         ({"codec": "mjpeg", "options": {"q": "nan"}}, "'nan' is no quality of JPEG"),
@@ -422,12 +423,12 @@ def test_what_cannot_work_is_refused_at_once(output: Path, name: str, settings: 
 )
 def test_numbers_and_words_that_make_no_sense(output: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SinkError, match=message):
-        VideoFile(output / "a.mkv", **settings)
+        VideoFile(output / "a.mkv", OutputSettings(**settings))
     assert list(output.iterdir()) == []
 
 
 def test_a_rate_that_ffmpeg_cannot_hold_is_one_line(output: Path) -> None:
-    sink = VideoFile(output / "a.mkv", fps=Fraction(10**12 + 1, 10**11))
+    sink = VideoFile(output / "a.mkv", OutputSettings(fps=Fraction(10**12 + 1, 10**11)))
     with pytest.raises(SinkError, match="failed"):
         sink.write(flat())
     sink.discard()
@@ -441,7 +442,7 @@ def test_an_encoder_says_why_it_refuses(output: Path) -> None:
         ("mpeg4", "timebase"),
         ("mpeg2video", "MPEG-1/2 does not"),
     ):
-        sink = VideoFile(output / "a.mkv", codec=codec)
+        sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
         with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
             sink.write(flat(time_base=Fraction(1, 90000)))
         sink.discard()
@@ -456,15 +457,15 @@ def test_what_x264_understands_is_passed_on(output: Path, settings: dict[str, An
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*-c h264"),
-        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try -c h264"),
-        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*--preset"),
+        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*codec='h264'"),
+        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try codec='h264'"),
+        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*preset"),
         ({"codec": "ffv1", "crf": 20}, "ffv1 has no option 'crf'"),
         ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
     ],
 )
 def test_what_the_encoder_refuses_is_one_line(output: Path, settings: dict[str, object], message: str) -> None:
-    sink = VideoFile(output / "a.mkv", **settings)  # pyright: ignore[reportArgumentType]
+    sink = VideoFile(output / "a.mkv", OutputSettings(**settings))  # pyright: ignore[reportArgumentType]
     with pytest.raises(SinkError, match=message) as caught:
         sink.write(flat())
     assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import FieldLayout, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import Y4mStream
+from mjpeg_restore.sinks.base import OutputSettings
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
 
@@ -21,7 +22,7 @@ from tests.sinks.conftest import flat, noise, planes_of, read, times
 @pytest.mark.parametrize("sampling", Sampling)
 def test_every_sample_comes_back(output: Path, sampling: Sampling, size: tuple[int, int]) -> None:
     pictures = [noise(*size, sampling, seed=i, index=i) for i in range(3)]
-    sink = Y4mStream(output / "a.y4m", fps=Fraction(30000, 1001))
+    sink = Y4mStream(output / "a.y4m", OutputSettings(fps=Fraction(30000, 1001)))
     for picture in pictures:
         sink.write(picture)
     sink.close()
@@ -64,7 +65,7 @@ def test_s6_fields_of_an_odd_height_lose_no_more_than_the_last_line_of_chroma(ou
 
 def test_limited_range_is_converted_and_said() -> None:
     pipe = io.BytesIO()
-    sink = Y4mStream(pipe, range="limited")
+    sink = Y4mStream(pipe, OutputSettings(range="limited"))
     sink.write(flat(2, 2, sample=(255, 128, 128)))
     assert b"XCOLORRANGE=LIMITED\n" in pipe.getvalue()
     assert pipe.getvalue().endswith(bytes([235] * 4 + [128] * 2))
@@ -135,7 +136,7 @@ def test_an_unknown_rate_is_a_plausible_one() -> None:
     ],
 )
 def test_of_a_constant_rate_nothing_is_said(fps: Fraction | None, time_base: Fraction, stamps: list[int]) -> None:
-    sink = Y4mStream(io.BytesIO(), fps=fps)
+    sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
         sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
     assert sink.remark is None
@@ -150,7 +151,7 @@ def test_of_a_constant_rate_nothing_is_said(fps: Fraction | None, time_base: Fra
     ],
 )
 def test_of_another_rate_it_is_told(fps: Fraction | None, time_base: Fraction, stamps: list[int], says: str) -> None:
-    sink = Y4mStream(io.BytesIO(), fps=fps)
+    sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
         sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
     assert sink.remark is not None

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import MuxClip, add_cover, make_jpeg, mux_packet, mux_sound
 
-REAL_FILES = Path(__file__).parents[3] / "shared" / "data" / "mjpeg"
+from tests.sources.clips import MuxClip, add_cover, make_jpeg, mux_packet, mux_sound
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +51,3 @@ def mux(tmp_path: Path, jpegs: list[bytes]) -> MuxClip:
         return path
 
     return write
-
-
-@pytest.fixture
-def real_files() -> Path:
-    """The folder of real recordings, where it is there."""
-    if not REAL_FILES.is_dir():
-        pytest.skip("the real recordings are not on this machine")
-    return REAL_FILES

@@ -4,10 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
-from clips import MuxClip
 
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.avi import ChunkCount, Counted, chunks_of
+from tests.sources.clips import MuxClip
 
 
 def chunk(name: bytes, data: bytes = b"") -> bytes:

@@ -7,12 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet
 
+from mjpeg_restore.cli.inspect import described
+from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import NotMjpeg, SourceError
-from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import SoundChoice, open_source
-from tests.sources.clips import Pipe
+from tests.sources.clips import FRONT, RATE, REAR, Pipe, add_cover, dashcam, film, mux_packet
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 
@@ -22,11 +23,13 @@ def test_the_second_camera_is_told_and_can_be_chosen(tmp_path: Path, suffix: str
     path = dashcam(tmp_path / f"clip.{suffix}")
     with open_source(path) as source:
         assert [packet.data for packet in source] == FRONT
-        assert list(source.remarks) == ["track 2 of 2 is left out (Motion-JPEG, 80x64): --track 2 restores it"]
+        remarks = [*left_out(source.info.tracks, sound=True)]
+        assert remarks == ["track 2 of 2 is left out (Motion-JPEG, 80x64): --track 2 restores it"]
     with open_source(path, track=2) as source:
         assert [packet.data for packet in source] == REAR
         assert (source.info.width, source.info.height) == (80, 64)
-        assert list(source.remarks) == ["track 1 of 2 is left out (Motion-JPEG, 64x48): --track 1 restores it"]
+        remarks = [*left_out(source.info.tracks, sound=True)]
+        assert remarks == ["track 1 of 2 is left out (Motion-JPEG, 64x48): --track 1 restores it"]
         assert source.truncated is None
     for track in (3, 99):
         with pytest.raises(SourceError, match=rf"holds 2 Motion-JPEG tracks: there is no number {track}$"):
@@ -65,7 +68,7 @@ def test_one_sound_is_taken_and_the_others_are_told(tmp_path: Path, suffix: str)
         (track,) = source.sound
         track.enabled = True
         list(source)
-        told = [remark for remark in source.remarks if remark.startswith("sound")]
+        told = [*left_out(source.info.tracks, sound=True)]
     assert len(told) == 2
     assert told[0].startswith("sound track 2 of 3 is left out (")
     assert told[1].endswith(": --audio-track 3 takes it, all takes every one")
@@ -75,8 +78,7 @@ def test_one_sound_is_taken_and_the_others_are_told(tmp_path: Path, suffix: str)
 
 def test_sound_that_nobody_takes_is_not_told(tmp_path: Path) -> None:
     with open_source(dashcam(tmp_path / "clip.mkv", [], 3)) as source:
-        list(source)
-        assert not any(remark.startswith("sound") for remark in source.remarks)
+        assert not [*left_out(source.info.tracks, sound=False)]
 
 
 @pytest.mark.parametrize(("choice", "values"), [(1, [0]), (2, [100]), (3, [200]), ("all", [0, 100, 200])])
@@ -112,7 +114,7 @@ def test_inspect_lists_all_tracks(tmp_path: Path) -> None:
         ("sound", 1, "pcm_s16le", "8000 Hz mono", "eng", "microphone 0", True),
         ("sound", 2, "pcm_s16le", "8000 Hz mono", "deu", "microphone 1", False),
     ]
-    lines = describe(found)
+    lines = described(found)
     assert "  video 2      Motion-JPEG, 80x64 (taken)" in lines
     assert "  sound 2      pcm_s16le, 8000 Hz mono, deu, microphone 1" in lines
 
@@ -124,11 +126,15 @@ def test_inspect_lists_all_tracks(tmp_path: Path) -> None:
 def test_a_preview_is_no_recording(tmp_path: Path, suffix: str, codec: str, late: int, pictures: int) -> None:
     path = film(tmp_path / f"clip.{suffix}", FRONT[:pictures], codec=codec, late=late)
     name = {"libx264": r"H\.264", "mpeg4": "MPEG-4"}[codec]
-    with pytest.raises(NotMjpeg, match=f"holds {name}, not Motion-JPEG; its Motion-JPEG track is only a preview"):
+    with pytest.raises(
+        NotMjpeg, match=f"holds {name}, and its Motion-JPEG track is only a preview: track=1 restores the preview"
+    ):
         open_source(path)
     with open_source(path, track=1) as source:
         assert [packet.data for packet in source] == FRONT[:pictures]
-        assert [remark.split(" (")[0] for remark in source.remarks] == ["a video track is left out"]
+        assert [remark.split(" (")[0] for remark in left_out(source.info.tracks, sound=True)] == [
+            "a video track is left out"
+        ]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "nut", "avi"])
@@ -142,7 +148,8 @@ def test_a_preview_through_a_pipe(tmp_path: Path, suffix: str) -> None:
 def test_a_recording_beside_one_in_another_codec_is_restored_and_that_is_told(tmp_path: Path, suffix: str) -> None:
     with open_source(film(tmp_path / f"clip.{suffix}", FRONT, frames=10)) as source:
         assert [packet.data for packet in source] == FRONT
-        assert list(source.remarks) == ["a video track is left out (H.264, 64x48): it is not Motion-JPEG"]
+        remarks = [*left_out(source.info.tracks, sound=True)]
+        assert remarks == ["a video track is left out (H.264, 64x48): it is not Motion-JPEG"]
 
 
 def test_a_preview_before_the_recording_is_passed_over(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import MuxClip, make_jpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.chunked import Dechunker, dechunker
+from tests.sources.clips import MuxClip, make_jpeg
 
 PICTURES = [make_jpeg(number) for number in range(6)]
 BODY = b"".join(b"--frame\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(data), data) for data in PICTURES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mjpeg_restore.sources.clock import LOOKAHEAD, Clock, Companion, told
+from mjpeg_restore.sources.clock import LOOKAHEAD, Clock, Companion, clock_remark
 
 STEP, SECOND = 100, 1000
 
@@ -33,7 +33,7 @@ def even(first: int, count: int) -> list[int]:
 def test_stamps_that_rise_are_the_recordings_own(stamps: list[int]) -> None:
     times, clock = run(stamps)
     assert times == stamps
-    assert told(clock, Fraction(1, SECOND)) is None
+    assert clock_remark(clock, Fraction(1, SECOND)) is None
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 2000), st.integers(-(10**12), 10**12)), max_size=40))
@@ -105,17 +105,19 @@ def test_what_no_recording_means_is_put_right_and_told(name: str) -> None:
     times, clock = run(stamps)
     assert times == right
     assert clock.wrong + clock.carried == moved
-    assert (told(clock, Fraction(1, SECOND)) or "").startswith(f"{moved} time stamp{'s' if moved > 1 else ''} moved: ")
+    assert (clock_remark(clock, Fraction(1, SECOND)) or "").startswith(
+        f"{moved} time stamp{'s' if moved > 1 else ''} moved: "
+    )
 
 
 def test_what_is_told() -> None:
     _, clock = run([*even(0, 8), 37_600_800, *even(900, 5), *even(0, 6)])
-    assert told(clock, Fraction(1, SECOND)) == (
+    assert clock_remark(clock, Fraction(1, SECOND)) == (
         "7 time stamps moved: 1 wrong or missing, set between the ones around; "
         "6 carried on, for the clock begins again once, at 1.400 s"
     )
     _, clock = run([*even(0, 6), *even(0, 6), *even(0, 6)])
-    assert told(clock, Fraction(1, SECOND)) == (
+    assert clock_remark(clock, Fraction(1, SECOND)) == (
         "12 time stamps moved: 12 carried on, for the clock begins again 2 times, first at 0.600 s"
     )
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import TICK, MuxClip, make_jpeg, tables_of
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
-from tests.sources.clips import Pipe
+from tests.lacking import RECORDINGS, needs_recordings
+from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -173,8 +173,9 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
     assert last.pts * last.time_base < 1
 
 
-def test_an_announced_sound_track_without_a_packet_is_none(real_files: Path) -> None:
-    with open_source(real_files / "webcam-avi1-no-dht-422.avi") as source:
+@needs_recordings
+def test_an_announced_sound_track_without_a_packet_is_none() -> None:
+    with open_source(RECORDINGS / "webcam-avi1-no-dht-422.avi") as source:
         assert not source.sound
 
 
@@ -288,8 +289,9 @@ def test_a_track_without_a_picture_is_an_error(mux: MuxClip) -> None:
         list(source)
 
 
-def test_the_real_webcam_recording(real_files: Path) -> None:
-    with open_source(real_files / "webcam-avi1-no-dht-422.avi") as source:
+@needs_recordings
+def test_the_real_webcam_recording() -> None:
+    with open_source(RECORDINGS / "webcam-avi1-no-dht-422.avi") as source:
         packets = list(source)
         assert len(packets) == source.info.frames == 167
     assert all(packet.data.startswith(b"\xff\xd8\xff\xe0\x00\x21AVI1") for packet in packets)  # H2

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import MuxClip, make_jpeg
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import DHT, DQT
@@ -18,6 +17,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import open_source
 from tests.in_memory import Collect
 from tests.jpeg.pictures import insert, rename_huffman, segment, tables_alone, without
+from tests.sources.clips import MuxClip, make_jpeg
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4")
 DECODE = Restorer("decode", "onnxruntime", threads=1, streams=1)

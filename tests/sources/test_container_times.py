@@ -7,14 +7,13 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import TICK, MuxClip, make_jpeg, tables_of
 
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
-from tests.sources.clips import Pipe
+from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 

@@ -12,15 +12,14 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from clips import mux_packet, mux_sound
-from matroska import write_mkv
 from PIL import Image
 
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode
-from tests.sources.clips import Pipe
+from tests.sources.clips import Pipe, mux_packet, mux_sound
+from tests.sources.matroska import write_mkv
 
 Mux = Callable[..., Path]
 WIDTH, HEIGHT = 160, 128

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import MuxClip
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
-from tests.sources.clips import Pipe
+from tests.sources.clips import MuxClip, Pipe
 
 SCRIPTS = {
     "ffconcat": "ffconcat version 1.0\nfile {}\n",

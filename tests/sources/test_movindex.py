@@ -7,11 +7,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from clips import MuxClip, Pipe
 
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.movindex import claimed_samples
+from tests.sources.clips import MuxClip, Pipe
 
 
 def claiming(data: bytes, count: int) -> bytes:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import make_jpeg, mux_packet, mux_sound
-from matroska import loud, real, write_mkv
-from matroska import number as element_number
 
+from mjpeg_restore.cli.inspect import described
+from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import NotMjpeg
-from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import patch_frame
+from tests.sources.clips import make_jpeg, mux_packet, mux_sound
+from tests.sources.matroska import loud, real, write_mkv
+from tests.sources.matroska import number as element_number
 
 RATE = Fraction(1, 25)
 CONTAINERS = ("avi", "mkv", "mov", "mp4", "nut")
@@ -77,9 +79,8 @@ def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None
     with open_source(data) as source:
         assert len(list(source)) == 4
         assert not source.sound
-        assert list(source.remarks) == [
-            "sound track 1 of 1 is left out (an unknown codec, fra, Cafe): FFmpeg cannot copy it"
-        ]
+        remarks = [*left_out(source.info.tracks, sound=True)]
+        assert remarks == ["sound track 1 of 1 is left out (an unknown codec, fra, Cafe): FFmpeg cannot copy it"]
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(1, 1), (999, 1), (2_000_000_000, 1), (8000, 33), (8000, 65_535)])
@@ -90,7 +91,8 @@ def test_sound_of_numbers_that_no_sound_has_is_told_and_not_taken(tmp_path: Path
     with open_source(data.replace(element_number(0x9F, 1), element_number(0x9F, channels))) as source:
         assert len(list(source)) == 4
         assert not source.sound
-        assert list(source.remarks) == ["sound track 1 of 1 is left out (pcm_s16le, eng): FFmpeg cannot copy it"]
+        remarks = [*left_out(source.info.tracks, sound=True)]
+        assert remarks == ["sound track 1 of 1 is left out (pcm_s16le, eng): FFmpeg cannot copy it"]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "nut"])
@@ -99,4 +101,4 @@ def test_a_height_that_no_jpeg_can_have_says_nothing(tmp_path: Path, suffix: str
         assert source.info.height is None
         assert len(list(source)) == 4
     with open_source(record(tmp_path / f"clip.{suffix}", 70_000)) as source:
-        assert describe(survey(source))[1] == "  size         64x48"
+        assert described(survey(source))[1] == "  size         64x48"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import make_jpeg, mux_packet
 
+from mjpeg_restore.cli.inspect import described
 from mjpeg_restore.frames import FieldLayout
-from mjpeg_restore.inspection import describe, survey
+from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.base import SourceInfo
+from tests.sources.clips import make_jpeg, mux_packet
 
 PROGRESSIVE, TT, BB, TB, BT = 1, 2, 3, 4, 5
 ORDERS = {TT: ("top", "top"), BB: ("bottom", "bottom"), TB: ("top", "bottom"), BT: ("bottom", "top")}
@@ -46,7 +47,7 @@ def test_s6_the_order_of_fields_is_the_containers(tmp_path: Path, suffix: str, o
     with open_source(path) as source:
         found = survey(source)
     assert found.as_dict()["field_order"] == dict(zip(("stored", "shown"), ORDERS[order], strict=True))
-    assert "  fields       {} field stored first, {} field shown first".format(*ORDERS[order]) in describe(found)
+    assert "  fields       {} field stored first, {} field shown first".format(*ORDERS[order]) in described(found)
 
 
 @pytest.mark.parametrize("fiel", [(2, 1), (2, 6), (2, 9), (2, 14)])
@@ -74,7 +75,7 @@ def test_the_display_matrix_is_a_rotation(tmp_path: Path, suffix: str, degrees: 
         assert (source.info.width, source.info.height) == (64, 48)
         assert not source.remarks
     assert found.as_dict()["rotation"] == turned
-    assert (f"  rotation     {turned} degrees anticlockwise to stand upright" in describe(found)) is bool(turned)
+    assert (f"  rotation     {turned} degrees anticlockwise to stand upright" in described(found)) is bool(turned)
 
 
 def test_a_rotation_is_found_whatever_the_pictures_are(tmp_path: Path) -> None:

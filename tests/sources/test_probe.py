@@ -4,9 +4,9 @@ import io
 
 import numpy as np
 import pytest
-from clips import make_jpeg
 
 from mjpeg_restore.sources.probe import Content, content_of, read_head
+from tests.sources.clips import make_jpeg
 
 JPEG = make_jpeg(0)
 

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from clips import MuxClip, make_jpeg
-from silent import KINDS, RESPONSES, camera, within
 
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.reading import Replayed
+from tests.sources.clips import MuxClip, make_jpeg
+from tests.sources.silent import KINDS, RESPONSES, camera, within
 
 DATA = bytes(range(256)) * 5
 

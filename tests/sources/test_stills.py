@@ -9,6 +9,7 @@ import pytest
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.stills import natural_key
+from tests.lacking import RECORDINGS, needs_recordings
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def test_natural_order_of_names() -> None:
     assert [path.name for path in ordered] == ["9", "10", "a", "A1", "a2b9", "a2b10", "a10b2", "b"]
 
 
-def test_the_real_folder(real_files: Path) -> None:
-    with open_source(real_files / "traffic-day-frames") as source:
+@needs_recordings
+def test_the_real_folder() -> None:
+    with open_source(RECORDINGS / "traffic-day-frames") as source:
         assert len(list(source)) == 180

@@ -6,11 +6,10 @@ import os
 import threading
 from pathlib import Path
 
-import pytest
-from clips import MuxClip, make_jpeg
-
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import Source, open_source
+from tests.lacking import needs_named_pipes
+from tests.sources.clips import MuxClip, make_jpeg
 
 
 def read_until_stopped(source: Source, wanted: int) -> list[Packet]:
@@ -42,7 +41,7 @@ def test_a_stream_that_waits_for_its_pipe(jpegs: list[bytes]) -> None:
     assert source.truncated is None
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+@needs_named_pipes
 def test_a_container_that_waits_for_its_pipe(tmp_path: Path, mux: MuxClip) -> None:
     clip = mux("clip.avi", [make_jpeg(number, 320, 240) for number in range(200)]).read_bytes()
     fifo = tmp_path / "fifo.avi"

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from clips import make_jpeg, tables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,8 @@ from mjpeg_restore.sources import open_source, stream
 from mjpeg_restore.sources.reading import Replayed
 from mjpeg_restore.sources.stream import StreamSource
 from tests.jpeg.pictures import without
+from tests.lacking import RECORDINGS, needs_named_pipes, needs_recordings
+from tests.sources.clips import make_jpeg, tables_of
 
 PICTURES = [make_jpeg(number, 16, 16) for number in range(4)]
 PARTS = b"".join(
@@ -178,7 +179,7 @@ def test_the_first_picture_of_a_live_pipe_does_not_wait_for_more() -> None:
         assert next(packets).data == PICTURES[0]  # would hang if more were waited for
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+@needs_named_pipes
 def test_a_named_pipe(tmp_path: Path) -> None:
     path = tmp_path / "fifo"
     os.mkfifo(path)
@@ -205,9 +206,10 @@ def test_a_start_of_image_without_a_picture_is_an_error() -> None:
         list(source)
 
 
+@needs_recordings
 @pytest.mark.parametrize(("name", "count"), [("concatenated-420-coarse.mjpeg", 50), ("http-multipart.mjpg", 2)])
-def test_real_streams(real_files: Path, name: str, count: int) -> None:
-    with open_source(real_files / name) as source:
+def test_real_streams(name: str, count: int) -> None:
+    with open_source(RECORDINGS / name) as source:
         assert len(list(source)) == count
     assert source.truncated is None
 

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.lacking import needs
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Networks as small as these are only slowed by more."""
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs, needs_gpu
+
+needs("torch")
 
 import torch
 
@@ -19,9 +21,6 @@ from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.recipe import Recipe
 from tests.training.tiny import TINY, trainer
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
-
-
 CONTEST = dataclasses.replace(
     TINY, objective=None, adversary=lambda: RelativisticCritic(dcgan(3, width=8), None, 1e-4), optimiser=adam
 )
@@ -31,7 +30,7 @@ def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
     return trainer(folder, recipe, device=torch.device("cuda"), dtype=torch.float32)
 
 
-@CUDA
+@needs_gpu
 @pytest.mark.parametrize("recipe", [TINY, CONTEST], ids=["objective", "adversary"])
 def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> None:
     captured, plain = on_gpu(tmp_path, recipe), on_gpu(tmp_path, recipe)
@@ -53,7 +52,7 @@ def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> No
     assert again.step(0.0).isfinite()
 
 
-@CUDA
+@needs_gpu
 def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
     config = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
     recipe = dataclasses.replace(
@@ -79,7 +78,7 @@ def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
     assert not torch.equal(*candidates)
 
 
-@CUDA
+@needs_gpu
 def test_a_step_that_cannot_be_captured_is_taken_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     taken: list[float] = []
 

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 

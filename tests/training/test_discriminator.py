@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn

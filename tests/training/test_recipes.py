@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn

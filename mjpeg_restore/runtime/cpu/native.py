@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from mjpeg_restore.runtime.base import Inputs, Planes, explained, picture_size
+from mjpeg_restore.errors import Hint
+from mjpeg_restore.runtime.base import Inputs, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu.projection import native, project
+
+_HINT = Hint("try fewer {threads}", threads=None)
 
 
 class NativeDecode:
@@ -15,5 +18,5 @@ class NativeDecode:
 
     def run(self, inputs: Inputs) -> Planes:
         """Decode one picture; see `Runtime`."""
-        with explained(f"the native extension cannot decode a picture of {picture_size(inputs)}", "fewer --threads"):
+        with wrap_errors(f"the native extension cannot decode a picture of {picture_size(inputs)}", _HINT):
             return tuple(project(None, *component) for component in zip(inputs[::2], inputs[1::2], strict=True))

@@ -15,20 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mjpeg_restore.errors import MissingExtra
-from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
+from mjpeg_restore.errors import Hint, MissingExtra
+from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.weights import blended
 
 # A camera's owner did not ask for any; and its thread, which a forked process lacks, would hang that one's exit.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-with explained("ONNX Runtime is installed but does not load", "--device openvino"):
+with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {device}", device="openvino")):
     try:
         import onnxruntime as ort
     except ModuleNotFoundError as error:
         raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
-_LOADING = "--device openvino, or pip install --upgrade onnxruntime"
-_RUNNING = "--model stream-lite, --device openvino or fewer --threads"
+_LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
+_RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite", device="openvino", threads=None)
 ort.disable_telemetry_events()  # versions that know no such variable
 
 
@@ -43,7 +43,7 @@ class OnnxRuntime:
         # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        with explained(f"ONNX Runtime cannot load {graph.name}", _LOADING):
+        with wrap_errors(f"ONNX Runtime cannot load {graph.name}", _LOADING):
             model = blended(graph.read_bytes(), blend) if blend else str(graph)
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
@@ -51,6 +51,6 @@ class OnnxRuntime:
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""
-        with explained(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
+        with wrap_errors(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
             planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return tuple(planes)

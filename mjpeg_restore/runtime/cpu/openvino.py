@@ -24,21 +24,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Blend, Inputs, Planes, explained, picture_size
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.sizes import Shapes, Sizes
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
-with explained("OpenVINO is installed but does not load", "--device onnxruntime"):
+_LOADING = Hint("try {device}", device="onnxruntime")
+_RUNNING = Hint("try {device}, {model} or fewer {threads}", device="onnxruntime", model="stream-lite", threads=None)
+
+with wrap_errors("OpenVINO is installed but does not load", _LOADING):
     try:
         import openvino as ov
     except ModuleNotFoundError as error:
         raise MissingExtra("OpenVINO", "openvino", "this device") from error
-
-_LOADING = "--device onnxruntime"
-_RUNNING = "--device onnxruntime, --model stream-lite or fewer --threads"
 
 
 def has_bf16(core: ov.Core, device: str) -> bool:
@@ -47,7 +47,7 @@ def has_bf16(core: ov.Core, device: str) -> bool:
     Raises:
         RuntimeUnavailable: OpenVINO cannot tell.
     """
-    with explained(f"OpenVINO cannot look at its device {device}", _LOADING):
+    with wrap_errors(f"OpenVINO cannot look at its device {device}", _LOADING):
         return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
@@ -59,14 +59,14 @@ class OpenVino:
     """A graph compiled for an OpenVINO device."""
 
     def __init__(self, graph: Path, threads: int, streams: int, device: str, blend: Blend | None) -> None:
-        with explained("OpenVINO does not start", _LOADING):
+        with wrap_errors("OpenVINO does not start", _LOADING):
             self._core = ov.Core()
             # To ask every plugin takes a tenth of a second, and the CPU's is always there.
             available = ["CPU"] if device == "CPU" else self._core.available_devices
         if device not in available:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
-        with explained(f"OpenVINO cannot load {graph.name}", _LOADING):
+        with wrap_errors(f"OpenVINO cannot load {graph.name}", _LOADING):
             model = io.BytesIO(blended(graph.read_bytes(), blend)) if blend else graph
             self._graph = self._core.read_model(model)
         self._bf16 = has_bf16(self._core, device)
@@ -83,7 +83,7 @@ class OpenVino:
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `Runtime`."""
-        with explained(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
+        with wrap_errors(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
             return self._run(inputs)
 
     def _run(self, inputs: Inputs) -> Planes:

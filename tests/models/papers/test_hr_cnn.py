@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn
@@ -216,7 +218,7 @@ def test_snapshots() -> None:
 
 
 def test_it_is_exported(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     from mjpeg_restore.models.graph import export, load_weights
 
     network, path = HrCnn(chroma=True, rectified=True).eval(), tmp_path / "hr-cnn.onnx"

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn
@@ -216,7 +218,7 @@ def test_sobel_sees_no_edge_in_a_flat_plane() -> None:
 
 
 def test_it_is_exported(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     from mjpeg_restore.models.graph import Graph, export
 
     network, path = FullyConvolutional(TINY, residual=True, chroma=True).eval(), tmp_path / "l4.onnx"

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn
@@ -209,8 +211,8 @@ def test_nothing_beyond_the_margin_is_seen(units: int) -> None:
 
 @pytest.mark.parametrize("colour", [True, False])
 def test_it_is_exported_with_z_as_its_last_input(tmp_path: Path, colour: bool) -> None:
-    pytest.importorskip("onnxscript")
-    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    needs("onnxscript")
+    onnxruntime, openvino = needs("onnxruntime"), needs("openvino")
     network, path = scrambled(), tmp_path / "one-to-many.onnx"
     export(network, path, colour=colour, extra="noise")
     session = onnxruntime.InferenceSession(path)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+from tests.lacking import needs
+
+needs("torch")
+needs("onnxscript")
 
 import torch
 from torch import nn
@@ -373,7 +375,7 @@ def picture(grids: list[tuple[int, int]], step: int) -> list[NDArray[np.generic]
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtime: str, colour: bool) -> None:
-    pytest.importorskip(runtime)
+    needs(runtime)
     network, opened = shortened(), open_runtime(graphs[colour], runtime, 1)
     load_weights(network, graphs[True])  # large ones are kept as float16
     for grids, step in product(SAMPLINGS if colour else [[(3, 5)], [(1, 1)]], (8, 60)):

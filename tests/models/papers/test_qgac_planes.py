@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn
@@ -218,8 +220,8 @@ def test_the_manifold_of_a_network_by_layer() -> None:
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_gives_what_the_network_gives(tmp_path: Path, runtime: str) -> None:
-    pytest.importorskip("onnxscript")
-    pytest.importorskip(runtime)
+    needs("onnxscript")
+    needs(runtime)
     network, path = scrambled(), tmp_path / "qgac.onnx"
     for holder, name in ((network.second, "body"), (network.colour, "own")):
         setattr(holder, name, nn.Identity())  # the exporter takes its time for each convolution

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch")
+from tests.lacking import needs
+
+needs("torch")
 
 import torch
 from torch import nn
@@ -345,7 +347,7 @@ def arrays(*grids: tuple[int, int]) -> list[NDArray[Any]]:
 
 
 def both_runtimes(path: Path) -> list[Callable[[list[NDArray[Any]]], list[NDArray[Any]]]]:
-    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    onnxruntime, openvino = needs("onnxruntime"), needs("openvino")
     session = onnxruntime.InferenceSession(path)
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [entry.name for entry in session.get_inputs()]
@@ -367,8 +369,8 @@ def assert_alike(planes: list[NDArray[Any]], network: nn.Module, inputs: list[ND
 
 
 def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
+    onnx = needs("onnx")
+    needs("onnxscript")
     network, path = scrambled(colour=False), tmp_path / "grey.onnx"
     export(network, path, colour=False)
     for run in both_runtimes(path):
@@ -379,7 +381,7 @@ def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
 
 
 def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     network = scrambled(replace(TINY, compact_output=True))
     tile, context = tmp_path / "tile.onnx", tmp_path / "context.onnx"
     export(network, tile, colour=True, extra="context")
@@ -394,7 +396,7 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
 
 
 def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     torch.manual_seed(3)
     trained, network = (Qgcn(TINY, colour=False) for _ in range(2))
     with torch.no_grad():
@@ -410,7 +412,7 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
 
 
 def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+    needs("onnxscript")
     trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
     publish({"grey": trained}, "qgcn", tmp_path, "context")
     before = {name: weight.clone() for name, weight in network.state_dict().items()}

@@ -21,11 +21,12 @@ from mjpeg_restore.runtime.cpu.projection import (
     decode,
     project,
 )
+from tests.lacking import needs_native_projection
 
 sides = st.integers(1, 5)
 
 
-pytestmark = pytest.mark.skipif(projection.native is None, reason="the native projection was not built")
+pytestmark = needs_native_projection
 
 
 @pytest.fixture(params=[8, 4], autouse=True)

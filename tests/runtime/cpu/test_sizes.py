@@ -86,11 +86,13 @@ def test_large_sizes_share_the_memory_of_two() -> None:
 
 
 def test_sizes_without_end_are_forgotten() -> None:
-    compiler = Compiler()
-    for n in range(10 * WATCHED):
-        compiler.request(shapes(10, 10 + n))
-    assert len(compiler.sizes._counts) <= WATCHED
-    assert len(compiler.sizes._fixed) <= MOST_SIZES
+    compiler, rare = Compiler(), shapes(5, 5)
+    for size in [*small(MOST_SIZES), *[rare] * (WORTHWHILE - 1)]:
+        compiler.request(size)
+    for n in range(WATCHED):
+        compiler.request(shapes(10, 10 + MOST_SIZES + n))
+    found = [compiler.request(rare).shapes for _ in range(WORTHWHILE)]
+    assert found == [*[None] * (WORTHWHILE - 1), rare]
 
 
 def test_threads_have_requests_of_their_own_and_one_graph() -> None:

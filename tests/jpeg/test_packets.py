@@ -1,4 +1,4 @@
-"""Q5, H1: tables that are given once hold for all pictures that follow, whatever brought them."""
+"""Q5, H1: tables that a stream defines once apply to all later pictures; S10: fragments are no pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode, insert, rename_huffman, segment, tables_alone, without
+from pictures import encode, encode_pixels, insert, rename_huffman, segment, tables_alone, without
 
-from mjpeg_restore.errors import JpegError
+from mjpeg_restore.errors import BadJpeg, JpegError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, known_tables, read, scan, split
-from mjpeg_restore.jpeg.segments import DHT, DQT, Table, tables_in
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_fragment, known_tables, read, scan, split
+from mjpeg_restore.jpeg.segments import APP0, DHT, DQT, Table, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
@@ -30,12 +30,12 @@ def plain(seed: int, sampling: str = "4:2:0") -> bytes:
 
 
 def given_tables(seed: int, sampling: str = "4:2:0") -> bytes:
-    """The same with tables of its own, in it."""
+    """The same picture with Huffman tables of other numbers, which it defines."""
     return rename_huffman(plain(seed, sampling), 1)
 
 
 def bare(seed: int, *markers: int) -> bytes:
-    """The same, tables left out: DHT, if nothing else is said."""
+    """The picture of `given_tables` without the segments with `markers`, DHT by default."""
     return without(given_tables(seed), *(markers or (DHT,)))
 
 
@@ -49,7 +49,7 @@ def assert_same(picture: CodedPicture, data: bytes) -> None:
 
 
 def read_all(packets: list[bytes], walk: HeaderWalk | None = None) -> list[CodedPicture]:
-    """What the pictures of a stream's packets are."""
+    """Read all pictures of a stream's packets; unreadable packets are skipped."""
     walk = walk or HeaderWalk()
     found: list[CodedPicture] = []
     for packet in packets:
@@ -123,12 +123,12 @@ def test_one_of_four_tables_is_renewed(renewed: int, either_reader: str) -> None
 def test_progressive_pictures_lack_tables_too(sampling: str) -> None:
     first, second = encode(sampling, SIZE, progressive=True), encode(sampling, SIZE, progressive=True, quality=60)
     assert_same(read_all([first, without(second, DQT)])[1], second)
-    # each scan brings tables of its own under the same numbers: those of the last scan are no use to the next picture
+    # Each scan redefines the same tables, so the last ones do not fit the first scan of the next picture.
     assert scan(second).missing_huffman == ()
     assert scan(without(second, DHT)).missing_huffman != ()
 
 
-def test_a_picture_that_brings_its_own_tables_needs_no_others() -> None:
+def test_a_picture_that_defines_its_tables_lacks_none() -> None:
     header = scan(given_tables(0))
     assert (header.missing_huffman, header.has_dht) == ((), True)
     assert scan(bare(0)).missing_huffman == (0, 1, 16, 17)
@@ -136,13 +136,13 @@ def test_a_picture_that_brings_its_own_tables_needs_no_others() -> None:
     assert scan(insert(bare(0), segment(DHT, b""))).missing_huffman == (0, 1, 16, 17)
 
 
-def test_h1_a_stream_that_never_brings_any_means_the_standard_ones(either_reader: str) -> None:
+def test_h1_a_stream_without_huffman_tables_uses_the_standard_ones(either_reader: str) -> None:
     for seed, picture in enumerate(read_all([without(plain(seed), DHT) for seed in range(3)])):
         assert_same(picture, plain(seed))
 
 
 @pytest.mark.parametrize("cut", [1, 17, 30, 200])
-def test_a_table_that_breaks_off_is_not_taken(cut: int) -> None:
+def test_a_table_that_is_cut_off_is_ignored(cut: int) -> None:
     broken = segment(DHT, STANDARD_DHT[4:][:cut])
     walk = HeaderWalk()
     walk.pass_over(b"\xff\xd8" + broken + b"\xff\xd9")
@@ -188,7 +188,7 @@ def test_tables_in_a_packet_of_their_own(either_reader: str) -> None:
         assert_same(picture, plain(seed))
 
 
-def test_the_picture_s_own_tables_win_over_those_in_front(either_reader: str) -> None:
+def test_the_picture_s_own_tables_replace_those_in_front(either_reader: str) -> None:
     packet = tables_alone(encode("4:2:0", SIZE, quality=10, optimize=True), DHT, DQT) + given_tables(1)
     assert_same(read(packet), plain(1))
 
@@ -211,7 +211,7 @@ def test_tables_in_front_of_pictures_of_a_raw_stream(size: int, foreign: bytes) 
         assert_same(picture, plain(seed))
 
 
-def test_tables_far_in_front_are_not_kept_for_ever() -> None:
+def test_tables_far_in_front_are_dropped() -> None:
     stream = tables_alone(given_tables(0), DHT) + bytes(200_000) + plain(1)
     assert [stream[start:end] for start, end in split(stream)] == [plain(1)]
     for size in (1000, len(stream)):
@@ -220,23 +220,75 @@ def test_tables_far_in_front_are_not_kept_for_ever() -> None:
         assert found == [(len(stream) - len(plain(1)), plain(1))]
 
 
+# ---- fragments ----
+
+
+def tiny(level: int) -> bytes:
+    """A gray picture of 8x8 without Huffman tables and JFIF: about 100 bytes."""
+    return without(encode_pixels(np.full((8, 8, 3), level, np.uint8), "gray", quality=75), DHT, APP0)
+
+
+@pytest.mark.parametrize("level", range(0, 160, 20))
+def test_s10_a_short_picture_is_no_fragment(level: int, either_reader: str) -> None:
+    data = tiny(level)
+    assert len(data) < 128
+    assert not is_fragment(data)
+    assert list(split(data)) == [(0, len(data))]
+    picture = read(data)
+    mean = 128 + int(picture.coefficients[0][0, 0, 0]) * int(picture.tables[0][0]) / 8
+    assert abs(mean - level) <= 4
+
+
+def test_s10_short_pictures_in_a_stream() -> None:
+    pictures = [tiny(level) for level in range(0, 160, 20)]
+    splitter = Splitter()
+    stream = b"".join(pictures)
+    found = [piece for k in range(0, len(stream), 7) for _, piece in splitter.feed(stream[k : k + 7])]
+    assert found == pictures
+    assert [len(HeaderWalk()(data).pictures) for data in pictures] == [1] * 8
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xd8",
+        b"\xff\xd8\xff\xd9",
+        bytes(127),
+        b"\xff\xd8\xff\xfe\0\4ab\xff\xd9",
+        tiny(20)[:80],
+        STANDARD_DHT[:127],
+    ],
+)
+def test_s10_a_short_packet_without_a_scan_is_a_fragment(fragment: bytes) -> None:
+    assert is_fragment(fragment)
+    with pytest.raises(BadJpeg):
+        scan(fragment)
+
+
+def test_s10_a_long_packet_is_no_fragment() -> None:
+    assert not is_fragment(bytes(128))
+    assert not is_fragment(encode_pixels(np.zeros((64, 64, 3), np.uint8))[:128])
+
+
 # ---- fields, files, discontinuities ----
 
 
-def test_the_second_field_means_the_tables_of_the_first(either_reader: str) -> None:
+def test_the_second_field_uses_the_tables_of_the_first(either_reader: str) -> None:
     packet = given_tables(0) + bare(1, DHT, DQT)
     walk = HeaderWalk(2 * SIZE[1])
     for seed, picture in enumerate(read_all([packet, bare(2, DHT, DQT) + bare(3)], walk)):
         assert_same(picture, plain(seed))
 
 
-def test_pictures_in_files_of_their_own_mean_the_standard_huffman_tables(either_reader: str) -> None:
+def test_pictures_in_files_of_their_own_use_the_standard_huffman_tables(either_reader: str) -> None:
     packets = [given_tables(0), without(plain(1), DHT), without(plain(2), DHT, DQT)]
     for seed, picture in enumerate(read_all(packets, HeaderWalk(independent=True))):
         assert_same(picture, plain(seed))
 
 
-def test_a_discontinuity_ends_what_is_known() -> None:
+def test_a_discontinuity_clears_the_tables() -> None:
     walk = HeaderWalk()
     walk(given_tables(0))
     assert walk.tables
@@ -258,7 +310,7 @@ class Seams(ListSource):
 
 
 def planes(source: ListSource) -> list[list[np.ndarray]]:
-    """What a run shows."""
+    """The planes of the pictures that a run shows."""
     sink = Collect()
     report = run(source, DECODE, sink)
     assert (report.damaged, report.held) == (0, 0)

@@ -1,28 +1,17 @@
-"""The command and the API, and recordings of several tracks."""
+"""Recordings of several tracks."""
 
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-import mjpeg_restore
 from mjpeg_restore.cli import main
+from tests.cli.command import FAST, run
 from tests.sources.clips import FRONT, dashcam, film
-
-FAST = ["-m", "decode"]
-
-
-def run(words: list[object], capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    capfd.readouterr()
-    code = main([str(word) for word in words])
-    found = capfd.readouterr()
-    return code, found.out, found.err
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -124,14 +113,7 @@ def test_a_preview_is_no_recording(tmp_path: Path, capfd: pytest.CaptureFixture[
     for words in ([path, "-o", tmp_path / "out.mkv", *FAST], ["inspect", path]):
         code, out, err = run(words, capfd)
         assert (code, out, err.count("\n")) == (3, "", 1)
-        assert "holds H.264, not Motion-JPEG; its Motion-JPEG track is only a preview (--track 1 restores that)" in err
+        assert "holds H.264, and its Motion-JPEG track is only a preview: --track 1 restores the preview" in err
     code, _, err = run([path, "-o", tmp_path / "out.mkv", "--track", "1", *FAST], capfd)
     assert code == 0
     assert "a video track is left out (H.264, 64x48): it is not Motion-JPEG" in err
-
-
-def test_the_api_takes_tracks_too(tmp_path: Path) -> None:
-    path = dashcam(tmp_path / "clip.mkv", sounds=2)
-    with mjpeg_restore.open(path, "decode", track=2, audio_track="all", duration=Fraction(1, 10)) as pictures:
-        assert len(pictures.source.sound) == 2
-        assert {(picture.width, picture.height) for picture in pictures} == {(80, 64)}

@@ -1,4 +1,4 @@
-"""Sound beside the pictures: its time stamps, put right together with those of the pictures."""
+"""The time stamps of sound, corrected together with those of the pictures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mjpeg_restore.sources.timing import Window
 from mjpeg_restore.sources.tracks import time_base
 
 
-class Beside:
-    """A track of sound on the clock of the pictures: where that begins again, the sound moves by the same amount.
+class SoundTrack:
+    """A track of sound on the clock of the pictures: where that restarts, the sound moves by the same amount.
 
     Attributes:
         over: True once its packets are beyond the end of the window.

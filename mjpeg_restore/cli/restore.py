@@ -1,0 +1,138 @@
+"""`mjpeg-restore INPUT -o OUTPUT`: a source restored into a file, a pipe, a folder or a window."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+from mjpeg_restore.cli.arguments import candidate
+from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.cli.streams import warn, write
+from mjpeg_restore.cli.summary import summary
+from mjpeg_restore.cli.wording import left_out
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.orientation import upright_aspect
+from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.report import Report
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.runtime import usable_cores
+from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
+from mjpeg_restore.sources import Source, open_source
+
+INTERRUPTED = 130
+
+MOST_STREAMS = 4
+"""Pictures restored at the same time: each takes memory, and more than this gain nothing."""
+
+
+def command(options: argparse.Namespace) -> int:
+    """Restore an input once, or once for each candidate; the result is the exit code."""
+    if not options.candidates:
+        return _restore_once(options, options.output, options.seed or 0)
+    for number in range(options.candidates):
+        output = candidate(Path(options.output), number + 1)
+        if code := _restore_once(options, str(output), (options.seed or 0) + number):
+            return code
+    return 0
+
+
+def _restore_once(options: argparse.Namespace, output: str | None, seed: int) -> int:
+    threads = options.threads or usable_cores()
+    streams = min(threads, MOST_STREAMS)
+    texture = options.texture or 0.0
+    restorer = Restorer(options.model, options.device, threads=threads, streams=streams, texture=texture, seed=seed)
+    settings = PipelineSettings(
+        on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames, verify=options.verify
+    )
+    opened = open_source(
+        options.input,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+        track=options.track,
+        audio_track=options.audio_track,
+    )
+    with opened as source, _stopping(source) as stop:
+        sink = _open_sink(options, output, source)
+        taken = any(track.enabled for track in source.sound)
+        with Progress(source.info, options.frames, quiet=options.quiet) as progress:
+            try:
+                report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
+            except SourceError:
+                if stop.is_set():  # before the first picture
+                    raise KeyboardInterrupt from None
+                raise
+        report.remarks = (*left_out(source.info.tracks, sound=taken or not source.sound), *report.remarks)
+        _tell(options, output, report)
+        if not options.quiet:
+            for line in _missing(options, output, source, sink, taken):
+                warn(line)
+        return INTERRUPTED if stop.is_set() else 0
+
+
+def _open_sink(options: argparse.Namespace, output: str | None, source: Source) -> Sink:
+    settings = OutputSettings(
+        codec=options.codec,
+        crf=options.crf,
+        preset=options.preset,
+        range=options.range,
+        options=dict(options.encoder_option),
+        overwrite=options.overwrite,
+        fps=source.info.fps,
+        sample_aspect=upright_aspect(source.info.sample_aspect, source.info.rotation),
+        image_format=options.image_format,
+    )
+    audio = () if options.no_audio else source.sound
+    # The window first: where it cannot be had, no output is begun.
+    sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
+    if output:
+        sinks.insert(0, open_sink(output, settings, audio, source.paths))
+    return sinks[0] if len(sinks) == 1 else Tee(sinks)
+
+
+def _tell(options: argparse.Namespace, output: str | None, report: Report) -> None:
+    if options.json:
+        write(json.dumps(report.as_dict()), sys.stderr if output == "-" else sys.stdout)
+    if not options.quiet:
+        for line in summary(report, output, options.device):
+            warn(line)
+
+
+def _missing(
+    options: argparse.Namespace, output: str | None, source: Source, sink: Sink, sound_taken: bool
+) -> Iterator[str]:
+    """What the output lacks of the source."""
+    if sink.remark:
+        yield sink.remark
+    if output and source.sound and not (sound_taken or options.no_audio):
+        what = "y4m" if output == "-" else output
+        yield f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov, .webm and .avi hold both"
+
+
+@contextmanager
+def _stopping(source: Source) -> Generator[Event]:
+    """Let Ctrl-C, SIGTERM and a closed terminal set the event and stop the source; the second signal ends the run."""
+    stop = Event()
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        source.stop()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Windows has no SIGHUP; and nohup has it ignored, which is to stay so.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,63 @@
+"""What is told at the end of a run: the counts, what is odd, and how it could have gone better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.cli.versions import faster
+from mjpeg_restore.report import COUNTS, Report
+from mjpeg_restore.verification import Verification
+
+MOST_WARNINGS = 3
+"""Kinds of harmless oddities that are told at the end; the report in JSON has them all."""
+
+
+def summary(report: Report, output: str | None, device: str) -> Iterator[str]:
+    """The lines of a report.
+
+    Args:
+        report: of a run that has ended.
+        output: where the pictures went, if not to a window alone.
+        device: the device that was asked for.
+    """
+    where = f" to {output}" if output else ""
+    speed = f", {report.speed:.2f}x real time" if report.speed else ""
+    yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
+    odd = [f"{getattr(report, name)} {name}" for name in COUNTS if getattr(report, name)]
+    if odd:
+        trouble = f" (first: {report.first_trouble})" if report.first_trouble else ""
+        yield ", ".join(odd) + trouble
+    for words, count in report.warnings.most_common(MOST_WARNINGS):
+        yield f"{count} x {words}"
+    yield from _better(report, device)
+    if report.verified:
+        yield _verdict(report.verified)
+    if report.truncated:
+        yield report.truncated
+    yield from report.remarks
+
+
+def _better(report: Report, device: str) -> Iterator[str]:
+    """A network that suits the pictures better, and a runtime that is faster, where there is one."""
+    model, quality = catalogue.find(report.model), report.quality.get("median", 0)
+    if quality and not model.suits(quality):
+        trained = ", ".join(variant.name for variant in model.variants)
+        yield (
+            f"{model.name} was trained for {trained}, these pictures are of about Q{quality}:"
+            f" {catalogue.DEFAULT} is for all qualities"
+        )
+    if hint := faster(report.model, device, report.runtime):
+        yield hint
+
+
+def _verdict(found: Verification) -> str:
+    if not found.coefficients:
+        return "nothing to verify: no picture holds a whole block"
+    share = math.floor(1e5 * found.inside / found.coefficients) / 1e5  # never more than it is
+    return (
+        f"verified {found.coefficients:,} coefficients: {share:.3%} quantise back to the stream's; of the others, "
+        f"{found.rounded:,} miss by no more than rounding to eight bits, {found.clipped:,} stand beside samples cut "
+        f"off at black or white, {found.outside:,} miss by more"
+    )

@@ -1,0 +1,54 @@
+"""Errors and remarks in the command's own words: settings by the names of its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.sources import TrackInfo
+
+_OPTIONS = {"codec": "-c", "overwrite": "-y", "options": "--encoder-option"}
+"""Options that are not called like the setting."""
+
+
+def option(setting: str, value: str | int | None = None) -> str:
+    """A setting, and a value for it, as they are typed: "--on-corrupt pass", "-y"."""
+    name = _OPTIONS.get(setting, f"--{setting.replace('_', '-')}")
+    return name if value is None or value is True else f"{name} {value}"
+
+
+def worded(error: MjpegRestoreError) -> str:
+    """An error in one line, its hint in options."""
+    return f"{error.message}: {error.hint.worded(option)}" if error.hint else error.message
+
+
+def left_out(tracks: Sequence[TrackInfo], *, sound: bool) -> Iterator[str]:
+    """A sentence for each track that is left out, and how to have it.
+
+    Args:
+        tracks: all tracks of a container.
+        sound: those of sound too; else they are passed over.
+    """
+    for track in tracks:
+        if track.chosen or (track.kind == "sound" and not sound):
+            continue
+        words = described(track)
+        if track.number is None:
+            yield f"a video track is left out ({words}): it is not Motion-JPEG"
+            continue
+        total = sum(other.number is not None for other in tracks if other.kind == track.kind)
+        what = "track" if track.kind == "video" else "sound track"
+        yield f"{what} {track.number} of {total} is left out ({words}): {_remedy(track, track.number)}"
+
+
+def described(track: TrackInfo) -> str:
+    """Codec, format, language and title of a track, as far as they are known."""
+    return ", ".join(filter(None, (track.codec, track.format, track.language, track.title)))
+
+
+def _remedy(track: TrackInfo, number: int) -> str:
+    if track.kind == "video":
+        return f"{option('track', number)} restores it"
+    if not track.format:
+        return "FFmpeg cannot copy it"
+    return f"{option('audio_track', number)} takes it, all takes every one"

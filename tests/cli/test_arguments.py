@@ -1,0 +1,194 @@
+"""What the command takes, and what it refuses before it does anything."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+import mjpeg_restore
+from mjpeg_restore.cli import main
+from mjpeg_restore.cli.arguments import parse
+from mjpeg_restore.cli.versions import faster
+from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
+
+
+def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    out = capfd.readouterr().out
+    assert caught.value.code == 0
+    assert "mjpeg-restore cam.mjpeg -o out.mp4" in out
+    assert "exit codes: 0 done, 2 wrong arguments" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--help"], "mjpeg-restore inspect INPUT "),
+        (["--help"], "mjpeg-restore models "),
+        (["inspect", "--help"], "usage: mjpeg-restore inspect "),
+        (["models", "--help"], "usage: mjpeg-restore models "),
+    ],
+)
+def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 0
+    assert told in capfd.readouterr().out
+
+
+def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    out = capfd.readouterr().out
+    assert f"mjpeg-restore {mjpeg_restore.__version__}" in out
+    assert "coefficient reader: " in out
+    assert "(native)" in out or "(fallback)" in out
+    assert "decode and projection: " in out
+    assert "ONNX Runtime" in out
+
+
+def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
+    parse(["in.mjpeg", "--verify"])
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "runtime", "told"),
+    [
+        ("stream", "auto", "ONNX Runtime 1.32.0, CPU", True),
+        ("stream", "onnxruntime", "ONNX Runtime 1.32.0, CPU", False),
+        ("stream", "auto", "OpenVINO 2026.4.1, CPU, f32", False),
+        ("decode", "auto", "ONNX Runtime 1.32.0, CPU", False),
+    ],
+)
+def test_a_run_without_openvino_is_told_what_would_be_faster(
+    model: str, device: str, runtime: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", missing)
+    assert ("pip install openvino" in (faster(model, device, runtime) or "")) is told
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
+    assert faster(model, device, runtime) is None
+
+
+def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["a.jpg", "b.jpg", "c.jpg", "-o", "out"])
+    assert stopped.value.code == 2
+    assert "one INPUT is taken, here are 3: quote a pattern, or name the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["in.mjpeg"],
+        ["in.mjpeg", "-o"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "0"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "few"],
+        ["in.mjpeg", "-o", "out.mp4", "--frames", "9" * 23],
+        ["inspect", "in.mjpeg", "--frames", "9" * 23],
+        ["in.mjpeg", "-o", "out.mp4", "--threads", "9999"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "fast"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "1/0"],
+        ["in.mjpeg", "-o", "out.mp4", "--start", "1:2:3:4"],
+        ["in.mjpeg", "-o", "out.mp4", "--start=-1"],
+        ["in.mjpeg", "-o", "out.mp4", "--duration", "nan"],
+        ["in.mjpeg", "-o", "out.mp4", "--duration", "0"],
+        ["in.mjpeg", "-o", "out.mp4", "--start", "1e999999999"],
+        ["in.mjpeg", "-o", "out.mp4", "--fps", "1e999999999"],
+        ["in.mjpeg", "-o", "out.mp4", "--compare", "both"],
+        ["in.mjpeg", "-o", "out.mp4", "-e", "novalue"],
+        ["in.mjpeg", "-o", "out.mp4", "--nonsense"],
+        ["inspect"],
+        ["models", "extra"],
+        ["inspect", "in.mjpeg", "-o", "out.mp4"],
+        ["models", "in.mjpeg", "--verify"],
+        ["inspect", "a.mjpeg", "b.mjpeg"],
+    ],
+)
+def test_wrong_arguments_exit_with_2(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    err = capfd.readouterr().err
+    assert_one_line(err)
+    assert "; see mjpeg-restore" in err
+    assert err.endswith(" --help\n")
+
+
+@pytest.mark.parametrize("name", ["models", "inspect"])
+def test_a_recording_may_be_called_like_a_command(
+    clip: Path, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Restoring says what for: with -o, --show or --verify the name is a file's."""
+    monkeypatch.chdir(clip.parent)
+    clip.rename(name)
+    for words in ([name, "-o", "out.mp4"], ["-o", "out.mp4", name], [f"./{name}", "--json", "-oout.mp4"]):
+        assert run([*words, "-y", *FAST], capfd)[0] == 0
+        assert len(times(Path("out.mp4"))) == 6
+    assert run([name, "--verify", *FAST], capfd)[0] == 0
+    assert run(["inspect", name], capfd)[1].startswith(f"{name}: JPEG stream, 6 pictures")
+    assert run(["models"], capfd)[1].startswith("decode: ")
+
+
+def test_a_folder_may_be_called_like_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for number, data in enumerate(pictures(3)):
+        (tmp_path / "models" / f"{number}.jpg").write_bytes(data)
+    assert run(["models", "-o", "out.mp4", *FAST], capfd)[0] == 0
+    assert len(times(tmp_path / "out.mp4")) == 3
+    assert run(["models"], capfd)[1].startswith("decode: ")
+
+
+def test_candidates_need_a_model_that_has_them(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(clip), "-o", str(output / "a.mp4"), "--candidates", "2"])
+    assert stopped.value.code == 2
+    assert "model 'stream' knows one answer only; one-to-many has many" in capfd.readouterr().err
+
+
+def test_candidates_need_an_input_that_can_be_read_again(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["-", "-o", str(output / "a.mp4"), "-m", "one-to-many", "--candidates", "2"])
+    assert stopped.value.code == 2
+    assert "INPUT is read once for each" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "folder"])
+def test_candidates_need_a_file_to_go_to(clip: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(clip), "-o", name, "-m", "one-to-many", "--candidates", "2"])
+    assert "OUTPUT a file such as out.png" in capfd.readouterr().err
+
+
+def test_candidates_replace_nothing_unasked(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (output / "a-2.png").write_bytes(b"mine")
+    with pytest.raises(SystemExit):
+        main([str(still(tmp_path)), "-o", str(output / "a.png"), "-m", "one-to-many", "--candidates", "2"])
+    assert "a-2.png exists" in capfd.readouterr().err
+    assert [path.name for path in output.iterdir()] == ["a-2.png"]
+
+
+@pytest.mark.parametrize("words", [["--seed", "3"], ["--texture", "0.5"]])
+def test_what_has_no_effect_is_refused(clip: Path, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(clip), "-o", "out.mp4", *words])
+    assert stopped.value.code == 2
+    assert f"{words[0]}: model 'stream'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["-0.1", "1.1", "much", "nan"])
+def test_texture_is_a_share(clip: Path, word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(clip), "-o", "out.mp4", f"--texture={word}"])
+    assert "--texture" in capfd.readouterr().err

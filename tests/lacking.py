@@ -1,0 +1,62 @@
+"""What a machine may lack: marks and functions that skip a test, with one sentence for each reason.
+
+The summary of skipped tests, which pytest prints at the end, is then a short list.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mjpeg_restore.jpeg import entropy, reader
+from mjpeg_restore.runtime import NativeDecode
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+"""Recordings, photos, odd files and other networks' weights, which are no part of the repository."""
+
+
+def needs(module: str) -> Any:
+    """Import a module of an optional package, or of the standard library where not every system has it.
+
+    Raises:
+        pytest.skip.Exception: it is not installed.
+    """
+    return pytest.importorskip(module, reason=f"needs the package {module.partition('.')[0]}")
+
+
+def needs_data(folder: str) -> pytest.MarkDecorator:
+    """A test that reads `DATA / folder`."""
+    return _unless((DATA / folder).is_dir(), "needs the recordings, photos and weights in ../shared/data")
+
+
+def _unless(there: bool, reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not there, reason=reason)
+
+
+RECORDINGS = DATA / "mjpeg"
+needs_recordings = needs_data("mjpeg")
+
+needs_native_reader = _unless(reader.native_version is not None, "needs the native reader, which was not built")
+needs_native_arithmetic = _unless(reader.native_arithmetic, "needs a native reader that decodes arithmetic coding")
+needs_native_walk = _unless(entropy.available, "needs the native walk, which was not built")
+needs_native_projection = _unless(NativeDecode.available, "needs the native projection, which was not built")
+
+needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
+needs_setuptools = _unless(find_spec("setuptools") is not None, "needs the package setuptools")
+
+# A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
+needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")
+
+needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
+needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
+needs_full_device = _unless(Path("/dev/full").exists(), "needs a system that has /dev/full")
+needs_proc = _unless(Path("/proc/self/statm").exists(), "needs a system that has /proc")
+needs_sighup = _unless(
+    hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN,
+    "needs SIGHUP, which nohup has the tests ignore",
+)
