@@ -39,8 +39,8 @@ class Variant:
     training: dict[str, Any]
     """The training record of each graph; empty for `decode`."""
     graphs: dict[str, dict[str, str]]
-    """File and checksum: "gray" and "colour", and "gray.context" and "colour.context" of a model with a context.
-    "gray" alone of a model that is `per_component`, and of an ablation."""
+    """File and checksum: "grey" and "colour", and "grey.context" and "colour.context" of a model with a context.
+    "grey" alone of a model that is `per_component`, and of an ablation."""
     folder: Path
 
     @property
@@ -83,7 +83,7 @@ class Model:
     projected: bool = False
     """Whether every restored coefficient lies in its quantisation cell, and so quantises back to the file's."""
     per_component: bool = False
-    """Whether one single-channel graph, "gray", runs on Y, Cb and Cr independently."""
+    """Whether one single-channel graph, "grey", runs on Y, Cb and Cr independently."""
     extra: Extra | None = None
     """The additional input of its graphs; see `models/graph.py`."""
     texture: dict[str, Any] | None = None

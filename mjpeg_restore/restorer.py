@@ -80,9 +80,9 @@ class Restorer:
         _restorers.add(self)
 
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
-        """The variant that suits a picture best, and the key of the graph that restores it: "gray" or "colour"."""
+        """The variant that suits a picture best, and the key of the graph that restores it: "grey" or "colour"."""
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
-        return variant, "gray" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
+        return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
     def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
         """The loaded graph for a picture, or its context graph (`part` ".context").

@@ -1,11 +1,11 @@
-"""Measure what restoration costs on this machine: reading, the networks, the whole command, its memory.
+"""Measure the cost of restoration on this machine: reading, the networks, the whole command, its memory.
 
     python scripts/benchmark.py
     python scripts/benchmark.py --peers DATA/peers               # AR-CNN and DnCNN-3 too
     python scripts/benchmark.py --only command memory --long 10000 --json
 
-Clips are drawn, 4:2:0. Every measurement runs in a process of its own, as often as --seconds allow, and the median
-counts. The targets printed beside the figures are for two cores with AVX-512 and nothing else to do. Needs Pillow.
+The clips are drawn, at 4:2:0. Each measurement runs in its own process, as often as --seconds allow; results are
+medians. The targets printed with the results are for two otherwise idle cores with AVX-512. Needs Pillow.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ SIZES: tuple[Size, ...] = ((640, 480), (1280, 720), (1920, 1080))
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
-    parser.add_argument("--model", nargs="+", default=REAL_TIME, help="of ours (those for real time)")
+    parser.add_argument("--model", nargs="+", default=REAL_TIME, help="networks of the catalogue (the real-time ones)")
     parser.add_argument("--sizes", nargs="+", type=_size, default=list(SIZES), metavar="WxH", help="of the pictures")
     parser.add_argument("--quality", type=int, default=50, help="of the clips' JPEGs (50)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="that a run of the command lasts at least (10)")
-    parser.add_argument("--device", default="auto", help="the command's runtime (auto)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="minimum duration of a run of the command (10)")
+    parser.add_argument("--device", default="auto", help="runtime of the command (auto)")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--long", type=int, default=2000, metavar="N", help="pictures of the long run (2000)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -54,7 +54,7 @@ def _size(word: str) -> Size:
 
 
 def show(title: str, header: Sequence[str], rows: list[list[str]]) -> None:
-    """Print a table: the first column to the left, the others to the right."""
+    """Print a table: first column aligned left, the others right."""
     cells = [list(header), *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     print(f"\n{title}")
@@ -66,12 +66,12 @@ def show(title: str, header: Sequence[str], rows: list[list[str]]) -> None:
 
 
 def verdict(reached: bool, target: str) -> str:
-    """A target, and whether it was reached."""
+    """A target with "reached" or "MISSED"."""
     return f"{target} {'reached' if reached else 'MISSED'}"
 
 
 def by(size: Size) -> str:
-    """A size in words."""
+    """A size as text: "640x480"."""
     return f"{size[0]}x{size[1]}"
 
 
@@ -146,7 +146,7 @@ def show_growth(rows: list[command.Length]) -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure the parts that are wanted; tables appear as they are ready."""
+    """Measure the requested parts, printing each table once it is complete; returns all results for JSON."""
     figures: dict[str, Any] = {}
 
     def keep(part: str, rows: Callable[[], Iterable[Any]], show_rows: Callable[[list[Any]], None]) -> None:

@@ -1,4 +1,4 @@
-"""Restore a clip and show what it did: an MP4, and a picture of before and after, magnified.
+"""Restore a clip to an MP4, and save a magnified before/after picture.
 
 python scripts/demo.py INPUT FOLDER
 """
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 import mjpeg_restore
 from mjpeg_restore.cli import main as command
 
-if TYPE_CHECKING:  # Pillow is imported when there is something to show: --help does without
+if TYPE_CHECKING:  # Pillow is imported only to save the picture: --help works without it
     from PIL import Image
 
 FRAME = 12
-"""The picture that is shown: far enough in for a camera to have settled."""
+"""Number of the picture that is shown: late enough for a camera to have settled."""
 
 REGION = (200, 150)
-"""Width and height of what is magnified, pixels."""
+"""Width and height of the magnified region, pixels."""
 
 ZOOM = 3
 
@@ -46,7 +46,7 @@ def picture(source: str, model: str) -> NDArray[np.uint8]:
 
 
 def busiest(image: NDArray[np.uint8], width: int, height: int) -> tuple[int, int]:
-    """Left and top of the region with the most detail."""
+    """Left and top edge of the region with the most detail, pixels."""
     luma = image.mean(axis=2)
     detail = np.abs(np.diff(luma, axis=1))[:-1] + np.abs(np.diff(luma, axis=0))[:, :-1]
     corners = [
@@ -58,7 +58,7 @@ def busiest(image: NDArray[np.uint8], width: int, height: int) -> tuple[int, int
 
 
 def before_and_after(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Image.Image:
-    """A region of both, magnified without smoothing, side by side."""
+    """The same region of both pictures side by side, magnified without smoothing."""
     from PIL import Image
 
     left, top = busiest(before, *REGION)
@@ -72,7 +72,7 @@ def main() -> int:
     options = arguments()
     try:
         with needed("Showing before and after"):
-            import PIL  # noqa: F401, known before minutes go into the video
+            import PIL  # noqa: F401, a missing package is reported before the video is restored
         options.folder.mkdir(parents=True, exist_ok=True)
     except (mjpeg_restore.MjpegRestoreError, OSError) as error:
         sys.exit(f"demo: {error}")

@@ -1,13 +1,13 @@
-"""Measure every shipped network on pictures with a known original, beside the published tables.
+"""Measure shipped networks on pictures with known originals, and compare them with published tables.
 
     python scripts/evaluate.py --data DATA/eval/live1 --quality 10 20 30 40
     python scripts/evaluate.py --data DATA/eval/live1 --peers DATA/peers     # AR-CNN and DnCNN-3, run here, too
 
-Luma is measured as the tables do: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour
-JPEGs of 4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB
-PSNR fell. "unnatural" is how far luma's scene statistics are from the originals', 0 for the same: what PSNR cannot see
-of blur and invented texture. "consistent" is the share of coefficients of the float output, luma and chroma, that
-quantise back to those of the file, of networks that promise it.
+Luma is measured as in the tables: limited-range BT.601 luma, compressed as a grey JPEG. RGB is measured on colour JPEGs
+at 4:2:0. Gains are over the plain decode of the same files. "worse" is the share of pictures whose luma or RGB PSNR
+fell. "unnatural" is the distance of luma's scene statistics from the originals', 0 for equal ones: it shows blur and
+invented texture, which PSNR does not. "consistent" is, for networks that guarantee it, the share of coefficients of the
+float output, luma and chroma, that quantise back to those of the file.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ PUBLISHED = {
         "FBCNN (2780 kMAC)": (29.67, 32.00, 33.37, 34.33),
     },
 }
-"""Luma PSNR in dB at Q10, Q20, Q30, Q40 by the folder's name."""
+"""Luma PSNR in dB at Q10, Q20, Q30 and Q40, by folder name."""
 
 TEXTURED = " --texture 1"
-"""After a model's name: with the weights that were trained for texture."""
+"""Suffix of a model's name: with the weights that were trained for texture."""
 
 Choose = Callable[[int], Restorer]
-"""The network for a quality."""
+"""Returns the network for a quality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Row:
     luma_worse: float
     rgb_worse: float
     unnatural: float | None
-    """Distance of luma's scene statistics from the originals' (`measuring.naturalness`); None of small pictures."""
+    """Distance of luma's scene statistics from the originals' (`measuring.naturalness`); None for small pictures."""
     consistent: float | None
 
 
@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--write-manifest", action="store_true", help="note the figures in engines/manifest.json")
+    parser.add_argument("--write-manifest", action="store_true", help="write the results to engines/manifest.json")
     return parser.parse_args()
 
 
@@ -95,13 +95,13 @@ def _quality(word: str) -> int:
 
 
 def shipped(model: str, device: str, texture: float = 0.0) -> Choose:
-    """A model of ours, which knows itself what suits a quality."""
+    """A model of the catalogue, which selects the variant for a quality itself."""
     restorer = Restorer(model, device, texture=texture)
     return lambda quality: restorer
 
 
 def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
-    """AR-CNN, one network a quality, and DnCNN-3, exported to the folder `graphs` under the contract of ours."""
+    """AR-CNN, with a network per quality, and DnCNN-3, exported to the folder `graphs` under our contract."""
     from measuring.peers import load_ar_cnn, load_dn_cnn, publish
 
     def ar_cnn(quality: int) -> Restorer:
@@ -116,19 +116,19 @@ def peers(weights: Path, graphs: Path, device: str) -> dict[str, Choose]:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A network's pictures of one kind at one quality, beside the plain decode's."""
+    """Restored pictures of one kind at one quality, with scores and gains over the plain decode."""
 
     restored: list[Plane]
     scores: NDArray[np.float64]
-    """PSNR, PSNR-B and SSIM of each, `[pictures, 3]`."""
+    """PSNR, PSNR-B and SSIM of each picture, `[pictures, 3]`."""
     gains: NDArray[np.float64]
-    """PSNR beyond the decode's, `[pictures]`."""
+    """PSNR gain of each picture in dB, `[pictures]`."""
 
 
 def compare(
     restorer: Restorer, decoder: Restorer, pictures: list[Plane], quality: int, kind: Kind, cell: Consistency
 ) -> Compared:
-    """Compress, restore and measure pictures."""
+    """Compress, restore and measure pictures, and count consistent coefficients in `cell`."""
     restored, scores, plain = [], [], []
     for picture in pictures:
         truth = original(picture, kind)
@@ -142,7 +142,7 @@ def compare(
 
 
 def measure(restorer: Restorer, pictures: list[Plane], natural: NDArray[np.float64], quality: int) -> Row:
-    """Means over the pictures at one quality; `natural` are the statistics of their luma."""
+    """Means over the pictures at one quality; `natural` holds the statistics of the originals' luma."""
     cell, decoder = Consistency(restorer), Restorer(catalogue.DECODE, "onnxruntime")
     luma, rgb = (compare(restorer, decoder, pictures, quality, kind, cell) for kind in ("luma", "colour"))
     luma_psnr, luma_psnr_b, luma_ssim = luma.scores.mean(axis=0).tolist()
@@ -178,7 +178,7 @@ def table(model: str, rows: dict[int, Row]) -> list[str]:
 
 
 def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
-    """Our luma PSNR beside the published rows, as gains over each table's own JPEG."""
+    """Our luma PSNR and published ones, with gains over the JPEG of the same table."""
     published = PUBLISHED.get(data)
     common = [quality for quality in (10, 20, 30, 40) if all(quality in rows for rows in results.values())]
     if not published or not common:
@@ -200,7 +200,7 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
 
 
 def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
-    """Note what was measured beside what was measured before at other qualities."""
+    """Write the results to the manifest; earlier results at other qualities stay."""
     path = catalogue.engines() / "manifest.json"
     manifest = json.loads(path.read_text())
     entries = dict(manifest["models"])
@@ -218,7 +218,7 @@ def main() -> int:
     options = arguments()
     try:
         with needed("Evaluating"), tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
-            import onnx  # noqa: F401, known before minutes go into the first network
+            import onnx  # noqa: F401, a missing package is reported before the first network is measured
 
             pictures = [load(path) for path in files(options.data)]
             networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}

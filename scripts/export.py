@@ -1,9 +1,9 @@
-"""Turn a model's training runs into what is shipped: ONNX graphs and an entry of the manifest.
+"""Export a model's training runs as ONNX graphs, and write its entry of the manifest.
 
 python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
-python scripts/export.py --model l4                # from runs/l4/PART/checkpoint.pt; other networks stay as shipped
+python scripts/export.py --model l4                # from runs/l4/STAGE/checkpoint.pt; other networks stay as shipped
 python scripts/export.py --model decode            # has nothing to train
-python scripts/export.py --model l4 --part q10-sobel    # a part of no model: to engines/ablations, for reproduce.py
+python scripts/export.py --model l4 --stage q10-sobel    # used by no model: to engines/ablations, for reproduce.py
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt, ModelError
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="decode, or a network that was trained")
-    parser.add_argument("--part", nargs="+", help="of the recipe, that no model is made of: graphs of grey pictures")
+    parser.add_argument("--stage", nargs="+", help="stages that no shipped graph is made of: export their grey graphs")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where scripts/train.py keeps checkpoints")
     parser.add_argument("--engines", type=Path, default=Path("engines"), help="where graphs and manifest go")
     options = parser.parse_args()
     with needed("Exporting"):
-        from mjpeg_restore.training.recipes import FAMILIES
-    if options.model not in ("decode", *FAMILIES):
-        parser.error(f"--model: no recipe for {options.model!r}; there are decode, {', '.join(FAMILIES)}")
-    parts = FAMILIES[options.model].parts if options.model in FAMILIES else {}
-    unknown = [part for part in options.part or () if part not in parts]
+        from mjpeg_restore.training.recipes import MODELS
+    if options.model not in ("decode", *MODELS):
+        parser.error(f"--model: no recipe for {options.model!r}; there are decode, {', '.join(MODELS)}")
+    stages = MODELS[options.model].stages if options.model in MODELS else {}
+    unknown = [stage for stage in options.stage or () if stage not in stages]
     if unknown:
-        parser.error(f"--part: {options.model} has no part {unknown[0]!r}; there are {', '.join(parts) or 'none'}")
+        parser.error(f"--stage: {options.model} has no stage {unknown[0]!r}; there are {', '.join(stages) or 'none'}")
     return options
 
 
 def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What was measured, at those qualities whose network is still the same."""
+    """The measured quality of an entry, reduced to the JPEG qualities whose graphs did not change."""
 
     def graphs(entry: dict[str, Any], quality: str) -> dict[str, Any]:
         found = [
@@ -56,7 +56,7 @@ def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The models of a manifest; none where it is not there yet.
+    """The models of a manifest; none if the file does not exist.
 
     Raises:
         ModelCorrupt: it cannot be read.
@@ -68,19 +68,20 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, models: dict[str, Any]) -> None:
-    """Write a manifest, its models in the order of the recipes."""
-    from mjpeg_restore.training.recipes import FAMILIES
+    """Write a manifest, with the models in the order of the recipes."""
+    from mjpeg_restore.training.recipes import MODELS
 
-    order = {name: number for number, name in enumerate(["decode", *FAMILIES])}
+    order = {name: number for number, name in enumerate(["decode", *MODELS])}
     names = sorted(models, key=lambda name: order.get(name, len(order)))
     path.write_text(json.dumps({"models": {name: models[name] for name in names}}, indent=2) + "\n")
 
 
 def export_model(options: argparse.Namespace) -> list[str]:
-    """Write a model's graphs and its entry; the result says what was written.
+    """Write a model's graphs and its entry; returns messages about them.
 
     Raises:
         ModelCorrupt: the manifest or a checkpoint cannot be read.
+        ModelError: no variant's checkpoints are complete.
     """
     from exporting import entry
 
@@ -88,43 +89,46 @@ def export_model(options: argparse.Namespace) -> list[str]:
     models = read(path)
     before = models.get(options.model, {})
     after = entry(options.model, options.runs, options.engines, before.get("variants", []))
-    said = [f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {v['graphs']}" for v in after["variants"]]
+    messages = [
+        f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {v['graphs']}" for v in after["variants"]
+    ]
     textures = before.get("texture"), after["texture"]
     if textures[0] and not textures[1]:
-        said.append(f"{options.model}: no texture is shipped any more, for it was made for other weights")
+        messages.append(f"{options.model}: no texture is shipped any more, for it was made for other weights")
     after["quality"] = still_true(before, after)
     if all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
         after["texture"]["quality"] = textures[0].get("quality", {})
     write(path, models | {options.model: after})
-    return said
+    return messages
 
 
-def export_parts(options: argparse.Namespace) -> list[str]:
-    """Write graphs of grey pictures of parts of a recipe, and their entries among the ablations.
+def export_stages(options: argparse.Namespace) -> list[str]:
+    """Write the grey graphs of single stages, and their entries among the ablations; returns messages about them.
 
     Raises:
         ModelCorrupt: the manifest or a checkpoint cannot be read.
+        ModelError: a stage is part of the shipped model.
     """
-    from exporting import part_entry
+    from exporting import stage_entry
 
-    from mjpeg_restore.training.recipes import FAMILIES
+    from mjpeg_restore.training.recipes import MODELS
 
-    family, folder = FAMILIES[options.model], options.engines / "ablations"
-    shipped = {part for variant in family.variants for part in (variant.gray, variant.colour)}
-    if options.model in read(options.engines / "manifest.json") and (whole := sorted(shipped & {*options.part})):
-        raise ModelError(f"{options.model} is made of part {whole[0]!r}: leave out --part")
+    model, folder = MODELS[options.model], options.engines / "ablations"
+    shipped = {stage for variant in model.variants for stage in (variant.grey, variant.colour)}
+    if options.model in read(options.engines / "manifest.json") and (used := sorted(shipped & {*options.stage})):
+        raise ModelError(f"{options.model} is made of stage {used[0]!r}: leave out --stage")
     models = read(folder / "manifest.json")
-    for part in options.part:
-        models[f"{options.model}-{part}"] = part_entry(options.model, part, options.runs, folder)
+    for stage in options.stage:
+        models[f"{options.model}-{stage}"] = stage_entry(options.model, stage, options.runs, folder)
     write(folder / "manifest.json", models)
-    return [f"{options.model}, part {part}: {folder / f'{options.model}-{part}.gray.onnx'}" for part in options.part]
+    return [f"{options.model}, stage {s}: {folder / f'{options.model}-{s}.grey.onnx'}" for s in options.stage]
 
 
 def main() -> int:
     try:
         options = arguments()
         with needed("Exporting"):
-            print("\n".join(export_parts(options) if options.part else export_model(options)))
+            print("\n".join(export_stages(options) if options.stage else export_model(options)))
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"export: {error}")
     return 0

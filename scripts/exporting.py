@@ -1,8 +1,7 @@
-"""From a training run's checkpoints to graphs, and to what the manifest says of them."""
+"""From the checkpoints of a model's training runs to its graphs and its entry of the manifest."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,137 +11,172 @@ import numpy as np
 import torch
 from torch import nn
 
+from mjpeg_restore.catalogue import Extra
+from mjpeg_restore.errors import ModelError
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import checksum, initializers, per_component, publish
 from mjpeg_restore.training.checkpoints import trained
-from mjpeg_restore.training.recipe import Family, Variant
-from mjpeg_restore.training.recipes import FAMILIES
+from mjpeg_restore.training.recipe import ModelRecipe, Variant
+from mjpeg_restore.training.recipes import MODELS
 
 DECODE = "the plain JPEG decode, no network: what the others are compared with"
 
 
-def blend(network: nn.Module, other: nn.Module, share: float) -> None:
-    """Move a network's weights, and the statistics of its normalisations, towards another's, by a share of the way."""
+def blend(network: nn.Module, other: nn.Module, weight: float) -> None:
+    """Interpolate a network's weights and normalisation statistics towards another's, in place.
+
+    Args:
+        network: changed. Weights that `other` lacks stay.
+        other: the second network.
+        weight: of the second network, 0..1.
+    """
     ours, theirs = network.state_dict(), other.state_dict()
-    both = [name for name, weight in ours.items() if name in theirs and weight.is_floating_point()]
-    network.load_state_dict(ours | {name: torch.lerp(ours[name], theirs[name], share) for name in both})
+    both = [name for name, value in ours.items() if name in theirs and value.is_floating_point()]
+    network.load_state_dict(ours | {name: torch.lerp(ours[name], theirs[name], weight) for name in both})
 
 
 class Exporter:
-    """One model's networks, on their way to the folder of engines."""
+    """Exports the networks of one model to the folder of engines."""
 
-    def __init__(self, name: str, family: Family, runs: Path, engines: Path) -> None:
-        self.name, self.family, self.engines = name, family, engines
-        self.checkpoints = {part: runs / name / part / "checkpoint.pt" for part in family.parts}
+    def __init__(self, name: str, recipe: ModelRecipe, runs: Path, engines: Path) -> None:
+        self.name, self.recipe, self.engines = name, recipe, engines
+        self.checkpoints = {stage: runs / name / stage / "checkpoint.pt" for stage in recipe.stages}
 
     def variants(self) -> list[Variant]:
-        """Those that are trained, and need no other."""
-        ready = {part for part, path in self.checkpoints.items() if path.is_file()}
-        found = [v for v in self.family.variants if {v.gray, v.colour, *([v.blend.part] if v.blend else [])} <= ready]
+        """The variants all of whose stages have a checkpoint.
+
+        Raises:
+            ModelError: there is none.
+        """
+        ready = {stage for stage, path in self.checkpoints.items() if path.is_file()}
+        found = [variant for variant in self.recipe.variants if stages_of(variant) <= ready]
         if not found:
             folder = next(iter(self.checkpoints.values())).parents[1]
-            sys.exit(
-                f"export: {folder}: no checkpoints of a whole network; run scripts/train.py --model {self.name} first"
-            )
+            hint = f"run scripts/train.py --model {self.name} first"
+            raise ModelError(f"{folder}: no checkpoints of a whole network; {hint}")
         return found
 
-    def network(self, part: str) -> tuple[nn.Module, dict[str, Any]]:
-        """The network of a part, and the record of its training."""
-        return trained(self.family.parts[part], self.checkpoints[part])
+    def network(self, stage: str) -> tuple[nn.Module, dict[str, Any]]:
+        """A stage's trained network and its training record."""
+        return trained(self.recipe.stages[stage], self.checkpoints[stage])
 
     def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
-        """Write a variant's graphs; the result is its entry of the manifest."""
-        made = {part: self.network(part) for part in {variant.gray, variant.colour}}
+        """Write a variant's graphs; returns its entry of the manifest."""
+        made = {stage: self.network(stage) for stage in {variant.grey, variant.colour}}
         if variant.blend:
-            other, _ = self.network(variant.blend.part)
+            other, _ = self.network(variant.blend.stage)
             for network, training in made.values():
-                blend(network, other, variant.blend.share)
+                blend(network, other, variant.blend.weight)
                 training["blended"] = asdict(variant.blend)
-        parts = {"gray": made[variant.gray], "colour": made[variant.colour]}
-        name = self.name if len(self.family.variants) == 1 else f"{self.name}-{variant.label}"
-        graphs = publish({kind: network for kind, (network, _) in parts.items()}, name, folder, self.family.extra)
+        kinds = {"grey": made[variant.grey], "colour": made[variant.colour]}
+        name = self.name if len(self.recipe.variants) == 1 else f"{self.name}-{variant.label}"
+        graphs = publish({kind: network for kind, (network, _) in kinds.items()}, name, folder, self.recipe.extra)
         return {
             "qualities": variant.qualities,
-            "training": {kind: training for kind, (_, training) in parts.items() if kind in graphs},
+            "training": {kind: training for kind, (_, training) in kinds.items() if kind in graphs},
             "graphs": graphs,
         }
 
     def texture(self) -> dict[str, Any] | None:
-        """Write the weights that `--texture` blends in, by their names in the graphs."""
-        part = self.family.texture
-        if part is None or not self.checkpoints[part].is_file():
+        """Write the weights that `--texture` blends in, under their names in the graphs; returns their entry.
+
+        Returns None if the model has no texture stage, or that stage has no checkpoint.
+
+        Raises:
+            ModelError: a weight is an initialiser in only one of the plain and the textured graph.
+        """
+        stage = self.recipe.texture
+        if stage is None or not self.checkpoints[stage].is_file():
             return None
         with tempfile.TemporaryDirectory() as folder:
-            (variant,) = self.family.variants
-            textured = Variant(variant.qualities, part, part)
-            published = self.publish(textured, Path(folder))
-            graphs = published["graphs"]
+            (variant,) = self.recipe.variants
+            published = self.publish(Variant(variant.qualities, stage, stage), Path(folder))
+            files = [published["graphs"][kind]["file"] for kind in ("grey", "colour")]
             changed: dict[str, np.ndarray] = {}
-            for kind in ("gray", "colour"):
-                plain = initializers(self.engines / graphs[kind]["file"])
-                rich = initializers(Path(folder) / graphs[kind]["file"])
-                if plain.keys() != rich.keys():
-                    odd = sorted(plain.keys() ^ rich.keys())[0]
-                    sys.exit(f"export: {self.name}: weight {odd} is in one of the two graphs only; train them further")
-                changed |= {name: rich[name] for name in plain if not np.array_equal(plain[name], rich[name])}
+            for file in files:
+                changed |= self.changed(initializers(self.engines / file), initializers(Path(folder) / file))
         path = self.engines / f"{self.name}.texture.npz"
-        np.savez_compressed(path, **changed)
+        np.savez_compressed(path, **changed)  # pyright: ignore[reportArgumentType]  (no weight is called allow_pickle)
         return {"file": path.name, "sha256": checksum(path), "training": published["training"]["colour"]}
+
+    def changed(self, plain: dict[str, np.ndarray], textured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The weights of a textured graph that differ from those of the plain graph, by name."""
+        if plain.keys() != textured.keys():
+            odd = min(plain.keys() ^ textured.keys())
+            raise ModelError(f"{self.name}: weight {odd} is in one of the two graphs only; train them further")
+        return {name: textured[name] for name in plain if not np.array_equal(plain[name], textured[name])}
+
+
+def stages_of(variant: Variant) -> set[str]:
+    """The stages whose checkpoints a variant needs."""
+    return {variant.grey, variant.colour} | ({variant.blend.stage} if variant.blend else set[str]())
 
 
 def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write a model's files; the result is its entry of the manifest, without what was measured.
+    """Write a model's files; returns its entry of the manifest, without measured quality.
 
     Args:
-        name: the model's.
-        runs: where checkpoints are.
-        engines: where graphs go.
-        shipped: the model's variants in the manifest as it is.
+        name: of the model.
+        runs: folder of the checkpoints.
+        engines: folder of the graphs.
+        shipped: the model's variants in the present manifest. Variants without checkpoints stay.
+
+    Raises:
+        ModelError: no variant's checkpoints are complete.
     """
     if name == "decode":
-        network, extra, texture, projected = Decode(), None, None, False
-        graphs = publish({"gray": network, "colour": network}, name, engines)
-        variants = [{"qualities": None, "training": {}, "graphs": graphs}]
-        summary = DECODE
-    else:
-        family = FAMILIES[name]
-        exporter = Exporter(name, family, runs, engines)
-        ready = exporter.variants()
-        known = {tuple(v["qualities"] or ()): v for v in shipped}
-        known |= {v.qualities or (): exporter.publish(v, engines) for v in ready}
-        variants = [known[v.qualities or ()] for v in family.variants if (v.qualities or ()) in known]
-        network, _ = exporter.network(ready[0].colour)
-        extra, texture, projected = family.extra, exporter.texture(), family.projected
-        summary = family.summary
+        network = Decode()
+        graphs = publish({"grey": network, "colour": network}, name, engines)
+        return description(network, DECODE, [{"qualities": None, "training": {}, "graphs": graphs}])
+    recipe = MODELS[name]
+    exporter = Exporter(name, recipe, runs, engines)
+    ready = exporter.variants()
+    known = {tuple(v["qualities"] or ()): v for v in shipped}
+    known |= {v.qualities or (): exporter.publish(v, engines) for v in ready}
+    variants = [known[v.qualities or ()] for v in recipe.variants if (v.qualities or ()) in known]
+    network, _ = exporter.network(ready[0].colour)
+    found = description(network, recipe.summary, variants, projected=recipe.projected, extra=recipe.extra)
+    return found | {"texture": exporter.texture()}
+
+
+def stage_entry(model: str, stage: str, runs: Path, engines: Path) -> dict[str, Any]:
+    """Write the grey graph of a stage that no shipped graph is made of; returns its entry of the manifest."""
+    recipe = MODELS[model]
+    network, training = Exporter(model, recipe, runs, engines).network(stage)
+    graphs = publish({"grey": network}, f"{model}-{stage}", engines, recipe.extra)
+    variant = {
+        "qualities": recipe.stages[stage].degradation.qualities,
+        "training": {"grey": training},
+        "graphs": graphs,
+    }
+    found = description(
+        network,
+        f"{model}, stage {stage}",
+        [variant],
+        colour=per_component(network),
+        projected=recipe.projected,
+        extra=recipe.extra,
+    )
+    return found | {"quality": {}}
+
+
+def description(
+    network: nn.Module,
+    summary: str,
+    variants: list[dict[str, Any]],
+    *,
+    colour: bool = True,
+    projected: bool = False,
+    extra: Extra | None = None,
+) -> dict[str, Any]:
+    """An entry of the manifest, with the size of a network; `colour` and `extra` are those of `models.cost.figures`."""
     return {
         "summary": summary,
-        **figures(network, extra=extra),
+        **figures(network, colour=colour, extra=extra),
         "projected": projected,
         "per_component": per_component(network),
         "extra": extra,
-        "texture": texture,
+        "texture": None,
         "variants": variants,
-    }
-
-
-def part_entry(model: str, part: str, runs: Path, engines: Path) -> dict[str, Any]:
-    """Write the graph of grey pictures of a part that no model is made of; the result is its entry."""
-    family = FAMILIES[model]
-    network, training = Exporter(model, family, runs, engines).network(part)
-    graphs = publish({"gray": network}, f"{model}-{part}", engines, family.extra)
-    return {
-        "summary": f"{model}, part {part}",
-        **figures(network, colour=per_component(network), extra=family.extra),
-        "projected": family.projected,
-        "per_component": per_component(network),
-        "extra": family.extra,
-        "variants": [
-            {
-                "qualities": family.parts[part].degradation.qualities,
-                "training": {"gray": training},
-                "graphs": graphs,
-            }
-        ],
-        "quality": {},
     }

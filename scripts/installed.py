@@ -1,4 +1,4 @@
-"""Packages that scripts need beyond a plain install, and one line for one that is missing."""
+"""Packages that scripts need beyond a plain install, and a one-line error for missing ones."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PACKAGES = {
     "matplotlib": ("Matplotlib", "papers"),
     "onnxruntime": ("onnxruntime", "onnxruntime"),
 }
-"""What pip calls a module's package, and the extra of ours that brings it."""
+"""Name of a module's package, and our extra that installs it."""
 
 
 @contextmanager
 def needed(purpose: str) -> Generator[None]:
-    """Import within it what not every install has.
+    """Turn the ImportError of an optional package into a one-line error.
 
     Args:
-        purpose: what is done with it: "Training".
+        purpose: what the package is needed for: "Training".
 
     Raises:
-        MissingExtra: for the ImportError of a package that some extra brings.
+        MissingExtra: a package of one of our extras is not installed.
     """
     try:
         yield

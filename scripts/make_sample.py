@@ -1,10 +1,10 @@
-"""Make a sample clip that looks like a surveillance camera's: a street with traffic, noise and a clock.
+"""Make a sample clip in the style of a surveillance camera: a street with traffic, noise and a clock.
 
     python scripts/make_sample.py sample.avi
     python scripts/make_sample.py sample.mjpeg --seconds 10 --size 1280x720 --quality 40 --sampling 422
 
-Everything is drawn: no picture is needed. The same arguments make the same clip. `.avi`, `.mkv`, `.mov` and
-`.mp4` hold time stamps; any other name gets JPEGs one after the other. Needs Pillow.
+Everything is drawn: no picture is needed. The same arguments make the same clip. `.avi`, `.mkv`, `.mov` and `.mp4` are
+containers with time stamps; any other name is a raw stream of concatenated JPEGs. Needs Pillow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from installed import needed
 
 from mjpeg_restore.errors import MissingExtra
 
-if TYPE_CHECKING:  # Pillow is imported when there is something to draw: --help does without
+if TYPE_CHECKING:  # Pillow is imported only to draw: --help works without it
     from PIL import Image
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")
@@ -38,7 +38,7 @@ def encode(picture: Image.Image, quality: int, sampling: str) -> bytes:
 
 
 def write(path: Path, pictures: Iterator[bytes], size: tuple[int, int], fps: Fraction) -> None:
-    """Put coded pictures into the container that the name asks for, or one after the other."""
+    """Write coded pictures to the container that the file name selects, or concatenated."""
     if path.suffix.lower() not in CONTAINERS:
         with path.open("wb") as file:
             file.writelines(pictures)
@@ -57,7 +57,7 @@ def write(path: Path, pictures: Iterator[bytes], size: tuple[int, int], fps: Fra
 
 
 def fraction(word: str) -> Fraction:
-    """A number of the command line."""
+    """Parse a number of the command line."""
     try:
         return Fraction(word)
     except (ValueError, ZeroDivisionError) as error:
@@ -65,7 +65,7 @@ def fraction(word: str) -> Fraction:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help=".avi, .mkv, .mov, .mp4, or .mjpeg for a raw stream")
     parser.add_argument("--seconds", type=fraction, default=Fraction(4), help="length (default 4)")

@@ -1,11 +1,11 @@
-"""Make a paper's main results anew, from the shipped networks, beside what the paper publishes.
+"""Reproduce a paper's main results with the shipped networks, next to the published ones.
 
     python scripts/reproduce.py qgac --data DATA/eval --output docs/papers
-    python scripts/reproduce.py all --data DATA/eval --output docs/papers --pictures 4     # to see how it goes
+    python scripts/reproduce.py all --data DATA/eval --output docs/papers --pictures 4     # a quick trial
 
-PAPER is l4-l8, hr-cnn, qgcn, qgac, one-to-many, or all. DATA/eval holds the folders live1 and bsds500-test, pictures
-with a known original. Written are PAPER.md, PAPER.json and the figures. All of ours is measured when this runs; the
-published numbers are the paper's. A network that is not shipped is left out, with the command that would train it.
+PAPER is l4-l8, hr-cnn, qgcn, qgac, one-to-many, or all. DATA/eval holds the folders live1 and bsds500-test with
+original pictures. The script writes PAPER.md, PAPER.json and the figures. All of our numbers are measured by the run;
+published numbers are the paper's. For a network that is not shipped, the page has the command that would train it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ PAPERS = ("l4-l8", "hr-cnn", "qgcn", "qgac", "one-to-many")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paper", metavar="PAPER", help=f"{', '.join(PAPERS)}, or all")
-    parser.add_argument("--data", required=True, type=Path, help="holds a folder of pictures for each set")
+    parser.add_argument("--data", required=True, type=Path, help="folder with a subfolder of pictures per set")
     parser.add_argument("--output", type=Path, default=Path("docs/papers"), help="where the pages go (docs/papers)")
-    parser.add_argument("--pictures", type=int, metavar="N", help="the first N of each set only")
+    parser.add_argument("--pictures", type=int, metavar="N", help="only the first N pictures of each set")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
-    parser.add_argument(
-        "--ablations", type=Path, default=Path("engines/ablations"), help="networks that are parts of no model"
-    )
+    ablations = "folder of the networks that no shipped model is made of"
+    parser.add_argument("--ablations", type=Path, default=Path("engines/ablations"), help=ablations)
     options = parser.parse_args()
     if options.pictures is not None and options.pictures < 1:
         parser.error("--pictures: at least 1")
@@ -39,7 +38,7 @@ def arguments() -> argparse.Namespace:
 
 
 def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
-    """Write the pages of some papers."""
+    """Write the pages of the given papers."""
     from measuring.machine import machine
     from reproducing.measurement import Bench, say
     from reproducing.networks import Networks

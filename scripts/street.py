@@ -1,4 +1,4 @@
-"""A street as a surveillance camera sees it, drawn from nothing: houses, trees, traffic, noise, a clock."""
+"""Draws a street as seen by a surveillance camera: houses, trees, traffic, noise, a clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colours = NDArray[np.float32]  # [height, width, 3], RGB, 0..255
 
 HORIZON = 0.42  # of the height, from the top
 COATS = ((0.2, 0.045, (150, 46, 52)), (0.75, -0.06, (52, 84, 70)), (0.48, 0.03, (188, 176, 150)))
-"""Place and speed in widths of the picture, colour: the people."""
+"""The walkers: position and speed in widths of the picture, colour of the coat."""
 PAINTS = ((176, 38, 32), (222, 222, 216), (34, 62, 118), (38, 40, 44), (206, 158, 36), (92, 122, 98))
 
 
@@ -24,7 +24,7 @@ class Mover:
     """Something that crosses the picture at a constant speed."""
 
     sprite: Image.Image
-    """RGBA, twice as large as it appears."""
+    """RGBA, at twice the displayed size."""
     x: float
     """Left edge at time 0, pixels."""
     y: float
@@ -32,13 +32,13 @@ class Mover:
     speed: float
     """Pixels a second, to the right."""
     bob: float = 0.0
-    """Pixels up and down, three times in two seconds, as a walker goes."""
+    """Amplitude of a walker's vertical motion, pixels; three times in two seconds."""
 
 
 def cloud_noise(
     rng: np.random.Generator, height: int, width: int, finest: int, coarsest: int, decay: float = 0.5
 ) -> Plane:
-    """Fractal noise 0..1: grids of `coarsest` to `finest` pixels a cell, each weighs `decay` of the last."""
+    """Fractal noise, 0..1: grids with cells of `coarsest` to `finest` pixels; `decay` is the ratio of their weights."""
     total = np.zeros((height, width), np.float32)
     cell, weight = coarsest, 1.0
     while cell >= finest:
@@ -51,12 +51,12 @@ def cloud_noise(
 
 
 def shaded(colour: tuple[int, int, int], light: Plane) -> Colours:
-    """One colour under a light of 0..1 and more."""
+    """A colour multiplied by a light, 0 and up."""
     return np.array(colour, np.float32) * light[..., None]
 
 
 def ground(rng: np.random.Generator, height: int, width: int) -> Colours:
-    """A street seen along a slope: pavement, kerb, asphalt with lane marks, all finer towards the horizon."""
+    """A street in perspective: pavement, kerb, asphalt with lane marks."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     depth = (rows + 2) / height  # 0 far, 1 near
     texture = cloud_noise(rng, 512, 512, 1, 64, 0.75)
@@ -79,7 +79,7 @@ def sky(rng: np.random.Generator, height: int, width: int) -> Colours:
     fall = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     colour = (1 - fall) * np.array((96, 134, 186), np.float32) + fall * np.array((214, 206, 196), np.float32)
     cloud = np.clip(cloud_noise(rng, height, width, 4, 128) * 2.2 - 0.9, 0, 1)[..., None]
-    return colour * (1 - 0.6 * cloud) + 236 * 0.6 * cloud
+    return (colour * (1 - 0.6 * cloud) + 236 * 0.6 * cloud).astype(np.float32)
 
 
 def bricks(rng: np.random.Generator, height: int, width: int, colour: tuple[int, int, int]) -> Colours:
@@ -125,7 +125,7 @@ def _put_windows(rng: np.random.Generator, wall: Colours) -> None:
 
 
 def put_tree(rng: np.random.Generator, picture: Colours, x: int, foot: int, size: int) -> None:
-    """A leafy tree: fine texture that a coarse quantiser destroys first."""
+    """A leafy tree, of fine texture that coarse quantisation destroys first."""
     height, width = picture.shape[:2]
     picture[foot - size // 2 : foot, max(x - 3, 0) : x + 4] = (62, 50, 40)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -162,7 +162,7 @@ def car(paint: tuple[int, int, int], length: int, to_right: bool) -> Image.Image
 
 
 def walker(coat: tuple[int, int, int], height: int) -> Image.Image:
-    """Somebody on foot, RGBA, drawn at twice `height` pixels."""
+    """A walker, RGBA, drawn at twice `height` pixels."""
     scale = 2 * height / 100
     image = Image.new("RGBA", (int(44 * scale), int(102 * scale)))
     draw = ImageDraw.Draw(image)
@@ -180,7 +180,7 @@ def walker(coat: tuple[int, int, int], height: int) -> Image.Image:
 
 
 def background(rng: np.random.Generator, width: int, height: int) -> Colours:
-    """All that does not move."""
+    """The static part of the scene."""
     horizon = int(HORIZON * height)
     picture = np.empty((height, width, 3), np.float32)
     picture[:horizon] = sky(rng, horizon, width)
@@ -193,7 +193,7 @@ def background(rng: np.random.Generator, width: int, height: int) -> Colours:
 
 
 def movers(rng: np.random.Generator, width: int, height: int) -> list[Mover]:
-    """Cars in two lanes and people on the pavement, the far ones first."""
+    """Cars in two lanes and walkers on the pavement, from far to near."""
     horizon = HORIZON * height
     deep = height - horizon
     cast = []
@@ -211,7 +211,7 @@ def movers(rng: np.random.Generator, width: int, height: int) -> list[Mover]:
 
 
 def paste(picture: Colours, mover: Mover, time: float) -> None:
-    """Draw a mover where it is at `time` seconds, to a fraction of a pixel; what leaves comes back."""
+    """Draw a mover at `time` seconds, with subpixel precision; it re-enters after leaving the picture."""
     height, width = picture.shape[:2]
     wide, tall = mover.sprite.width // 2, mover.sprite.height // 2
     x = (mover.x + mover.speed * time + wide) % (width + 2 * wide) - wide
@@ -230,7 +230,7 @@ def paste(picture: Colours, mover: Mover, time: float) -> None:
 
 
 def stamp(picture: Image.Image, time: float) -> None:
-    """The camera's name and clock, white with a dark edge, as recorders burn them in."""
+    """Draw the camera's name and clock, white with a dark edge, as recorders do."""
     size = max(10, picture.height // 26)
     font = ImageFont.load_default(size)
     draw = ImageDraw.Draw(picture)
@@ -244,7 +244,7 @@ def frames(width: int, height: int, fps: Fraction, count: int) -> Iterator[Image
     rng = np.random.default_rng(7)
     still = background(rng, width, height)
     cast = movers(rng, width, height)
-    # Fresh noise costs more than all the rest: one larger field is looked at through a window that jumps.
+    # Fresh noise would cost more than all the rest: each picture takes a random window of one larger field.
     noise = rng.standard_normal((height + 64, width + 64, 3)).astype(np.float32)
     noise = 0.6 * noise + 0.4 * noise.mean(2, keepdims=True)
     for number in range(count):

@@ -35,15 +35,15 @@ def test_every_shipped_graph_has_its_checksum(name: str) -> None:
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_has_its_checksum_and_is_for_grey_pictures(name: str) -> None:
     (variant,) = ABLATIONS[name].variants
-    assert list(variant.graphs) == list(variant.training) == ["gray"]
-    assert variant.file("gray").parent == catalogue.engines() / "ablations"
+    assert list(variant.graphs) == list(variant.training) == ["grey"]
+    assert variant.file("grey").parent == catalogue.engines() / "ablations"
 
 
 def graphs_of(model: catalogue.Model) -> set[str]:
     """What a variant of the model consists of."""
     if model.per_component:
-        return {"gray"}
-    kinds = {"gray", "colour"}
+        return {"grey"}
+    kinds = {"grey", "colour"}
     return kinds | {f"{kind}.context" for kind in kinds} if model.extra == "context" else kinds
 
 
@@ -60,7 +60,7 @@ def test_what_is_shipped() -> None:
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000
     assert shipped["stream-lite"].macs_per_pixel < shipped["stream"].macs_per_pixel <= 24_000
-    assert shipped["stream"].variants[0].training["gray"]["hours"] > 0
+    assert shipped["stream"].variants[0].training["grey"]["hours"] > 0
 
 
 def test_the_time_of_a_training_is_that_of_all_its_stages() -> None:
@@ -114,13 +114,13 @@ def test_an_altered_graph_is_refused(engines: Path) -> None:
     stream = catalogue.models(engines)["stream"]
     with pytest.raises(ModelCorrupt, match="not the file that the manifest describes"):
         stream.variants[0].file("colour")
-    assert stream.variants[0].file("gray").is_file()
+    assert stream.variants[0].file("grey").is_file()
 
 
 def test_a_missing_graph_is_named(engines: Path) -> None:
-    (engines / "decode.gray.onnx").unlink()
-    with pytest.raises(ModelCorrupt, match=r"decode\.gray\.onnx: No such file or directory; reinstall"):
-        catalogue.models(engines)["decode"].variants[0].file("gray")
+    (engines / "decode.grey.onnx").unlink()
+    with pytest.raises(ModelCorrupt, match=r"decode\.grey\.onnx: No such file or directory; reinstall"):
+        catalogue.models(engines)["decode"].variants[0].file("grey")
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"models": {"decode": {}}}'])

@@ -261,7 +261,7 @@ def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
     coded = read(encode(sampling, (48, 40), quality=10))
     restorer = Restorer("l4", "onnxruntime", threads=2)
     restored, inputs = restorer.planes(coded), components(coded)
-    graph = open_runtime(restorer.model.variant(10).file("gray"), "onnxruntime", 2)
+    graph = open_runtime(restorer.model.variant(10).file("grey"), "onnxruntime", 2)
     assert len(restored) == len(coded.coefficients)
     for index, plane in enumerate(restored):
         (alone,) = graph.run(inputs[2 * index : 2 * index + 2])
@@ -307,7 +307,7 @@ def contextual(torch: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> R
     from mjpeg_restore.models.papers.qgcn import Qgcn, QgcnConfig
 
     networks = {}
-    for kind in ("gray", "colour"):
+    for kind in ("grey", "colour"):
         networks[kind] = Qgcn(QgcnConfig(blocks=1, width=4, hidden=8), colour=kind == "colour").eval()
         torch.nn.init.normal_(networks[kind].predict["project"].weight, 0, 0.03)  # it starts as the plain decode
     return published(networks, tmp_path_factory.mktemp("contextual"), "context")
@@ -317,7 +317,7 @@ def test_tiles_see_their_own_share_of_the_noise(noisy: Restorer) -> None:
     assert_seamless(noisy, read(jpeg(photograph(480, 400), 20)), 12)
 
 
-@pytest.mark.parametrize("kind", ["gray", "colour"])
+@pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_tiles_share_the_context_of_the_whole_picture(contextual: Restorer, kind: str) -> None:
     pixels = photograph(480, 400)
     pixels[:, :240] //= 2  # what one tile would make of itself is not what another would

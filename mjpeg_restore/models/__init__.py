@@ -1,4 +1,4 @@
-"""The networks in PyTorch, one file a paper, and the catalogue of those that are shipped.
+"""The networks in PyTorch: our own here, the papers' in `papers`. Restoring imports none of them.
 
-Only `catalogue` is needed to restore; the definitions need PyTorch, which only training and export do.
+They are needed for training, export and measurement, which need PyTorch.
 """

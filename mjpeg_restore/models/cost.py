@@ -1,4 +1,4 @@
-"""What a network costs a luma pixel, found by running it: multiply-accumulates, and memory."""
+"""Multiply-accumulates and memory of a network per luma pixel, counted by running it without data."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from mjpeg_restore.catalogue import Extra
 from mjpeg_restore.models.int8 import Int8Conv
 
 HIGH, WIDE = 136, 240
-"""Luma blocks of the picture that is counted: 1920x1080, for a network may do some things once for a picture."""
+"""Luma blocks of the picture that is counted: 1920x1080, as some operations of a network occur once per picture."""
 
 
 HELD = 2.0
-"""How many times the tensors of its most demanding layer a runtime holds at once, about."""
+"""Memory that a runtime uses, about, relative to the tensors of the network's most demanding layer."""
 
 
 DECODED = 64.0
-"""Bytes for a luma pixel that the plain decode holds, about: coefficients and samples in float32, some twice."""
+"""Bytes per luma pixel that the plain decode uses, about: coefficients and samples in float32, some twice."""
 
 
 def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
-    """Multiply-accumulates of all convolutions and matrix products, divided by luma pixels, at 4:2:0 or grey.
+    """Multiply-accumulates of all convolutions and matrix products per luma pixel, at 4:2:0 or grey.
 
     Args:
-        network: takes and gives what `models.graph.export` says.
-        colour: three components, or luma alone.
-        extra: what the network takes besides.
+        network: as for `models.graph.export`.
+        colour: whether the picture has three components; else luma only.
+        extra: the network's further input.
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -39,9 +39,10 @@ def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | No
 
 
 def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
-    """Memory for a luma pixel, about: what goes in and out of the layer where that is most, twice, and the decode.
+    """Memory in bytes per luma pixel, about: inputs and outputs of the most demanding layer, twice, plus the decode.
 
-    A value takes four bytes, or one where it goes into a convolution in eight bits, as with OpenVINO.
+    A value takes four bytes, or one byte as input of an int8 convolution, as with OpenVINO. Arguments are those of
+    `macs_per_pixel`.
     """
     most = 0
 
@@ -60,7 +61,7 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
 
 
 class Figures(TypedDict):
-    """What the catalogue's `Model` says of a network's size."""
+    """The fields of the catalogue's `Model` about a network's size."""
 
     parameters: int
     macs_per_pixel: float
@@ -69,22 +70,24 @@ class Figures(TypedDict):
 
 
 def figures(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> Figures:
-    """A network's size; arguments as `macs_per_pixel` has them."""
+    """A network's size. Arguments are those of `macs_per_pixel`."""
+    margin = network.margin
+    assert isinstance(margin, int)
     return Figures(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs_per_pixel=round(macs_per_pixel(network, colour=colour, extra=extra), 1),
-        margin=network.margin,
+        margin=margin,
         bytes_per_pixel=round(bytes_per_pixel(network, colour=colour, extra=extra), 1),
     )
 
 
 def _shadow(network: nn.Module) -> nn.Module:
-    """The network without numbers: shapes are all that is counted."""
+    """A copy of the network on the meta device: only shapes are counted."""
     return copy.deepcopy(network).to("meta")
 
 
 def _picture(colour: bool, extra: Extra | None) -> list[Tensor]:
-    """What a network takes of a grey picture, or a colour picture at 4:2:0, without numbers."""
+    """A network's inputs for a grey picture, or a colour picture at 4:2:0, on the meta device."""
     grids = [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)][: 3 if colour else 1]
     shapes = [shape for high, wide in grids for shape in ((1, high, wide, 64), (1, 64))]
     if extra == "noise":

@@ -1,4 +1,4 @@
-"""The plain JPEG decode as a network, and the pieces of it that every other network is built from.
+"""The plain JPEG decode as a network, and its parts, which all other networks use.
 
 The blocks of a component are handled as `[batch, blocks_high, blocks_wide, 64]` in natural (row-major)
 order; inside a convolutional network the 64 frequencies become channels, `[batch, 64, blocks_high, blocks_wide]`.
@@ -23,7 +23,7 @@ def dct_matrix() -> Tensor:
 
 
 def blocks_to_plane(blocks: Tensor) -> Tensor:
-    """Lay blocks of samples side by side: `[batch, high, wide, 64]` to `[batch, 8 high, 8 wide]`."""
+    """Assemble a plane from blocks of samples: `[batch, high, wide, 64]` to `[batch, 8 high, 8 wide]`."""
     batch, high, wide, _ = blocks.shape
     return blocks.reshape(batch, high, wide, 8, 8).transpose(2, 3).reshape(batch, high * 8, wide * 8)
 
@@ -42,7 +42,7 @@ def to_uint8(samples: Tensor) -> Tensor:
 
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
-    """Keep a product in float32 where training computes in bf16: eight bits are too few for a picture's samples."""
+    """Disable autocast, to keep float32 in bf16 training: bf16's eight significant bits are too few for samples."""
     kind = "cuda" if tensor.is_cuda else "cpu"
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
@@ -60,8 +60,8 @@ class InverseDct(nn.Module):
         """Dequantise and transform back.
 
         Args:
-            coefficients: `[batch, high, wide, 64]`, whole numbers where they are still those of the stream.
-            table: `[batch, 64]`.
+            coefficients: `[batch, high, wide, 64]`; the stream's own are integers, restored ones are not.
+            table: quantisation steps, `[batch, 64]`.
 
         Returns:
             `[batch, high, wide, 64]`, centred on zero.
@@ -71,7 +71,7 @@ class InverseDct(nn.Module):
 
 
 class Decode(nn.Module):
-    """The identity among the restoration models: dequantise, inverse DCT, and nothing more."""
+    """The plain decode: dequantisation and inverse DCT."""
 
     margin = 0
 
@@ -90,7 +90,7 @@ class Decode(nn.Module):
         """
         samples = []
         for coefficients, table in zip(components[::2], components[1::2], strict=True):
-            # The table scales the matrix instead of every block: one pass less over the picture.
+            # The table scales the matrix instead of each block, which saves a pass over the picture.
             with exact(coefficients):
                 product = coefficients.flatten(1, 2) @ (table[:, :, None] * self.inverse_dct.matrix)
             samples.append(product.reshape(coefficients.shape))

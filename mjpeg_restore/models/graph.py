@@ -1,4 +1,4 @@
-"""The contract that every model is exported under: coefficients in, pixels out (int16 and uint16 in, uint8 out).
+"""The contract of exported models: coefficients and tables in (int16, uint16), samples out (uint8).
 
 | input | type | shape |
 |---|---|---|
@@ -13,21 +13,25 @@ A model may want one more input, last:
 
 | input | type | shape | |
 |---|---|---|---|
-| `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal: another draw, another picture |
-| `context` | float32 | `[n]` | what its context graph makes of the whole picture, where a tile is restored |
+| `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal; each draw gives another picture |
+| `context` | float32 | `[n]` | output of the model's context graph for the whole picture, of which a tile is restored |
 
-A context graph takes the components of a picture and gives `context`. A grey graph has luma's inputs and output only.
-In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal. The shapes are
-dynamic: one graph serves every size and sampling. A network that restores planes one by one has its grey graph alone,
-and the components of a colour picture pass it in turn.
+The inputs of a context graph are a picture's components; its output is `context`. A grey graph has luma's inputs and
+output only. In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal.
+The shapes are dynamic: one graph serves all sizes and samplings. A network that restores components independently has
+a grey graph only, which runs on Y, Cb and Cr of a colour picture in turn.
 
-Three kinds of inner tensors carry names, so that a tool or a runtime can find them. `y.samples` and its like are the
-samples before rounding, float32 `[1, blocks_high, blocks_wide, 64]`, centred on zero. Others are what a network
-predicts, and from there float32 arithmetic takes over: the output of a layer called `project` inside a layer called
-`*predict` is a `*.place`, `*.2.place` and so on where the layer is applied to chroma again; that of a layer called
-`phases` is a `*.phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`, and `projection.py` says what follows.
-What a network's convolution called `enter` or `chroma_enter` takes, or takes first, is an `*.entering`, the decoded
-samples, centred, in units of that module's `SAMPLE_SCALE`: float32 `[1, components, 8 blocks_high, 8 blocks_wide]`.
+Three kinds of inner tensors have fixed names, so that tools and runtimes can find them:
+
+* `y.samples`, `cb.samples` and `cr.samples`: the samples before rounding, centred on zero, float32
+  `[1, blocks_high, blocks_wide, 64]`.
+* `*.place` and `*.phases`: a network's prediction, after which the arithmetic is float32. `*.place` is the output of a
+  layer `project` inside a layer `*predict`; if the layer is applied to chroma again, that output is `*.2.place`, and so
+  on. `*.phases` is the output of a layer `phases`, `[1, 16 components, 2 blocks_high, 2 blocks_wide]`;
+  `runtime/cpu/projection.py` describes the steps that follow.
+* `*.entering`: the input of the first convolution, which is a layer `enter` or `chroma_enter`. It holds the decoded
+  samples, centred, in units of `SAMPLE_SCALE` of `runtime/cpu/projection.py`: float32
+  `[1, components, 8 blocks_high, 8 blocks_wide]`. Further input channels of that convolution are not part of it.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ OPSET = 18
 
 
 class Graph(nn.Module):
-    """A network under the contract."""
+    """A network with the contract's inputs and outputs."""
 
     def __init__(self, network: nn.Module, extra: Extra | None = None) -> None:
         super().__init__()
@@ -64,7 +68,7 @@ class Graph(nn.Module):
         self.extra = extra
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Coefficients and table of each component in turn, and what else is wanted, to a plane each."""
+        """Restore a picture's planes from coefficients and table of each component in turn, and the extra input."""
         tensors = [tensor.float()[None] for tensor in inputs]
         match self.extra:
             case None:
@@ -73,19 +77,19 @@ class Graph(nn.Module):
                 samples = self.network(*tensors[:-1], tensors[-1][None])
             case "context":
                 samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
-        # Rounded first, laid out second: a quarter of the bytes to move.
+        # Rounding comes before the layout change: uint8 is a quarter of the bytes to move.
         return tuple(blocks_to_plane(to_uint8(blocks))[0] for blocks in samples)
 
 
 class ContextGraph(nn.Module):
-    """What a network with a context makes of a whole picture."""
+    """The context of a whole picture, for a network that uses one."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, *components: Tensor) -> Tensor:
-        """Coefficients and table of each component in turn to the context, `[n]`."""
+        """Compute the context `[n]` from coefficients and table of each component in turn."""
         return self.network.context(*[tensor.float()[None] for tensor in components])[0]  # pyright: ignore[reportCallIssue]
 
 
@@ -98,12 +102,12 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
     """Write a network as ONNX under the contract.
 
     Args:
-        network: takes coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn, float32, and
-            gives a tuple of blocks of centred samples `[1, high, wide, 64]`.
-        path: where the ONNX file goes, weights included.
-        colour: three components, or luma alone.
-        extra: what it takes besides: noise `[1, 1, 4 high, 4 wide]` as its last argument, or the context `[1, n]` as
-            the first one of its `restore_with`.
+        network: its arguments are coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn,
+            float32; its result is a tuple of blocks of centred samples `[1, high, wide, 64]`.
+        path: of the ONNX file, which includes the weights.
+        colour: whether it has three components; else luma only.
+        extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument, or the context `[1, n]`, the first
+            argument of its `restore_with`.
     """
     components = _components(colour)
     arguments = list(components.values())
@@ -121,13 +125,13 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
 
 
 def export_context(network: nn.Module, path: Path, *, colour: bool) -> None:
-    """Write the context of a network as ONNX: its `context` takes what its `forward` takes and gives `[1, n]`."""
+    """Write a network's context graph as ONNX: its `context` has the arguments of `forward` and returns `[1, n]`."""
     components = _components(colour)
     _write(_exported(ContextGraph(network), list(components.values()), list(components), ["context"]), path)
 
 
 def _components(colour: bool) -> dict[str, Tensor]:
-    """An empty picture, by the names of a graph's inputs."""
+    """Example inputs of a graph, by name."""
     inputs: dict[str, Tensor] = {}
     for name in COMPONENTS if colour else COMPONENTS[:1]:
         high, wide = (8, 12) if name == "y" else (4, 6)
@@ -168,17 +172,17 @@ def _write(model: onnx.ModelProto, path: Path) -> None:
 def publish(
     networks: dict[str, nn.Module], name: str, folder: Path, extra: Extra | None = None
 ) -> dict[str, dict[str, str]]:
-    """Write a variant's graphs, `NAME.gray.onnx` and `NAME.colour.onnx`, and those of its context where it has one.
+    """Write a variant's graphs, `NAME.grey.onnx` and `NAME.colour.onnx`, and their context graphs, if any.
 
     Args:
-        networks: what makes the graph of "gray", and of "colour"; often the same one. Of one that restores planes one
-            by one there is but the grey graph.
-        name: begins the files' names.
-        folder: where they go.
-        extra: what the networks take besides the picture.
+        networks: the network for "grey" and for "colour" pictures, often the same. No colour graph is written of a
+            network that restores components independently.
+        name: stem of the file names.
+        folder: of the files.
+        extra: the networks' further input.
 
     Returns:
-        File name and checksum of each, as the catalogue's `Variant.graphs` has them.
+        File name and checksum of each graph, as in the catalogue's `Variant.graphs`.
     """
     graphs: dict[str, dict[str, str]] = {}
     for kind, network in networks.items():
@@ -194,7 +198,7 @@ def publish(
 
 
 def context_path(path: Path) -> Path:
-    """Where the context graph of a graph lies, if it has one."""
+    """The path of the context graph that belongs to a graph."""
     return path.with_suffix(".context.onnx")
 
 
@@ -204,10 +208,10 @@ def checksum(path: Path) -> str:
 
 
 def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A graph's weights and constants, by the names that they have in the file, which end in `HALF` for some.
+    """A graph's weights and constants by their names in the file; those stored as float16 end in `HALF`.
 
     Raises:
-        ModelCorrupt: the file is no graph.
+        ModelCorrupt: the file is no ONNX graph.
     """
     try:
         model = onnx.load(path)
@@ -218,7 +222,7 @@ def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
 
 @contextmanager
 def _quiet_exporter() -> Generator[None]:
-    """The exporter's own deprecations, and what it says of packages that it could use, concern its authors."""
+    """Silence the exporter's deprecation warnings and hints about optional packages, which concern its authors."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -231,18 +235,18 @@ def _quiet_exporter() -> Generator[None]:
 
 
 def load_weights(network: nn.Module, path: Path, anew: tuple[str, ...] = ()) -> None:
-    """Take a network's weights from a graph that `publish` wrote, and its context's, to train it further.
+    """Load a network's weights from a graph written by `publish` and its context graph, to train it further.
 
-    Not from an untrained network's: the exporter keeps one copy of equal weights. Not One-to-Many's: the exporter folds
-    normalisations into the convolutions before them.
+    Two kinds of graphs lack weights: those of an untrained network, as the exporter keeps one copy of equal weights,
+    and One-to-Many's, as the exporter folds normalisations into the convolutions before them.
 
     Args:
-        network: under the contract.
+        network: changed in place.
         path: of the graph.
-        anew: beginnings of the names of weights that stay as they are.
+        anew: name prefixes of weights that keep their present values.
 
     Raises:
-        ModelCorrupt: the graph is another network's.
+        ModelCorrupt: the graph belongs to another network.
     """
     graphs = [path, *([context] if (context := context_path(path)).is_file() else [])]
     stored = [item for graph in graphs for item in initializers(graph).items()]

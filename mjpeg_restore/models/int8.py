@@ -1,7 +1,6 @@
-"""Convolutions in eight bits: a CPU multiplies twice as many numbers of them at once as of bf16, four times as many as
-of float32.
+"""Int8 convolutions: one CPU instruction multiplies twice as many int8 numbers as bf16, four times as many as float32.
 
-Quantisation is JPEG's word here, so this module speaks of rounding to a step.
+In this package "quantisation" means JPEG's, so this module speaks of rounding to a step.
 """
 
 from __future__ import annotations
@@ -14,58 +13,59 @@ from torch.nn import functional
 
 SIGNED_SPREAD = 10.0
 UNSIGNED_SPREAD = 14.0
-"""How far eight bits reach, in root mean squares of the features: what is left of them by a rectifier has the longer
-tail. Coarse tables make the largest features, and fine ones need the finest steps. With 12 and 22 nothing is cut off at
-Q10, but Q80 loses 0.05 dB that rounding in training does not win back; what these cut off at Q10, it does."""
+"""Clipping range of signed and of rectified features, in root mean squares; rectified features have the longer tail.
+Coarse tables cause the largest features, and fine tables need the finest steps. With 12 and 22 nothing is clipped at
+Q10, but Q80 loses 0.05 dB that rounding in training does not recover. What is clipped at Q10 now, it does recover."""
 
-PACE = 0.01
-"""Share of a batch in the running mean."""
+MOMENTUM = 0.01
+"""Weight of a batch in the running mean of the clipping range."""
 
 WEIGHT_LEVELS = (-127, 127)
 
 PAIR = 127
-"""What the weights of two neighbouring channels may make together, in steps: 128 once both are rounded. CPUs without
-dot products of bytes (VNNI) add two products in sixteen bits; 255 times 128 fits there, more is cut off. Without this
-bound samples of `stream-lite` were up to 20 grey levels off on such a CPU. Steps are a fifth coarser for it."""
+"""Maximum sum of the weights of two neighbouring channels, in steps: 128 once both are rounded. CPUs without dot
+products of bytes (VNNI) add two products in 16 bits: 255 times 128 fits, more saturates. Without this bound samples of
+`stream-lite` were up to 20 grey levels off on such a CPU. It makes steps a fifth coarser."""
 
 SMALLEST_STEP = 1e-6
-"""Of an input that is always zero, and of the weights of a layer that has died."""
+"""Lower bound of steps, for an input that is always zero and for a layer whose weights are."""
 WEAKEST = 1e-3
-"""Of the layer's largest weight: no channel's step is that of less. Runtimes may keep a bias in units of both steps, in
-32 bits, as ONNX Runtime does by default: a channel whose weights have died, but whose bias has not, would overflow."""
+"""Relative to the layer's largest weight, the smallest weight that a channel's step is fitted to. Runtimes may store a
+bias in units of the product of both steps, in 32 bits, as does ONNX Runtime by default: without this bound, the bias of
+a channel whose weights have become zero would overflow."""
 
 UNTRAINED = 8.0
-"""How far eight bits reach before anything is known of the features, which are about 1 large."""
+"""Initial clipping range, before activation statistics; the features' root mean square is about 1."""
 
 
 class Int8Conv(nn.Conv2d):
-    """A convolution with weights and input in eight bits once it is trained; 3x3, unless it is told otherwise.
+    """A convolution with int8 weights and input once it is trained.
 
-    In evaluation the weights are whole multiples of a step of their output channel, the input of one step of the layer.
-    An exported graph says so by QuantizeLinear and DequantizeLinear: OpenVINO fuses them with every convolution,
-    `runtime/cpu/onnxruntime.py` computes what they say in float32. What the result is added to, the residual connection
-    above all, keeps its precision.
+    In evaluation the weights are integer multiples of a step per output channel, and the input of one step per layer.
+    An exported graph contains QuantizeLinear and DequantizeLinear: OpenVINO fuses them with each convolution, while
+    `runtime/cpu/onnxruntime.py` computes them in float32. The output is not rounded, nor are sums that it is a term of,
+    such as residual connections.
 
-    Training is in full precision, and takes note of how large the features are; in its end, where `rounds` is set, it
-    rounds too, and lets gradients pass straight through (Jacob et al. 2018, section 3). Begun with that, `stream` was
-    0.04 dB behind after ten minutes. Ended with it, `stream-lite` won back three quarters of the 0.03 to 0.12 dB that
-    rounding cost from Q20 on.
+    Training is in full precision and measures the features' range. At its end, with `rounds` set, it rounds as well,
+    and gradients pass straight through (Jacob et al. 2018, section 3). With rounding from the beginning, `stream` was
+    0.04 dB behind after ten minutes. With rounding at the end, `stream-lite` recovered three quarters of the 0.03 to
+    0.12 dB that rounding cost from Q20 on.
     """
 
     step: Tensor
     weight_step: Tensor
     rounds = False
-    """Whether training rounds too; see `round_in_training`."""
+    """Whether to round in training as well; see `round_in_training`."""
 
     def __init__(self, inputs: int, outputs: int, *, signed: bool, side: int = 3, stride: int = 1) -> None:
-        """Make one; it keeps the size, or divides it by its stride.
+        """Make a convolution that divides the size by its stride.
 
         Args:
-            inputs: channels, an even number.
-            outputs: channels.
-            signed: whether the input can be negative; after a ReLU it cannot, and has twice as many levels.
+            inputs: input channels, an even number.
+            outputs: output channels.
+            signed: whether the input can be negative; the output of a ReLU cannot, and gets twice as many levels.
             side: of the kernel.
-            stride: as even or odd as the side.
+            stride: of the same parity as `side`.
         """
         padding = (side - stride) // 2
         assert inputs % 2 == 0, "see PAIR"
@@ -76,14 +76,14 @@ class Int8Conv(nn.Conv2d):
         self.register_buffer("weight_step", torch.ones(outputs))
 
     def train(self, mode: bool = True) -> Int8Conv:
-        """Begin training, or end it: then the steps of the weights are set."""
+        """Switch to training, or to evaluation, for which it sets the steps of the weights."""
         if not mode:
             self.measure_weights()
         return super().train(mode)
 
     @torch.no_grad()
     def measure_weights(self) -> None:
-        """Set the steps of the weights: as fine as eight bits reach, and sums of pairs sixteen."""
+        """Set the steps of the weights: as fine as 8 bits allow, and 16 bits for sums of pairs (`PAIR`)."""
         floor = WEAKEST * self.weight.abs().amax() / WEIGHT_LEVELS[1]
         alone = self.weight.abs().amax((1, 2, 3)) / WEIGHT_LEVELS[1]
         signs = torch.stack([self.weight, -self.weight]).clamp(min=0)
@@ -95,7 +95,7 @@ class Int8Conv(nn.Conv2d):
         if self.training:
             with torch.no_grad():
                 step = input.float().square().mean().sqrt() * self.spread
-                self.step.lerp_(step.clamp_min(SMALLEST_STEP), PACE)
+                self.step.lerp_(step.clamp_min(SMALLEST_STEP), MOMENTUM)
             if not self.rounds:
                 return super().forward(input)
             self.measure_weights()
@@ -105,7 +105,7 @@ class Int8Conv(nn.Conv2d):
 
 
 def round_in_training(network: nn.Module) -> nn.Module:
-    """Let every such convolution of a network round in training too: for its end."""
+    """Make all int8 convolutions of a network round in training, for its last stage; returns the network."""
     for layer in network.modules():
         if isinstance(layer, Int8Conv):
             layer.rounds = True
@@ -113,7 +113,7 @@ def round_in_training(network: nn.Module) -> nn.Module:
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Rounds; its gradient is that of a clamp."""
+    """Rounding whose gradient is that of a clamp."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, steps: Tensor, lowest: int, highest: int) -> Tensor:
@@ -128,9 +128,10 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def _rounded(tensor: Tensor, step: Tensor, levels: tuple[int, int]) -> Tensor:
-    """Whole multiples, between two levels, of a step, or of one for each of the first dimension.
+    """Round to integer multiples, between two levels, of one step, or of one step per index of the first dimension.
 
-    A graph's own levels are those of its integers: weights keep to theirs because their step is made for them.
+    In an exported graph the levels are those of the integer type. Weights stay within their narrower range, as their
+    step is chosen for it.
     """
     if not torch.onnx.is_in_onnx_export():
         steps = step.reshape(-1, *[1] * (tensor.ndim - 1))

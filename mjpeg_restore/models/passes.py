@@ -1,4 +1,4 @@
-"""What is done to an exported graph before it is written: rounding in one node, names, half the bytes."""
+"""Passes over an exported graph: fused rounding, tensor names, float16 weights, no metadata."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 import onnx
 
 PREDICTIONS = {"project": "place", "phases": "phases"}
-"""What the outputs of a network's last layers are called, by the layers' names."""
+"""Names of the outputs of a network's last layers, by the layers' names."""
 LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases)\.weight")
-"""Their weights."""
+"""Names of the last layers' weights."""
 FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
-"""Those of the layers that take decoded samples."""
+"""Names of the weights of layers whose input is the decoded samples."""
 
 HALF = ".half"
-"""Ends the name of weights that are kept as float16."""
+"""Suffix of the names of weights that are stored as float16."""
 
 SMALLEST_HALVED = 1024
-"""Weights of a tensor that is worth it."""
+"""Minimum number of weights of a tensor to be stored as float16."""
 
 
 def round_in_one(model: onnx.ModelProto) -> None:
-    """Make one QuantizeLinear of each level shift, rounding, clamping and cast: it does just these, in one pass."""
+    """Replace each sequence of level shift, rounding, clamping and cast by one equivalent node, QuantizeLinear."""
     makers = {output: node for node in model.graph.node for output in node.output}
     constants = {
         "rounding.step": np.array(1, np.float32),
@@ -48,7 +48,7 @@ def _casts_to_uint8(node: onnx.NodeProto) -> bool:
 
 
 def name_inner_tensors(model: onnx.ModelProto) -> None:
-    """Rename the tensors that the contract names, as `graph.py` says."""
+    """Give inner tensors the names of the contract; see `graph.py`."""
     renamed: dict[str, str] = {}
     makers = {output: node for node in model.graph.node for output in node.output}
     components = iter(output.name for output in model.graph.output)
@@ -70,16 +70,16 @@ def name_inner_tensors(model: onnx.ModelProto) -> None:
 
 
 def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
-    """The weights that a tensor is made of: they may be rounded on the way."""
+    """The name of the weights that a tensor is computed from, by rounding for example."""
     while (maker := makers.get(tensor)) and maker.input:
         tensor = maker.input[0]
     return tensor
 
 
 def halve(model: onnx.ModelProto) -> None:
-    """Keep learnt weights as float16, half the bytes to ship: a runtime makes float32 of them when it loads the graph.
+    """Store learnt weights as float16, to halve the file; a runtime converts them to float32 when it loads the graph.
 
-    Constants, the DCT above all, stay as they are: the promise about the quantisation cell rests on them.
+    Constants such as the DCT matrix stay float32: the guarantee about the quantisation cell depends on them.
     """
     for tensor in list(model.graph.initializer):
         weights = onnx.numpy_helper.to_array(tensor)
@@ -94,7 +94,7 @@ def halve(model: onnx.ModelProto) -> None:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes down about the machine and the source it came from."""
+    """Remove the exporter's metadata about the machine and the source code."""
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

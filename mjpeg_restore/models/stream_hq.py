@@ -1,19 +1,20 @@
-"""`stream-hq`: `stream` with U-shaped trunks, ten times its arithmetic: for machines with a GPU.
+"""`stream-hq`: `stream` with U-shaped trunks and ten times its arithmetic, for machines with a GPU.
 
-Coefficients in, the table's condition, chroma guided by luma, the projection into the quantisation cell last: all that
-is `stream`'s. Its trunks are others, and work in floating point.
+The input, the conditioning on the table, chroma's guidance by luma and the projection into the quantisation cell are
+`stream`'s. The trunks are different, and work in floating point.
 
-Why a U. A 3x3 convolution of `width` channels on the grid of half the size moves `width / 4` numbers a pixel in and out
-of memory and takes `9 width^2 / 4` multiply-accumulates; with twice the channels on half that grid it takes as many,
-moves half the numbers, and sees twice as far. A GPU computes such wide layers near its peak and narrow ones at the pace
-of its memory. Networks that restore most for their arithmetic are U-shaped (DRUNet, NAFNet, Restormer); FBCNN, which
-is DRUNet made for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. A plain trunk on the half-size grid does
-as well (QGCN, 29.74 dB) with half of its arithmetic, much of which goes into the full-size grid. So the finest grid
-here is the one of half the size, it keeps two blocks on each side, and the rest is spent on coarser ones.
+Why a U: a 3x3 convolution of `width` channels on the grid of half the size moves `width / 4` numbers per pixel in and
+out of memory and takes `9 width^2 / 4` multiply-accumulates. With twice the channels on half that grid it takes as
+many, moves half the numbers, and has twice the receptive field. A GPU computes such wide layers near its peak; the
+speed of narrow ones is limited by its memory. The networks with the best restoration for their arithmetic are U-shaped
+(DRUNet, NAFNet, Restormer). FBCNN, a DRUNet for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. A plain trunk on
+the half-size grid does as well (QGCN, 29.74 dB) with half of FBCNN's arithmetic, much of which goes into the full-size
+grid. So the finest grid here is the one of half the size. It has two blocks on each side; the rest is spent on coarser
+grids.
 
 Blocks are plain pairs of 3x3 convolutions, as in EDSR and DRUNet. Depthwise convolutions with normalisation, as in
-NAFNet, do more with a multiply-accumulate, but a GPU spends as long on their passes over memory; in ten-minute
-trainings of small trunks they were behind (28.51 dB beside 28.88 dB).
+NAFNet, gain more per multiply-accumulate, but a GPU spends as long on their passes over memory; in ten-minute trainings
+of small trunks they were behind (28.51 dB against 28.88 dB).
 """
 
 from __future__ import annotations
@@ -24,25 +25,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.stream import HALF, Predict, Stream, StreamConfig
+from mjpeg_restore.models.predict import HALF, Predict
+from mjpeg_restore.models.stream import Stream, StreamConfig
 
 
 @dataclass(frozen=True, slots=True)
 class StreamHqConfig:
-    """Size of the network, by level: on the grid of half the size, of a quarter, and so on, each component's own."""
+    """Size of the network by level: on the grid of half the component's size, of a quarter, and so on."""
 
     widths: tuple[int, ...]
     """Channels of the luma trunk."""
     blocks: tuple[int, ...]
-    """Residual blocks of the luma trunk before it goes down a level, and as many after; at the lowest in all."""
+    """Residual blocks of the luma trunk before the next level, and as many after it; of the lowest level in total."""
     chroma_widths: tuple[int, ...]
     """Channels of the chroma trunk, Cb and Cr together."""
     chroma_blocks: tuple[int, ...]
-    """Its residual blocks, counted likewise."""
+    """Residual blocks of the chroma trunk, counted likewise."""
 
 
 STREAM_HQ = StreamHqConfig(widths=(64, 128, 160), blocks=(2, 3, 6), chroma_widths=(48, 96), chroma_blocks=(2, 4))
-"""258 kMAC a luma pixel at 4:2:0 and 6 M parameters, 12 MB of float16."""
+"""258 kMAC per luma pixel at 4:2:0 and 6 M parameters, 12 MB of float16."""
 
 
 class ResidualBlock(nn.Module):
@@ -56,7 +58,7 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the two convolutions make of the features, `[batch, width, height, width]`."""
+        """Add the block's residual to features `[batch, width, rows, columns]`."""
         return features + self.second(torch.relu(self.first(features)))
 
 
@@ -67,8 +69,8 @@ class Level(nn.Module):
         """Lay out the levels.
 
         Args:
-            widths: channels of this level and of those below it.
-            blocks: residual blocks of each, on the way down and again on the way up; of the lowest in all.
+            widths: channels of this level and of the levels below.
+            blocks: residual blocks of each level, on the way down and again on the way up; of the lowest in total.
         """
         super().__init__()
         width, *lower = widths
@@ -83,7 +85,7 @@ class Level(nn.Module):
             self.up = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks[0])))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pass features `[batch, width, height, width]`, whose sides the levels below can halve."""
+        """Process features `[batch, width, rows, columns]`, whose sides the levels below can halve."""
         features = self.down(features)
         return features if self.below is None else self.up(features + self.below(features))
 
@@ -104,13 +106,13 @@ class StreamHq(Stream):
 
     @property
     def margin(self) -> int:
-        """Blocks beside its own that a restored one can depend on; chroma's on top of luma's, on chroma's grid."""
+        """How many neighbouring blocks in each direction a restored block depends on; chroma's are added to luma's."""
         config = self.levels
         luma, chroma = (reach(blocks) + 3 for blocks in (config.blocks, config.chroma_blocks))
         return math.ceil(luma * HALF / 8) + 1 + math.ceil(chroma * HALF / 8)
 
 
 def reach(blocks: tuple[int, ...]) -> int:
-    """Features that a U sees to a side, on its finest grid: two for each residual block, and one for each grid."""
+    """Reach of a U in features of its finest grid: two for each residual block, and one for each coarser grid."""
     here, *lower = blocks
     return 2 * here if not lower else 4 * here + HALF * reach(tuple(lower)) + HALF - 1

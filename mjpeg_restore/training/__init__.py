@@ -1,1 +1,1 @@
-"""Degradation, data, losses, optimiser and loop: what `scripts/train.py` is made of. Needs the extra `train`."""
+"""Degradation, data, losses, optimisers and the training loop, for `scripts/train.py`. Needs the extra `train`."""

@@ -1,4 +1,4 @@
-"""Networks trained on photographs, whose features the papers compare: VGG on ImageNet and on MINC, by torchvision."""
+"""Networks trained on photographs, for the papers' feature losses: torchvision's VGG on ImageNet and on MINC."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mjpeg_restore.errors import MissingExtra, ModelError
 
 
 class Vgg(nn.Module):
-    """The first layers of a VGG network, up to the one whose output is compared; never trained."""
+    """The first layers of a VGG network, up to the layer whose output is compared; its weights are constants."""
 
     shift: Tensor
     scale: Tensor
 
     def __init__(self, layers: nn.Sequential, shift: Sequence[float], scale: float | Sequence[float]) -> None:
-        """Take the layers over.
+        """Wrap the layers.
 
         Args:
-            layers: of a VGG for three channels.
-            shift: what each of R, G, B, 0..1, is reduced by first.
-            scale: what it is divided by next.
+            layers: of a VGG with three input channels.
+            shift: subtracted from R, G and B, 0..1.
+            scale: divisor of the difference.
         """
         super().__init__()
         self.layers = layers
@@ -33,18 +33,18 @@ class Vgg(nn.Module):
         self.eval().requires_grad_(False)
 
     def features(self, planes: Tensor) -> list[Tensor]:
-        """The last layer's map; a grey plane stands for R, G and B."""
+        """The last layer's feature map of planes `[batch, 1 or 3, height, width]`; a grey plane is R, G and B."""
         return [self.layers((planes.expand(-1, 3, -1, -1) - self.shift) / self.scale)]
 
 
 def vgg(layer: str = "relu5_4") -> Vgg:
     """A VGG trained on ImageNet, from torchvision, for One-to-Many's perceptual loss.
 
-    The paper means the 16-layer network's last convolution and names it relu5_4. Only the 19-layer network has a layer
-    of this name; the name is followed, and VGG-19 taken.
+    The paper describes the last convolution of the 16-layer network, but names it relu5_4. Only the 19-layer network
+    has a layer of this name; we follow the name and take VGG-19.
 
     Args:
-        layer: `conv5_4` is that convolution's output, `relu5_4` what the rectifier makes of it.
+        layer: `conv5_4` for the convolution's output, `relu5_4` for the output of its rectifier.
 
     Raises:
         MissingExtra: torchvision is not installed.
@@ -64,17 +64,17 @@ def vgg(layer: str = "relu5_4") -> Vgg:
 def minc(path: Path, layer: str = "conv5_3") -> Vgg:
     """A VGG-16 trained on the Materials in Context database, for QGAC's texture loss.
 
-    QGAC compares layer 5, convolution 3, before the rectifier, as ESRGAN does.
+    QGAC compares layer 5, convolution 3, before the rectifier, as does ESRGAN.
 
     Args:
-        path: a state dict with torchvision's names, `features.0.weight` and so on; what it says of a classifier is
-            left out. The network's authors trained it in Caffe, on B, G, R of 0..255 less 104, 117, 124, and so is it
-            used here.
+        path: a state dict with torchvision's names, `features.0.weight` and so on; weights of a classifier are
+            ignored. Its authors trained the network in Caffe on B, G, R, 0..255, minus 104, 117, 124; the input is
+            converted to that here.
         layer: as for `vgg`.
 
     Raises:
         MissingExtra: torchvision is not installed.
-        ModelError: the file cannot be read, or holds something else.
+        ModelError: the file cannot be read, or holds other weights.
         ValueError: VGG-16 has no such layer.
     """
     layers = _torchvision("The texture loss on MINC").models.vgg16(weights=None).features
@@ -82,7 +82,7 @@ def minc(path: Path, layer: str = "conv5_3") -> Vgg:
         state = torch.load(path, map_location="cpu", weights_only=True)
         kept = {name.removeprefix("features."): w for name, w in state.items() if name.startswith("features.")}
         layers.load_state_dict(kept)
-    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
+    except Exception as error:  # torch.load raises many kinds of errors for malformed files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{path}: not the weights of a VGG-16 trained on MINC ({reason})") from error
     with torch.no_grad():
@@ -92,7 +92,7 @@ def minc(path: Path, layer: str = "conv5_3") -> Vgg:
 
 def _torchvision(purpose: str) -> ModuleType:
     try:
-        import torchvision
+        import torchvision  # pyright: ignore[reportMissingImports]  (part of no extra: its weights are not ours to ship)
     except ImportError as error:
         raise MissingExtra("torchvision", "", purpose) from error
     return torchvision
@@ -108,5 +108,5 @@ def _up_to(layers: nn.Sequential, layer: str) -> nn.Sequential:
         convolution += isinstance(module, nn.Conv2d)
         kind = "conv" if isinstance(module, nn.Conv2d) else "relu"
         if layer == f"{kind}{block}_{convolution}":
-            return layers[: index + 1]
+            return nn.Sequential(*list(layers)[: index + 1])
     raise ValueError(f"no layer {layer!r} in this VGG")

@@ -1,7 +1,7 @@
-"""A training step as one CUDA graph (NVIDIA, CUDA C++ programming guide, "CUDA graphs").
+"""Training steps as CUDA graphs (NVIDIA, CUDA C++ programming guide, "CUDA graphs").
 
-Networks as small as ours are computed faster than their two thousand kernels can be launched one by one. Captured once
-and replayed, a step takes one launch.
+A step of a network as small as ours has two thousand kernels, which a GPU computes faster than the host can launch them
+one by one. Captured once and replayed, a step takes one launch.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from mjpeg_restore.training.optimiser import Muon
 log = logging.getLogger(__name__)
 
 Step = Callable[[Compressed], Tensor]
-"""Takes a batch, changes the weights, and gives the loss."""
+"""Trains on a batch; returns the loss."""
 
 Shape = tuple[torch.Size, ...]
-"""Of all tensors of a batch."""
+"""Shapes of all tensors of a batch."""
 
-LAUNCHED = 3
-"""Steps of a shape before it is captured: libraries choose their kernels in the first, and optimisers make their
-state."""
+EAGER = 3
+"""Eager steps for a shape before a step is captured: in the first ones libraries choose their kernels, and optimisers
+allocate their state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A step, captured."""
+    """A captured step."""
 
     graph: torch.cuda.CUDAGraph
     batch: Compressed
-    """What it reads."""
+    """Its input."""
     loss: Tensor
-    """What it writes."""
+    """Its output."""
 
     def replay(self, batch: Compressed) -> Tensor:
-        """Take the step; the loss is the caller's own."""
+        """Replay the step; returns a copy of the loss."""
         for own, given in zip(_tensors(self.batch), _tensors(batch), strict=True):
             own.copy_(given)
         self.graph.replay()
@@ -51,29 +51,29 @@ class Recording:
 
 
 class Captured:
-    """A step that is captured for each shape of batch, which is each sampling, on the current CUDA device.
+    """A step that is captured once for each shape of batch, that is, for each sampling, on the current CUDA device.
 
-    One that cannot be captured, because it waits for the device or copies from the host, is launched as it is.
+    A step that waits for the device or copies from the host cannot be captured; it stays eager.
     """
 
     def __init__(self, step: Step) -> None:
-        """Keep the step; what it does on the host, it does in its first calls and while it is captured alone."""
+        """Wrap a step. Its operations on the host run only in eager calls and during the capture."""
         self.step = step
         self.recordings: dict[Shape, Recording] = {}
         self.taken = Counter[Shape]()
         self.capturable = True
         self.stream = torch.cuda.Stream()
-        self.pool = torch.cuda.graph_pool_handle()  # one step's intermediate results may lie where another's lay
+        self.pool = torch.cuda.graph_pool_handle()  # captured steps share the memory of intermediate results
 
     def __call__(self, batch: Compressed) -> Tensor:
-        """Take a step; gives the loss."""
+        """Take a step; returns the loss."""
         shape = tuple(tensor.shape for tensor in _tensors(batch))
-        if self.capturable and shape not in self.recordings and self.taken[shape] >= LAUNCHED:
+        if self.capturable and shape not in self.recordings and self.taken[shape] >= EAGER:
             self.record(shape, batch)
         if self.capturable and shape in self.recordings:
             return self.recordings[shape].replay(batch)
         self.taken[shape] += 1
-        # Beside, on the stream that captures: libraries keep what they need by stream.
+        # On the stream that captures: libraries allocate their workspaces per stream.
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             loss = self.step(batch)
@@ -81,11 +81,11 @@ class Captured:
         return loss
 
     def record(self, shape: Shape, batch: Compressed) -> None:
-        """Capture a step, which takes none."""
+        """Capture a step without executing it."""
         kept = Compressed(*([tensor.clone() for tensor in part] for part in _parts(batch)))
         graph = torch.cuda.CUDAGraph()
         try:
-            # The outer stream is this one: a graph that fails to end leaves its own behind.
+            # The outer context restores the current stream: a failed capture leaves its own stream set.
             with (
                 torch.cuda.stream(torch.cuda.current_stream()),
                 torch.cuda.graph(graph, pool=self.pool, stream=self.stream),
@@ -93,19 +93,21 @@ class Captured:
                 loss = self.step(kept)
         except RuntimeError as error:
             self.capturable = False
-            cause = error.__context__ or error  # what went wrong first
+            cause = error.__context__ or error  # the first error
             log.warning("steps are launched one by one: %s", str(cause).splitlines()[0])
         else:
             self.recordings[shape] = Recording(graph, kept, loss)
 
 
 def can_be_captured(optimisers: list[Optimizer]) -> bool:
-    """Whether these can keep all that they need on the device; PyTorch's SGD takes its rate from the host."""
+    """Whether the optimisers can keep all of their state on the device; PyTorch's SGD reads its learning rate from the
+    host.
+    """
     return all(isinstance(o, Muon) or all("capturable" in g for g in o.param_groups) for o in optimisers)
 
 
 def prepare(optimisers: list[Optimizer], device: torch.device, captured: bool) -> None:
-    """Have optimisers keep on the device what a captured step reads, the learning rate above all, or on the host."""
+    """Move learning rates and step counts to the device for captured steps, or to the host for eager ones."""
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             rate = float(group["lr"])
@@ -118,7 +120,7 @@ def prepare(optimisers: list[Optimizer], device: torch.device, captured: bool) -
 
 
 def set_rate(group: dict[str, Any], rate: float) -> None:
-    """Set the learning rate of an optimiser's group, in place where a captured step reads it."""
+    """Set the learning rate of a parameter group; in place if captured steps read it."""
     if isinstance(group["lr"], Tensor):
         group["lr"].fill_(rate)
     else:

@@ -1,4 +1,4 @@
-"""What a run leaves in RUNS/MODEL/PART: its weights, how far it came, and the record of how it was trained."""
+"""The files of a run in RUNS/MODEL/STAGE: weights, progress, and the training record."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.training.recipe import Recipe
 
 ORIGIN = ("started_from", "before")
-"""Settings that say where a run began."""
+"""Settings that describe the origin of a run's initial weights."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run came."""
+    """How long a run was trained, and its last validation."""
 
     steps: int = 0
     seconds: float = 0.0
     pixels: int = 0
-    """Luma pixels of all crops."""
+    """Luma pixels of all crops so far."""
     validation: str = ""
     """Gain in dB over the plain decode, by component."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
-    """How it is trained, on what and with what: goes into the manifest as it is."""
+    """Settings of the training; copied to the manifest unchanged."""
 
 
 def runs_of(checkpoint: Path) -> Path:
-    """RUNS, of a checkpoint of RUNS/MODEL/PART."""
+    """The folder RUNS of a checkpoint in RUNS/MODEL/STAGE."""
     return checkpoint.parents[2]
 
 
 @contextmanager
 def of_this_network(checkpoint: Path) -> Generator[None]:
-    """Make one line of what PyTorch says where a file is no checkpoint, or its weights do not fit.
+    """Turn PyTorch's errors about an unusable checkpoint into one line.
 
     Raises:
-        ModelCorrupt: either of them.
-        OSError: it cannot be read.
+        ModelCorrupt: the file is no checkpoint, or its weights do not fit the network.
+        OSError: the file cannot be read.
     """
     try:
         yield
     except OSError:
         raise
-    except Exception as error:  # torch.load fails in as many ways as a file can be wrong
-        # Of several lines the first is a heading.
+    except Exception as error:  # torch.load raises many kinds of errors for malformed files
+        # In a message of several lines, the first is a heading.
         reason = ([*str(error).splitlines()[:2]] or [type(error).__name__])[-1].strip(" \t.")
         raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network ({reason}): train it anew") from error
 
 
 def trained(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A recipe's network with the weights of a checkpoint, and the record of its training.
+    """The network of a recipe with the weights of a checkpoint, in evaluation mode, and its training record.
 
     Raises:
-        ModelCorrupt: the checkpoint is another network's.
+        ModelCorrupt: the checkpoint belongs to another network.
     """
     network = recipe.build()
     with of_this_network(checkpoint):
@@ -70,11 +70,11 @@ def trained(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]
 
 
 def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """What the manifest says of a training: hours and pictures of the stages before it are in its own.
+    """The training record for the manifest; its hours and megapixels include those of earlier stages.
 
     Args:
-        progress: a `Progress`, as a checkpoint has it.
-        runs: where the run that it started from may lie.
+        progress: a `Progress` as a dictionary, from a checkpoint.
+        runs: folder of the run that the weights were initialised from, if it is still there.
     """
     training = {
         "steps": progress["steps"],
@@ -86,12 +86,12 @@ def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
     before = runs / str(training.get("started_from")) / "progress.json"
     if before.is_file():
         training["before"] = record(json.loads(before.read_text()), runs)
-    if stage := training.get("before"):  # a run that started from an exported graph brings the graph's own record
+    if stage := training.get("before"):  # a run initialised from an exported graph holds the graph's own record
         training["hours"] = round(training["hours"] + stage["hours"], 2)
         training["megapixels"] += stage["megapixels"]
     return training
 
 
 def same_stage(settings: dict[str, Any], others: dict[str, Any]) -> bool:
-    """Whether two runs are one stage: on one device, whatever its threads and precision, and in batches of one size."""
+    """Whether two runs count as one stage: same device (whatever its threads and precision) and same batch size."""
     return all(settings.get(what) == others.get(what) for what in ("device", "batch"))

@@ -1,4 +1,4 @@
-"""Training pictures, held in memory, cut into random crops."""
+"""Training pictures in memory, random crops of them, and cameras' quantisation tables."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 from mjpeg_restore.errors import SourceNotFound
 
 PICTURE_SUFFIXES = {".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
-"""Lossless kinds only: a picture that was a JPEG teaches its own artefacts."""
+"""Lossless formats only: a picture that was a JPEG would teach its own artefacts."""
 
 JPEG_SUFFIXES = {".jpg", ".jpeg", ".mjpg", ".mjpeg"}
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Every lossless picture below a folder, sorted.
+    """All lossless pictures below a folder, sorted.
 
     Raises:
-        SourceNotFound: there is none.
+        SourceNotFound: there are none.
     """
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
@@ -32,7 +32,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """One picture: uint8 `[height, width, 3]`.
+    """Read a picture: uint8 `[height, width, 3]`.
 
     Raises:
         SourceNotFound: it cannot be read.
@@ -45,7 +45,7 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """The pictures, and each of them at half the size: sharper, with more detail to a block, as test sets are."""
+    """The pictures, and each of them at half the size: sharper, with more detail per block, like the test sets."""
     found: list[NDArray[np.uint8]] = []
     for picture in pictures:
         found += [picture, np.asarray(Image.fromarray(picture).reduce(2))]
@@ -53,22 +53,28 @@ def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]
 
 
 class Crops:
-    """An endless stream of random, flipped and turned crops of pictures held in memory, on the device that trains."""
+    """An endless stream of random crops, randomly flipped and transposed, of pictures in the memory of a device."""
 
     def __init__(
         self, pictures: Iterable[NDArray[np.uint8]], side: int, rng: np.random.Generator, device: torch.device
     ) -> None:
-        """Keep those pictures that are large enough for a crop.
+        """Load the pictures that are at least as large as a crop.
+
+        Args:
+            pictures: RGB, uint8 `[height, width, 3]`.
+            side: of a crop, in pixels.
+            rng: draws pictures, positions and orientations.
+            device: that holds the pictures and the crops.
 
         Raises:
-            SourceNotFound: none is.
+            SourceNotFound: no picture is large enough.
         """
         large = [picture for picture in pictures if min(picture.shape[:2]) >= side]
         if not large:
             raise SourceNotFound(f"not one picture of {side} by {side} pixels or more to take crops from")
         heights, widths = np.array([picture.shape[:2] for picture in large]).T
         ends = np.cumsum(heights * widths)
-        # One tensor, so that a batch is one gather, however many pictures it comes from.
+        # One tensor, so that a batch is a single gather, whatever pictures it comes from.
         self.pixels = torch.from_numpy(np.concatenate([picture.reshape(-1, 3) for picture in large])).to(device)
         self.sizes = np.stack([heights, widths], axis=1)
         self.starts = ends - heights * widths
@@ -78,16 +84,16 @@ class Crops:
         self.rng = rng
 
     def __len__(self) -> int:
-        """How many pictures crops are taken from."""
+        """Number of pictures that crops are taken from."""
         return len(self.sizes)
 
     def batch(self, size: int) -> Tensor:
-        """The next crops: uint8 `[size, side, side, 3]`."""
+        """The next `size` crops: uint8 `[size, side, side, 3]`."""
         chosen = self.rng.choice(len(self), size, p=self.odds)
         widths = self.sizes[chosen, 1]
         tops, lefts = self.rng.integers(self.sizes[chosen] - self.side + 1).T
         down, across = self.rng.choice((-1, 1), (2, size))
-        # A step down or across in the crop, as a step among the pixels, for each of the eight ways it may lie.
+        # Pixel strides of the crop's rows and columns, for each of the eight orientations.
         steps = np.stack([down * widths, across])
         turned = self.rng.random(size) < 0.5
         steps = np.where(turned, steps[::-1], steps)
@@ -105,7 +111,7 @@ def camera_tables(folder: Path) -> NDArray[np.float32]:
     """The distinct pairs of 8-bit quantisation tables in the JPEGs and raw MJPEG streams below a folder.
 
     Returns:
-        float32 `[n, 2, 64]`, luma and chroma, natural order; n is 0 where there are none.
+        float32 `[n, 2, 64]`, luma and chroma, natural order; n may be 0.
     """
     pairs = (_tables_of(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in JPEG_SUFFIXES)
     found = {pair.tobytes(): pair for pair in pairs if pair is not None}
@@ -113,7 +119,7 @@ def camera_tables(folder: Path) -> NDArray[np.float32]:
 
 
 def _tables_of(path: Path) -> NDArray[np.float32] | None:
-    """Luma's and chroma's table of a file's first picture, natural order; None where it has none to learn from."""
+    """Luma's and chroma's table of a file's first picture, natural order; None if they are missing or not 8-bit."""
     try:
         with Image.open(path, formats=["JPEG"]) as image:
             tables: dict[int, list[int]] = image.quantization  # pyright: ignore[reportAttributeAccessIssue]

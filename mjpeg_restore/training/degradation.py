@@ -1,7 +1,7 @@
-"""JPEG compression as far as coefficients go, in torch: colour conversion, subsampling, DCT, quantisation.
+"""JPEG compression in torch, without entropy coding: colour conversion, subsampling, DCT, quantisation.
 
-No codec runs in the training loop. What a JPEG encoder does to a picture (ITU-T T.81 and T.871) is four lines of
-linear algebra and one rounding; entropy coding changes nothing.
+No codec runs in the training loop. The lossy part of a JPEG encoder (ITU-T T.81 and T.871) is four lines of linear
+algebra and a rounding; entropy coding is lossless.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks
 
 LIMITED = 219 / 255
-"""Contrast of limited-range luma: the published grey figures are made of it."""
+"""Contrast of limited-range luma, which the published grey figures use."""
 LIMITED_ODDS = 0.3
-"""Of a grey picture. Full range is what cameras send: all colour pictures, and most of what is trained on."""
+"""Probability of limited range for a grey picture. Cameras send full range, so colour pictures always have it."""
 
 SPANS = ((2, 2), (2, 1), (1, 1), (1, 2), (4, 1))
-"""Luma samples that one chroma sample spans, (across, down): 4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1."""
+"""Luma samples per chroma sample, (across, down): 4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1."""
 SPAN_ODDS = (0.5, 0.25, 0.15, 0.05, 0.05)
+"""Probability of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """What an encoder kept of a batch of crops, and what it threw away; of grey crops luma alone, in lists of one."""
+    """A batch of crops before and after quantisation, by component; grey crops have luma only."""
 
     quantised: list[Tensor]
     """Y, Cb, Cr: quantised coefficients, float32 with integer values, `[batch, high, wide, 64]`."""
@@ -41,7 +42,7 @@ class Compressed:
     """Y, Cb, Cr: the samples before compression, centred, `[batch, height, width]` at the component's own sampling."""
 
     def components(self) -> list[Tensor]:
-        """Coefficients and table of each component in turn, as a network takes them."""
+        """Quantised coefficients and table of each component in turn: a network's input."""
         return [tensor for pair in zip(self.quantised, self.tables, strict=True) for tensor in pair]
 
 
@@ -57,10 +58,10 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
     """Compress a batch of crops.
 
     Args:
-        rgb: uint8 `[batch, h, w, 3]`, h and w multiples of 8 times the span.
-        tables: float32 `[batch, 2, 64]`: luma's and chroma's.
-        span: luma samples to one chroma sample, (across, down); None for grey.
-        contrast: float32 `[batch]`, 1 for full range; `LIMITED` makes luma limited-range.
+        rgb: uint8 `[batch, h, w, 3]`; h and w are multiples of 8 times the span.
+        tables: luma's and chroma's, float32 `[batch, 2, 64]`.
+        span: luma samples per chroma sample, (across, down); None for grey.
+        contrast: factor of luma, float32 `[batch]`: 1 for full range, `LIMITED` for limited range.
     """
     colours = to_ycbcr(rgb)
     planes = [(colours[:, 0] * contrast[:, None, None]).round()]
@@ -76,51 +77,52 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
 
 
 def scaled(quality: int) -> NDArray[np.float32]:
-    """The IJG's tables at a quality: float32 `[2, 64]`, luma's and chroma's, natural order."""
+    """The IJG's tables for luma and chroma at a quality: float32 `[2, 64]`, natural order."""
     return np.stack(scaled_tables(quality)).reshape(2, 64).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """What pictures are compressed with in training."""
+    """Random compression settings of training batches."""
 
     qualities: tuple[int, int] | None = None
-    """Qualities of the IJG's tables, first and last, all equally likely; None for tables of all kinds, real cameras'
-    among them, as `draw_tables` has them."""
+    """First and last quality of the IJG's tables, drawn uniformly; None for tables of all kinds (`draw_tables`)."""
     step: int = 1
-    """Between the qualities."""
+    """Distance between qualities."""
     colour: bool = True
-    """Colour pictures of all samplings, or luma alone."""
-    gray_odds: float = 0.0
-    """Of a grey batch among those in colour, for a network that restores both."""
+    """Whether to compress colour pictures, at all samplings; else luma only."""
+    grey_odds: float = 0.0
+    """Probability of a grey batch, for a network that restores grey and colour pictures."""
 
     def tables(self, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Tables for a batch: float32 `[batch, 2, 64]`."""
+        """Draw tables for a batch: float32 `[batch, 2, 64]`."""
         if self.qualities is None:
             return draw_tables(batch, camera_tables, rng)
         first, last = self.qualities
         return np.stack([scaled(int(q)) for q in rng.choice(np.arange(first, last + 1, self.step), batch)])
 
     def contrast(self, batch: int, span: tuple[int, int] | None, rng: np.random.Generator) -> NDArray[np.float32]:
-        """What luma's contrast is multiplied by, for a batch of a sampling: float32 `[batch]`, 1 or `LIMITED`."""
+        """Draw the contrast of a batch with a sampling: float32 `[batch]`, 1 or `LIMITED`."""
         odds = LIMITED_ODDS if span is None else 0.0
         return np.where(rng.random(batch) < odds, LIMITED, 1.0).astype(np.float32)
 
     def span(self, rng: np.random.Generator) -> tuple[int, int] | None:
-        """A sampling for a batch; None for grey."""
-        if not self.colour or rng.random() < self.gray_odds:
+        """Draw a sampling for a batch; None for grey."""
+        if not self.colour or rng.random() < self.grey_odds:
             return None
         return SPANS[rng.choice(len(SPANS), p=SPAN_ODDS)]
 
 
 def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Quantisation tables as cameras have them: float32 `[batch, 2, 64]`, natural order, integers 1..255.
+    """Draw quantisation tables like those of cameras: float32 `[batch, 2, 64]`, natural order, integers 1..255.
 
-    Four in five are the IJG's at a quality of 5 to 98, 60 or less for most; the others real cameras' tables or the
-    IJG's, tilted towards low or high frequencies and roughened at random.
+    Four in five are the IJG's at a quality of 5 to 98, mostly at most 60. The others are real cameras' tables or the
+    IJG's, with a random tilt towards low or high frequencies and random noise.
 
     Args:
-        camera_tables: float32 `[n, 2, 64]`, pairs of tables found in real files; n may be 0.
+        batch: number of pairs.
+        camera_tables: pairs of tables found in real files, float32 `[n, 2, 64]`; n may be 0.
+        rng: draws them.
     """
     tables = np.empty((batch, 2, 64), np.float32)
     frequency = np.add.outer(np.arange(8), np.arange(8)).reshape(64) / 14

@@ -1,7 +1,7 @@
-"""The discriminators, and the losses of a contest between one and a network: One-to-Many's, QGAC's.
+"""One-to-Many's and QGAC's discriminators, and their adversarial losses.
 
-Planes are `[batch, channels, height, width]` of 0..1, grey or RGB; logits are `[batch]`, and the probability of
-"natural" is their sigmoid.
+Planes are `[batch, channels, height, width]`, 0..1, grey or RGB. Logits are `[batch]`; their sigmoid is the probability
+that a picture is natural.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SLOPE = 0.2
-"""Of the leaky rectifiers below zero, as in DCGAN."""
+"""Slope of the leaky rectifiers below zero, as in DCGAN."""
 
 UNIT_WIDTHS = (1, 2, 4, 8)
-"""Filters of the four convolutional units, in units of the first one's (table 1)."""
+"""Filters of the four convolutional units, relative to the first unit's (table 1)."""
 
 
 class Discriminator(nn.Module):
     """Table 1 of One-to-Many, both columns: four convolutional units and a logistic regression.
 
-    After each convolution but the last come a batch normalisation and a leaky rectifier, as the table's caption has it;
-    DCGAN itself leaves the first one's normalisation out. The logistic regression sees the mean over the last unit's
-    map, so that crops of any size from 16x16 up are judged. Weights start at He et al.'s uniform numbers (section 4).
+    A batch normalisation and a leaky rectifier follow each convolution but the last, as in the table's caption; DCGAN
+    itself omits the first normalisation. The logistic regression gets the mean over the last unit's feature map, so
+    that crops of any size from 16x16 up are accepted. Weights have He et al.'s uniform initialisation (section 4).
     """
 
     def __init__(self, channels: int, *, strides: Sequence[int], side: int, width: int = 64) -> None:
-        """Lay out the convolutions; `doubled` and `dcgan` know the papers' numbers.
+        """Lay out the convolutions; `doubled` and `dcgan` have the papers' sizes.
 
         Args:
-            channels: of the planes, 1 or 3.
+            channels: of the input.
             strides: of the convolutions of each unit.
             side: of the kernels.
             width: filters of the first unit.
         """
         super().__init__()
-        self.units = nn.ModuleList()
+        units: list[list[nn.Module]] = []
         before = channels
         for times in UNIT_WIDTHS:
-            layers: list[nn.Module] = []
+            units.append([])
             for stride in strides:
-                layers += [
+                units[-1] += [
                     nn.Conv2d(before, times * width, side, stride, side // 2),
                     nn.BatchNorm2d(times * width),
                     nn.LeakyReLU(SLOPE),
                 ]
                 before = times * width
-            self.units.append(nn.Sequential(*layers))
-        self.units[-1] = self.units[-1][:-2]  # the last convolution stands bare
+        del units[-1][-2:]  # no normalisation and rectifier after the last convolution
+        self.units = nn.ModuleList(nn.Sequential(*layers) for layers in units)
         self.classifier = nn.Linear(before, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, SLOPE)
 
     def features(self, planes: Tensor) -> list[Tensor]:
-        """What each unit makes of planes, from the first unit to the last."""
+        """Feature maps of planes after each unit, in order."""
         found = []
         signal = planes * 2 - 1
         for unit in self.units:
@@ -65,56 +65,57 @@ class Discriminator(nn.Module):
         return found
 
     def classify(self, features: list[Tensor]) -> Tensor:
-        """Logits `[batch]` from what `features` gave."""
+        """Logits `[batch]` from the result of `features`."""
         return self.classifier(features[-1].mean(dim=(2, 3)))[:, 0]
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Logits `[batch]`: above zero is natural, below is restored."""
+        """Logits `[batch]`: positive for natural, negative for restored pictures."""
         return self.classify(self.features(planes))
 
 
 def doubled(channels: int, width: int = 64) -> Discriminator:
-    """One-to-Many's discriminator: a convolution of stride 1, then one of stride 2, in each unit.
+    """One-to-Many's discriminator: each unit has a convolution of stride 1 and one of stride 2.
 
-    The size of its filters, 3x3, is ours.
+    The kernel size, 3x3, is ours.
     """
     return Discriminator(channels, strides=(1, 2), side=3, width=width)
 
 
 def dcgan(channels: int, width: int = 64) -> Discriminator:
-    """DCGAN's discriminator, which QGAC takes: a 5x5 convolution of stride 2 in each unit."""
+    """DCGAN's discriminator, used by QGAC: each unit has a 5x5 convolution of stride 2."""
     return Discriminator(channels, strides=(2,), side=5, width=width)
 
 
 def naturalness_loss(restored: Tensor) -> Tensor:
-    """One-to-Many eq. 2: the mean of -log D(restored), of logits; the proposal component's."""
+    """One-to-Many eq. 2, minimised by the proposal component: the mean of -log D(restored); from logits."""
     return functional.softplus(-restored).mean()
 
 
 def discriminator_loss(natural: Tensor, restored: Tensor) -> Tensor:
-    """One-to-Many eq. 3: the mean of -log D(natural) and that of -log(1 - D(restored)), added; of logits."""
+    """One-to-Many eq. 3: the mean of -log D(natural) plus that of -log(1 - D(restored)); from logits."""
     return functional.softplus(-natural).mean() + functional.softplus(restored).mean()
 
 
 def relativistic_discriminator_loss(natural: Tensor, restored: Tensor) -> Tensor:
-    """The relativistic average discriminator's loss (Jolicoeur-Martineau 2018), of logits.
+    """Loss of the relativistic average discriminator (Jolicoeur-Martineau 2018), from logits.
 
-    Natural pictures should look more natural than restored ones do on average, and the other way round.
+    A natural picture should get a higher logit than the average restored one, a restored picture a lower logit than the
+    average natural one.
     """
     return discriminator_loss(natural - restored.mean(), restored - natural.mean())
 
 
 def relativistic_loss(natural: Tensor, restored: Tensor) -> Tensor:
-    """QGAC eq. 3, its second term: what the restoring network minimises against that discriminator, of logits.
+    """Second term of QGAC eq. 3: the restoring network's loss against that discriminator, from logits.
 
-    Its gradient reaches the restored pictures through both terms, through the mean in one of them.
+    The gradient reaches the restored pictures through both of its terms, in one of them through the mean.
     """
     return discriminator_loss(restored - natural.mean(), natural - restored.mean())
 
 
 @contextmanager
 def fixed(module: nn.Module) -> Generator[None]:
-    """Within it, the parameters of `module` are constants."""
+    """Make the parameters of `module` constants within the context."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     module.requires_grad_(False)
     try:
@@ -126,7 +127,7 @@ def fixed(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Generator[None]:
-    """Within it, `module` is in its evaluation mode and its parameters are constants."""
+    """Put `module` into evaluation mode and make its parameters constants within the context."""
     training = module.training
     module.eval()
     try:
@@ -138,7 +139,7 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def judging(discriminator: Discriminator) -> Generator[None]:
-    """The discriminator as it is trained, normalising by the batch at hand, but learning and remembering nothing."""
+    """Use batch statistics, as the discriminator's training does, but change no parameters and running statistics."""
     layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.BatchNorm2d)]
     before = [layer.momentum for layer in layers]
     for layer in layers:

@@ -1,6 +1,6 @@
-"""Distances between pictures by features that see more than samples: what both papers' GANs are trained with.
+"""Feature losses: distances between pictures in a network's feature maps, used to train both papers' GANs.
 
-The papers take a network trained on photographs (`backbones`); `DiscriminatorFeatures` stands in for it.
+The papers take the features of a network trained on photographs (`backbones`); `DiscriminatorFeatures` can replace it.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from torch.nn import functional
 from mjpeg_restore.training.discriminator import Discriminator, frozen
 
 SOFTENING = 1e-6
-"""Added to a squared distance, so that its root has a gradient where two are the same."""
+"""Added to a squared distance, so that its root has a finite gradient at zero."""
 
 
 class FeatureExtractor(Protocol):
-    """What sees more in planes than samples."""
+    """Computes feature maps of pictures."""
 
     def features(self, planes: Tensor) -> list[Tensor]:
-        """One map or more of planes `[batch, 1 or 3, height, width]` of 0..1; differentiable."""
+        """One or more feature maps of planes `[batch, 1 or 3, height, width]`, 0..1; differentiable."""
         ...
 
 
 def perceptual_loss(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> Tensor:
-    """One-to-Many eq. 1: squared distance of features over their size; of planes. Over several maps, the mean."""
+    """One-to-Many eq. 1: mean squared distance of the features of two pictures, averaged over the maps."""
     pairs = _features_of_both(extractor, restored, original)
     return torch.stack([functional.mse_loss(ours, theirs) for ours, theirs in pairs]).mean()
 
 
 def energy_score(extractor: FeatureExtractor, restored: Tensor, another: Tensor, original: Tensor) -> Tensor:
-    """How well two candidates stand for all that the original may have been; of planes. Over several maps, the mean.
+    """How well two candidates sample the distribution of possible originals, averaged over the maps; in neither paper.
 
-    The energy score (Gneiting and Raftery 2007, section 4.3, with two samples) of the features at each place: their
-    distance from the original's, less half of that between the candidates. It is least, on average, where a place's
-    features are drawn as the originals' are, and so as far from one another as from the original. A distance alone is
-    least where all candidates are the same. In neither paper.
+    The energy score (Gneiting and Raftery 2007, section 4.3, with two samples) of the features at each position: their
+    mean distance from the original's, minus half the distance between the candidates. Its expectation is lowest if the
+    candidates' features have the distribution of the originals', so that they are as far from one another as from the
+    original. A distance without the second term is lowest if all candidates are the same.
     """
     with torch.no_grad():
         truth = extractor.features(original)
@@ -49,12 +49,12 @@ def energy_score(extractor: FeatureExtractor, restored: Tensor, another: Tensor,
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Root mean square over the channels of the difference, averaged over places and maps."""
+    """Root mean square of the difference over the channels, averaged over positions and the batch."""
     return torch.sqrt((a.float() - b.float()).square().mean(dim=1) + SOFTENING).mean()
 
 
 class Patches:
-    """Samples as features: each patch of 4x4 is a place, its samples are channels, in units of a tenth of the range."""
+    """Samples as features: a position for each patch of 4x4, with its samples as channels, in tenths of the range."""
 
     def features(self, planes: Tensor) -> list[Tensor]:
         """`[batch, channels, height, width]` to `[batch, 16 channels, height / 4, width / 4]`."""
@@ -62,7 +62,7 @@ class Patches:
 
 
 def texture_loss(extractor: FeatureExtractor, restored: Tensor, original: Tensor) -> Tensor:
-    """QGAC eq. 2: L1 distance of features, averaged; of planes. Over several maps, the mean."""
+    """QGAC eq. 2: mean absolute distance of the features of two pictures, averaged over the maps."""
     pairs = _features_of_both(extractor, restored, original)
     return torch.stack([functional.l1_loss(ours, theirs) for ours, theirs in pairs]).mean()
 
@@ -74,16 +74,16 @@ def _features_of_both(extractor: FeatureExtractor, restored: Tensor, original: T
 
 
 class DiscriminatorFeatures:
-    """The stand-in for a trained backbone: what the units of the discriminator make of planes, while it is trained.
+    """The feature maps of the discriminator in training, as a substitute for a trained backbone; in neither paper.
 
-    In neither paper. The discriminator learns nothing from it: its weights count as constants, and its normalisations
-    use their running statistics and leave them alone.
+    The discriminator learns nothing from such a loss: its weights are constants, and its normalisations use their
+    running statistics without updating them.
     """
 
     def __init__(self, discriminator: Discriminator) -> None:
         self.discriminator = discriminator
 
     def features(self, planes: Tensor) -> list[Tensor]:
-        """The maps of all units."""
+        """The feature maps of all units."""
         with frozen(self.discriminator):
             return self.discriminator.features(planes)

@@ -1,4 +1,4 @@
-"""The training loop: crops in, a trained network out, interruptible at any step."""
+"""The training loop, which can be interrupted after any step and resumed from its checkpoint."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from mjpeg_restore.training.recipe import Recipe
 log = logging.getLogger(__name__)
 
 
-def named(means: object) -> str:
-    """What the record calls an objective or an optimiser: a function's name; else what it says of itself."""
-    return getattr(means, "__name__", None) or str(means)
+def named(item: object) -> str:
+    """The name of an objective or an optimiser in the training record: a function's name, or an object's `str`."""
+    return getattr(item, "__name__", None) or str(item)
 
 
 class Trainer:
-    """One run of one recipe; `run` may be interrupted at any time and resumed from its last checkpoint."""
+    """One run of one recipe."""
 
     def __init__(
         self,
@@ -45,42 +45,58 @@ class Trainer:
         recipe: Recipe,
         crops: Crops,
         camera_tables: NDArray[np.float32],
-        apart: list[NDArray[np.uint8]],
+        validation_pictures: list[NDArray[np.uint8]],
         folder: Path,
         device: torch.device,
         dtype: torch.dtype | None = None,
         **notes: Any,
     ) -> None:
+        """Prepare a run.
+
+        Args:
+            model: the network.
+            recipe: how it is trained.
+            crops: the training pictures, on `device`.
+            camera_tables: cameras' quantisation tables, float32 `[n, 2, 64]`; n may be 0.
+            validation_pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`.
+            folder: for the checkpoint and the training record.
+            device: to train on.
+            dtype: bf16 or float32; None for the faster one.
+            notes: further settings for the training record.
+        """
         self.dtype = dtype or working_dtype(device)
-        # In float32 on a CPU the usual layout is a tenth faster.
+        # In float32 on a CPU, the contiguous layout is a tenth faster.
         layout = torch.channels_last if self.dtype is torch.bfloat16 else torch.contiguous_format
         self.model = model.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
         self.crops = crops
         self.camera_tables = camera_tables
-        self.apart = apart  # from what is trained on
+        self.validation_pictures = validation_pictures
         self.folder = folder
         self.device = device
         self.adversary = recipe.adversary().to(device) if recipe.adversary else None
         self.teacher = recipe.teacher().to(device) if recipe.teacher else None
         self.objective: Objective | None = self.adversary or recipe.objective
-        self.optimisers = recipe.optimiser(model, recipe.learning_rate)
-        if self.adversary:
-            self.optimisers += adam(self.adversary, self.adversary.learning_rate, self.adversary.betas)
+        self.optimisers = self.make_optimisers()
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        self.take: Callable[[Compressed], Tensor] = self.descend_on
-        self.get_ready()
-        self.settings = self.described() | notes
+        self.take: Callable[[Compressed], Tensor] = self.train_on
+        self.choose_steps()
+        self.settings = self.description() | notes
         self.progress = Progress(settings=self.settings)
 
-    def described(self) -> dict[str, Any]:
-        """How the run goes about it, for its record."""
+    def make_optimisers(self) -> list[torch.optim.Optimizer]:
+        """The network's optimisers, then the adversary's, if any."""
+        ours, adversary = self.recipe.optimiser(self.model, self.recipe.learning_rate), self.adversary
+        return [*ours, *adam(adversary, adversary.learning_rate, adversary.betas)] if adversary else ours
+
+    def description(self) -> dict[str, Any]:
+        """The settings of the run, for its training record."""
         recipe, cuda = self.recipe, self.device.type == "cuda"
         return {
             "crop": recipe.side,
             "batch": recipe.batch,
             "loss": self.adversary.description if self.adversary else named(recipe.objective),
-            **({"taught_by": self.teacher.name, "taught_for": recipe.taught} if self.teacher else {}),
+            **({"taught_by": self.teacher.name, "taught_for": recipe.teacher_until} if self.teacher else {}),
             "optimiser": named(recipe.optimiser),
             "learning_rate": recipe.learning_rate,
             "schedule": repr(recipe.schedule),
@@ -93,28 +109,28 @@ class Trainer:
         }
 
     def precision(self) -> torch.autocast:
-        """Where the network and its losses are computed."""
+        """The autocast context for the network and its losses."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
 
     @property
     def checkpoint(self) -> Path:
-        """Where the run's state is kept."""
+        """The file that holds the run's state."""
         return self.folder / "checkpoint.pt"
 
-    def get_ready(self) -> None:
-        """Decide how steps are taken, captured where that can be, and put what optimisers know where that needs it."""
-        steady = self.adversary is None or self.adversary.steady
-        captured = self.device.type == "cuda" and steady and can_be_captured(self.optimisers)
+    def choose_steps(self) -> None:
+        """Choose captured or eager steps; move optimiser state accordingly."""
+        alike = self.adversary is None or self.adversary.capturable
+        captured = self.device.type == "cuda" and alike and can_be_captured(self.optimisers)
         prepare(self.optimisers, self.device, captured)
-        self.take = Captured(self.descend_on) if captured else self.descend_on
+        self.take = Captured(self.train_on) if captured else self.train_on
 
     def resume(self) -> None:
-        """Take up the run where its checkpoint left it.
+        """Continue the run from its checkpoint.
 
-        On a GPU after a CPU, or in other batches, it is another stage: its minutes and batches count from nothing.
+        On another device, or with another batch size, a new stage begins: its minutes and batches count from zero.
 
         Raises:
-            ModelCorrupt: the checkpoint is another network's.
+            ModelCorrupt: the checkpoint belongs to another network.
         """
         with of_this_network(self.checkpoint):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -123,7 +139,7 @@ class Trainer:
                 self.adversary.load_state_dict(state["adversary"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-            self.get_ready()
+            self.choose_steps()
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
         self.crops.rng = np.random.default_rng(self.progress.steps)
@@ -132,25 +148,25 @@ class Trainer:
         if not same_stage(found, settings):
             self.settings = settings | {"before": record(asdict(self.progress), runs_of(self.checkpoint))}
             self.progress = Progress(settings=self.settings)
-        else:  # where the run began is the run's own: what it began from may have changed since
+        else:  # the record of the run's origin is kept: the origin itself may have changed since
             self.settings = settings | {key: value for key, value in found.items() if key in ORIGIN}
             self.progress.settings = self.settings
 
     def begin_from(self, checkpoint: Path) -> None:
-        """Take the weights that another run ended with; what this network has besides stays as it is.
+        """Load the final weights of another run; weights that it lacks keep their initial values.
 
         Raises:
             SourceNotFound: there is no such checkpoint.
-            ModelCorrupt: it is another network's.
+            ModelCorrupt: it belongs to another network.
         """
         if not checkpoint.is_file():
-            raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that part first")
+            raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that stage first")
         with of_this_network(checkpoint):
             found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
             self.model.load_state_dict(self.model.state_dict() | found)
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically, and the training record."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.checkpoint.with_suffix(".part")
         torch.save(
@@ -166,12 +182,12 @@ class Trainer:
         (self.folder / "progress.json").write_text(json.dumps(asdict(self.progress), indent=2) + "\n")
 
     def run(self, minutes: float, report_every: float = 300.0) -> None:
-        """Train until the run has taken `minutes` in all, reporting loss and validation gain as it goes."""
+        """Train for `minutes` in total, resumed ones included; report loss and gain every `report_every` seconds."""
         budget, reported, losses = minutes * 60, time.monotonic(), []
         last = time.monotonic()
         try:
-            while (share := self.progress.seconds / budget) < 1:
-                losses.append(self.step(share))
+            while (spent := self.progress.seconds / budget) < 1:
+                losses.append(self.step(spent))
                 now = time.monotonic()
                 self.progress.seconds += now - last
                 last = now
@@ -183,61 +199,64 @@ class Trainer:
             raise
         self.report(losses)
 
-    def step(self, share: float) -> Tensor:
-        """One batch, at the learning rate of this share of the budget."""
-        warmth = (self.progress.steps + 1) / self.recipe.warm_up if self.recipe.warm_up else 1.0
-        factor = min(1.0, warmth) * self.recipe.schedule(share)
+    def step(self, spent: float) -> Tensor:
+        """Train on one batch; returns the loss.
+
+        Args:
+            spent: fraction of the budget, 0..1, which determines the learning rate.
+        """
+        warm = (self.progress.steps + 1) / self.recipe.warm_up if self.recipe.warm_up else 1.0
+        factor = min(1.0, warm) * self.recipe.schedule(spent)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 set_rate(group, rate * factor)
-        coded = self.compressed(share)
-        loss = self.take(coded)
+        loss = self.take(self.compressed(spent))
         self.progress.steps += 1
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
         return loss
 
-    def descend_on(self, coded: Compressed) -> Tensor:
-        """One step of the network down the loss of a batch, which is given back, and then one of its adversary."""
+    def train_on(self, coded: Compressed) -> Tensor:
+        """One step of the network on a batch, then one of its adversary; returns the network's loss."""
         assert self.objective is not None, "a recipe has an objective or an adversary"
         with self.precision():
             loss = self.objective(self.model, coded)
         self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
         if self.adversary:
             with self.precision():
-                doubt = self.adversary.discriminate(coded)
-            if doubt is not None:
-                self.descend(doubt, self.adversary, self.optimisers[-1:])
+                own_loss = self.adversary.discriminate(coded)
+            if own_loss is not None:
+                self.descend(own_loss, self.adversary, self.optimisers[-1:])
         return loss.detach()
 
     def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
-        """Take one step down a loss."""
+        """Compute the gradients of a loss, clip them, and take one step of each optimiser."""
         module.zero_grad(set_to_none=True)
         loss.backward()
-        if self.recipe.longest_gradient:
-            nn.utils.clip_grad_norm_(module.parameters(), self.recipe.longest_gradient)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(module.parameters(), self.recipe.clip_norm)
         for optimiser in optimisers:
             optimiser.step()
 
-    def compressed(self, share: float) -> Compressed:
-        """The next batch, at this share of the budget."""
+    def compressed(self, spent: float) -> Compressed:
+        """The next batch: with the teacher's targets until `teacher_until` of the budget is spent."""
         batch, degradation, rng = self.recipe.batch, self.recipe.degradation, self.crops.rng
         rgb = self.crops.batch(batch)
         tables = torch.from_numpy(degradation.tables(batch, self.camera_tables, rng)).to(self.device)
         span = degradation.span(rng)
         contrast = torch.from_numpy(degradation.contrast(batch, span, rng)).to(self.device)
         coded = compress(rgb, tables, span, contrast)
-        if self.teacher is None or share >= self.recipe.taught:
+        if self.teacher is None or spent >= self.recipe.teacher_until:
             return coded
         with self.precision():
             return self.teacher(coded)
 
     def validate(self) -> dict[int, list[float]]:
-        """Mean gain in dB over the plain decode at some qualities that the recipe is for, by component."""
+        """Mean gain over the plain decode at the validation qualities of the recipe: dB, by component."""
         self.model.eval()
         found = {
             quality: validation.gains(
                 self.model,
-                self.apart,
+                self.validation_pictures,
                 quality,
                 colour=self.recipe.degradation.colour,
                 device=self.device,
@@ -252,7 +271,7 @@ class Trainer:
         """Log loss and validation, and save a checkpoint.
 
         Raises:
-            ModelError: the losses are no numbers any more; the checkpoint stays as it was.
+            ModelError: the loss is no longer finite; the checkpoint stays unchanged.
         """
         loss = torch.stack(losses).mean().item() if losses else math.nan
         if losses and not math.isfinite(loss):

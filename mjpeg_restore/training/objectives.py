@@ -1,7 +1,7 @@
-"""What is minimised: a network and what an encoder made of a batch, to a scalar.
+"""Objectives: functions of a network and a compressed batch that return the loss, a scalar.
 
-The DCT is orthonormal, so a squared error of coefficients is one of pixels (Parseval). The papers' losses are taken on
-planes of samples, each component at its own sampling, in units of the full range (0..1).
+The DCT is orthonormal, so a squared error of coefficients equals one of pixels (Parseval). The papers' losses are
+computed on planes of samples, each component at its own sampling, in units of the full range (0..1).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from mjpeg_restore.training.degradation import Compressed
 Objective = Callable[[nn.Module, Compressed], Tensor]
 
 PlaneLoss = Callable[[list[Tensor], list[Tensor]], Tensor]
-"""Restored and original planes, `[batch, height, width]` of each component, 0..1, to a scalar."""
+"""A loss of restored and original planes, `[batch, height, width]` of each component, 0..1; returns a scalar."""
 
 CHROMA_WEIGHT = 0.25
-"""Weight of Cb and of Cr beside luma: about their share in the error of an RGB picture at 4:2:0."""
+"""Weight of Cb and of Cr relative to luma: about their share in the error of an RGB picture at 4:2:0."""
 
 SQUARED_SHARES = (1.0, 1.086, 0.825)
-"""Of Y, Cb and Cr in the squared error of an RGB picture, by their mean squared errors and T.871's factors, whatever
-chroma's sampling: (0.344^2 + 1.772^2) / 3 for Cb."""
+"""Weights of the mean squared errors of Y, Cb and Cr in that of an RGB picture, at any chroma sampling. They follow
+from T.871's factors: (0.344^2 + 1.772^2) / 3 for Cb."""
 
 ABSOLUTE_SHARES = (1.0, 0.705, 0.705)
-"""The same of absolute errors: (0.344 + 1.772) / 3 for Cb."""
+"""The same for mean absolute errors: (0.344 + 1.772) / 3 for Cb."""
 
 FLOOR = 0.05
 """Added to each mean squared error, in squared grey levels, so that a flat crop's gradient stays finite."""
@@ -43,9 +43,9 @@ SSIM_WEIGHT = 0.05
 def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
     """Root mean squared error of each crop and component, averaged over the batch, weighted over the components.
 
-    The root keeps coarse tables from drowning fine ones, as a mean over pictures in dB does; the error itself (L2)
-    would see little but Q5, its logarithm (PSNR itself) little but flat crops. Measured on coefficients: the network's
-    `restore` gives them dequantised.
+    The root keeps coarse tables from dominating fine ones, as does a mean of dB over pictures: the squared error itself
+    (L2) would depend on little but Q5, its logarithm (PSNR) on little but flat crops. The error is computed on the
+    dequantised coefficients that the network's `restore` returns.
     """
     restored = network.restore(*coded.components())  # pyright: ignore[reportCallIssue]
     total = restored[0].new_zeros(())
@@ -56,12 +56,12 @@ def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
 
 
 def planes(network: nn.Module, coded: Compressed, *inputs: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """What a network makes of a batch, and the originals: `[batch, height, width]` of each component, 0..1.
+    """Restored and original planes of a batch: `[batch, height, width]` of each component, 0..1.
 
     Args:
-        network: under the contract.
+        network: under the contract of `models/graph.py`.
         coded: the batch.
-        inputs: what the network takes besides, noise for one.
+        inputs: further inputs of the network, such as noise.
     """
     restored = network(*coded.components(), *inputs)
     return (
@@ -71,7 +71,7 @@ def planes(network: nn.Module, coded: Compressed, *inputs: Tensor) -> tuple[list
 
 
 def coefficients(parts: list[Tensor]) -> list[Tensor]:
-    """DCT coefficients, dequantised, `[batch, high, wide, 64]`, of planes `[batch, height, width]` of 0..1."""
+    """Dequantised DCT coefficients `[batch, high, wide, 64]` of planes `[batch, height, width]`, 0..1."""
     blocks = [plane_to_blocks(plane * 255 - 128) for plane in parts]
     with exact(blocks[0]):
         return [part @ _transform(part.device) for part in blocks]
@@ -79,23 +79,23 @@ def coefficients(parts: list[Tensor]) -> list[Tensor]:
 
 @cache
 def _transform(device: torch.device) -> Tensor:
-    """The transposed DCT matrix on a device; kept there, for a step that is captured copies nothing from the host."""
+    """The transposed DCT matrix on a device; cached, as a captured step cannot copy it from the host."""
     return dct_matrix().to(device).T
 
 
 @dataclass(frozen=True, slots=True)
 class OnPlanes:
-    """An objective that is a loss of restored planes."""
+    """A loss of restored planes as an objective."""
 
     loss: PlaneLoss
     chroma_alone: bool = False
-    """Luma is none of its business: for a stage that leaves luma as it is."""
+    """Whether luma is left out, for a stage that does not train its restoration."""
 
     def __str__(self) -> str:
         return self.loss.__name__ + (" of chroma" if self.chroma_alone else "")
 
     def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Measure."""
+        """Compute the loss."""
         restored, original = planes(network, coded)
         first = 1 if self.chroma_alone else 0
         return self.loss(restored[first:], original[first:])
@@ -103,25 +103,25 @@ class OnPlanes:
 
 @dataclass(frozen=True, slots=True)
 class OnTiles:
-    """An objective that is a loss of a tile of each crop, restored with the context of the whole crop.
+    """A loss of one tile of each crop, restored with the context of the whole crop, as an objective.
 
-    As a runtime restores a large picture: a network whose context is cheap sees several times as many pictures, each
-    nearly whole, for the same arithmetic.
+    A runtime restores large pictures that way. A network whose context is cheap sees several times as many pictures,
+    each nearly whole, for the same arithmetic.
     """
 
     loss: PlaneLoss
     side: int
-    """Of a tile, in blocks of luma; a multiple of every span."""
+    """Side of a tile, in blocks of luma; a multiple of every span."""
 
     def __str__(self) -> str:
         return f"{self.loss.__name__} of tiles of {8 * self.side}x{8 * self.side}"
 
     def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Measure a tile, at the same random place of all crops."""
+        """Compute the loss of a tile, at the same random position in all crops."""
         context = network.context(*coded.components())  # pyright: ignore[reportCallIssue]
         grids = [part.shape[1:3] for part in coded.quantised]
         spans = [[luma // own for luma, own in zip(grids[0], grid, strict=True)] for grid in grids]
-        # The place is drawn on the device, for a step that is captured reads nothing from the host.
+        # The position is drawn on the device: a captured step cannot read from the host.
         device = context.device
         places = [
             torch.randint((length * span - self.side) // span + 1, (), device=device)
@@ -146,8 +146,7 @@ class OnTiles:
 
 
 def squared_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9), of a colour picture's R, G
-    and B."""
+    """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9), in colour of R, G and B."""
     return _mean([(a - b) ** 2 for a, b in zip(restored, original, strict=True)], SQUARED_SHARES)
 
 
@@ -158,22 +157,22 @@ def edge_preserving(restored: list[Tensor], original: list[Tensor]) -> Tensor:
 
 
 def absolute_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean absolute error of a sample (QGCN, equation 6), of a colour picture's R, G and B, about."""
+    """Mean absolute error of a sample (QGCN, equation 6); in colour, about that of R, G and B."""
     return _mean([(a - b).abs() for a, b in zip(restored, original, strict=True)], ABSOLUTE_SHARES)
 
 
 def coarse_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean absolute error of means over 5x5 samples; in no paper.
+    """Mean absolute error of 5x5 window means; in no paper.
 
-    Texture that is not the original's costs little here; blocks, which are steps between flat parts, cost much.
+    Texture that differs from the original's costs little here, blocking much: blocks are steps between flat areas.
     """
     return _mean([window_mean(a - b, 5).abs() for a, b in zip(restored, original, strict=True)], ABSOLUTE_SHARES)
 
 
 def constant_error(network: nn.Module, coded: Compressed) -> Tensor:
-    """Mean absolute error of a sample of what a network makes of a constant, each luma's own mean; in no paper.
+    """Mean absolute error of a network's response to constant luma, each crop's own mean; in no paper.
 
-    Zero where no pattern is drawn in a block without detail.
+    It is zero if the network adds no pattern to a block without detail.
     """
     luma, table = coded.quantised[0], coded.tables[0]
     constant = torch.zeros_like(luma)
@@ -183,13 +182,13 @@ def constant_error(network: nn.Module, coded: Compressed) -> Tensor:
 
 
 def error_less_similarity(restored: list[Tensor], original: list[Tensor]) -> Tensor:
-    """Mean absolute error less 0.05 times the structural similarity (QGAC, equation 1)."""
+    """Mean absolute error minus 0.05 times the structural similarity (QGAC, equation 1)."""
     similarity = [structural_similarity(a, b) for a, b in zip(restored, original, strict=True)]
     return absolute_error(restored, original) - SSIM_WEIGHT * torch.stack(similarity).mean()
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM (Wang et al. 2004) of planes 0..1 with a uniform window, as `metrics.ssim` measures it, differentiable."""
+    """Differentiable SSIM (Wang et al. 2004) of planes, 0..1, with a uniform 8x8 window."""
     c1, c2 = 0.01**2, 0.03**2
     mean_a, mean_b, aa, bb, ab = (window_mean(part, 8) for part in (a, b, a * a, b * b, a * b))
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
@@ -198,27 +197,27 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
 
 
 def window_mean(plane: Tensor, side: int) -> Tensor:
-    """Means over each window within planes `[batch, height, width]`: `[batch, 1, height - side + 1, ...]`."""
+    """Means over all windows within planes `[batch, height, width]`: `[batch, 1, height - side + 1, ...]`."""
     return functional.avg_pool2d(plane[:, None], side, stride=1)
 
 
 def _mean(parts: list[Tensor], shares: tuple[float, ...]) -> Tensor:
-    """Mean of Y, of Y, Cb and Cr, or of Cb and Cr alone, by their shares; each one's own is over all its samples."""
+    """Weighted mean of the components' means. The components are Y; Y, Cb and Cr; or Cb and Cr."""
     weights = shares[1:] if len(parts) == 2 else shares[: len(parts)]
     weighted = [weight * part.mean() for weight, part in zip(weights, parts, strict=True)]
     return torch.stack(weighted).sum() / sum(weights)
 
 
 def jpeg_loss(restored: Tensor, quantised: Tensor, table: Tensor) -> Tensor:
-    """One-to-Many eq. 6: how far coefficients lie outside the range that eq. 5 gives them, squared, on average.
+    """One-to-Many eq. 6: mean squared distance of coefficients from the range of eq. 5.
 
-    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it nothing is lost. A truncated
-    loss, the text says, over the size of the picture; the square of the distance is ours, in squared grey levels, as a
-    squared error of pixels is (Parseval).
+    The range is the quantisation cell, from (k - 1/2) q to (k + 1/2) q; inside it the loss is zero. The paper has a
+    truncated loss, divided by the size of the picture. The square is ours: it is in squared grey levels, like a squared
+    error of pixels (Parseval).
 
     Args:
         restored: dequantised DCT coefficients of the restored picture, `[batch, high, wide, 64]`.
-        quantised: those of the JPEG, `[batch, high, wide, 64]`.
+        quantised: quantised coefficients of the JPEG, `[batch, high, wide, 64]`.
         table: `[batch, 64]`.
     """
     steps = table[:, None, None]

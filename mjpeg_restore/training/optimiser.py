@@ -1,7 +1,7 @@
-"""Muon for convolutions and AdamW for the rest; and the papers' own, Adam and plain descent with momentum.
+"""Optimisers: Muon for convolutions with AdamW for the rest, and the papers' own, Adam and SGD with momentum.
 
 Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix
-by the nearest orthogonal one, found with a few Newton-Schulz steps. A convolution's kernel counts as the matrix
+by the nearest orthogonal matrix, computed with a few Newton-Schulz steps. A convolution's kernel is taken as the matrix
 `[out, in * kh * kw]`. In two-minute trials on one core it was 0.1 dB ahead of AdamW, step for step.
 """
 
@@ -20,10 +20,11 @@ from mjpeg_restore.training.precision import working_dtype
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration, tuned for slope at zero (Jordan et al. 2024)."""
 STEPS = 5
+"""Iterations."""
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrices, roughly: singular values land between 0.7 and 1.2; `[..., high, wide]`."""
+    """Approximate the nearest semi-orthogonal matrices of `[..., high, wide]`: singular values become 0.7 to 1.2."""
     a, b, c = NEWTON_SCHULZ
     x = matrices.to(working_dtype(matrices.device))
     wide = x if x.shape[-2] <= x.shape[-1] else x.mT
@@ -35,7 +36,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised. The learning rate is the size of a step as a share of a unit-gain layer."""
+    """Orthogonalised momentum. The learning rate is the size of a step relative to a layer of gain 1."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
@@ -63,17 +64,17 @@ class Muon(torch.optim.Optimizer):
 
 
 def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the kernels, AdamW for biases, small dense layers, last layers and what is zero-initialised.
+    """Muon for kernels; AdamW for biases, dense layers, last layers and zero-initialised weights.
 
     Args:
-        model: what is frozen in it stays out.
-        learning_rate: AdamW's; Muon's is four times that.
+        model: its frozen parameters are left out.
+        learning_rate: AdamW's; Muon's is four times as high.
     """
     return _muon(list(model.named_parameters()), learning_rate)
 
 
 def _muon(parameters: list[tuple[str, nn.Parameter]], learning_rate: float) -> list[torch.optim.Optimizer]:
-    """`muon` for some of a network's parameters, by name."""
+    """`muon` for some of a network's parameters, given with their names."""
     named = [(name, p) for name, p in parameters if p.requires_grad]
     kernels = [p for name, p in named if p.ndim == 4 and "predict" not in name and p.any()]
     chosen = {id(p) for p in kernels}
@@ -86,15 +87,15 @@ def _muon(parameters: list[tuple[str, nn.Parameter]], learning_rate: float) -> l
 
 @dataclass(frozen=True, slots=True)
 class MuonWithin:
-    """Muon for some of the kernels, AdamW for the rest, ten times slower for layers that start as a decoder.
+    """Muon for some kernels, AdamW for the rest, at a tenth of the learning rate for layers initialised as a decoder.
 
-    A step of Muon moves a whole layer by a fixed amount: far too much for one through which the picture itself passes.
+    A step of Muon changes a whole layer by a fixed amount: far too much for a layer that the picture itself passes.
     """
 
     kernels: str
-    """Pattern of the names of the weights that Muon takes."""
+    """Regular expression for the names of Muon's weights."""
     decoder: tuple[str, ...]
-    """Beginnings of the names of the layers that start as a decoder."""
+    """Name prefixes of the layers that are initialised as a decoder."""
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimisers."""
@@ -113,20 +114,20 @@ class MuonWithin:
 
 @dataclass(frozen=True, slots=True)
 class MuonBeside:
-    """`muon` for a network, and small steps for a branch of it that one vector for a whole picture comes out of.
+    """`muon` for a network, and smaller steps of AdamW for a branch that outputs one vector per picture.
 
-    AdamW moves each weight by the rate, whatever the gradient. Where a sum is over thousands of inputs that are never
-    negative, as a rectifier's are, such steps add up: at the rate of the rest, two in three of fc1's 64 units of QGCN's
-    global branch never fired again after 20 batches, and none after some hundreds. So a weight's rate is in inverse
-    proportion to the inputs of its sum (Yang et al. 2021, "Tensor programs V").
+    AdamW changes each weight by the learning rate, whatever the gradient. In a sum over thousands of non-negative
+    inputs, such as a rectifier's outputs, these changes add up: at the learning rate of the rest, two in three of fc1's
+    64 units of QGCN's global branch never fired again after 20 batches, and none fired after some hundreds. So a
+    weight's learning rate is inversely proportional to the inputs of its sum (Yang et al. 2021, "Tensor programs V").
     """
 
     branch: str
-    """Beginning of the names of the branch's weights."""
+    """Name prefix of the branch's weights."""
     inputs: int = 32
-    """Inputs of a sum up to which the rate is the whole one."""
+    """Number of inputs up to which the learning rate is not reduced."""
     rest: float = 1.0
-    """Share of the rate for the rest of the network, less where it is trained already."""
+    """Factor of the learning rate for the rest of the network; below 1 if that is already trained."""
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimisers."""
@@ -142,13 +143,13 @@ class MuonBeside:
 def adam(
     model: nn.Module, learning_rate: float, betas: tuple[float, float] = (0.9, 0.999)
 ) -> list[torch.optim.Optimizer]:
-    """Adam (Kingma and Ba 2014), with its usual constants unless others are given."""
+    """Adam (Kingma and Ba 2014)."""
     return [torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate, betas=betas)]
 
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """Gradient descent, the last layer ten times slower (Svoboda et al. 2016, section 4); momentum is ours."""
+    """SGD with a tenth of the learning rate for the last layer (Svoboda et al. 2016, section 4); momentum is ours."""
 
     weight_decay: float
     momentum: float = 0.9

@@ -1,4 +1,4 @@
-"""How a network is trained: what `training/recipes` is written in."""
+"""The vocabulary of `training/recipes`: how a model's networks are trained, stage by stage."""
 
 from __future__ import annotations
 
@@ -17,154 +17,164 @@ from mjpeg_restore.training.optimiser import muon
 from mjpeg_restore.training.teacher import Teacher
 
 Schedule = Callable[[float], float]
-"""Share of the budget that is spent, 0..1, to the share of the learning rate that is used."""
+"""Learning-rate schedule: the fraction of the budget spent, 0..1, to a factor of the learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """The whole rate up to `start`, then falling to nothing."""
+    """Constant up to `start`, then a linear decay to zero."""
 
     start: float = 0.25
 
-    def __call__(self, share: float) -> float:
-        """Give the factor."""
-        return min(1.0, (1 - share) / (1 - self.start))
+    def __call__(self, spent: float) -> float:
+        """Return the factor."""
+        return min(1.0, (1 - spent) / (1 - self.start))
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Multiplied by `factor` `times` times, evenly spread."""
+    """Step decay: multiplied by `factor` `times` times, at equal intervals."""
 
     factor: float
     times: int
 
-    def __call__(self, share: float) -> float:
-        """Give the factor."""
-        return self.factor ** min(self.times, int(share * (self.times + 1)))
+    def __call__(self, spent: float) -> float:
+        """Return the factor."""
+        return self.factor ** min(self.times, int(spent * (self.times + 1)))
 
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """Half a cosine down to `last`."""
+    """Cosine decay from 1 to `last`."""
 
     last: float
 
-    def __call__(self, share: float) -> float:
-        """Give the factor."""
-        return self.last + (1 - self.last) * (1 + math.cos(math.pi * share)) / 2
+    def __call__(self, spent: float) -> float:
+        """Return the factor."""
+        return self.last + (1 - self.last) * (1 + math.cos(math.pi * spent)) / 2
 
 
 class Adversary(nn.Module, ABC):
-    """An objective that learns too: a discriminator that is trained in turn with the network."""
+    """An adversarial objective: it holds a discriminator, which is trained in alternation with the network."""
 
     learning_rate: float
+    """The discriminator's."""
     betas: tuple[float, float]
+    """The discriminator's, for Adam."""
     description: str
-    """For the record of the training: what is minimised, and what stands in for what."""
+    """For the training record: the loss terms with their weights, and any substitute for a pretrained backbone."""
 
     @abstractmethod
     def forward(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """What the network is to minimise."""
+        """Loss of the network."""
 
     @abstractmethod
     def discriminate(self, coded: Compressed) -> Tensor | None:
-        """What the discriminator is to minimise, on the pictures of the last call of `forward`; None if nothing."""
+        """Loss of the discriminator on the pictures of the last call of `forward`; None while it is not trained."""
 
     @property
-    def steady(self) -> bool:
-        """Whether all steps are alike, so that one may be captured and replayed."""
+    def capturable(self) -> bool:
+        """Whether every step runs the same operations, so that a captured step can be replayed."""
         return True
 
     def restore(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:
-        """What the network makes of a batch, and the originals, as `objectives.planes` gives them."""
+        """Restored and original planes of a batch, as `objectives.planes` returns them."""
         return planes(network, coded)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one network is trained."""
+    """One training stage of one network."""
 
     build: Callable[[], nn.Module]
+    """Makes the network."""
     objective: Objective | None = None
-    """What is minimised."""
+    """The loss; None if there is an `adversary`."""
     adversary: Callable[[], Adversary] | None = None
-    """Makes what is minimised, where that learns too; then there is no `objective`."""
+    """Makes the adversarial loss; None if there is an `objective`."""
     teacher: Callable[[], Teacher] | None = None
-    """Makes the targets, where they are a better network's results; validation keeps to the originals."""
-    taught: float = 0.5
-    """Share of the budget for which it does. After that the originals are the targets: a teacher is a ceiling."""
+    """Makes the network whose results are the targets (distillation). Validation always uses the originals."""
+    teacher_until: float = 0.5
+    """Fraction of the budget after which the originals replace the teacher's targets: a teacher is a ceiling."""
     degradation: Degradation = field(default_factory=Degradation)
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""
     batch: int = 8
+    """Crops per batch."""
     optimiser: Callable[[nn.Module, float], list[Optimizer]] = muon
     learning_rate: float = 1.5e-3
+    """The highest learning rate."""
     schedule: Schedule = Linear()
     warm_up: int = 0
-    """Batches over which the learning rate rises to its value."""
-    longest_gradient: float | None = None
-    """A gradient longer than this is shortened to it."""
+    """Batches over which the learning rate rises linearly to its value."""
+    clip_norm: float | None = None
+    """Maximum norm of a gradient; None for no clipping."""
     iterations: int | None = None
-    """Batches that the paper took. A run is bound by its minutes; its record holds both."""
-    after: str | None = None
-    """The run whose weights this one starts from: "FAMILY/PART"."""
-    share: float = 1.0
-    """Of the family's minutes, beside its other parts."""
+    """Batches that the paper reports. A run is bounded by its minutes; its record holds both."""
+    init_from: str | None = None
+    """The stage whose final weights are this one's initial weights: "MODEL/STAGE"."""
+    budget: float = 1.0
+    """Relative share of the minutes that all stages of the model get together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """A network between two (deep network interpolation, Wang et al. 2019)."""
+    """Interpolation between the weights of two networks (deep network interpolation, Wang et al. 2019)."""
 
-    part: str
-    """The other one."""
-    share: float
-    """Of the other's weights; those that it has not stay as they are."""
+    stage: str
+    """The stage of the second network."""
+    weight: float
+    """Of the second network, 0..1. Weights that it lacks stay unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Two graphs that are shipped together: one network, or one for grey and one for colour."""
+    """The grey and the colour graph that are shipped together: of one network, or of one for each."""
 
     qualities: tuple[int, int] | None
-    """The IJG qualities that it is meant for, first and last; None for all."""
-    gray: str
-    """The part that makes the grey graph."""
+    """First and last IJG quality that it is meant for; None for all."""
+    grey: str
+    """The stage that yields the grey graph."""
     colour: str
-    """The part that makes the colour graph."""
+    """The stage that yields the colour graph."""
     blend: Blend | None = None
-    """What is blended into both."""
+    """Applied to both networks before export."""
 
     @property
     def label(self) -> str:
-        """For files' names: "q10", "q10-60", "all"."""
+        """The qualities in a file name: "q10", "q10-60", "all"."""
         return called(self.qualities).lower() if self.qualities else "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """A model of the catalogue: the networks it consists of, and how each is trained."""
+class ModelRecipe:
+    """How a model of the catalogue is made: the stages of its networks, and the graphs that are exported.
+
+    A stage is one training of one network. A model has several where it has a network for each quality, or where a
+    network is trained in succession.
+    """
 
     summary: str
-    parts: Mapping[str, Recipe]
-    """As the paper has it."""
+    """For the catalogue."""
+    stages: Mapping[str, Recipe]
+    """As the paper has them, by name."""
     short: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
-    """The same networks, trained the way that gets furthest in an hour or less."""
+    """The same stages with the settings that gain most in an hour or less."""
     variants: tuple[Variant, ...] = (Variant(None, "all", "all"),)
     projected: bool = False
     """Whether the networks keep to the quantisation cell by construction."""
     extra: Extra | None = None
-    """What the networks take besides the picture."""
+    """The input that the networks take besides the picture."""
     texture: str | None = None
-    """The part whose weights `--texture` blends in."""
+    """The stage whose weights `--texture` blends in."""
 
 
 WARM_UP = 200
-"""Batches of a short training's warm-up."""
+"""Batches of warm-up in a short training."""
 
 
 def shortened(recipe: Recipe, *, batch: int = 8, side: int = 64, learning_rate: float = 1.5e-3) -> Recipe:
-    """The recipe for minutes instead of days: Muon, small batches, the learning rate annealed to nothing."""
+    """The recipe for minutes instead of days: Muon, small batches, a learning rate that decays to zero."""
     return replace(
         recipe,
         optimiser=muon,
@@ -173,5 +183,5 @@ def shortened(recipe: Recipe, *, batch: int = 8, side: int = 64, learning_rate: 
         side=side,
         learning_rate=learning_rate,
         warm_up=WARM_UP,
-        longest_gradient=1.0,
+        clip_norm=1.0,
     )

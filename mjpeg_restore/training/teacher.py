@@ -1,8 +1,8 @@
-"""Learning from a network that is better already (Hinton et al. 2015, "Distilling the knowledge in a neural network").
+"""Distillation from a trained network (Hinton et al. 2015, "Distilling the knowledge in a neural network").
 
-What an encoder threw away is for the most part anybody's guess: of the error that a JPEG has at quality 10, a good
-network predicts three tenths. The rest is noise to one that learns, and a small one with little time drowns in it.
-What a good network made of the same coefficients has none of it.
+Most of what an encoder discarded cannot be predicted: at quality 10, a good network predicts three tenths of a JPEG's
+error. The rest acts as noise in the targets of a network in training, and a small network with little time suffers most
+from it. The result of a good network on the same coefficients has no such noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mjpeg_restore.training.degradation import Compressed
 
 
 class Teacher(nn.Module):
-    """Puts what `stream`, as it is shipped, restores in the place of the originals."""
+    """Replaces the originals by the results of the shipped `stream`."""
 
     name = "stream"
 
@@ -28,17 +28,17 @@ class Teacher(nn.Module):
         """Load its weights.
 
         Raises:
-            ModelError: they are missing or another network's.
+            ModelError: they are missing or belong to another network.
         """
         super().__init__()
         self.network = Stream(STREAM)
         self.requires_grad_(False)
-        self.eval()  # before the weights: their steps are in the file
+        self.eval()  # before loading, as it would overwrite the loaded quantisation steps
         load_weights(self.network, catalogue.find(self.name).variants[0].file("colour"))
 
     @torch.no_grad()
     def forward(self, coded: Compressed) -> Compressed:
-        """A batch with other originals: coefficients within their cells, and samples that are not rounded."""
+        """Replace the originals of a batch: by coefficients within their quantisation cells, and unrounded samples."""
         placed = self.network.place(*coded.components())
         samples = [self.network.inverse_dct(k, q) for k, q in zip(placed, coded.tables, strict=True)]
         return replace(

@@ -1,4 +1,4 @@
-"""How near a network comes to originals while it is trained."""
+"""Validation during training: PSNR gain over the plain decode."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mjpeg_restore.training.degradation import LIMITED, Compressed, compress, sc
 from mjpeg_restore.training.objectives import planes
 
 QUALITIES = (10, 20, 40, 80)
-"""Those that are looked at, of which a network is for some; where it is for none of them, its first."""
+"""Validation qualities; fallback for a network that is for none of them: its lowest."""
 
 Restore = Callable[[nn.Module, Compressed], tuple[list[Tensor], list[Tensor]]]
-"""What a network makes of a batch, and the originals, as `objectives.planes` gives them."""
+"""Restores a batch; returns restored and original planes, as `objectives.planes` does."""
 
 
 def checked(qualities: tuple[int, int] | None) -> list[int]:
-    """The qualities to look at of a network for these, first and last; None for all."""
+    """The validation qualities of a network that is for `qualities`, first and last, or None for all."""
     first, last = qualities or (1, 100)
     return [quality for quality in QUALITIES if first <= quality <= last] or [first]
 
@@ -36,15 +36,16 @@ def gains(
     device: torch.device,
     restore: Restore = planes,
 ) -> list[float]:
-    """Mean gain in dB over the plain decode, by component.
+    """Mean PSNR gain over the plain decode in dB, by component.
 
     Args:
-        network: on the device.
-        pictures: RGB, whole MCUs each: uint8 `[height, width, 3]`.
-        quality: of limited-range luma, as the published grey figures have it; in colour of full range at 4:2:0.
-        colour: chroma, too.
-        device: where it is computed.
-        restore: for a network that takes more than a picture.
+        network: on `device`, in evaluation mode.
+        pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`.
+        quality: IJG quality. Grey pictures have limited-range luma, as in the published figures; colour pictures have
+            full range and 4:2:0.
+        colour: whether chroma is compressed too.
+        device: to compute on.
+        restore: replaces `planes` for a network with further inputs.
     """
     tables = torch.from_numpy(scaled(quality)[None]).to(device)
     contrast = torch.full((1,), 1.0 if colour else LIMITED, device=device)

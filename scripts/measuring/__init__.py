@@ -1,1 +1,1 @@
-"""What the scripts that measure are made of."""
+"""Modules of the scripts that measure."""

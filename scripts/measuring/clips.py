@@ -1,4 +1,4 @@
-"""The clips that are measured on: drawn by `make_sample.py`, a few pictures played to and fro."""
+"""The clips of the benchmark: a few pictures drawn by `make_sample.py`, played forwards and backwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import make_sample
 
 FPS = Fraction(25)
 DRAWN = 16
-"""Pictures that are really drawn."""
+"""Number of different pictures."""
 
 Size = tuple[int, int]
 
@@ -23,7 +23,7 @@ def pictures(size: Size, quality: int, count: int = DRAWN) -> list[bytes]:
 
 
 def draw(folder: Path, size: Size, quality: int, name: str) -> Path:
-    """Draw pictures once for all clips of a size; returns the folder that `clip` takes, a new one in `folder`."""
+    """Draw the pictures for all clips of a size into a new folder in `folder`; returns it, for `clip`."""
     drawn = folder / f"{name}-{size[0]}x{size[1]}"
     drawn.mkdir()
     for number, data in enumerate(pictures(size, quality)):
@@ -32,7 +32,7 @@ def draw(folder: Path, size: Size, quality: int, name: str) -> Path:
 
 
 def clip(drawn: Path, size: Size, count: int) -> Path:
-    """An AVI of so many pictures, forth and back: no sudden change that the encoder would have to pay for."""
+    """An AVI of `count` pictures, forwards and backwards, as a sudden change would slow the encoder down."""
     path = drawn.with_name(f"{drawn.name}-{count}.avi")
     if not path.exists():
         forth = [file.read_bytes() for file in sorted(drawn.glob("*.jpg"))]

@@ -1,4 +1,4 @@
-"""The whole command, and what FFmpeg makes of the same clip with the same encoder settings."""
+"""Speed and memory of the whole command, and of FFmpeg's decoder with the same encoder settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from measuring.processes import isolated, own_peak_mb, restore
 
 RUNS = 3
 PROBE = 40
-"""Pictures of the run that finds out how many a run of the wanted length takes."""
+"""Pictures of the run that estimates how many pictures a run of the requested duration needs."""
 
 TARGETS = {
     ("stream", (640, 480)): 30.0,
@@ -24,29 +24,29 @@ TARGETS = {
 }
 """Frames per second, on two cores with AVX-512."""
 NEAR_FFMPEG = 0.9
-"""What `decode` has to reach of FFmpeg's frames per second."""
+"""Minimum speed of `decode` relative to FFmpeg's decoder."""
 MOST_MEMORY_MB = 700.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A model, or FFmpeg, at a size; medians of `RUNS` runs."""
+    """Results of a model, or of FFmpeg, at a size: medians of `RUNS` runs."""
 
     model: str
     size: Size
     frames: int
-    """In the clip."""
+    """Pictures in the clip."""
     fps: float
     """Frames per second from the first packet to the finished file, loading the network included."""
     start_up: float
-    """Seconds that the command takes beyond that: Python, imports, arguments."""
+    """Further seconds of the command: Python, imports, arguments."""
     cpu_ms: float
-    """Processor time of all threads for a frame."""
+    """CPU time of all threads per frame, ms."""
     peak_mb: float
     """Peak resident memory of the process."""
     runtime: str
     target: float | None
-    """Frames per second that are wanted."""
+    """Target in frames per second; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,21 @@ class Length:
 def measure(
     models: list[str], sizes: list[Size], folder: Path, quality: int, seconds: float, device: str
 ) -> Iterator[Row]:
-    """Run each model at each size, and before `decode` FFmpeg's decoder with our encoder settings.
+    """Run each model at each size, and FFmpeg's decoder with our encoder settings before `decode`.
 
     Args:
-        models: from the catalogue.
+        models: names from the catalogue.
         sizes: of the pictures.
-        folder: where the clips go.
+        folder: for the clips.
         quality: of the clips' JPEGs.
-        seconds: that a run lasts at least.
-        device: the command's runtime.
+        seconds: minimum duration of a run.
+        device: runtime of the command.
     """
     for size in sizes:
         drawn = isolated(clips.draw, folder, size, quality, "measured")
         reference: float | None = None
         for model in models:
-            # Twice: the first run after something has changed finds it in no cache, and is slow.
+            # Twice, since a first run with cold caches is slow.
             probes = [restore(clips.clip(drawn, size, PROBE), folder / "out.mp4", model, device)[0] for _ in range(2)]
             count = max(PROBE, round(1.3 * seconds * max(report["fps"] for report in probes)))
             clip = clips.clip(drawn, size, count)
@@ -89,7 +89,7 @@ def measure(
 
 
 def command_row(clip: Path, out: Path, model: str, size: Size, device: str, target: float | None) -> Row:
-    """The installed command, several times."""
+    """Run the installed command several times."""
     runs = [restore(clip, out, model, device) for _ in range(RUNS)]
     report = runs[0][0]
     return Row(
@@ -106,7 +106,7 @@ def command_row(clip: Path, out: Path, model: str, size: Size, device: str, targ
 
 
 def ffmpeg_row(clip: Path, out: Path, size: Size, count: int) -> Row:
-    """FFmpeg's decoder and the encoder, several times, each in a process of its own."""
+    """Run FFmpeg's decoder and the encoder several times, each in its own process."""
     runs = [isolated(transcode, clip, out) for _ in range(RUNS)]
     return Row(
         model="FFmpeg",
@@ -122,7 +122,7 @@ def ffmpeg_row(clip: Path, out: Path, size: Size, count: int) -> Row:
 
 
 def transcode(clip: Path, out: Path) -> tuple[float, float, float]:
-    """Decode with FFmpeg and encode as the command does; seconds, processor seconds, peak memory in 10^6 bytes."""
+    """Decode with FFmpeg and encode like the command; returns seconds, CPU seconds and peak memory in 10^6 bytes."""
     import av
 
     from mjpeg_restore.sinks.encoder import find_encoder
@@ -133,6 +133,7 @@ def transcode(clip: Path, out: Path) -> tuple[float, float, float]:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
         stream = target.add_stream(encoder.name, rate=clips.FPS, width=video.width, height=video.height)
+        assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = "yuvj420p"  # as the decoder gives it: no conversion
         stream.thread_type = "AUTO"
         stream.options = dict(encoder.options)
@@ -143,7 +144,7 @@ def transcode(clip: Path, out: Path) -> tuple[float, float, float]:
 
 
 def growth(folder: Path, long: int, quality: int, device: str) -> Iterator[Length]:
-    """Peak memory on a few pictures and on many."""
+    """Peak memory for 10 pictures and for `long` pictures."""
     model, size = "stream-lite", (320, 240)
     drawn = isolated(clips.draw, folder, size, quality, "small")
     for count in (10, long):

@@ -1,4 +1,4 @@
-"""The promise about the quantisation cell, measured on what a graph gives before rounding."""
+"""The guarantee about the quantisation cell, measured on a graph's output before rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mjpeg_restore.runtime import Inputs
 
 
 class Consistency:
-    """Of all coefficients that a network restored, luma's and chroma's, the share that quantises back to the file's."""
+    """Counts the coefficients, of luma and chroma, that quantise back to those of the file."""
 
     def __init__(self, restorer: Restorer) -> None:
         self.restorer = restorer
@@ -21,7 +21,7 @@ class Consistency:
         self._right = self._total = 0
 
     def add(self, coded: CodedPicture) -> None:
-        """Restore a picture, and count; only of a network that promises it."""
+        """Restore a picture and count; does nothing for a network without the guarantee."""
         if not self.restorer.model.projected:
             return
         variant, kind = self.restorer.choose(coded)
@@ -33,12 +33,12 @@ class Consistency:
 
     @property
     def share(self) -> float | None:
-        """0..1; None of a network that does not promise it."""
+        """The share of consistent coefficients, 0..1; None for a network without the guarantee."""
         return self._right / self._total if self._total else None
 
 
 class FloatOutput:
-    """A shipped graph with its samples before rounding as outputs: for the promise about the quantisation cell."""
+    """A shipped graph whose outputs are the samples before rounding."""
 
     def __init__(self, graph: Path) -> None:
         import onnx
@@ -49,18 +49,18 @@ class FloatOutput:
         del model.graph.output[:]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # that the rounding is not needed here, it need not say
+        options.log_severity_level = 3  # no warning about the unused rounding
         self.session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
     def consistent(self, inputs: Inputs) -> tuple[int, int]:
-        """How many coefficients quantise back to the file's, and how many there are."""
+        """Number of coefficients that quantise back to the file's, and of all coefficients."""
         names = [node.name for node in self.session.get_inputs()]
         restored = self.session.run(None, dict(zip(names, inputs, strict=True)))
         right = total = 0
         for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=False):  # noise may follow
-            again = np.rint(samples[0].astype(np.float64) @ DCT_MATRIX.T / table)
+            again = np.rint(np.asarray(samples)[0].astype(np.float64) @ DCT_MATRIX.T / table)
             right += int((again == quantised).sum())
             total += quantised.size
         return right, total

@@ -1,4 +1,4 @@
-"""The machine that figures were measured on."""
+"""Description of the machine that measures."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.runtime import usable_cores
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp", "bf16")
-"""What decides about the speed of a network on a CPU, as Linux calls it."""
+"""CPU flags, by Linux's names, that determine the speed of a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where, with what, and how busy it was."""
+    """Hardware, versions and load of a machine."""
 
     cpu: str
     cores: int
-    """That this process may use."""
+    """Number of cores that this process may use."""
     flags: tuple[str, ...]
     memory_gb: float
     load: float
-    """Processes that wanted to run in the minute before: more than a few tenths, and the figures are too low."""
+    """Load average of the last minute: above a few tenths, measured speeds are too low."""
     python: str
     versions: tuple[str, ...]
 
     def describe(self) -> list[str]:
-        """For people, in lines."""
+        """Lines of text about the machine."""
         lines = [
             f"{self.cpu}, {self.cores} cores used, {self.memory_gb:.0f} GB, {' '.join(self.flags) or 'no known flags'}",
             f"Python {self.python}; {'; '.join(self.versions)}",
             f"load average at the start: {self.load:.2f}",
         ]
         if self.load > 0.5:
-            lines.append("THE MACHINE IS BUSY WITH SOMETHING ELSE: what follows is slower than it could be")
+            lines.append("THE MACHINE IS BUSY: the results are slower than they could be")
         return lines
 
 
 def machine() -> Machine:
-    """Look around."""
+    """Describe this machine."""
     lines = [line.partition(":") for line in _read("/proc/cpuinfo").splitlines()]
     fields = {name.strip(): value.strip() for name, _, value in lines}
     present = (fields.get("flags") or fields.get("Features") or "").split()
@@ -57,7 +57,7 @@ def machine() -> Machine:
 
 
 def memory(what: str) -> int:
-    """A line of Linux's /proc/meminfo, in bytes: "MemTotal", "MemAvailable"; 0 where there is no such thing."""
+    """An entry of Linux's /proc/meminfo, such as "MemTotal", in bytes; 0 if there is none."""
     for line in _read("/proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name == what:

@@ -1,4 +1,4 @@
-"""How near a picture is to its original: PSNR, PSNR-B and SSIM, as the field's tables have them."""
+"""PSNR, PSNR-B and SSIM of a picture and its original, computed as for the field's tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PEAK = 255.0
 
 
 def psnr(picture: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB, over all samples of all channels; inf where both are the same.
+    """Peak signal-to-noise ratio in dB, over all samples of all channels; inf for identical pictures.
 
     Args:
         picture, original: uint8 of the same shape, `[height, width]` or `[height, width, channels]`.
@@ -56,7 +56,7 @@ def _mean_squared_error(picture: NDArray[np.uint8], original: NDArray[np.uint8])
 
 
 def _blocking_effect(luma: NDArray[np.float64], side: int = 8) -> float:
-    """How much larger the squared steps at block edges are than elsewhere, weighted by the picture's size."""
+    """Excess of the squared steps at block edges over those elsewhere, weighted by the picture's size."""
     edge: list[NDArray[np.float64]] = []
     inner: list[NDArray[np.float64]] = []
     for steps in (np.diff(luma, axis=1), np.diff(luma, axis=0).T):
@@ -74,6 +74,6 @@ def _blocking_effect(luma: NDArray[np.float64], side: int = 8) -> float:
 
 
 def _window_mean(plane: NDArray[np.float64], side: int = 8) -> NDArray[np.float64]:
-    """Mean over every whole window."""
+    """Means over all whole windows."""
     rows = sliding_window_view(plane, side, axis=0).mean(axis=-1)
     return sliding_window_view(rows, side, axis=1).mean(axis=-1)

@@ -1,4 +1,4 @@
-"""The networks alone: milliseconds for a picture, with every core on one picture at a time."""
+"""Milliseconds per picture of the networks by themselves, with all cores on one picture at a time."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ class Row:
     kmac_per_pixel: float
     size: Size
     runtime: str
-    """In full, with its version and precision."""
+    """Full name with version and precision."""
     ms: float | None
-    """For a picture; None where it was not run."""
+    """Milliseconds per picture; None if it was not run."""
     peak_mb: float | None
-    """Of a process that does nothing else."""
+    """Peak memory of a process that does nothing else, 10^6 bytes."""
     remark: str = ""
 
 
 def installed() -> list[str]:
-    """The runtimes that are there."""
+    """The installed runtimes."""
     return [name for name in RUNTIMES if importlib.util.find_spec(name)]
 
 
 def measure(
     names: list[str], sizes: list[Size], peers: Path | None, folder: Path, quality: int, seconds: float
 ) -> Iterator[Row]:
-    """Run each network on each runtime at each size, each in a process of its own; `decode` on what is best for it.
+    """Run each network on each runtime at each size, each in its own process; `decode` only on its default runtime.
 
     Args:
-        names: of networks of ours.
+        names: of models of the catalogue.
         sizes: of the pictures.
-        peers: the weights of AR-CNN and DnCNN-3, or None to leave them out.
-        folder: where the peers' graphs go.
-        quality: of the JPEG that is restored; it does not matter to the time.
-        seconds: for each figure; a network that takes longer runs once.
+        peers: folder with the weights of AR-CNN and DnCNN-3; None to leave them out.
+        folder: for the peers' graphs.
+        quality: of the restored JPEG; it has no influence on the time.
+        seconds: duration of each measurement; a network that takes longer runs once.
     """
     models = [catalogue.find(name) for name in names]
     with needed("Measuring AR-CNN and DnCNN-3"):
@@ -71,7 +71,7 @@ def measure(
 
 
 def publish_peers(weights: Path, folder: Path) -> list[Model]:
-    """AR-CNN and DnCNN-3 as graphs. Call it in a process of its own: PyTorch is large."""
+    """Export AR-CNN and DnCNN-3. To be called in a separate process, as PyTorch needs much memory."""
     from measuring.peers import load_ar_cnn, load_dn_cnn, publish
 
     return [
@@ -81,12 +81,12 @@ def publish_peers(weights: Path, folder: Path) -> list[Model]:
 
 
 def run(model: Model, device: str, size: Size, quality: int, seconds: float) -> tuple[str, float, float]:
-    """Time a model on colour pictures: the runtime's full name, milliseconds for one, peak memory in 10^6 bytes."""
+    """Time a model on a colour picture; returns the runtime's full name, milliseconds and peak memory in 10^6 bytes."""
     from mjpeg_restore.jpeg import read
     from mjpeg_restore.restorer import Restorer
 
     coded = read(clips.pictures(size, quality, 1)[0])
-    restorer = Restorer(model, device, memory=sys.maxsize)  # in one piece
-    if median_ms(lambda: restorer.planes(coded), 0) < 1000 * seconds:  # loads and compiles, too
+    restorer = Restorer(model, device, memory=sys.maxsize)  # no tiles
+    if median_ms(lambda: restorer.planes(coded), 0) < 1000 * seconds:  # includes loading and compiling
         restorer.planes(coded)
     return restorer.runtime_name, median_ms(lambda: restorer.planes(coded), seconds), own_peak_mb()

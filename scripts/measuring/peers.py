@@ -1,18 +1,19 @@
-"""AR-CNN and DnCNN-3, from their authors' weights, as networks under our contract: to be measured beside ours.
+"""AR-CNN and DnCNN-3 with their authors' weights, as networks under our contract, to be measured like ours.
 
-Both restore luma alone, from decoded 8-bit samples, so each starts with the plain decode and hands chroma through.
+Both restore luma only, from decoded 8-bit samples. So each starts with the plain decode; chroma is only decoded.
 
-* AR-CNN (Dong et al. 2015): four convolutions, 9-7-1-5, edges continued by repetition; one set of weights a quality.
-* DnCNN-3 (Zhang et al. 2017): twenty 3x3 convolutions that predict what the picture has too much; zeros at the edges.
+* AR-CNN (Dong et al. 2015): four convolutions, 9-7-1-5, with replicate padding; one set of weights per quality.
+* DnCNN-3 (Zhang et al. 2017): twenty 3x3 convolutions with zero padding, which predict the error of the picture.
 
-The weights are not ours to ship. They come from a folder with `arcnn-q10.mat` to `arcnn-q40.mat` (the MATLAB files of
-the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). To read them takes the `peers` extra.
+The weights are not ours to ship. They are read from a folder with `arcnn-q10.mat` to `arcnn-q40.mat` (the MATLAB files
+of the authors' demo) and `dncnn3.mat` (likewise, MATLAB 7.3). Reading them needs the extra `peers`.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ AR_CNN_QUALITIES = (10, 20, 30, 40)
 """The qualities that AR-CNN has weights for."""
 
 AR_CNN_LAYERS = (("conv1", 1, 9), ("conv2", 64, 7), ("conv22", 32, 1), ("conv3", 16, 5))
-"""Name in the file, channels that come in, kernel's side; one channel comes out of the last."""
+"""Name in the file, input channels and kernel side of each layer; the last has one output channel."""
 
 DN_CNN_DEPTH = 20
 DN_CNN_WIDTH = 64
@@ -39,15 +40,15 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class LumaNetwork(PlaneNetwork):
-    """Convolutions with rectifiers between them, on decoded luma; what is a peer's own is in `restore_plane`."""
+    """Convolutions with rectifiers between them, on decoded luma; subclasses differ in `restore_plane`."""
 
-    def __init__(self, sides: list[int], channels: list[int], padding: str) -> None:
+    def __init__(self, sides: list[int], channels: list[int], padding: Literal["zeros", "replicate"]) -> None:
         """Lay out the convolutions.
 
         Args:
-            sides: of each kernel.
-            channels: between the layers, those that come in and go out included: one more than `sides`.
-            padding: PyTorch's word for what lies beyond the edges.
+            sides: of the kernels.
+            channels: of the input and of each layer's output, one more than `sides`.
+            padding: PyTorch's padding mode.
         """
         super().__init__(chroma=False)
         layers = [
@@ -56,12 +57,12 @@ class LumaNetwork(PlaneNetwork):
         ]
         self.margin = whole_blocks(sum(side // 2 for side in sides))
         self.body = nn.Sequential(*[module for layer in layers[:-1] for module in (layer, nn.ReLU())])
-        # By these two names the exporter knows the network's last word: a runtime may use bf16 up to here.
+        # The exporter recognises the last layer by these names: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": layers[-1]})
 
     @torch.no_grad()
     def take(self, layers: list[Layer]) -> None:
-        """Copy weights in, the first layer's first."""
+        """Load the weights of all layers, in order."""
         convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
         for module, (kernels, biases) in zip(convolutions, layers, strict=True):
             assert module.bias is not None
@@ -89,16 +90,16 @@ class DnCnn(LumaNetwork):
         super().__init__([3] * DN_CNN_DEPTH, [1] + [DN_CNN_WIDTH] * (DN_CNN_DEPTH - 1) + [1], "zeros")
 
     def restore_plane(self, plane: Tensor) -> Tensor:
-        """The network predicts what is wrong with the picture."""
+        """The network predicts the error of the picture."""
         return plane - self.predict["project"](self.body(plane))
 
 
 def load_ar_cnn(folder: Path, quality: int) -> ArCnn:
-    """AR-CNN with the weights that suit a quality best.
+    """AR-CNN with the weights for the quality nearest to the given one.
 
     Args:
         folder: holds the authors' files; see the module's docstring.
-        quality: of the JPEGs, 1 to 100; the nearest of `AR_CNN_QUALITIES` is taken.
+        quality: of the JPEGs, 1 to 100.
 
     Raises:
         MissingExtra: SciPy is not installed.
@@ -130,7 +131,8 @@ def load_dn_cnn(folder: Path) -> DnCnn:
     except ImportError as error:
         raise MissingExtra("h5py", "peers", "Reading DnCNN-3's weights") from error
     layers: list[Layer] = []
-    with h5py.File(folder / "dncnn3.mat") as file:
+    with h5py.File(folder / "dncnn3.mat") as opened:
+        file: Any = opened  # what lies under a name is a group or an array: the file says, not its type
         for reference in file["net/layers"][:, 0]:
             layer = file[reference]
             if "weights" in layer:
@@ -142,14 +144,14 @@ def load_dn_cnn(folder: Path) -> DnCnn:
 
 
 def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
-    """Export a peer's grey and colour graph, and describe them as the catalogue describes a network of ours.
+    """Export the grey and the colour graph of a network, as a model like those of the catalogue.
 
     Args:
-        name: how messages and tables call it.
+        name: for messages and tables.
         network: with its weights.
-        folder: where the two ONNX files go.
+        folder: for the two ONNX files.
     """
-    graphs = graph.publish({"gray": network, "colour": network}, name, folder)
+    graphs = graph.publish({"grey": network, "colour": network}, name, folder)
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),
@@ -160,12 +162,12 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
 
 
 def _ar_cnn_layer(found: dict[str, NDArray[np.float64]], name: str, channels: int, side: int) -> Layer:
-    """A layer of AR-CNN's; the file holds `[in, side * side, out]`, each kernel column by column."""
+    """A layer of AR-CNN: the file holds `[in, side * side, out]`, each kernel column by column."""
     columns = found[f"weights_{name}"].reshape(channels, side, side, -1).transpose(3, 0, 2, 1)
     return np.ascontiguousarray(columns, np.float32), found[f"biases_{name}"].astype(np.float32).reshape(-1)
 
 
 def _from_columns(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`[out, in, width, height]`, as h5py shows MATLAB's arrays, to ours; MATLAB drops a last axis of one."""
+    """Convert h5py's view of a MATLAB array, `[out, in, width, height]`; MATLAB drops a last axis of length one."""
     whole = kernels if kernels.ndim == 4 else kernels[None]
     return np.ascontiguousarray(whole.transpose(0, 1, 3, 2))

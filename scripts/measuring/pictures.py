@@ -1,4 +1,4 @@
-"""Pictures with a known original, and the JPEGs that are made of them."""
+"""Original pictures, and JPEGs made of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Plane = NDArray[np.uint8]
 """uint8 `[height, width]`, or `[height, width, 3]`."""
 
 Kind = Literal["luma", "colour", "green"]
-"""What of a picture is compressed and measured: limited-range luma as a grey JPEG, as the tables have it; all of it at
-4:2:0; or its green channel as a grey JPEG."""
+"""The part of a picture that is compressed and measured: limited-range luma as a grey JPEG, as in the field's tables;
+all of it at 4:2:0; or its green channel as a grey JPEG."""
 
 TITLES = {"live1": "LIVE1", "bsds500-test": "BSDS500", "cid22-validation": "CID22"}
-"""How tables call a folder."""
+"""Names of folders in tables."""
 
 SUFFIXES = {".png", ".webp", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
 
@@ -28,7 +28,7 @@ def files(folder: Path) -> list[Path]:
     """The pictures of a folder, sorted.
 
     Raises:
-        SourceNotFound: there is none.
+        SourceNotFound: there are none.
     """
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
@@ -37,10 +37,10 @@ def files(folder: Path) -> list[Path]:
 
 
 def load(path: Path, shrink: int = 1) -> Plane:
-    """One picture, made smaller by a whole factor each way: uint8 `[height, width, 3]`.
+    """Read a picture, down-scaled by an integer factor: uint8 `[height, width, 3]`.
 
     Raises:
-        SourceNotFound: it is no picture.
+        SourceNotFound: it cannot be read.
     """
     from PIL import Image
 
@@ -56,13 +56,13 @@ def load(path: Path, shrink: int = 1) -> Plane:
 
 
 def limited_luma(rgb: Plane) -> Plane:
-    """BT.601 luma, 16..235, as MATLAB's rgb2ycbcr gives it: uint8 `[height, width]`."""
+    """BT.601 luma, 16..235, like MATLAB's rgb2ycbcr: uint8 `[height, width]`."""
     weights = np.array([65.481, 128.553, 24.966]) / 255
     return np.floor(16.5 + rgb.astype(np.float64) @ weights).astype(np.uint8)
 
 
 def original(rgb: Plane, kind: Kind) -> Plane:
-    """What of a picture is compressed, and what the result is held against."""
+    """The part of a picture that is compressed, and that the result is compared with."""
     match kind:
         case "luma":
             return limited_luma(rgb)
@@ -73,7 +73,7 @@ def original(rgb: Plane, kind: Kind) -> Plane:
 
 
 def encode(picture: Plane, quality: int) -> bytes:
-    """A JPEG with the IJG's tables; colour at 4:2:0."""
+    """Encode a JPEG with the IJG's tables; colour at 4:2:0."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -82,13 +82,13 @@ def encode(picture: Plane, quality: int) -> bytes:
 
 
 def middle(picture: Plane, side: int) -> Plane:
-    """The middle of a picture, whole blocks of it."""
+    """The central blocks of a picture, at most `side` samples each way."""
     height, width = (min(length, side) // 8 * 8 for length in picture.shape[:2])
     top, left = ((whole - part) // 16 * 8 for whole, part in zip(picture.shape, (height, width), strict=False))
     return picture[top : top + height, left : left + width]
 
 
 def filled(picture: Plane, width: int, height: int) -> Plane:
-    """A picture of another size, mirrored at its edges as often as it takes."""
+    """Crop a picture to a size, or extend it by repeated mirroring."""
     missing = [(0, max(0, wanted - there)) for wanted, there in zip((height, width), picture.shape, strict=False)]
     return np.pad(picture, [*missing, (0, 0)][: picture.ndim], mode="symmetric")[:height, :width]

@@ -1,7 +1,7 @@
-"""Work in processes of its own, so that one measurement neither warms nor fattens the next.
+"""Separate processes for measurements, so that caches and memory of one do not affect the next.
 
-The benchmark's own process imports and keeps as little as it can: on Linux a child's peak memory is
-never less than what its parent held when it was made.
+The benchmark's own process imports and keeps as little as possible: on Linux a child's peak memory is never less than
+its parent's memory at the time of the fork.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A command that came to its end."""
+    """Output and resource usage of a finished command."""
 
     output: str
-    """What it printed."""
+    """Its standard output."""
     seconds: float
-    """From its start to its end, imports and loading included."""
+    """Wall-clock time, including imports and loading."""
     cpu_seconds: float
-    """Of all its threads."""
+    """CPU time of all threads."""
     peak_mb: float
-    """Its peak resident memory, in 10^6 bytes."""
+    """Peak resident memory, 10^6 bytes."""
 
 
 def isolated(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function of a module in a fresh process."""
+    """Call a module-level function in a new process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def own_peak_mb() -> float:
-    """Peak resident memory of this process so far, in 10^6 bytes; 0 where the system does not say."""
+    """Peak resident memory of this process so far, 10^6 bytes; 0 if the system does not report it."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -52,16 +52,16 @@ def own_peak_mb() -> float:
 
 
 def run(words: Sequence[str | Path]) -> Ended:
-    """Run a command to its end.
+    """Run a command and wait for its end.
 
     Raises:
-        RuntimeError: it failed; the message holds what it said.
+        RuntimeError: it failed; the message contains the end of its standard error.
     """
     begun = time.monotonic()
     process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout and process.stderr
     with process.stdout, process.stderr:
-        output, errors = process.stdout.read(), process.stderr.read()  # a few lines each: no pipe fills up
+        output, errors = process.stdout.read(), process.stderr.read()  # a few lines each: no pipe can fill up
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -72,7 +72,7 @@ def run(words: Sequence[str | Path]) -> Ended:
 
 
 def restore(clip: Path, out: Path, model: str, device: str) -> tuple[dict[str, Any], Ended]:
-    """Run the installed command on a clip; its report, and what it took."""
+    """Run the installed command on a clip; returns its report and resource usage."""
     command = Path(sys.executable).with_name("mjpeg-restore")
     ended = run([command, clip, "-o", out, "-m", model, "--device", device, "-y", "-q", "--json"])
     return json.loads(ended.output), ended

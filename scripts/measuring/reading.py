@@ -1,4 +1,4 @@
-"""Reading coefficients: the reader in use against `jpeglib`."""
+"""Speed of reading coefficients, compared with `jpeglib`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from measuring import clips
 SIZE = (1920, 1080)
 QUALITIES = (30, 75, 90)
 TARGET = 4.0
-"""Times `jpeglib`'s speed."""
+"""Required speed relative to `jpeglib`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Milliseconds for a picture of 1920x1080, 4:2:0, one thread."""
+    """Milliseconds per picture of 1920x1080, 4:2:0, on one thread."""
 
     quality: int
     kilobytes: float
     read_ms: float
-    """`mjpeg_restore.jpeg.read`, its header walk included."""
+    """Of `mjpeg_restore.jpeg.read`, including the marker walk."""
     jpeglib_ms: float
-    """`jpeglib.read_dct`, the file already there."""
+    """Of `jpeglib.read_dct`, from a file that is in the page cache."""
     ratio: float
 
 
 def median_ms(function: Callable[[], object], seconds: float) -> float:
-    """Milliseconds that a call takes: the median of as many as fit, after one that does not count if others do."""
+    """Milliseconds per call: the median of the calls within `seconds`, without the first if there are several."""
     taken: list[float] = []
     end = perf_counter() + seconds
     while not taken or perf_counter() < end:
@@ -44,7 +44,7 @@ def median_ms(function: Callable[[], object], seconds: float) -> float:
 
 
 def measure(seconds: float) -> list[Row]:
-    """Read one picture over and over."""
+    """Time both readers on one picture per quality."""
     import jpeglib
 
     from mjpeg_restore.jpeg import read
@@ -56,6 +56,6 @@ def measure(seconds: float) -> list[Row]:
             (data,) = clips.pictures(SIZE, quality, 1)
             path.write_bytes(data)
             ours = median_ms(lambda data=data: read(data), seconds)
-            theirs = median_ms(lambda: jpeglib.read_dct(path).load(), seconds)
+            theirs = median_ms(lambda: jpeglib.read_dct(str(path)).load(), seconds)
             rows.append(Row(quality, len(data) / 1000, ours, theirs, theirs / ours))
     return rows

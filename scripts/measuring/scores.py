@@ -1,4 +1,4 @@
-"""How near restored pictures come to their originals, and how natural they look beside them."""
+"""Scores of restored pictures: distance from their originals (`metrics`) and naturalness (`naturalness`)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.restorer import Restorer
 
 FEWEST = 2
-"""Patches that have a spread."""
+"""Minimum number of patches to have a spread."""
 
 
 def samples(restorer: Restorer, coded: CodedPicture) -> Plane:
-    """A restored picture as it is measured: luma of a grey one, RGB of a colour one."""
+    """The restored samples that are measured: luma of a grey picture, RGB of a colour picture."""
     return restorer.restore(coded).to_ndarray("gray" if len(coded.coefficients) == 1 else "rgb")
 
 
 def judge(restored: Plane, original: Plane) -> tuple[float, float, float]:
-    """PSNR in dB over all samples; PSNR-B in dB and SSIM, of colour the means of R's, G's and B's."""
+    """PSNR in dB over all samples, PSNR-B in dB and SSIM; the latter two in colour are means over R, G and B."""
     if original.ndim == 2:
         return psnr(restored, original), psnr_b(restored, original), ssim(restored, original)
     pairs = [(np.ascontiguousarray(restored[..., c]), np.ascontiguousarray(original[..., c])) for c in range(3)]
@@ -37,5 +37,5 @@ def statistics(planes: Iterable[Plane]) -> NDArray[np.float64]:
 
 
 def unnaturalness(restored: Iterable[Plane], natural: NDArray[np.float64]) -> float | None:
-    """How far luma planes are from the originals, whose statistics are given; None where they have too few patches."""
+    """Distance of luma planes from the originals' statistics `natural`; None if the originals have too few patches."""
     return frechet_distance(statistics(restored), natural) if len(natural) >= FEWEST else None

@@ -1,1 +1,1 @@
-"""What `scripts/reproduce.py` is made of: one module a paper, and what they share."""
+"""Modules of `scripts/reproduce.py`: one per paper, and what they share."""

@@ -1,4 +1,4 @@
-"""QGAC, appendix B.3: the quality of the JPEG that is as good as the restored one, and the space that this saves."""
+"""QGAC, appendix B.3: the quality of the JPEG whose SSIM equals the restored picture's, and the bytes saved."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ QUALITIES = (10, 20, 30, 40, 50)
 
 @dataclass(slots=True)
 class Ladder:
-    """One picture's JPEGs of every quality, made as they are wanted."""
+    """SSIM and file size of one picture's JPEGs by quality, computed on demand."""
 
     picture: Plane
     decode: Restorer
     found: dict[int, tuple[float, float]]
 
     def rung(self, quality: int) -> tuple[float, float]:
-        """SSIM and kB."""
+        """SSIM and size in kB at a quality."""
         if quality not in self.found:
             data = encode(self.picture, quality)
             _, _, similar = judge(samples(self.decode, read(data)), self.picture)
@@ -34,12 +34,12 @@ class Ladder:
         return self.found[quality]
 
     def reach(self, similar: float, start: int) -> int:
-        """The first quality from `start` on whose SSIM is no less; 100 where none is."""
+        """The lowest quality from `start` on whose SSIM is at least `similar`; 100 if there is none."""
         return next((quality for quality in range(start, 100) if self.rung(quality)[0] >= similar), 100)
 
 
 def show(bench: Bench, page: Page, network: Restorer) -> None:
-    """Climb the ladder for each picture and quality."""
+    """Measure each picture at each quality, and fill the section."""
     page.heading("Appendix B.3: equivalent quality, LIVE1, colour")
     page.text(
         "For each picture the first JPEG quality whose SSIM is no less than that of the restored picture; then both"

@@ -1,4 +1,4 @@
-"""Figures, by Matplotlib: lines, points, pictures and paths, small enough to lie in a repository."""
+"""Matplotlib figures: lines, points, bars, pictures and paths, as PNG files small enough for a repository."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
-"""Of Okabe and Ito, first: they are told apart by everybody."""
+"""The first six are from Okabe and Ito's palette for colour-blind readers."""
 MARKERS = "osD^vP*X"
 LARGEST = 150_000
-"""Bytes of a file."""
+"""Maximum size of a file, bytes."""
 DPI = 110
 LABEL = (130, 16)
-"""Room that a label takes, in dots."""
+"""Width and height reserved for a point's label, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     published: bool = False
-    """From a paper: drawn dashed, with hollow marks, in grey."""
+    """Whether it is from a paper: drawn in grey, dashed, with hollow markers."""
     strong: bool = False
-    """The one that it is about: drawn thicker."""
+    """Whether it is the subject of the figure: drawn thicker."""
 
 
 def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False) -> Figure:
-    """Lines over an axis.
+    """Line plots on common axes.
 
     Args:
         series: in the legend's order.
-        across, up: what the axes show, units included.
+        across, up: labels of the axes, with units.
         zero: draw the level of zero.
     """
     figure, axes = _paper(7.4, 4.4)
@@ -83,7 +83,7 @@ def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False)
 
 
 def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Figure:
-    """Named points; the axis across is logarithmic."""
+    """A scatter plot of labelled points with a logarithmic horizontal axis."""
     figure, axes = _paper(7.4, 4.4)
     for place, colour in zip(found.values(), COLOURS * 3, strict=False):
         axes.plot(*place, "o", color=colour, markersize=9)
@@ -104,7 +104,7 @@ def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Fi
 
 
 def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], up: str) -> Figure:
-    """Bars side by side, a group for each name."""
+    """A grouped bar chart."""
     figure, axes = _paper(7.4, 4.0)
     width = 0.8 / len(series)
     places = np.arange(len(groups))
@@ -119,14 +119,14 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], up: str) 
 
 
 def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> Figure:
-    """Pictures with titles: uint8 as they are, float from their least value to their largest."""
+    """Pictures with titles, in rows: uint8 unscaled, float scaled from its minimum to its maximum."""
     rows = math.ceil(len(shown) / columns)
     high, wide = shown[0][1].shape[:2]
     figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + 0.35) * rows), dpi=DPI, layout="constrained")
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
-        limits = {"vmin": 0, "vmax": 255} if picture.dtype == np.uint8 else {}
-        axes.imshow(picture, cmap="gray", interpolation="nearest", **limits)
+        darkest, brightest = (0, 255) if picture.dtype == np.uint8 else (None, None)
+        axes.imshow(picture, cmap="gray", interpolation="nearest", vmin=darkest, vmax=brightest)
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     return figure
@@ -135,13 +135,13 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
 def paths(
     found: Mapping[str, NDArray[np.floating]], values: Sequence[int], circled: Sequence[int], what: str
 ) -> Figure:
-    """Paths through a plane, coloured by what they run along.
+    """Paths through a plane, one panel each, coloured by a value along the path.
 
     Args:
-        found: float `[len(values), 2]` by title.
-        values: of each place on a path.
-        circled: values whose places are marked.
-        what: the values are, for the colour bar.
+        found: points, float `[len(values), 2]`, by title.
+        values: value of each point.
+        circled: values whose points are marked.
+        what: label of the colour bar.
     """
     columns = min(4, len(found))
     rows = math.ceil(len(found) / columns)
@@ -163,7 +163,7 @@ def paths(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of no more than `LARGEST` bytes: with fewer colours, then smaller, where it takes that."""
+    """Write a PNG of at most `LARGEST` bytes: if needed, reduce the colours first and the size next."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     with Image.open(buffer) as image:

@@ -22,17 +22,17 @@ TABLE_2: dict[int, dict[str, Score | None]] = {
     30: {PLAIN: Score(31.00, None, 0.9421), METHOD: Score(32.41, None, 0.9537)},
     50: {PLAIN: Score(32.87, None, 0.9603), METHOD: Score(34.15, None, 0.9682)},
 }
-"""LIVE1, the green channel."""
+"""PSNR and SSIM on LIVE1's green channel."""
 TABLE_2_SECONDS = {10: (2.81, 6.29), 30: (2.84, 6.27), 50: (2.79, 6.31)}
-"""For the whole of LIVE1: the authors' own JPEG decoder on a CPU, HR-CNN "with GPU acceleration"."""
+"""Seconds for the whole of LIVE1: the authors' own JPEG decoder on a CPU, and HR-CNN "with GPU acceleration"."""
 TABLE_3_PARAMETERS = {"decoding": 275_089, "detail enhancement": 232_068, "all": 507_157}
 
 SIDE = 256
-"""Of the picture of figure 4."""
+"""Side of the picture of figure 4, in samples."""
 
 
 def reproduce(bench: Bench, page: Page) -> None:
-    """Measure and write."""
+    """Measure, and fill the page."""
     page.text(
         "As in section III.B the green channel is taken for the picture and compressed as a grey JPEG with the"
         " luminance table. The paper does not say how its SSIM is computed, and its JPEG rows are not those of any"
@@ -60,7 +60,7 @@ def reproduce(bench: Bench, page: Page) -> None:
 
 
 def parameters(page: Page) -> None:
-    """Table III's counts, of the network as its recipe builds it."""
+    """Table III: parameters of the network that the recipe builds."""
     page.heading("Table III: trainable parameters")
     network: Any = architecture("hr-cnn", "q10")
     counted = {"detail enhancement": sum(p.numel() for p in network.details.parameters())}
@@ -74,7 +74,7 @@ def parameters(page: Page) -> None:
 
 
 def snapshots(bench: Bench, page: Page) -> None:
-    """Figure 4: what becomes of a picture on its way."""
+    """Figure 4: snapshots of a picture at six points of the network."""
     page.heading("Figure 4: from coefficients to a picture, at Q10")
     shipped = bench.networks.own("hr-cnn", 10)
     if not shipped:

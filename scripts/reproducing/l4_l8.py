@@ -52,7 +52,7 @@ TABLE_5: dict[str, Score | None] = {
 
 
 def reproduce(bench: Bench, page: Page) -> None:
-    """Measure and write."""
+    """Measure, and fill the page."""
     page.text(
         "Luma alone, limited-range as MATLAB's `rgb2ycbcr` gives it, compressed as a grey JPEG. A gain is over the"
         " JPEG of the same table; the difference is our gain less the published one."
@@ -81,13 +81,13 @@ def restored(bench: Bench, page: Page, name: str, title: str, published: Table) 
 
 
 def objectives(bench: Bench, page: Page) -> None:
-    """Table 5: three objectives, at Q10."""
+    """Table 5: the three objectives at Q10."""
     page.heading("Table 5: the objectives, LIVE1 at Q10")
     networks = {"residual": bench.networks.own("l4", 10)}
-    for method, part in (("direct mapping", "q10-direct"), ("edge preserving", "q10-sobel")):
-        networks[method] = bench.networks.ablation("l4", part)
+    for method, stage in (("direct mapping", "q10-direct"), ("edge preserving", "q10-sobel")):
+        networks[method] = bench.networks.ablation("l4", stage)
         if not networks[method]:
-            page.missing(f"{method.capitalize()} for Q10", "l4", part, ablation=True)
+            page.missing(f"{method.capitalize()} for Q10", "l4", stage, ablation=True)
     published = {10: {PLAIN: TABLE_3[10][PLAIN], **TABLE_5}}
     page.comparison("objectives", compared(bench, "live1", "luma", published, lambda quality: networks))
     page.text("The paper's row \"Distorted\" of this table repeats BSDS500's; here it is that of table 3.")
@@ -96,7 +96,7 @@ def objectives(bench: Bench, page: Page) -> None:
 
 
 def generalisation(bench: Bench, page: Page) -> None:
-    """Figure 5: each network at every quality."""
+    """Figure 5: the gain of each network at every quality."""
     page.heading("Figure 5: networks at other qualities than their own, LIVE1")
     page.text("Of the figure's three panels, one for each objective, this is the residual one.")
     drawn, cells = [], []
@@ -111,7 +111,7 @@ def generalisation(bench: Bench, page: Page) -> None:
         cells.append([f"L4 {name}", *gains])
     if not drawn:
         return
-    own = [(q, table["L4"].psnr - table[PLAIN].psnr) for q, table in TABLE_3.items() if table["L4"] and table[PLAIN]]
+    own = [(q, a.psnr - b.psnr) for q, table in TABLE_3.items() if (a := table["L4"]) and (b := table[PLAIN])]
     drawn.append(Series("L4 at its own quality, published (table 3)", *zip(*own, strict=True), published=True))
     page.table("generalisation", ("gain in dB", *(f"Q{quality}" for quality in QUALITIES)), cells)
     figure = figures.lines(drawn, "quality of the JPEG", "PSNR gain over JPEG in dB", zero=True)

@@ -1,4 +1,4 @@
-"""QGAC, appendix B.1 and its figure 3: do generated weights follow a smooth path as the quality rises?"""
+"""QGAC, appendix B.1 and its figure 3: whether generated weights follow a smooth path as the quality rises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reproducing.page import Page
 
 QUALITIES = tuple(range(101))
 SEEN = tuple(range(10, 101, 10))
-"""In training, section 4.1."""
+"""Qualities of the training (section 4.1)."""
 BETWEEN = tuple(range(15, 100, 10))
 
 
@@ -29,14 +29,14 @@ def generated(model: Model) -> dict[str, NDArray[np.float64]]:
 
 
 def principal(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The two axes along which weights vary most: their places, `[101, 2]`, and the share of the variance."""
+    """The first two principal components of weights: scores `[101, 2]`, and their share of the variance."""
     centred = weights - weights.mean(axis=0)
     places, spread, _ = np.linalg.svd(centred, full_matrices=False)
     return places[:, :2] * spread[:2], float(np.sum(spread[:2] ** 2) / np.sum(spread**2))
 
 
 def off_the_middle(weights: NDArray[np.float64]) -> float:
-    """How far weights for Q15, Q25, ... are from halfway between their neighbours', in shares of that way."""
+    """Mean distance of the weights for Q15, Q25, ... from their neighbours' midpoint, relative to their distance."""
     shares = []
     for quality in BETWEEN:
         below, here, above = weights[[quality - 5, quality, quality + 5]]
@@ -45,7 +45,7 @@ def off_the_middle(weights: NDArray[np.float64]) -> float:
 
 
 def show(page: Page, model: Model) -> None:
-    """Embed them in a plane, and measure."""
+    """Embed the generated weights in a plane, measure, and fill the section."""
     page.heading("Appendix B.1, figure 3: the filter manifold")
     page.text(
         "For each quality from 0 to 100 (0 has the table of 1) all weights that a layer generates, embedded in a plane"

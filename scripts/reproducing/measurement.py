@@ -1,4 +1,4 @@
-"""How near restored pictures come to their originals: measured once for each network, set and quality."""
+"""Scores of restored pictures, measured once for each network, set and quality."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reproducing.networks import Networks
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Means over a set of pictures; what a paper does not give is None."""
+    """Means over a set of pictures; None for a figure that a paper does not give."""
 
     psnr: float
     psnr_b: float | None = None
@@ -29,15 +29,15 @@ class Score:
 
 
 class Bench:
-    """The pictures, the networks, and what was already measured."""
+    """The sets of pictures, the networks, and a cache of the scores."""
 
     def __init__(self, data: Path, most: int | None, networks: Networks) -> None:
-        """Lay out the tools.
+        """Prepare the measurements.
 
         Args:
-            data: holds a folder for each set of pictures.
-            most: pictures of each set that are used; None for all.
-            networks: where they come from.
+            data: folder with one subfolder per set of pictures.
+            most: maximum number of pictures per set; None for all.
+            networks: supplies the networks.
         """
         self.data, self.most = data, most
         self.networks = networks
@@ -46,10 +46,10 @@ class Bench:
         self._scores: dict[tuple[Restorer, str, int, Kind, int], Score] = {}
 
     def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
-        """A set: uint8 `[height, width, 3]` each.
+        """The pictures of a set: uint8 `[height, width, 3]` each.
 
         Raises:
-            SourceNotFound: it is not there.
+            SourceNotFound: the set is missing.
         """
         if (name, shrink) not in self._pictures:
             files = pictures.files(self.data / name)[: self.most]
@@ -61,7 +61,7 @@ class Bench:
         return self.most is None or len(pictures.files(self.data / name)) <= self.most
 
     def described(self, name: str) -> str:
-        """Which pictures of a set are used: "all 29 pictures of LIVE1"."""
+        """The used pictures of a set in words: "all 29 pictures of LIVE1"."""
         of_set = f"{len(self.pictures(name))} pictures of {TITLES.get(name, name)}"
         return f"all {of_set}" if self.whole(name) else f"the first {of_set}"
 
@@ -77,7 +77,7 @@ class Bench:
         return read(pictures.encode(original, quality)), original
 
     def score(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> Score:
-        """What a network makes of a set at a quality."""
+        """Mean scores of a network over a set at one JPEG quality."""
         key = (restorer, name, quality, kind, shrink)
         if key not in self._scores:
             say(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
@@ -86,12 +86,12 @@ class Bench:
         return self._scores[key]
 
     def gain(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> float:
-        """PSNR in dB beyond the plain decode's."""
+        """PSNR gain over the plain decode, in dB."""
         what = (name, quality, kind, shrink)
         return self.score(restorer, *what).psnr - self.score(self.decode, *what).psnr
 
     def seconds(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> float:
-        """From JPEGs in memory to restored pictures, for a whole set, after one that does not count."""
+        """Seconds to decode and restore a whole set from JPEGs in memory, after one warm-up picture."""
         files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
         restorer.restore(read(files[0]))
         begun = perf_counter()
@@ -101,5 +101,5 @@ class Bench:
 
 
 def say(message: str) -> None:
-    """How it goes, for whoever waits."""
+    """Print a progress message to standard error."""
     print(f"reproduce: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The networks that are measured: those that are shipped, and what would make the others."""
+"""The networks that are measured, and the commands that make those that are missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mjpeg_restore.restorer import Restorer
 if TYPE_CHECKING:
     from torch import nn
 
-    from mjpeg_restore.training.recipe import Family
+    from mjpeg_restore.training.recipe import ModelRecipe
 
 DATA = "--data DATA/train --validation DATA/eval/cid22-validation"
 
 
 class Networks:
-    """Restorers, each made once."""
+    """A cache of restorers: each is made once."""
 
     def __init__(self, device: str, ablations: Path) -> None:
         self.device, self.ablations = device, ablations
@@ -28,7 +28,7 @@ class Networks:
         self._asked: dict[tuple[Any, ...], None] = {}
 
     def plain(self) -> Restorer:
-        """The plain decode: JPEG, as tables call it."""
+        """The plain decode, the row "JPEG" of the tables."""
         found = self.shipped("decode")
         assert found is not None
         return found
@@ -36,14 +36,14 @@ class Networks:
     def shipped(
         self, name: str, qualities: tuple[int, int] | None = None, *, texture: float = 0.0, seed: int = 0
     ) -> Restorer | None:
-        """A network of the catalogue, or None where it is not shipped.
+        """A network of the catalogue, or None if it is not shipped.
 
         Args:
             name: in the catalogue.
-            qualities: of the one variant that is wanted, whatever the quality of the pictures; None for all of them,
-                each at its own qualities.
-            texture: its share of the weights that were trained for texture.
-            seed: of its noise.
+            qualities: of the one variant to be used for pictures of every quality; None to choose the variant by
+                quality.
+            texture: share of the weights that were trained for texture, 0..1.
+            seed: of the noise.
         """
         key = (name, qualities, texture, seed)
         self._asked[key] = None
@@ -58,82 +58,88 @@ class Networks:
         return self._made[key]
 
     def own(self, name: str, quality: int) -> Restorer | None:
-        """The variant that was trained for just this quality."""
+        """The variant that was trained for this quality only."""
         return self.shipped(name, (quality, quality))
 
-    def ablation(self, model: str, part: str) -> Restorer | None:
-        """A part of a recipe that is no model of the command's, or None where it is not there."""
-        key = (model, part)
+    def ablation(self, model: str, stage: str) -> Restorer | None:
+        """The network of a stage that no shipped graph is made of, or None if it was not exported."""
+        key = (model, stage)
         self._asked[key] = None
         if key not in self._made:
             there = (self.ablations / "manifest.json").is_file()
-            found = catalogue.models(self.ablations).get(f"{model}-{part}") if there else None
+            found = catalogue.models(self.ablations).get(f"{model}-{stage}") if there else None
             self._made[key] = Restorer(found, self.device) if found else None
         return self._made[key]
 
     def begin(self) -> None:
-        """Forget which ones were asked for."""
+        """Start a new list of requested networks; see `used`."""
         self._asked.clear()
 
     def used(self) -> list[Model]:
-        """Those that were asked for since `begin` and are there, the plain decode left out."""
+        """The networks requested since `begin`, without missing ones and the plain decode."""
         found = [restorer.model for key in self._asked if (restorer := self._made[key])]
         return [model for model in found if model.parameters]
 
 
-def command(model: str, part: str | None = None, *, ablation: bool = False) -> str:
-    """What would train a network and ship it: a model, one part of it and those that it starts from, or an ablation."""
-    chosen = f" --part {' '.join(_chain(model, part))}" if part else ""
-    alone = f" --part {part}" if ablation else ""
+def command(model: str, stage: str | None = None, *, ablation: bool = False) -> str:
+    """The commands that train and export a network.
+
+    Args:
+        model: its name.
+        stage: train only this stage and those that its weights are initialised from; None for all.
+        ablation: whether no shipped graph is made of the stage.
+    """
+    chosen = f" --stage {' '.join(_chain(model, stage))}" if stage else ""
+    alone = f" --stage {stage}" if ablation else ""
     train = f"python scripts/train.py --model {model}{chosen} --short {DATA}"
     return f"`{train}`, then `python scripts/export.py --model {model}{alone}`"
 
 
-def _chain(model: str, part: str) -> list[str]:
-    """A part with --short, after those of the same model that it starts from; without PyTorch the part alone."""
+def _chain(model: str, stage: str) -> list[str]:
+    """A stage preceded by the stages that its weights are initialised from; without PyTorch the stage alone."""
     try:
-        before = _family(model).short[part].after
+        before = _recipe(model).short[stage].init_from
     except MissingExtra:
-        return [part]
-    return [*(_chain(*before.split("/")) if before else []), part]
+        return [stage]
+    return [*(_chain(*before.split("/")) if before else []), stage]
 
 
-def _family(model: str) -> Family:
-    """How a model is trained.
+def _recipe(model: str) -> ModelRecipe:
+    """The recipe of a model.
 
     Raises:
         MissingExtra: PyTorch is not installed.
     """
     try:
-        from mjpeg_restore.training.recipes import FAMILIES
+        from mjpeg_restore.training.recipes import MODELS
     except ImportError as error:
         raise MissingExtra("torch", "train", "Looking into a network") from error
-    return FAMILIES[model]
+    return MODELS[model]
 
 
-def architecture(model: str, part: str) -> nn.Module:
-    """An untrained network, as its recipe builds it.
+def architecture(model: str, stage: str) -> nn.Module:
+    """An untrained network, as the recipe of a stage builds it.
 
     Raises:
         MissingExtra: PyTorch is not installed.
     """
-    return _family(model).parts[part].build().eval()
+    return _recipe(model).stages[stage].build().eval()
 
 
-def with_weights(model: Model, part: str, quality: int) -> nn.Module:
-    """A shipped network in PyTorch, to look into it.
+def with_weights(model: Model, stage: str, quality: int) -> nn.Module:
+    """A shipped network in PyTorch, for its inner activations.
 
     Args:
         model: of the catalogue.
-        part: of its recipe that builds it.
-        quality: whose variant is wanted.
+        stage: of its recipe that builds the network.
+        quality: selects the variant.
 
     Raises:
         MissingExtra: PyTorch is not installed.
-        ModelCorrupt: the graph is another network's.
+        ModelCorrupt: the graph belongs to another network.
     """
-    network = architecture(model.name, part)
+    network = architecture(model.name, stage)
     from mjpeg_restore.models.graph import load_weights
 
-    load_weights(network, model.variant(quality).file("gray" if model.per_component else "colour"))
+    load_weights(network, model.variant(quality).file("grey" if model.per_component else "colour"))
     return network

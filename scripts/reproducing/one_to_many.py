@@ -44,17 +44,17 @@ FIGURE_8 = {
     "perceptual": "q10-perceptual",
     "and naturalness": "q10-perceptual-naturalness",
 }
-"""(a), (b) and (c), and their parts of the recipe."""
+"""(a), (b) and (c), with their stages of the recipe."""
 
 SIDE = 192
-"""Of the picture that is shown."""
+"""Side of the picture that is shown, in samples."""
 SEEDS = (0, 1)
 AMPLIFIED = 4
-"""How much the difference of two candidates is enlarged to be seen."""
+"""Factor of the difference of two candidates, to make it visible."""
 
 
 def reproduce(bench: Bench, page: Page) -> None:
-    """Measure and write."""
+    """Measure, and fill the page."""
     baseline(bench, page)
     candidates(bench, page)
     losses(bench, page)
@@ -62,7 +62,7 @@ def reproduce(bench: Bench, page: Page) -> None:
 
 
 def baseline(bench: Bench, page: Page) -> None:
-    """Table 2: least squares and no noise."""
+    """Table 2: the baseline, trained on the squared error, without noise."""
     page.heading("Table 2: the baseline, BSDS500, luma")
     page.text("A gain is over the JPEG of the same table; the difference is our gain less the published one.")
     own = {quality: bench.networks.own("one-to-many-l2", quality) for quality in TABLE_2}
@@ -75,7 +75,7 @@ def baseline(bench: Bench, page: Page) -> None:
 
 
 def candidates(bench: Bench, page: Page) -> None:
-    """Figure 6: one JPEG, two pictures."""
+    """Figure 6: two candidates of one JPEG."""
     page.heading("Figure 6: two candidates of one picture, at Q10")
     page.text("The paper shows pictures of Set14; this one is of BSDS500.")
     networks = {
@@ -104,12 +104,12 @@ def candidates(bench: Bench, page: Page) -> None:
 
 
 def rms(a: Plane, b: Plane) -> float:
-    """Root mean square of a difference, in grey levels."""
+    """Root mean square of the difference, in grey levels."""
     return float(np.sqrt(np.mean((a.astype(np.float64) - b) ** 2)))
 
 
 def whole_set(bench: Bench, page: Page) -> None:
-    """What the candidates are over a whole set, in numbers."""
+    """PSNR and unnaturalness of the candidates over the whole set."""
     networks = {
         PLAIN: bench.decode,
         BASELINE: bench.networks.own("one-to-many-l2", 10),
@@ -131,14 +131,14 @@ def whole_set(bench: Bench, page: Page) -> None:
 
 
 def losses(bench: Bench, page: Page) -> None:
-    """Figure 8: the losses, one after the other, and shift-and-average."""
+    """Figure 8: ablation of the losses and of shift-and-average."""
     page.heading("Figure 8: the losses, one after the other, at Q10")
     networks: dict[str, Restorer] = {}
-    for title, part in FIGURE_8.items():
-        if network := bench.networks.ablation("one-to-many", part):
+    for title, stage in FIGURE_8.items():
+        if network := bench.networks.ablation("one-to-many", stage):
             networks[title] = network
         else:
-            page.missing(f'Figure 8\'s network "{title}"', "one-to-many", part, ablation=True)
+            page.missing(f'Figure 8\'s network "{title}"', "one-to-many", stage, ablation=True)
     if not networks:
         return
     page.text(
@@ -160,13 +160,13 @@ def losses(bench: Bench, page: Page) -> None:
 
 
 def grid(plane: Plane) -> float:
-    """How far the means over the four places in each 2x2 samples are apart, in grey levels."""
+    """Strength of a grid of period 2, in grey levels: the range of the means over the four positions in 2x2 samples."""
     means = [plane[down::2, across::2].mean() for down in range(2) for across in range(2)]
     return float(max(means) - min(means))
 
 
 def shift_and_average(page: Page) -> None:
-    """Section 3.2.2: a deconvolution that knows nothing yet, and a constant."""
+    """Section 3.2.2: the response of an untrained deconvolution to a constant."""
     page.heading("Section 3.2.2: shift-and-average")
     try:
         import torch

@@ -1,4 +1,4 @@
-"""A paper's page: Markdown for people, JSON for programs, figures beside them."""
+"""The page about a paper: Markdown, the same numbers as JSON, and PNG figures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from reproducing.measurement import Bench, Score
 from reproducing.networks import command
 
 PLAIN = "JPEG"
-"""The row that gains are counted from."""
+"""The baseline of all gains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method on one set at one quality: as measured here, and as published; None where there is no such figure."""
+    """One method on one set at one quality: our measurement and the published one; None for an unknown figure."""
 
     set: str
     quality: int
@@ -31,33 +31,36 @@ class Row:
     ours: Score | None
     published: Score | None
     gain: float | None
-    """Ours, in dB beyond our JPEG."""
+    """Ours over our JPEG, in dB."""
     published_gain: float | None
-    """In dB beyond the paper's own JPEG."""
+    """The paper's over its own JPEG, in dB."""
     whole: bool
-    """Whether ours is of all pictures of the set."""
+    """Whether all pictures of the set were measured."""
 
     @property
     def difference(self) -> float | None:
-        """Our gain less the published one; none where ours is of a part of the set."""
-        known = self.whole and self.gain is not None and self.published_gain is not None
-        return self.gain - self.published_gain if known else None
+        """Our gain minus the published one, in dB; None if only a part of the set was measured."""
+        if not self.whole or self.gain is None or self.published_gain is None:
+            return None
+        return self.gain - self.published_gain
 
 
 def rows(
     title: str, quality: int, ours: Mapping[str, Score | None], published: Mapping[str, Score | None], whole: bool
 ) -> list[Row]:
-    """Ours beside the published, method by method; both have a row of `PLAIN`."""
+    """Our scores and the published ones, row by row; both include `PLAIN`."""
     found: list[Row] = []
     here, there = ours.get(PLAIN), published.get(PLAIN)
     for method in {**published, **ours}:
         own, theirs = ours.get(method), published.get(method)
         if own or theirs:
-            gains = [
-                a.psnr - b.psnr if a and b and method != PLAIN else None for a, b in ((own, here), (theirs, there))
-            ]
-            found.append(Row(title, quality, method, own, theirs, *gains, whole))
+            gain, published_gain = (None, None) if method == PLAIN else (_gain(own, here), _gain(theirs, there))
+            found.append(Row(title, quality, method, own, theirs, gain, published_gain, whole))
     return found
+
+
+def _gain(score: Score | None, plain: Score | None) -> float | None:
+    return score.psnr - plain.psnr if score and plain else None
 
 
 def compared(
@@ -67,14 +70,14 @@ def compared(
     published: Mapping[int, Mapping[str, Score | None]],
     networks: Callable[[int], Mapping[str, Restorer | None]],
 ) -> list[Row]:
-    """Networks measured on a set at each published quality, and the plain decode, beside what is published.
+    """Measure networks and the plain decode on a set at each published quality, next to the published scores.
 
     Args:
-        bench: measures.
-        name: of the set.
-        kind: of the pictures.
-        published: by quality and method.
-        networks: those for a quality, by method; None where one is not shipped.
+        bench: does the measuring.
+        name: folder of the set.
+        kind: the part of each picture that is compressed and measured.
+        published: scores by quality and method.
+        networks: maps a quality to its networks by method; None for one that is not shipped.
     """
     found: list[Row] = []
     for quality, theirs in published.items():
@@ -85,15 +88,15 @@ def compared(
 
 
 class Page:
-    """What is written about a paper, in the order in which it is measured."""
+    """Collects the page about a paper, in the order of the measurements."""
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
-        """Begin.
+        """Start an empty page.
 
         Args:
-            name: of its files.
+            name: stem of the page's files.
             title: of the page.
-            folder: where they go.
+            folder: for the files.
         """
         self.name, self.folder = name, folder
         self._lines = [f"# {title}", ""]
@@ -113,13 +116,13 @@ class Page:
         """Keep a measured value in the JSON."""
         self._figures[key] = value
 
-    def missing(self, what: str, model: str, part: str | None = None, *, ablation: bool = False) -> None:
-        """Say what is left out; what would make it stands once, at the page's end."""
+    def missing(self, what: str, model: str, stage: str | None = None, *, ablation: bool = False) -> None:
+        """Note that a result is left out; `left_out` writes the commands that would make its network."""
         self.text(f"*{what} is left out: see the end of this page.*")
-        self._missing[what] = command(model, part, ablation=ablation)
+        self._missing[what] = command(model, stage, ablation=ablation)
 
     def table(self, key: str, header: Sequence[str], cells: Sequence[Sequence[str | float]]) -> None:
-        """Add a table: words to the left, numbers to the right with three digits."""
+        """Add a table: text aligned left, numbers aligned right with three decimals."""
         left = [all(isinstance(row[column], str) for row in cells) for column in range(len(header))]
         self._lines.append(f"| {' | '.join(header)} |")
         self._lines.append(f"|{'|'.join('---' if words else '---:' for words in left)}|")
@@ -128,7 +131,7 @@ class Page:
         self.note(key, [dict(zip(header, row, strict=True)) for row in cells])
 
     def comparison(self, key: str, found: Sequence[Row]) -> None:
-        """Add a table of ours beside the published, and of the difference."""
+        """Add a table of our scores, the published ones and the difference of the gains."""
         names = {"psnr": "PSNR", "psnr_b": "PSNR-B", "ssim": "SSIM"}
         wanted = [name for name in names if any(getattr(row.published or row.ours, name) for row in found)]
         header = ["set", "Q", "method"]
@@ -151,13 +154,13 @@ class Page:
         self.note(key, [asdict(row) | {"difference": row.difference} for row in found])
 
     def figure(self, figure: Figure, stem: str, caption: str) -> None:
-        """Draw a figure into a file, and show it."""
+        """Save a figure to a file, and include it with its caption."""
         path = self.folder / f"{self.name}-{stem}.png"
         save(figure, path)
         self.text(f"![{caption}]({path.name})", f"*{caption}*")
 
     def networks(self, used: Sequence[Model]) -> None:
-        """Say which networks were measured, and how they were trained."""
+        """Add a table of the measured networks and their training."""
         cells: dict[tuple[str, ...], list[str | float]] = {}
         known = list(catalogue.models())
         for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
@@ -171,7 +174,7 @@ class Page:
                         variant.name if len(distinct) == 1 else f"{variant.name}, {kind}",
                         f"{model.parameters:,}",
                         f"{model.macs_per_pixel / 1000:.1f}"
-                        + ("" if model.per_component or len(records) > 1 else " (gray)"),
+                        + ("" if model.per_component or len(records) > 1 else " (grey)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
                     ]
@@ -184,7 +187,7 @@ class Page:
             )
 
     def left_out(self) -> None:
-        """Say what would make the networks that are not shipped."""
+        """Add the commands that would make the missing networks."""
         self.note("left_out", self._missing)
         if self._missing:
             self.heading("Left out")
@@ -192,7 +195,7 @@ class Page:
             self.text("\n".join(f"- {what}: {how}" for what, how in self._missing.items()))
 
     def write(self) -> Path:
-        """Write Markdown and JSON; the result is the Markdown's path."""
+        """Write the Markdown and the JSON file; returns the path of the Markdown."""
         path = self.folder / f"{self.name}.md"
         path.write_text("\n".join(self._lines).rstrip() + "\n")
         (self.folder / f"{self.name}.json").write_text(json.dumps(self._figures, indent=2) + "\n")

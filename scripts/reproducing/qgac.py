@@ -19,9 +19,9 @@ TENS = tuple(range(10, 101, 10))
 
 METHOD = "QGAC"
 SIDE = 192
-"""Of the picture that is shown."""
+"""Side of the picture that is shown, in samples."""
 ALPHAS = (0.0, 0.7, 0.9, 1.0)
-"""The paper's; its figure 13 has 0.7."""
+"""Interpolation weights of the paper; its figure 13 has 0.7."""
 IDCN = "IDCN"
 Published = dict[str, dict[int, dict[str, Score | None]]]
 
@@ -89,16 +89,16 @@ TABLE_3 = (
     (10, 20, Score(27.96, 25.77, 0.837), Score(29.25, 29.08, 0.863), Score(29.92, 29.51, 0.882)),
     (20, 10, Score(25.60, 23.53, 0.755), Score(26.95, 26.24, 0.804), Score(27.65, 27.40, 0.819)),
 )
-"""LIVE1, colour: IDCN's network for the first quality on pictures of the second: JPEG, IDCN, QGAC."""
+"""LIVE1, colour: quality that IDCN was trained for, quality of the pictures, scores of JPEG, IDCN and QGAC."""
 TABLE_4 = {
     "live1": {10: (69.57, 35.86), 20: (36.32, 16.99), 30: (24.72, 12.20)},
     "bsds500-test": {10: (75.15, 34.80), 20: (42.46, 18.74), 30: (29.04, 13.03)},
 }
-"""FID of the regression and of the GAN."""
+"""FID of the regression network and of the GAN."""
 
 
 def reproduce(bench: Bench, page: Page) -> None:
-    """Measure and write."""
+    """Measure, and fill the page."""
     network = bench.networks.shipped("qgac")
     page.text(
         "A gain is over the JPEG of the same table; the difference is our gain less the published one. Of colour, PSNR"
@@ -132,7 +132,7 @@ def restored(bench: Bench, page: Page, network: Restorer | None, title: str, kin
 
 
 def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
-    """Table 3: one network for all, beside networks at a quality that is not theirs."""
+    """Table 3: one network for all qualities, compared with networks that were trained for another quality."""
     page.heading("Table 3: one network for all, LIVE1, colour")
     page.text(
         "The paper holds IDCN's networks for Q10 and Q20 against pictures of other qualities. IDCN is not; here"
@@ -150,7 +150,7 @@ def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
 
 
 def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
-    """Table 4: what stands in for FID."""
+    """Table 4: the distance of scene statistics, in place of FID."""
     page.heading("Table 4: naturalness, in FID's place")
     page.text(
         "FID needs an Inception network that is trained on ImageNet, which is not used. What stands in for it is a"
@@ -191,7 +191,7 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
 
 
 def interpolation(bench: Bench, page: Page) -> None:
-    """Appendix B.2: between the regression's weights and the GAN's."""
+    """Appendix B.2: interpolation between the weights of the regression and of the GAN."""
     networks = {alpha: bench.networks.shipped("qgac", texture=alpha) for alpha in ALPHAS}
     if not all(networks.values()):
         return

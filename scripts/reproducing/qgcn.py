@@ -1,4 +1,4 @@
-"""QGCN: Li, Wang, Xie and Ma 2020, one network that is told the quantisation tables and sees the whole picture."""
+"""QGCN (Li, Wang, Xie and Ma 2020): one network, conditioned on the quantisation tables and the whole picture."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SETS = ("live1", "bsds500-test")
 QUALITIES = (10, 20, 30, 40, 50)
 
 SIZES = {"N = 8, compact": "qgcn", **{f"N = {blocks}": f"qgcn-{blocks}" for blocks in (8, 16, 32, 64)}}
-"""Models of the catalogue by the residual blocks of a group, N of figure 8."""
+"""Models of the catalogue by N, the residual blocks of a group, of figure 8."""
 ABLATIONS = {"EDSR": "edsr", "QCN": "qcn"}
 SHIPPED = {**ABLATIONS, "QGCN": "qgcn"}
 """Models of the catalogue by the names of tables II and III."""
 SHRINK = (1, 2, 3, 4)
-"""Figure 9: the areas are a whole, 1/4, 1/9 and 1/16."""
+"""Scale divisors of figure 9: 1, 1/4, 1/9 and 1/16 of the area."""
 
 Published = dict[str, dict[int, dict[str, Score | None]]]
 
 
 def _table(methods: tuple[str, ...], figures_: dict[str, tuple[str, ...]]) -> Published:
-    """The paper's tables: for each set and quality a line of PSNR, one of SSIM and one of PSNR-B."""
+    """Parse a table of the paper: for each set and quality a line of PSNR, one of SSIM and one of PSNR-B."""
     found: Published = {}
     for name, lines in figures_.items():
         values = [tuple(map(float, line.split())) for line in lines]
@@ -81,7 +81,7 @@ TABLE_3 = _table(
 
 
 def reproduce(bench: Bench, page: Page) -> None:
-    """Measure and write."""
+    """Measure, and fill the page."""
     page.text(
         "A gain is over the JPEG of the same table; the difference is our gain less the published one. Of colour, PSNR"
         " is over all samples of R, G and B; PSNR-B and SSIM are the means of the three channels'. The paper does not"
@@ -92,14 +92,14 @@ def reproduce(bench: Bench, page: Page) -> None:
     restored(bench, page, "colour", TABLE_2, {name: bench.networks.shipped(model) for name, model in SHIPPED.items()})
     page.heading("Table III: grey")
     qgcn = bench.networks.shipped("qgcn")
-    ablations = {name: bench.networks.ablation(model, "gray") for name, model in ABLATIONS.items()}
+    ablations = {name: bench.networks.ablation(model, "grey") for name, model in ABLATIONS.items()}
     trained_for(page, {**ablations, "QGCN": qgcn})
     restored(bench, page, "luma", TABLE_3, {**ablations, "QGCN": qgcn})
     for name, model in ABLATIONS.items():
         if not bench.networks.shipped(model):
             page.missing(f"{name} in colour", model)
         if not ablations[name]:
-            page.missing(f"{name} of grey pictures", model, "gray", ablation=True)
+            page.missing(f"{name} of grey pictures", model, "grey", ablation=True)
     if not bench.networks.shipped("qgcn"):
         page.missing("QGCN", "qgcn")
     generalisation(bench, page)
@@ -114,9 +114,9 @@ def restored(bench: Bench, page: Page, kind: Kind, published: Published, network
 
 
 def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
-    """What is between the ablations' budgets and the network's own."""
+    """Note the training times of the ablations and of QGCN, which differ."""
     times = {
-        name: training_time(network.model.variants[0].training["gray"]) for name, network in networks.items() if network
+        name: training_time(network.model.variants[0].training["grey"]) for name, network in networks.items() if network
     }
     if len(times) > 1:
         told = ", ".join(f"{name} for {time}" for name, time in times.items())
@@ -127,7 +127,7 @@ def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
 
 
 def generalisation(bench: Bench, page: Page) -> None:
-    """Figure 6: beside networks for one quality."""
+    """Figure 6: comparison with networks that were trained for one quality."""
     page.heading("Figure 6: beside networks for one quality, LIVE1, grey")
     page.text(
         "The paper's other networks are EDSR, trained for one quality each, and for all of them; here they are L4's,"
@@ -173,7 +173,7 @@ def sizes(bench: Bench, page: Page) -> None:
 
 
 def resolutions(bench: Bench, page: Page) -> None:
-    """Figure 9: pictures made smaller."""
+    """Figure 9: downscaled pictures."""
     page.heading("Figure 9: resolutions, colour")
     page.text(
         "The paper's pictures are DIV2K's, of two megapixels; these are LIVE1's, of a third of one. They are made"
@@ -198,7 +198,7 @@ def resolutions(bench: Bench, page: Page) -> None:
 
 
 def published_gains(table: Published) -> list[float]:
-    """QGCN's on LIVE1, over the table's own JPEG."""
+    """Published gains of QGCN on LIVE1 over the JPEG of the same table, in dB."""
     found = []
     for scores in table["live1"].values():
         score, plain = scores["QGCN"], scores[PLAIN]

@@ -1,4 +1,4 @@
-"""QGAC, appendix B.4: which frequencies a picture has, before compression, after it, and restored."""
+"""QGAC, appendix B.4: the frequency content of pictures before compression, after it, and restored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reproducing.measurement import Bench
 from reproducing.page import Page
 
 DIAGONAL = np.add.outer(np.arange(8), np.arange(8)).reshape(64)
-"""Which of the 15 frequencies a coefficient belongs to."""
+"""The diagonal, 0..14, of each coefficient: its horizontal plus its vertical frequency."""
 LEAST = 1.0
-"""Magnitude from which a coefficient counts as set: what rounding samples to integers makes of nothing is smaller."""
+"""Minimum magnitude of a coefficient that counts as set: rounding samples to integers causes smaller ones."""
 
 
 def present(plane: Plane) -> NDArray[np.float64]:
-    """The share of coefficients that are set at each of the 15 frequencies."""
+    """The share of set coefficients on each of the 15 diagonals."""
     high, wide = (length // 8 * 8 for length in plane.shape)
     large = np.abs(to_coefficients(plane[:high, :wide])) >= LEAST
     shares = large.reshape(-1, 64).mean(axis=0)
@@ -29,7 +29,7 @@ def present(plane: Plane) -> NDArray[np.float64]:
 
 
 def show(bench: Bench, page: Page, network: Restorer) -> None:
-    """Measure four kinds of pictures."""
+    """Measure originals, JPEGs and restored pictures, and fill the section."""
     page.heading("Appendix B.4: frequencies, LIVE1 at Q10, luma")
     networks = {
         "JPEG": bench.decode,

@@ -1,4 +1,4 @@
-"""QGAC, appendix B.5: frames per second against what they gain."""
+"""QGAC, appendix B.5: frames per second and gain of each network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reproducing.page import Page
 
 SIZE = (1280, 720)
 SECONDS = 5.0
-"""For each network; one that takes longer for a frame restores two."""
+"""Time for each network; a network that is slower than that per frame restores two frames."""
 
 
 def show(bench: Bench, page: Page) -> None:
-    """Time every shipped network."""
+    """Time every shipped network, and fill the section."""
     page.heading("Appendix B.5: speed")
     data = encode(filled(bench.pictures("live1")[0], *SIZE), 10)
     found: dict[str, tuple[float, float]] = {}

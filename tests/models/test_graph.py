@@ -8,23 +8,26 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
-onnx = needs("onnx")
+needs("torch")
+needs("onnx")
 needs("onnxscript")
 
-import onnxruntime  # noqa: E402
+import onnx
+import onnxruntime
+import torch
 
-from mjpeg_restore import catalogue  # noqa: E402
-from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
-from mjpeg_restore.jpeg.dct import to_pixels  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.papers.hr_cnn import HrCnn  # noqa: E402
-from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
-from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE  # noqa: E402
-from tests.agreement import difference, plain_decode, rounded  # noqa: E402
+from mjpeg_restore import catalogue
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.jpeg.dct import to_pixels
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import Graph, export, load_weights, publish
+from mjpeg_restore.models.papers.hr_cnn import HrCnn
+from mjpeg_restore.models.papers.l4_l8 import L4
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.models.stream import ResidualBlock, Stream, StreamConfig
+from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
+from tests.agreement import difference, plain_decode, rounded
+from tests.models.layers import bias
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 LAYERS = 8
@@ -52,8 +55,8 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.gray.onnx", colour=False)
+def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tiny(), tmp_path_factory.mktemp("graphs") / "tiny.grey.onnx", colour=False)
 
 
 def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
@@ -64,6 +67,13 @@ def inputs(*grids: tuple[int, int]) -> list[np.ndarray]:
     return found
 
 
+def run(graph: Path | bytes, arrays: list[np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
+    """What ONNX Runtime makes of inputs: all outputs, unless some are named."""
+    session = onnxruntime.InferenceSession(graph)
+    found = session.run(outputs, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    return [np.asarray(array) for array in found]
+
+
 def names(path: Path) -> set[str]:
     return {name for node in onnx.load(path).graph.node for name in node.output}
 
@@ -71,8 +81,7 @@ def names(path: Path) -> set[str]:
 @pytest.mark.parametrize("grids", [((4, 6), (2, 3), (2, 3)), ((3, 3), (3, 3), (3, 3)), ((1, 8), (1, 2), (1, 2))])
 def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple[int, int], ...]) -> None:
     arrays = inputs(*grids)
-    session = onnxruntime.InferenceSession(colour)
-    ours = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    ours = run(colour, arrays)
     with torch.no_grad():
         theirs = Graph(tiny())(*[torch.from_numpy(array) for array in arrays])
     for one, other in zip(ours, theirs, strict=True):
@@ -84,11 +93,9 @@ def test_the_graph_gives_what_the_network_gives(colour: Path, grids: tuple[tuple
 def test_a_bias_that_is_missing_is_more_than_may_be_rounded(colour: Path, tmp_path: Path) -> None:
     arrays = inputs((4, 6), (2, 3), (2, 3))
     model = onnx.load(colour)
-    names = [node.name for node in model.graph.input]
 
     def planes() -> list[np.ndarray]:
-        session = onnxruntime.InferenceSession(model.SerializeToString())
-        return session.run(None, dict(zip(names, arrays, strict=True)))
+        return run(model.SerializeToString(), arrays)
 
     right, found = planes(), {}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name.endswith(".bias")]:
@@ -103,22 +110,22 @@ def test_a_bias_that_is_missing_is_more_than_may_be_rounded(colour: Path, tmp_pa
     assert len(seen) > 10
 
 
-def test_the_grey_graph_is_lumas_part(gray: Path, colour: Path) -> None:
+def test_the_grey_graph_is_lumas_part(grey: Path, colour: Path) -> None:
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session, whole = onnxruntime.InferenceSession(gray), onnxruntime.InferenceSession(colour)
+    session, whole = onnxruntime.InferenceSession(grey), onnxruntime.InferenceSession(colour)
     (luma,) = session.run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
     planes = whole.run(None, dict(zip([node.name for node in whole.get_inputs()], arrays, strict=True)))
     np.testing.assert_array_equal(luma, planes[0])
 
 
-def test_the_contract_is_in_the_names(colour: Path, gray: Path) -> None:
+def test_the_contract_is_in_the_names(colour: Path, grey: Path) -> None:
     graph = onnx.load(colour).graph
     parts = [f"{name}.{part}" for name in ("y", "cb", "cr") for part in ("coefficients", "table")]
     assert [entry.name for entry in graph.input] == parts
     assert [entry.name for entry in graph.output] == ["y", "cb", "cr"]
     assert names(colour) >= {"y.samples", "cb.samples", "cr.samples", "predict.phases", "chroma_predict.phases"}
     assert names(colour) >= {"enter.entering", "chroma_enter.entering"}
-    assert names(gray) >= {"y.samples", "predict.phases", "enter.entering"}
+    assert names(grey) >= {"y.samples", "predict.phases", "enter.entering"}
 
 
 def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
@@ -127,8 +134,7 @@ def test_samples_are_the_planes_before_rounding(colour: Path) -> None:
     for name in wanted:
         model.graph.output.append(onnx.helper.make_tensor_value_info(f"{name}.samples", onnx.TensorProto.FLOAT, None))
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    found = session.run(None, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    found = run(model.SerializeToString(), arrays)
     for plane, blocks in zip(found[:3], found[3:], strict=True):
         centred = blocks.reshape(plane.shape[0] // 8, plane.shape[1] // 8, 8, 8).swapaxes(1, 2).reshape(plane.shape)
         np.testing.assert_array_equal(plane, np.rint(centred + 128).clip(0, 255))
@@ -140,8 +146,7 @@ def test_what_enters_the_network_is_decoded(colour: Path) -> None:
     for name in entering:
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     arrays = inputs((4, 6), (2, 3), (2, 3))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    luma, chroma = session.run(entering, dict(zip([node.name for node in session.get_inputs()], arrays, strict=True)))
+    luma, chroma = run(model.SerializeToString(), arrays, entering)
     assert (luma.shape, chroma.shape) == ((1, 1, 32, 48), (1, 2, 16, 24))
     for samples, blocks, table in zip([luma[0, 0], *chroma[0]], arrays[::2], arrays[1::2], strict=True):
         np.testing.assert_allclose(samples, (to_pixels(blocks, table) - 128) / SAMPLE_SCALE, atol=1e-4)
@@ -198,19 +203,21 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
 def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     network = tiny()
     with torch.no_grad():
-        network.trunk[1].second.weight[2] = 0
-        network.trunk[1].second.bias[2] = 0.3
+        block = network.trunk[1]
+        assert isinstance(block, ResidualBlock)
+        block.second.weight[2] = 0
+        bias(block.second)[2] = 0.3
     path = exported(network.eval(), tmp_path / "dead.onnx", colour=False)
     arrays = inputs((4, 6))
-    (luma,) = onnxruntime.InferenceSession(path).run(None, {"y.coefficients": arrays[0], "y.table": arrays[1]})
+    (luma,) = run(path, arrays)
     with torch.no_grad():
         (expected,) = Graph(network)(*[torch.from_numpy(array) for array in arrays])
     assert np.abs(luma.astype(int) - expected.numpy()).mean() < 0.2
 
 
-def test_weights_that_are_not_there_are_named(gray: Path) -> None:
+def test_weights_that_are_not_there_are_named(grey: Path) -> None:
     with pytest.raises(ModelCorrupt, match=r"not a graph of this network, it has no.*chroma"):
-        load_weights(Stream(TINY), gray)
+        load_weights(Stream(TINY), grey)
 
 
 def test_the_file_says_nothing_of_the_machine(colour: Path) -> None:
@@ -224,9 +231,7 @@ def test_decode_is_exported_too(tmp_path: Path) -> None:
     path = exported(Decode(), tmp_path / "decode.onnx", colour=False)
     coefficients = np.zeros((2, 2, 64), np.int16)
     coefficients[..., 0] = 4
-    (luma,) = onnxruntime.InferenceSession(path).run(
-        None, {"y.coefficients": coefficients, "y.table": np.full(64, 10, np.uint16)}
-    )
+    (luma,) = run(path, [coefficients, np.full(64, 10, np.uint16)])
     assert (luma == 128 + 5).all()  # a DC of 40 is 5 a sample
 
 
@@ -236,17 +241,17 @@ SMALL = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
 @pytest.mark.parametrize(
     ("network", "kinds"),
     [
-        (OneToMany(replace(SMALL, noise=False), chroma=True), ["gray"]),
-        (L4(chroma=True), ["gray"]),
-        (HrCnn(chroma=True), ["gray"]),
-        (L4(chroma=False), ["gray", "colour"]),
-        (tiny(), ["gray", "colour"]),
+        (OneToMany(replace(SMALL, noise=False), chroma=True), ["grey"]),
+        (L4(chroma=True), ["grey"]),
+        (HrCnn(chroma=True), ["grey"]),
+        (L4(chroma=False), ["grey", "colour"]),
+        (tiny(), ["grey", "colour"]),
     ],
     ids=["One-to-Many's baseline", "L4", "HR-CNN", "L4 of luma alone", "stream"],
 )
 def test_a_network_whose_components_are_alike_has_one_graph(
     tmp_path: Path, network: torch.nn.Module, kinds: list[str]
 ) -> None:
-    graphs = publish({"gray": network, "colour": network}, "tiny", tmp_path)
+    graphs = publish({"grey": network, "colour": network}, "tiny", tmp_path)
     assert list(graphs) == kinds
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"tiny.{kind}.onnx" for kind in kinds)

@@ -4,12 +4,13 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import Tensor  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from mjpeg_restore.models.int8 import PACE, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training  # noqa: E402
+from mjpeg_restore.models.int8 import MOMENTUM, SIGNED_SPREAD, UNTRAINED, WEAKEST, Int8Conv, round_in_training
 
 
 def convolution(*, signed: bool = True, seed: int = 0) -> Int8Conv:
@@ -42,7 +43,7 @@ def test_the_running_mean_follows_the_features() -> None:
     before = UNTRAINED / 127
     spread = SIGNED_SPREAD * batch.square().mean().sqrt().item() / 127
     layer(batch)
-    assert layer.step.item() == pytest.approx(before + PACE * (spread - before))
+    assert layer.step.item() == pytest.approx(before + MOMENTUM * (spread - before))
     assert trained(layer, batch).step.item() == pytest.approx(spread, rel=1e-3)
 
 
@@ -110,6 +111,7 @@ def test_gradients_pass_the_rounding_but_not_the_ends_of_its_range() -> None:
     assert inside[0, 0, 2, 2] == 0
     batch.grad = None
     exact(layer, batch).sum().backward()
+    assert batch.grad is not None
     clear = torch.ones_like(batch, dtype=torch.bool)
     clear[0, 0, 2, 2] = False
     torch.testing.assert_close(inside[clear], batch.grad[clear], rtol=0.05, atol=0.02)

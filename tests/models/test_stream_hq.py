@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
+import torch
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
-from mjpeg_restore.models.int8 import Int8Conv  # noqa: E402
-from mjpeg_restore.models.stream import CELL  # noqa: E402
-from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig  # noqa: E402
-from mjpeg_restore.runtime import open_runtime  # noqa: E402
-from tests.models.networks import assert_restored_alike  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import export, load_weights
+from mjpeg_restore.models.int8 import Int8Conv
+from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig
+from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime.cpu.projection import CELL
+from tests.models.layers import bias
+from tests.models.networks import assert_restored_alike
 
 TINY = StreamHqConfig(widths=(8, 12, 16), blocks=(1, 1, 1), chroma_widths=(8, 12), chroma_blocks=(1, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -101,7 +103,7 @@ def test_nothing_reaches_beyond_the_margin() -> None:
             parameter.fill_(0 if "condition" in name else 1 if name.endswith("bias") else 1 / parameter[0].numel())
         for predict in (network.predict, network.chroma_predict):
             predict.phases.weight.mul_(1e-3)
-            predict.phases.bias.zero_()
+            bias(predict.phases).zero_()
     wide = 2 * network.margin + 9
     inputs = components((1, 1), (1, wide))
     for tensor in inputs[::2]:

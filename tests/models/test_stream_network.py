@@ -1,29 +1,20 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks, to_uint8  # noqa: E402
-from mjpeg_restore.models.stream import (  # noqa: E402
-    CELL,
-    STREAM,
-    STREAM_LITE,
-    CoarseBlock,
-    Stream,
-    StreamConfig,
-    _phases_to_blocks,
-    _places_of_phases,
-    confidence_of,
-)
-from mjpeg_restore.runtime.cpu import projection  # noqa: E402
+import torch
+
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, dct_matrix
+from mjpeg_restore.models.int8 import Int8Conv
+from mjpeg_restore.models.stream import STREAM, STREAM_LITE, CoarseBlock, Stream, StreamConfig
+from mjpeg_restore.runtime.cpu.projection import CELL
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -56,46 +47,12 @@ def scrambled(config: StreamConfig, seed: int, scale: float) -> Stream:
 # ---- the pieces ----
 
 
-@pytest.mark.parametrize("quality", [1, 40, 97, 98, 99, 100])
-def test_graph_and_extension_believe_as_much(quality: int) -> None:
-    ramps = (projection.LUMA_CONFIDENCE, projection.CHROMA_CONFIDENCE)
-    for table, confidence in zip(scaled_tables(quality), ramps, strict=True):
-        (share,) = confidence_of(torch.from_numpy(table.astype(np.float32))[None], confidence)
-        assert share.item() == pytest.approx(confidence(table), abs=1e-6)
-
-
 def test_at_the_finest_steps_nothing_is_changed() -> None:
     network, inputs = scrambled(TINY, 3, 0.2), components()
     for table in inputs[1::2]:
         table.fill_(1)
     for restored, decoded in zip(network(*inputs), Decode()(*inputs), strict=True):
         torch.testing.assert_close(restored, decoded)
-
-
-def test_the_dct_is_orthonormal() -> None:
-    matrix = dct_matrix()
-    torch.testing.assert_close(matrix @ matrix.T, torch.eye(64), atol=1e-6, rtol=0)
-    assert matrix[0].unique().numel() == 1  # the first row is the mean
-
-
-def test_blocks_to_plane_and_back() -> None:
-    plane = torch.arange(2 * 16 * 24, dtype=torch.float32).reshape(2, 16, 24)
-    blocks = plane_to_blocks(plane)
-    assert blocks.shape == (2, 2, 3, 64)
-    assert torch.equal(blocks[0, 1, 2], plane[0, 8:16, 16:24].reshape(64))
-    assert torch.equal(blocks_to_plane(blocks), plane)
-
-
-def test_samples_are_rounded_and_clamped() -> None:
-    plane = torch.tensor([-500.0, -128.0, -0.4, 0.4, 0.6, 127.0, 500.0])
-    assert to_uint8(plane).tolist() == [0, 0, 128, 128, 129, 255, 255]
-
-
-def test_features_become_blocks_as_by_a_pixel_shuffle() -> None:
-    phases = torch.randn(2, 32, 6, 10)
-    planes = torch.nn.functional.pixel_shuffle(phases, 4)
-    for plane, blocks in zip(planes.unbind(1), _phases_to_blocks(phases, 2), strict=True):
-        assert torch.equal(blocks, plane_to_blocks(plane)[..., _places_of_phases()])
 
 
 def test_the_significance_map_sees_only_what_is_zero() -> None:
@@ -111,6 +68,7 @@ def test_the_coarse_block_sees_five_features_far_and_no_farther() -> None:
     torch.manual_seed(0)
     block = CoarseBlock(4, 4).eval()
     torch.nn.init.normal_(block.grow.weight)
+    assert isinstance(block.block.first, Int8Conv)
     block.block.first.step.fill_(1e-3)
     block.block.second.step.fill_(1e-3)
     plain, touched = torch.zeros(1, 4, 32, 32), torch.zeros(1, 4, 32, 32)

@@ -38,7 +38,7 @@ DEVICES = ["onnxruntime", "openvino"]
 def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
     if device == "openvino":
         needs("openvino")
-    return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "gray"), device, 2, streams)
+    return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "grey"), device, 2, streams)
 
 
 def inputs_of(coded: CodedPicture) -> list[NDArray[np.generic]]:

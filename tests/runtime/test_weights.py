@@ -99,7 +99,7 @@ def test_weights_of_another_shape_are_refused(graphs: Graphs) -> None:
 
 
 def test_weights_of_another_graph_are_refused() -> None:
-    graph = catalogue.find("decode").variants[0].file("gray").read_bytes()
+    graph = catalogue.find("decode").variants[0].file("grey").read_bytes()
     with pytest.raises(ModelCorrupt, match="none of the weights"):
         blended(graph, Blend({"network.body.weight": np.zeros(3, np.float32)}))
 

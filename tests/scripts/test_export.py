@@ -12,19 +12,21 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 needs("onnxscript")
 
-from mjpeg_restore import catalogue  # noqa: E402
-from mjpeg_restore.jpeg import read  # noqa: E402
-from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.graph import checksum, initializers, load_weights  # noqa: E402
-from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
-from mjpeg_restore.restorer import Restorer  # noqa: E402
-from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
-from tests.jpeg.pictures import encode  # noqa: E402
-from tests.models.planes import components  # noqa: E402
+import torch
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.models.graph import checksum, initializers, load_weights
+from mjpeg_restore.models.papers.l4_l8 import L4
+from mjpeg_restore.models.stream import STREAM_LITE, Stream
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.training.recipes import MODELS
+from tests.jpeg.pictures import encode
+from tests.models.planes import components
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}
@@ -76,7 +78,7 @@ def test_each_graph_is_the_file_with_its_checksum(engines: Path, entry: dict[str
     (variant,) = entry["variants"]
     assert variant["qualities"] is None
     assert {kind: graph["file"] for kind, graph in variant["graphs"].items()} == {
-        "gray": "stream-lite.gray.onnx",
+        "grey": "stream-lite.grey.onnx",
         "colour": "stream-lite.colour.onnx",
     }
     for graph in variant["graphs"].values():
@@ -100,7 +102,7 @@ def test_the_entry_says_what_the_network_costs(entry: dict[str, Any], network: S
 
 def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
     record = {"steps": 12, "hours": 1.5, "megapixels": 7, "validation_gain_db": "Q10 +0.1/+0.2", **SETTINGS}
-    assert entry["variants"][0]["training"] == {"gray": record, "colour": record}
+    assert entry["variants"][0]["training"] == {"grey": record, "colour": record}
 
 
 def test_what_was_measured_of_other_weights_is_dropped(entry: dict[str, Any]) -> None:
@@ -114,7 +116,7 @@ def test_what_was_measured_of_the_same_weights_is_kept(monkeypatch: pytest.Monke
     before = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["hr-cnn"]
     assert export.still_true(before, before) == before["quality"]
     after = json.loads(json.dumps(before))
-    after["variants"][1]["graphs"]["gray"]["sha256"] = "another"  # Q30's
+    after["variants"][1]["graphs"]["grey"]["sha256"] = "another"  # Q30's
     kept = export.still_true(before, after)["live1"]
     assert kept == {q: row for q, row in before["quality"]["live1"].items() if q != "30"}
     assert len(kept) == 2
@@ -124,7 +126,7 @@ def test_the_other_models_stay_in_their_place(engines: Path) -> None:
     exported, shipped = catalogue.models(engines), catalogue.models()
     assert list(exported) == ["decode", "stream-lite"]
     assert exported["decode"].as_dict() == shipped["decode"].as_dict()
-    assert exported["decode"].variants[0].file("gray").parent == engines
+    assert exported["decode"].variants[0].file("grey").parent == engines
 
 
 def test_what_was_exported_restores(engines: Path) -> None:
@@ -150,7 +152,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     variants = json.loads((engines / "manifest.json").read_text())["models"]["l4"]["variants"]
     (added,) = [variant for variant in variants if variant["qualities"] == [30, 30]]
-    assert added["training"]["gray"]["steps"] == PROGRESS["steps"]
+    assert added["training"]["grey"]["steps"] == PROGRESS["steps"]
     assert [variant for variant in variants if variant is not added] == others
     assert [variant["qualities"] for variant in variants] == sorted(
         (variant["qualities"] for variant in variants), key=lambda found: (found[0] != found[1], found)
@@ -158,20 +160,20 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
 
 
 def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
-    family = FAMILIES["one-to-many"]
-    (variant,) = family.variants
+    model = MODELS["one-to-many"]
+    (variant,) = model.variants
     assert variant.blend is not None
     states = {}
-    for part in ("q10-mean", "q10"):
-        states[part] = family.parts[part].build().state_dict()
-        checkpoint = tmp_path / "runs" / "one-to-many" / part / "checkpoint.pt"
+    for stage in ("q10-mean", "q10"):
+        states[stage] = model.stages[stage].build().state_dict()
+        checkpoint = tmp_path / "runs" / "one-to-many" / stage / "checkpoint.pt"
         checkpoint.parent.mkdir(parents=True)
-        torch.save({"model": states[part], "progress": PROGRESS}, checkpoint)
+        torch.save({"model": states[stage], "progress": PROGRESS}, checkpoint)
     command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
     assert export(*command).returncode == 0
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
-    assert entry["training"]["gray"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
-    found = initializers(tmp_path / "one-to-many.gray.onnx")
+    assert entry["training"]["grey"]["blended"] == {"stage": "q10-mean", "weight": variant.blend.weight}
+    found = initializers(tmp_path / "one-to-many.grey.onnx")
     blended = torch.lerp(states["q10"]["down_sample.weight"], states["q10-mean"]["down_sample.weight"], 0.15)
     alone = states["q10"]["merge.weight"]  # the baseline has none
     for name, expected in (("down_sample.weight", blended), ("merge.weight", alone)):
@@ -203,17 +205,17 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
+def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
     checkpoint = tmp_path / "runs" / "stream-lite" / "whole" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    done = export(*words, "--part", "whole")
+    done = export(*words, "--stage", "whole")
     assert done.returncode == 0, done.stderr
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
-    assert list(variant.graphs) == ["gray"]
-    assert variant.file("gray") == tmp_path / "ablations" / "stream-lite-whole.gray.onnx"
-    assert (variant.training["gray"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
+    assert list(variant.graphs) == ["grey"]
+    assert variant.file("grey") == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
+    assert (variant.training["grey"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
-    assert "has no part 'none'" in export(*words, "--part", "none").stderr
+    assert "has no stage 'none'" in export(*words, "--stage", "none").stderr

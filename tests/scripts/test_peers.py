@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from tests.lacking import DATA, needs, needs_data
 
-torch = needs("torch")
+needs("torch")
 needs("onnxscript")
-h5py = needs("h5py")
-scipy_io = needs("scipy.io")
+needs("h5py")
+needs("scipy.io")
 
-from measuring.peers import (  # noqa: E402
+import h5py
+import scipy.io
+import torch
+from measuring.peers import (
     AR_CNN_LAYERS,
     ArCnn,
     DnCnn,
@@ -23,9 +26,9 @@ from measuring.peers import (  # noqa: E402
     publish,
 )
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane  # noqa: E402
-from mjpeg_restore.runtime import open_runtime  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, blocks_to_plane
+from mjpeg_restore.runtime import open_runtime
 
 WEIGHTS = DATA / "peers"
 """The authors' files, where there are any."""
@@ -65,7 +68,7 @@ def ar_cnn_file(path: Path, first: NDArray[np.float64]) -> None:
         weights[0, :, 0] = (first if name == "conv1" else kernel).flatten(order="F")
         content[f"weights_{name}"] = weights[..., 0] if name == "conv3" else weights  # as MATLAB drops the last axis
         content[f"biases_{name}"] = np.zeros((out, 1))
-    scipy_io.savemat(path, content)
+    scipy.io.savemat(path, content)
 
 
 def dn_cnn_file(path: Path, layers: int = 20) -> None:
@@ -102,7 +105,9 @@ def test_ar_cnn_kernels_are_stored_column_by_column(tmp_path: Path, components: 
 def test_ar_cnn_takes_the_weights_of_the_nearest_quality(tmp_path: Path, quality: int, nearest: int) -> None:
     for known in (10, 20, 30, 40):
         ar_cnn_file(tmp_path / f"arcnn-q{known}.mat", np.full((9, 9), float(known)))
-    assert load_ar_cnn(tmp_path, quality).body[0].weight[0, 0, 0, 0] == nearest
+    first = load_ar_cnn(tmp_path, quality).body[0]
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.weight[0, 0, 0, 0] == nearest
 
 
 def test_dn_cnn_takes_its_prediction_off_the_picture(tmp_path: Path, components: Components) -> None:
@@ -141,7 +146,7 @@ def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components
     model = publish("peer", network, tmp_path)
     assert model.parameters == 106_561
     inputs = components if colour else components[:2]
-    found = open_runtime(model.variants[0].file("colour" if colour else "gray"), "onnxruntime").run(inputs)
+    found = open_runtime(model.variants[0].file("colour" if colour else "grey"), "onnxruntime").run(inputs)
     expected = planes(network, inputs)
     assert len(found) == len(expected)
     for plane, wanted in zip(found, expected, strict=True):

@@ -64,7 +64,7 @@ def test_train_names_a_picture_too_small_to_validate_with(pictures: Path) -> Non
     assert "flat.png: a picture to validate with has 16x16 pixels or more" in train(pictures)
 
 
-def test_train_says_what_the_last_part_lacks_before_it_trains_the_first(pictures: Path) -> None:
+def test_train_says_what_the_last_stage_lacks_before_it_trains_the_first(pictures: Path) -> None:
     Image.fromarray(scene(320, 320)).save(pictures / "large.png")
     message = train(pictures, "--minutes", "60", model="qgac")
     assert "torchvision" in message or "MINC" in message
@@ -77,13 +77,13 @@ def test_train_knows_which_models_have_a_short_recipe(pictures: Path) -> None:
 
 def test_train_names_what_is_no_graph(pictures: Path) -> None:
     Image.fromarray(scene(320, 320)).save(pictures / "large.png")
-    assert "a.png: no ONNX graph" in train(pictures, "--start-from", pictures / "a.png")
+    assert "a.png: no ONNX graph" in train(pictures, "--init-from", pictures / "a.png")
 
 
 def test_train_says_what_does_not_fit(pictures: Path) -> None:
     Image.fromarray(scene(320, 320)).save(pictures / "large.png")
-    message = train(pictures, "--start-from", ROOT / "engines" / "l4-q10.gray.onnx", "--part", "whole")
-    assert "l4-q10.gray.onnx: not a graph of this network, it has no " in message
+    message = train(pictures, "--init-from", ROOT / "engines" / "l4-q10.grey.onnx", "--stage", "whole")
+    assert "l4-q10.grey.onnx: not a graph of this network, it has no " in message
 
 
 @pytest.mark.parametrize("words", [("--minutes", "0"), ("--minutes", "soon"), ("--batch", "1.5"), ("--threads", "0")])

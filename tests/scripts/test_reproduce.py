@@ -116,8 +116,8 @@ def test_what_is_not_shipped_is_named_with_the_command_that_would_make_it(page: 
     for quality in (10, 20, 60):
         assert (f"L4 for Q{quality}" in left_out) == (f"Q{quality}" not in shipped)
     command = left_out["Edge preserving for Q10"]
-    assert "scripts/train.py --model l4 --part q10-sobel" in command
-    assert "scripts/export.py --model l4 --part q10-sobel`" in command
+    assert "scripts/train.py --model l4 --stage q10-sobel" in command
+    assert "scripts/export.py --model l4 --stage q10-sobel`" in command
     assert command in text
 
 

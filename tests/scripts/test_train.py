@@ -14,27 +14,27 @@ from tests.lacking import needs
 
 needs("torch")
 
-from mjpeg_restore import catalogue  # noqa: E402
-from mjpeg_restore.training.checkpoints import record  # noqa: E402
+from mjpeg_restore import catalogue
+from mjpeg_restore.training.checkpoints import record
 
 ROOT = Path(__file__).parents[2]
-MODEL, PART, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"
+MODEL, STAGE, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"
 
 
 def train(folder: Path, *words: str | Path) -> dict[str, Any]:
     """Train for a step; what the run says of itself then."""
     folders = ("--data", folder, "--validation", folder, "--runs", folder / "runs")
-    options = ("--model", MODEL, "--part", PART, *folders, "--device", "cpu", "--threads", "1", "--batch", "1")
+    options = ("--model", MODEL, "--stage", STAGE, *folders, "--device", "cpu", "--threads", "1", "--batch", "1")
     command = [sys.executable, "scripts/train.py", *map(str, (*options, *words))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads((folder / "runs" / MODEL / PART / "progress.json").read_text())
+    return json.loads((folder / "runs" / MODEL / STAGE / "progress.json").read_text())
 
 
 def test_an_engine_is_trained_further_and_its_record_kept(tmp_path: Path) -> None:
     Image.fromarray(scene(192, 192)).save(tmp_path / "a.png")
     engine = catalogue.engines() / GRAPH
-    first = train(tmp_path, "--start-from", engine, "--minutes", "0.0001")
+    first = train(tmp_path, "--init-from", engine, "--minutes", "0.0001")
     shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"][MODEL]
     assert first["settings"]["started_from"] == GRAPH
     assert first["settings"]["before"] == shipped["variants"][0]["training"]["colour"]

@@ -8,13 +8,14 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.errors import MissingExtra, ModelError  # noqa: E402
-from mjpeg_restore.training.backbones import minc, vgg  # noqa: E402
-from mjpeg_restore.training.features import perceptual_loss, texture_loss  # noqa: E402
+from mjpeg_restore.errors import MissingExtra, ModelError
+from mjpeg_restore.training.backbones import minc, vgg
+from mjpeg_restore.training.features import perceptual_loss, texture_loss
 
 VGG_16 = (2, 2, 3, 3, 3)
 VGG_19 = (2, 2, 4, 4, 4)
@@ -87,7 +88,7 @@ def test_a_grey_plane_is_seen_as_r_g_b(torchvision: TorchVision) -> None:
     assert perceptual_loss(extractor, grey, grey) == 0
     restored = (grey / 2).requires_grad_()
     perceptual_loss(extractor, restored, grey).backward()
-    assert restored.grad.abs().sum() > 0
+    assert restored.grad is not None and restored.grad.abs().sum() > 0
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
 
 

@@ -7,17 +7,19 @@ import pytest
 
 from tests.lacking import needs, needs_gpu
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.training.capture import LAUNCHED, Captured, set_rate  # noqa: E402
-from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
-from mjpeg_restore.training.degradation import Compressed, Degradation  # noqa: E402
-from mjpeg_restore.training.discriminator import dcgan, doubled  # noqa: E402
-from mjpeg_restore.training.loop import Trainer  # noqa: E402
-from mjpeg_restore.training.optimiser import adam  # noqa: E402
-from mjpeg_restore.training.recipe import Recipe  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.training.capture import EAGER, Captured, set_rate
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic
+from mjpeg_restore.training.degradation import Compressed, Degradation
+from mjpeg_restore.training.discriminator import dcgan, doubled
+from mjpeg_restore.training.loop import Trainer
+from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.recipe import Recipe
+from tests.training.tiny import TINY, trainer
 
 CONTEST = dataclasses.replace(
     TINY, objective=None, adversary=lambda: RelativisticCritic(dcgan(3, width=8), None, 1e-4), optimiser=adam
@@ -32,7 +34,7 @@ def on_gpu(folder: Path, recipe: Recipe = TINY) -> Trainer:
 @pytest.mark.parametrize("recipe", [TINY, CONTEST], ids=["objective", "adversary"])
 def test_captured_steps_are_the_same_steps(tmp_path: Path, recipe: Recipe) -> None:
     captured, plain = on_gpu(tmp_path, recipe), on_gpu(tmp_path, recipe)
-    plain.take = plain.descend_on
+    plain.take = plain.train_on
     before = [weight.clone() for weight in captured.adversary.parameters()] if captured.adversary else []
     losses = [[run.step(0.0).item() for _ in range(60)] for run in (captured, plain)]
     assert isinstance(captured.take, Captured)
@@ -63,16 +65,16 @@ def test_a_captured_step_draws_anew(tmp_path: Path) -> None:
     for _ in range(20):
         run.step(0.5)
     assert isinstance(run.take, Captured)
-    assert run.adversary is not None
+    assert isinstance(run.adversary, NaturalnessCritic)
     (recording,) = run.take.recordings.values()
-    batch = run.compressed()
+    batch = run.compressed(0.5)
     for optimiser in run.optimisers:  # so that the weights stay, and another picture is another z's
         for group in optimiser.param_groups:
             set_rate(group, 0.0)
     candidates = []
     for _ in range(2):
         recording.replay(batch)
-        candidates.append(run.adversary.last[1].clone())
+        candidates.append(run.adversary.both()[1].clone())
     assert not torch.equal(*candidates)
 
 
@@ -88,7 +90,7 @@ def test_a_step_that_cannot_be_captured_is_taken_all_the_same(caplog: pytest.Log
     tensors = [torch.ones(1, 1, 1, 64, device="cuda")]
     batch = Compressed(tensors, [torch.ones(1, 64, device="cuda")], tensors, tensors)
     take = Captured(step)
-    assert [take(batch).item() for _ in range(LAUNCHED + 2)] == [64.0] * (LAUNCHED + 2)
+    assert [take(batch).item() for _ in range(EAGER + 2)] == [64.0] * (EAGER + 2)
     assert "one by one" in caplog.text
 
 

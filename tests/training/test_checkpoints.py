@@ -8,11 +8,13 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
-from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained
+from tests.training.tiny import TINY, trainer
 
 
 def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:
@@ -28,7 +30,7 @@ def test_the_checkpoint_is_whole_and_readable(tmp_path: Path) -> None:
 
 
 def test_a_network_is_loaded_with_its_record(tmp_path: Path) -> None:
-    run = trainer(tmp_path / "tiny" / "part", seed=1)
+    run = trainer(tmp_path / "tiny" / "stage", seed=1)
     run.step(0.0)
     run.save()
     assert runs_of(run.checkpoint) == tmp_path
@@ -47,7 +49,7 @@ def test_a_network_is_loaded_with_its_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"no checkpoint", b""])
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
-    checkpoint = tmp_path / "tiny" / "part" / "checkpoint.pt"
+    checkpoint = tmp_path / "tiny" / "stage" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(content)
     with pytest.raises(ModelCorrupt, match=r"checkpoint\.pt: not a checkpoint of this network") as caught:
@@ -56,15 +58,15 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> Non
 
 
 def test_a_run_resumed_in_other_batches_is_a_stage_of_its_own(tmp_path: Path, ticking: None) -> None:
-    first = trainer(tmp_path / "tiny" / "part")
+    first = trainer(tmp_path / "tiny" / "stage")
     first.run(minutes=5 / 60)
     smaller = replace(TINY, batch=2)
-    second = trainer(tmp_path / "tiny" / "part", smaller)
+    second = trainer(tmp_path / "tiny" / "stage", smaller)
     second.resume()
     second.run(minutes=3 / 60)
     told = record(asdict(second.progress), tmp_path)
     assert (told["steps"], told["batch"]) == (3, 2)
     assert (told["before"]["steps"], told["before"]["batch"]) == (5, TINY.batch)
-    third = trainer(tmp_path / "tiny" / "part", smaller)
+    third = trainer(tmp_path / "tiny" / "stage", smaller)
     third.resume()
     assert third.progress == second.progress

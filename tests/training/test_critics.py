@@ -4,15 +4,17 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
-from mjpeg_restore.training.backbones import Vgg  # noqa: E402
-from mjpeg_restore.training.critics import BlockwiseCritic, Critic, NaturalnessCritic, RelativisticCritic, picture  # noqa: E402
-from mjpeg_restore.training.degradation import Compressed, compress, scaled  # noqa: E402
-from mjpeg_restore.training.discriminator import Discriminator, dcgan  # noqa: E402
-from mjpeg_restore.training.objectives import constant_error, planes  # noqa: E402
+import torch
+
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.training.backbones import Vgg
+from mjpeg_restore.training.critics import BlockwiseCritic, Critic, NaturalnessCritic, RelativisticCritic, picture
+from mjpeg_restore.training.degradation import Compressed, compress, scaled
+from mjpeg_restore.training.discriminator import Discriminator, dcgan
+from mjpeg_restore.training.objectives import constant_error, planes
 
 RED = (0.299, 0.5 - 0.168736, 1.0)
 """Y, Cb and Cr of pure red, 0..1."""
@@ -55,7 +57,9 @@ def test_the_network_and_the_discriminator_learn_apart(index: int) -> None:
     assert all(p.grad is None for p in critic.parameters())
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     network.zero_grad(set_to_none=True)
-    critic.discriminate(batch).backward()
+    loss = critic.discriminate(batch)
+    assert loss is not None
+    loss.backward()
     assert all(p.grad is None for p in network.parameters())
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in critic.parameters())
 
@@ -94,13 +98,14 @@ def test_variety_wants_candidates_apart() -> None:
 def test_the_discriminator_waits_for_its_time() -> None:
     _, network, batch = critics()[1]
     critic = NaturalnessCritic(Discriminator(1, strides=(2,), side=3, width=4), None, 1e-3, alone=2)
-    assert not critic.steady
+    assert not critic.capturable
     waited = [(critic(network, batch), critic.discriminate(batch))[1] for _ in range(3)]
     assert [doubt is None for doubt in waited] == [True, True, False]
 
 
 def test_a_pattern_in_every_block_is_not_free() -> None:
     critic, _, batch = critics()[3]
+    assert isinstance(critic, BlockwiseCritic)
     pattern = torch.zeros(64)
     pattern[9] = 4
 
@@ -112,13 +117,14 @@ def test_a_pattern_in_every_block_is_not_free() -> None:
     assert constant_error(plain, batch) < 1e-6
     assert constant_error(patterned, batch).item() == pytest.approx(4 / 64 / 255, rel=1e-4)
     both = [planes(network, batch) for network in (plain, patterned)]
-    assert critic.tie(patterned, batch, *both[1]) > critic.tie(plain, batch, *both[0])
+    assert critic.fidelity(patterned, batch, *both[1]) > critic.fidelity(plain, batch, *both[0])
 
 
 def test_detail_is_shown_enlarged() -> None:
     critic, _, _ = critics()[3]
+    assert isinstance(critic, BlockwiseCritic)
     luma = 0.5 + 0.01 * (torch.arange(16) % 2).expand(1, 16, 16)
-    shown = critic.shown([luma])
+    shown = critic.view([luma])
     assert torch.equal(shown[:, 0], luma)
     # Of five samples three are alike: a fifth of the detail is in their mean.
     assert shown[0, 1].std() == pytest.approx(4 * 0.8 * luma.std().item(), rel=0.05)
@@ -126,9 +132,8 @@ def test_detail_is_shown_enlarged() -> None:
 
 
 def test_what_a_backbone_learnt_is_not_trained_or_saved() -> None:
-    backbone = Decode()
-    backbone.features = lambda planes: [planes]  # type: ignore[assignment]
-    critic = RelativisticCritic(dcgan(3, width=4), lambda: backbone, 1e-3)  # type: ignore[arg-type, return-value]
+    backbone = Vgg(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), (0.5, 0.5, 0.5), 0.25)
+    critic = RelativisticCritic(dcgan(3, width=4), lambda: backbone, 1e-3)
     assert not any(name.startswith("extractor") for name in critic.state_dict())
     assert critic.features is backbone
 

@@ -9,12 +9,14 @@ from PIL import Image
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.errors import SourceNotFound  # noqa: E402
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves  # noqa: E402
-from tests.jpeg.pictures import encode, scene  # noqa: E402
+import torch
+
+from mjpeg_restore.errors import SourceNotFound
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
+from tests.jpeg.pictures import encode, scene
 
 
 def save(path: Path, width: int = 32, height: int = 24) -> Path:

@@ -9,11 +9,13 @@ from PIL import Image
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.jpeg import read  # noqa: E402
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.training.degradation import (  # noqa: E402
+import torch
+
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.training.degradation import (
     LIMITED_ODDS,
     SPANS,
     Compressed,
@@ -22,7 +24,7 @@ from mjpeg_restore.training.degradation import (  # noqa: E402
     draw_tables,
     to_ycbcr,
 )
-from tests.jpeg.pictures import scene  # noqa: E402
+from tests.jpeg.pictures import scene
 
 CAMERAS = np.full((2, 2, 64), 40, np.float32)
 
@@ -103,7 +105,7 @@ def test_limited_range_is_for_grey_pictures_alone() -> None:
 
 def test_some_batches_of_a_network_for_both_are_grey() -> None:
     rng = np.random.default_rng(0)
-    spans = [Degradation(gray_odds=0.3).span(rng) for _ in range(2000)]
+    spans = [Degradation(grey_odds=0.3).span(rng) for _ in range(2000)]
     assert np.mean([span is None for span in spans]) == pytest.approx(0.3, abs=0.05)
     assert set(spans) == {None, *SPANS}
     assert None not in {Degradation().span(rng) for _ in range(200)}

@@ -7,11 +7,12 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.training.discriminator import (  # noqa: E402
+from mjpeg_restore.training.discriminator import (
     Discriminator,
     dcgan,
     discriminator_loss,
@@ -44,7 +45,7 @@ def test_table_1_is_doubled_depth() -> None:
 
 @pytest.mark.parametrize("build", [doubled, dcgan])
 def test_each_convolution_but_the_last_is_normalised_and_rectified(build: Build) -> None:
-    layers = [layer for unit in build(1).units for layer in unit]
+    layers = [layer for unit in build(1).units for layer in unit.children()]
     kinds = [type(layer) for layer in layers]
     assert kinds[-1] is nn.Conv2d
     assert kinds[:-1] == kinds.count(nn.LeakyReLU) * [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
@@ -115,4 +116,4 @@ def test_the_network_is_drawn_towards_natural() -> None:
     for loss in (naturalness_loss, lambda logits: relativistic_loss(UNSURE, logits)):
         logits = UNSURE.clone().requires_grad_()
         loss(logits).backward()
-        assert (logits.grad < 0).all()
+        assert logits.grad is not None and (logits.grad < 0).all()

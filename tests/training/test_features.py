@@ -6,10 +6,12 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.training.discriminator import doubled  # noqa: E402
-from mjpeg_restore.training.features import (  # noqa: E402
+import torch
+
+from mjpeg_restore.training.discriminator import doubled
+from mjpeg_restore.training.features import (
     DiscriminatorFeatures,
     FeatureExtractor,
     Patches,
@@ -69,7 +71,7 @@ def test_the_stand_in(loss: Callable[..., torch.Tensor]) -> None:
     distance = loss(extractor, restored, original)
     distance.backward()
     assert distance > 0
-    assert restored.grad.abs().sum() > 0
+    assert restored.grad is not None and restored.grad.abs().sum() > 0
     assert network.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

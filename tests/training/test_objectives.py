@@ -7,13 +7,14 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from measuring.metrics import ssim  # noqa: E402
+import torch
+from measuring.metrics import ssim
 
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.training.degradation import compress, scaled  # noqa: E402
-from mjpeg_restore.training.objectives import (  # noqa: E402
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.training.degradation import compress, scaled
+from mjpeg_restore.training.objectives import (
     ABSOLUTE_SHARES,
     FLOOR,
     SQUARED_SHARES,
@@ -217,6 +218,7 @@ def test_the_jpeg_loss_pulls_back_what_is_outside_and_nothing_else() -> None:
     restored[..., 0], restored[..., 1], restored[..., 2] = 9, -8, 4
     restored.requires_grad_()
     jpeg_loss(restored, quantised, table).backward()
+    assert restored.grad is not None
     slope = restored.grad[0, 0, 0]
     assert slope[0] > 0 > slope[1]
     assert not slope[2:].any()

@@ -4,10 +4,13 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.training.optimiser import Descent, Muon, MuonBeside, muon, orthogonalise  # noqa: E402
-from tests.training.tiny import TINY  # noqa: E402
+import torch
+
+from mjpeg_restore.models.stream import Stream
+from mjpeg_restore.training.optimiser import Descent, Muon, MuonBeside, muon, orthogonalise
+from tests.training.tiny import TINY
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 72), (72, 8)])
@@ -20,6 +23,7 @@ def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int,
 
 def test_muon_takes_the_kernels_and_adam_the_rest() -> None:
     network = TINY.build()
+    assert isinstance(network, Stream)
     first, adam = muon(network, 1e-3)
     assert isinstance(first, Muon)
     kernels = [parameter for group in first.param_groups for parameter in group["params"]]

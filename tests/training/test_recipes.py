@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -10,32 +11,35 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.models.papers.l4_l8 import L4, L8  # noqa: E402
-from mjpeg_restore.models.papers.qgac import QGAC_COMPACT  # noqa: E402
-from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64  # noqa: E402
-from mjpeg_restore.training import objectives  # noqa: E402
-from mjpeg_restore.training.backbones import vgg  # noqa: E402
-from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic  # noqa: E402
-from mjpeg_restore.training.objectives import (  # noqa: E402
+from mjpeg_restore.models.papers.l4_l8 import L4, L8
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.models.papers.qgac import QGAC_COMPACT
+from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64
+from mjpeg_restore.models.papers.qgcn import Qgcn
+from mjpeg_restore.training import objectives
+from mjpeg_restore.training.backbones import vgg
+from mjpeg_restore.training.critics import NaturalnessCritic, RelativisticCritic
+from mjpeg_restore.training.objectives import (
     OnPlanes,
     absolute_error,
     edge_preserving,
     error_less_similarity,
     squared_error,
 )
-from mjpeg_restore.training.recipe import Cosine, Family, Linear, Recipe, Steps, shortened  # noqa: E402
-from mjpeg_restore.training.recipes import FAMILIES, qgac  # noqa: E402
-from mjpeg_restore.training.teacher import Teacher  # noqa: E402
+from mjpeg_restore.training.recipe import Cosine, Linear, ModelRecipe, Recipe, Steps, shortened
+from mjpeg_restore.training.recipes import MODELS, qgac
+from mjpeg_restore.training.teacher import Teacher
 
-EVERY_PART = [
-    (name, part, recipe)
-    for name, family in FAMILIES.items()
-    for parts in (family.parts, family.short)
-    for part, recipe in parts.items()
+EVERY_STAGE = [
+    (name, stage, recipe)
+    for name, model in MODELS.items()
+    for stages in (model.stages, model.short)
+    for stage, recipe in stages.items()
 ]
 
 
@@ -54,12 +58,14 @@ def assert_adam(recipe: Recipe, rate: float) -> None:
 
 def qualities(recipe: Recipe) -> list[int]:
     """All that the pictures of a recipe may be compressed with."""
+    assert recipe.degradation.qualities is not None
     first, last = recipe.degradation.qualities
     return list(range(first, last + 1, recipe.degradation.step))
 
 
 def rates(recipe: Recipe, batches: list[int]) -> list[float]:
     """The learning rate after so many batches of the paper's."""
+    assert recipe.iterations is not None
     return [recipe.learning_rate * recipe.schedule(batch / recipe.iterations) for batch in batches]
 
 
@@ -72,27 +78,27 @@ L4_RATES: list[tuple[str, float, float, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("part", "rate", "decay", "loss"), L4_RATES)
-def test_l4_descends_by_the_objectives_own_numbers(part: str, rate: float, decay: float, loss: Any) -> None:
-    recipe = FAMILIES["l4"].parts[part]
+@pytest.mark.parametrize(("stage", "rate", "decay", "loss"), L4_RATES)
+def test_l4_descends_by_the_objectives_own_numbers(stage: str, rate: float, decay: float, loss: Any) -> None:
+    recipe = MODELS["l4"].stages[stage]
     (optimiser,) = optimisers(recipe)
     assert type(optimiser) is torch.optim.SGD
     assert [group["lr"] for group in optimiser.param_groups] == [rate, rate / 10]  # the last layer
     assert {group["weight_decay"] for group in optimiser.param_groups} == {decay}
     assert recipe.objective == OnPlanes(loss)
-    assert recipe.build().residual is (part == "q10")
+    assert recipe.build().residual is (stage == "q10")
 
 
 @pytest.mark.parametrize(("name", "kind", "batch", "side"), [("l4", L4, 64, 64), ("l8", L8, 4, 128)])
 def test_l4_and_l8_see_patches_of_their_own_size(name: str, kind: type, batch: int, side: int) -> None:
-    for recipe in FAMILIES[name].parts.values():
+    for recipe in MODELS[name].stages.values():
         assert (recipe.batch, recipe.side) == (batch, side)
         assert type(recipe.build()) is kind
 
 
 @pytest.mark.parametrize("name", ["l4", "l8"])
 def test_l4s_rate_is_halved_every_50_thousand_of_250_thousand(name: str) -> None:
-    for recipe in FAMILIES[name].parts.values():
+    for recipe in MODELS[name].stages.values():
         assert recipe.iterations == 250_000
         before = [50_000 * times - 1 for times in range(1, 6)]
         after = [50_000 * times for times in range(5)]
@@ -101,50 +107,52 @@ def test_l4s_rate_is_halved_every_50_thousand_of_250_thousand(name: str) -> None
 
 
 def test_l4_and_l8_have_a_network_a_quality_and_l4_one_for_all() -> None:
-    parts = FAMILIES["l4"].parts
-    assert {name: qualities(recipe) for name, recipe in parts.items()} == {
+    stages = MODELS["l4"].stages
+    assert {name: qualities(recipe) for name, recipe in stages.items()} == {
         **{f"q{quality}": [quality] for quality in (10, 20, 30, 40, 50, 60)},
         "q10-60": [10, 20, 30, 40, 50, 60],
         "q10-direct": [10],
         "q10-sobel": [10],
     }
-    assert [qualities(recipe) for recipe in FAMILIES["l8"].parts.values()] == [[20]]
-    assert {recipe.learning_rate for recipe in FAMILIES["l8"].parts.values()} == {8}
-    assert not any(recipe.degradation.colour for recipe in parts.values())
+    assert [qualities(recipe) for recipe in MODELS["l8"].stages.values()] == [[20]]
+    assert {recipe.learning_rate for recipe in MODELS["l8"].stages.values()} == {8}
+    assert not any(recipe.degradation.colour for recipe in stages.values())
 
 
 # ---- HR-CNN: section III ----
 
 
 def test_hr_cnn_has_a_network_for_10_30_and_50() -> None:
-    parts = FAMILIES["hr-cnn"].parts
-    assert {name: qualities(recipe) for name, recipe in parts.items()} == {"q10": [10], "q30": [30], "q50": [50]}
-    for recipe in parts.values():
+    stages = MODELS["hr-cnn"].stages
+    assert {name: qualities(recipe) for name, recipe in stages.items()} == {"q10": [10], "q30": [30], "q50": [50]}
+    for recipe in stages.values():
         assert recipe.side == 128
         assert recipe.objective == OnPlanes(squared_error)  # equation 9
         assert recipe.degradation.colour is False
-        assert recipe.after is None
+        assert recipe.init_from is None
 
 
 # ---- QGCN: Li et al. 2020, sections III.D and IV.A ----
 
-QGCNS = [name for name in FAMILIES if name.startswith(("qgcn", "qcn"))]
+QGCNS = [name for name in MODELS if name.startswith(("qgcn", "qcn"))]
 
 
 def test_qgcn_comes_in_the_sizes_of_figure_8() -> None:
     assert {"qgcn-8", "qgcn-16", "qgcn-32", "qgcn-64"} <= set(QGCNS)
     for blocks in (8, 16):
-        config = FAMILIES[f"qgcn-{blocks}"].parts["colour"].build().config
+        network = MODELS[f"qgcn-{blocks}"].stages["colour"].build()
+        assert isinstance(network, Qgcn)
+        config = network.config
         assert (config.blocks, config.width, config.hidden, config.global_branch) == (blocks, 64, 1024, True)
 
 
 @pytest.mark.parametrize("name", QGCNS)
-@pytest.mark.parametrize("kind", ["gray", "colour"])
+@pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_qgcn_learns_from_small_patches_and_then_from_large_ones(name: str, kind: str) -> None:
-    parts = FAMILIES[name].parts
-    small, large = parts[f"{kind}-small"], parts[kind]
-    assert (small.side, small.batch, small.after) == (64, 256, None)
-    assert (large.side, large.batch, large.after) == (256, 32, f"{name}/{kind}-small")
+    stages = MODELS[name].stages
+    small, large = stages[f"{kind}-small"], stages[kind]
+    assert (small.side, small.batch, small.init_from) == (64, 256, None)
+    assert (large.side, large.batch, large.init_from) == (256, 32, f"{name}/{kind}-small")
     for recipe in (small, large):
         assert_adam(recipe, 1e-4)
         assert recipe.objective == OnPlanes(absolute_error)  # equation 6
@@ -154,7 +162,7 @@ def test_qgcn_learns_from_small_patches_and_then_from_large_ones(name: str, kind
 
 @pytest.mark.parametrize("name", QGCNS)
 def test_qgcns_rate_falls_to_a_tenth(name: str) -> None:
-    for recipe in FAMILIES[name].parts.values():
+    for recipe in MODELS[name].stages.values():
         found = sorted({recipe.schedule(share / 100) for share in range(101)}, reverse=True)
         assert found[0] == 1
         assert all(after == pytest.approx(before / 10) for before, after in pairwise(found))
@@ -168,11 +176,11 @@ QGACS = ["qgac", "qgac-64", "qgac-256"]
 
 @pytest.mark.parametrize("name", QGACS)
 def test_qgac_has_three_stages_of_32_patches_by_adam(name: str) -> None:
-    parts = FAMILIES[name].parts
-    assert list(parts) == ["luma", "colour", "texture"]
-    assert [recipe.after for recipe in parts.values()] == [None, f"{name}/luma", f"{name}/colour"]
-    assert [recipe.degradation.colour for recipe in parts.values()] == [False, True, True]
-    for recipe, rate in zip(parts.values(), (1e-3, 1e-3, 1e-4), strict=True):
+    stages = MODELS[name].stages
+    assert list(stages) == ["luma", "colour", "texture"]
+    assert [recipe.init_from for recipe in stages.values()] == [None, f"{name}/luma", f"{name}/colour"]
+    assert [recipe.degradation.colour for recipe in stages.values()] == [False, True, True]
+    for recipe, rate in zip(stages.values(), (1e-3, 1e-3, 1e-4), strict=True):
         assert_adam(recipe, rate)
         assert (recipe.batch, recipe.side) == (32, 256)
         assert qualities(recipe) == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
@@ -180,32 +188,32 @@ def test_qgac_has_three_stages_of_32_patches_by_adam(name: str) -> None:
 
 @pytest.mark.parametrize("name", QGACS)
 def test_qgacs_first_rate_is_halved_every_100_thousand_of_400_thousand(name: str) -> None:
-    luma = FAMILIES[name].parts["luma"]
+    luma = MODELS[name].stages["luma"]
     assert luma.iterations == 400_000
     assert rates(luma, [0, 99_999, 100_000, 200_000, 399_999]) == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4])
 
 
 @pytest.mark.parametrize("name", QGACS)
-@pytest.mark.parametrize(("part", "first", "last"), [("colour", 1e-3, 1e-6), ("texture", 1e-4, 1e-6)])
-def test_qgacs_later_rates_fall_by_a_cosine(name: str, part: str, first: float, last: float) -> None:
-    recipe = FAMILIES[name].parts[part]
+@pytest.mark.parametrize(("stage", "first", "last"), [("colour", 1e-3, 1e-6), ("texture", 1e-4, 1e-6)])
+def test_qgacs_later_rates_fall_by_a_cosine(name: str, stage: str, first: float, last: float) -> None:
+    recipe = MODELS[name].stages[stage]
     assert recipe.iterations == 100_000
     assert rates(recipe, [0, 50_000, 100_000]) == pytest.approx([first, (first + last) / 2, last])
 
 
 @pytest.mark.parametrize("name", QGACS)
 def test_qgac_minimises_equation_1(name: str) -> None:
-    parts = FAMILIES[name].parts
-    assert parts["luma"].objective == OnPlanes(error_less_similarity)
-    assert parts["colour"].objective == OnPlanes(error_less_similarity, chroma_alone=True)
+    stages = MODELS[name].stages
+    assert stages["luma"].objective == OnPlanes(error_less_similarity)
+    assert stages["colour"].objective == OnPlanes(error_less_similarity, chroma_alone=True)
     assert objectives.SSIM_WEIGHT == 0.05  # lambda
 
 
 def test_qgac_comes_in_the_papers_size_too() -> None:
     for name, config in (("qgac", QGAC_COMPACT), ("qgac-64", QGAC_64), ("qgac-256", QGAC)):
-        for part in ("luma", "colour", "texture"):
+        for stage in ("luma", "colour", "texture"):
             with torch.device("meta"):
-                network = FAMILIES[name].parts[part].build()
+                network = MODELS[name].stages[stage].build()
             assert network.config == config
     assert QGAC.width == 256  # section 3.2, figure 6
     assert (network.planes, PLANES) == (64, 64)
@@ -213,15 +221,15 @@ def test_qgac_comes_in_the_papers_size_too() -> None:
 
 @pytest.mark.parametrize("name", QGACS)
 def test_originals_teach_qgac_in_the_end(name: str) -> None:
-    for part in ("luma", "colour"):
-        short = FAMILIES[name].short[part]
+    for stage in ("luma", "colour"):
+        short = MODELS[name].short[stage]
         assert short.teacher is Teacher
-        assert short.taught <= 0.5
+        assert short.teacher_until <= 0.5
 
 
 def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:
-    parts = FAMILIES["qgac"].parts
-    frozen = {part: [not p.requires_grad for p in recipe.build().parameters()] for part, recipe in parts.items()}
+    stages = MODELS["qgac"].stages
+    frozen = {stage: [not p.requires_grad for p in recipe.build().parameters()] for stage, recipe in stages.items()}
     assert not any(frozen["luma"])
     assert any(frozen["colour"])
     assert not all(frozen["colour"])
@@ -231,8 +239,8 @@ def test_qgacs_luma_is_frozen_in_the_colour_stage_alone() -> None:
 @pytest.mark.parametrize("name", QGACS)
 def test_qgacs_last_stage_minimises_equation_3(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qgac, "backbone", SimpleNamespace)  # its weights are not here
-    texture = FAMILIES[name].parts["texture"]
-    assert texture.objective is None
+    texture = MODELS[name].stages["texture"]
+    assert texture.objective is None and texture.adversary is not None
     critic = texture.adversary()
     assert type(critic) is RelativisticCritic
     assert (critic.TEXTURE, critic.GAMMA, critic.NU) == (1, 5e-3, 1e-2)
@@ -248,22 +256,29 @@ ONE_TO_MANYS = ["one-to-many", "one-to-many-64"]
 
 def critic_of(recipe: Recipe, stand_in: bool = False) -> NaturalnessCritic:
     """A recipe's, without VGG, whose weights are not here, or whose stand-in is the discriminator."""
+    assert isinstance(recipe.adversary, partial)
     (backbone,) = recipe.adversary.args
     assert backbone is (None if stand_in else vgg)
     return recipe.adversary.func(None, **recipe.adversary.keywords)
 
 
+def config_of(recipe: Recipe) -> OneToManyConfig:
+    network = recipe.build()
+    assert isinstance(network, OneToMany)
+    return network.config
+
+
 def test_one_to_manys_baseline_minimises_the_error_of_a_pixel_without_z_at_each_quality() -> None:
-    parts = FAMILIES["one-to-many-l2"].parts
-    assert {name: qualities(recipe) for name, recipe in parts.items()} == {"q5": [5], "q10": [10], "q20": [20]}
-    for recipe in parts.values():
+    stages = MODELS["one-to-many-l2"].stages
+    assert {name: qualities(recipe) for name, recipe in stages.items()} == {"q5": [5], "q10": [10], "q20": [20]}
+    for recipe in stages.values():
         assert recipe.objective == OnPlanes(squared_error)
-        assert recipe.build().config.noise is False
+        assert config_of(recipe).noise is False
 
 
 @pytest.mark.parametrize("name", ["one-to-many-l2", *ONE_TO_MANYS])
 def test_one_to_many_learns_by_adam_with_dcgans_numbers(name: str) -> None:
-    for recipe in FAMILIES[name].parts.values():
+    for recipe in MODELS[name].stages.values():
         (optimiser,) = optimisers(recipe)
         assert type(optimiser) is torch.optim.Adam
         assert (optimiser.defaults["lr"], optimiser.defaults["betas"]) == (2e-4, (0.5, 0.999))
@@ -271,7 +286,7 @@ def test_one_to_many_learns_by_adam_with_dcgans_numbers(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE_TO_MANYS)
 def test_one_to_manys_discriminator_is_dcgans_doubled(name: str) -> None:
-    whole = FAMILIES[name].parts["q10"]
+    whole = MODELS[name].stages["q10"]
     assert whole.objective is None
     critic = critic_of(whole)
     assert (critic.learning_rate, critic.betas) == (2e-4, (0.5, 0.999))
@@ -290,35 +305,37 @@ FIGURE_8 = {
 
 
 @pytest.mark.parametrize(
-    ("parts", "stand_in", "variety"),
+    ("stages", "stand_in", "variety"),
     [
-        (FAMILIES["one-to-many-64"].parts, False, set()),
-        (FAMILIES["one-to-many"].parts, False, set()),
-        (FAMILIES["one-to-many"].short, True, {"q10"}),
+        (MODELS["one-to-many-64"].stages, False, set()),
+        (MODELS["one-to-many"].stages, False, set()),
+        (MODELS["one-to-many"].short, True, {"q10"}),
     ],
     ids=["one-to-many-64", "one-to-many", "short"],
 )
-def test_one_to_many_is_taken_apart_as_in_figure_8(parts: dict[str, Recipe], stand_in: bool, variety: set[str]) -> None:
+def test_one_to_many_is_taken_apart_as_in_figure_8(
+    stages: dict[str, Recipe], stand_in: bool, variety: set[str]
+) -> None:
     found = {
-        part: (recipe.build().config, critic_of(recipe, stand_in)) for part, recipe in parts.items() if recipe.adversary
+        stage: (config_of(recipe), critic_of(recipe, stand_in)) for stage, recipe in stages.items() if recipe.adversary
     }
     assert {
-        part: (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)
-        for part, (config, critic) in found.items()
+        stage: (config.shift_and_average, critic.naturalness > 0, critic.jpeg > 0)
+        for stage, (config, critic) in found.items()
     } == FIGURE_8
     assert all(config.noise for config, _ in found.values())
-    assert {part for part, (_, critic) in found.items() if critic.variety} == variety
-    assert all(qualities(recipe) == [10] for recipe in parts.values())
+    assert {stage for stage, (_, critic) in found.items() if critic.variety} == variety
+    assert all(qualities(recipe) == [10] for recipe in stages.values())
 
 
 def test_one_to_many_starts_from_a_baseline_of_its_size_which_restores_chroma() -> None:
-    family = FAMILIES["one-to-many"]
-    for parts in (family.parts, family.short):
-        mean = parts["q10-mean"]
+    model = MODELS["one-to-many"]
+    for stages in (model.stages, model.short):
+        mean = stages["q10-mean"]
         assert mean.degradation.colour
         weights = mean.build().state_dict()
-        for part, recipe in parts.items():
-            assert recipe.after == (None if part == "q10-mean" else "one-to-many/q10-mean")
+        for stage, recipe in stages.items():
+            assert recipe.init_from == (None if stage == "q10-mean" else "one-to-many/q10-mean")
             network = recipe.build().state_dict()
             assert {name: network[name].shape for name in weights} == {name: w.shape for name, w in weights.items()}
             assert any(name.startswith("chroma_network.") for name in network)
@@ -334,26 +351,26 @@ def test_schedules() -> None:
 
 
 def test_a_shortened_recipe_trains_the_same_network_on_the_same_pictures() -> None:
-    recipe = FAMILIES["l8"].parts["q20"]
+    recipe = MODELS["l8"].stages["q20"]
     short = shortened(recipe)
     assert (short.build, short.objective, short.degradation) == (recipe.build, recipe.objective, recipe.degradation)
 
 
-@pytest.mark.parametrize(("name", "part", "recipe"), EVERY_PART)
-def test_each_part_can_be_trained(name: str, part: str, recipe: Recipe) -> None:
-    assert (recipe.objective is None) is not (recipe.adversary is None), f"{name}/{part}"
+@pytest.mark.parametrize(("name", "stage", "recipe"), EVERY_STAGE)
+def test_each_stage_can_be_trained(name: str, stage: str, recipe: Recipe) -> None:
+    assert (recipe.objective is None) is not (recipe.adversary is None), f"{name}/{stage}"
     assert recipe.side % 32 == 0
-    if recipe.after:
-        family, _, before = recipe.after.partition("/")
-        assert before in FAMILIES[family].parts
+    if recipe.init_from:
+        model, _, before = recipe.init_from.partition("/")
+        assert before in MODELS[model].stages
         with torch.device("meta"):
-            theirs, ours = FAMILIES[family].parts[before].build().state_dict(), recipe.build().state_dict()
+            theirs, ours = MODELS[model].stages[before].build().state_dict(), recipe.build().state_dict()
         assert all(theirs[key].shape == ours[key].shape for key in theirs)
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-def test_what_is_shipped_is_trained(family: Family) -> None:
-    assert family.short.keys() <= family.parts.keys()
-    assert {part for variant in family.variants for part in (variant.gray, variant.colour)} <= family.parts.keys()
-    assert family.texture is None or family.texture in family.parts
-    assert {variant.blend.part for variant in family.variants if variant.blend} <= family.parts.keys()
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_what_is_shipped_is_trained(model: ModelRecipe) -> None:
+    assert model.short.keys() <= model.stages.keys()
+    assert {stage for variant in model.variants for stage in (variant.grey, variant.colour)} <= model.stages.keys()
+    assert model.texture is None or model.texture in model.stages
+    assert {variant.blend.stage for variant in model.variants if variant.blend} <= model.stages.keys()

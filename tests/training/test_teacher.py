@@ -7,11 +7,13 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks  # noqa: E402
-from mjpeg_restore.training.teacher import Teacher  # noqa: E402
-from tests.training.tiny import TINY, trainer  # noqa: E402
+import torch
+
+from mjpeg_restore.models.decode import dct_matrix, plane_to_blocks
+from mjpeg_restore.training.teacher import Teacher
+from tests.training.tiny import TINY, trainer
 
 
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2"])
@@ -40,7 +42,7 @@ def test_a_teacher_takes_the_place_of_the_originals(
 
 
 def test_originals_are_the_targets_in_the_end(tmp_path: Path) -> None:
-    run, taught = trainer(tmp_path), trainer(tmp_path, dataclasses.replace(TINY, teacher=Teacher, taught=0.5))
+    run, taught = trainer(tmp_path), trainer(tmp_path, dataclasses.replace(TINY, teacher=Teacher, teacher_until=0.5))
     for share, same in ((0.49, False), (0.5, True), (1.0, True)):
         original, lesson = (each.compressed(share) for each in (run, taught))
         assert torch.equal(original.planes[0], lesson.planes[0]) is same

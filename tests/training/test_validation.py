@@ -7,11 +7,12 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from mjpeg_restore.training import validation  # noqa: E402
-from mjpeg_restore.training.degradation import Degradation  # noqa: E402
-from tests.training.tiny import CPU, TINY, picture, trainer  # noqa: E402
+
+from mjpeg_restore.training import validation
+from mjpeg_restore.training.degradation import Degradation
+from tests.training.tiny import CPU, TINY, picture, trainer
 
 
 @pytest.mark.parametrize("colour", [False, True])

@@ -21,7 +21,7 @@ TINY = Recipe(
     side=32,
     batch=4,
     warm_up=200,
-    longest_gradient=1.0,
+    clip_norm=1.0,
 )
 
 

@@ -1,1 +1,1 @@
-"""The networks of the five papers, one file a paper, and what they share (`planes.py`)."""
+"""The networks of the five papers and their shared parts."""

@@ -1,29 +1,31 @@
-"""HR-CNN, the heterogeneous residual network: from coefficients to samples in one, no decoder before it.
+"""HR-CNN, the heterogeneous residual network: coefficients in, samples out, without a decoder in front.
 
-What it computes for one component (section II.B):
+The network for one component (section II.B):
 
-1. *Channel extraction* (equations 1 to 4). The k-space image, every block's coefficients where its samples would be,
-   is convolved with 64 constant masks of 8x8 at a stride of 8; each lets one frequency through.
-2. *Spectral reconstruction* (equation 5). A transposed convolution of 8x8 at a stride of 8 draws each frequency's
-   snapshot at the picture's size, 64 channels.
-3. *Decoding* (equation 6). 5x5 to 8 channels, 3x3 to one: a picture, and a rectifier.
+1. *Channel extraction* (equations 1 to 4). The k-space image, in which each block's coefficients take the positions of
+   its samples, is convolved with 64 constant masks of 8x8 at stride 8; each passes one frequency.
+2. *Spectral reconstruction* (equation 5). A transposed convolution of 8x8 at stride 8 turns the snapshot of each
+   frequency into 64 channels at the picture's size.
+3. *Decoding* (equation 6). 5x5 to 8 channels, 3x3 to one: a picture, then a rectifier.
 4. *Detail enhancement* (equation 7). Four residual blocks of 11x11 to 64 channels, 7x7 to 16 and 1x1 to one, on the
-   picture. A last rectifier (equation 8).
+   picture; then a last rectifier (equation 8).
 
-Ours, where the paper leaves it open:
+Our choices, where the paper leaves them open:
 
-* The paper trains one network a quality, on quantised values. Here coefficients are dequantised, so that they mean
-  the same under any table. No level shift: 1024 is added to the DC, samples are 0 and up, and the rectifiers make
-  sense. All is divided by 255: samples are 0..1, a DC is 0..8, and the DCT between them is orthonormal.
-* A mask's x counts along the row, so that channel 8v + u has frequency u across and v down: natural order.
-* The rectifier of section II.B.3, "applied to F5" to keep the values from being negative, is at F4, the segment's
-  picture: F5 is the next segment's first layer.
-* By the formulas nothing else is rectified. As pictures are hardly ever negative, that makes a linear filter of the
-  network, and a linear filter cannot tell an edge from an artefact. With `rectified`, rectifiers follow F3 and the
-  first two layers of each residual block.
-* Beyond its edges the picture is continued by repetition, at every convolution.
-* The network begins as a decoder; see `HrCnn.initialise_as_decoder`.
-* Colour: the paper restores one channel. Cb and Cr pass the network each by itself, as if they were luma, or not.
+* The paper trains one network per quality, on quantised values. Here coefficients are dequantised, so that they mean
+  the same under any table. Instead of a level shift, 1024 is added to the DC: samples are non-negative, as the
+  rectifiers need. All values are divided by 255: samples are 0..1, a DC is 0..8, and the DCT between them is
+  orthonormal.
+* A mask's x counts along the row, so that channel 8v + u has horizontal frequency u and vertical frequency v: natural
+  order.
+* The rectifier of section II.B.3, "applied to F5" to avoid negative values, is at F4, the segment's picture: F5 is the
+  next segment's first layer.
+* The formulas have no other rectifiers. As pictures are hardly ever negative, that makes the network a linear filter,
+  which cannot distinguish an edge from an artefact. With `rectified`, rectifiers follow F3 and the first two layers of
+  each residual block.
+* Every convolution has replicate padding.
+* The network is initialised as a decoder; see `HrCnn.initialise_as_decoder`.
+* Colour: the paper restores one channel. Here Cb and Cr are either restored like luma, independently, or only decoded.
 """
 
 from __future__ import annotations
@@ -41,21 +43,21 @@ DECODING_WIDTH = 8
 DETAIL_BLOCKS = 4
 
 NOISE = 0.003
-"""What is left of Xavier's random weights where a path through the network is laid by hand."""
+"""Scale of Xavier's random weights in layers that are initialised as a decoder."""
 
 
 def coded_masks() -> Tensor:
-    """The masks of equation 2: float32 `[64 channels, 1, 8, 8]`, a single one in each."""
+    """The masks of equation 2: float32 `[64 channels, 1, 8, 8]`, each with a single 1."""
     return torch.eye(FREQUENCIES).reshape(FREQUENCIES, 1, 8, 8)
 
 
 def level_shift() -> Tensor:
-    """128 to every sample, as coefficients of a block: float32 `[64]`."""
+    """The coefficients of a block of samples 128: float32 `[64]`."""
     return 1024 * torch.eye(FREQUENCIES)[0]
 
 
 class DetailBlock(nn.Module):
-    """A residual block of equation 7: 64 filters of 11x11, 16 of 7x7, one of 1x1, added to what came in."""
+    """A residual block of equation 7: 64 filters of 11x11, 16 of 7x7, one of 1x1, and a shortcut."""
 
     def __init__(self, *, rectified: bool) -> None:
         super().__init__()
@@ -64,7 +66,7 @@ class DetailBlock(nn.Module):
         )
 
     def forward(self, plane: Tensor) -> Tensor:
-        """Add details to a picture, `[batch, 1, height, width]`."""
+        """Add the block's residual to a picture `[batch, 1, height, width]`."""
         return plane + self.body(plane)
 
 
@@ -78,8 +80,8 @@ class HrCnn(nn.Module):
         """Lay out the network.
 
         Args:
-            chroma: Cb and Cr pass the network too, each by itself; else they are only decoded.
-            rectified: rectifiers between the layers, which the formulas do not have.
+            chroma: whether Cb and Cr are restored too, independently; else they are only decoded.
+            rectified: whether there are rectifiers between the layers, which the formulas do not have.
         """
         super().__init__()
         self.chroma = chroma
@@ -95,22 +97,22 @@ class HrCnn(nn.Module):
 
     @property
     def per_component(self) -> bool:
-        """Whether every component is restored as if it were the only one."""
+        """Whether one network restores Y, Cb and Cr independently."""
         return self.chroma
 
     @property
     def margin(self) -> int:
-        """By how many blocks, of the component itself, a restored block depends on those around it."""
+        """How many neighbouring blocks of its component, in each direction, a restored block depends on."""
         layers = [*self.decoding.modules(), *self.details.modules()]
         return whole_blocks(sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d)))
 
     @torch.no_grad()
     def initialise_as_decoder(self) -> None:
-        """Begin as the inverse DCT: ours, for a short training.
+        """Initialise the network as the inverse DCT, for a short training; ours.
 
-        Channel ch of the spectral reconstruction draws frequency ch's own basis function; the centre tap of the 5x5
-        adds all channels up, that of the 3x3 hands the sum on, and the residual blocks add hardly anything. Xavier's
-        random weights, scaled down to `NOISE`, are added to those, so that all weights learn.
+        Channel ch of the spectral reconstruction is the basis function of frequency ch. The centre tap of the 5x5
+        convolution sums the channels, that of the 3x3 passes the sum on, and the residual blocks add nearly nothing.
+        Xavier's random weights, scaled by `NOISE`, are added, so that all weights learn.
         """
         first, second = (layer for layer in self.decoding if isinstance(layer, nn.Conv2d))
         details = [layer for layer in self.details.modules() if isinstance(layer, nn.Conv2d)]
@@ -127,7 +129,7 @@ class HrCnn(nn.Module):
         second.weight[0, 0, 1, 1] += 1
 
     def k_space(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """The k-space image of a component: the network's input, `[batch, 1, height, width]`.
+        """The k-space image of a component, the network's input: `[batch, 1, height, width]`.
 
         Args:
             coefficients: quantised, `[batch, high, wide, 64]`.
@@ -136,12 +138,12 @@ class HrCnn(nn.Module):
         return blocks_to_plane((coefficients * table[:, None, None] + self.shift) / 255)[:, None]
 
     def split(self, image: Tensor) -> Tensor:
-        """Channel extraction: a k-space image to a snapshot of each frequency, `[batch, 64, high, wide]`."""
+        """Channel extraction: the snapshot of each frequency, `[batch, 64, high, wide]`, of a k-space image."""
         return functional.conv2d(image, self.masks, stride=8)
 
     def start(self, image: Tensor) -> Tensor:
-        """A k-space image to a decoded picture, `[batch, 1, height, width]`, through the first three segments."""
-        # The picture itself goes through these layers: training in bf16 keeps out.
+        """The first three segments: the decoded picture, `[batch, 1, height, width]`, of a k-space image."""
+        # The picture itself passes these layers: bf16 is too coarse for it.
         with exact(image):
             return torch.relu(self.decoding(self.spectral(self.split(image))))
 
@@ -166,7 +168,7 @@ class HrCnn(nn.Module):
         return from_unit(torch.relu(plane))
 
     def snapshots(self, coefficients: Tensor, table: Tensor) -> dict[str, Tensor]:
-        """Figure 4: what becomes of a component on its way.
+        """The snapshots of figure 4: a component at six points of the network.
 
         Args:
             coefficients: quantised, `[batch, high, wide, 64]`.
@@ -174,7 +176,7 @@ class HrCnn(nn.Module):
 
         Returns:
             Pictures `[batch, height, width]`, (a) to (f): "input", the k-space image; "split", the first channel after
-            extraction, a sample to a block; "spectral", the first channel after spectral reconstruction; "decoded";
+            extraction, one value per block; "spectral", the first channel after spectral reconstruction; "decoded";
             "second block", after the second residual block; "output". The last three are samples, 0..1.
         """
         image = self.k_space(coefficients, table)
@@ -194,7 +196,7 @@ class HrCnn(nn.Module):
 
 
 def _chain(*layers: nn.Conv2d, rectified: bool) -> nn.Sequential:
-    """Layers in a row, with rectifiers between them or without."""
+    """Layers in sequence, with rectifiers between them if `rectified`."""
     if not rectified:
         return nn.Sequential(*layers)
     return nn.Sequential(layers[0], *(module for layer in layers[1:] for module in (nn.ReLU(), layer)))

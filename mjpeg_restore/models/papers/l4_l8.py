@@ -1,22 +1,24 @@
 """L4 and L8 (Svoboda et al. 2016): convolutions and rectifiers on decoded samples, trained in a single step.
 
-What they compute for one plane (equation 1): a rectifier follows every convolution but the last.
+The networks restore one plane (equation 1). A rectifier follows each convolution but the last.
 
 * L4 (table 2): 11x11 to 48 channels, 3x3 to 64 twice, 5x5 to the plane.
-* L8 (table 1): eight layers. What the first makes of the plane is concatenated to what the fourth and the sixth give:
-  geometry goes past the middle layers, which are free to reason about content.
+* L8 (table 1): eight layers. The first layer's activations are concatenated to those of the fourth and the sixth:
+  geometry bypasses the middle layers, which can represent content.
 
-Of the objectives of section 3, *direct* (equation 2) has the network draw the picture, *residual* the change that the
-decoded plane needs. *Edge preserving* is a loss for either: equation 3, which compares what `sobel` gives, added
-to equation 2.
+There are three objectives in section 3. With *direct* (equation 2) the network predicts the restored plane, with
+*residual* its difference from the decoded plane. *Edge preserving* is a loss for either: equation 3, which compares
+derivatives (`sobel`), is added to equation 2.
 
-Ours, where the paper leaves it open:
+Our choices, where the paper leaves them open:
 
-* The plane is continued beyond its edges by repetition, at every layer: a border of zeros would be one more artefact.
+* Every layer has replicate padding: a border of zeros would be one more artefact.
 * Samples are 0..1, and the residual is added; the paper's r = y - x has the other sign.
-* A filter's mean, which begins at zero, is taken over all its inputs together: kernel by kernel, L8's 1x1 would vanish.
-* "Lower variation" of the last layer's Gaussian is a deviation of 0.001, as in AR-CNN. All biases begin at zero. Xavier
-  initialisation is written of the first three layers, which are all but the last of L4; here they are all but the last.
+* The mean of a filter, which is zero at first, is over all its input channels: per channel, L8's 1x1 kernels would be
+  zero.
+* The "lower variation" of the last layer's Gaussian is a standard deviation of 0.001, as in AR-CNN. All biases are zero
+  at first. The paper has Xavier initialisation for the first three layers, which are all but the last of L4; here it is
+  for all layers but the last.
 """
 
 from __future__ import annotations
@@ -31,19 +33,19 @@ from mjpeg_restore.models.decode import exact
 from mjpeg_restore.models.papers.planes import PlaneNetwork, replicate_conv, whole_blocks
 
 LAST_DEVIATION = 0.001
-"""Standard deviation of the last layer's weights, to begin with."""
+"""Standard deviation of the last layer's initial weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A column of tables 1 and 2."""
+    """A layer, one column of tables 1 and 2."""
 
     side: int
-    """Of the kernel."""
+    """Side of the kernel."""
     channels: int
-    """That come out."""
+    """Output channels."""
     skip: bool = False
-    """The first layer's activations are concatenated to this one's: the "(+32)" of table 1."""
+    """Whether the first layer's activations are concatenated to the output: the "(+32)" of table 1."""
 
 
 L4_LAYERS = (Layer(11, 48), Layer(3, 64), Layer(3, 64), Layer(5, 1))
@@ -63,10 +65,10 @@ def sobel(plane: Tensor) -> Tensor:
     """Sobel's derivatives of a plane, the G of equation 3.
 
     Args:
-        plane: `[batch, 1, height, width]`; it is continued by repetition.
+        plane: `[batch, 1, height, width]`; the padding is replicated.
 
     Returns:
-        `[batch, 2, height, width]`: down the columns and along the rows, each eight times the slope.
+        `[batch, 2, height, width]`: vertical and horizontal derivative, each eight times the slope.
     """
     along = plane.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     with exact(plane):
@@ -76,15 +78,15 @@ def sobel(plane: Tensor) -> Tensor:
 
 
 class FullyConvolutional(PlaneNetwork):
-    """What L4 and L8 are two sizes of; see the module's docstring."""
+    """The common architecture of L4 and L8; see the module's docstring."""
 
     def __init__(self, layers: tuple[Layer, ...], *, residual: bool, chroma: bool) -> None:
         """Lay out the convolutions.
 
         Args:
             layers: at least two; the last has one channel.
-            residual: predict what the decoded plane lacks; else the restored plane itself.
-            chroma: Cb and Cr pass the network too, each by itself; else they are only decoded.
+            residual: whether to predict the residual of the decoded plane; else the restored plane itself.
+            chroma: whether Cb and Cr are restored too, independently; else they are only decoded.
         """
         super().__init__(chroma=chroma)
         self.layers = layers
@@ -95,7 +97,7 @@ class FullyConvolutional(PlaneNetwork):
             self.body.append(replicate_conv(channels, layer.channels, layer.side))
             channels = layer.channels + (layers[0].channels if layer.skip else 0)
         last = replicate_conv(channels, layers[-1].channels, layers[-1].side)
-        # Only a residual may go by these names: a runtime may compute in bf16 up to here, too coarse for a picture.
+        # A runtime may compute in bf16 up to a layer with these names: fine for a residual, too coarse for a picture.
         if residual:
             self.predict = nn.ModuleDict({"project": last})
         else:
@@ -109,13 +111,14 @@ class FullyConvolutional(PlaneNetwork):
 
     @property
     def margin(self) -> int:
-        """By how many blocks, of the component itself, a restored block depends on those around it."""
+        """How many neighbouring blocks of its component, in each direction, a restored block depends on."""
         return whole_blocks(sum(layer.side // 2 for layer in self.layers))
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Symmetric weight initialisation (section 3): each filter's mean is made zero, and with it what a flat
-        input excites, so that rectifiers further in are neither stuck open nor shut.
+        """Symmetric weight initialisation (section 3): each filter has a mean of zero.
+
+        So the response to a flat input is zero, and later rectifiers are not saturated on either side.
         """
         for convolution in [*self.body, self.last]:
             assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None

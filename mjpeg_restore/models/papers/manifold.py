@@ -1,9 +1,9 @@
 """Convolutional filter manifolds: layers whose kernels are generated from a quantisation table.
 
-Ehrlich et al. 2020, "Quantization Guided JPEG Artifact Correction", section 3.1 and figure 3. An 8x8 convolution of
-stride 8 over the plane of coefficients, as the paper draws it, meets each block once and sees it whole. On blocks
-`[batch, high, wide, 64]` it is a product with a 64-row matrix, and its transpose likewise. So it is written here;
-runtimes are quick at products with matrices that are computed on the way, and slow at such convolutions.
+Ehrlich et al. 2020, "Quantization Guided JPEG Artifact Correction", section 3.1 and figure 3. The paper has an 8x8
+convolution of stride 8 over the plane of coefficients, whose windows are the blocks. On blocks,
+`[batch, high, wide, 64]`, that equals a product with a matrix of 64 rows, and so does its transpose. Products are used
+here, since runtimes are fast at products with computed matrices and slow at convolutions with computed kernels.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.models.decode import dct_matrix
 
 SAMPLE_SPREAD = 64.0
-"""Of a photograph's samples, about: one over it is a representation's unit, to begin with."""
+"""Standard deviation of a photograph's samples, about: the initial unit of representations."""
 
 START_TABLES = tuple(range(5, 100, 10))
-"""IJG qualities of the tables for which a manifold's first kernels are made."""
+"""IJG qualities of the tables that a manifold's initial kernels are fitted on."""
 RIDGE = 1e-3
-"""Of the least squares that make them, against weights that would be too large."""
+"""Regularisation of that least-squares fit, against large weights."""
 
 
 class Prelu(nn.Module):
-    """PReLU (He et al. 2015), a slope for each channel.
+    """PReLU (He et al. 2015) with a slope for each channel.
 
-    Written out because the exporter makes a nameless constant of the slopes of PyTorch's own, and weights have to be
-    found in a graph by their names: to train on, and to blend two networks.
+    The exporter turns the slopes of PyTorch's own PReLU into an unnamed constant. But a graph's weights are looked up
+    by name, to train further and to blend two networks.
     """
 
     def __init__(self, width: int, slope: float = 0.25) -> None:
-        """Start with the same slope in each channel; with 1 it hands on what it gets."""
+        """Start with the same slope in each channel; a slope of 1 is the identity."""
         super().__init__()
         self.slope = nn.Parameter(torch.full((width, 1, 1), slope))
 
@@ -43,19 +43,20 @@ class Prelu(nn.Module):
 
 
 class Manifold(nn.Module):
-    """What a convolutional filter manifold learns: a three-layer CNN from a table to kernels (section 3.1, figure 3).
+    """A convolutional filter manifold: a three-layer CNN from a table to kernels (section 3.1, figure 3).
 
     A kernel's weight for a frequency is generated from the table around that frequency. Frequencies differ in more than
-    their steps, which a convolution alone would learn only from the padding: hence the first layer's bias.
+    their steps, but a convolution can only tell them apart by the padding. So the first layer's bias depends on the
+    frequency.
     """
 
     def __init__(self, kernels: int, width: int, terms: int) -> None:
         """Lay out the CNN.
 
         Args:
-            kernels: how many 8x8 kernels it generates.
-            width: its channels.
-            terms: that the generated layer sums up for each of its results.
+            kernels: number of generated 8x8 kernels.
+            width: hidden channels.
+            terms: number of terms in each sum of the generated layer.
         """
         super().__init__()
         self.bias = nn.Parameter(torch.randn(width, 8, 8))
@@ -71,15 +72,15 @@ class Manifold(nn.Module):
         return self.scale * self.last(self.features(table)).flatten(2)
 
     def features(self, table: Tensor) -> Tensor:
-        """What the last layer makes kernels of: `[batch, width, 8, 8]`."""
-        # Section 4.1: 1 is the most quantisation. Tables of 16-bit steps go beyond what is worth telling apart.
+        """The input of the last layer, `[batch, width, 8, 8]`, for a table `[batch, 64]`."""
+        # Section 4.1: 1 is the strongest quantisation. 16-bit steps are clamped: they need not be distinguished.
         steps = (table / 255).clamp(max=1).reshape(-1, 1, 8, 8)
         features = self.activations[0](self.first(steps) + self.bias)
         return self.activations[1](self.second(features))
 
     @torch.no_grad()
     def start_with(self, kernels: Tensor) -> None:
-        """Have the last layer generate nearly the same kernels, `[kernels, 64]`, for every table: least squares."""
+        """Fit the last layer by least squares to generate nearly the kernels `[kernels, 64]` for every table."""
         tables = torch.tensor(np.stack([scaled_tables(quality)[0] for quality in START_TABLES]).astype(np.float32))
         seen = functional.unfold(self.features(tables), 3, padding=1).transpose(1, 2).flatten(0, 1)
         seen = torch.cat([seen, torch.ones(len(seen), 1)], dim=1)
@@ -92,15 +93,15 @@ class Manifold(nn.Module):
 
 
 class BlockRepresentation(nn.Module):
-    """The 8x8 convolutional filter manifold of stride 8: a block's coefficients to its representation."""
+    """The 8x8 convolutional filter manifold of stride 8: from a block's coefficients to its representation."""
 
     def __init__(self, width: int, manifold: int, spread: Tensor) -> None:
-        """Make one that begins as the inverse DCT.
+        """Make a layer that is initialised as the inverse DCT.
 
         Args:
-            width: of the representation, 64 or more; what is beyond a block's samples starts at random.
-            manifold: channels within the network that generates the kernels.
-            spread: `[64]`: what coefficients were divided by.
+            width: channels of the representation, 64 or more; those beyond the 64 samples are initialised at random.
+            manifold: hidden channels of the network that generates the kernels.
+            spread: divisors of the coefficients, `[64]`.
         """
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=64)
@@ -120,15 +121,15 @@ class BlockRepresentation(nn.Module):
 
 
 class BlockDecoder(nn.Module):
-    """The transposed 8x8 convolutional filter manifold of stride 8: representations back to coefficients."""
+    """The transposed 8x8 convolutional filter manifold of stride 8: from representations to coefficients."""
 
     def __init__(self, width: int, manifold: int, start: Tensor | None) -> None:
-        """Make one.
+        """Make a layer.
 
         Args:
-            width: of the representation.
-            manifold: channels within the network that generates the kernels.
-            start: the kernels to begin with, `[width, 64]`; None for zeros.
+            width: channels of the representation.
+            manifold: hidden channels of the network that generates the kernels.
+            start: initial kernels, `[width, 64]`; None for zeros.
         """
         super().__init__()
         self.manifold = Manifold(width, manifold, terms=width)
@@ -150,7 +151,7 @@ class BlockDecoder(nn.Module):
 
 
 def keep_variance(*layers: nn.Conv2d) -> None:
-    """Start layers so that features behind PReLU at its initial slope vary as much as before (He et al. 2015)."""
+    """Initialise layers so that PReLU with its initial slope keeps the features' variance (He et al. 2015)."""
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, a=0.25)
         if layer.bias is not None:

@@ -1,28 +1,28 @@
-"""One-to-Many (Guo and Chao 2017): the proposal component, which makes a picture of a JPEG and of a random z.
+"""One-to-Many (Guo and Chao 2017): the proposal component, which restores a picture from a JPEG and a random z.
 
-What it computes for one plane (section 3.2.1, figure 3):
+The network for one plane (section 3.2.1, figure 3):
 
-1. The decoded plane is down-sampled by a convolution of stride 2 and passes its branch of residual units.
-2. z, normally distributed around zero, one value to each 2x2 samples, passes a branch of its own.
-3. The two are concatenated; the aggregation sub-network, residual units again, works on both.
-4. A deconvolution of stride 2 brings the result back to the plane's size, by *shift-and-average* (section 3.2.2).
+1. The decoded plane is down-sampled by a convolution of stride 2, and processed by a branch of residual units.
+2. z, normally distributed with mean zero, one value per 2x2 samples, is processed by a branch of its own.
+3. Both are concatenated and processed by the aggregation sub-network, again of residual units.
+4. A deconvolution of stride 2 up-samples the result to the plane's size with *shift-and-average* (section 3.2.2).
 
-The same JPEG with another z gives another picture. The baseline of section 4.1, trained on the squared error alone,
+The same JPEG with another z yields another picture. The baseline of section 4.1, trained on the squared error alone,
 is the same network without z: `noise=False`.
 
-Ours, where the paper's text leaves it open:
+Our choices, where the paper leaves them open:
 
-* The sizes: 3 residual units in a branch and 5 in the aggregation. The 64 filters are DCGAN's first number; kernels are
-  3x3, those of stride 2 are 4x4 (figure 4 draws four taps).
-* Two branches of 64 channels make 128, and identity shortcuts need 64: a 1x1 convolution brings them there. z's branch
-  begins with a 3x3 convolution, at z's own resolution. As in He et al. (2016b), a normalisation and a rectifier follow
-  the last unit.
-* The network predicts what the decoded plane lacks, not the plane itself: a short training starts from the decode. The
-  deconvolution therefore starts at zero, and the 1x1 convolution as an identity for the image's channels; all else at
-  He et al.'s uniform numbers (section 4).
-* The deviation of z is 1.
-* Colour: the paper trains anew on RGB (section 4.3). Here chroma, where it is restored, passes a baseline of its own,
-  `chroma_width`: texture that is invented in chroma is colour noise. Without one it passes the network that luma does.
+* Sizes: 3 residual units in a branch and 5 in the aggregation. The 64 filters are DCGAN's smallest number; kernels are
+  3x3, those of stride 2 are 4x4 (figure 4 shows four taps).
+* Two branches of 64 channels have 128 together, but identity shortcuts need 64: a 1x1 convolution reduces them. z's
+  branch begins with a 3x3 convolution at z's own resolution. As in He et al. (2016b), a normalisation and a rectifier
+  follow the last unit.
+* The network predicts the residual of the decoded plane, not the plane itself, so that a short training starts from the
+  decode. Therefore the deconvolution is zero at first, and the 1x1 convolution an identity for the image's channels.
+  All other weights have He et al.'s uniform initialisation (section 4).
+* The standard deviation of z is 1.
+* Colour: the paper trains another network on RGB (section 4.3). Here chroma, if it is restored, has a baseline network
+  of its own (`chroma_width`), as invented texture in chroma would be colour noise. Otherwise it passes luma's network.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ class OneToManyConfig:
     branch_units: int = 3
     """Residual units of each branch."""
     aggregation_units: int = 5
-    """Residual units after the branches have met."""
+    """Residual units of the aggregation sub-network."""
     shift_and_average: bool = True
-    """Up-sample by section 3.2.2; else by a plain deconvolution."""
+    """Whether to up-sample as in section 3.2.2; else by a plain deconvolution."""
     noise: bool = True
-    """Take z; else this is the baseline of section 4.1."""
+    """Whether z is an input; else this is the baseline of section 4.1."""
     chroma_width: int | None = None
-    """Filters of the baseline that restores Cb and Cr; None for none of their own."""
+    """Filters of the baseline network that restores Cb and Cr; None for no such network."""
 
 
 ONE_TO_MANY = OneToManyConfig()
 ONE_TO_MANY_COMPACT = OneToManyConfig(width=32, branch_units=1, aggregation_units=4)
-"""A size that a CPU can train."""
+"""Small enough to be trained on a CPU."""
 ONE_TO_MANY_SHORT = OneToManyConfig(branch_units=1, aggregation_units=4, chroma_width=32)
-"""As wide, with 6 of 11 units: what a GPU trains in minutes."""
+"""The paper's width with 6 instead of 11 units: small enough to be trained on a GPU in minutes."""
 
 
 class ResidualUnit(nn.Module):
-    """He et al. 2016b, with full pre-activation: BN, ReLU, 3x3, BN, ReLU, 3x3, and nothing on the shortcut."""
+    """He et al. 2016b, with full pre-activation: BN, ReLU, 3x3, BN, ReLU, 3x3, and an identity shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ class ResidualUnit(nn.Module):
 
 
 class UpSample(nn.Module):
-    """Features to a plane of twice their size: a 4x4 deconvolution of stride 2, shifted and averaged (section 3.2.2).
+    """Up-samples features to a plane: a 4x4 deconvolution of stride 2, shifted and averaged (section 3.2.2).
 
-    A deconvolution of stride 2 draws each sample with one of four quarters of its kernel, by the sample's parity, and
-    only a kernel whose quarters have equal sums answers a constant with a constant. The mean of the result and of
-    itself shifted right, down, and right and down, is taken over all four parities, so that any kernel does.
+    A deconvolution of stride 2 computes each sample with one quarter of its kernel, selected by the sample's parity.
+    Only a kernel whose quarters have equal sums maps a constant to a constant. Shift-and-average is the mean of the
+    result and its copies shifted right, down, and both: a mean over all four parities, so that any kernel does.
 
-    At the edges the features are repeated once, and the deconvolution drawn one row and one column longer than the
-    plane: what the shifts bring in from beyond the edge is then drawn by the same rule, and the constant holds there.
+    The features are padded by replication, and the deconvolution computes one row and one column more than the plane.
+    So samples that the shifts bring in from beyond the edge follow the same rule, and constants are kept there too.
     """
 
     def __init__(self, width: int, *, shift_and_average: bool) -> None:
@@ -112,8 +112,8 @@ class OneToMany(PlaneNetwork):
         """Lay out the network.
 
         Args:
-            config: its size and kind.
-            chroma: Cb and Cr are restored too; else they are only decoded.
+            config: size and kind of the network.
+            chroma: whether Cb and Cr are restored too; else they are only decoded.
         """
         super().__init__(chroma=chroma)
         self.config = config
@@ -134,7 +134,7 @@ class OneToMany(PlaneNetwork):
         for parameter in self.up_sample.deconvolution.parameters():
             nn.init.zeros_(parameter)
         if config.noise:
-            # To begin with the image's features pass as they are, as in a baseline, and z's are added to them.
+            # At first the image's features pass unchanged, as in a baseline, and z's are added to them.
             with torch.no_grad():
                 self.merge.weight[:, :width] = torch.eye(width)[:, :, None, None]
         self.chroma_network: OneToMany | None = None
@@ -147,19 +147,19 @@ class OneToMany(PlaneNetwork):
 
     @property
     def per_component(self) -> bool:
-        """Whether every component is restored as if it were the only one: z is luma's."""
+        """Whether one network restores Y, Cb and Cr independently; not with z, which is luma's."""
         return self.chroma and not self.config.noise
 
     @property
     def margin(self) -> int:
-        """By how many blocks, of the component itself, a restored block depends on those around it."""
+        """How many neighbouring blocks of its component, in each direction, a restored block depends on."""
         layers = [*self.image_branch.modules(), *self.aggregation.modules()]
-        # On the halved grid, one cell more on each side at the down-sampling, and one at the up-sampling.
+        # Down-sampling and up-sampling each have a reach of one cell of the halved grid.
         cells = 2 + sum(layer.kernel_size[0] // 2 for layer in layers if isinstance(layer, nn.Conv2d))
         return whole_blocks(2 * cells)
 
     def draw_noise(self, coefficients: Tensor) -> Tensor:
-        """A z, `[batch, 1, 4 high, 4 wide]`, for a picture whose luma has coefficients `[batch, high, wide, 64]`."""
+        """Draw z, `[batch, 1, 4 high, 4 wide]`, for a picture whose luma has coefficients `[batch, high, wide, 64]`."""
         batch, high, wide, _ = coefficients.shape
         return torch.randn(batch, 1, 4 * high, 4 * wide, device=coefficients.device)
 
@@ -168,11 +168,11 @@ class OneToMany(PlaneNetwork):
 
         Args:
             plane: `[batch, 1, height, width]`, 0..1.
-            noise: z, `[batch, 1, height / 2, width / 2]`; zeros, its mean, if None. Without z in the configuration it
-                must be None.
+            noise: z, `[batch, 1, height / 2, width / 2]`; None for its mean, zeros. It must be None if the
+                configuration has no z.
 
         Returns:
-            A plane like the one that came in.
+            The restored plane, of the same shape.
         """
         features = self.image_branch(self.down_sample(plane))
         if self.config.noise:
@@ -186,8 +186,8 @@ class OneToMany(PlaneNetwork):
 
         Args:
             components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component in
-                turn; then, unless the configuration is without it, luma's z `[batch, 1, 4 high, 4 wide]`. Where z is
-                left out, zeros stand for it.
+                turn; then, if the configuration has it, luma's z `[batch, 1, 4 high, 4 wide]`. A missing z is replaced
+                by zeros.
 
         Returns:
             Blocks of centred samples `[batch, high, wide, 64]` for each component.

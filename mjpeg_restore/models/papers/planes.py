@@ -1,7 +1,7 @@
-"""What the papers' networks share: chroma's grid, convolutions, and for most planes in, planes out.
+"""Shared parts of the papers' networks: conversions between blocks and planes, convolutions, networks on planes.
 
-A plane is `[batch, channels, height, width]`. A network on planes starts with the plain decode, as an 8-bit decoder
-gives it, and is handed samples of 0..1; what it makes of them goes back to blocks of centred samples.
+A plane is `[batch, channels, height, width]`, 0..1. A network on planes starts from the plain decode, rounded to 8 bits
+as a decoder does; its result is converted back to blocks of centred samples.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
 
 
 def to_unit(blocks: Tensor) -> Tensor:
-    """Blocks of centred samples `[batch, high, wide, 64]` to an 8-bit decoder's plane, 0..1, `[batch, 1, h, w]`."""
+    """Convert blocks of centred samples `[batch, high, wide, 64]` to a plane, 0..1, rounded to 8 bits."""
     return torch.round(blocks_to_plane(blocks) + 128).clamp(0, 255)[:, None] / 255
 
 
 def from_unit(plane: Tensor) -> Tensor:
-    """A plane of 0..1, `[batch, 1, height, width]`, to blocks of centred samples `[batch, high, wide, 64]`."""
+    """Convert a plane `[batch, 1, height, width]`, 0..1, to blocks of centred samples `[batch, high, wide, 64]`."""
     return plane_to_blocks(plane[:, 0] * 255 - 128)
 
 
 def to_grid(planes: Tensor, height: int, width: int) -> Tensor:
-    """Bring luma down to chroma's grid, or chroma up to luma's, `[batch, channels, height, width]`.
+    """Resample luma to chroma's grid, or chroma to luma's, `[batch, channels, height, width]`.
 
-    Bilinear, centre-sited. Down, at a span of 2, that is the mean over the span; at 4 (4:1:1) that of the two samples
-    in the middle.
+    Bilinear, centre-sited. Down-sampling by 2 is the mean over the span; by 4 (4:1:1), the mean of the two samples in
+    the middle.
     """
     return functional.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
 
 
 def whole_blocks(samples: int) -> int:
-    """The blocks, side by side, that hold so many samples."""
+    """The number of blocks in a row that hold `samples` samples."""
     return -(-samples // 8)
 
 
 def replicate_conv(before: int, after: int, side: int) -> nn.Conv2d:
-    """A convolution that keeps the size: the border samples are replicated."""
+    """A convolution that keeps the size, with replicate padding."""
     return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
 
 
 class PlaneNetwork(nn.Module, ABC):
-    """A network that restores one plane of samples at a time: luma, and chroma by itself or not at all."""
+    """A network that restores one plane of samples at a time: luma, and optionally chroma."""
 
     def __init__(self, *, chroma: bool) -> None:
-        """Say what becomes of chroma.
+        """Set up the decode.
 
         Args:
-            chroma: Cb and Cr pass the network too, each by itself, as if they were luma; else they are only decoded.
+            chroma: whether Cb and Cr are restored like luma, independently; else they are only decoded.
         """
         super().__init__()
         self.decode = Decode()
@@ -59,7 +59,7 @@ class PlaneNetwork(nn.Module, ABC):
 
     @property
     def per_component(self) -> bool:
-        """Whether Y, Cb and Cr are restored independently by one network."""
+        """Whether one network restores Y, Cb and Cr independently."""
         return self.chroma
 
     @abstractmethod

@@ -1,39 +1,39 @@
 """QGAC: Ehrlich, Davis, Lim and Shrivastava 2020, "Quantization Guided JPEG Artifact Correction".
 
-One set of weights for every quality: the network's first and last layers are generated from the quantisation table. It
-sees coefficients and gives coefficients, up to the inverse DCT at its end.
+One set of weights serves all qualities: the network's first and last layers are generated from the quantisation table.
+Its inputs and outputs are coefficients, up to the inverse DCT at its end.
 
 1. Dequantised coefficients are normalised, frequency by frequency (section 4.1: `Statistics`).
-2. Luma (section 3.2, figure 8): a BlockNet, a FrequencyNet and a second BlockNet, one after the other; three
-   convolutions fuse what the three of them say into a residual, which is added to the coefficients.
-3. Chroma (section 3.3, figure 9): Cb and Cr, each by itself through the same smaller network, beside restored luma.
+2. Luma (section 3.2, figure 8): a BlockNet, a FrequencyNet and a second BlockNet in sequence. Three convolutions fuse
+   the outputs of all three into a residual, which is added to the coefficients.
+3. Chroma (section 3.3, figure 9): a smaller network restores Cb and Cr independently, with restored luma as guide.
 
 The generated layers are in `manifold.py`.
 
-What the paper leaves open, and what is chosen:
+Our choices, where the paper leaves them open:
 
-* Figure 3 gives no sizes in words: the three layers of a manifold are 3x3, as wide as the config says, and the first
-  one's bias differs from frequency to frequency (`Manifold`). Biases of the generated layers are plain weights.
-* An RRDB's channels that each convolution adds (`growth`) are half its width in BlockNet and FrequencyNet, as in
-  ESRGAN, from where it is taken, and in the colour network half of its own representation's, so a quarter of what they
-  are joined to. The compact size has half of these in the colour network; its FrequencyNet cannot have less than one
-  for each frequency, which is its width.
-* FrequencyNet's outer convolutions have 64 groups too: section 3.2 says that it works on frequencies in isolation.
+* Figure 3 has no sizes: the three layers of a manifold are 3x3, with the channels of the config, and the bias of the
+  first depends on the frequency (`Manifold`). Biases of the generated layers are plain weights.
+* The channels that each convolution of an RRDB adds (`growth`) are half the width in BlockNet and FrequencyNet, as in
+  ESRGAN. In the colour network they are half of its own representation's channels, so a quarter of the joined ones. In
+  the compact size, the colour network has half of these. FrequencyNet cannot have less than one per frequency, which
+  equals its width in the compact size.
+* FrequencyNet's outer convolutions have 64 groups too: section 3.2 says that it treats frequencies in isolation.
 * The fusion's convolutions are 3x3. The widths of the colour network are not given beyond "smaller".
 * Each PReLU has a slope for every channel.
-* What training starts from: a BlockNet whose generated layers take a block to its samples and back, whatever the
-  table; a FrequencyNet that hands on what it gets; a colour network that sees samples, and changes nothing. Begun with
-  random kernels, a network had half the gain after 250 steps.
-* The residual's units are not the coefficients' everywhere: see `RESIDUAL_UNIT`. Its last layer starts at zero, so an
-  untrained network is the plain decode.
+* Initialisation: BlockNet's generated layers convert a block to its samples and back, for every table; FrequencyNet is
+  the identity; the colour network works on samples, and its residual is zero. Initialised with random kernels, a
+  network had half the gain after 250 steps.
+* The residual has its own unit: see `RESIDUAL_UNIT`. Its last layer is zero at first, so that an untrained network is
+  the plain decode.
 
-Where this network departs from the paper: chroma stays at its own sampling. The paper brings chroma up to luma's block
-grid and returns it at full resolution. A stream carries chroma at its own sampling, and so does what is made of it
-here; up and down again would only blur it and cost four times as much. Instead restored luma comes down to chroma, as
-coefficients on chroma's grid: the mean of its samples over the span (at a span of 4, of the two in the middle), which
-is a linear map of luma's coefficients.
+Departures from the paper: chroma keeps its own sampling. The paper up-samples chroma to luma's block grid and returns
+it at full resolution. But a stream carries chroma at its own sampling, and so does our output; up- and down-sampling
+would only blur it and cost four times as much. Instead restored luma is down-sampled, as coefficients on chroma's grid:
+the mean of its samples over the span (for a span of 4, of the two in the middle) is a linear map of luma's
+coefficients.
 
-Nothing is projected into the quantisation cell: the paper does not.
+As in the paper, the result is not projected into the quantisation cell.
 """
 
 from __future__ import annotations
@@ -65,30 +65,30 @@ class QgacConfig:
     width: int
     """Channels of a block's representation in BlockNet, and of FrequencyNet; a multiple of 64."""
     growth: int
-    """Channels that each convolution of a dense block adds; a 64th of it, and at least one, for each frequency."""
+    """Channels that each convolution of a dense block adds; per frequency, FrequencyNet has a 64th, at least one."""
     chroma_width: int
-    """Channels of a block's representation in the colour network, 64 or more; luma's has as many beside it."""
+    """Channels of a block's representation in the colour network, 64 or more, for chroma and for luma each."""
     chroma_growth: int
-    """The same as `growth`, for the colour network."""
+    """`growth` of the colour network."""
     manifold: int
-    """Channels within the networks that generate weights."""
+    """Hidden channels of the networks that generate weights."""
 
 
 QGAC_COMPACT = QgacConfig(width=64, growth=32, chroma_width=64, chroma_growth=16, manifold=32)
-"""What is shipped: one channel for each frequency, one plane between sub-networks. The paper's: `qgac_planes.py`."""
+"""The shipped size: one channel per frequency, one plane between sub-networks. The paper's is in `qgac_planes.py`."""
 
 
 class BlockNet(nn.Module):
     """Block enhancement (section 3.2, figure 5): a representation of each block that does not depend on its table."""
 
     def __init__(self, width: int, growth: int, manifold: int, spread: Tensor) -> None:
-        """Make one that begins as a change to samples and back, and little between.
+        """Make a network that is initialised as a conversion to samples and back, with little in between.
 
         Args:
-            width: channels of a representation, 64 or more; those beyond 64 start without effect.
+            width: channels of a representation, 64 or more; those beyond 64 have no effect at first.
             growth: channels that each convolution of a dense block adds.
-            manifold: channels within the networks that generate weights.
-            spread: `[64]`: what coefficients were divided by.
+            manifold: hidden channels of the networks that generate weights.
+            spread: divisors of the coefficients, `[64]`.
         """
         super().__init__()
         back = torch.zeros(width, 64)
@@ -98,12 +98,12 @@ class BlockNet(nn.Module):
         self.decode = BlockDecoder(width, manifold, back)
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """Normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]` to better ones."""
+        """Enhance normalised coefficients `[batch, high, wide, 64]` of a table `[batch, 64]`."""
         return self.decode(self.body(self.represent(coefficients, table)), table)
 
 
 class FrequencyNet(nn.Module):
-    """Frequency enhancement (section 3.2, figure 6): each frequency in isolation, among its neighbours in the plane."""
+    """Frequency enhancement (section 3.2, figure 6): convolutions across blocks, each frequency in isolation."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -115,11 +115,11 @@ class FrequencyNet(nn.Module):
         with torch.no_grad():
             for layer in (self.enter, self.leave):
                 layer.weight.mul_(0.1)
-            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # one of a frequency's channels is the frequency
+            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # identity on one channel of each frequency
             self.leave.weight[:, 0, 1, 1] = 1
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Normalised coefficients `[batch, high, wide, 64]` to better ones; frequencies become channels (figure 4)."""
+        """Enhance normalised coefficients `[batch, high, wide, 64]`; frequencies become channels (figure 4)."""
         features = self.activation(self.enter(coefficients.permute(0, 3, 1, 2)))
         return self.leave(self.body(features)).permute(0, 2, 3, 1)
 
@@ -147,21 +147,21 @@ class Qgac(nn.Module):
         fusion = [nn.Conv2d(before, width, 3, padding=1) for before in (3 * 64, width)]
         keep_variance(*fusion)
         self.fusion = nn.Sequential(fusion[0], Prelu(width), fusion[1], Prelu(width))
-        # The last of the fusion's three layers, by the names that a runtime cuts at. The colour network ends in a
-        # generated layer, which is no convolution: it stays in float32.
+        # The last of the fusion's three layers; a runtime uses float32 after a layer of this name. The colour network
+        # ends in a generated layer, which is no convolution: it stays in float32.
         self.predict = nn.ModuleDict({"project": nn.Conv2d(width, 64, 3, padding=1)})
 
     @property
     def margin(self) -> int:
-        """Blocks beside its own that a restored one can depend on, in every component, counted in chroma's blocks.
+        """How many neighbouring blocks of chroma, in each direction, a restored block of any component depends on.
 
-        Luma's reach is counted in luma's blocks, so it is exact where chroma's are as many (4:4:4) and ample elsewhere.
+        Luma's reach is counted in luma's blocks: exact at 4:4:4, more than needed at other samplings.
         """
         luma = reach(self.first, self.frequency, self.second, self.fusion, self.predict)
         return reach(self.colour.joint) + max(luma, reach(self.colour.own))
 
     def freeze_luma(self) -> None:
-        """Train the colour network alone from here on: the second stage (section 3.4)."""
+        """Freeze all but the colour network, for the second stage (section 3.4)."""
         self.requires_grad_(False)
         self.colour.requires_grad_(True)
 
@@ -173,19 +173,19 @@ class Qgac(nn.Module):
             table: `[batch, 64]`.
 
         Returns:
-            Kernels `[batch, width, 8, 8]` by the name of the layer that they belong to, as in the state dict.
+            Kernels `[batch, width, 8, 8]` by the name of their layer, as in the state dict.
         """
         layers = {name: layer for name, layer in self.named_modules() if isinstance(layer, Manifold)}
         return {name.removesuffix(".manifold"): layer(table).unflatten(2, (8, 8)) for name, layer in layers.items()}
 
     def restore_luma(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """Luma's dequantised coefficients, restored; all `[batch, high, wide, 64]` but the table, `[batch, 64]`."""
+        """Restore luma: quantised to dequantised coefficients, `[batch, high, wide, 64]`; table `[batch, 64]`."""
         decoded = coefficients * table[:, None, None]
         residual = self.luma_residual(self.statistics(decoded), table).permute(0, 2, 3, 1).float()
         return decoded + residual * self.statistics.std.clamp(max=RESIDUAL_UNIT)
 
     def luma_residual(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """What normalised coefficients `[batch, high, wide, 64]` lack: `[batch, 64, high, wide]`; `RESIDUAL_UNIT`."""
+        """Residual `[batch, 64, high, wide]` of normalised `[batch, high, wide, 64]`; see `RESIDUAL_UNIT`."""
         first = self.first(coefficients, table)
         frequency = self.frequency(first)
         second = self.second(frequency, table)
@@ -193,13 +193,13 @@ class Qgac(nn.Module):
         return self.predict["project"](fused)
 
     def at_chroma(self, samples: Tensor, high: int, wide: int) -> Tensor:
-        """Luma's blocks of samples as normalised coefficients at chroma's resolution, `[batch, high, wide, 64]`."""
+        """Down-sample luma's blocks of samples to normalised coefficients on chroma's grid, `high` x `wide`."""
         plane = to_grid(blocks_to_plane(samples)[:, None], 8 * high, 8 * wide)
         with exact(plane):
             return self.statistics(plane_to_blocks(plane[:, 0]) @ self.inverse_dct.matrix.T)
 
     def restore(self, *components: Tensor) -> list[Tensor]:
-        """Like `forward`, but dequantised coefficients `[batch, high, wide, 64]` instead of samples."""
+        """Like `forward`, but returns dequantised coefficients `[batch, high, wide, 64]`."""
         luma = self.restore_luma(components[0], components[1])
         if len(components) == 2:
             return [luma]
@@ -209,7 +209,7 @@ class Qgac(nn.Module):
         return [luma, *restored.chunk(2)]
 
     def samples(self, coefficients: Tensor) -> Tensor:
-        """Dequantised coefficients to blocks of centred samples."""
+        """Inverse DCT: blocks of centred samples from dequantised coefficients."""
         with exact(coefficients):
             return coefficients @ self.inverse_dct.matrix
 
@@ -227,14 +227,14 @@ class Qgac(nn.Module):
 
 
 def reach(*layers: nn.Module) -> int:
-    """Blocks beyond its own that a result of these layers, one after the other, depends on, each way."""
+    """How many neighbouring blocks, in each direction, the output of a sequence of layers depends on."""
     return sum(_reach_of(layer) for layer in layers)
 
 
 def _reach_of(layer: nn.Module) -> int:
     if isinstance(layer, nn.Conv2d):
         return layer.kernel_size[0] // 2
-    if hasattr(layer, "manifold"):  # a generated layer sees its block alone
+    if hasattr(layer, "manifold"):  # a generated layer works within a block
         return 0
     children: Iterable[nn.Module] = layer.children()
     return reach(*children)

@@ -1,4 +1,4 @@
-"""What QGAC's luma and colour networks share, and the colour network (Ehrlich et al. 2020, sections 3.3 and 4.1)."""
+"""QGAC's normalisation of coefficients and its colour network (Ehrlich et al. 2020, sections 4.1 and 3.3)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from mjpeg_restore.models.papers.manifold import BlockDecoder, BlockRepresentati
 from mjpeg_restore.models.papers.rrdb import Rrdb
 
 LUMA_SPREAD = (-100.0, 550.0, 210.0)
-"""Of a photograph's luma coefficients: DC's mean and deviation, and what AC's falls from; see `Statistics`."""
+"""A photograph's luma coefficients: DC's mean and standard deviation, and the scale of AC's; see `Statistics`."""
 CHROMA_SPREAD = (-1.0, 160.0, 60.0)
+"""The same of chroma."""
 
 RESIDUAL_UNIT = 10.0
-"""A residual is in units of its coefficient's standard deviation, or of this where that is more: what rounding took
-from a coefficient does not grow with the coefficient, and DC's deviation would be far too coarse a unit for it."""
+"""Upper bound of a residual's unit, which is the coefficient's standard deviation otherwise: the rounding error does
+not grow with the coefficient, and DC's deviation would be far too coarse a unit for it."""
 
 
 class Statistics(nn.Module):
@@ -26,12 +27,12 @@ class Statistics(nn.Module):
     std: Tensor
 
     def __init__(self, dc_mean: float, dc: float, ac: float) -> None:
-        """A typical photograph's, as measured on training pictures; not each data set's own.
+        """Set statistics that were measured on training pictures; they are not those of each data set.
 
         Args:
-            dc_mean: DC's mean; those of AC are zero.
+            dc_mean: DC's mean; AC's are zero.
             dc: DC's standard deviation.
-            ac: over the power 1.5 of the sum of both frequencies and one, AC's.
+            ac: scale of AC's standard deviation, `ac / (1 + u + v) ** 1.5` at frequencies u and v.
         """
         super().__init__()
         frequency = torch.arange(8)
@@ -48,7 +49,7 @@ class Statistics(nn.Module):
 
 
 class ColourNet(nn.Module):
-    """The colour network (section 3.3, figure 9): a chroma component's residual, guided by restored luma."""
+    """The colour network (section 3.3, figure 9): predicts a chroma component's residual, guided by restored luma."""
 
     def __init__(
         self,
@@ -65,16 +66,16 @@ class ColourNet(nn.Module):
         self.own = Rrdb(width, growth)
         self.represent_luma = representation(width, manifold, luma_spread)
         self.joint = Rrdb(2 * width, growth)
-        # "predict" keeps the zeros that training starts from out of reach of optimisers that would blow them up.
+        # The name "predict" keeps Muon away from these weights: its steps are too large for weights that start at zero.
         self.predict_residual = decoder(2 * width, manifold, None)
 
     def forward(self, chroma: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
-        """Restore.
+        """Restore Cb and Cr.
 
         Args:
-            chroma: dequantised coefficients, Cb's pictures, then Cr's, `[2 * batch, high, wide, 64]`.
-            table: `[2 * batch, 64]`.
-            luma: restored, at chroma's resolution, normalised coefficients `[batch, high, wide, 64]`.
+            chroma: dequantised coefficients of all Cb, then of all Cr, `[2 * batch, high, wide, 64]`.
+            table: likewise, `[2 * batch, 64]`.
+            luma: normalised coefficients of restored luma at chroma's resolution, `[batch, high, wide, 64]`.
             luma_table: `[batch, 64]`.
 
         Returns:

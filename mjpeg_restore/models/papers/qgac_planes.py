@@ -1,19 +1,19 @@
-"""QGAC in the structure of its paper: the sub-networks hand on 64 planes of coefficients, where `qgac.py` has one.
+"""QGAC with the structure of its paper: sub-networks exchange 64 planes of coefficients instead of one as in `qgac.py`.
 
-Ehrlich et al. 2020, section 3.2, figures 3 and 5 to 8. A BlockNet ends in a transposed 8x8 layer that gives `planes`
-planes of coefficients, FrequencyNet takes and gives as many of each frequency, and so does the second BlockNet; the
-fusion is three convolutions within each frequency, 3 planes each to 4, 4 and 1 channels. A convolutional filter
-manifold is a CNN of three layers, an 8x8 convolution, a 1x1 and a transposed 8x8 (`FilterManifold`).
+Ehrlich et al. 2020, section 3.2, figures 3 and 5 to 8. A BlockNet ends in a transposed 8x8 layer with an output of
+`planes` planes of coefficients. FrequencyNet and the second BlockNet have as many in their inputs and outputs. The
+fusion consists of three convolutions within each frequency: from `3 planes` channels to 4, 4 and 1. A convolutional
+filter manifold is a CNN of three layers: an 8x8 convolution, a 1x1 and a transposed 8x8 (`FilterManifold`).
 
-What the paper leaves open, and what is chosen beyond `qgac.py`'s choices:
+Our choices, where the paper leaves them open, beyond those in `qgac.py`:
 
-* A plane's channels lie by frequency, `planes` to each: convolutions of 64 groups keep frequencies apart.
-* The convolutions of a dense block add as many channels as its width has. The colour network is smaller.
+* Channels are ordered by frequency, with `planes` channels for each: convolutions of 64 groups keep frequencies apart.
+* Each convolution of a dense block adds as many channels as its width. The colour network is smaller.
 * Biases of the generated layers are generated too; a PReLU follows a decoding layer.
-* Training starts as in `qgac.py`: the first plane carries a block's coefficients on, changed to samples and back by a
-  BlockNet; the others begin small and random.
+* Initialisation is as in `qgac.py`: the first plane passes a block's coefficients on, converted to samples and back by
+  a BlockNet. The other planes have small random weights.
 
-The colour network is `qgac.py`'s, at chroma's own sampling, with manifolds of this kind.
+The colour network is `qgac.py`'s, at chroma's own sampling, with this kind of manifolds.
 """
 
 from __future__ import annotations
@@ -30,32 +30,31 @@ from mjpeg_restore.models.papers.qgac_colour import ColourNet
 from mjpeg_restore.models.papers.rrdb import Rrdb
 
 FUSED = 4
-"""Channels of each frequency within the fusion (figure 7)."""
+"""Channels per frequency within the fusion (figure 7)."""
 
 START_SPREAD = 0.02
-"""Deviation of the generated weights for the planes beyond the first, to begin with."""
-
+"""Standard deviation of the initial generated weights for all planes but the first."""
 
 QGAC = QgacConfig(width=256, growth=256, chroma_width=128, chroma_growth=64, manifold=64)
-"""The paper's, with `PLANES`: 256 channels, 4 for each frequency; 257 M parameters for luma, four in five of them in
+"""The paper's size, with `PLANES`: 256 channels, 4 per frequency; 257 M parameters for luma, four in five of them in
 the networks that generate weights, and 11 M for chroma."""
 PLANES = 64
 
 QGAC_64 = QgacConfig(width=64, growth=64, chroma_width=64, chroma_growth=16, manifold=16)
-"""A quarter of the width, with `PLANES_64`: 54 kMAC a luma pixel."""
+"""A quarter of the width, with `PLANES_64`: 54 kMAC per luma pixel."""
 PLANES_64 = 4
 
 
 class FilterManifold(nn.Module):
-    """A CNN of three layers from a table to the kernels and the bias of a layer (section 3.1, figure 3)."""
+    """A three-layer CNN from a table to the kernels and the bias of a layer (section 3.1, figure 3)."""
 
     def __init__(self, kernels: int, biases: int, width: int) -> None:
         """Lay out the CNN.
 
         Args:
-            kernels: 8x8 kernels that it generates.
-            biases: how many of them.
-            width: its channels.
+            kernels: number of generated 8x8 kernels.
+            biases: number of generated biases.
+            width: hidden channels.
         """
         super().__init__()
         self.first = nn.Conv2d(1, width, 8)
@@ -65,23 +64,23 @@ class FilterManifold(nn.Module):
         self.activations = nn.ModuleList(Prelu(width) for _ in range(2))
         keep_variance(self.first, self.second)
         assert self.first.bias is not None
-        nn.init.normal_(self.first.bias)  # without it all that is generated would shrink with the table's steps
+        nn.init.normal_(self.first.bias)  # without it, generated weights would shrink with the steps
         for parameter in (*self.last.parameters(), *self.bias.parameters()):
             nn.init.zeros_(parameter)
 
     def features(self, table: Tensor) -> Tensor:
-        """What the last layers make kernels and a bias of: `[batch, width, 1, 1]`, of a table `[batch, 64]`."""
+        """The input of the last layers, `[batch, width, 1, 1]`, for a table `[batch, 64]`."""
         steps = (table / 255).clamp(max=1).reshape(-1, 1, 8, 8)
         return self.activations[1](self.second(self.activations[0](self.first(steps))))
 
     def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Kernels `[batch, kernels, 64]` and bias `[batch, 1, biases]` for a table `[batch, 64]`."""
+        """Generate kernels `[batch, kernels, 64]` and biases `[batch, 1, biases]` for a table `[batch, 64]`."""
         features = self.features(table)
         return self.last(features).flatten(2), self.bias(features).flatten(2).transpose(1, 2)
 
     @torch.no_grad()
     def start_with(self, kernels: Tensor) -> None:
-        """Have it generate nearly the same kernels, `[kernels, 64]`, for every table: least squares."""
+        """Fit the last layer by least squares to generate nearly the kernels `[kernels, 64]` for every table."""
         tables = torch.tensor(np.stack([scaled_tables(quality)[0] for quality in START_TABLES]).astype(np.float32))
         seen = self.features(tables).flatten(1)
         squares = seen.T @ seen
@@ -91,16 +90,16 @@ class FilterManifold(nn.Module):
 
 
 class BlockRepresentation(nn.Module):
-    """The 8x8 layer of stride 8: a block's planes of coefficients to its representation."""
+    """The 8x8 layer of stride 8: from a block's planes of coefficients to its representation."""
 
     def __init__(self, width: int, manifold: int, spread: Tensor, planes: int = 1) -> None:
-        """Make one that begins as the inverse DCT of the first plane.
+        """Make a layer that is initialised as the inverse DCT of the first plane.
 
         Args:
-            width: of the representation, 64 or more; what is beyond a block's samples starts at random.
-            manifold: channels within the network that generates the kernels.
-            spread: `[64]`: what coefficients were divided by.
-            planes: of coefficients.
+            width: channels of the representation, 64 or more; those beyond the 64 samples are initialised at random.
+            manifold: hidden channels of the network that generates the kernels.
+            spread: divisors of the coefficients, `[64]`.
+            planes: planes of coefficients in the input.
         """
         super().__init__()
         self.manifold = FilterManifold(width * planes, width, manifold)
@@ -123,16 +122,17 @@ class BlockRepresentation(nn.Module):
 
 
 class BlockDecoder(nn.Module):
-    """The transposed 8x8 layer of stride 8: representations back to planes of coefficients."""
+    """The transposed 8x8 layer of stride 8: from representations to planes of coefficients."""
 
     def __init__(self, width: int, manifold: int, start: Tensor | None, planes: int = 1) -> None:
-        """Make one.
+        """Make a layer.
 
         Args:
-            width: of the representation.
-            manifold: channels within the network that generates the kernels.
-            start: the first plane's kernels to begin with, `[width, 64]`, before a PReLU; None for zeros and no PReLU.
-            planes: of coefficients.
+            width: channels of the representation.
+            manifold: hidden channels of the network that generates the kernels.
+            start: initial kernels of the first plane, `[width, 64]`, with a PReLU after them; None for zeros and no
+                PReLU.
+            planes: planes of coefficients in the output.
         """
         super().__init__()
         self.manifold = FilterManifold(width * planes, planes, manifold)
@@ -158,25 +158,25 @@ class BlockDecoder(nn.Module):
 class BlockNet(nn.Module):
     """Block enhancement (section 3.2, figure 5)."""
 
-    def __init__(self, width: int, manifold: int, spread: Tensor, takes: int, gives: int) -> None:
-        """Make one that begins as a change of the first plane to samples and back.
+    def __init__(self, width: int, manifold: int, spread: Tensor, before: int, after: int) -> None:
+        """Make a network that is initialised as a conversion of the first plane to samples and back.
 
         Args:
             width: channels of a representation, 64 or more.
-            manifold: channels within the networks that generate weights.
-            spread: `[64]`: what coefficients were divided by.
-            takes: planes of coefficients.
-            gives: likewise.
+            manifold: hidden channels of the networks that generate weights.
+            spread: divisors of the coefficients, `[64]`.
+            before: planes of coefficients in the input.
+            after: planes of coefficients in the output.
         """
         super().__init__()
         back = torch.zeros(width, 64)
         back[:64] = (SAMPLE_SPREAD * dct_matrix() / spread[:, None]).T
-        self.represent = BlockRepresentation(width, manifold, spread, takes)
+        self.represent = BlockRepresentation(width, manifold, spread, before)
         self.body = Rrdb(width, width)
-        self.decode = BlockDecoder(width, manifold, back, gives)
+        self.decode = BlockDecoder(width, manifold, back, after)
 
     def forward(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """Coefficients `[batch, high, wide, 64 takes]` of a table `[batch, 64]` to `[batch, high, wide, 64 gives]`."""
+        """Enhance coefficients `[batch, high, wide, 64 before]` of a table: `[batch, high, wide, 64 after]`."""
         return self.decode(self.body(self.represent(coefficients, table)), table)
 
 
@@ -193,11 +193,11 @@ class FrequencyNet(nn.Module):
         with torch.no_grad():
             for layer in (self.enter, self.leave):
                 layer.weight.mul_(0.1)
-            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # the first plane passes
+            self.enter.weight[:: width // 64, 0, 1, 1] = 1  # identity on the first plane
             self.leave.weight[::planes, 0, 1, 1] = 1
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Coefficients `[batch, high, wide, 64 planes]` to as many; frequencies become channels (figure 4)."""
+        """Enhance coefficients `[batch, high, wide, 64 planes]`; frequencies become channels (figure 4)."""
         features = self.activation(self.enter(coefficients.permute(0, 3, 1, 2)))
         return self.leave(self.body(features)).permute(0, 2, 3, 1)
 
@@ -209,8 +209,8 @@ class QgacPlanes(Qgac):
         """Lay out the network.
 
         Args:
-            config: its size, but for `growth`, which is the width.
-            planes: that sub-networks exchange: 64 in the paper.
+            config: size of the network; instead of `growth` the width is used.
+            planes: number of planes that sub-networks exchange: 64 in the paper.
         """
         self.planes = planes
         super().__init__(config)
@@ -232,12 +232,12 @@ class QgacPlanes(Qgac):
 
     @torch.no_grad()
     def manifold(self, table: Tensor) -> dict[str, Tensor]:
-        """As `Qgac` has it; a kernel for each plane of each channel."""
+        """Like `Qgac.manifold`, with a kernel for each plane of each channel."""
         layers = {name: layer for name, layer in self.named_modules() if isinstance(layer, FilterManifold)}
         return {name.removesuffix(".manifold"): layer(table)[0].unflatten(2, (8, 8)) for name, layer in layers.items()}
 
     def luma_residual(self, coefficients: Tensor, table: Tensor) -> Tensor:
-        """As `Qgac` has it."""
+        """Like `Qgac.luma_residual`."""
         first = self.first(coefficients, table)
         frequency = self.frequency(first)
         second = self.second(frequency, table)

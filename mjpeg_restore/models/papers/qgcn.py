@@ -1,46 +1,44 @@
 """QGCN: Li, Wang, Xie and Ma 2020, "Learning a Single Model with a Wide Range of Quality Factors for JPEG Image
 Artifacts Removal".
 
-One set of weights for every quality: the network is told the quantisation tables, and what the whole picture is like.
+One set of weights serves all qualities: the network is conditioned on the quantisation tables and the whole picture.
 
-1. The decoded picture and its quantisation maps, each table tiled to the picture's size, are the feature map Y_Q of
-   section III.B: 5 channels of a colour picture, 2 of a grey one.
-2. The global branch (section III.C.2, table I) makes a vector of 64 of the picture, at 112x112: `GlobalBranch`.
-3. The restoration branch (section III.C.1, figure 3): a convolution of stride 2, a group of residual blocks, the
-   vector joined to every cell of their features, another group, and the sub-pixel way back to the picture's size.
+1. The feature map Y_Q of section III.B consists of the decoded picture and its quantisation maps, which are the tables
+   tiled to the picture's size: 5 channels for a colour picture, 2 for a grey one.
+2. The global branch (section III.C.2, table I) maps the picture, at 112x112, to a vector of 64: `GlobalBranch`.
+3. The restoration branch (section III.C.1, figure 3): a convolution of stride 2, a group of residual blocks,
+   concatenation with the vector at every position, another group, and sub-pixel convolution to the picture's size.
 
 Without the global branch it is the paper's QCN, and without the maps as well its "EDSR" (section IV.B, table II).
 
-What the paper's text leaves open, and what is chosen:
+Our choices, where the paper leaves them open:
 
-* Figure 8's N counts the blocks of each group, as section III.C.1 does: there are 2 N of them.
-* A map holds log2(q) / 8, which is 0..1 for 8-bit tables. At equal ratios of q it moves equally far, as the artifacts
-  do. As q / 255 all good qualities would look alike: the steps of the IJG's luma table at quality 90 end at 0.1.
-* There is one chroma map, and a stream may have a table for Cb and one for Cr: it holds the mean of both in logarithms.
-* Joined features have 128 channels, and those of a residual block 64: a 3x3 convolution between the join and the
-  second group brings them there. QCN joins nothing and does without.
-* As in EDSR, rectifiers are inside residual blocks only, and the way out is a convolution to four times the channels,
-  a pixel shuffle, and the last convolution at the picture's size.
-* The network predicts what the decoded picture lacks, not the picture itself: a short training starts from the decode.
-* The picture is brought to 112x112 by a cubic kernel as wide as the step between samples, so it does not alias; the
-  maps, of period 8, would but alias, and stay out. Its samples are centred on zero (`resize`, `GlobalBranch`).
+* Figure 8's N counts the blocks of each group, as does section III.C.1: there are 2 N blocks.
+* A map holds log2(q) / 8, which is 0..1 for 8-bit tables. Equal ratios of q have equal distances, as in the artefacts.
+  With q / 255 all good qualities would look alike: the IJG's luma table at quality 90 has a maximum of 0.1.
+* There is one chroma map. If a stream has different tables for Cb and Cr, it holds the mean of their logarithms.
+* Concatenated features have 128 channels, residual blocks 64: a 3x3 convolution reduces them; QCN has none.
+* As in EDSR, rectifiers are inside residual blocks only, and the up-sampling is a convolution to four times the
+  channels, a pixel shuffle, and the last convolution at the picture's size.
+* The network predicts the decoded picture's residual, so that a short training starts from the decode.
+* The picture is resized to 112x112 by a cubic kernel wide enough to avoid aliasing, and centred on zero (`resize`). The
+  maps, of period 8, would only alias, and are left out.
 * Rectifiers follow every layer of the global branch but the last.
 
-Where this network departs from the paper:
+Departures from the paper:
 
-* It works in YCbCr, as the stream does, and not in RGB: that is a linear map, which the first layer and the last one
-  can make their own. Chroma comes up to luma's grid for the network; of the prediction, chroma's part comes down to
-  chroma's own sampling and is added there. So equation 6 is taken of Y, Cb and Cr as the stream has them, where at
-  4:2:0 chroma's samples are a third of all.
-* Section IV.A draws all parameters from a Gaussian of deviation 0.01. Behind the ten layers of the global branch two
-  pictures then differ by some 1e-8 in a vector of 1e-2, and no short training finds that. Its layers start at He et
-  al.'s numbers instead, those of the restoration branch at PyTorch's, and the last convolution at zero, so that the
-  network starts as the decode. So does the branch's last layer: a random vector is noise, which the restoration branch
-  learns to ignore sooner than the global one learns to tell anything.
-* fc1's features are normalised, each picture's to mean 0 and variance 1 before the rectifier: however training moves
-  them together, half of them stay alive. Without that, nearly all were dead after a few hundred batches.
-* The way in is one convolution of stride 2; the authors' code has one at full resolution before it, and rectifiers
-  after both and after the merge, and a convolution before the upsampling.
+* The network works in YCbCr, as does the stream, not in RGB: the first and the last layer can learn the linear map.
+  Chroma is up-sampled to luma's grid for the network; chroma's residual is down-sampled to its own sampling and added
+  there. So equation 6 is computed on the stream's Y, Cb and Cr; at 4:2:0 a third of the samples are chroma's.
+* Section IV.A initialises all parameters with a Gaussian of deviation 0.01. After the ten layers of the global branch
+  two pictures then differ by some 1e-8 in a vector of 1e-2, too little for a short training. Instead the global branch
+  has He et al.'s initialisation, the restoration branch PyTorch's. The last convolution is zero, so that the network
+  starts as the decode. So is the global branch's last layer: a random vector would be noise, which the restoration
+  branch learns to ignore before the global branch learns anything.
+* Each picture's features of fc1 are normalised to mean 0 and variance 1 before the rectifier, so that half of them
+  always stay active. Without that, nearly all were dead after a few hundred batches.
+* The first layer is a convolution of stride 2. The authors' code has a convolution at full resolution before it,
+  rectifiers after both and after the merge, and a convolution before the up-sampling.
 """
 
 from __future__ import annotations
@@ -55,19 +53,19 @@ from mjpeg_restore.models.decode import Decode, exact
 from mjpeg_restore.models.papers.planes import from_unit, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
-"""The scaler layer at the end of a residual block (section III.C.1)."""
+"""Factor of a residual block's residual (section III.C.1)."""
 
 GLOBAL_SIDE = 112
-"""The global branch sees the picture at this size, squared (section III.C.2)."""
+"""Side of the global branch's input (section III.C.2)."""
 
 CUBIC = -0.5
-"""Keys' parameter of the cubic kernel that pictures are resized with, as Pillow has it."""
+"""Keys' parameter of the cubic resizing kernel, as in Pillow."""
 
 GLOBAL_CHANNELS = (32, 64, 128, 256)
-"""Of each pair of the global branch's convolutions (table I)."""
+"""Channels of each pair of the global branch's convolutions (table I)."""
 
 GLOBAL_FEATURES = 64
-"""Length of the vector that the global branch gives: fc2 of table I."""
+"""Length of the global branch's output: fc2 of table I."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +77,13 @@ class QgcnConfig:
     width: int = 64
     """Channels of the restoration branch."""
     hidden: int = 1024
-    """Channels of the global branch's fc1, where most of its weights are."""
+    """Units of the global branch's fc1, which has most of its weights."""
     compact_output: bool = False
-    """The last convolution predicts a cell's four samples at half the size, and the pixel shuffle follows it."""
+    """Whether the last convolution predicts 2x2 samples at half the size, before the pixel shuffle."""
     global_branch: bool = True
-    """QGCN; else QCN."""
+    """Whether it is QGCN; else QCN."""
     quantisation_maps: bool = True
-    """Y_Q holds the tables; else the picture alone."""
+    """Whether Y_Q includes the tables; else it is the picture only."""
 
 
 class ResidualBlock(nn.Module):
@@ -97,33 +95,34 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the two convolutions make of the features, `[batch, width, height, width]`."""
+        """Add the block's residual to features `[batch, width, rows, columns]`."""
         return features + RESIDUAL_SCALE * self.second(torch.relu(self.first(features)))
 
 
 class ResidualGroup(nn.Module):
-    """Residual blocks, and a skip connection around them."""
+    """Residual blocks with a skip connection around them."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the blocks make of the features, `[batch, width, height, width]`."""
+        """Add the group's residual to features `[batch, width, rows, columns]`."""
         return features + self.blocks(features)
 
 
 def resize(picture: Tensor, side: int) -> Tensor:
-    """Bring a picture `[batch, channels, height, width]` to `side` squared: bicubic, with no aliasing.
+    """Resize a picture `[batch, channels, height, width]` to `side` squared: bicubic, anti-aliased.
 
-    What Pillow and PyTorch's `interpolate(antialias=True)` do, as two matrix products, which every runtime has.
+    The result is that of Pillow and of PyTorch's `interpolate(antialias=True)`, computed by two matrix products, which
+    every runtime supports.
     """
     down, across = (_resampling(length, side, picture) for length in picture.shape[2:])
     return down @ picture @ across.T
 
 
 def _resampling(length: int, side: int, like: Tensor) -> Tensor:
-    """The matrix `[side, length]` that resamples a line of samples."""
+    """The matrix `[side, length]` that resamples a row of samples."""
     step = torch.ones((), device=like.device) * length / side
     places = torch.arange(length, device=like.device) + 0.5
     centres = (torch.arange(side, device=like.device) + 0.5) * step
@@ -135,14 +134,14 @@ def _resampling(length: int, side: int, like: Tensor) -> Tensor:
 
 
 class GlobalBranch(nn.Module):
-    """The whole picture to a vector (section III.C.2, table I)."""
+    """The global branch: from the whole picture to a vector (section III.C.2, table I)."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         """Lay out the branch.
 
         Args:
             channels: of the picture: 3 in colour, 1 in grey.
-            hidden: channels of fc1.
+            hidden: units of fc1.
         """
         super().__init__()
         layers: list[nn.Module] = []
@@ -161,7 +160,7 @@ class GlobalBranch(nn.Module):
         nn.init.zeros_(self.fc2.weight)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Decoded samples, 0..1, `[batch, channels, height, width]`, to `[batch, 64]`."""
+        """Compute the vector `[batch, 64]` of decoded samples, 0..1, `[batch, channels, height, width]`."""
         with exact(picture):
             resized = resize(picture - 0.5, GLOBAL_SIDE)
         features = self.fc1(self.convolutions(resized).flatten(1))
@@ -175,8 +174,8 @@ class Qgcn(nn.Module):
         """Lay out the network.
 
         Args:
-            config: its size and kind.
-            colour: it takes Y, Cb and Cr; else luma alone.
+            config: size and kind of the network.
+            colour: whether the input is Y, Cb and Cr; else luma only.
         """
         super().__init__()
         self.config = config
@@ -196,18 +195,19 @@ class Qgcn(nn.Module):
         else:
             self.up_sample = nn.Sequential(nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2))
             project = nn.Conv2d(width, samples, 3, padding=1)
-        # By these two names the exporter knows the network's last word: a runtime may use bf16 up to here.
+        # The exporter recognises the last layer by these names: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": project})
         for parameter in self.predict.parameters():
             nn.init.zeros_(parameter)
 
     @property
     def margin(self) -> int:
-        """Blocks of luma beside its own that a restored one can depend on, the global branch aside.
+        """How many neighbouring blocks of luma, in each direction, a restored block depends on, but for the global
+        branch.
 
-        A convolution on the halved grid looks a cell of two samples far, and so does the last one at the picture's
-        size: it looks at a sample of the next cell. The way in looks one sample beyond a cell. The bilinear resize of
-        chroma looks at a sample of chroma's two luma samples farther on, at its widest span of four.
+        A convolution on the halved grid has a reach of one cell of 2x2 samples, and so has the last one at the
+        picture's size, which reads a sample of the next cell. The first layer reads one sample beyond a cell. The
+        bilinear resizing of chroma has a reach of two luma samples at chroma's widest span, four.
         """
         branch = [self.local, self.merge, self.combined, self.up_sample, self.predict]
         layers = [layer for part in branch if part for layer in part.modules() if isinstance(layer, nn.Conv2d)]
@@ -216,12 +216,12 @@ class Qgcn(nn.Module):
         return whole_blocks(reach)
 
     def picture(self, planes: list[Tensor]) -> Tensor:
-        """Y, Cb and Cr, as `feature_map` takes them, on luma's grid: `[batch, samples, height, width]`."""
+        """The planes on luma's grid, `[batch, components, height, width]`; `planes` is that of `feature_map`."""
         luma, *chroma = planes
         return torch.cat([luma, to_grid(torch.cat(chroma, dim=1), *luma.shape[2:])], dim=1) if chroma else luma
 
     def feature_map(self, planes: list[Tensor], tables: list[Tensor]) -> Tensor:
-        """Y_Q (section III.B, figure 2).
+        """The feature map Y_Q (section III.B, figure 2).
 
         Args:
             planes: decoded samples of each component, 0..1, `[batch, 1, height, width]`, at its own sampling.
@@ -233,20 +233,14 @@ class Qgcn(nn.Module):
         parts = [self.picture(planes)]
         height, width = parts[0].shape[2:]
         if self.config.quantisation_maps:
-            # Whatever chroma's sampling, its table is tiled in luma's blocks: the map tells steps, not places.
+            # At every chroma sampling, its table is tiled with luma's blocks: the map is about steps, not positions.
             steps = [torch.log2(table.reshape(-1, 1, 8, 8)) / 8 for table in tables]
             maps = [steps[0], (steps[1] + steps[2]) / 2] if len(steps) == 3 else steps
             parts.append(torch.cat(maps, dim=1).repeat(1, 1, height // 8, width // 8))
         return torch.cat(parts, dim=1)
 
     def context(self, *components: Tensor) -> Tensor:
-        """What the global branch makes of a whole picture.
-
-        Args:
-            components: as `forward` takes them.
-
-        Returns:
-            `[batch, 64]`.
+        """The global branch's vector `[batch, 64]` of a whole picture; `components` are those of `forward`.
 
         Raises:
             ValueError: the network has no global branch.
@@ -256,20 +250,12 @@ class Qgcn(nn.Module):
         return self.global_branch(self.picture(self._planes(components)))
 
     def restore_with(self, context: Tensor, *components: Tensor) -> tuple[Tensor, ...]:
-        """Restore a picture, or a tile of one.
-
-        Args:
-            context: `[batch, 64]`, what `context` gives for the whole picture.
-            components: of the picture or the tile, as `forward` takes them.
-
-        Returns:
-            As `forward`.
-        """
+        """Like `forward`, for a picture or a tile of it, given the `context` `[batch, 64]` of the whole picture."""
         planes = self._planes(components)
         return self._restore(planes, self.feature_map(planes, list(components[1::2])), context)
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
-        """Restore a picture: a colour picture if the network is made for colour, else a grey one.
+        """Restore a picture: in colour if the network was made for colour, else grey.
 
         Args:
             components: quantised coefficients `[batch, high, wide, 64]` and table `[batch, 64]` of each component
@@ -283,11 +269,11 @@ class Qgcn(nn.Module):
         return self._restore(planes, self.feature_map(planes, list(components[1::2])), context)
 
     def _planes(self, components: tuple[Tensor, ...]) -> list[Tensor]:
-        """Each component's decoded samples, 0..1, `[batch, 1, height, width]`."""
+        """Decoded samples of each component, 0..1, `[batch, 1, height, width]`."""
         return [to_unit(blocks) for blocks in self.decode(*components)]
 
     def _restore(self, planes: list[Tensor], feature_map: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
-        """The restoration branch (section III.C.1), added to the decoded planes."""
+        """Add the residual of the restoration branch (section III.C.1) to the decoded planes."""
         features = self.local(self.down_sample(feature_map))
         if self.merge is not None and context is not None:
             everywhere = context[:, :, None, None].expand(-1, -1, *features.shape[2:])
@@ -299,6 +285,6 @@ class Qgcn(nn.Module):
         luma, *chroma = planes
         restored = [luma + residual[:, :1]]
         if chroma:
-            lacking = to_grid(residual[:, 1:], *chroma[0].shape[2:])
-            restored += [plane + part for plane, part in zip(chroma, lacking.chunk(2, dim=1), strict=True)]
+            own_grid = to_grid(residual[:, 1:], *chroma[0].shape[2:])
+            restored += [plane + part for plane, part in zip(chroma, own_grid.chunk(2, dim=1), strict=True)]
         return tuple(from_unit(plane) for plane in restored)

@@ -1,4 +1,4 @@
-"""Residual in residual dense blocks (ESRGAN, Wang et al. 2018, section 3.1), with PReLU: QGAC's networks' bodies."""
+"""Residual in residual dense blocks (ESRGAN, Wang et al. 2018, section 3.1) with PReLU, the trunks of QGAC."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from mjpeg_restore.models.papers.manifold import Prelu
 
 RESIDUAL_SCALE = 0.2
-"""Of what a dense block or an RRDB makes of its input, the share that is added to it, as in ESRGAN."""
+"""Scale of the residual of a dense block and of an RRDB, as in ESRGAN."""
 
 
 class DenseBlock(nn.Module):
-    """Five 3x3 convolutions, each of which sees the input and all that those before it made of it."""
+    """Five 3x3 convolutions; the input of each is the block's input and the outputs of all earlier ones."""
 
     def __init__(self, width: int, growth: int, groups: int) -> None:
         super().__init__()
@@ -24,14 +24,14 @@ class DenseBlock(nn.Module):
         self.activations = nn.ModuleList(Prelu(growth) for _ in range(4))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the last convolution makes, `[batch, width, high, wide]`."""
+        """Add the block's residual to features `[batch, width, high, wide]`."""
         seen = features
         for convolution, activation in zip(self.convolutions[:4], self.activations, strict=True):
             seen = self.join(seen, activation(convolution(seen)))
         return features + RESIDUAL_SCALE * self.convolutions[4](seen)
 
     def join(self, seen: Tensor, more: Tensor) -> Tensor:
-        """Append channels, each group's to those of the same group: no group ever sees another one."""
+        """Append channels group by group, so that groups stay separate."""
         if self.groups == 1:
             return torch.cat([seen, more], dim=1)
         parted = [features.unflatten(1, (self.groups, -1)) for features in (seen, more)]
@@ -46,5 +46,5 @@ class Rrdb(nn.Module):
         self.blocks = nn.Sequential(*(DenseBlock(width, growth, groups) for _ in range(3)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the three dense blocks make of the features, `[batch, width, high, wide]`."""
+        """Add the residual of the three dense blocks to features `[batch, width, high, wide]`."""
         return features + RESIDUAL_SCALE * self.blocks(features)

@@ -1,12 +1,10 @@
-"""How each shipped network is trained: one file a paper."""
+"""How each model is trained: one module per paper."""
 
 from __future__ import annotations
 
-from mjpeg_restore.training.recipe import Family
+from mjpeg_restore.training.recipe import ModelRecipe
 from mjpeg_restore.training.recipes import hr_cnn, l4_l8, one_to_many, qgac, qgcn, stream
 
-FAMILIES: dict[str, Family] = {
-    name: family
-    for module in (stream, l4_l8, hr_cnn, qgcn, qgac, one_to_many)
-    for name, family in module.FAMILIES.items()
+MODELS: dict[str, ModelRecipe] = {
+    name: model for module in (stream, l4_l8, hr_cnn, qgcn, qgac, one_to_many) for name, model in module.MODELS.items()
 }

@@ -1,8 +1,8 @@
-"""HR-CNN (section III): one network for each of Q10, 30 and 50.
+"""HR-CNN (section III): one network for each of Q10, Q30 and Q50.
 
-The paper's crops of 128x128 and its squared error. It names stochastic gradient descent and gives no rate; Adam, its
-rate, the batch and the fall of the rate are ours. So are the rectifiers between the layers (see
-`models/papers/hr_cnn.py`), and luma in place of green.
+Crops of 128x128 and the squared error are the paper's. The paper names stochastic gradient descent without a learning
+rate; Adam, its learning rate, the batch size and the schedule are ours. So are the rectifiers between the layers (see
+`models/papers/hr_cnn.py`) and the use of luma instead of the green channel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mjpeg_restore.models.papers.hr_cnn import HrCnn
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, squared_error
 from mjpeg_restore.training.optimiser import MuonWithin, adam
-from mjpeg_restore.training.recipe import Family, Recipe, Variant, shortened
+from mjpeg_restore.training.recipe import ModelRecipe, Recipe, Variant, shortened
 
 QUALITIES = (10, 30, 50)
 
@@ -27,19 +27,19 @@ FIRST = Recipe(
     learning_rate=1e-4,
 )
 
-PARTS = {f"q{q}": replace(FIRST, degradation=Degradation((q, q), colour=False)) for q in QUALITIES}
+STAGES = {f"q{q}": replace(FIRST, degradation=Degradation((q, q), colour=False)) for q in QUALITIES}
 
-FAMILIES = {
-    "hr-cnn": Family(
+MODELS = {
+    "hr-cnn": ModelRecipe(
         "HR-CNN: from coefficients to pixels in one, a network a quality",
-        parts=PARTS,
+        stages=STAGES,
         short={
-            part: replace(
+            stage: replace(
                 shortened(recipe, batch=8),
                 optimiser=MuonWithin(r"details\.\d\.body\.[02]\.weight", decoder=("spectral", "decoding")),
-                after=None if part == "q10" else "hr-cnn/q10",
+                init_from=None if stage == "q10" else "hr-cnn/q10",
             )
-            for part, recipe in PARTS.items()
+            for stage, recipe in STAGES.items()
         },
         variants=tuple(Variant((q, q), f"q{q}", f"q{q}") for q in QUALITIES),
     ),

@@ -1,7 +1,7 @@
-"""QGCN (Li et al. 2020, sections III.D and IV.A): small patches first, large ones after.
+"""QGCN (Li et al. 2020, sections III.D and IV.A): a stage on small patches, then one on large patches.
 
-The paper trains one network for colour and one for grey; so there are two, each with its small patches before. Shipped
-is N = 8 in a compact size; the paper's sizes (figure 8) are families of their own.
+As in the paper, there is one network for colour and one for grey pictures, with two stages each. The shipped model has
+N = 8 and a compact size; the paper's sizes (figure 8) are models of their own.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from mjpeg_restore.models.papers.qgcn import Qgcn, QgcnConfig
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import OnPlanes, OnTiles, absolute_error
 from mjpeg_restore.training.optimiser import MuonBeside, adam
-from mjpeg_restore.training.recipe import Family, Recipe, Steps, Variant, shortened
+from mjpeg_restore.training.recipe import ModelRecipe, Recipe, Steps, Variant, shortened
 
 COMPACT = QgcnConfig(blocks=8, width=32, hidden=64, compact_output=True)
-"""A size that a CPU trains in an hour."""
+"""Small enough to be trained on a CPU in an hour."""
 
 QUALITIES = (1, 60)
 
 
 def build(config: QgcnConfig, colour: bool) -> nn.Module:
-    """The network of a size."""
+    """Make a network of the given size."""
     return Qgcn(config, colour=colour)
 
 
-def patches(family: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, Recipe]:
-    """A network's two stages: "KIND-small" and "KIND"."""
+def patches(model: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, Recipe]:
+    """The two stages of a network for grey or colour pictures: "KIND-small" and "KIND"."""
     small = Recipe(
         build=make,
         objective=OnPlanes(absolute_error),
@@ -41,17 +41,17 @@ def patches(family: str, kind: str, make: Callable[[], nn.Module]) -> dict[str, 
         learning_rate=1e-4,
         schedule=Steps(0.1, 2),
     )
-    return {f"{kind}-small": small, kind: replace(small, side=256, batch=32, after=f"{family}/{kind}-small")}
+    return {f"{kind}-small": small, kind: replace(small, side=256, batch=32, init_from=f"{model}/{kind}-small")}
 
 
 def brief(recipe: Recipe, with_context: bool) -> Recipe:
-    """A stage for hours: first the restoration branch learns, then the global one beside it, from larger crops.
+    """A stage for hours: the first trains the restoration branch, the second adds the global branch and larger crops.
 
-    What tells one picture from another is worth hundredths of a dB: with few pictures in a batch, it is lost in what
-    their patches have of their own.
+    The global branch gains hundredths of a dB. With few pictures in a batch, that signal is lost in the differences
+    between their patches; so the second stage has larger batches of tiles (`OnTiles`).
     """
-    if recipe.after is None:
-        return replace(shortened(recipe, side=128), optimiser=MuonBeside("global_branch"), share=3)
+    if recipe.init_from is None:
+        return replace(shortened(recipe, side=128), optimiser=MuonBeside("global_branch"), budget=3)
     found = shortened(recipe, side=256)
     if not with_context:
         return found
@@ -60,40 +60,40 @@ def brief(recipe: Recipe, with_context: bool) -> Recipe:
     )
 
 
-def family(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> Family:
-    """The two networks of a size."""
-    parts = {
-        part: recipe
-        for kind in ("gray", "colour")
-        for part, recipe in patches(name, kind, partial(build, config, kind == "colour")).items()
+def model(name: str, summary: str, config: QgcnConfig, extra: bool = True) -> ModelRecipe:
+    """Put together a model: a grey and a colour network of the given size."""
+    stages = {
+        stage: recipe
+        for kind in ("grey", "colour")
+        for stage, recipe in patches(name, kind, partial(build, config, kind == "colour")).items()
     }
-    return Family(
+    return ModelRecipe(
         summary,
-        parts,
-        short={part: brief(recipe, extra) for part, recipe in parts.items()},
-        variants=(Variant(QUALITIES, "gray", "colour"),),
+        stages,
+        short={stage: brief(recipe, extra) for stage, recipe in stages.items()},
+        variants=(Variant(QUALITIES, "grey", "colour"),),
         extra="context" if extra else None,
     )
 
 
 PAPER = "QGCN (Li et al. 2020): one network for all qualities, told the tables and what the picture is like"
 
-FAMILIES = {
-    "qgcn": family("qgcn", f"{PAPER}; compact, N = 8", COMPACT),
-    "qcn": family(
+MODELS = {
+    "qgcn": model("qgcn", f"{PAPER}; compact, N = 8", COMPACT),
+    "qcn": model(
         "qcn",
         "QCN (Li et al. 2020): QGCN without its global branch; compact, N = 8",
         replace(COMPACT, global_branch=False),
         extra=False,
     ),
-    "edsr": family(
+    "edsr": model(
         "edsr",
         "EDSR as Li et al. 2020 compare with: QCN that is not told the tables; compact, N = 8",
         replace(COMPACT, global_branch=False, quantisation_maps=False),
         extra=False,
     ),
     **{
-        f"qgcn-{blocks}": family(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks=blocks))
+        f"qgcn-{blocks}": model(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks=blocks))
         for blocks in (8, 16, 32, 64)
     },
 }

@@ -6,14 +6,16 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks  # noqa: E402
-from mjpeg_restore.models.papers.hr_cnn import DetailBlock, HrCnn, coded_masks  # noqa: E402
-from tests.models.planes import restored_alike  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, plane_to_blocks
+from mjpeg_restore.models.papers.hr_cnn import DetailBlock, HrCnn, coded_masks
+from tests.models.layers import bias, conv
+from tests.models.planes import restored_alike
 
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
 
@@ -37,6 +39,12 @@ def components(span: tuple[int, int] = (2, 2), grid: tuple[int, int] = (2, 1), b
     across, down = span
     grids = [(grid[0] * down, grid[1] * across), grid, grid]
     return [tensor for high, wide in grids for tensor in component(high, wide, batch)]
+
+
+def body_of(block: object) -> torch.nn.Sequential:
+    """The layers of a residual block."""
+    assert isinstance(block, DetailBlock)
+    return block.body
 
 
 def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -101,8 +109,8 @@ def test_without_rectifiers_a_network_on_bright_pictures_is_linear() -> None:
         network = HrCnn(rectified=rectified)
         with torch.no_grad():
             for block in network.details:
-                block.body[-1].weight.uniform_(-0.1, 0.1)
-                block.body[0].bias.uniform_(-0.5, 0.5)
+                conv(body_of(block)[-1]).weight.uniform_(-0.1, 0.1)
+                bias(body_of(block)[0]).uniform_(-0.5, 0.5)
             zero, half, whole = (network(share * inputs[0], inputs[1])[0] for share in (0, 0.5, 1))
             assert whole.min() > -128
         assert torch.allclose(2 * half, zero + whole, atol=1e-2) is not rectified
@@ -163,7 +171,7 @@ def test_training_in_bf16_decodes_in_float32() -> None:
     network, inputs = HrCnn(), component(2, 2)
     with torch.no_grad():
         for block in network.details:
-            block.body[-1].weight.zero_()
+            conv(body_of(block)[-1]).weight.zero_()
         with torch.autocast("cpu", torch.bfloat16):
             (coarse,) = network(*inputs)
         torch.testing.assert_close(coarse, network(*inputs)[0], atol=1e-3, rtol=0)
@@ -216,7 +224,7 @@ def test_it_is_exported(tmp_path: Path) -> None:
     network, path = HrCnn(chroma=True, rectified=True).eval(), tmp_path / "hr-cnn.onnx"
     with torch.no_grad():
         for block in network.details:
-            block.body[-1].weight.uniform_(-0.5, 0.5)
+            conv(body_of(block)[-1]).weight.uniform_(-0.5, 0.5)
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):  # equal ones share a place in the file
                 parameter.uniform_(-0.01, 0.01)

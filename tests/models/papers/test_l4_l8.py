@@ -7,13 +7,14 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.papers.l4_l8 import (  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.papers.l4_l8 import (
     L4,
     L4_LAYERS,
     L8,
@@ -22,7 +23,8 @@ from mjpeg_restore.models.papers.l4_l8 import (  # noqa: E402
     Layer,
     sobel,
 )
-from tests.models.planes import components, restored_alike  # noqa: E402
+from tests.models.layers import bias, conv
+from tests.models.planes import components, restored_alike
 
 TINY = (Layer(5, 4), Layer(3, 6, skip=True), Layer(1, 4), Layer(3, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
@@ -99,7 +101,7 @@ def test_filters_begin_with_a_mean_of_zero(make: type[L4 | L8], residual: bool) 
     for layer in (*inner, last):
         assert layer.weight.mean(dim=(1, 2, 3)).abs().max() < 1e-6
         assert layer.weight.std() > 5e-4
-        assert not layer.bias.any()
+        assert not bias(layer).any()
     assert last.weight.std() < 0.1 * min(layer.weight.std() for layer in inner)
 
 
@@ -147,7 +149,7 @@ def test_without_what_goes_past_the_middle_the_picture_is_another() -> None:
     network, plane = scrambled(), torch.rand(1, 1, 16, 16)
     before = network.restore_plane(plane)
     with torch.no_grad():
-        network.body[2].weight[:, TINY[1].channels :] = 0
+        conv(network.body[2]).weight[:, TINY[1].channels :] = 0
     assert (network.restore_plane(plane) - before).abs().min() > 1e-3
 
 
@@ -221,7 +223,7 @@ def test_it_is_exported(tmp_path: Path) -> None:
 
     network, path = FullyConvolutional(TINY, residual=True, chroma=True).eval(), tmp_path / "l4.onnx"
     with torch.no_grad():
-        network.last.weight.mul_(100)
+        conv(network.last).weight.mul_(100)
     export(network, path, colour=True)
     cases = [((2, 2), (3, 5)), ((2, 1), (1, 2)), ((1, 1), (2, 3))]
     for inputs, expected in restored_alike(network, path, [components(span, grid) for span, grid in cases]):

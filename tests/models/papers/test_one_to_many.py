@@ -8,14 +8,15 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export  # noqa: E402
-from mjpeg_restore.models.papers.one_to_many import (  # noqa: E402
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import Graph, export
+from mjpeg_restore.models.papers.one_to_many import (
     ONE_TO_MANY,
     ONE_TO_MANY_COMPACT,
     ONE_TO_MANY_SHORT,
@@ -24,7 +25,8 @@ from mjpeg_restore.models.papers.one_to_many import (  # noqa: E402
     ResidualUnit,
     UpSample,
 )
-from tests.models.planes import components  # noqa: E402
+from tests.models.layers import conv
+from tests.models.planes import components
 
 TINY = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
 SPANS = [(1, 1), (2, 1), (2, 2), (4, 1)]
@@ -41,6 +43,7 @@ def scrambled(config: OneToManyConfig = TINY, *, chroma: bool = False) -> OneToM
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
                 module.running_mean.normal_(0, 0.2)
                 module.running_var.uniform_(0.5, 2)
                 module.weight.uniform_(0.5, 2)
@@ -87,7 +90,7 @@ def test_a_residual_unit_normalises_and_rectifies_first() -> None:
 
 def test_nothing_lies_on_the_shortcut() -> None:
     unit = ResidualUnit(4).eval()
-    nn.init.zeros_(unit.body[-1].weight)
+    nn.init.zeros_(conv(unit.body[-1]).weight)
     features = torch.randn(1, 4, 3, 3)
     assert torch.equal(unit(features), features)  # negative ones too
 

@@ -11,31 +11,33 @@ from numpy.typing import NDArray
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 needs("onnxscript")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode, dct_matrix  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, load_weights  # noqa: E402
-from mjpeg_restore.models.papers.manifold import (  # noqa: E402
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode, dct_matrix
+from mjpeg_restore.models.graph import Graph, export, load_weights
+from mjpeg_restore.models.papers.manifold import (
     SAMPLE_SPREAD,
     BlockDecoder,
     BlockRepresentation,
     Manifold,
 )
-from mjpeg_restore.models.papers.qgac import (  # noqa: E402
+from mjpeg_restore.models.papers.qgac import (
     QGAC_COMPACT,
     FrequencyNet,
     Qgac,
     QgacConfig,
 )
-from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb  # noqa: E402
-from mjpeg_restore.runtime import open_runtime  # noqa: E402
-from tests.agreement import ROUNDED, assert_same, difference  # noqa: E402
-from tests.models.networks import components  # noqa: E402
+from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb
+from mjpeg_restore.runtime import open_runtime
+from tests.agreement import ROUNDED, assert_same, difference
+from tests.models.layers import conv
+from tests.models.networks import components
 
 TINY = QgacConfig(width=64, growth=8, chroma_width=64, chroma_growth=4, manifold=4)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -61,10 +63,11 @@ def scrambled(seed: int = 0) -> Qgac:
 def shortened() -> Qgac:
     """Without what it has several of, for the exporter's sake: it takes a tenth of a second for each convolution."""
     network = scrambled()
-    network.second.body = network.colour.own = nn.Identity()
+    for holder, name in ((network.second, "body"), (network.colour, "own")):
+        setattr(holder, name, nn.Identity())
     for module in network.modules():
         if isinstance(module, Rrdb):
-            module.blocks = module.blocks[:1]
+            module.blocks = nn.Sequential(module.blocks[0])
     return network
 
 
@@ -172,7 +175,7 @@ def test_the_manifold_of_a_network_by_layer() -> None:
 
 
 @pytest.mark.parametrize("body", [lambda n: n.first.body, lambda n: n.frequency.body, lambda n: n.colour.joint])
-def test_an_rrdb_has_15_convolutions_and_no_normalisation(body: object) -> None:
+def test_an_rrdb_has_15_convolutions_and_no_normalisation(body: Callable[[Qgac], Rrdb]) -> None:
     kinds = [type(module) for module in body(Qgac(TINY)).modules()]
     assert kinds.count(DenseBlock) == 3
     assert kinds.count(nn.Conv2d) == 15
@@ -189,7 +192,7 @@ def test_a_frequency_is_processed_in_isolation() -> None:
 
 def test_each_convolution_of_a_dense_block_sees_all_before_it() -> None:
     block = DenseBlock(64, 64, groups=64)
-    assert [convolution.weight.shape[1] for convolution in block.convolutions] == [1, 2, 3, 4, 5]
+    assert [conv(layer).weight.shape[1] for layer in block.convolutions] == [1, 2, 3, 4, 5]
     joined = block.join(torch.arange(64.0)[None, :, None, None], -torch.arange(64.0)[None, :, None, None])
     assert joined[0, :6, 0, 0].tolist() == [0, 0, 1, -1, 2, -2]
 
@@ -197,7 +200,7 @@ def test_each_convolution_of_a_dense_block_sees_all_before_it() -> None:
 @pytest.mark.parametrize("silent", [0, 1, 2])
 def test_all_three_subnetworks_reach_the_fusion(silent: int) -> None:
     network, inputs = scrambled(), components(None)
-    weight = network.fusion[0].weight
+    weight = conv(network.fusion[0]).weight
     before = network(*inputs)[0]
     with torch.no_grad():
         weight[:, 64 * silent : 64 * silent + 64] = 0
@@ -205,7 +208,7 @@ def test_all_three_subnetworks_reach_the_fusion(silent: int) -> None:
     loss = network(*inputs)[0].square().mean()
     loss.backward()
     for part in (network.first, network.frequency, network.second)[: 3 - (silent == 2)]:
-        assert all(parameter.grad.any() for parameter in part.parameters())
+        assert all(parameter.grad is not None and parameter.grad.any() for parameter in part.parameters())
 
 
 def test_block_then_frequency_then_block() -> None:
@@ -315,7 +318,7 @@ def test_restored_coefficients_are_those_of_the_samples() -> None:
 def test_frozen_luma_gets_no_gradients() -> None:
     network = scrambled()
     network.freeze_luma()
-    sum(part.square().mean() for part in network(*components())[1:]).backward()
+    torch.stack([part.square().mean() for part in network(*components())[1:]]).sum().backward()
     for name, parameter in network.named_parameters():
         assert (parameter.grad is not None) == name.startswith("colour.")
 

@@ -8,15 +8,17 @@ import pytest
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from mjpeg_restore.jpeg.tables import scaled_tables  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import export, load_weights  # noqa: E402
-from mjpeg_restore.models.papers.qgac import QgacConfig  # noqa: E402
-from mjpeg_restore.models.papers.qgac_planes import (  # noqa: E402
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import export, load_weights
+from mjpeg_restore.models.papers.manifold import Prelu
+from mjpeg_restore.models.papers.qgac import QgacConfig
+from mjpeg_restore.models.papers.qgac_planes import (
     PLANES,
     PLANES_64,
     QGAC,
@@ -27,9 +29,10 @@ from mjpeg_restore.models.papers.qgac_planes import (  # noqa: E402
     FrequencyNet,
     QgacPlanes,
 )
-from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb  # noqa: E402
-from mjpeg_restore.runtime import open_runtime  # noqa: E402
-from tests.models.networks import assert_restored_alike, components  # noqa: E402
+from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb
+from mjpeg_restore.runtime import open_runtime
+from tests.models.layers import conv
+from tests.models.networks import assert_restored_alike, components
 
 TINY = QgacConfig(width=64, growth=64, chroma_width=64, chroma_growth=4, manifold=4)
 WIDTH, COUNT = 70, 3
@@ -52,7 +55,7 @@ def scrambled() -> QgacPlanes:
     network = QgacPlanes(TINY, 2).eval()
     for module in network.modules():
         if isinstance(module, Rrdb):
-            module.blocks = module.blocks[:1]
+            module.blocks = nn.Sequential(module.blocks[0])
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
@@ -107,6 +110,7 @@ def test_the_representation_is_an_8x8_convolution_of_stride_8_over_all_planes() 
 def test_the_decoder_is_a_transposed_8x8_convolution_of_stride_8_and_a_prelu() -> None:
     layer = BlockDecoder(WIDTH, 4, torch.randn(WIDTH, 64), COUNT)
     nn.init.normal_(layer.manifold.bias.weight)
+    assert isinstance(layer.activation, Prelu)
     nn.init.constant_(layer.activation.slope, 0.3)
     features, steps = torch.randn(1, WIDTH, 2, 3), table(20)
     kernels, bias = layer.manifold(steps)
@@ -138,11 +142,11 @@ def test_the_papers_size() -> None:
     assert network.second.represent.manifold.last.out_channels == 256 * 64
     assert network.frequency.enter.weight.shape == (256, 64, 3, 3)  # 64 planes of a frequency to its 4 channels
     assert network.frequency.leave.weight.shape == (64 * 64, 4, 3, 3)  # and back (section 3.2)
-    fusion = [layer for layer in network.fusion if isinstance(layer, nn.Conv2d)] + [network.predict["project"]]
+    fusion = [layer for layer in network.fusion if isinstance(layer, nn.Conv2d)] + [conv(network.predict["project"])]
     assert [(layer.weight.shape[1], layer.out_channels // 64) for layer in fusion] == [(192, 4), (4, 4), (4, 1)]
     assert all(layer.groups == 64 for layer in fusion)
     blocks = [m for part in (network.first, network.second) for m in part.modules() if isinstance(m, DenseBlock)]
-    assert all([c.out_channels for c in block.convolutions] == [256] * 5 for block in blocks)
+    assert all([conv(layer).out_channels for layer in block.convolutions] == [256] * 5 for block in blocks)
     whole, colour = (sum(p.numel() for p in part.parameters()) for part in (network, network.colour))
     assert 250e6 < whole - colour < 265e6
     assert colour < 0.1 * whole
@@ -168,8 +172,12 @@ def test_the_fusion_keeps_to_a_frequency_and_sees_all_three_subnetworks() -> Non
     seen: list[torch.Tensor] = []
     network.fusion.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     parts: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, given: object, result: torch.Tensor) -> None:
+        parts.append(result)
+
     for part in (network.first, network.frequency, network.second):
-        part.register_forward_hook(lambda _, given, result: parts.append(result))
+        part.register_forward_hook(keep)
     network(*components(None))
     of_seven = torch.cat([part[0, 0, 0, 14:16] for part in parts])
     assert torch.equal(seen[0][0, 42:48, 0, 0], of_seven)
@@ -196,7 +204,7 @@ def test_every_sampling_down_to_one_block(span: tuple[int, int]) -> None:
 
 def test_every_weight_learns() -> None:
     network = scrambled().train()
-    sum(part.square().mean() for part in network(*components())).backward()
+    torch.stack([part.square().mean() for part in network(*components())]).sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
@@ -215,7 +223,8 @@ def test_a_runtime_gives_what_the_network_gives(tmp_path: Path, runtime: str) ->
     needs("onnxscript")
     needs(runtime)
     network, path = scrambled(), tmp_path / "qgac.onnx"
-    network.second.body = network.colour.own = nn.Identity()  # the exporter takes its time for each convolution
+    for holder, name in ((network.second, "body"), (network.colour, "own")):
+        setattr(holder, name, nn.Identity())  # the exporter takes its time for each convolution
     export(network, path, colour=True)
     load_weights(network, path)
     opened = open_runtime(path, runtime, 1)

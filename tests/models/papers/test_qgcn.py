@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +11,18 @@ from numpy.typing import NDArray
 
 from tests.lacking import needs
 
-torch = needs("torch")
+needs("torch")
 
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from torch import nn
+from torch.nn import functional
 
-from mjpeg_restore.errors import ModelCorrupt  # noqa: E402
-from mjpeg_restore.models.cost import macs_per_pixel  # noqa: E402
-from mjpeg_restore.models.decode import Decode  # noqa: E402
-from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish  # noqa: E402
-from mjpeg_restore.models.papers.qgcn import (  # noqa: E402
+from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.models.cost import macs_per_pixel
+from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish
+from mjpeg_restore.models.papers.planes import to_unit
+from mjpeg_restore.models.papers.qgcn import (
     GlobalBranch,
     Qgcn,
     QgcnConfig,
@@ -27,7 +30,8 @@ from mjpeg_restore.models.papers.qgcn import (  # noqa: E402
     ResidualGroup,
     resize,
 )
-from mjpeg_restore.training.optimiser import MuonBeside  # noqa: E402
+from mjpeg_restore.training.optimiser import MuonBeside
+from tests.models.layers import bias, conv
 
 TINY = QgcnConfig(blocks=1, width=4, hidden=16)
 QCN = replace(TINY, global_branch=False)
@@ -222,16 +226,16 @@ def test_the_branch_sees_the_picture_and_not_the_table() -> None:
     assert network.global_branch is not None
     network.global_branch.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     network(*inputs)
-    feature_map = network.feature_map(network._planes(tuple(inputs)), inputs[1::2])
+    feature_map = network.feature_map([to_unit(blocks) for blocks in Decode()(*inputs)], inputs[1::2])
     assert torch.equal(seen[0], feature_map[:, :3])
 
 
 def test_the_context_starts_at_nothing_and_learns_to_tell_pictures_apart() -> None:
     network, inputs = Qgcn(TINY, colour=True), components(batch=4)
     assert not network.context(*inputs).any()
-    nn.init.normal_(network.predict["project"].weight, 0, 0.1)
+    nn.init.normal_(conv(network.predict["project"]).weight, 0, 0.1)
     branch = MuonBeside("global_branch")(network, 1e-2)[-1]
-    sum(blocks.square().mean() for blocks in network(*inputs)).backward()
+    torch.stack([blocks.square().mean() for blocks in network(*inputs)]).sum().backward()
     branch.step()
     assert network.context(*inputs).std(dim=0).mean() > 1e-3
 
@@ -307,9 +311,9 @@ def test_any_size_and_sampling(span: tuple[int, int] | None, grid: tuple[int, in
 
 def test_chroma_is_predicted_at_lumas_grid_and_added_at_its_own() -> None:
     network, inputs = scrambled(EDSR), components()
-    nn.init.zeros_(network.predict["project"].weight)
+    nn.init.zeros_(conv(network.predict["project"]).weight)
     with torch.no_grad():
-        network.predict["project"].bias.copy_(torch.tensor([1, 2, 3]) / 255)
+        bias(network.predict["project"]).copy_(torch.tensor([1, 2, 3]) / 255)
     for ours, decoded, more in zip(network(*inputs), Decode()(*inputs), (1, 2, 3), strict=True):
         torch.testing.assert_close(ours, decoded.round().clamp(-128, 127) + more, atol=1e-3, rtol=0)
 
@@ -317,7 +321,7 @@ def test_chroma_is_predicted_at_lumas_grid_and_added_at_its_own() -> None:
 @pytest.mark.parametrize("compact", [True, False])
 def test_every_weight_learns(compact: bool) -> None:
     network = scrambled(replace(TINY, compact_output=compact)).train()
-    sum(blocks.square().mean() for blocks in network(*components(batch=2))).backward()
+    torch.stack([blocks.square().mean() for blocks in network(*components(batch=2))]).sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -334,15 +338,15 @@ def test_the_cost(compact: bool) -> None:
 # ---- exported ----
 
 
-def arrays(*grids: tuple[int, int]) -> list[NDArray[np.generic]]:
+def arrays(*grids: tuple[int, int]) -> list[NDArray[Any]]:
     random = np.random.default_rng(1)
-    found: list[NDArray[np.generic]] = []
+    found: list[NDArray[Any]] = []
     for grid in grids:
         found += [random.integers(-3, 4, (*grid, 64)).astype(np.int16), random.integers(1, 12, 64).astype(np.uint16)]
     return found
 
 
-def both_runtimes(path: Path) -> list[Callable[[list[NDArray[np.generic]]], list[NDArray[np.generic]]]]:
+def both_runtimes(path: Path) -> list[Callable[[list[NDArray[Any]]], list[NDArray[Any]]]]:
     onnxruntime, openvino = needs("onnxruntime"), needs("openvino")
     session = onnxruntime.InferenceSession(path)
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -353,7 +357,7 @@ def both_runtimes(path: Path) -> list[Callable[[list[NDArray[np.generic]]], list
     ]
 
 
-def assert_alike(planes: list[NDArray[np.generic]], network: nn.Module, inputs: list[NDArray[np.generic]]) -> None:
+def assert_alike(planes: list[NDArray[Any]], network: nn.Module, inputs: list[NDArray[Any]]) -> None:
     """The planes are what the network makes of the inputs, but for what lies on the edge of rounding."""
     with torch.no_grad():
         expected = Graph(network)(*[torch.from_numpy(array) for array in inputs])
@@ -367,7 +371,7 @@ def assert_alike(planes: list[NDArray[np.generic]], network: nn.Module, inputs: 
 def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
     onnx = needs("onnx")
     needs("onnxscript")
-    network, path = scrambled(colour=False), tmp_path / "gray.onnx"
+    network, path = scrambled(colour=False), tmp_path / "grey.onnx"
     export(network, path, colour=False)
     for run in both_runtimes(path):
         for grid in [(4, 6), (1, 1), (18, 17)]:
@@ -387,7 +391,7 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
             inputs = arrays(luma, chroma, chroma)
             (vector,) = run_context(inputs)
             wanted = network.context(*[torch.from_numpy(array).float()[None] for array in inputs])
-            np.testing.assert_allclose(vector, wanted[0].detach(), atol=1e-4)
+            np.testing.assert_allclose(vector, wanted[0].detach().numpy(), atol=1e-4)
             assert_alike(run_tile([*inputs, vector]), network, inputs)
 
 
@@ -398,21 +402,21 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.normal_(0, 0.1)  # as none of equal weights is left
-    publish({"gray": trained.eval()}, "qgcn", tmp_path, "context")
-    load_weights(network, tmp_path / "qgcn.gray.onnx")
+    publish({"grey": trained.eval()}, "qgcn", tmp_path, "context")
+    load_weights(network, tmp_path / "qgcn.grey.onnx")
     for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
-    (tmp_path / "qgcn.gray.context.onnx").unlink()
+    (tmp_path / "qgcn.grey.context.onnx").unlink()
     with pytest.raises(ModelCorrupt, match="global_branch"):
-        load_weights(network, tmp_path / "qgcn.gray.onnx")
+        load_weights(network, tmp_path / "qgcn.grey.onnx")
 
 
 def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
     needs("onnxscript")
     trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
-    publish({"gray": trained}, "qgcn", tmp_path, "context")
+    publish({"grey": trained}, "qgcn", tmp_path, "context")
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    load_weights(network, tmp_path / "qgcn.gray.onnx", ("global_branch.",))
+    load_weights(network, tmp_path / "qgcn.grey.onnx", ("global_branch.",))
     for name, weight in network.state_dict().items():
         expected = before[name] if name.startswith("global_branch.") else trained.state_dict()[name]
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
