@@ -160,12 +160,7 @@ class VideoFile(BaseSink):
     def _wrap_errors(self) -> Generator[None, None, None]:
         try:
             yield
-        except (
-            FFmpegError,
-            OSError,
-            ValueError,
-            OverflowError,
-        ) as error:  # the last two: PyAV, for numbers out of range
+        except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
