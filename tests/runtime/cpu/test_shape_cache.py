@@ -1,4 +1,4 @@
-"""Which sizes have a compiled graph of their own."""
+"""Sizes with a compiled graph of their own."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mjpeg_restore.runtime.cpu.shape_cache import MAX_SIZES, MAX_COUNTED, COMPILE_AFTER, InputShapes, ShapeCache
+from mjpeg_restore.runtime.cpu.shape_cache import COMPILE_AFTER, MAX_COUNTED, MAX_SIZES, InputShapes, ShapeCache
 
 
 class Request:
-    """Of a graph compiled for `shapes`."""
+    """A request of a graph compiled for `shapes`."""
 
     def __init__(self, shapes: InputShapes | None) -> None:
         self.shapes = shapes
 
 
 class Compiler:
-    """Stands in for a runtime: notes what is compiled, in turn."""
+    """Stands in for a runtime, and records the compiled shapes in order."""
 
     def __init__(self) -> None:
         self.compiled: list[InputShapes | None] = []
@@ -40,7 +40,7 @@ def shapes(high: int, wide: int) -> InputShapes:
 
 
 def small(count: int) -> list[InputShapes]:
-    """A large size, and others that take little memory beside it."""
+    """A large size, and others that need little memory in comparison."""
     return [shapes(100, 100), *(shapes(10, 10 + n) for n in range(count - 1))]
 
 
@@ -51,14 +51,14 @@ def test_each_of_a_few_sizes_is_compiled_once() -> None:
     assert compiler.compiled == few
 
 
-def test_a_rare_size_beyond_them_takes_the_graph_for_any() -> None:
+def test_further_rare_sizes_share_the_graph_for_any_shapes() -> None:
     compiler, sizes = Compiler(), small(MAX_SIZES + 5)
     found = [compiler.request(size).shapes for _ in range(COMPILE_AFTER - 1) for size in sizes]
     assert found == [*sizes[:MAX_SIZES], *[None] * 5] * (COMPILE_AFTER - 1)
     assert compiler.compiled == [*sizes[:MAX_SIZES], None]
 
 
-def test_a_frequent_size_takes_the_place_of_the_least_recently_used() -> None:
+def test_a_frequent_size_replaces_the_least_recently_used() -> None:
     compiler, (first, second, *others) = Compiler(), small(MAX_SIZES + 1)
     for size in (first, second, *others[:-1], first):
         compiler.request(size)
@@ -68,24 +68,24 @@ def test_a_frequent_size_takes_the_place_of_the_least_recently_used() -> None:
     assert compiler.request(second).shapes is None
 
 
-def test_alternating_sizes_are_compiled_no_more_often_than_it_pays() -> None:
+def test_alternating_sizes_are_compiled_rarely() -> None:
     compiler, sizes, rounds = Compiler(), [shapes(100, 100 - n) for n in range(5)], 10 * COMPILE_AFTER
     uncompiled = sum(compiler.request(size).shapes is None for _ in range(rounds) for size in sizes)
     assert len(compiler.compiled) <= 2 + 1 + uncompiled / (COMPILE_AFTER - 1)
 
 
-def test_large_sizes_share_the_memory_of_two() -> None:
+def test_large_sizes_are_limited_by_memory() -> None:
     compiler, sizes = Compiler(), [shapes(100, 100 - n) for n in range(3)]
     assert [compiler.request(size).shapes for size in sizes] == [*sizes[:2], None]
     for _ in range(COMPILE_AFTER):
         compiler.request(sizes[2])
     assert [compiler.request(size).shapes for size in sizes] == [None, *sizes[1:]]
     huge = shapes(1000, 1000)
-    assert compiler.request(huge).shapes == huge  # what is there takes a fiftieth of that
+    assert compiler.request(huge).shapes == huge  # the others need a fiftieth of its memory
     assert compiler.request(sizes[0]).shapes == sizes[0]
 
 
-def test_sizes_without_end_are_forgotten() -> None:
+def test_counts_are_cleared_after_many_sizes() -> None:
     compiler, rare = Compiler(), shapes(5, 5)
     for size in [*small(MAX_SIZES), *[rare] * (COMPILE_AFTER - 1)]:
         compiler.request(size)
@@ -109,7 +109,7 @@ def test_threads_have_requests_of_their_own_and_one_graph() -> None:
     assert compiler.compiled == [shapes(2, 3)]
 
 
-def test_a_known_size_does_not_wait_for_anothers_compilation() -> None:
+def test_a_compiled_size_does_not_wait_for_a_compilation() -> None:
     compiler, begun, finish = Compiler(), threading.Event(), threading.Event()
     known, new = small(2)
     compiler.request(known)
@@ -127,9 +127,9 @@ def test_a_known_size_does_not_wait_for_anothers_compilation() -> None:
         assert other.result(30).shapes == new
 
 
-def test_requests_of_a_dropped_graph_are_dropped_in_every_thread() -> None:
+def test_requests_of_a_dropped_graph_are_freed_in_every_thread() -> None:
     compiler, (first, second, third) = Compiler(), [shapes(100, 100 - n) for n in range(3)]
-    with ThreadPoolExecutor(1) as pool:  # its thread lives on
+    with ThreadPoolExecutor(1) as pool:  # keeps its thread alive
         alive = [weakref.ref(compiler.request(first)), weakref.ref(pool.submit(compiler.request, first).result(30))]
         assert all(request() is not None for request in alive)
         compiler.request(second)
@@ -139,7 +139,7 @@ def test_requests_of_a_dropped_graph_are_dropped_in_every_thread() -> None:
         assert not any(request() is not None for request in alive)
 
 
-def test_what_cannot_be_compiled_is_tried_again() -> None:
+def test_a_failed_compilation_is_tried_again() -> None:
     compiler = Compiler()
 
     def fails(_: InputShapes | None) -> Callable[[], Request]:
