@@ -62,30 +62,25 @@ class Sink(Protocol):
 
 
 class BaseSink(ABC):
-    """Base of sinks: defaults for everything but `write`; see `Sink`.
+    """Base of sinks: defaults for everything but `write`.
 
     Attributes:
-        fixed_size: False.
-        closed: False.
+        fixed_size, closed, remark: see `Sink`; a sink sets them where the defaults do not fit.
     """
 
     fixed_size: bool = False
     closed: bool = False
-
-    @property
-    def remark(self) -> str | None:
-        """None: the output is as expected."""
-        return None
+    remark: str | None = None
 
     @abstractmethod
     def write(self, picture: Picture) -> None:
-        """Write one picture."""
+        """Write one picture; see `Sink`."""
 
-    def close(self) -> None:  # noqa: B027  not every sink has something to finish
-        """Finish the output: nothing by default."""
+    def close(self) -> None:  # noqa: B027  some sinks have nothing to finish
+        """Finish the output; see `Sink`."""
 
-    def discard(self) -> None:  # noqa: B027
-        """Abandon the output after an error: nothing by default."""
+    def discard(self) -> None:  # noqa: B027  some sinks have nothing to remove
+        """Abandon the output after an error; see `Sink`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import FieldOrder, Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
-from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
 from mjpeg_restore.sinks.timing import Timeline, avi_origin, avi_time_base, guess_rate, max_step, timescale_options
@@ -36,7 +36,7 @@ _CONTAINERS = {
 _DEFAULT_CODEC = {"webm": "av1"}
 
 
-class VideoFile(BaseSink):
+class VideoFile:
     """An MP4, MOV, MKV, WebM or AVI file, by the file's extension.
 
     *Samples.* Planes are encoded at their own chroma subsampling. If the encoder does not support it, they are
@@ -61,6 +61,7 @@ class VideoFile(BaseSink):
     """
 
     fixed_size = True
+    closed = False
 
     def __init__(
         self,

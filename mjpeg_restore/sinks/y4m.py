@@ -12,7 +12,7 @@ import numpy as np
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.timing import guess_rate
 
 # Values of the header's tag C; "420jpeg" is 4:2:0 with centre-sited chroma. There is none for 4:4:0.
@@ -27,7 +27,7 @@ _COLOUR_SPACES = {
 _INTERLACING = {None: "Ip", "top": "It", "bottom": "Ib"}
 
 
-class Y4mStream(BaseSink):
+class Y4mStream:
     """A y4m file or pipe: unchanged planes of any size (4:4:0 becomes 4:4:4), tagged with the range.
 
     y4m stores one frame rate and no time stamps. A variable rate is lost, and `remark` reports it.
@@ -55,6 +55,7 @@ class Y4mStream(BaseSink):
             SinkError: the file cannot be created.
         """
         settings = settings or OutputSettings()
+        self.closed = False
         self._part: PartFile | None = None
         self._file: BinaryIO
         if isinstance(target, (str, os.PathLike)):

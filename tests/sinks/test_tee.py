@@ -6,9 +6,7 @@ from tests.sinks.conftest import flat
 
 
 class Remarking(Collect):
-    @property
-    def remark(self) -> str:
-        return "the sound is missing"
+    remark = "the sound is missing"
 
 
 def test_every_sink_gets_every_picture() -> None:
