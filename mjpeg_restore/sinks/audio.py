@@ -86,8 +86,8 @@ class AudioWriter:
         """What is missing from the sound and why, in one line; None if nothing is."""
         if self._problem is None and self._gap_filler and self._gap_filler.unfilled:
             name = self._container.format.name.upper()
-            early = f"up to {float(self._gap_filler.unfilled):.1f} s"
-            return f"{name} holds no pauses in this sound, which is early by {early}: mp4 and mkv hold them"
+            early = f"{float(self._gap_filler.unfilled):.1f} s"
+            return f"{name} cannot store the gaps in this sound, which plays up to {early} early: mp4 and mkv can"
         return self._problem
 
     def _can_store_priming(self, stream: AudioStream) -> bool:

@@ -212,7 +212,7 @@ class _Writer:
             if pixels.loses_chroma(self._first_sampling, self._sampling):
                 found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
             else:
-                found.append(f"{what}, for the first picture is {self._first_sampling.label}")
+                found.append(f"{what}, because the first picture is {self._first_sampling.label}")
         # Smaller shifts come from the rounded time stamps of a constant rate.
         if self._is_avi and self._timeline.max_shift > self._timeline.time_base / 10:
             by = f"up to {1000 * float(self._timeline.max_shift):.0f} ms"

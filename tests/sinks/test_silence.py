@@ -109,7 +109,7 @@ def test_a_gap_in_the_sound_is_kept(output: Path, codec: str, suffix: str) -> No
 def test_a_gap_in_sound_that_is_copied_into_avi_is_remarked(output: Path) -> None:
     source = record(output / "in.mkv", "libmp3lame", [(0, 1), (1.7, 2.7)])
     sink = join(output / "out.avi", source, EVEN)
-    assert sink.remark == "AVI holds no pauses in this sound, which is early by up to 0.7 s: mp4 and mkv hold them"
+    assert sink.remark == "AVI cannot store the gaps in this sound, which plays up to 0.7 s early: mp4 and mkv can"
     assert len(shown(output / "out.avi")) == 30
 
 
@@ -177,6 +177,6 @@ def test_silence_that_would_fill_the_disk_is_remarked_instead(output: Path, suff
     sink = join(output / f"out.{suffix}", source, [0, 0.1, 0.2])
     name = suffix.upper()
     assert (
-        sink.remark == f"{name} holds no pauses in this sound, which is early by up to 39999.8 s: mp4 and mkv hold them"
+        sink.remark == f"{name} cannot store the gaps in this sound, which plays up to 39999.8 s early: mp4 and mkv can"
     )
     assert near(heard(output / f"out.{suffix}"), [(0, 1.2)])

@@ -98,8 +98,8 @@ def test_lost_chroma_is_remarked(output: Path, codec: str, sampling: Sampling, l
 @pytest.mark.parametrize(
     ("codec", "first", "then", "remark"),
     [
-        ("h264", Sampling.YUV420, Sampling.YUV444, "4:4:4 is written as 4:2:0, for the first picture is 4:2:0"),
-        ("ffv1", Sampling.GRAY, Sampling.YUV420, "4:2:0 is written as gray, for the first picture is gray"),
+        ("h264", Sampling.YUV420, Sampling.YUV444, "4:4:4 is written as 4:2:0, because the first picture is 4:2:0"),
+        ("ffv1", Sampling.GRAY, Sampling.YUV420, "4:2:0 is written as gray, because the first picture is gray"),
         ("h264", Sampling.YUV444, Sampling.YUV420, None),
     ],
 )
