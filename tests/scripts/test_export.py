@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.lacking import needs
+from tests.scripts.running import run
 
 torch = needs("torch")
 needs("onnxscript")
@@ -29,11 +28,6 @@ from tests.models.planes import components  # noqa: E402
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}
 PROGRESS = {"steps": 12, "seconds": 5400.0, "pixels": 7_400_000, "validation": "Q10 +0.1/+0.2", "settings": SETTINGS}
-
-
-def export(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/export.py", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +55,7 @@ def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     older = shipped["stream-lite"] | {"quality": {"LIVE1": {"10": {}, "20": {}}}}
     models = {"stream-lite": older, "decode": shipped["decode"]}
     (engines / "manifest.json").write_text(json.dumps({"models": models}))
-    done = export("--model", "stream-lite", "--runs", runs, "--engines", engines)
+    done = run("export", "--model", "stream-lite", "--runs", runs, "--engines", engines)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("stream-lite: ")
     return engines
@@ -146,7 +140,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["l4"]
     others = [variant for variant in shipped["variants"] if variant["qualities"] != [30, 30]]
     (engines / "manifest.json").write_text(json.dumps({"models": {"l4": shipped | {"variants": others}}}))
-    done = export("--model", "l4", "--runs", runs, "--engines", engines)
+    done = run("export", "--model", "l4", "--runs", runs, "--engines", engines)
     assert done.returncode == 0, done.stderr
     variants = json.loads((engines / "manifest.json").read_text())["models"]["l4"]["variants"]
     (added,) = [variant for variant in variants if variant["qualities"] == [30, 30]]
@@ -168,7 +162,7 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
         checkpoint.parent.mkdir(parents=True)
         torch.save({"model": states[part], "progress": PROGRESS}, checkpoint)
     command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    assert export(*command).returncode == 0
+    assert run("export", *command).returncode == 0
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
     assert entry["training"]["gray"]["blended"] == {"part": "q10-mean", "share": variant.blend.share}
     found = initializers(tmp_path / "one-to-many.gray.onnx")
@@ -178,11 +172,11 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
         weight = next(array for key, array in found.items() if key.startswith(f"network.{name}"))
         np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
     (tmp_path / "runs" / "one-to-many" / "q10-mean" / "checkpoint.pt").unlink()
-    assert "no checkpoints of a whole network" in export(*command).stderr
+    assert "no checkpoints of a whole network" in run("export", *command).stderr
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
-    done = export("--model", "l8", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    done = run("export", "--model", "l8", "--runs", tmp_path / "runs", "--engines", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("export: ")
@@ -196,7 +190,7 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     checkpoint = tmp_path / "l8" / "q20" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": {"layer.weight": torch.zeros(1)}, "progress": PROGRESS}, checkpoint)
-    done = export("--model", "l8", "--runs", tmp_path, "--engines", tmp_path)
+    done = run("export", "--model", "l8", "--runs", tmp_path, "--engines", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith(f"export: {checkpoint}: not a checkpoint of this network")
@@ -208,7 +202,7 @@ def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Pat
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    done = export(*words, "--part", "whole")
+    done = run("export", *words, "--part", "whole")
     assert done.returncode == 0, done.stderr
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
@@ -216,4 +210,4 @@ def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Pat
     assert variant.file("gray") == tmp_path / "ablations" / "stream-lite-whole.gray.onnx"
     assert (variant.training["gray"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
-    assert "has no part 'none'" in export(*words, "--part", "none").stderr
+    assert "has no part 'none'" in run("export", *words, "--part", "none").stderr
