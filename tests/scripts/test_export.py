@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +22,43 @@ from mjpeg_restore.jpeg import read  # noqa: E402
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel  # noqa: E402
 from mjpeg_restore.models.graph import checksum, initializers, load_weights  # noqa: E402
 from mjpeg_restore.models.papers.l4_l8 import L4  # noqa: E402
-from mjpeg_restore.models.stream import STREAM_LITE, Stream  # noqa: E402
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig  # noqa: E402
+from mjpeg_restore.models.stream import Stream, StreamConfig  # noqa: E402
 from mjpeg_restore.restorer import Restorer  # noqa: E402
 from mjpeg_restore.training.recipes import FAMILIES  # noqa: E402
 from tests.jpeg.pictures import encode  # noqa: E402
 from tests.models.planes import components  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}
 PROGRESS = {"steps": 12, "seconds": 5400.0, "pixels": 7_400_000, "validation": "Q10 +0.1/+0.2", "settings": SETTINGS}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_networks() -> Iterator[None]:
+    """The exporter takes its time for each layer: the families' networks have few."""
+    one_to_many = OneToManyConfig(width=4, branch_units=1, aggregation_units=1, chroma_width=4)
+    smaller = {
+        "stream-lite": dict.fromkeys(("whole", "rounded"), partial(Stream, TINY)),
+        "one-to-many": {
+            "q10-mean": partial(OneToMany, replace(one_to_many, noise=False)),
+            "q10": partial(OneToMany, one_to_many),
+        },
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, networks in smaller.items():
+            family = FAMILIES[name]
+            parts = {part: replace(family.parts[part], build=build) for part, build in networks.items()}
+            patch.setitem(FAMILIES, name, replace(family, parts={**family.parts, **parts}))
+        yield
 
 
 @pytest.fixture(scope="module")
 def network() -> Stream:
     """What was trained: weights drawn at random."""
     torch.manual_seed(4)
-    network = Stream(STREAM_LITE)
+    network = Stream(TINY)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
@@ -78,7 +102,7 @@ def test_each_graph_is_the_file_with_its_checksum(engines: Path, entry: dict[str
 
 
 def test_the_graphs_hold_the_checkpoints_weights(engines: Path, network: Stream) -> None:
-    found = Stream(STREAM_LITE)
+    found = Stream(TINY)
     load_weights(found, engines / "stream-lite.colour.onnx")
     for ours, theirs in zip(found.state_dict().values(), network.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)  # what is large is kept as float16
