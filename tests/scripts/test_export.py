@@ -155,6 +155,7 @@ def test_what_was_exported_restores(engines: Path) -> None:
         assert np.abs(before.astype(int) - after).mean() < 50
 
 
+@pytest.mark.slow
 def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path) -> None:
     runs, engines = tmp_path / "runs", tmp_path / "engines"
     checkpoint = runs / "l4" / "q30" / "checkpoint.pt"
@@ -175,6 +176,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     )  # the one for all of them comes last
 
 
+@pytest.mark.slow
 def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
     family = FAMILIES["one-to-many"]
     (variant,) = family.variants
@@ -221,6 +223,7 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_part_of_no_model_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
     checkpoint = tmp_path / "runs" / "stream-lite" / "whole" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)

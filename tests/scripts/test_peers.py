@@ -134,6 +134,7 @@ def test_the_cost_is_the_published_one(network: LumaNetwork, kmac: int) -> None:
     assert macs_per_pixel(network, colour=False) / 1000 == pytest.approx(kmac, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components: Components) -> None:
     torch.manual_seed(1)
     network = ArCnn().eval()
