@@ -197,7 +197,7 @@ def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("wrong", [{"threads": 0}, {"threads": -3}, {"streams": 0}])
 def test_no_threads_are_no_restorer(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="one or more of each"):
-        Restorer("decode", **wrong)
+        Restorer("decode", threads=wrong.get("threads"), streams=wrong.get("streams", 1))
 
 
 def test_an_unknown_model_is_named_at_once() -> None:
