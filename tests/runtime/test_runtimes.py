@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from measuring.metrics import psnr
-from numpy.typing import NDArray
 from PIL import Image
 
 from mjpeg_restore import catalogue, runtime
@@ -41,7 +40,7 @@ def open_device(model: str, device: str, *, colour: bool = True, streams: int = 
     return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "grey"), device, 2, streams)
 
 
-def inputs_of(coded: CodedPicture) -> list[NDArray[np.generic]]:
+def inputs_of(coded: CodedPicture) -> Inputs:
     return components(coded)
 
 
@@ -121,7 +120,7 @@ def test_what_is_allowed_is_less_than_an_error_makes(model: str, tmp_path: Path)
             for ours, planes, coded in zip(seen, right, inputs, strict=True)
         )
 
-    exchanged = [[*coded[:3], coded[5], coded[4], coded[3]] for coded in inputs]
+    exchanged: list[Inputs] = [[*coded[:3], coded[5], coded[4], coded[3]] for coded in inputs]
     found = {"tables exchanged": error(open_device(model, "onnxruntime"), exchanged)}
     for what, path in broken(model, tmp_path):
         found[what] = error(open_runtime(path, "onnxruntime", 2), inputs)

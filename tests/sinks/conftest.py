@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture, Sampling
+from tests.sources.clips import time_of
 
 ORANGE = (150, 90, 200)
 """Y, Cb, Cr, full range: far from grey, so that a wrong matrix or range shows."""
@@ -61,7 +62,7 @@ def read(path: Path) -> list[av.VideoFrame]:
 
 
 def times(frames: Iterable[av.VideoFrame]) -> list[Fraction]:
-    return [Fraction(frame.pts * frame.time_base) for frame in frames]
+    return [time_of(frame) for frame in frames]
 
 
 def planes_of(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:

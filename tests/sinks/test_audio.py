@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 
 from mjpeg_restore.sinks import VideoFile
 from tests.sinks.conftest import flat, read, times
+from tests.sources.clips import time_of
 
 RATE = 16_000
 SECONDS = 2
@@ -33,6 +34,7 @@ def tone() -> np.ndarray:
 def record(path: Path, codec: str, **metadata: str) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE)
+        assert isinstance(stream, AudioStream)
         stream.codec_context.layout = "mono"
         stream.metadata.update(metadata)
         samples = tone()
@@ -50,7 +52,7 @@ def samples_of(path: Path) -> tuple[np.ndarray, float]:
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
         parts = [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
-        return np.concatenate(parts), float(frames[0].time)
+        return np.concatenate(parts), float(time_of(frames[0]))
 
 
 def join(target: Path, recording: Path, *, late: int = 0, collecting: bool = True) -> VideoFile:
@@ -111,7 +113,7 @@ def test_copied_packets_are_the_same_bytes_at_the_same_times(output: Path) -> No
 
     def packets(path: Path) -> list[tuple[bytes, Fraction]]:
         with av.open(str(path)) as container:
-            return [(bytes(p), p.pts * p.time_base) for p in container.demux(audio=0) if p.size]
+            return [(bytes(p), time_of(p)) for p in container.demux(audio=0) if p.size]
 
     assert packets(output / "out.mkv") == packets(source)
 
@@ -125,7 +127,7 @@ def test_what_decoders_throw_away_of_the_sound_does_not_move_the_pictures(
 ) -> None:
     source = record(output / recording, codec)
     with av.open(str(source)) as container:
-        assert next(container.demux(audio=0)).pts < 0
+        assert time_of(next(container.demux(audio=0))) < 0
     assert join(output / target, source).remark is None
     assert times(read(output / target)) == [Fraction(index, 25) for index in range(50)]
     heard, _ = samples_of(output / target)
@@ -143,7 +145,7 @@ def test_a_broken_packet_is_left_out_and_told(output: Path) -> None:
     with av.open(str(record(output / "in.mkv", "flac"))) as container:
         sound = Sound(container.streams.audio[0])
         sink = VideoFile(output / "out.mov", audio=[sound])
-        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        packets: list[av.Packet] = [packet for packet in container.demux(audio=0) if packet.size]
         broken = av.Packet(b"not a flac frame")
         broken.pts = broken.dts = packets[3].pts
         broken.time_base = packets[3].time_base

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import av
 import numpy as np
 import pytest
+from av import logging
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
@@ -160,7 +161,7 @@ def about(path: Path) -> tuple[object, ...]:
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         tags = (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
-        return (*tags, context.format.name, [frame.time for frame in container.decode(video=0)])
+        return (*tags, context.format and context.format.name, [frame.time for frame in container.decode(video=0)])
 
 
 @pytest.mark.parametrize("order", ["top", "bottom"])
@@ -436,7 +437,7 @@ def test_a_rate_that_ffmpeg_cannot_hold_is_one_line(output: Path) -> None:
 
 
 def test_an_encoder_says_why_it_refuses(output: Path) -> None:
-    log = av.logging.get_level(), av.logging.get_skip_repeated()
+    log = logging.get_level(), logging.get_skip_repeated()
     for codec, reason in (
         ("mpeg4", "timebase 1/90000 not"),
         ("mpeg4", "timebase"),
@@ -446,7 +447,7 @@ def test_an_encoder_says_why_it_refuses(output: Path) -> None:
         with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
             sink.write(flat(time_base=Fraction(1, 90000)))
         sink.discard()
-    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == log
+    assert (logging.get_level(), logging.get_skip_repeated()) == log
 
 
 @pytest.mark.parametrize("settings", [{"preset": "7"}, {"options": {"tune": "film,fastdecode", "profile": "high"}}])

@@ -120,13 +120,14 @@ def test_without_a_display_it_is_one_line(cv2: FakeOpenCv) -> None:
         Window().write(flat())
 
 
-def test_a_window_that_opencv_knows_no_more_is_shut(cv2: FakeOpenCv) -> None:
+def test_a_window_that_opencv_knows_no_more_is_shut(cv2: FakeOpenCv, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> float:
         raise cv2.error
 
     window = Window()
     window.write(flat())
-    cv2.getWindowProperty = cv2.destroyWindow = unknown
+    monkeypatch.setattr(cv2, "getWindowProperty", unknown)
+    monkeypatch.setattr(cv2, "destroyWindow", unknown)
     window.write(flat(index=1))
     assert window.closed
     window.close()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ pytestmark = needs_native_projection
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs each test with AVX2, where the CPU has it, and without."""
     for function in (project, decode):
-        monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
+        monkeypatch.setitem(cast(dict[str, Any], function.__kwdefaults__), "lanes", request.param)
 
 
 def component(
