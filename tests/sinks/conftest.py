@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import OutputSettings, VideoFile
+from tests.sources.clips import time_of
 
 ORANGE = (150, 90, 200)
 """Y, Cb, Cr, full range: far from grey, so that a wrong matrix or range shows."""
@@ -87,14 +88,8 @@ def read(path: Path) -> list[av.VideoFrame]:
         return list(container.decode(video=0))
 
 
-def exact_time(stamped: av.VideoFrame | av.AudioFrame | av.Packet[Any]) -> Fraction:
-    """The time stamp in seconds."""
-    assert stamped.pts is not None and stamped.time_base is not None
-    return stamped.pts * stamped.time_base
-
-
 def times(frames: Iterable[av.VideoFrame]) -> list[Fraction]:
-    return [exact_time(frame) for frame in frames]
+    return [time_of(frame) for frame in frames]
 
 
 def seconds(container: InputContainer) -> float:

@@ -10,7 +10,8 @@ import pytest
 from av.audio.stream import AudioStream
 
 from mjpeg_restore.sinks import VideoFile
-from tests.sinks.conftest import Track, exact_time, flat, read, times
+from tests.sinks.conftest import Track, flat, read, times
+from tests.sources.clips import time_of
 
 RATE = 16_000
 
@@ -42,7 +43,7 @@ def samples_of(path: Path) -> tuple[np.ndarray, float]:
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
         parts = [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
-        return np.concatenate(parts), float(exact_time(frames[0]))
+        return np.concatenate(parts), float(time_of(frames[0]))
 
 
 def join(target: Path, recording: Path, *, late: int = 0, collecting: bool = True) -> VideoFile:
@@ -103,7 +104,7 @@ def test_copied_packets_keep_their_bytes_and_times(output: Path) -> None:
 
     def packets(path: Path) -> list[tuple[bytes, Fraction]]:
         with av.open(str(path)) as container:
-            return [(bytes(p), exact_time(p)) for p in container.demux(audio=0) if p.size]
+            return [(bytes(p), time_of(p)) for p in container.demux(audio=0) if p.size]
 
     assert packets(output / "out.mkv") == packets(source)
 
@@ -115,7 +116,7 @@ def test_copied_packets_keep_their_bytes_and_times(output: Path) -> None:
 def test_encoder_priming_does_not_move_the_pictures(output: Path, recording: str, codec: str, target: str) -> None:
     source = record(output / recording, codec)
     with av.open(str(source)) as container:
-        assert exact_time(next(container.demux(audio=0))) < 0
+        assert time_of(next(container.demux(audio=0))) < 0
     assert join(output / target, source).remark is None
     assert times(read(output / target)) == [Fraction(index, 25) for index in range(50)]
     heard, _ = samples_of(output / target)

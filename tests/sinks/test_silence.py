@@ -14,7 +14,8 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from mjpeg_restore.sinks import OutputSettings, VideoFile
-from tests.sinks.conftest import Track, exact_time, flat, shown
+from tests.sinks.conftest import Track, flat, shown
+from tests.sources.clips import time_of
 
 RATE = 48_000
 
@@ -47,7 +48,7 @@ def join(target: Path, recording: Path, pictures: list[float], *, behind: float 
         sink = VideoFile(target, OutputSettings(codec="mjpeg", fps=Fraction(10)), audio=[sound])
         packets = deque(packet for packet in container.demux(audio=0) if packet.size)
         for index, time in enumerate(pictures):
-            while packets and exact_time(packets[0]) <= time - behind:
+            while packets and time_of(packets[0]) <= time - behind:
                 sound.packets.append(packets.popleft())
             sink.write(flat(index=index, pts=round(1000 * time), time_base=Fraction(1, 1000)))
         sound.packets.extend(packets)
@@ -62,7 +63,7 @@ def heard(path: Path) -> list[tuple[float, float]]:
     with av.open(str(path)) as container:
         begin = min(start_of(stream) for stream in container.streams)
         for frame in container.decode(audio=0):
-            place = round((exact_time(frame) - begin) * RATE)
+            place = round((time_of(frame) - begin) * RATE)
             for part in resampler.resample(frame):
                 samples = np.abs(part.to_ndarray()[0])
                 level = np.concatenate([level, np.zeros(max(place + len(samples) - len(level), 0), np.float32)])

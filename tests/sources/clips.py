@@ -9,6 +9,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.stream import Disposition, Stream
 from PIL import Image
 
 from mjpeg_restore.jpeg.segments import DHT, DQT, segments
@@ -42,16 +44,14 @@ def tables_of(data: bytes) -> bytes:
     return b"".join(data[found.offset : found.end] for found in segments(data, 0) if found.marker in (DHT, DQT))
 
 
-def add_cover(container: av.container.OutputContainer) -> av.VideoStream:
+def add_cover(container: OutputContainer) -> Stream:
     """A track for a cover picture."""
     stream = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
-    stream.disposition = av.stream.Disposition.attached_pic
+    stream.disposition = Disposition.attached_pic
     return stream
 
 
-def mux_packet(
-    container: av.container.OutputContainer, stream: av.VideoStream, data: bytes, pts: int, base: Fraction
-) -> None:
+def mux_packet(container: OutputContainer, stream: Stream, data: bytes, pts: int, base: Fraction) -> None:
     """One coded picture into its track."""
     packet = av.Packet(data)
     packet.stream = stream
@@ -61,7 +61,14 @@ def mux_packet(
     container.mux(packet)
 
 
-def mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, number: int, base: Fraction) -> None:
+def time_of(stamped: av.VideoFrame | av.AudioFrame | av.Packet) -> Fraction:
+    """The time stamp, in seconds."""
+    assert stamped.pts is not None
+    assert stamped.time_base is not None
+    return stamped.pts * stamped.time_base
+
+
+def mux_sound(container: OutputContainer, stream: av.AudioStream, number: int, base: Fraction) -> None:
     """As much sound as one picture lasts: 320 samples at 8 kHz and 25 pictures a second."""
     frame = av.AudioFrame.from_ndarray(np.full((1, 320), number * 100, np.int16), "s16", "mono")
     frame.sample_rate = 8000
@@ -101,6 +108,7 @@ def film(path: Path, pictures: list[bytes], frames: int = 30, codec: str = "libx
     """A recording in another codec, and beside it a Motion-JPEG track that begins `late` frames on."""
     with av.open(str(path), "w") as container:
         main = container.add_stream(codec, rate=25, options={"preset": "ultrafast"} if codec == "libx264" else {})
+        assert isinstance(main, av.VideoStream)
         main.width, main.height, main.pix_fmt = 64, 48, "yuv420p"
         preview = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
         for number in range(frames):

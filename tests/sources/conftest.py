@@ -38,6 +38,7 @@ def mux(tmp_path: Path, jpegs: list[bytes]) -> MuxClip:
             video = container.add_mux_stream(codec, rate=25, width=64, height=48)
             video.time_base = time_base
             audio = container.add_stream(sound, rate=8000, layout="mono") if sound else None
+            assert audio is None or isinstance(audio, av.AudioStream)
             attached = add_cover(container) if cover else None
             if attached is not None and cover is not None:
                 mux_packet(container, attached, cover, 0, time_base)

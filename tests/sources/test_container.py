@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
 from tests.lacking import RECORDINGS, needs_recordings
-from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
+from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of, time_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -167,10 +167,10 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
         first = source.sound[0].packets[0]
         last = source.sound[0].packets[-1]
         value = struct.unpack_from("<h", bytes(first))[0]
-        time = first.pts * first.time_base
+        time = time_of(first)
     assert 0 <= time < Fraction(1, 25)
     assert value == 100 * int((2 + time) * 25)  # the sound that was made for this very picture
-    assert last.pts * last.time_base < 1
+    assert time_of(last) < 1
 
 
 @needs_recordings

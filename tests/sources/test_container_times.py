@@ -13,7 +13,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
-from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
+from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of, time_of
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 
@@ -191,7 +191,7 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
         step = Fraction(1, 25) / Fraction(container.streams.video[0].time_base or 1)
     with_edits(path, [(length, -1 if start == -1 else int(start * step)) for length, start in EDITS[name]])
     with av.open(str(path)) as container:
-        shown = [(frame.pts * frame.time_base, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+        shown = [(time_of(frame), frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
     decoded = {decode(data): data for data in pictures}
     with open_source(path) as source:
         assert [(p.time, p.data) for p in source] == [(time, decoded[picture]) for time, picture in shown]
@@ -200,7 +200,7 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
 
 
 def decode(jpeg: bytes) -> bytes:
-    with av.open(io.BytesIO(jpeg), format="mjpeg") as container:
+    with av.open(io.BytesIO(jpeg), "r", "mjpeg") as container:
         return next(container.decode(video=0)).to_ndarray().tobytes()
 
 

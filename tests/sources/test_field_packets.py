@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from PIL import Image
 
 from mjpeg_restore.frames import FieldLayout
@@ -101,7 +102,7 @@ def test_the_order_is_ffmpegs_where_nothing_names_it(capture: Mux, suffix: str) 
         for packet in container.demux(video=0):
             try:
                 frames += context.decode(packet)
-            except av.error.InvalidDataError:
+            except InvalidDataError:
                 assert packet.size  # so PyAV says that a first field alone makes no picture
     luma = frames[0].to_ndarray(format="gray")
     lower_first = bool(luma[0].mean() > luma[1].mean())  # the second field is the brighter one

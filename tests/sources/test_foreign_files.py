@@ -89,6 +89,7 @@ def test_what_holds_its_pictures_itself_is_still_named(tmp_path: Path, suffix: s
     path = tmp_path / f"clip.{suffix}"
     with av.open(str(path), "w") as container:
         stream = container.add_stream({"flv": "flv", "mxf": "mpeg2video"}.get(suffix, "mpeg4"), rate=25)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for _ in range(25):
             container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))

@@ -14,12 +14,12 @@ import pytest
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.reading import Replayed
 from tests.sources.clips import MuxClip, make_jpeg
-from tests.sources.silent import KINDS, RESPONSES, camera, within
+from tests.sources.silent import KINDS, RESPONSES, camera, case, within
 
 DATA = bytes(range(256)) * 5
 
 
-@pytest.mark.parametrize("kind", [*KINDS[:5], *RESPONSES])
+@pytest.mark.parametrize("kind", [*map(case, [*KINDS[:5], *RESPONSES])])
 def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: Path) -> None:
     with camera(kind, DATA, tmp_path) as file:
         stream = Replayed(b"", file)
@@ -39,6 +39,7 @@ def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: P
             within(file.close)  # nothing holds its lock
 
 
+@pytest.mark.network
 def test_the_end_is_the_end() -> None:
     far, near = socket.socketpair()
     with far, near, near.makefile("rb") as file:
@@ -67,6 +68,7 @@ def test_its_owner_reads_on_behind_what_was_read() -> None:
         assert within(lambda: pipe.read(len(DATA) - 100)) == DATA[100:]
 
 
+@pytest.mark.network
 def test_a_response_in_chunks_is_read_on_by_its_owner(tmp_path: Path) -> None:
     with camera("response in chunks", DATA, tmp_path) as response:
         first = within(lambda: Replayed(b"", response).read(100))
@@ -74,6 +76,7 @@ def test_a_response_in_chunks_is_read_on_by_its_owner(tmp_path: Path) -> None:
         assert within(lambda: response.read(700)) == DATA[len(first) :][:700]
 
 
+@pytest.mark.network
 def test_the_timeout_of_a_socket_holds() -> None:
     near, far = socket.socketpair()
     with near, far:
