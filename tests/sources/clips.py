@@ -1,4 +1,4 @@
-"""What test clips are made of: JPEGs by Pillow, put into containers by PyAV without decoding."""
+"""Test clips: JPEGs encoded by Pillow, muxed by PyAV without decoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MuxClip = Callable[..., Path]
 
 
 class Pipe:
-    """Standard input as it is when another program writes to it: it cannot seek."""
+    """A stream that cannot seek, like standard input to which another program writes."""
 
     def __init__(self, data: bytes) -> None:
         self._stream = io.BytesIO(data)
@@ -29,7 +29,7 @@ class Pipe:
 
 
 def make_jpeg(number: int, width: int = 64, height: int = 48, format: str = "JPEG", quality: int = 60) -> bytes:
-    """A small picture that differs from those with other numbers."""
+    """A small picture that depends on its number."""
     rng = np.random.default_rng(number)
     pixels = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     buffer = io.BytesIO()
@@ -43,7 +43,7 @@ def tables_of(data: bytes) -> bytes:
 
 
 def add_cover(container: av.container.OutputContainer) -> av.VideoStream:
-    """A track for a cover picture."""
+    """Add a track for a cover picture."""
     stream = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
     stream.disposition = av.stream.Disposition.attached_pic
     return stream
@@ -52,7 +52,7 @@ def add_cover(container: av.container.OutputContainer) -> av.VideoStream:
 def mux_packet(
     container: av.container.OutputContainer, stream: av.VideoStream, data: bytes, pts: int, base: Fraction
 ) -> None:
-    """One coded picture into its track."""
+    """Mux one coded picture."""
     packet = av.Packet(data)
     packet.stream = stream
     packet.time_base = base
@@ -62,7 +62,7 @@ def mux_packet(
 
 
 def mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, number: int, base: Fraction) -> None:
-    """As much sound as one picture lasts: 320 samples at 8 kHz and 25 pictures a second."""
+    """Mux the sound of one picture: 320 samples, at 8 kHz and 25 pictures per second."""
     frame = av.AudioFrame.from_ndarray(np.full((1, 320), number * 100, np.int16), "s16", "mono")
     frame.sample_rate = 8000
     frame.pts = number * 320
@@ -76,7 +76,7 @@ REAR = [make_jpeg(100 + number, 80, 64) for number in range(10)]
 
 
 def dashcam(path: Path, rear: list[bytes] = REAR, sounds: int = 0) -> Path:
-    """A front and a rear camera, and microphones whose samples are their numbers."""
+    """A clip of a front camera, a rear camera, and microphones whose samples are 100 times their number."""
     with av.open(str(path), "w") as container:
         front = container.add_mux_stream("mjpeg", rate=25, width=64, height=48)
         back = container.add_mux_stream("mjpeg", rate=25, width=80, height=64) if rear else None
@@ -98,7 +98,7 @@ def dashcam(path: Path, rear: list[bytes] = REAR, sounds: int = 0) -> Path:
 
 
 def film(path: Path, pictures: list[bytes], frames: int = 30, codec: str = "libx264", late: int = 0) -> Path:
-    """A recording in another codec, and beside it a Motion-JPEG track that begins `late` frames on."""
+    """A recording in another codec beside a Motion-JPEG track that begins `late` frames later."""
     with av.open(str(path), "w") as container:
         main = container.add_stream(codec, rate=25, options={"preset": "ultrafast"} if codec == "libx264" else {})
         main.width, main.height, main.pix_fmt = 64, 48, "yuv420p"

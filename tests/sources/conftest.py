@@ -1,4 +1,4 @@
-"""A few JPEGs, clips made of them on the spot, and real recordings where they are there."""
+"""Fixtures: ten JPEGs, and a function that muxes them into clips."""
 
 from __future__ import annotations
 
