@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, cast
 
 from mjpeg_restore.sources.chunked import Dechunker
+from mjpeg_restore.sources.probe import ByteStream
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -54,7 +55,7 @@ class FileStream(StoppableStream):
     delayed until the next one fills the buffer.
     """
 
-    def __init__(self, file: BinaryIO, head: bytes = b"") -> None:
+    def __init__(self, file: ByteStream, head: bytes = b"") -> None:
         """Read from `file`, whose bytes `head` were read before and are returned first."""
         self._head = memoryview(head)
         self._try_read = _reader_for(file)
@@ -99,7 +100,7 @@ def is_disk_or_memory(file: BinaryIO) -> bool:
     return type(file) in kinds and isinstance(getattr(file, "raw", file), io.BytesIO | io.FileIO)
 
 
-def _reader_for(file: BinaryIO) -> _TryRead:
+def _reader_for(file: ByteStream) -> _TryRead:
     read = getattr(file, "read1", file.read)
     if hasattr(select, "poll"):  # not on Windows
         if _is_response(file):

@@ -13,7 +13,7 @@ from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import SoundChoice, open_source
-from tests.sources.clips import FRONT, RATE, REAR, Pipe, add_cover, dashcam, film, mux_packet
+from tests.sources.clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet, pipe
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 
@@ -44,7 +44,7 @@ def test_tracks_are_counted_from_1(tmp_path: Path, track: int) -> None:
 
 def test_the_second_camera_through_a_pipe(tmp_path: Path) -> None:
     data = dashcam(tmp_path / "clip.mkv").read_bytes()
-    with open_source(Pipe(data), track=2) as source:  # type: ignore[arg-type]
+    with open_source(pipe(data), track=2) as source:
         assert [packet.data for packet in source] == REAR
 
 
@@ -141,7 +141,7 @@ def test_a_preview_is_refused_unless_chosen(tmp_path: Path, suffix: str, codec: 
 def test_a_preview_through_a_pipe(tmp_path: Path, suffix: str) -> None:
     data = film(tmp_path / f"clip.{suffix}", FRONT[:1]).read_bytes()
     with pytest.raises(NotMjpeg, match="only a preview"):
-        open_source(Pipe(data))  # type: ignore[arg-type]
+        open_source(pipe(data))
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv", "mp4", "nut"])

@@ -13,7 +13,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
-from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of
+from tests.sources.clips import TICK, MuxClip, make_jpeg, pipe, tables_of
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 
@@ -48,7 +48,7 @@ STAMPS = {
 def test_impossible_stamps_are_corrected(tmp_path: Path, jpegs: list[bytes], name: str, piped: bool) -> None:
     stamps, right, remark = STAMPS[name]
     path = write_mkv(tmp_path / "a.mkv", blocks(jpegs, stamps), duration=max(stamps) + STEP)
-    with open_source(Pipe(path.read_bytes()) if piped else path) as source:  # type: ignore[arg-type]
+    with open_source(pipe(path.read_bytes()) if piped else path) as source:
         packets = list(source)
     assert milliseconds(packets) == right
     assert [packet.data for packet in packets] == [jpegs[number % 10] for number in range(len(right))]
@@ -188,7 +188,7 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
         step = Fraction(1, 25) / Fraction(container.streams.video[0].time_base or 1)
     with_edits(path, [(length, -1 if start == -1 else int(start * step)) for length, start in EDITS[name]])
     with av.open(str(path)) as container:
-        shown = [(frame.pts * frame.time_base, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+        shown = [(time_of(frame), frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
     decoded = {decode(data): data for data in pictures}
     with open_source(path) as source:
         assert [(p.time, p.data) for p in source] == [(time, decoded[picture]) for time, picture in shown]
@@ -196,8 +196,12 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
     assert not source.remarks
 
 
+def time_of(frame: av.VideoFrame) -> Fraction:
+    return (frame.pts or 0) * Fraction(frame.time_base or 0)
+
+
 def decode(jpeg: bytes) -> bytes:
-    with av.open(io.BytesIO(jpeg), format="mjpeg") as container:
+    with av.open(io.BytesIO(jpeg), "r", format="mjpeg") as container:
         return next(container.decode(video=0)).to_ndarray().tobytes()
 
 
@@ -231,7 +235,7 @@ def repeated(mux: MuxClip, empty: int, pictures: list[bytes]) -> bytes:
 def read_through(data: bytes, how: str, tmp_path: Path) -> tuple[list[Packet], Source]:
     path = tmp_path / "b.avi"
     path.write_bytes(data)
-    with open_source({"file": path, "pipe": Pipe(data), "buffer": data}[how]) as source:  # type: ignore[arg-type]
+    with open_source({"file": path, "pipe": pipe(data), "buffer": data}[how]) as source:
         return list(source), source
 
 

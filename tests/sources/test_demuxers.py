@@ -12,7 +12,7 @@ import pytest
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
-from tests.sources.clips import MuxClip, Pipe
+from tests.sources.clips import MuxClip, add_encoder, pipe
 
 SCRIPTS = {
     "ffconcat": "ffconcat version 1.0\nfile {}\n",
@@ -36,9 +36,9 @@ def test_scripts_and_playlists_are_refused(
         data = SCRIPTS[script].format(named).encode() + b"\0"  # a NUL, so that it is not taken for text
         path = other.with_name(name)
         path.write_bytes(data)
-        for spec in (path, data, io.BytesIO(data), Pipe(data)):
+        for spec in (path, data, io.BytesIO(data), pipe(data)):
             with pytest.raises(NotMjpeg, match="holds no JPEG picture and is no recording") as caught:
-                open_source(spec)  # type: ignore[arg-type]
+                open_source(spec)
             assert "\n" not in str(caught.value)
 
 
@@ -88,8 +88,7 @@ def test_samples_in_another_file_are_not_read(mux: MuxClip) -> None:
 def test_other_codecs_in_containers_are_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip.{suffix}"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream({"flv": "flv", "mxf": "mpeg2video"}.get(suffix, "mpeg4"), rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = add_encoder(container, {"flv": "flv", "mxf": "mpeg2video"}.get(suffix, "mpeg4"))
         for _ in range(25):
             container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
         container.mux(stream.encode(None))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +19,7 @@ from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode
-from tests.sources.clips import Pipe, mux_packet, mux_sound
+from tests.sources.clips import add_sound, mux_packet, mux_sound, pipe
 from tests.sources.matroska import write_mkv
 
 Mux = Callable[..., Path]
@@ -58,11 +59,11 @@ def capture(tmp_path: Path) -> Mux:
         with av.open(str(path), "w") as container:
             video = container.add_mux_stream("mjpeg", rate=round(1 / TICK), width=WIDTH, height=height)
             video.time_base = base
-            audio = container.add_stream("pcm_s16le", rate=8000, layout="mono") if sound else None
+            audio = add_sound(container, "pcm_s16le") if sound else None
             for number, data in enumerate(fields):
                 mux_packet(container, video, data, number if times is None else times[number], base)
                 if audio is not None and number % 2:
-                    mux_sound(container, audio, number // 2, TICK)
+                    mux_sound(container, audio, number // 2)
             if audio is not None:
                 container.mux(audio.encode(None))
         return path
@@ -113,7 +114,7 @@ def test_the_default_field_order_is_ffmpegs(capture: Mux, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])
 def test_through_a_pipe(capture: Mux, suffix: str) -> None:
-    with open_source(Pipe(capture(f"clip.{suffix}").read_bytes())) as source:  # type: ignore[arg-type]
+    with open_source(pipe(capture(f"clip.{suffix}").read_bytes())) as source:
         assert [packet.data for packet in source] == WHOLE
 
 
@@ -227,7 +228,7 @@ def test_486_lines_are_two_fields_padded_to_blocks(capture: Mux) -> None:
         assert [packet.data for packet in source] == [fields[0] + fields[1], fields[2] + fields[3]]
 
 
-@pytest.mark.parametrize("kind", [Path, Path.read_bytes, lambda path: Pipe(path.read_bytes())])
+@pytest.mark.parametrize("kind", [Path, Path.read_bytes, lambda path: pipe(path.read_bytes())])
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])
 def test_pictures_of_half_the_width_are_not_fields(capture: Mux, suffix: str, kind: Callable[[Path], Any]) -> None:
     buffer = io.BytesIO()

@@ -14,7 +14,7 @@ from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import patch_frame
-from tests.sources.clips import make_jpeg, mux_packet, mux_sound
+from tests.sources.clips import add_sound, make_jpeg, mux_packet, mux_sound
 from tests.sources.matroska import loud, real, write_mkv
 from tests.sources.matroska import number as element_number
 
@@ -28,13 +28,13 @@ def record(path: Path, height: int = 48, *, flat: bool = False) -> bytes:
         container.metadata.update(title="Cafe", comment="Cafe")
         video = container.add_mux_stream("mjpeg", rate=25, width=64, height=height)
         video.time_base = RATE
-        sound = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=8000, layout="mono")
+        sound = add_sound(container, "aac" if path.suffix == ".mp4" else "pcm_s16le")
         for stream in (video, sound):
             stream.metadata.update(title="Cafe", language="fra")
         for number in range(4):
             data = make_jpeg(number)
             mux_packet(container, video, patch_frame(data, 1, b"\0\0") if flat else data, number, RATE)
-            mux_sound(container, sound, number, RATE)
+            mux_sound(container, sound, number)
         container.mux(sound.encode(None))
     return path.read_bytes()
 

@@ -11,7 +11,7 @@ import pytest
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.movindex import claimed_samples
-from tests.sources.clips import MuxClip, Pipe
+from tests.sources.clips import MuxClip, pipe
 
 
 def claiming(data: bytes, count: int) -> bytes:
@@ -38,9 +38,9 @@ def test_an_index_that_claims_millions_is_refused(mux: MuxClip, tmp_path: Path, 
     assert claimed_samples(io.BytesIO(bomb)) == 88_000_000
     path = tmp_path / f"bomb.{suffix}"
     path.write_bytes(bomb)
-    for spec in (path, bomb, Pipe(front(bomb))):
+    for spec in (path, bomb, pipe(front(bomb))):
         with pytest.raises(SourceError, match=r"claims 88,000,000 samples in its index"):
-            open_source(spec)  # pyright: ignore[reportArgumentType]
+            open_source(spec)
 
 
 def test_pcm_samples_do_not_count() -> None:

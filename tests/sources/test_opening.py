@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.sources import open_source
 from tests.sources.clips import MuxClip, make_jpeg
@@ -55,8 +56,11 @@ def test_a_file_url(tmp_path: Path, jpegs: list[bytes]) -> None:
 
 
 def test_a_frame_rate_for_a_container_is_refused(mux: MuxClip) -> None:
-    with pytest.raises(SourceError, match="its own time stamps"):
-        open_source(mux("clip.avi"), fps=Fraction(30))
+    path = mux("clip.avi")
+    with pytest.raises(SourceError) as caught:
+        open_source(path, fps=Fraction(30))
+    assert str(caught.value) == f"{path} carries its own time stamps: leave out fps"
+    assert worded(caught.value) == f"{path} carries its own time stamps: leave out --fps"
 
 
 def test_text_mode_is_explained(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_an_error_of_a_file_is_raised() -> None:
             raise OSError(5, "the cable is out")
 
     with pytest.raises(OSError, match="the cable is out"):
-        within(FileStream(Broken()).read)  # pyright: ignore[reportArgumentType]
+        within(FileStream(Broken()).read)
 
 
 def test_a_container_is_read_from_an_object_that_seeks(mux: MuxClip, jpegs: list[bytes]) -> None:
@@ -119,7 +119,7 @@ def test_ctrl_c_stops_the_stream(tmp_path: Path) -> None:
         def read(self, size: int = -1, /) -> bytes:
             raise KeyboardInterrupt
 
-    stream = FileStream(Interrupted(), make_jpeg(0))  # pyright: ignore[reportArgumentType]
+    stream = FileStream(Interrupted(), make_jpeg(0))
     assert stream.read() == make_jpeg(0)
     with pytest.raises(KeyboardInterrupt):
         stream.read()
