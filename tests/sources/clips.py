@@ -82,6 +82,13 @@ def mux_packet(container: OutputContainer, stream: Stream, data: bytes, pts: int
     container.mux(packet)
 
 
+def time_of(stamped: av.VideoFrame | av.AudioFrame | av.Packet) -> Fraction:
+    """The time stamp in seconds."""
+    assert stamped.pts is not None
+    assert stamped.time_base is not None
+    return stamped.pts * stamped.time_base
+
+
 def mux_sound(container: OutputContainer, stream: AudioStream, number: int, level: int | None = None) -> None:
     """Mux the sound of one picture: 320 samples, at 8 kHz and 25 pictures per second, by default of its number."""
     value = 100 * (number if level is None else level)

@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
 from tests.lacking import RECORDINGS, needs_recordings
-from tests.sources.clips import TICK, MuxClip, add_encoder, add_sound, make_jpeg, pipe, tables_of
+from tests.sources.clips import TICK, MuxClip, add_encoder, add_sound, make_jpeg, pipe, tables_of, time_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -167,7 +167,7 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
         first = source.sound[0].packets[0]
         last = source.sound[0].packets[-1]
         value = struct.unpack_from("<h", bytes(first))[0]
-        time, end = (Fraction((packet.pts or 0) * packet.time_base) for packet in (first, last))
+        time, end = time_of(first), time_of(last)
     assert 0 <= time < Fraction(1, 25)
     assert value == 100 * int((2 + time) * 25)  # the sound of this picture
     assert end < 1

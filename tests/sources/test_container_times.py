@@ -13,7 +13,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
-from tests.sources.clips import TICK, MuxClip, make_jpeg, pipe, tables_of
+from tests.sources.clips import TICK, MuxClip, make_jpeg, pipe, tables_of, time_of
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 
@@ -194,10 +194,6 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
         assert [(p.time, p.data) for p in source] == [(time, decoded[picture]) for time, picture in shown]
     assert source.truncated is None
     assert not source.remarks
-
-
-def time_of(frame: av.VideoFrame) -> Fraction:
-    return (frame.pts or 0) * Fraction(frame.time_base or 0)
 
 
 def decode(jpeg: bytes) -> bytes:
