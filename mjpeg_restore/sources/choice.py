@@ -48,9 +48,9 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 _PREVIEW_DURATION = Fraction(1, 2)
 """A track that is shorter than this share of another is a preview of it."""
 _PREVIEW_PICTURES = Fraction(1, 10)
-"""So is a track with at most this share of another's pictures."""
+"""A track with at most this share of another's pictures is a preview of it."""
 _SINGLE_PREVIEW = 4
-"""So is a single picture beside a track of at least so many."""
+"""A single picture beside a track of at least so many is a preview of it."""
 _COUNTED_PICTURES = 96
 """Packets that are counted if the container does not state the number of pictures."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 MAX_SAMPLES: Final = 1 << 23
-"""Of equal size, in all tracks together: the pictures of four days. The file's size limits other samples."""
+"""Limit for samples of equal size in all tracks together: four days of video. The file's size limits other samples."""
 
 _NESTED: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 

@@ -61,7 +61,7 @@ class StillsSource(BaseSource):
             try:
                 data = path.read_bytes()
             except OSError as error:
-                # A file that was deleted or must not be read is one damaged picture; the others are still read.
+                # A file that was deleted or lacks read permission is one damaged picture; the others are still read.
                 fault = f"cannot be read: {error.strerror or error}"
             name = "" if str(path) == self.info.name else str(path)
             yield Packet(data, index, index, self.info.time_base, name=name, fault=fault)

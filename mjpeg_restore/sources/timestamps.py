@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 LOOKAHEAD = 4
 """Items read after a suspicious time stamp before it is decided: the delay of such a picture in a live pipe."""
 _RECENT_STEPS = 9
-"""The usual step is the median of so many."""
+"""Number of steps whose median is the usual step."""
 _JUMP = Fraction(3, 2)
 """Usual steps; a longer step may be due to a wrong stamp."""
 _SMALL_JUMP = 4

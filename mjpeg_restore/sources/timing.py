@@ -15,7 +15,7 @@ DEFAULT_FPS = Fraction(25)
 """Frames per second of sources without time stamps (quirk T1)."""
 
 _MAX_DENOMINATOR = 100_000
-"""Of a rate: FFmpeg stores numerator and denominator in 31 bits each."""
+"""Largest denominator of a rate: FFmpeg stores numerator and denominator in 31 bits each."""
 _HUGE_EXPONENT = re.compile(r"e[+-]?0*[1-9]\d\d", re.IGNORECASE)
 """Three digits or more: the exact value of such a number could take gigabytes."""
 _MAX_SECONDS = 10**9
