@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INPUT  ?= demo/sample.avi
 MODEL  ?= stream
+JOBS   ?= 2
 
 .PHONY: demo test clean
 
@@ -24,7 +25,7 @@ test: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --cov=mjpeg_restore
 
 $(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch] mjpeg_restore/*/*/_*.[ch])
 	$(PYTHON) -m venv $(VENV)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore import MjpegRestoreError, Picture, Restorer, SinkError, open_source, run
+from mjpeg_restore.sinks import BaseSink
 
 ACROSS = 4
 MOST = 40
@@ -22,12 +23,10 @@ SCALE = 4
 """Every fourth row and column of a picture is kept."""
 
 
-class ContactSheet:
+class ContactSheet(BaseSink):
     """Pictures side by side; `run` calls `write` with each picture, then `close`, or after an error `discard`."""
 
     fixed_size = True  # the pipeline scales pictures to the size of the first
-    closed = False  # True ends the run
-    remark: str | None = None  # one line for the user
 
     def __init__(self, path: Path, interval: Fraction) -> None:
         self._path = path
@@ -40,7 +39,7 @@ class ContactSheet:
         if self._due is None or picture.time >= self._due:
             self._small.append(picture.to_ndarray("rgb")[::SCALE, ::SCALE].copy())  # a view would keep the whole
             self._due = picture.time + self._interval
-            self.closed = len(self._small) == MOST
+            self.closed = len(self._small) == MOST  # True ends the run
 
     def close(self) -> None:
         """Write the sheet; under its name it appears when it is whole."""
@@ -52,10 +51,7 @@ class ContactSheet:
             os.replace(part, self._path)
         except OSError as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror}") from error
-        self.remark = f"{self._path}: {len(self._small)} pictures"
-
-    def discard(self) -> None:
-        """Nothing was written yet."""
+        self.remark = f"{self._path}: {len(self._small)} pictures"  # one line for the user
 
 
 if __name__ == "__main__":

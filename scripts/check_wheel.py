@@ -8,6 +8,7 @@ must not be on the path.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from fractions import Fraction
 from importlib.util import find_spec
@@ -48,6 +49,9 @@ def problems() -> list[str]:
 
 def main() -> None:
     """Say what was found; the exit status is 1 if something is missing."""
+    argparse.ArgumentParser(
+        description="Check that the installed wheel is complete and restores a picture."
+    ).parse_args()
     print(mjpeg_restore.__file__)
     print(reader_name())
     if found := problems():

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.sinks import BaseSink
 from mjpeg_restore.sources import SourceInfo
 from mjpeg_restore.sources.base import BaseSource, Kind
 
@@ -42,11 +43,8 @@ class ListSource(BaseSource):
         self.closed = True
 
 
-class Collect:
+class Collect(BaseSink):
     """Keeps the pictures."""
-
-    closed = False
-    remark = None
 
     def __init__(self, *, fixed_size: bool = False, fail_at: int | None = None, leave_at: int | None = None) -> None:
         self.fixed_size = fixed_size

@@ -79,7 +79,7 @@ def test_rgb_is_within_one_of_pillows_for_the_same_planes(
 @given(st.sampled_from(COLOURED), st.integers(1, 40), st.integers(1, 90), st.integers(0, 9))
 def test_strips_and_crop_agree_with_whole_planes(sampling: Sampling, width: int, height: int, seed: int) -> None:
     picture = random_picture(width, height, sampling, seed)
-    across, down = sampling.value
+    across, down = sampling.value or (1, 1)
     whole = [colour.upsample(plane, across, down)[:height, :width] for plane in picture.planes[1:]]
     assert apart(colour.to_ndarray(picture), jfif(picture.planes[0], *whole)) <= 1
 
@@ -214,7 +214,7 @@ def test_s6_no_colour_runs_from_one_field_into_the_other(sampling: Sampling) -> 
         Picture(tuple(np.full_like(plane, level) for plane, level in zip(planes, levels, strict=True)), sampling)
         for levels in (orange, blue)
     ]
-    pixels = weave(*parts, FieldLayout()).to_ndarray("rgb")
+    pixels = weave(parts[0], parts[1], FieldLayout()).to_ndarray("rgb")
     for lines, part in zip((pixels[0::2], pixels[1::2]), parts, strict=True):
         assert np.all(lines == part.to_ndarray("rgb")[0, 0])
 

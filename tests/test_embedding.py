@@ -24,7 +24,7 @@ from tests.cli.command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
 from tests.lacking import needs_fork, needs_openvino
-from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, within
+from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, case, within
 
 PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
 DATA = b"".join(PICTURES) + PICTURES[0][:200]
@@ -65,9 +65,12 @@ def give_up_in_a_cycle(file: Any) -> None:
 
 @pytest.mark.parametrize(
     ("leave", "kind"),
-    [(leave_by_break, kind) for kind in (*KINDS, *RESPONSES)]
-    + [(leave, "buffered pipe") for leave in (leave_by_exception, give_up, give_up_in_a_cycle)]
-    + [(leave, "response in chunks") for leave in (leave_by_exception, give_up, give_up_in_a_cycle)],
+    [case(kind, leave_by_break) for kind in (*KINDS, *RESPONSES)]
+    + [
+        case(kind, leave)
+        for kind in ("buffered pipe", "response in chunks")
+        for leave in (leave_by_exception, give_up, give_up_in_a_cycle)
+    ],
 )
 def test_a_loop_over_a_silent_camera_is_left(leave: Callable[[Any], None], kind: str, tmp_path: Path) -> None:
     with camera(kind, DATA, tmp_path) as file:
@@ -76,7 +79,7 @@ def test_a_loop_over_a_silent_camera_is_left(leave: Callable[[Any], None], kind:
         assert not getattr(file, "closed", False)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "buffered pipe", "response in chunks", "object"])
+@pytest.mark.parametrize("kind", [*map(case, ["pipe", "buffered pipe", "response in chunks", "object"])])
 def test_a_loop_over_a_silent_container_is_left(kind: str, tmp_path: Path) -> None:
     clip = mux(tmp_path / "clip.avi", range(0, 12000, 40)).read_bytes()
     with camera(kind, clip[: len(clip) * 3 // 4], tmp_path) as file:
@@ -84,7 +87,7 @@ def test_a_loop_over_a_silent_container_is_left(kind: str, tmp_path: Path) -> No
         assert not feeders()
 
 
-@pytest.mark.parametrize("kind", ["pipe", "buffered pipe", "response", "object"])
+@pytest.mark.parametrize("kind", [*map(case, ["pipe", "buffered pipe", "response", "object"])])
 def test_a_stream_is_closed_by_another_thread(kind: str, tmp_path: Path) -> None:
     with camera(kind, DATA, tmp_path) as file:
         stream = mjpeg_restore.open(file, PLAIN)

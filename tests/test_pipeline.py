@@ -569,7 +569,7 @@ def test_h5_what_is_compared_is_upright(comparison: Comparison) -> None:
 
 def test_b2_sizes_are_compared_once_pictures_are_upright() -> None:
     sink = Collect(fixed_size=True)
-    report = run(ListSource([insert(still(1), exif(6)), still(2, size=SIZE[::-1])]), DECODE, sink)
+    report = run(ListSource([insert(still(1), exif(6)), still(2, size=(SIZE[1], SIZE[0]))]), DECODE, sink)
     assert report.resized == 0
     assert [(picture.width, picture.height) for picture in sink.pictures] == [SIZE[::-1]] * 2
 

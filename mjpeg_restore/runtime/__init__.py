@@ -1,4 +1,4 @@
-"""Run a graph: OpenVINO where it is installed, else ONNX Runtime."""
+"""Run a graph, with OpenVINO if it is installed, else with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mjpeg_restore.runtime.weights import imported_onnx
 __all__ = ["DEVICES", "Blend", "Inputs", "NativeDecode", "Planes", "Runtime", "open_runtime", "usable_cores"]
 
 DEVICES = ("auto", "onnxruntime", "openvino")
-"""What `device` may say; "openvino" may be followed by ":" and one of OpenVINO's device names."""
+"""Values of `device`; "openvino" may be followed by ":" and one of OpenVINO's device names."""
 
 
 def open_runtime(
@@ -26,30 +26,24 @@ def open_runtime(
     """Load a graph.
 
     Args:
-        graph: an ONNX file under the contract of `models/graph.py`.
-        device: one of `DEVICES`. "auto" is OpenVINO where it can be had, else ONNX Runtime. With `stream` OpenVINO
-            is three times as fast on a CPU with bf16 and two and a half times without: it keeps to eight bits where
-            the network does. Networks without them gain from bf16 alone.
-        threads: CPU threads in all; every core that this process may use by default.
-        streams: pictures that callers mean to restore at the same time; the threads are divided among them.
-        blend: weights that are mixed with the graph's own.
+        graph: an ONNX file with the inputs and outputs of `models/graph.py`.
+        device: one of `DEVICES`. "auto" is OpenVINO if it works, else ONNX Runtime. `stream` is three times as fast in
+            OpenVINO on a CPU with bf16, and two and a half times without: OpenVINO computes the network's int8 layers
+            in int8. Networks without int8 layers gain from bf16 alone.
+        threads: CPU threads in total; None: all usable cores.
+        streams: pictures that are restored at the same time; the threads are divided among them.
+        blend: weights to mix with the graph's own.
 
     Raises:
-        RuntimeUnavailable: the device is unknown or is not there, or its runtime failed.
-        MissingExtra: its package is not installed, or `onnx` is not and weights are to be mixed in.
+        RuntimeUnavailable: the device is unknown or absent, or its runtime failed.
+        MissingExtra: the runtime's package is not installed, or `onnx` is not and there is a blend.
     """
     if blend:
-        imported_onnx()  # without it no runtime is of use, and none would be named as missing in its place
+        imported_onnx()  # checked first: "auto" would report a runtime as missing instead
     threads = threads or usable_cores()
     name, _, detail = device.partition(":")
     if device == "auto":
-        try:
-            return open_runtime(graph, "openvino", threads, streams, blend)
-        except RuntimeUnavailable as error:  # not installed, or not in working order: nobody asked for it
-            try:
-                return open_runtime(graph, "onnxruntime", threads, streams, blend)
-            except MissingExtra:
-                raise error from None
+        return _open_any(graph, threads, streams, blend)
     if device == "onnxruntime":
         from mjpeg_restore.runtime.cpu.onnxruntime import OnnxRuntime
 
@@ -59,6 +53,21 @@ def open_runtime(
 
         return OpenVino(graph, threads, streams, detail or "CPU", blend)
     raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")
+
+
+def _open_any(graph: Path, threads: int, streams: int, blend: Blend | None) -> Runtime:
+    """Load a graph with OpenVINO or, where that fails, with ONNX Runtime.
+
+    Raises:
+        RuntimeUnavailable: OpenVINO's error, if ONNX Runtime is not installed.
+    """
+    try:
+        return open_runtime(graph, "openvino", threads, streams, blend)
+    except RuntimeUnavailable as error:
+        try:
+            return open_runtime(graph, "onnxruntime", threads, streams, blend)
+        except MissingExtra:
+            raise error from None
 
 
 def usable_cores() -> int:

@@ -1,4 +1,4 @@
-"""What a runtime is: something that runs a graph of the contract in `models/graph.py`."""
+"""The protocol of runtimes, which run graphs with the inputs and outputs of `models/graph.py`."""
 
 from __future__ import annotations
 
@@ -13,73 +13,76 @@ from numpy.typing import NDArray
 from mjpeg_restore.errors import Hint, MjpegRestoreError, RuntimeUnavailable
 
 Inputs = Sequence[NDArray[Any]]
-"""Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn, then
-what the graph takes besides."""
+"""Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn, then the
+graph's further inputs, if any."""
 
 Planes = tuple[NDArray[np.uint8], ...]
-"""A plane uint8 `[8 blocks_high, 8 blocks_wide]` for each component."""
+"""One plane for each component: uint8 `[8 blocks_high, 8 blocks_wide]`."""
 
-_LONGEST = 200
-"""Characters of a library's message that are passed on."""
+_MAX_MESSAGE = 200
+"""Most characters of a library's error message."""
 
-_NO_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
-"""How the libraries say that memory ran out, among many other words."""
+_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
+"""Parts of the libraries' error messages when memory runs out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Weights that are mixed with a graph's own."""
+    """Weights to mix with a graph's own."""
 
     weights: Mapping[str, NDArray[np.floating[Any]]]
-    """By the names that they have in the graph."""
+    """By their names in the graph."""
     share: float = 1.0
-    """Theirs, 0..1; what is left is the graph's own."""
+    """Share of these weights in the mixture, 0..1; the rest is the graph's own."""
 
 
 class Runtime(Protocol):
-    """A graph, loaded on a device."""
+    """A graph that is loaded on a device."""
 
     name: str
-    """What runs it, for people: "OpenVINO 2026.4, CPU, bf16"."""
+    """The library, device and precision, for users: "OpenVINO 2026.4, CPU, bf16"."""
 
     def run(self, inputs: Inputs) -> Planes:
-        """Restore one picture. May be called from several threads at once; the planes are the caller's.
+        """Restore one picture. May be called from several threads at once.
+
+        Returns:
+            Planes that the caller owns: later runs do not change them.
 
         Raises:
-            RuntimeUnavailable: it failed, for want of memory above all.
+            RuntimeUnavailable: the library failed, most likely for lack of memory.
         """
         ...
 
 
 @contextmanager
 def wrap_errors(what: str, hint: Hint) -> Generator[None]:
-    """Turn the exceptions of a runtime's library into `RuntimeUnavailable`, in one line.
+    """Convert a library's exceptions to `RuntimeUnavailable`, with a message of one line.
 
     Args:
         what: what failed: "ONNX Runtime cannot load stream.onnx".
-        hint: what to try: `Hint("try {device}", device="openvino")`.
+        hint: what to do: `Hint("try {device}", device="openvino")`.
 
     Raises:
-        RuntimeUnavailable: for any exception that is none of ours.
+        RuntimeUnavailable: for any exception but `MjpegRestoreError`.
     """
     try:
         yield
     except MjpegRestoreError:
         raise
-    except Exception as error:  # the libraries raise kinds of their own, which they do not document
+    except Exception as error:  # the libraries raise undocumented types of their own
         raise RuntimeUnavailable(f"{what} ({one_line(error)})", hint) from error
 
 
 def one_line(error: Exception) -> str:
-    """What went wrong, without the trail of source files that OpenVINO puts before it: lines that end with a colon."""
-    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+    """An exception's message in one line, without OpenVINO's list of source files: the lines that end with a colon."""
+    if isinstance(error, MemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY):
         return "out of memory"
     lines = [line.strip() for line in str(error).splitlines()]
-    words = " ".join(line for line in lines if line and not line.endswith(":"))
-    return words[:_LONGEST] or type(error).__name__
+    message = " ".join(line for line in lines if line and not line.endswith(":"))
+    return message[:_MAX_MESSAGE] or type(error).__name__
 
 
 def picture_size(inputs: Inputs) -> str:
-    """The size of luma's whole blocks, for messages: "1920x1088"."""
+    """Luma's size in whole blocks, as pixels for messages: "1920x1088"."""
     high, wide = inputs[0].shape[:2]
     return f"{8 * wide}x{8 * high}"

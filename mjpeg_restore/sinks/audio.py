@@ -1,7 +1,6 @@
-"""The sound that goes along: packets copied, or transcoded where the container cannot hold them.
+"""Sound beside the video: packets are copied, or transcoded if the container does not support their codec.
 
-Nothing here ever fails the video: a packet that cannot be used is left out, and `AudioWriter.problem` says
-why.
+Sound never makes the video fail: unusable packets are left out, and `AudioWriter.problem` gives the reason.
 """
 
 # PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
@@ -22,10 +21,10 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from mjpeg_restore.sinks.continuous import Continuous, is_pcm
+from mjpeg_restore.sinks.silence import GapFiller, is_pcm
 
-# What players expect in each; FFmpeg would also write PCM into MP4, which next to none can play.
-_HELD: dict[str, frozenset[str]] = {
+# The codecs that players support in each container; FFmpeg would also write PCM into MP4, which few players support.
+_SUPPORTED: dict[str, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}),
     "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u8"}),
     "webm": frozenset({"opus", "vorbis"}),
@@ -35,117 +34,121 @@ _BITS_PER_CHANNEL = 96_000
 
 
 class AudioSource(Protocol):
-    """What a source hands over: packets that it appends while video is read, on the video's clock."""
+    """An audio track of a source, which appends its packets while video is read."""
 
     stream: AudioStream
-    """Of the input container: codec, parameters and time base of the packets."""
+    """The input container's stream: codec, parameters and time base of the packets."""
     packets: deque[av.Packet[Stream]]
-    """Filled by the source, emptied here."""
+    """A queue that the source fills and the sink empties; the time stamps are on the video's clock."""
     enabled: bool
-    """True while somebody takes the packets; a source does not collect them otherwise."""
+    """Set by the sink; while it is False, the source drops the packets."""
 
 
 class AudioWriter:
     """One audio stream of an output container.
 
-    AVI holds no times of sound, and MOV none but the first of PCM: silence is put where there is none. Compressed sound
-    that begins late is transcoded for it; in the middle of what is copied there is no place for silence, and `problem`
-    says so.
+    AVI stores no time stamps of sound, and MOV only the first one of PCM, so gaps are filled with silence. Compressed
+    sound that starts late is transcoded for that; gaps inside copied compressed sound cannot be filled, and `problem`
+    reports them.
     """
 
     def __init__(self, source: AudioSource, container: OutputContainer, origin: Fraction = Fraction(0)) -> None:
         """Add a stream to the container, before its header is written.
 
         Args:
-            source: what is written.
-            container: where to.
-            origin: when the output begins, in seconds on the source's clock, where the container holds no times.
+            source: the track to write.
+            container: the output.
+            origin: for AVI, which stores no time stamps: the start of the output, in seconds on the source's clock.
         """
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._source = source
         self._container = container
-        self._continuous: Continuous | None = None
+        self._gap_filler: GapFiller | None = None
         if container.format.name == "avi":
-            self._continuous = Continuous(source.stream, origin)
+            self._gap_filler = GapFiller(source.stream, origin)
         self._stream: AudioStream | None = None
         self._transcoding = False
         self._last_dts: int | None = None
-        self._lost = 0
+        self._dropped = 0
         try:
             self._stream = self._add_stream()
         except (FFmpegError, ValueError, RuntimeError) as error:
-            self._trouble = f"the audio is left out: {_reason(error)}"
+            self._problem = f"the audio is left out: {_reason(error)}"
             source.enabled = False
             source.packets.clear()
             return
-        self._says_delay = self._can_say_delay(self._stream)
+        self._stores_priming = self._can_store_priming(self._stream)
         labels = source.stream.metadata
         self._stream.metadata.update({key: labels[key] for key in ("language", "title") if key in labels})
 
     @property
     def problem(self) -> str | None:
-        """What of the audio is missing and why, in one line; None while all is well."""
-        if self._trouble is None and self._continuous and self._continuous.lost:
+        """What is missing from the sound and why, in one line; None if nothing is."""
+        if self._problem is None and self._gap_filler and self._gap_filler.unfilled:
             name = self._container.format.name.upper()
-            early = f"up to {float(self._continuous.lost):.1f} s"
+            early = f"up to {float(self._gap_filler.unfilled):.1f} s"
             return f"{name} holds no pauses in this sound, which is early by {early}: mp4 and mkv hold them"
-        return self._trouble
+        return self._problem
 
-    def _can_say_delay(self, stream: AudioStream) -> bool:
+    def _can_store_priming(self, stream: AudioStream) -> bool:
+        """Whether the container can mark samples before time 0 as encoder priming, which players skip.
+
+        AAC and Opus begin with such samples. MP4 and MOV mark them by an edit list; Matroska by a codec delay, which
+        FFmpeg does not derive from the edit list of an input; AVI cannot mark them.
+        """
         match self._container.format.name:
             case "mp4" | "mov":
                 return True
             case "matroska" | "webm":
-                by_edit_list = self._source.stream.container.format.name.startswith("mov")
+                has_edit_list = self._source.stream.container.format.name.startswith("mov")
                 opus = stream.codec_context.codec.canonical_name == "opus"
-                return self._transcoding or opus or not by_edit_list
+                return self._transcoding or opus or not has_edit_list
             case _:
                 return False
 
-    def drain(self) -> None:
-        """Mux every packet that the source has collected so far; one that is broken is left out."""
+    def mux_pending(self) -> None:
+        """Mux the packets that the source has queued so far; broken ones are left out."""
         while self._stream is not None and self._source.packets:
             packet = self._source.packets.popleft()
-            with self._losing():
+            with self._dropping():
                 if self._transcoding:
                     self._transcode(packet, self._stream)
                 else:
                     self._copy(packet, self._stream)
 
     def finish(self) -> None:
-        """Mux what is left, and what the encoder still holds."""
-        self.drain()
+        """Mux the remaining packets and flush the encoder."""
+        self.mux_pending()
         if self._stream is None or not self._transcoding:
             return
-        with self._losing():
+        with self._dropping():
             self._transcode(None, self._stream)
-        with self._losing():
+        with self._dropping():
             self._mux(self._stream.encode(None))
 
     def _add_stream(self) -> AudioStream:
         template = self._source.stream
         container = self._container.format.name
-        held = _HELD.get(container)
-        if self._is_copied(template, held):
-            # Both say that the container refuses it, as AVI does with some codecs: transcode.
+        if self._can_copy(template, _SUPPORTED.get(container)):
+            # An error means that the container refuses the codec, as AVI refuses some: transcode.
             with contextlib.suppress(FFmpegError, ValueError):
                 _try_header(container, template)
                 stream = self._container.add_stream_from_template(template)
                 if container == "mov" and is_pcm(template):
-                    self._continuous = Continuous(template, None)
+                    self._gap_filler = GapFiller(template, None)
                 return stream
         self._transcoding = True
         return self._add_encoder(_ENCODERS.get(container, "aac"), template)
 
-    def _is_copied(self, template: AudioStream, held: frozenset[str] | None) -> bool:
-        """Whether the container holds it as it is."""
+    def _can_copy(self, template: AudioStream, supported: frozenset[str] | None) -> bool:
+        """Whether the packets can be copied; `supported` is None for containers of any codec."""
         name = template.codec_context.codec.canonical_name
         if name == "aac" and not template.codec_context.extradata:
-            return False  # without its description MKV refuses each packet, and then to be finished
-        if self._continuous and not is_pcm(template):
+            return False  # without extradata, MKV refuses every packet and then the trailer
+        if self._gap_filler and not is_pcm(template):
             first = self._source.packets[0] if self._source.packets else None
-            return not self._continuous.begins_late(first)
-        return held is None or name in held
+            return not self._gap_filler.starts_late(first)
+        return supported is None or name in supported
 
     def _add_encoder(self, name: str, template: AudioStream) -> AudioStream:
         rates = av.Codec(name, "w").audio_rates or []
@@ -163,43 +166,40 @@ class AudioWriter:
             packet.dts = packet.pts
         if packet.dts is None or packet.size == 0:
             return
-        for placed in self._continuous.packets(packet) if self._continuous else (packet,):
-            self._copy_placed(placed, stream)
+        for copied in self._gap_filler.packets(packet) if self._gap_filler else (packet,):
+            self._mux_copied(copied, stream)
 
-    def _copy_placed(self, packet: av.Packet[Stream], stream: AudioStream) -> None:
+    def _mux_copied(self, packet: av.Packet[Stream], stream: AudioStream) -> None:
         assert packet.dts is not None
         if self._last_dts is not None and packet.dts <= self._last_dts:
-            return  # muxers take rising times only; a packet that repeats one is worth less than the rest
+            return  # muxers refuse a dts that does not rise: drop the packet, keep the rest
         self._last_dts = packet.dts
         packet.stream = stream
         self._mux([packet])
 
     def _transcode(self, packet: av.Packet[Stream] | None, stream: AudioStream) -> None:
         for frame in self._source.stream.codec_context.decode(packet):
-            for placed in self._continuous.frames(frame) if self._continuous else (frame,):
-                self._mux(stream.encode(placed))
+            for filled in self._gap_filler.frames(frame) if self._gap_filler else (frame,):
+                self._mux(stream.encode(filled))
 
     def _mux(self, packets: Iterable[av.Packet[Stream]]) -> None:
-        """Hand packets on, save those before time 0 where the container would move everything for them, pictures too.
-
-        AAC begins with a packet that decoders throw away. MP4 and MOV say so by an edit list, Matroska by a delay of
-        the codec, which FFmpeg does not make of an edit list; AVI has nothing of the kind.
-        """
+        """Mux packets; leave out priming that the container cannot mark, since it would delay sound and pictures."""
         for packet in packets:
-            if packet.pts is None or packet.pts >= 0 or self._says_delay:
+            if packet.pts is None or packet.pts >= 0 or self._stores_priming:
                 self._container.mux(packet)
 
     @contextlib.contextmanager
-    def _losing(self) -> Generator[None, None, None]:
+    def _dropping(self) -> Generator[None, None, None]:
+        """Count an error as a dropped packet."""
         try:
             yield
         except (FFmpegError, ValueError) as error:
-            self._lost += 1
-            self._trouble = f"audio packets left out: {self._lost}, the last because of: {_reason(error)}"
+            self._dropped += 1
+            self._problem = f"audio packets left out: {self._dropped}, the last because of: {_reason(error)}"
 
 
 def _try_header(format_name: str, template: AudioStream) -> None:
-    """Write the header of a container with that stream to nowhere, for a header that fails is the end of a file."""
+    """Write a container's header with the stream to the null device: in the real output, an error would be final."""
     with av.open(os.devnull, "w", format=format_name) as trial:
         trial.add_stream_from_template(template)
         trial.start_encoding()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -19,7 +20,10 @@ ImageFormat = Literal["png", "jpeg"]
 
 
 class Sink(Protocol):
-    """Where pictures go. One thread at a time calls it; pictures come in order of presentation."""
+    """Where pictures go: `write` for each picture in order of presentation, then `close` or `discard`.
+
+    The pipeline makes all calls from one thread.
+    """
 
     @property
     def fixed_size(self) -> bool:
@@ -28,65 +32,88 @@ class Sink(Protocol):
 
     @property
     def closed(self) -> bool:
-        """True once the consumer has disconnected (window shut, pipe closed): the run ends, without an error."""
+        """True once the consumer has disconnected (window shut, pipe closed): the run ends without an error."""
         ...
 
     @property
     def remark(self) -> str | None:
-        """One line on what the user may not expect of the output, such as missing sound; None if there is nothing."""
+        """One line about something unexpected in the output, such as missing sound; None if there is nothing."""
         ...
 
     def write(self, picture: Picture) -> None:
-        """Take one picture.
+        """Write one picture.
 
         Raises:
-            SinkError: the output cannot be written; call `discard` next.
+            SinkError: the output cannot be written; the pipeline calls `discard` next.
         """
         ...
 
     def close(self) -> None:
-        """Finish the output properly; only now does it get its final name. A second call does nothing.
+        """Finish the output and give it its final name. A second call does nothing.
 
         Raises:
-            SinkError: the output cannot be finished; what was written of it is removed.
+            SinkError: the output cannot be finished; its temporary files are removed.
         """
         ...
 
     def discard(self) -> None:
-        """Give up after a fatal error: nothing half-written stays under the final name. Never raises."""
+        """Abandon the output after an error: no incomplete file keeps the final name. Never raises."""
         ...
+
+
+class BaseSink(ABC):
+    """Base of sinks: defaults for everything but `write`.
+
+    Attributes:
+        fixed_size, closed, remark: see `Sink`; a sink sets them where the defaults do not fit.
+    """
+
+    fixed_size: bool = False
+    closed: bool = False
+    remark: str | None = None
+
+    @abstractmethod
+    def write(self, picture: Picture) -> None:
+        """Write one picture; see `Sink`."""
+
+    def close(self) -> None:  # noqa: B027  some sinks have nothing to finish
+        """Finish the output; see `Sink`."""
+
+    def discard(self) -> None:  # noqa: B027  some sinks have nothing to remove
+        """Abandon the output after an error; see `Sink`."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """The choices for an output; each sink uses the ones that concern it."""
+    """The user's choices for an output; each sink uses the ones that apply to it."""
 
     codec: str | None = None
-    """h264, hevc, av1, ffv1, mjpeg, or any encoder by FFmpeg's name; None: what suits the container."""
+    """h264, hevc, av1, vp9, ffv1, mjpeg, or FFmpeg's name of an encoder; None: av1 in WebM, else h264."""
     crf: float | None = None
-    """Constant quality in the encoder's own scale, lower is better; None: visually lossless."""
+    """Constant quality on the encoder's own scale, lower is better; None: visually lossless."""
     preset: str | None = None
-    """Speed against size, in the encoder's own words; None: fast enough for real time."""
+    """The encoder's own name for a trade-off of speed against size; None: fast enough for real time."""
     range: Range = "full"
     """"full": samples as they are, tagged full; "limited": converted, for players that ignore tags."""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Further options for the encoder, by FFmpeg's names."""
+    """Further options of the encoder, by FFmpeg's names."""
     overwrite: bool = False
-    """Replace an output that exists."""
+    """Replace an existing output."""
     fps: Fraction | None = None
-    """Nominal frame rate; a hint for rate control and headers, except in y4m and AVI, which hold no times."""
+    """Nominal frame rate. Y4m and AVI store no time stamps and have this fixed rate; elsewhere it is a hint for rate
+    control and headers."""
     sample_aspect: Fraction = Fraction(1)
-    """Width of a sample over its height, in pictures that were turned upright: written down by video files and y4m,
-    which leave the samples as they are."""
+    """Sample aspect ratio, width over height, of the upright pictures. Video files and y4m store it and leave the
+    samples unscaled."""
     image_format: ImageFormat = "png"
-    """Of a folder of pictures, where the target does not say."""
+    """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
 
 
 def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:
-    """Refuse a picture that is not of the output's size, (width, height).
+    """Check that a picture has the output's size, (width, height).
 
     Raises:
-        SinkError: it is not.
+        SinkError: it has another size.
     """
     if (picture.width, picture.height) != size:
         found = f"{picture.width}x{picture.height}"
@@ -94,19 +121,19 @@ def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:
 
 
 class PartFile:
-    """An output that is written under a temporary name beside its target and renamed when it is whole.
+    """An output that is written under a temporary name beside its target and renamed once it is complete.
 
     Attributes:
         target: the final name.
-        path: the temporary name, `.NAME.part.EXTENSION` in the same folder; it exists from the start.
+        path: the temporary name, `.NAME.part.EXTENSION` in the same folder; the file exists from the start.
     """
 
     def __init__(self, target: str | os.PathLike[str], overwrite: bool) -> None:
-        """Claim the target.
+        """Check the target and create the temporary file.
 
         Raises:
-            OutputExists: the target is there and `overwrite` is False.
-            SinkError: the target is a folder, its folder is missing or cannot be written, or its name cannot be.
+            OutputExists: the target exists and `overwrite` is False.
+            SinkError: the target is a folder or an invalid name, or its folder is missing or cannot be written.
         """
         self.target = Path(target)
         found = kind_of(self.target)
@@ -122,7 +149,7 @@ class PartFile:
             raise SinkError(f"cannot write to {folder} ({error.strerror}): create it or choose another") from error
 
     def commit(self) -> None:
-        """Give the file its final name.
+        """Rename the temporary file to the target.
 
         Raises:
             SinkError: the rename failed; the temporary file is removed.

@@ -1,4 +1,4 @@
-"""From planes to av.VideoFrame: which pixel format an encoder takes, and a frame filled and tagged."""
+"""Planes to av.VideoFrame: the pixel format for an encoder, conversion, and filled and tagged frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mjpeg_restore import colour
 from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Picture, Sampling
 
-# ITU-T H.273 code points, as FFmpeg numbers them.
+# Code points of ITU-T H.273, as FFmpeg numbers them.
 _SMPTE170M = 6
-"""Matrix: BT.601 (quirk C7); HD must not default to BT.709."""
+"""Matrix: BT.601 in HD too, where players would assume BT.709 (quirk C7)."""
 _BT709 = 1
-"""Primaries: JFIF names none; sRGB's are what V4L2 says of cameras and what AVIF writes for JPEGs."""
+"""Primaries: sRGB's, since JFIF defines none, V4L2 reports them for cameras and AVIF writes them for JPEGs."""
 _SRGB = 13
 """Transfer: sRGB (IEC 61966-2-1), for the same reason."""
 _LIMITED, _FULL = 1, 2
@@ -29,8 +29,8 @@ _NAMES: dict[Sampling, tuple[str, ...]] = {
     Sampling.YUV411: ("yuv411p",),
 }
 
-# Those that lose nothing, the smallest first, then those that lose least.
-_INSTEAD: dict[Sampling, tuple[Sampling, ...]] = {
+# In order of preference: lossless ones, the smallest first, then lossy ones by loss.
+_CANDIDATES: dict[Sampling, tuple[Sampling, ...]] = {
     Sampling.GRAY: (Sampling.YUV420, Sampling.YUV422, Sampling.YUV444),
     Sampling.YUV444: (Sampling.YUV444, Sampling.YUV422, Sampling.YUV420),
     Sampling.YUV422: (Sampling.YUV422, Sampling.YUV444, Sampling.YUV420),
@@ -39,27 +39,27 @@ _INSTEAD: dict[Sampling, tuple[Sampling, ...]] = {
     Sampling.YUV411: (Sampling.YUV411, Sampling.YUV422, Sampling.YUV444, Sampling.YUV420),
 }
 
-# Browsers, QuickTime and most hardware refuse monochrome H.264, HEVC and AV1 (neutral chroma costs nothing),
-# and FFmpeg cannot read its own 4:4:0 VP9 from MP4: these two stay as they are only where they are safe.
-_DELICATE = frozenset({Sampling.GRAY, Sampling.YUV440})
-_KEEPS_DELICATE = frozenset({"ffv1"})
+# Browsers, QuickTime and most hardware refuse monochrome H.264, HEVC and AV1 (neutral chroma costs nothing), and
+# FFmpeg cannot read its own 4:4:0 VP9 from MP4: these two samplings are kept only by encoders that handle them well.
+_POORLY_SUPPORTED = frozenset({Sampling.GRAY, Sampling.YUV440})
+_KEEPS_THEM = frozenset({"ffv1"})
 
-# These code any size; the others need whole chroma samples.
+# Encoders for any size; the others need whole chroma samples.
 _ANY_SIZE = frozenset({"ffv1", "mjpeg", "libvpx-vp9"})
 
 
 def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
-    """The sampling that the encoder can hold best and FFmpeg's name of it.
+    """The encoder's best match for a chroma subsampling, and FFmpeg's name of the pixel format.
 
-    Grey stays grey and 4:4:0 stays 4:4:0 in FFV1 only; elsewhere they become 4:2:0 with neutral chroma
-    and 4:4:4, which players take.
+    Only FFV1 keeps grey and 4:4:0. Elsewhere, for the sake of players, grey becomes 4:2:0 with neutral chroma, and
+    4:4:0 becomes 4:4:4.
 
     Raises:
         SinkError: the encoder takes no 8-bit YCbCr format.
     """
     known = {format.name for format in codec.video_formats or ()} or {"yuv420p"}
-    candidates = _INSTEAD[sampling]
-    if sampling in _DELICATE and codec.name in _KEEPS_DELICATE:
+    candidates = _CANDIDATES[sampling]
+    if sampling in _POORLY_SUPPORTED and codec.name in _KEEPS_THEM:
         candidates = (sampling, *candidates)
     for candidate in candidates:
         for name in _NAMES[candidate]:
@@ -70,14 +70,14 @@ def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
 
 
 def loses_chroma(given: Sampling, kept: Sampling) -> bool:
-    """Whether chroma samples go where one sampling is written as another."""
+    """Whether conversion from one chroma subsampling to another drops chroma samples."""
     if given.value is None:
         return False
     return kept.value is None or any(after > before for before, after in zip(given.value, kept.value, strict=True))
 
 
 def coded_size(codec: av.Codec, sampling: Sampling, width: int, height: int) -> tuple[int, int]:
-    """Width and height to code: the picture's, rounded up to whole chroma samples where it must be."""
+    """Width and height to code: the picture's, rounded up to whole chroma samples if the encoder needs them."""
     if codec.name in _ANY_SIZE:
         return width, height
     across, down = sampling.value or (1, 1)
@@ -85,13 +85,13 @@ def coded_size(codec: av.Codec, sampling: Sampling, width: int, height: int) -> 
 
 
 def to_frame(picture: Picture, pix_fmt: str, width: int, height: int) -> av.VideoFrame:
-    """Planes copied sample by sample into a tagged frame; where it is larger, the last column and row repeat.
+    """Copy a picture's samples, unchanged, into a tagged frame. A larger frame is padded with the last column and row.
 
     Args:
-        picture: already at the sampling of `pix_fmt`.
-        pix_fmt: one of the names that `choose_format` gives.
-        width: of the frame, the picture's or up to one chroma sample more.
-        height: likewise.
+        picture: at the chroma subsampling of `pix_fmt`.
+        pix_fmt: a name from `choose_format`.
+        width: the frame's width: the picture's, or that rounded up to a whole chroma sample.
+        height: the frame's height, likewise.
     """
     frame = av.VideoFrame(width, height, pix_fmt)
     planes = picture.planes
@@ -111,25 +111,25 @@ def to_frame(picture: Picture, pix_fmt: str, width: int, height: int) -> av.Vide
 
 
 def tag(target: av.VideoFrame | av.VideoCodecContext, full_range: bool) -> None:
-    """Say what the samples mean: BT.601 matrix, sRGB primaries and transfer, and the range."""
+    """Tag a frame or encoder with the colour space: BT.601 matrix, sRGB primaries and transfer, and the range."""
     target.color_range = _FULL if full_range else _LIMITED
     target.colorspace = _SMPTE170M
     target.color_primaries = _BT709
     target.color_trc = _SRGB
 
 
-def prepare(picture: Picture, sampling: Sampling, full_range: bool) -> Picture:
-    """The picture at the sampling and in the range that the encoder was opened with.
+def convert(picture: Picture, sampling: Sampling, full_range: bool) -> Picture:
+    """Convert a picture to a chroma subsampling and a range.
 
-    Of woven fields of an odd height the lower one loses its last line of subsampled chroma: frames have no room for it,
-    FFmpeg's decoder drops it too (S6).
+    Where two fields of an odd height are interleaved, the lower field loses its last line of subsampled chroma: a frame
+    has no room for it, and FFmpeg's decoder drops it too (S6).
     """
-    ready = colour.to_range(colour.to_sampling(picture, sampling), full_range)
+    converted = colour.to_range(colour.to_sampling(picture, sampling), full_range)
     _, down = sampling.value or (1, 1)
-    luma, *chroma = ready.planes
-    return replace(ready, planes=(luma, *(plane[: -(-ready.height // down)] for plane in chroma)))
+    luma, *chroma = converted.planes
+    return replace(converted, planes=(luma, *(plane[: -(-converted.height // down)] for plane in chroma)))
 
 
-def for_frames(sampling: Sampling) -> Sampling:
-    """The sampling that woven fields need where a reader knows of frames only: chroma on each line (S6)."""
+def full_chroma_lines(sampling: Sampling) -> Sampling:
+    """The subsampling with chroma on each line, for interlaced pictures in formats without fields (S6)."""
     return {Sampling.YUV420: Sampling.YUV422, Sampling.YUV440: Sampling.YUV444}.get(sampling, sampling)

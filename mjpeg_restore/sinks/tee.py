@@ -1,4 +1,4 @@
-"""Several sinks at once: a file and a window, say."""
+"""Several sinks at once, such as a file and a window."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from mjpeg_restore.sinks.base import Sink
 
 
 class Tee:
-    """Hands each picture to every one of some sinks, in turn."""
+    """Writes each picture to several sinks, in turn."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
 
     @property
     def fixed_size(self) -> bool:
-        """True if any of them needs it."""
+        """True if any of the sinks needs pictures of one size."""
         return any(sink.fixed_size for sink in self._sinks)
 
     @property
     def closed(self) -> bool:
-        """True once any of them has been closed by the one who looked."""
+        """True once the consumer of any of the sinks has disconnected."""
         return any(sink.closed for sink in self._sinks)
 
     @property
     def remark(self) -> str | None:
-        """What each of them has to say."""
+        """The remarks of all sinks, joined by semicolons; None if there are none."""
         return "; ".join(remark for sink in self._sinks if (remark := sink.remark)) or None
 
     def write(self, picture: Picture) -> None:
-        """Take one picture."""
+        """Write one picture to every sink."""
         for sink in self._sinks:
             sink.write(picture)
 
     def close(self) -> None:
-        """Finish them all."""
+        """Finish every output."""
         for sink in self._sinks:
             sink.close()
 
     def discard(self) -> None:
-        """Give them all up."""
+        """Abandon every output."""
         for sink in self._sinks:
             sink.discard()

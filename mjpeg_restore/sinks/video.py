@@ -1,4 +1,4 @@
-"""Video files through FFmpeg's encoders and muxers: planes in as they are, times kept, colour tagged."""
+"""Video files through FFmpeg's encoders and muxers: exact planes and times, tagged colour."""
 
 # PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -23,7 +23,7 @@ from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
 from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
-from mjpeg_restore.sinks.rate import Timeline, avi_unit, beginning, longest_step, plausible_rate, time_options
+from mjpeg_restore.sinks.timing import Timeline, avi_origin, avi_time_base, guess_rate, max_step, timescale_options
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -37,28 +37,27 @@ _DEFAULT_CODEC = {"webm": "av1"}
 
 
 class VideoFile:
-    """An MP4, MOV, MKV, WebM or AVI file, by the extension of its name.
+    """An MP4, MOV, MKV, WebM or AVI file, by the file's extension.
 
-    *Samples.* Planes are encoded at their own sampling; where the encoder has none such they go to the
-    nearest richer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets
-    neutral 4:2:0 chroma elsewhere. An encoder that takes whole chroma samples only (all but FFV1, MJPEG and
-    VP9) gets an odd width or height rounded up by one, the last column or row repeated: 163x117 in 4:2:0
-    becomes 164x118.
+    *Samples.* Planes are encoded at their own chroma subsampling. If the encoder does not support it, they are
+    converted to the nearest finer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets
+    neutral 4:2:0 chroma elsewhere. Encoders that need whole chroma samples (all but FFV1, MJPEG and VP9) get an odd
+    width or height rounded up by one, the last column or row repeated: 163x117 in 4:2:0 becomes 164x118.
 
-    *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged.
-    MJPEG is always full range. AVI and MOV have no tag that says "full": codecs that do not say it themselves
-    (FFV1, MPEG-4 Part 2) are written limited there.
+    *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged. MJPEG is always
+    full range. AVI and MOV have no tag for full range: codecs that do not signal it themselves (FFV1, MPEG-4 Part 2)
+    are written in limited range there.
 
-    *Time.* Stamps come back exactly from MP4 and MOV, the first one kept as it is, any time base, variable
-    rate too. MKV and WebM round to 1 ms by their nature; AVI to the nearest frame of its fixed rate, counted from
-    its first picture or sound, and of H.264 and HEVC in it FFmpeg shows each picture at the next one's time. A stamp
-    that does not rise is moved to one unit after the one before: no picture is lost.
+    *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time. MKV and
+    WebM round them to 1 ms. AVI rounds them to frames of its fixed rate, counted from the first picture or sound;
+    FFmpeg reads H.264 and HEVC back from AVI with each picture at the next one's time. A time stamp that does not rise
+    is moved to one unit after the last one: no picture is lost.
 
-    *Fields.* Woven ones are coded and tagged as interlaced, by encoders that can.
+    *Fields.* Interlaced pictures are coded and tagged as interlaced by encoders that support it.
 
-    *Size.* Every picture must have the first one's.
+    *Size.* Every picture must have the first one's size.
 
-    The file grows under a temporary name beside the target and gets its own at `close`.
+    The file is written under a temporary name beside the target and renamed by `close`.
     """
 
     fixed_size = True
@@ -70,18 +69,17 @@ class VideoFile:
         settings: OutputSettings | None = None,
         audio: Sequence[AudioSource] = (),
     ) -> None:
-        """Claim the file; the encoder opens with the first picture.
+        """Check the settings and create the temporary file; the encoder opens with the first picture.
 
         Args:
             path: the extension names the container.
-            settings: all but `image_format`; without a codec it is av1 in WebM, else h264, and without a frame rate
-                that is guessed from the time base. The defaults if None.
-            audio: tracks of sound to go along; copied where the container holds the codec, else AAC (WebM: Opus).
+            settings: all but `image_format`; a missing frame rate is guessed from the time base. The defaults if None.
+            audio: tracks of sound; copied if the container supports the codec, else transcoded to AAC (WebM: Opus).
 
         Raises:
-            OutputExists: the file is there and `overwrite` is False.
-            SinkError: unknown extension or encoder, a codec that the container does not hold, or a folder
-                that cannot be written.
+            OutputExists: the file exists and `overwrite` is False.
+            SinkError: the extension or encoder is unknown, the container does not support the codec, or the folder
+                cannot be written.
         """
         format_name = _CONTAINERS.get(Path(path).suffix.lower())
         if format_name is None:
@@ -100,26 +98,26 @@ class VideoFile:
 
     @property
     def remark(self) -> str | None:
-        """What became of chroma, times or the audio that it should not, in one line; None where all is well."""
+        """How chroma, times or sound were changed or lost, in one line; None if they were not."""
         return self._writer.remark if self._writer else None
 
     def write(self, picture: Picture) -> None:
-        """Encode one picture and mux what is ready, audio too.
+        """Encode one picture, and mux finished packets and the sound so far.
 
         Raises:
             SinkError: the encoder cannot be opened, the size changed, or the file cannot be written.
         """
-        with self._errors_named():
+        with self._wrap_errors():
             if self._writer is None:
                 self._writer = self._open(picture)
             check_size(picture, self._writer.size, self._part.target)
             self._writer.write(picture)
 
     def close(self) -> None:
-        """Finish the file and give it its name; without a single picture there is none.
+        """Finish the file and rename it to its target; without a picture, remove it.
 
         Raises:
-            SinkError: it cannot be finished; the temporary file is removed.
+            SinkError: the file cannot be finished; the temporary file is removed.
         """
         if self._finished:
             return
@@ -127,7 +125,7 @@ class VideoFile:
             self.discard()
             return
         try:
-            with self._errors_named():
+            with self._wrap_errors():
                 self._writer.finish()
         except SinkError:
             self.discard()
@@ -141,30 +139,29 @@ class VideoFile:
             return
         self._finished = True
         if self._writer is not None:
-            self._writer.abandon()
+            self._writer.discard()
         self._part.discard()
 
     def _open(self, picture: Picture) -> _Writer:
-        rate = self._settings.fps or plausible_rate(picture.time_base)
-        time_base = avi_unit(picture.time_base, rate) if self._format_name == "avi" else picture.time_base
+        rate = self._settings.fps or guess_rate(picture.time_base)
+        is_avi = self._format_name == "avi"
+        time_base = avi_time_base(picture.time_base, rate) if is_avi else picture.time_base
+        origin = avi_origin(picture, rate, self._audio) if is_avi else Fraction(0)
+        timeline = Timeline(time_base, rate, origin, max_step(self._format_name, time_base), from_zero=is_avi)
         container = av.open(
-            f"file:{self._part.path}",  # a path is nothing but a path: no protocol before a colon in it
+            f"file:{self._part.path}",  # "file:", or FFmpeg would read a protocol before a colon in the name
             "w",
             format=self._format_name,
-            container_options=time_options(self._format_name, time_base),
+            container_options=timescale_options(self._format_name, time_base),
         )
-        first = pixels.prepare(picture, picture.sampling, self._full_range)
-        avi = self._format_name == "avi"
-        origin = beginning(picture, rate, self._audio) if avi else Fraction(0)
-        longest = longest_step(self._format_name, time_base)
-        timeline = Timeline(time_base, rate, origin, longest, from_zero=avi)
+        first = pixels.convert(picture, picture.sampling, self._full_range)
         return _Writer(container, self._encoder, first, timeline, self._settings.sample_aspect, self._audio)
 
     @contextlib.contextmanager
-    def _errors_named(self) -> Generator[None, None, None]:
+    def _wrap_errors(self) -> Generator[None, None, None]:
         try:
             yield
-        except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: what FFmpeg cannot be told
+        except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
@@ -173,7 +170,7 @@ class VideoFile:
 
 
 class _Writer:
-    """An open container with its encoder: what a VideoFile is from its first picture on.
+    """An open container with its encoder, from the first picture on.
 
     Attributes:
         size: (width, height) of every picture.
@@ -190,8 +187,9 @@ class _Writer:
     ) -> None:
         self.size = (first.width, first.height)
         self._encoder = encoder
-        self._first = first.sampling
-        self._reduced: Sampling | None = None
+        self._first_sampling = first.sampling
+        self._reduced_sampling: Sampling | None = None
+        """The latest one that lost chroma samples."""
         self._container = container
         self._timeline = timeline
         self._stream, self._sampling = open_stream(
@@ -199,42 +197,42 @@ class _Writer:
         )
         self._full_range = first.full_range
         self._audio = [AudioWriter(track, container, timeline.origin) for track in audio]
-        self._mark: FieldMarker | None = None
-        self._shown: av.VideoFrame | None = None
+        self._field_marker: FieldMarker | None = None
+        self._last_frame: av.VideoFrame | None = None
         self._first_dts: int | None = None
         self._written = 0
         container.start_encoding()
 
     @property
     def remark(self) -> str | None:
-        """What the user should know, in one line."""
+        """How chroma, times or sound were changed or lost, in one line; None if they were not."""
         found: list[str] = []
-        if self._reduced:
-            what = f"{self._reduced.label} is written as {self._sampling.label}"
-            if pixels.loses_chroma(self._first, self._sampling):
+        if self._reduced_sampling:
+            what = f"{self._reduced_sampling.label} is written as {self._sampling.label}"
+            if pixels.loses_chroma(self._first_sampling, self._sampling):
                 found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
             else:
-                found.append(f"{what}, for the first picture is {self._first.label}")
-        # A rate that is constant may be rounded to the frame.
-        if self._is_avi and self._timeline.moved > self._timeline.time_base / 10:
-            by = f"up to {1000 * float(self._timeline.moved):.0f} ms"
+                found.append(f"{what}, for the first picture is {self._first_sampling.label}")
+        # Smaller shifts come from the rounded time stamps of a constant rate.
+        if self._is_avi and self._timeline.max_shift > self._timeline.time_base / 10:
+            by = f"up to {1000 * float(self._timeline.max_shift):.0f} ms"
             found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
         found += dict.fromkeys(writer.problem for writer in self._audio if writer.problem)
         return "; ".join(found) or None
 
     def write(self, picture: Picture) -> None:
-        """Encode and mux one picture, and the audio that has come meanwhile."""
+        """Encode and mux one picture, and mux the sound so far."""
         context = self._stream.codec_context
         if pixels.loses_chroma(picture.sampling, self._sampling):
-            self._reduced = picture.sampling
-        ready = pixels.prepare(picture, self._sampling, self._full_range)
-        frame = pixels.to_frame(ready, str(context.pix_fmt), context.width, context.height)
+            self._reduced_sampling = picture.sampling
+        converted = pixels.convert(picture, self._sampling, self._full_range)
+        frame = pixels.to_frame(converted, str(context.pix_fmt), context.width, context.height)
         for pts in self._timeline.repeats(picture):
-            self._encode(self._shown or frame, pts, picture.field_order)
-        self._shown = frame
+            self._encode(self._last_frame or frame, pts, picture.field_order)
+        self._last_frame = frame
         self._encode(frame, self._timeline.next(picture), picture.field_order)
         for writer in self._audio:
-            writer.drain()
+            writer.mux_pending()
         self._written += 1
 
     @property
@@ -244,8 +242,8 @@ class _Writer:
     def _encode(self, frame: av.VideoFrame, pts: int, order: FieldOrder | None) -> None:
         frame.pts, frame.duration, frame.time_base = pts, self._timeline.duration, self._timeline.time_base
         if order:
-            self._mark = self._mark or FieldMarker(frame, self._timeline.time_base, order)
-            frame = self._mark(frame)
+            self._field_marker = self._field_marker or FieldMarker(frame, self._timeline.time_base, order)
+            frame = self._field_marker(frame)
         self._mux(self._stream.encode(frame))
 
     def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
@@ -255,28 +253,31 @@ class _Writer:
             self._container.mux(packet)
 
     def finish(self) -> None:
-        """Write what the encoders still hold, and the container's index."""
+        """Flush the encoders and write the container's trailer."""
         packets = self._stream.encode(None)
         for packet in packets:
             if self._written <= 2:
-                packet.dts = packet.pts  # x265 leaves it undefined; so few pictures cannot be reordered
-        self._hold(packets)
+                packet.dts = packet.pts  # x265 leaves it undefined; one or two pictures are never reordered
+        self._extend_last(packets)
         self._mux(packets)
         for writer in self._audio:
             writer.finish()
         self._container.close()
 
-    def _hold(self, packets: Sequence[av.Packet[Stream]]) -> None:
-        """MP4 and MOV last until the packet ends that is decoded last, which may be shown before the last one."""
-        end = self._timeline.held_until
+    def _extend_last(self, packets: Sequence[av.Packet[Stream]]) -> None:
+        """Lengthen the packet that is decoded last, so that MP4 and MOV show the last picture for its full duration.
+
+        The track ends with that packet, which may be shown before the last picture.
+        """
+        end = self._timeline.shown_until
         if self._container.format.name not in ("mp4", "mov") or end is None or not packets:
             return
         first, last = self._first_dts, packets[-1].dts
-        first = packets[0].dts if first is None else first  # before 0 where pictures change their order
+        first = packets[0].dts if first is None else first  # negative where pictures are reordered
         if last is not None and first is not None:
             packets[-1].duration = max(packets[-1].duration or 0, end - last + min(first, 0))
 
-    def abandon(self) -> None:
-        """Let go of the file."""
+    def discard(self) -> None:
+        """Close the file, whatever its state."""
         with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._container.close()

@@ -1,4 +1,4 @@
-"""YUV4MPEG2: uncompressed planes down a pipe, for mpv, x264 and FFmpeg to read."""
+"""YUV4MPEG2: uncompressed planes in a file or a pipe, for mpv, x264 and FFmpeg to read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.rate import plausible_rate
+from mjpeg_restore.sinks.timing import guess_rate
 
-# y4m's names; "jpeg" is 4:2:0 with centre-sited chroma. It has none for 4:4:0.
-_NAMES = {
+# Values of the header's tag C; "420jpeg" is 4:2:0 with centre-sited chroma. There is none for 4:4:0.
+_COLOUR_SPACES = {
     Sampling.GRAY: "mono",
     Sampling.YUV444: "444",
     Sampling.YUV422: "422",
@@ -24,18 +24,16 @@ _NAMES = {
     Sampling.YUV411: "411",
 }
 
-
-_SCAN = {None: "Ip", "top": "It", "bottom": "Ib"}
+_INTERLACING = {None: "Ip", "top": "It", "bottom": "Ib"}
 
 
 class Y4mStream:
-    """A y4m file or pipe, any size, planes as they are (4:4:0 goes to 4:4:4), tagged with its range.
+    """A y4m file or pipe: unchanged planes of any size (4:4:0 becomes 4:4:4), tagged with the range.
 
-    y4m holds one frame rate and no time stamps: pictures are written one after the other, and a variable rate
-    is lost, which `remark` tells. Where the reader of a pipe goes away (`... | head`), `closed` turns True and
-    nothing more is written; that is no error.
+    y4m stores one frame rate and no time stamps. A variable rate is lost, and `remark` reports it.
 
-    Every picture must have the first one's size.
+    If the reader of a pipe disconnects (`... | head`), `closed` becomes True and further pictures are ignored, without
+    an error. Every picture must have the first one's size.
     """
 
     fixed_size = True
@@ -45,16 +43,16 @@ class Y4mStream:
         target: str | os.PathLike[str] | BinaryIO,
         settings: OutputSettings | None = None,
     ) -> None:
-        """Claim the file, or take a binary stream, which stays open at `close`.
+        """Create the temporary file, or use a binary stream, which `close` leaves open.
 
         Args:
             target: a path, or an object with `write(bytes)` and `flush()`.
-            settings: `fps` for the header, else guessed from the first picture's time base, `range`, `sample_aspect`
-                and `overwrite`; the defaults if None.
+            settings: `fps` (a missing one is guessed from the first picture's time base), `range`, `sample_aspect` and
+                `overwrite`; the defaults if None.
 
         Raises:
-            OutputExists: the file is there and `overwrite` is False.
-            SinkError: the file cannot be made.
+            OutputExists: the file exists and `overwrite` is False.
+            SinkError: the file cannot be created.
         """
         settings = settings or OutputSettings()
         self.closed = False
@@ -65,7 +63,7 @@ class Y4mStream:
             self._file = self._part.path.open("wb")
         else:
             self._file = target
-        self._pace = _Pace(settings.fps)
+        self._rate_monitor = _RateMonitor(settings.fps)
         self._full_range = settings.range == "full"
         self._sample_aspect = settings.sample_aspect
         self._sampling: Sampling | None = None
@@ -74,11 +72,11 @@ class Y4mStream:
 
     @property
     def remark(self) -> str | None:
-        """That the pictures were not taken at the rate that is written, in one line; None where they were."""
-        return self._pace.remark
+        """In one line, how the pictures' intervals differ from the header's rate; None if they match."""
+        return self._rate_monitor.remark
 
     def write(self, picture: Picture) -> None:
-        """Write one picture; nothing once `closed` is True.
+        """Write one picture; do nothing once `closed` is True.
 
         Raises:
             SinkError: the size changed, or the file cannot be written.
@@ -90,12 +88,12 @@ class Y4mStream:
             header = self._open(picture)
         assert self._sampling is not None
         check_size(picture, self._size, self._part.target if self._part else "the y4m stream")
-        self._pace.add(picture)
-        planes = pixels.prepare(picture, self._sampling, self._full_range).planes
-        self._send(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
+        self._rate_monitor.add(picture)
+        planes = pixels.convert(picture, self._sampling, self._full_range).planes
+        self._write(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
 
     def close(self) -> None:
-        """Flush the pipe, or give the file its name; without a single picture there is no file.
+        """Flush the pipe, or rename the file to its target; a file without a picture is removed.
 
         Raises:
             SinkError: the last bytes cannot be written.
@@ -104,7 +102,7 @@ class Y4mStream:
             return
         self._finished = True
         if self._part is None:
-            self._send()
+            self._write()
             return
         try:
             self._file.close()
@@ -117,7 +115,7 @@ class Y4mStream:
             self._part.commit()
 
     def discard(self) -> None:
-        """Remove the temporary file; a pipe is left as it is."""
+        """Remove the temporary file; a pipe stays open."""
         self._finished = True
         if self._part is not None:
             with contextlib.suppress(OSError):
@@ -125,17 +123,19 @@ class Y4mStream:
             self._part.discard()
 
     def _open(self, picture: Picture) -> bytes:
-        self._sampling = picture.sampling if picture.sampling in _NAMES else Sampling.YUV444
+        """Fix size, sampling and rate by the first picture; return the header."""
+        self._sampling = picture.sampling if picture.sampling in _COLOUR_SPACES else Sampling.YUV444
         self._size = (picture.width, picture.height)
-        rate = self._pace.begin(picture)
+        rate = self._rate_monitor.start(picture)
         colour_range = "FULL" if self._full_range else "LIMITED"
-        aspect, scan = self._sample_aspect, _SCAN[picture.field_order]
+        aspect, interlacing = self._sample_aspect, _INTERLACING[picture.field_order]
         return (
             f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} "
-            f"{scan} A{aspect.numerator}:{aspect.denominator} C{_NAMES[self._sampling]} XCOLORRANGE={colour_range}\n"
+            f"{interlacing} A{aspect.numerator}:{aspect.denominator} "
+            f"C{_COLOUR_SPACES[self._sampling]} XCOLORRANGE={colour_range}\n"
         ).encode("ascii")
 
-    def _send(self, *parts: bytes | memoryview) -> None:
+    def _write(self, *parts: bytes | memoryview) -> None:
         try:
             for part in parts:
                 self._file.write(part)
@@ -146,25 +146,25 @@ class Y4mStream:
             raise SinkError(f"cannot write y4m ({error.strerror}): is there room on the disk?") from error
 
 
-class _Pace:
-    """The rate that is written, and whether the pictures keep to it."""
+class _RateMonitor:
+    """The header's frame rate, compared with the pictures' intervals."""
 
     def __init__(self, fps: Fraction | None) -> None:
         self._rate = fps or Fraction(0)
-        self._slack = Fraction(0)
+        self._tolerance = Fraction(0)
         self._last: Fraction | None = None
         self._shortest: Fraction | None = None
         self._longest = Fraction(0)
 
-    def begin(self, first: Picture) -> Fraction:
-        """Settle the rate."""
-        self._rate = self._rate or plausible_rate(first.time_base)
-        # A constant rate too may be rounded to the time base, as Matroska does it.
-        self._slack = max(1 / self._rate / 10, min(first.time_base, 1 / self._rate / 2))
+    def start(self, first: Picture) -> Fraction:
+        """The rate for the header, given the first picture."""
+        self._rate = self._rate or guess_rate(first.time_base)
+        # The time stamps of a constant rate may be rounded to the time base, as in Matroska.
+        self._tolerance = max(1 / self._rate / 10, min(first.time_base, 1 / self._rate / 2))
         return self._rate
 
     def add(self, picture: Picture) -> None:
-        """Note the time since the picture before."""
+        """Record the interval from the last picture to this one."""
         if self._last is not None:
             interval = picture.time - self._last
             self._shortest = interval if self._shortest is None else min(self._shortest, interval)
@@ -173,11 +173,11 @@ class _Pace:
 
     @property
     def remark(self) -> str | None:
-        """How the pictures came, where that was not at the rate."""
+        """How the intervals differ from the rate, in one line; None if they match."""
         if self._shortest is None:
             return None
-        usual = 1 / self._rate
-        if usual - self._slack <= self._shortest and self._longest <= usual + self._slack:
+        nominal = 1 / self._rate
+        if nominal - self._tolerance <= self._shortest and self._longest <= nominal + self._tolerance:
             return None
         found = f"{1000 * float(self._shortest):.0f} to {1000 * float(self._longest):.0f} ms"
         return (

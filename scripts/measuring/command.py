@@ -127,7 +127,7 @@ def transcode(clip: Path, out: Path) -> tuple[float, float, float]:
 
     from mjpeg_restore.sinks.encoder import find_encoder
 
-    encoder = find_encoder("h264", None, None, {})
+    encoder = find_encoder("h264")
     begun, cpu = monotonic(), process_time()
     with av.open(str(clip)) as source, av.open(str(out), "w") as target:
         video = source.streams.video[0]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mjpeg_restore.cli import main
 from tests.jpeg.pictures import encode
-from tests.sources.clips import mux_packet
+from tests.sources.clips import mux_packet, time_of
 
 SIZE = (64, 48)
 FAST = ["-m", "decode", "--device", "onnxruntime"]
@@ -45,7 +45,7 @@ def mux(path: Path, times: Sequence[int], codec: str = "mjpeg") -> Path:
 
 def times(path: Path) -> list[Fraction]:
     with av.open(str(path)) as container:
-        return [Fraction(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+        return [time_of(frame) for frame in container.decode(video=0)]
 
 
 def picture_of(path: Path) -> tuple[str | None, NDArray[np.int16]]:

@@ -146,6 +146,7 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str,
 
 
 @needs_native_reader
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_an_input_may_cost(name: str, spent: dict[str, list[tuple[str, float, int]]]) -> None:
     assert len(spent[name]) == 4

@@ -200,6 +200,7 @@ def test_convolutions_in_eight_bits_say_so(colour: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_runtimes_agree_where_a_channel_has_died(tmp_path: Path) -> None:
     network = tiny()
     with torch.no_grad():
@@ -238,6 +239,7 @@ def test_decode_is_exported_too(tmp_path: Path) -> None:
 SMALL = OneToManyConfig(width=4, branch_units=1, aggregation_units=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "kinds"),
     [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +19,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
 from tests.lacking import needs
+from tests.scripts.running import run
 
 needs("onnx")
 
@@ -35,13 +34,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluate(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/evaluate.py", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def test_the_figures_are_means_over_the_pictures(pictures: Path) -> None:
-    done = evaluate("--data", pictures, "--model", "stream-lite", "--quality", "20", "--json")
+    done = run("evaluate", "--data", pictures, "--model", "stream-lite", "--quality", "20", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     row = found["models"]["stream-lite"]["20"]
@@ -65,7 +59,7 @@ def test_the_figures_are_means_over_the_pictures(pictures: Path) -> None:
 
 @pytest.mark.parametrize("quality", ["0", "101", "many"])
 def test_qualities_that_there_are_not(pictures: Path, quality: str) -> None:
-    done = evaluate("--data", pictures, "--quality", quality)
+    done = run("evaluate", "--data", pictures, "--quality", quality)
     assert done.returncode == 2
     assert f"{quality!r} is not 1 to 100" in done.stderr
 

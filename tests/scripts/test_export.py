@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.lacking import needs
+from tests.scripts.running import run
 
 needs("torch")
 needs("onnxscript")
@@ -22,27 +24,43 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.graph import checksum, initializers, load_weights
 from mjpeg_restore.models.papers.l4_l8 import L4
-from mjpeg_restore.models.stream import STREAM_LITE, Stream
+from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
+from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.training.recipes import MODELS
 from tests.jpeg.pictures import encode
 from tests.models.planes import components
 
 ROOT = Path(__file__).parents[2]
+TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
 SETTINGS = {"batch": 8, "device": "a GPU", "qualities": None}
 PROGRESS = {"steps": 12, "seconds": 5400.0, "pixels": 7_400_000, "validation": "Q10 +0.1/+0.2", "settings": SETTINGS}
 
 
-def export(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/export.py", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module", autouse=True)
+def small_networks() -> Iterator[None]:
+    """The exporter takes its time for each layer: the recipes' networks have few here."""
+    one_to_many = OneToManyConfig(width=4, branch_units=1, aggregation_units=1, chroma_width=4)
+    smaller = {
+        "stream-lite": dict.fromkeys(("whole", "rounded"), partial(Stream, TINY)),
+        "one-to-many": {
+            "q10-mean": partial(OneToMany, replace(one_to_many, noise=False)),
+            "q10": partial(OneToMany, one_to_many),
+        },
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, networks in smaller.items():
+            model = MODELS[name]
+            stages = {stage: replace(model.stages[stage], build=build) for stage, build in networks.items()}
+            patch.setitem(MODELS, name, replace(model, stages={**model.stages, **stages}))
+        yield
 
 
 @pytest.fixture(scope="module")
 def network() -> Stream:
     """What was trained: weights drawn at random."""
     torch.manual_seed(4)
-    network = Stream(STREAM_LITE)
+    network = Stream(TINY)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
@@ -63,7 +81,7 @@ def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     older = shipped["stream-lite"] | {"quality": {"LIVE1": {"10": {}, "20": {}}}}
     models = {"stream-lite": older, "decode": shipped["decode"]}
     (engines / "manifest.json").write_text(json.dumps({"models": models}))
-    done = export("--model", "stream-lite", "--runs", runs, "--engines", engines)
+    done = run("export", "--model", "stream-lite", "--runs", runs, "--engines", engines)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("stream-lite: ")
     return engines
@@ -86,7 +104,7 @@ def test_each_graph_is_the_file_with_its_checksum(engines: Path, entry: dict[str
 
 
 def test_the_graphs_hold_the_checkpoints_weights(engines: Path, network: Stream) -> None:
-    found = Stream(STREAM_LITE)
+    found = Stream(TINY)
     load_weights(found, engines / "stream-lite.colour.onnx")
     for ours, theirs in zip(found.state_dict().values(), network.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)  # what is large is kept as float16
@@ -139,6 +157,7 @@ def test_what_was_exported_restores(engines: Path) -> None:
         assert np.abs(before.astype(int) - after).mean() < 50
 
 
+@pytest.mark.slow
 def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path) -> None:
     runs, engines = tmp_path / "runs", tmp_path / "engines"
     checkpoint = runs / "l4" / "q30" / "checkpoint.pt"
@@ -148,7 +167,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["l4"]
     others = [variant for variant in shipped["variants"] if variant["qualities"] != [30, 30]]
     (engines / "manifest.json").write_text(json.dumps({"models": {"l4": shipped | {"variants": others}}}))
-    done = export("--model", "l4", "--runs", runs, "--engines", engines)
+    done = run("export", "--model", "l4", "--runs", runs, "--engines", engines)
     assert done.returncode == 0, done.stderr
     variants = json.loads((engines / "manifest.json").read_text())["models"]["l4"]["variants"]
     (added,) = [variant for variant in variants if variant["qualities"] == [30, 30]]
@@ -159,6 +178,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     )  # the one for all of them comes last
 
 
+@pytest.mark.slow
 def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
     model = MODELS["one-to-many"]
     (variant,) = model.variants
@@ -170,7 +190,7 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
         checkpoint.parent.mkdir(parents=True)
         torch.save({"model": states[stage], "progress": PROGRESS}, checkpoint)
     command = ("--model", "one-to-many", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    assert export(*command).returncode == 0
+    assert run("export", *command).returncode == 0
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["models"]["one-to-many"]["variants"]
     assert entry["training"]["grey"]["blended"] == {"stage": "q10-mean", "weight": variant.blend.weight}
     found = initializers(tmp_path / "one-to-many.grey.onnx")
@@ -180,11 +200,11 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
         weight = next(array for key, array in found.items() if key.startswith(f"network.{name}"))
         np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
     (tmp_path / "runs" / "one-to-many" / "q10-mean" / "checkpoint.pt").unlink()
-    assert "no checkpoints of a whole network" in export(*command).stderr
+    assert "no checkpoints of a whole network" in run("export", *command).stderr
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
-    done = export("--model", "l8", "--runs", tmp_path / "runs", "--engines", tmp_path)
+    done = run("export", "--model", "l8", "--runs", tmp_path / "runs", "--engines", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("export: ")
@@ -198,19 +218,20 @@ def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:
     checkpoint = tmp_path / "l8" / "q20" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": {"layer.weight": torch.zeros(1)}, "progress": PROGRESS}, checkpoint)
-    done = export("--model", "l8", "--runs", tmp_path, "--engines", tmp_path)
+    done = run("export", "--model", "l8", "--runs", tmp_path, "--engines", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith(f"export: {checkpoint}: not a checkpoint of this network")
     assert not (tmp_path / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_path: Path) -> None:
     checkpoint = tmp_path / "runs" / "stream-lite" / "whole" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
-    done = export(*words, "--stage", "whole")
+    done = run("export", *words, "--stage", "whole")
     assert done.returncode == 0, done.stderr
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
@@ -218,4 +239,4 @@ def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_
     assert variant.file("grey") == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
     assert (variant.training["grey"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
-    assert "has no stage 'none'" in export(*words, "--stage", "none").stderr
+    assert "has no stage 'none'" in run("export", *words, "--stage", "none").stderr

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +9,9 @@ from PIL import Image, JpegImagePlugin
 
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import open_source
+from tests.scripts.running import run
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_sample.py"
 SMALL = ("--size", "160x120", "--seconds", "0.4", "--fps", "10")
-
-
-def make(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), str(out), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def read(path: Path) -> list[Packet]:
@@ -28,7 +21,7 @@ def read(path: Path) -> list[Packet]:
 
 @pytest.mark.parametrize("name", ["clip.avi", "clip.mjpeg"])
 def test_a_clip_of_the_size_and_length_asked_for(tmp_path: Path, name: str) -> None:
-    done = make(tmp_path / name, *SMALL)
+    done = run("make_sample", tmp_path / name, *SMALL)
     assert done.returncode == 0, done.stderr
     packets = read(tmp_path / name)
     assert [float(packet.time) for packet in packets] == [0, 0.1, 0.2, 0.3]
@@ -41,20 +34,20 @@ def test_a_clip_of_the_size_and_length_asked_for(tmp_path: Path, name: str) -> N
 
 @pytest.mark.parametrize("size", ["64x64", "65x67", "64x480"])
 def test_small_sizes(tmp_path: Path, size: str) -> None:
-    done = make(tmp_path / "clip.mjpeg", "--size", size, "--seconds", "0.1", "--fps", "10")
+    done = run("make_sample", tmp_path / "clip.mjpeg", "--size", size, "--seconds", "0.1", "--fps", "10")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("sampling", "number"), [("444", 0), ("422", 1), ("420", 2)])
 def test_the_sampling_asked_for(tmp_path: Path, sampling: str, number: int) -> None:
-    make(tmp_path / "clip.mjpeg", *SMALL, "--sampling", sampling)
+    run("make_sample", tmp_path / "clip.mjpeg", *SMALL, "--sampling", sampling)
     with Image.open(io.BytesIO(read(tmp_path / "clip.mjpeg")[0].data)) as picture:
         assert JpegImagePlugin.get_sampling(picture) == number
 
 
 def test_the_same_arguments_make_the_same_clip(tmp_path: Path) -> None:
-    make(tmp_path / "a.mjpeg", *SMALL)
-    make(tmp_path / "b.mjpeg", *SMALL)
+    run("make_sample", tmp_path / "a.mjpeg", *SMALL)
+    run("make_sample", tmp_path / "b.mjpeg", *SMALL)
     assert (tmp_path / "a.mjpeg").read_bytes() == (tmp_path / "b.mjpeg").read_bytes()
 
 
@@ -71,13 +64,13 @@ def test_the_same_arguments_make_the_same_clip(tmp_path: Path) -> None:
     ],
 )
 def test_arguments_that_make_no_sense(tmp_path: Path, arguments: tuple[str, str]) -> None:
-    done = make(tmp_path / "clip.avi", *arguments)
+    done = run("make_sample", tmp_path / "clip.avi", *arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "clip.avi").exists()
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    done = make(tmp_path / "none" / "clip.mjpeg", *SMALL)
+    done = run("make_sample", tmp_path / "none" / "clip.mjpeg", *SMALL)
     assert done.returncode == 1
     assert done.stderr.startswith("make_sample: cannot write")

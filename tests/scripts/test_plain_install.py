@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["train", "export", "evaluate", "benchmark", "reproduce", "make_sample", "demo"]
+SCRIPTS = [
+    "train",
+    "export",
+    "evaluate",
+    "benchmark",
+    "reproduce",
+    "make_sample",
+    "demo",
+    "build_libjpeg",
+    "check_wheel",
+]
 EXTRAS = ["torch", "torchvision", "onnx", "onnxscript", "PIL", "matplotlib", "scipy", "h5py"]
 """Modules of packages that a plain install does not bring."""
 

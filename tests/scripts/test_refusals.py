@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,16 +9,16 @@ from PIL import Image
 
 from tests.jpeg.pictures import scene
 from tests.lacking import needs
+from tests.scripts.running import run
 
 needs("torch")
 
 ROOT = Path(__file__).parents[2]
 
 
-def refusal(*words: str | Path) -> str:
+def refusal(script: str, *words: object) -> str:
     """The one line that a script ends with."""
-    command = [sys.executable, *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run(script, *words)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
@@ -34,14 +32,12 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_evaluate_names_a_broken_picture(pictures: Path) -> None:
     (pictures / "b.png").write_bytes((pictures / "a.png").read_bytes()[:500])
-    assert refusal("scripts/evaluate.py", "--data", pictures).startswith(
-        f"evaluate: {pictures / 'b.png'} is no picture"
-    )
+    assert refusal("evaluate", "--data", pictures).startswith(f"evaluate: {pictures / 'b.png'} is no picture")
 
 
 def train(pictures: Path, *words: str | Path, model: str = "stream-lite") -> str:
     folders = ("--data", pictures, "--validation", pictures, "--runs", pictures / "runs")
-    return refusal("scripts/train.py", "--model", model, *folders, "--device", "cpu", *words)
+    return refusal("train", "--model", model, *folders, "--device", "cpu", *words)
 
 
 def test_train_wants_pictures_as_large_as_a_crop(pictures: Path) -> None:
@@ -88,46 +84,41 @@ def test_train_says_what_does_not_fit(pictures: Path) -> None:
 
 @pytest.mark.parametrize("words", [("--minutes", "0"), ("--minutes", "soon"), ("--batch", "1.5"), ("--threads", "0")])
 def test_train_refuses_numbers_in_words(pictures: Path, words: tuple[str, str]) -> None:
-    command = [sys.executable, "scripts/train.py", "--model", "l8", "--data", ".", "--validation", ".", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("train", "--model", "l8", "--data", ".", "--validation", ".", *words)
     assert done.returncode == 2
     assert f"{words[1]!r} is no " in done.stderr
 
 
 def test_export_names_a_broken_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("[]")
-    message = refusal("scripts/export.py", "--model", "decode", "--engines", tmp_path)
+    message = refusal("export", "--model", "decode", "--engines", tmp_path)
     assert message.startswith(f"export: {tmp_path / 'manifest.json'}: no manifest")
 
 
 def test_export_names_a_file_in_the_place_of_a_folder(pictures: Path) -> None:
-    message = refusal("scripts/export.py", "--model", "decode", "--engines", pictures / "a.png")
+    message = refusal("export", "--model", "decode", "--engines", pictures / "a.png")
     assert message.startswith("export: ") and "a.png" in message
 
 
 def test_the_demo_names_a_file_in_the_place_of_a_folder(pictures: Path) -> None:
-    assert refusal("scripts/demo.py", "clip.mjpeg", pictures / "a.png").startswith("demo: ")
+    assert refusal("demo", "clip.mjpeg", pictures / "a.png").startswith("demo: ")
 
 
 @pytest.mark.parametrize("script", ["train", "export"])
 def test_a_model_without_a_recipe(tmp_path: Path, script: str) -> None:
-    command = [sys.executable, f"scripts/{script}.py", "--model", "streem"]
-    command += ["--data", ".", "--validation", "."] if script == "train" else []
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    folders = ["--data", ".", "--validation", "."] if script == "train" else []
+    done = run(script, "--model", "streem", *folders)
     assert done.returncode == 2
     assert "--model: no recipe for 'streem'; there are " in done.stderr and "stream-lite" in done.stderr
 
 
 def test_train_names_a_device_that_is_not_there(pictures: Path) -> None:
-    folders = ("--data", str(pictures), "--validation", str(pictures))
-    command = [sys.executable, "scripts/train.py", "--model", "l8", *folders, "--device", "abacus"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("train", "--model", "l8", "--data", pictures, "--validation", pictures, "--device", "abacus")
     assert done.returncode == 2
     assert done.stderr.endswith("--device: PyTorch has no device 'abacus' here\n")
 
 
 def test_the_benchmark_wants_sizes_that_can_be_drawn() -> None:
-    command = [sys.executable, "scripts/benchmark.py", "--sizes", "16x16"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("benchmark", "--sizes", "16x16")
     assert done.returncode == 2
     assert "'16x16' is not a size of 64x64 or more" in done.stderr

@@ -19,6 +19,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
 from tests.lacking import needs
+from tests.scripts.running import run
 
 ROOT = Path(__file__).parents[2]
 SETS = ("live1", "bsds500-test")
@@ -35,13 +36,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/reproduce.py", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def refusal(*words: str | Path) -> str:
-    done = run(*words)
+    done = run("reproduce", *words)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
@@ -78,7 +74,7 @@ def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (ablations / "manifest.json").write_text(json.dumps(manifest))
     for path in (catalogue.engines() / "ablations").glob("l4-*.onnx"):
         shutil.copy(path, ablations)
-    done = run("l4-l8", "--data", data, "--output", output, "--pictures", "1", "--ablations", ablations)
+    done = run("reproduce", "l4-l8", "--data", data, "--output", output, "--pictures", "1", "--ablations", ablations)
     assert done.returncode == 0, done.stderr
     return output
 
@@ -132,7 +128,7 @@ def test_what_is_no_model_is_measured_from_the_ablations(page: Path) -> None:
 
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
     needs("matplotlib")
-    done = run("one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
+    done = run("reproduce", "one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
     assert done.returncode == 0, done.stderr
     notes = json.loads((tmp_path / "one-to-many.json").read_text())
     found = {row["this picture"]: row["PSNR"] for row in notes["losses"]}

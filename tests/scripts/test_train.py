@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from PIL import Image
 
 from tests.jpeg.pictures import scene
 from tests.lacking import needs
+from tests.scripts.running import run
 
-needs("torch")
+torch = needs("torch")
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.training.checkpoints import record
@@ -21,12 +21,19 @@ ROOT = Path(__file__).parents[2]
 MODEL, STAGE, GRAPH = "stream-lite", "rounded", "stream-lite.colour.onnx"
 
 
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """As many as before, when the script has set its own."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 def train(folder: Path, *words: str | Path) -> dict[str, Any]:
     """Train for a step; what the run says of itself then."""
     folders = ("--data", folder, "--validation", folder, "--runs", folder / "runs")
     options = ("--model", MODEL, "--stage", STAGE, *folders, "--device", "cpu", "--threads", "1", "--batch", "1")
-    command = [sys.executable, "scripts/train.py", *map(str, (*options, *words))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("train", *options, *words)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "runs" / MODEL / STAGE / "progress.json").read_text())
 

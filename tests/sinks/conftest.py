@@ -1,25 +1,52 @@
-"""Pictures to write, and a file read back by PyAV."""
+"""Pictures to write, an audio track, and files read back by PyAV."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks import OutputSettings, VideoFile
 
 ORANGE = (150, 90, 200)
 """Y, Cb, Cr, full range: far from grey, so that a wrong matrix or range shows."""
 
+PAIRS = [
+    ("mp4", "h264"),
+    ("mp4", "hevc"),
+    ("mp4", "av1"),
+    ("mp4", "ffv1"),
+    ("mp4", "mjpeg"),
+    ("mov", "h264"),
+    ("mov", "hevc"),
+    ("mov", "mjpeg"),
+    ("mkv", "h264"),
+    ("mkv", "hevc"),
+    ("mkv", "av1"),
+    ("mkv", "ffv1"),
+    ("mkv", "mjpeg"),
+    ("avi", "h264"),
+    ("avi", "mjpeg"),
+    ("webm", "av1"),
+]
+
+JITTER = [0, 40, 95, 120, 300, 301, 360, 400, 431, 490, 520]
+
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """A folder of its own, so that whatever is left behind can be listed."""
+    """An empty folder, so that tests can list leftover files."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
@@ -60,14 +87,51 @@ def read(path: Path) -> list[av.VideoFrame]:
         return list(container.decode(video=0))
 
 
+def exact_time(stamped: av.VideoFrame | av.AudioFrame | av.Packet[Any]) -> Fraction:
+    """The time stamp in seconds."""
+    assert stamped.pts is not None and stamped.time_base is not None
+    return stamped.pts * stamped.time_base
+
+
 def times(frames: Iterable[av.VideoFrame]) -> list[Fraction]:
-    return [Fraction(frame.pts * frame.time_base) for frame in frames]
+    return [exact_time(frame) for frame in frames]
+
+
+def seconds(container: InputContainer) -> float:
+    """The duration that a container states."""
+    assert container.duration is not None
+    return container.duration / av.time_base
 
 
 def planes_of(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
-    """The decoded samples, no conversion."""
+    """The decoded samples, unconverted."""
     planes: list[NDArray[np.uint8]] = []
     for plane in frame.planes:
         whole = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         planes.append(whole[: plane.height, : plane.width].copy())
     return planes
+
+
+def save(path: Path, pictures: list[Picture], codec: str | None = None, **settings: Any) -> list[av.VideoFrame]:
+    """Write a video file and read its frames back."""
+    sink = VideoFile(path, OutputSettings(codec=codec, **settings))
+    for picture in pictures:
+        sink.write(picture)
+    sink.close()
+    return read(path)
+
+
+def shown(path: Path) -> list[Fraction]:
+    """Seconds from the first picture to each."""
+    with av.open(str(path)) as container:
+        stamps = times(list(container.decode(video=0)))
+    return [stamp - stamps[0] for stamp in stamps]
+
+
+@dataclass
+class Track:
+    """An audio track, as a source has it."""
+
+    stream: AudioStream
+    packets: deque[av.Packet[Any]] = field(default_factory=deque)
+    enabled: bool = False

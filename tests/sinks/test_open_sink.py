@@ -26,7 +26,7 @@ from tests.sinks.conftest import flat, read
         ("pictures/%04d.jpg", Stills),
     ],
 )
-def test_the_name_decides(output: Path, target: str, kind: type) -> None:
+def test_the_target_decides_the_sink(output: Path, target: str, kind: type) -> None:
     sink = open_sink(f"{output}/{target}")
     assert isinstance(sink, kind)
     sink.discard()
@@ -59,13 +59,13 @@ def test_settings_reach_the_sink(output: Path) -> None:
     assert (output / "f" / "000000.jpg").exists()
 
 
-def test_an_unknown_extension_names_those_that_work(output: Path) -> None:
+def test_the_error_for_an_unknown_extension_lists_the_known_ones(output: Path) -> None:
     with pytest.raises(SinkError, match=r"\.mp4 .*\.mkv"):
         open_sink(str(output / "a.wmv"))
 
 
 @pytest.mark.parametrize(
-    ("target", "settings", "says"),
+    ("target", "settings", "message"),
     [
         ("a.y4m", OutputSettings(codec="hevc", crf=3), "no effect on y4m: leave codec out"),
         ("-", OutputSettings(crf=3), "no effect on y4m: leave crf out"),
@@ -78,8 +78,8 @@ def test_an_unknown_extension_names_those_that_work(output: Path) -> None:
         ("a.y4m", OutputSettings(options={"g": "1"}), "no effect on y4m: leave options out"),
     ],
 )
-def test_what_has_no_effect_is_refused(output: Path, target: str, settings: OutputSettings, says: str) -> None:
-    with pytest.raises(SinkError, match=says):
+def test_settings_without_effect_are_refused(output: Path, target: str, settings: OutputSettings, message: str) -> None:
+    with pytest.raises(SinkError, match=message):
         open_sink(target if target == "-" else f"{output}/{target}", settings)
     assert list(output.iterdir()) == []
 
@@ -93,18 +93,18 @@ def test_what_has_no_effect_is_refused(output: Path, target: str, settings: Outp
         ("a.y4m", OutputSettings(range="limited", fps=Fraction(10))),
     ],
 )
-def test_what_has_an_effect_is_taken(output: Path, target: str, settings: OutputSettings) -> None:
+def test_settings_with_effect_are_accepted(output: Path, target: str, settings: OutputSettings) -> None:
     open_sink(f"{output}/{target}", settings).discard()
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.y4m", "a.png", "%d.png", "folder"])
 @pytest.mark.parametrize(("before", "after"), [("\0", ""), ("x" * 300, ""), ("x" * 300 + "/", "")])
-def test_names_that_no_system_takes_are_one_line(output: Path, name: str, before: str, after: str) -> None:
+def test_invalid_file_names_are_sink_errors(output: Path, name: str, before: str, after: str) -> None:
     with pytest.raises(SinkError):
         open_sink(f"{output}/{before}{name}{after}").write(flat())
 
 
-def test_a_folder_that_may_not_be_looked_into(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_cannot_be_looked_up_is_a_sink_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -113,14 +113,14 @@ def test_a_folder_that_may_not_be_looked_into(output: Path, monkeypatch: pytest.
         open_sink(str(output / "a.mp4"))
 
 
-def test_standard_output_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_output_is_a_sink_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(SinkError, match="standard output is closed"):
         open_sink("-")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("x100%.mp4", VideoFile), ("x%s.png", Still), ("%.y4m", Y4mStream)])
-def test_a_percent_sign_alone_is_no_number(output: Path, name: str, kind: type) -> None:
+def test_a_percent_sign_alone_is_not_a_pattern(output: Path, name: str, kind: type) -> None:
     sink = open_sink(f"{output}/{name}")
     assert isinstance(sink, kind)
     sink.write(flat())

@@ -9,13 +9,12 @@ from PIL import Image
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
 from mjpeg_restore.interlace import weave
-from mjpeg_restore.sinks import Still, Stills
-from mjpeg_restore.sinks.base import OutputSettings
+from mjpeg_restore.sinks import OutputSettings, Still, Stills
 from tests.sinks.conftest import ORANGE, flat, noise
 
 BLUE = (60, 220, 90)
 JPEG_LOSS = 10
-"""Room for quantisation in its finest steps; orange and blue are 56 and more apart in each channel."""
+"""Tolerance for the finest quantisation; orange and blue differ by at least 56 in each channel."""
 
 
 @pytest.mark.parametrize("size", [(64, 48), (163, 117)])
@@ -29,7 +28,7 @@ def test_png_holds_the_picture_exactly(output: Path, sampling: Sampling, size: t
 
 
 @pytest.mark.parametrize("sampling", Sampling)
-def test_jpeg_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) -> None:
+def test_a_jpeg_file_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) -> None:
     picture = flat(163, 117, sampling)
     Stills(output / "%d.jpg").write(picture)
     image = Image.open(output / "0.jpg")
@@ -40,7 +39,7 @@ def test_jpeg_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) ->
     assert off.max() <= 1
 
 
-def test_s6_png_holds_each_fields_own_colours(output: Path) -> None:
+def test_s6_png_has_the_colours_of_each_field(output: Path) -> None:
     Stills(output / "%d.png").write(woven(Sampling.YUV420, 117))
     pixels = np.asarray(Image.open(output / "0.png"))
     for lines, colour in ((pixels[0::2], ORANGE), (pixels[1::2], BLUE)):
@@ -49,7 +48,7 @@ def test_s6_png_holds_each_fields_own_colours(output: Path) -> None:
 
 @pytest.mark.parametrize("height", [48, 117])
 @pytest.mark.parametrize("sampling", Sampling)
-def test_s6_jpeg_of_woven_fields_shows_each_fields_own_colours(output: Path, sampling: Sampling, height: int) -> None:
+def test_s6_jpeg_has_the_colours_of_each_field(output: Path, sampling: Sampling, height: int) -> None:
     picture = woven(sampling, height)
     Stills(output / "%d.jpg", OutputSettings(crf=1)).write(picture)
     pixels = np.asarray(Image.open(output / "0.jpg").convert("RGB")).astype(int)
@@ -68,7 +67,7 @@ def test_jpeg_quality_changes_the_size(output: Path) -> None:
     assert (output / "1-0.jpg").stat().st_size > 2 * (output / "20-0.jpg").stat().st_size
 
 
-def test_numbers_are_the_sources_and_always_rise(output: Path) -> None:
+def test_numbers_are_the_sources_indices_and_strictly_rise(output: Path) -> None:
     sink = Stills(output / "f", OutputSettings(image_format="jpeg"))
     for index in (3, 5, 5, 2):
         sink.write(flat(index=index))
@@ -92,7 +91,7 @@ def test_sizes_may_change(output: Path) -> None:
             assert image.size == size
 
 
-def test_a_folder_with_files_is_not_written_into_unasked(output: Path) -> None:
+def test_a_folder_with_files_needs_overwrite(output: Path) -> None:
     (output / "notes.txt").touch()
     with pytest.raises(OutputExists, match="holds 1 file already: overwrite=True writes into it"):
         Stills(output)
@@ -102,7 +101,7 @@ def test_a_folder_with_files_is_not_written_into_unasked(output: Path) -> None:
     Stills(output / "other-%06d.png")
 
 
-def test_targets_that_cannot_be_are_refused(output: Path) -> None:
+def test_invalid_patterns_and_folders_are_refused(output: Path) -> None:
     with pytest.raises(SinkError, match=r"\.png or \.jpg"):
         Stills(output / "%d.tiff")
     (output / "file").touch()
@@ -110,7 +109,7 @@ def test_targets_that_cannot_be_are_refused(output: Path) -> None:
         Stills(output / "file" / "%d.png")
 
 
-def test_a_failed_write_is_one_line(output: Path) -> None:
+def test_a_failed_write_is_a_sink_error(output: Path) -> None:
     sink = Stills(output / "f")
     (output / "f").rmdir()
     with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
@@ -130,7 +129,7 @@ def test_a_single_picture(output: Path, name: str) -> None:
     assert [path.name for path in output.iterdir()] == [name]
 
 
-def test_a_second_picture_for_one_file_names_what_to_do(output: Path) -> None:
+def test_a_second_picture_in_one_file_is_refused_with_advice(output: Path) -> None:
     sink = Still(output / "a.png")
     sink.write(flat())
     with pytest.raises(SinkError, match=r"a\.png holds one picture, and more came: name a folder, .*a-%06d\.png"):
@@ -139,12 +138,12 @@ def test_a_second_picture_for_one_file_names_what_to_do(output: Path) -> None:
     assert list(output.iterdir()) == []
 
 
-def test_a_single_picture_that_never_came_leaves_nothing(output: Path) -> None:
+def test_a_single_file_without_a_picture_is_removed(output: Path) -> None:
     Still(output / "a.png").close()
     assert list(output.iterdir()) == []
 
 
-def test_a_single_picture_is_not_replaced_unasked(output: Path) -> None:
+def test_a_single_picture_needs_overwrite_to_be_replaced(output: Path) -> None:
     (output / "a.png").write_text("mine")
     with pytest.raises(OutputExists, match="overwrite=True replaces it"):
         Still(output / "a.png")

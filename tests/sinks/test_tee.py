@@ -6,7 +6,7 @@ from tests.sinks.conftest import flat
 
 
 class Remarking(Collect):
-    remark = "the sound is missing"  # pyright: ignore[reportAssignmentType]
+    remark = "the sound is missing"
 
 
 def test_every_sink_gets_every_picture() -> None:
@@ -19,7 +19,7 @@ def test_every_sink_gets_every_picture() -> None:
     assert [sink.ended for sink in sinks] == [["closed", "discarded"]] * 2
 
 
-def test_the_strictest_one_decides() -> None:
+def test_one_sink_of_fixed_size_or_closed_is_enough() -> None:
     assert not Tee([Collect(), Collect()]).fixed_size
     assert Tee([Collect(), Collect(fixed_size=True)]).fixed_size
     tee = Tee([Collect(), Collect(leave_at=1)])

@@ -13,7 +13,7 @@ from tests.sinks.conftest import flat
 
 
 class FakeOpenCv(SimpleNamespace):
-    """Enough of cv2: keys come from a list, pictures shown and their times are kept."""
+    """The part of cv2 that `Window` uses. It returns keys from a list, and records the pictures and their times."""
 
     error = type("error", (Exception,), {})
     WINDOW_NORMAL = WINDOW_KEEPRATIO = WND_PROP_VISIBLE = 0
@@ -50,7 +50,7 @@ def cv2(monkeypatch: pytest.MonkeyPatch) -> FakeOpenCv:
     return fake
 
 
-def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opencv_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingExtra, match=r"mjpeg-restore\[show\]"):
         Window()
@@ -68,7 +68,7 @@ def test_pictures_appear_at_their_times(cv2: FakeOpenCv) -> None:
 
 
 @pytest.mark.parametrize("key", [ord("q"), 27])
-def test_a_key_shuts_it(cv2: FakeOpenCv, key: int) -> None:
+def test_q_and_esc_shut_it(cv2: FakeOpenCv, key: int) -> None:
     window = Window()
     window.write(flat())
     assert not window.closed
@@ -80,7 +80,7 @@ def test_a_key_shuts_it(cv2: FakeOpenCv, key: int) -> None:
     window.discard()
 
 
-def test_its_own_button_shuts_it(cv2: FakeOpenCv) -> None:
+def test_the_close_button_shuts_it(cv2: FakeOpenCv) -> None:
     window = Window()
     window.write(flat())
     cv2.visible = 0.0
@@ -88,7 +88,7 @@ def test_its_own_button_shuts_it(cv2: FakeOpenCv) -> None:
     assert window.closed
 
 
-def test_space_pauses_and_goes_on(cv2: FakeOpenCv) -> None:
+def test_the_space_bar_pauses_and_resumes(cv2: FakeOpenCv) -> None:
     window = Window()
     window.write(flat())
     cv2.keys = [ord(" "), -1, -1, ord(" ")]
@@ -105,7 +105,7 @@ def test_q_during_a_pause_shuts_it(cv2: FakeOpenCv) -> None:
     assert window.closed
 
 
-def test_after_a_stall_the_clock_starts_anew(cv2: FakeOpenCv) -> None:
+def test_the_clock_restarts_after_a_stall(cv2: FakeOpenCv) -> None:
     window = Window()
     window.write(flat())
     time.sleep(0.8)
@@ -114,19 +114,20 @@ def test_after_a_stall_the_clock_starts_anew(cv2: FakeOpenCv) -> None:
     assert cv2.times[3] - cv2.times[1] > 0.06
 
 
-def test_without_a_display_it_is_one_line(cv2: FakeOpenCv) -> None:
+def test_without_a_display_there_is_a_sink_error(cv2: FakeOpenCv) -> None:
     cv2.display = False
     with pytest.raises(SinkError, match="display"):
         Window().write(flat())
 
 
-def test_a_window_that_opencv_knows_no_more_is_shut(cv2: FakeOpenCv) -> None:
+def test_a_window_unknown_to_opencv_counts_as_shut(cv2: FakeOpenCv, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> float:
         raise cv2.error
 
     window = Window()
     window.write(flat())
-    cv2.getWindowProperty = cv2.destroyWindow = unknown
+    monkeypatch.setattr(cv2, "getWindowProperty", unknown)
+    monkeypatch.setattr(cv2, "destroyWindow", unknown)
     window.write(flat(index=1))
     assert window.closed
     window.close()

@@ -13,8 +13,7 @@ from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import FieldLayout, Sampling
 from mjpeg_restore.interlace import weave
-from mjpeg_restore.sinks import Y4mStream
-from mjpeg_restore.sinks.base import OutputSettings
+from mjpeg_restore.sinks import OutputSettings, Y4mStream
 from tests.sinks.conftest import flat, noise, planes_of, read, times
 
 
@@ -34,7 +33,7 @@ def test_every_sample_comes_back(output: Path, sampling: Sampling, size: tuple[i
         assert all(map(np.array_equal, expected.planes, planes_of(frame)))
 
 
-def test_header_says_centred_chroma_range_and_rate() -> None:
+def test_the_header_has_chroma_siting_range_and_rate() -> None:
     pipe = io.BytesIO()
     sink = Y4mStream(pipe)
     sink.write(flat(6, 4))
@@ -46,13 +45,13 @@ def test_header_says_centred_chroma_range_and_rate() -> None:
 
 
 @pytest.mark.parametrize(("order", "mark"), [("top", b" It "), ("bottom", b" Ib ")])
-def test_s6_the_header_says_which_field_comes_first(order: Literal["top", "bottom"], mark: bytes) -> None:
+def test_s6_the_header_has_the_field_order(order: Literal["top", "bottom"], mark: bytes) -> None:
     pipe = io.BytesIO()
     Y4mStream(pipe).write(replace(flat(6, 4), field_order=order))
     assert mark in pipe.getvalue()
 
 
-def test_s6_fields_of_an_odd_height_lose_no_more_than_the_last_line_of_chroma(output: Path) -> None:
+def test_s6_fields_of_an_odd_height_in_y4m_lose_at_most_one_line_of_chroma(output: Path) -> None:
     woven = weave(noise(64, 27), noise(64, 27, seed=1), FieldLayout())
     sink = Y4mStream(output / "a.y4m")
     for index in range(2):
@@ -63,7 +62,7 @@ def test_s6_fields_of_an_odd_height_lose_no_more_than_the_last_line_of_chroma(ou
         assert all(map(np.array_equal, planes_of(frame), (luma, *(plane[:27] for plane in chroma))))
 
 
-def test_limited_range_is_converted_and_said() -> None:
+def test_limited_range_is_converted_and_tagged() -> None:
     pipe = io.BytesIO()
     sink = Y4mStream(pipe, OutputSettings(range="limited"))
     sink.write(flat(2, 2, sample=(255, 128, 128)))
@@ -71,7 +70,7 @@ def test_limited_range_is_converted_and_said() -> None:
     assert pipe.getvalue().endswith(bytes([235] * 4 + [128] * 2))
 
 
-def test_a_reader_that_goes_away_closes_the_sink() -> None:
+def test_a_reader_that_disconnects_closes_the_sink() -> None:
     class Pipe(io.BytesIO):
         def write(self, data: object) -> int:
             raise BrokenPipeError
@@ -93,7 +92,7 @@ def test_a_full_disk_is_an_error() -> None:
         Y4mStream(Full()).write(flat())
 
 
-def test_file_is_whole_or_absent(output: Path) -> None:
+def test_a_discarded_or_empty_file_is_removed(output: Path) -> None:
     sink = Y4mStream(output / "a.y4m")
     sink.write(flat())
     sink.discard()
@@ -104,7 +103,7 @@ def test_file_is_whole_or_absent(output: Path) -> None:
         Y4mStream(output / "a.y4m")
 
 
-def test_closing_twice_is_closing_once(output: Path) -> None:
+def test_a_second_close_does_nothing(output: Path) -> None:
     sink = Y4mStream(output / "a.y4m")
     sink.write(flat())
     sink.close()
@@ -113,14 +112,14 @@ def test_closing_twice_is_closing_once(output: Path) -> None:
     assert len(read(output / "a.y4m")) == 1
 
 
-def test_another_size_is_refused() -> None:
+def test_a_picture_of_another_size_is_refused_by_y4m() -> None:
     sink = Y4mStream(io.BytesIO())
     sink.write(flat())
     with pytest.raises(SinkError, match="64x48"):
         sink.write(flat(64, 48))
 
 
-def test_an_unknown_rate_is_a_plausible_one() -> None:
+def test_an_unknown_rate_defaults_to_25() -> None:
     pipe = io.BytesIO()
     Y4mStream(pipe).write(flat(time_base=Fraction(1, 90_000)))
     assert b" F25:1 " in pipe.getvalue()
@@ -135,7 +134,7 @@ def test_an_unknown_rate_is_a_plausible_one() -> None:
         (None, Fraction(1, 1000), [7]),
     ],
 )
-def test_of_a_constant_rate_nothing_is_said(fps: Fraction | None, time_base: Fraction, stamps: list[int]) -> None:
+def test_a_constant_rate_has_no_remark(fps: Fraction | None, time_base: Fraction, stamps: list[int]) -> None:
     sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
         sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
@@ -143,16 +142,18 @@ def test_of_a_constant_rate_nothing_is_said(fps: Fraction | None, time_base: Fra
 
 
 @pytest.mark.parametrize(
-    ("fps", "time_base", "stamps", "says"),
+    ("fps", "time_base", "stamps", "remark"),
     [
         (Fraction(25), Fraction(1, 1000), [0, 40, 540], "every 40 to 500 ms will play at 25.000 frames/s"),
         (Fraction(25), Fraction(1, 25), [0, 1, 3], "every 40 to 80 ms"),
         (None, Fraction(1, 1000), [0, 100, 200], "every 100 to 100 ms will play at 25.000"),
     ],
 )
-def test_of_another_rate_it_is_told(fps: Fraction | None, time_base: Fraction, stamps: list[int], says: str) -> None:
+def test_a_rate_other_than_the_headers_is_remarked(
+    fps: Fraction | None, time_base: Fraction, stamps: list[int], remark: str
+) -> None:
     sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
         sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
     assert sink.remark is not None
-    assert says in sink.remark
+    assert remark in sink.remark

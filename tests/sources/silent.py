@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 Result = TypeVar("Result")
 
 LIMIT = 10.0
@@ -85,6 +87,12 @@ def camera(kind: str, data: bytes, folder: Path) -> Generator[Any]:
 
 KINDS = ("pipe", "buffered pipe", "socket", "unbuffered socket", "object", "object that seeks")
 RESPONSES = ("response", "response in chunks", "response by TLS", "response by TLS in chunks")
+
+
+def case(kind: str, *before: object) -> Any:
+    """A kind as the last parameter of a test; kinds that open sockets are marked `network`."""
+    marks = [pytest.mark.network] if "socket" in kind or "response" in kind else []
+    return pytest.param(*before, kind, marks=marks)
 
 
 class Waiting:

@@ -14,13 +14,13 @@ import pytest
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.reading import FileStream
 from tests.sources.clips import MuxClip, make_jpeg
-from tests.sources.silent import KINDS, RESPONSES, camera, within
+from tests.sources.silent import KINDS, RESPONSES, camera, case, within
 
 DATA = bytes(range(256)) * 5
 
 
-@pytest.mark.parametrize("kind", [*KINDS[:5], *RESPONSES])
-def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [*map(case, [*KINDS[:5], *RESPONSES])])
+def test_available_bytes_are_returned_and_a_wait_can_be_stopped(kind: str, tmp_path: Path) -> None:
     with camera(kind, DATA, tmp_path) as file:
         stream = FileStream(file)
 
@@ -36,10 +36,11 @@ def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: P
         assert within(stream.read) == b""
         assert not getattr(file, "closed", False)
         if hasattr(file, "close"):
-            within(file.close)  # nothing holds its lock
+            within(file.close)  # no thread holds its lock
 
 
-def test_the_end_is_the_end() -> None:
+@pytest.mark.network
+def test_the_end_of_a_socket_ends_the_stream() -> None:
     far, near = socket.socketpair()
     with far, near, near.makefile("rb") as file:
         far.sendall(DATA)
@@ -67,14 +68,16 @@ def test_the_owner_of_a_file_can_continue_to_read() -> None:
         assert within(lambda: pipe.read(len(DATA) - 100)) == DATA[100:]
 
 
-def test_a_response_in_chunks_is_read_on_by_its_owner(tmp_path: Path) -> None:
+@pytest.mark.network
+def test_the_owner_of_a_chunked_response_can_continue_to_read(tmp_path: Path) -> None:
     with camera("response in chunks", DATA, tmp_path) as response:
         first = within(lambda: FileStream(response).read(100))
         assert 0 < len(first) < 100  # and the line with the size of the chunk
         assert within(lambda: response.read(700)) == DATA[len(first) :][:700]
 
 
-def test_the_timeout_of_a_socket_holds() -> None:
+@pytest.mark.network
+def test_the_timeout_of_a_socket_is_kept() -> None:
     near, far = socket.socketpair()
     with near, far:
         near.settimeout(0.2)

@@ -1,1 +1,1 @@
-"""Runtimes of the CPU: OpenVINO, ONNX Runtime, and the native decode and projection."""
+"""Runtimes for the CPU: OpenVINO, ONNX Runtime, and the native decode and projection."""

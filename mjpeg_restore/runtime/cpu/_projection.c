@@ -1,8 +1,8 @@
-/* The projection into the quantisation cell, and back to samples: `projection.py` says what it is.
+/* The projection into the quantisation cell, and back to samples; see `projection.py`.
  *
- * Two functions, each for one component: `decode` makes what a network takes of coefficients, and `project` a picture
- * of what the network gives.  They take one 8x8 DCT a block, or two, by rows and columns, in float32; the GIL is free.
- * Nothing is global but constants.
+ * Two functions, each for one component: `decode` computes a network's input from coefficients, and `project` a plane
+ * from the network's output.  `decode` takes one 8x8 DCT per block, `project` two, each by columns and rows in float32.
+ * Both release the GIL.  The only globals are constants.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -12,10 +12,10 @@
 #include <string.h>
 
 #define SIDE 8
-#define MOST (PY_SSIZE_T_MAX / 256) /* blocks, whose float32 samples can be counted */
-#define PHASES 4 /* samples each way between two of one phase */
+#define MAX_BLOCKS (PY_SSIZE_T_MAX / 256) /* of 256 bytes of float32 samples each */
+#define PHASES 4 /* samples each way between two samples of one phase */
 
-/* cos(k pi / 16) / 2, the parts of the 8-point DCT-II, orthonormal (ITU-T T.81 A.3.3) */
+/* cos(k pi / 16) / 2, the coefficients of the orthonormal 8-point DCT-II (ITU-T T.81 A.3.3) */
 #define C1 0.49039264020161522f
 #define C2 0.46193976625564337f
 #define C3 0.41573480615127262f
@@ -28,18 +28,18 @@ typedef struct {
   const uint16_t *phases;      /* float16 [PHASES, PHASES, 2 * high, 2 * wide], or NULL */
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
   const float *table;          /* [SIDE, SIDE] */
-  float inverse[SIDE * SIDE];  /* of the table */
+  float inverse[SIDE * SIDE];  /* 1 / table */
   uint8_t *plane;              /* [SIDE * high, SIDE * wide], or NULL */
-  float *samples;              /* likewise, where there is no plane */
+  float *samples;              /* likewise, if there is no plane */
   size_t high, wide;
-  float scale;                 /* of phases, or of samples */
-  float cell;
+  float scale;                 /* multiplies phases, or samples */
+  float cell;                  /* half-width, in steps */
 } Component;
 
 #define IS_LITTLE_ENDIAN (*(const uint8_t *)&(const uint16_t){1})
 
-/* A finite float16's bits in a float32: the number over 2 to the 112th */
-static inline float widened(uint16_t half)
+/* A finite float16's bits in a float32, which makes the number divided by 2 to the 112th */
+static inline float widen(uint16_t half)
 {
   uint32_t bits = (uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16;
   float number;
@@ -48,34 +48,34 @@ static inline float widened(uint16_t half)
   return number;
 }
 
-/* The samples of a row of blocks, `[SIDE, SIDE * wide]`: four phases make a line */
-static inline void interleave(const Component *c, size_t row, float *lines)
+/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
+static inline void interleave(const Component *c, size_t row, float *residual)
 {
   size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
   float scale = c->scale * 0x1p112f;
 
   for (size_t y = 0; y < SIDE; y++) {
     const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
-    float *line = lines + y * SIDE * c->wide;
+    float *line = residual + y * SIDE * c->wide;
     for (size_t x = 0; x < span; x++)
       for (size_t k = 0; k < PHASES; k++)
-        line[PHASES * x + k] = widened(from[k * phase + x]) * scale;
+        line[PHASES * x + k] = widen(from[k * phase + x]) * scale;
   }
 }
 
-/* Elements of two vectors: GCC counts them in a vector of its own */
+/* Elements of two vectors, by index: GCC takes the indices as a vector */
 #ifdef __clang__
 #define SHUFFLE(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
 #else
 #define SHUFFLE(one, other, ...) __builtin_shuffle(one, other, (Whole){__VA_ARGS__})
 #endif
 
-/* Four numbers at once is what every 64-bit CPU can do */
+/* Every 64-bit CPU has vectors of four numbers */
 #define LANES 4
 #include "_projection_kernel.h"
 #undef LANES
 
-/* And eight, where GCC lets a part of a file be for another CPU than the rest; Clang knows no such pragma */
+/* AVX2 has eight; Clang lacks the pragma that compiles a part of a file for another CPU */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 #include <immintrin.h>
@@ -90,9 +90,9 @@ static inline void interleave(const Component *c, size_t row, float *lines)
 #define fill_8 fill_4
 #endif
 
-/* ---- what Python sees ---- */
+/* ---- the Python module ---- */
 
-/* Whether a buffer holds `count` numbers of `size` bytes each, and lies where the CPU can take these */
+/* Whether a buffer has `count` numbers of `size` bytes each and is aligned to them; if not, an exception is set */
 static int fits(const Py_buffer *buffer, size_t count, size_t size, const char *name)
 {
   if ((size_t)buffer->len != count * size)
@@ -104,42 +104,43 @@ static int fits(const Py_buffer *buffer, size_t count, size_t size, const char *
   return 0;
 }
 
+/* Whether the blocks can be counted in bytes; if not, an exception is set */
 static int is_countable(Py_ssize_t high, Py_ssize_t wide)
 {
-  if (high > 0 && wide > 0 && high <= MOST / wide)
+  if (high > 0 && wide > 0 && high <= MAX_BLOCKS / wide)
     return 1;
   PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
   return 0;
 }
 
-/* None, or NULL with an exception set */
+/* Fill a component's plane or samples; returns None, or NULL with an exception set */
 static PyObject *fill(Component *c, int lanes)
 {
-  float *lines = NULL;
+  float *residual = NULL;
 
   if (c->phases) {
-    lines = PyMem_Malloc(sizeof(float) * SIDE * SIDE * c->wide);
-    if (!lines)
+    residual = PyMem_Malloc(sizeof(float) * SIDE * SIDE * c->wide);
+    if (!residual)
       return PyErr_NoMemory();
     for (int k = 0; k < SIDE * SIDE; k++)
       c->inverse[k] = 1 / c->table[k];
   }
   Py_BEGIN_ALLOW_THREADS
-  (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(c, lines);
+  (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(c, residual);
   Py_END_ALLOW_THREADS
-  PyMem_Free(lines);
+  PyMem_Free(residual);
   return Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(project_doc,
 "project(phases, coefficients, table, plane, high, wide, scale, cell, lanes, /)\n--\n\n"
 "Fill a component's plane, uint8 [8 high, 8 wide].\n\n"
-"    phases: float16 [16, 2 high, 2 wide]; what is not finite counts as a finite number; None: the plain decode;\n"
+"    phases: float16 [16, 2 high, 2 wide]; infinities and NaN count as finite numbers; None: the plain decode;\n"
 "    coefficients: int16 [high, wide, 64], natural order;\n"
 "    table: float32 [64], above zero;\n"
-"    scale: what phases are multiplied by; cell: half-width of the cell in steps;\n"
-"    lanes: 8 to use AVX2 where CPU and compiler can, 4 to do without.\n\n"
-"Raises ValueError where a buffer is not as large as that, or its memory not aligned.");
+"    scale: multiplies phases; cell: half-width of the quantisation cell in steps;\n"
+"    lanes: 8 for AVX2, if CPU and compiler have it, or 4.\n\n"
+"Raises ValueError if a buffer has another size or is not aligned.");
 
 static PyObject *project(PyObject *module, PyObject *arguments)
 {
@@ -173,7 +174,7 @@ static PyObject *project(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(decode_doc,
 "decode(coefficients, table, samples, high, wide, scale, lanes, /)\n--\n\n"
-"Fill a component's samples, centred, float32 [8 high, 8 wide], multiplied by a scale; the rest as in `project`.");
+"Fill a component's centred samples, float32 [8 high, 8 wide], multiplied by `scale`; the rest as in `project`.");
 
 static PyObject *decode(PyObject *module, PyObject *arguments)
 {

@@ -1,4 +1,4 @@
-/* `fill` for one kind of CPU: `_projection.c` includes this once for each, with LANES numbers in a vector. */
+/* `fill` with vectors of LANES numbers: `_projection.c` includes this file once for each kind of CPU. */
 
 #define NAMED_2(name, lanes) name##_##lanes
 #define NAMED_1(name, lanes) NAMED_2(name, lanes)
@@ -8,7 +8,7 @@
 #define Whole NAMED(Whole)
 #define Short NAMED(Short)
 #define Block NAMED(Block)
-#define VECTORS (SIDE / LANES) /* of a line of a block */
+#define VECTORS (SIDE / LANES) /* in a line of a block */
 
 /* GCC's and Clang's vector extension */
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -16,7 +16,7 @@ typedef int32_t Whole __attribute__((vector_size(4 * LANES), aligned(4), may_ali
 typedef int16_t Short __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 typedef Lanes Block[SIDE][VECTORS];
 
-/* The inverse DCT of each column: even and odd frequencies apart, for they make mirrored samples */
+/* The inverse DCT of each column: even frequencies make symmetric samples, odd ones antisymmetric samples */
 static inline void NAMED(columns_to_samples)(Block block)
 {
   for (int v = 0; v < VECTORS; v++) {
@@ -33,7 +33,7 @@ static inline void NAMED(columns_to_samples)(Block block)
   }
 }
 
-/* The DCT of each column */
+/* The forward DCT of each column */
 static inline void NAMED(columns_to_frequencies)(Block block)
 {
   for (int v = 0; v < VECTORS; v++) {
@@ -52,7 +52,7 @@ static inline void NAMED(columns_to_frequencies)(Block block)
   }
 }
 
-/* Rows for columns: four by four of them by twos, then the quarters of the block */
+/* Transpose a block: 4x4 parts in two steps of pairs, then exchange its off-diagonal quarters */
 static inline void NAMED(transpose)(Block block)
 {
   for (int top = 0; top < SIDE; top += SIDE / 2)
@@ -86,8 +86,8 @@ static inline void NAMED(transpose)(Block block)
   }
 }
 
-/* What is not a number becomes the highest */
-static inline Lanes NAMED(clamped)(Lanes value, float low, float high)
+/* Clamp to a range; NaN becomes the highest value */
+static inline Lanes NAMED(clamp)(Lanes value, float low, float high)
 {
   Lanes lowest = low - (Lanes){0}, highest = high - (Lanes){0};
 #if LANES == 8
@@ -98,7 +98,7 @@ static inline Lanes NAMED(clamped)(Lanes value, float low, float high)
 #endif
 }
 
-/* A block of samples in columns, `block[x][y]`, as they are */
+/* Write a block of samples, stored by columns as `block[x][y]`, as float32 times a scale */
 static inline void NAMED(write_samples)(Block block, float *out, size_t stride, float scale)
 {
   NAMED(transpose)(block);
@@ -107,14 +107,14 @@ static inline void NAMED(write_samples)(Block block, float *out, size_t stride, 
       *(Lanes *)(out + y * stride + v * LANES) = block[y][v] * scale;
 }
 
-/* The same to bytes: four columns make a word of each line */
+/* Write the same block as bytes: four columns make a word of each line */
 static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
 {
   for (int v = 0; v < VECTORS; v++) {
     Whole words[2] = {{0}};
     for (int x = 0; x < SIDE; x++) {
-      Lanes sample = NAMED(clamped)(block[x][v] + 128.0f, 0.0f, 255.0f);
-      Whole whole = (Whole)(sample + 0x1.8p23f) - 0x4b400000; /* its bits: to the nearest, ties to even */
+      Lanes sample = NAMED(clamp)(block[x][v] + 128.0f, 0.0f, 255.0f);
+      Whole whole = (Whole)(sample + 0x1.8p23f) - 0x4b400000; /* from its bits: to the nearest, ties to even */
       words[x / 4] |= whole << (IS_LITTLE_ENDIAN ? x % 4 : 3 - x % 4) * 8;
     }
     for (int y = 0; y < LANES; y++)
@@ -125,26 +125,26 @@ static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
   }
 }
 
-/* Move a block's coefficients, in units of the step, within their cells: to where its lines of `c->phases` say */
-static inline void NAMED(add_places)(const Component *c, const float *lines, Block block)
+/* Add the DCT of the residual, clamped to the cell, to a block's coefficients, in units of the step */
+static inline void NAMED(add_residual)(const Component *c, const float *residual, Block block)
 {
-  Block lacking;
+  Block offsets;
 
   for (int y = 0; y < SIDE; y++)
-    memcpy(lacking[y], lines + y * SIDE * c->wide, sizeof(lacking[y]));
-  NAMED(columns_to_frequencies)(lacking);
-  NAMED(transpose)(lacking);
-  NAMED(columns_to_frequencies)(lacking);
-  NAMED(transpose)(lacking);
+    memcpy(offsets[y], residual + y * SIDE * c->wide, sizeof(offsets[y]));
+  NAMED(columns_to_frequencies)(offsets);
+  NAMED(transpose)(offsets);
+  NAMED(columns_to_frequencies)(offsets);
+  NAMED(transpose)(offsets);
   for (int y = 0; y < SIDE; y++)
     for (int v = 0; v < VECTORS; v++) {
-      Lanes steps = lacking[y][v] * *(const Lanes *)(c->inverse + y * SIDE + v * LANES);
-      block[y][v] += NAMED(clamped)(steps, -c->cell, c->cell);
+      Lanes steps = offsets[y][v] * *(const Lanes *)(c->inverse + y * SIDE + v * LANES);
+      block[y][v] += NAMED(clamp)(steps, -c->cell, c->cell);
     }
 }
 
-/* Coefficients in units of the step to samples, from a place of `c->plane` or `c->samples` on */
-static inline void NAMED(reconstruct)(const Component *c, Block block, size_t place)
+/* Dequantise a block, transform it and write its samples at an offset into `c->plane` or `c->samples` */
+static inline void NAMED(reconstruct)(const Component *c, Block block, size_t offset)
 {
   for (int y = 0; y < SIDE; y++)
     for (int v = 0; v < VECTORS; v++)
@@ -153,26 +153,26 @@ static inline void NAMED(reconstruct)(const Component *c, Block block, size_t pl
   NAMED(transpose)(block);
   NAMED(columns_to_samples)(block);
   if (c->samples)
-    NAMED(write_samples)(block, c->samples + place, SIDE * c->wide, c->scale);
+    NAMED(write_samples)(block, c->samples + offset, SIDE * c->wide, c->scale);
   else
-    NAMED(write_bytes)(block, c->plane + place, SIDE * c->wide);
+    NAMED(write_bytes)(block, c->plane + offset, SIDE * c->wide);
 }
 
-/* A row after the other; where there are phases, `lines` is room for one of samples */
-static void NAMED(fill)(const Component *c, float *lines)
+/* Fill a component, row by row of blocks; with phases, `residual` is a buffer for one row */
+static void NAMED(fill)(const Component *c, float *residual)
 {
   const int16_t *coefficients = c->coefficients;
 
   for (size_t row = 0; row < c->high; row++) {
     if (c->phases)
-      interleave(c, row, lines);
+      interleave(c, row, residual);
     for (size_t column = 0; column < c->wide; column++, coefficients += SIDE * SIDE) {
       Block block;
       for (int y = 0; y < SIDE; y++)
         for (int v = 0; v < VECTORS; v++)
           block[y][v] = __builtin_convertvector(*(const Short *)(coefficients + y * SIDE + v * LANES), Lanes);
       if (c->phases)
-        NAMED(add_places)(c, lines + column * SIDE, block);
+        NAMED(add_residual)(c, residual + column * SIDE, block);
       NAMED(reconstruct)(c, block, (row * SIDE * c->wide + column) * SIDE);
     }
   }

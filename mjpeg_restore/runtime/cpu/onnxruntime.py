@@ -1,7 +1,8 @@
-"""ONNX Runtime on the CPU: small, nearly always there, in float32.
+"""ONNX Runtime on the CPU: a small package for nearly every platform, computing in float32.
 
-What a graph says is in eight bits is rounded so, and computed in float32: left alone, ONNX Runtime fuses few such
-convolutions, and is no faster for it. So CPUs differ in float32's last bits and no more, and figures are taken with it.
+A graph's int8 layers are quantised and computed in float32: ONNX Runtime could fuse few of them into int8
+convolutions, and would be no faster. Results on different CPUs thus differ only in the last bits of float32, so quality
+is measured with this runtime.
 """
 
 # onnxruntime has no stubs.
@@ -19,7 +20,7 @@ from mjpeg_restore.errors import Hint, MissingExtra
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.weights import blended
 
-# A camera's owner did not ask for any; and its thread, which a forked process lacks, would hang that one's exit.
+# Nobody consented to telemetry, and a forked process, which lacks the telemetry thread, would hang on exit.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {device}", device="openvino")):
     try:
@@ -29,18 +30,18 @@ with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {devic
 
 _LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
 _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite", device="openvino", threads=None)
-ort.disable_telemetry_events()  # versions that know no such variable
+ort.disable_telemetry_events()  # for versions that ignore the environment variable
 
 
 class OnnxRuntime:
-    """A graph in an ONNX Runtime session."""
+    """A graph in a session of ONNX Runtime."""
 
     def __init__(self, graph: Path, threads: int, streams: int, blend: Blend | None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # errors are raised; none needs printing too
-        # The encoder shares the machine: a worker that spins between two layers takes the core it needs.
+        options.log_severity_level = 4  # fatal only: errors are raised as exceptions
+        # Workers that spin between two layers would take CPU time from the encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         with wrap_errors(f"ONNX Runtime cannot load {graph.name}", _LOADING):

@@ -1,14 +1,14 @@
-"""OpenVINO, for the CPUs, iGPUs and NPUs that it knows; bf16 where the CPU has it, eight bits where the graph says so.
+"""OpenVINO on CPUs, integrated GPUs and NPUs: in bf16 if the device has it, and int8 in a graph's int8 layers.
 
-bf16 has eight significant bits: plenty for a network's features, far too few for the arithmetic around them. So a
-graph is cut where its network ends, at the tensors that `models/graph.py` names. What comes before, the head, runs in
-bf16. What follows keeps to float32, and what it promises holds whatever the head computed:
+bf16 has eight significant bits: enough for a network's features, far too few for the arithmetic around them. So a graph
+is cut at the end of its network, at tensors that `models/graph.py` names. The part before the cut, the head, runs in
+bf16. The part after it runs in float32, and guarantees the quantisation cell whatever the head computed:
 
-* On the CPU, after `*.phases`, it is `projection.py`, where its native extension was built. Then the head begins at
-  `*.entering`, for that decodes too.
-* Else it is the rest of the graph, the tail; on a device without bf16 the graph then stays in one.
+* On the CPU, for graphs that end in `*.phases`, the native extension behind `projection.py` computes that part if it
+  was built. It decodes too, so the head then begins at `*.entering`.
+* Otherwise the rest of the graph, the tail, runs in OpenVINO. Without bf16, head and tail stay one graph.
 
-A graph without such tensors runs in float32 as a whole. What is in eight bits stays so everywhere.
+A graph without the named tensors runs in float32. int8 layers run in int8 in every case.
 """
 
 # OpenVINO's stubs leave many types open.
@@ -27,7 +27,7 @@ import numpy as np
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
-from mjpeg_restore.runtime.cpu.sizes import Shapes, Sizes
+from mjpeg_restore.runtime.cpu.shape_cache import InputShapes, ShapeCache
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -42,26 +42,26 @@ with wrap_errors("OpenVINO is installed but does not load", _LOADING):
 
 
 def has_bf16(core: ov.Core, device: str) -> bool:
-    """Whether the device computes in bf16: then it is about twice as fast as in float32.
+    """Whether the device computes in bf16, which is about twice as fast as float32.
 
     Raises:
-        RuntimeUnavailable: OpenVINO cannot tell.
+        RuntimeUnavailable: OpenVINO cannot query the device.
     """
     with wrap_errors(f"OpenVINO cannot look at its device {device}", _LOADING):
         return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
 CUTS = (".phases", ".place")
-"""Ends of the names of the tensors that networks end with."""
+"""Suffixes of the names of the tensors at which graphs are cut."""
 
 
 class OpenVino:
-    """A graph compiled for an OpenVINO device."""
+    """A graph compiled for one of OpenVINO's devices."""
 
     def __init__(self, graph: Path, threads: int, streams: int, device: str, blend: Blend | None) -> None:
         with wrap_errors("OpenVINO does not start", _LOADING):
             self._core = ov.Core()
-            # To ask every plugin takes a tenth of a second, and the CPU's is always there.
+            # A list of all devices takes a tenth of a second, and the CPU is always one of them.
             available = ["CPU"] if device == "CPU" else self._core.available_devices
         if device not in available:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
@@ -73,9 +73,9 @@ class OpenVino:
         self._settings = {}
         if device == "CPU":
             self._settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-        self._sizes: Sizes[list[ov.InferRequest]] = Sizes()
-        ends = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
-        self._native = device == "CPU" and native is not None and bool(ends)
+        self._cache: ShapeCache[list[ov.InferRequest]] = ShapeCache()
+        has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
+        self._native = device == "CPU" and native is not None and bool(has_cuts)
         precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
@@ -87,57 +87,58 @@ class OpenVino:
             return self._run(inputs)
 
     def _run(self, inputs: Inputs) -> Planes:
-        inputs = [np.ascontiguousarray(array) for array in inputs]  # memory is shared, and held until the end
-        parts = self._sizes.choose(tuple(array.shape for array in inputs)).request(self._compile)
-        for part in parts:
+        inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
+        requests = self._cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile)
+        for request in requests:
             for index, array in enumerate(inputs):
-                part.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-        return _run_between(parts[0], inputs) if self._native else _run_through(parts, len(inputs))
+                request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
 
-    def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
+    def _compile(self, shapes: InputShapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
         if shapes is not None:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
         full, reduced = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
         parts = [(model, full)]
         if self._native:
-            # Luma's samples and phases stand before chroma's, which are twice as many.
-            entering, cuts = (sorted(_tensors(model, end), key=_channels) for end in (".entering", ".phases"))
-            parts = [(_head(model, cuts, [_entrance(tensor) for tensor in entering]), reduced)]
+            # In order of channels, luma precedes chroma, which has twice as many.
+            entering, cuts = (sorted(_tensors(model, suffix), key=_channels) for suffix in (".entering", ".phases"))
+            parts = [(_head_model(model, cuts, [_replace_by_input(tensor) for tensor in entering]), reduced)]
         elif self._bf16 and (cuts := _tensors(model, *CUTS)):
-            parts = [*zip(_split(model, cuts), (reduced, full), strict=True)]
+            parts = [*zip(_split_model(model, cuts), (reduced, full), strict=True)]
         compiled = [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
         return lambda: [model.create_infer_request() for model in compiled]
 
 
-def _tensors(model: ov.Model, *ends: str) -> list[ov.Output]:
-    """A model's tensors whose names end so."""
+def _tensors(model: ov.Model, *suffixes: str) -> list[ov.Output]:
+    """A model's tensors whose names end in one of the suffixes."""
     outputs = [output for node in model.get_ops() for output in node.outputs()]
-    return [output for output in outputs if any(name.endswith(ends) for name in output.names)]
+    return [output for output in outputs if any(name.endswith(suffixes) for name in output.names)]
 
 
 def _channels(tensor: ov.Output) -> int:
     return tensor.get_partial_shape()[1].get_length()
 
 
-def _run_through(parts: list[ov.InferRequest], known: int) -> Planes:
-    """Run a whole graph, or its head and its tail. So many of their inputs are set, the graph's own; the tail has those
-    beside them that the head gives.
+def _run_graph(requests: list[ov.InferRequest], bound: int) -> Planes:
+    """Run a whole graph, or its head and then its tail.
+
+    The first `bound` inputs, the graph's own, are bound already; the tail's further inputs come from the head.
     """
-    carried: list[ov.Tensor] = []
-    for part in parts:
-        for index, tensor in enumerate(carried, known):
-            part.set_input_tensor(index, tensor)
-        part.infer()
-        carried = list(part.output_tensors)
-    return tuple(tensor.data.copy() for tensor in carried)
+    outputs: list[ov.Tensor] = []
+    for request in requests:
+        for index, tensor in enumerate(outputs, bound):
+            request.set_input_tensor(index, tensor)
+        request.infer()
+        outputs = list(request.output_tensors)
+    return tuple(tensor.data.copy() for tensor in outputs)
 
 
-def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
-    """Decode, run a head, project.
+def _run_head(head: ov.InferRequest, inputs: Inputs) -> Planes:
+    """Decode natively, run the head, and project natively.
 
-    After the graph's own inputs the head has one of luma's samples, `[1, 1, 8 blocks_high, 8 blocks_wide]`, and for
-    colour one of Cb's and Cr's, `[1, 2, ...]`.
+    The head's inputs after the graph's own are luma's samples, float32 `[1, 1, 8 blocks_high, 8 blocks_wide]`, and in
+    colour those of Cb and Cr, `[1, 2, ...]`.
     """
     components = list(zip(inputs[::2], inputs[1::2], strict=True))
     groups = [components[:1], components[1:]][: len(head.output_tensors)]
@@ -154,32 +155,32 @@ def _run_between(head: ov.InferRequest, inputs: Inputs) -> Planes:
     )
 
 
-def _entrance(tensor: ov.Output) -> ov.Node:
-    """A new input in the place of one of a model's tensors."""
-    entrance = ov.opset13.parameter(tensor.get_partial_shape(), ov.Type.f32)
+def _replace_by_input(tensor: ov.Output) -> ov.Node:
+    """A new float32 input, connected in place of one of a model's tensors."""
+    parameter = ov.opset13.parameter(tensor.get_partial_shape(), ov.Type.f32)
     for target in tensor.get_target_inputs():
-        target.replace_source_output(entrance.output(0))
-    return entrance
+        target.replace_source_output(parameter.output(0))
+    return parameter
 
 
-def _head(model: ov.Model, cuts: list[ov.Output], entrances: Sequence[ov.Node] = ()) -> ov.Model:
-    """What comes before some of a model's tensors, and ends with these.
+def _head_model(model: ov.Model, cuts: list[ov.Output], further_inputs: Sequence[ov.Node] = ()) -> ov.Model:
+    """The part of a model up to the cuts.
 
-    What it hands on is float16: half the memory, and eight times as fine as the bf16 it was computed in.
+    Its outputs are float16: half the memory of float32, and eight times as fine as the bf16 they were computed in.
     """
     results = [ov.opset13.result(ov.opset13.convert(cut, "f16")) for cut in cuts]
-    return ov.Model(results, [*model.get_parameters(), *entrances], "head")
+    return ov.Model(results, [*model.get_parameters(), *further_inputs], "head")
 
 
-def _split(model: ov.Model, cuts: list[ov.Output]) -> tuple[ov.Model, ov.Model]:
-    """Cut a model in two; the tail takes the model's own inputs, then the head's outputs."""
-    users = [cut.get_target_inputs() for cut in cuts]
-    head = _head(model, cuts).clone()
-    places = []
-    for cut, targets in zip(cuts, users, strict=True):
-        place = ov.opset13.parameter(cut.get_partial_shape(), ov.Type.f16)
-        whole = ov.opset13.convert(place, "f32")
+def _split_model(model: ov.Model, cuts: list[ov.Output]) -> tuple[ov.Model, ov.Model]:
+    """Cut a model into head and tail; the tail's inputs are the model's own, then the head's outputs."""
+    consumers = [cut.get_target_inputs() for cut in cuts]
+    head = _head_model(model, cuts).clone()
+    parameters = []
+    for cut, targets in zip(cuts, consumers, strict=True):
+        parameter = ov.opset13.parameter(cut.get_partial_shape(), ov.Type.f16)
+        converted = ov.opset13.convert(parameter, "f32")
         for target in targets:
-            target.replace_source_output(whole.output(0))
-        places.append(place)
-    return head, ov.Model(model.get_results(), model.get_parameters() + places, "tail")
+            target.replace_source_output(converted.output(0))
+        parameters.append(parameter)
+    return head, ov.Model(model.get_results(), model.get_parameters() + parameters, "tail")

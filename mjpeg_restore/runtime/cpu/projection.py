@@ -1,10 +1,10 @@
-"""The projection into the quantisation cell, and back to samples: from a network's last layer to a plane.
+"""The projection into the quantisation cell: from a network's last layer to a plane of samples.
 
-A network of `models/stream.py` takes decoded samples, and says of each what it lacks. The DCT of that, in units of the
-quantisation step, is where in its cell a coefficient is to lie. It is held to the cell; then the coefficients are
-dequantised, transformed back, shifted and rounded. Exported graphs begin and end with the same arithmetic. On the CPU
-OpenVINO leaves both to the native extension behind this module, which keeps to float32 and takes a quarter of the
-time; the decode alone is all of `runtime/cpu/native.py`.
+A network of `models/stream.py` predicts a residual for each decoded sample. The DCT of the residual, in units of the
+quantisation step, is the offset of each coefficient within its quantisation cell. The offset is clamped to the cell;
+then the coefficients are dequantised, inverse transformed, level shifted and rounded. Exported graphs begin and end
+with the same arithmetic. With OpenVINO on the CPU, the native extension behind this module replaces it: in float32, and
+in a quarter of the time. `runtime/cpu/native.py` uses the decode alone.
 """
 
 from __future__ import annotations
@@ -17,49 +17,50 @@ from numpy.typing import NDArray
 
 try:
     from mjpeg_restore.runtime.cpu import _projection as native
-except ImportError:  # no C compiler when the package was installed: the graph does it
+except ImportError:  # no C compiler when the package was installed: the graph computes it
     native = None
 
 Kind = TypeVar("Kind", bound=np.generic)
 
 CELL: Final = 0.499
-"""Half-width of the quantisation cell that a prediction is held to, in steps. The 0.001 that is missing from a half
-keeps a float32 DCT of the result from rounding into the next cell, of whatever an encoder can have made of samples of
-eight bits."""
+"""Half-width of the quantisation cell, in steps, to which offsets are clamped. It is 0.001 less than a half, so that a
+float32 DCT of the result cannot round into the next cell, for any coefficients of 8-bit samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceRamp:
     """The weight of a predicted residual, 0..1, by the mean of log2 of the component's quantisation steps.
 
-    Where most steps are 1 or 2 there is nothing to restore: without the ramp `stream` made luma 0.3 dB worse at quality
-    99, and 1.3 dB at 100.
+    If most steps are 1 or 2, there is nothing to restore: without the ramp, `stream` made luma 0.3 dB worse at quality
+    99, and 1.3 dB worse at 100.
     """
 
     zero: float
-    """Up to this mean the weight is 0."""
+    """The weight is 0 up to this mean."""
     one: float
-    """From this mean on the weight is 1; it rises linearly in between."""
+    """The weight is 1 from this mean on; it rises linearly in between."""
 
     def __call__(self, table: NDArray[np.uint16]) -> float:
-        """The weight for a table, uint16 `[64]`, 1 and more."""
+        """The weight for a table, uint16 `[64]`, values from 1."""
         mean = float(np.log2(table.astype(np.float32)).mean())
         return min(1.0, max(0.0, (mean - self.zero) / (self.one - self.zero)))
 
 
 LUMA_CONFIDENCE: Final = ConfidenceRamp(0.5, 2.0)
-"""The IJG's luma tables of quality 99, 98 and 95 have 0.3, 1.0 and 2.2."""
+"""For luma. The IJG's luma tables of quality 99, 98 and 95 have means of 0.3, 1.0 and 2.2."""
 
 CHROMA_CONFIDENCE: Final = ConfidenceRamp(2.0, 4.0)
-"""The IJG's chroma tables of quality 98, 97, 95 and 90 have 1.7, 2.3, 3.0 and 4.0. Higher than luma's:
-interpolation to luma's size smooths fine quantisation noise away, but not what a network errs by, which is smooth
-already. With luma's bounds `stream` improved chroma by 0.5 dB at quality 98, and made RGB of 4:2:0 worse by it."""
+"""For chroma. The IJG's chroma tables of quality 98, 97, 95 and 90 have means of 1.7, 2.3, 3.0 and 4.0.
+
+The bounds are higher than luma's: interpolation to luma's size smooths fine quantisation noise, but not a network's
+errors, which are smooth already. With luma's bounds, `stream` improved chroma by 0.5 dB at quality 98, and yet made the
+RGB of 4:2:0 worse."""
 
 SAMPLE_SCALE: Final = 64.0
-"""What centred samples are divided by to be features."""
+"""Centred samples are divided by this to become a network's input."""
 
 PHASES: Final = 4
-"""Samples, each way, that make one place of a network's last layer, a channel for each of them."""
+"""One position of a network's last layer is a square of this many samples a side, with a channel for each sample."""
 
 
 def project(
@@ -70,22 +71,22 @@ def project(
     *,
     lanes: int = 8,
 ) -> NDArray[np.uint8]:
-    """Restore a component, with the native extension, GIL released.
+    """Restore a component with the native extension, which releases the GIL.
 
     Args:
-        phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: what the decoded samples lack, in units of
-            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth of them, from row y and column x on. None: they lack
-            nothing, and this is the plain decode.
+        phases: float16 `[16, 2 blocks_high, 2 blocks_wide]`: the residual of the decoded samples, in units of
+            `SAMPLE_SCALE`. Phase `4 y + x` has every fourth row from y and every fourth column from x. None: the plain
+            decode.
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
-        table: `[64]`, natural order, 1 and more.
-        confidence: the weight of `phases`, by the table.
-        lanes: numbers that the native extension computes at once, 8 where CPU and compiler can (AVX2, GCC), or 4.
+        table: `[64]`, natural order, values from 1.
+        confidence: the weight of the residual, by the table.
+        lanes: SIMD lanes of float32: 8 (AVX2, if the CPU and the compiler have it) or 4.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
 
     Raises:
-        ValueError: an array is of another size than that.
+        ValueError: an array has another size.
     """
     high, wide, _ = coefficients.shape
     steps = table.astype(np.float32)
@@ -108,15 +109,15 @@ def project(
 def decode(
     coefficients: NDArray[np.int16], table: NDArray[np.uint16], samples: NDArray[np.float32], *, lanes: int = 8
 ) -> None:
-    """Decode a component to what a network takes, with the native extension, GIL released.
+    """Decode a component to a network's input with the native extension, which releases the GIL.
 
     Args:
-        coefficients, table, lanes: as in `project`.
-        samples: filled, float32 `[8 blocks_high, 8 blocks_wide]`, contiguous, aligned and writable: centred, in units
-            of `SAMPLE_SCALE`, neither rounded nor clamped.
+        coefficients: as in `project`, and so are `table` and `lanes`.
+        samples: the output, float32 `[8 blocks_high, 8 blocks_wide]`, contiguous, aligned and writable; filled with
+            centred samples in units of `SAMPLE_SCALE`, neither rounded nor clamped.
 
     Raises:
-        ValueError: an array is of another size than that, or `samples` cannot be filled where they are.
+        ValueError: an array has another size, or `samples` cannot be filled in place.
     """
     high, wide, _ = coefficients.shape
     flags = samples.flags
@@ -128,5 +129,5 @@ def decode(
 
 
 def _native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
-    """The array as C takes it: contiguous, aligned, in this machine's order of bytes."""
+    """The array as the extension needs it: contiguous, aligned, in native byte order."""
     return np.require(array, kind, ["C", "A"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

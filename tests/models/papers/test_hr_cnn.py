@@ -217,6 +217,7 @@ def test_snapshots() -> None:
 # ---- as a graph ----
 
 
+@pytest.mark.slow
 def test_it_is_exported(tmp_path: Path) -> None:
     needs("onnxscript")
     from mjpeg_restore.models.graph import export, load_weights

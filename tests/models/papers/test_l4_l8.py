@@ -217,6 +217,7 @@ def test_sobel_sees_no_edge_in_a_flat_plane() -> None:
 # ---- as a graph ----
 
 
+@pytest.mark.slow
 def test_it_is_exported(tmp_path: Path) -> None:
     needs("onnxscript")
     from mjpeg_restore.models.graph import Graph, export

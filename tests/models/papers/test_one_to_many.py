@@ -209,6 +209,7 @@ def test_nothing_beyond_the_margin_is_seen(units: int) -> None:
     assert 5 - reached.min() == reached.max() - 5 == network.margin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", [True, False])
 def test_it_is_exported_with_z_as_its_last_input(tmp_path: Path, colour: bool) -> None:
     needs("onnxscript")

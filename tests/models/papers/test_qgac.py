@@ -372,6 +372,7 @@ def picture(grids: list[tuple[int, int]], step: int) -> list[NDArray[np.generic]
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtime: str, colour: bool) -> None:
@@ -391,6 +392,7 @@ def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtim
             assert_same(opened.run(inputs), wanted)
 
 
+@pytest.mark.slow
 def test_the_weights_come_back_from_a_graph(graphs: dict[bool, Path]) -> None:
     network = shortened()
     expected = {name: weight.clone() for name, weight in network.state_dict().items()}

@@ -368,6 +368,7 @@ def assert_alike(planes: list[NDArray[Any]], network: nn.Module, inputs: list[ND
         assert difference.mean() < 0.01
 
 
+@pytest.mark.slow
 def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
     onnx = needs("onnx")
     needs("onnxscript")
@@ -380,6 +381,7 @@ def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
     assert last == ["Conv"]
 
 
+@pytest.mark.slow
 def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path: Path) -> None:
     needs("onnxscript")
     network = scrambled(replace(TINY, compact_output=True))
@@ -395,6 +397,7 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
             assert_alike(run_tile([*inputs, vector]), network, inputs)
 
 
+@pytest.mark.slow
 def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
     needs("onnxscript")
     torch.manual_seed(3)
@@ -411,6 +414,7 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
         load_weights(network, tmp_path / "qgcn.grey.onnx")
 
 
+@pytest.mark.slow
 def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
     needs("onnxscript")
     trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)

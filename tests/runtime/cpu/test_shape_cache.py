@@ -1,4 +1,4 @@
-"""Which sizes have a compiled graph of their own."""
+"""Sizes with a compiled graph of their own."""
 
 from __future__ import annotations
 
@@ -10,89 +10,89 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mjpeg_restore.runtime.cpu.sizes import MOST_SIZES, WATCHED, WORTHWHILE, Shapes, Sizes
+from mjpeg_restore.runtime.cpu.shape_cache import COMPILE_AFTER, MAX_COUNTED, MAX_SIZES, InputShapes, ShapeCache
 
 
 class Request:
-    """Of a graph compiled for `shapes`."""
+    """A request of a graph compiled for `shapes`."""
 
-    def __init__(self, shapes: Shapes | None) -> None:
+    def __init__(self, shapes: InputShapes | None) -> None:
         self.shapes = shapes
 
 
 class Compiler:
-    """Stands in for a runtime: notes what is compiled, in turn."""
+    """Stands in for a runtime, and records the compiled shapes in order."""
 
     def __init__(self) -> None:
-        self.compiled: list[Shapes | None] = []
-        self.sizes: Sizes[Request] = Sizes()
+        self.compiled: list[InputShapes | None] = []
+        self.cache: ShapeCache[Request] = ShapeCache()
 
-    def __call__(self, shapes: Shapes | None) -> Callable[[], Request]:
+    def __call__(self, shapes: InputShapes | None) -> Callable[[], Request]:
         self.compiled.append(shapes)
         return lambda: Request(shapes)
 
-    def request(self, shapes: Shapes) -> Request:
-        return self.sizes.choose(shapes).request(self)
+    def request(self, shapes: InputShapes) -> Request:
+        return self.cache.graph_for(shapes).request(self)
 
 
-def shapes(high: int, wide: int) -> Shapes:
+def shapes(high: int, wide: int) -> InputShapes:
     return ((high, wide, 64), (64,))
 
 
-def small(count: int) -> list[Shapes]:
-    """A large size, and others that take little memory beside it."""
+def small(count: int) -> list[InputShapes]:
+    """A large size, and others that need little memory in comparison."""
     return [shapes(100, 100), *(shapes(10, 10 + n) for n in range(count - 1))]
 
 
 def test_each_of_a_few_sizes_is_compiled_once() -> None:
-    compiler, few = Compiler(), small(MOST_SIZES)
+    compiler, few = Compiler(), small(MAX_SIZES)
     for _ in range(3):
         assert [compiler.request(size).shapes for size in few] == few
     assert compiler.compiled == few
 
 
-def test_a_rare_size_beyond_them_takes_the_graph_for_any() -> None:
-    compiler, sizes = Compiler(), small(MOST_SIZES + 5)
-    found = [compiler.request(size).shapes for _ in range(WORTHWHILE - 1) for size in sizes]
-    assert found == [*sizes[:MOST_SIZES], *[None] * 5] * (WORTHWHILE - 1)
-    assert compiler.compiled == [*sizes[:MOST_SIZES], None]
+def test_further_rare_sizes_share_the_graph_for_any_shapes() -> None:
+    compiler, sizes = Compiler(), small(MAX_SIZES + 5)
+    found = [compiler.request(size).shapes for _ in range(COMPILE_AFTER - 1) for size in sizes]
+    assert found == [*sizes[:MAX_SIZES], *[None] * 5] * (COMPILE_AFTER - 1)
+    assert compiler.compiled == [*sizes[:MAX_SIZES], None]
 
 
-def test_a_frequent_size_takes_the_place_of_the_least_recently_used() -> None:
-    compiler, (first, second, *others) = Compiler(), small(MOST_SIZES + 1)
+def test_a_frequent_size_replaces_the_least_recently_used() -> None:
+    compiler, (first, second, *others) = Compiler(), small(MAX_SIZES + 1)
     for size in (first, second, *others[:-1], first):
         compiler.request(size)
-    found = [compiler.request(others[-1]).shapes for _ in range(WORTHWHILE + 1)]
-    assert found == [*[None] * (WORTHWHILE - 1), others[-1], others[-1]]
+    found = [compiler.request(others[-1]).shapes for _ in range(COMPILE_AFTER + 1)]
+    assert found == [*[None] * (COMPILE_AFTER - 1), others[-1], others[-1]]
     assert compiler.request(first).shapes == first
     assert compiler.request(second).shapes is None
 
 
-def test_alternating_sizes_are_compiled_no_more_often_than_it_pays() -> None:
-    compiler, sizes, rounds = Compiler(), [shapes(100, 100 - n) for n in range(5)], 10 * WORTHWHILE
+def test_alternating_sizes_are_compiled_rarely() -> None:
+    compiler, sizes, rounds = Compiler(), [shapes(100, 100 - n) for n in range(5)], 10 * COMPILE_AFTER
     uncompiled = sum(compiler.request(size).shapes is None for _ in range(rounds) for size in sizes)
-    assert len(compiler.compiled) <= 2 + 1 + uncompiled / (WORTHWHILE - 1)
+    assert len(compiler.compiled) <= 2 + 1 + uncompiled / (COMPILE_AFTER - 1)
 
 
-def test_large_sizes_share_the_memory_of_two() -> None:
+def test_large_sizes_are_limited_by_memory() -> None:
     compiler, sizes = Compiler(), [shapes(100, 100 - n) for n in range(3)]
     assert [compiler.request(size).shapes for size in sizes] == [*sizes[:2], None]
-    for _ in range(WORTHWHILE):
+    for _ in range(COMPILE_AFTER):
         compiler.request(sizes[2])
     assert [compiler.request(size).shapes for size in sizes] == [None, *sizes[1:]]
     huge = shapes(1000, 1000)
-    assert compiler.request(huge).shapes == huge  # what is there takes a fiftieth of that
+    assert compiler.request(huge).shapes == huge  # the others need a fiftieth of its memory
     assert compiler.request(sizes[0]).shapes == sizes[0]
 
 
-def test_sizes_without_end_are_forgotten() -> None:
+def test_counts_are_cleared_after_many_sizes() -> None:
     compiler, rare = Compiler(), shapes(5, 5)
-    for size in [*small(MOST_SIZES), *[rare] * (WORTHWHILE - 1)]:
+    for size in [*small(MAX_SIZES), *[rare] * (COMPILE_AFTER - 1)]:
         compiler.request(size)
-    for n in range(WATCHED):
-        compiler.request(shapes(10, 10 + MOST_SIZES + n))
-    found = [compiler.request(rare).shapes for _ in range(WORTHWHILE)]
-    assert found == [*[None] * (WORTHWHILE - 1), rare]
+    for n in range(MAX_COUNTED):
+        compiler.request(shapes(10, 10 + MAX_SIZES + n))
+    found = [compiler.request(rare).shapes for _ in range(COMPILE_AFTER)]
+    assert found == [*[None] * (COMPILE_AFTER - 1), rare]
 
 
 def test_threads_have_requests_of_their_own_and_one_graph() -> None:
@@ -109,42 +109,42 @@ def test_threads_have_requests_of_their_own_and_one_graph() -> None:
     assert compiler.compiled == [shapes(2, 3)]
 
 
-def test_a_known_size_does_not_wait_for_anothers_compilation() -> None:
+def test_a_compiled_size_does_not_wait_for_a_compilation() -> None:
     compiler, begun, finish = Compiler(), threading.Event(), threading.Event()
     known, new = small(2)
     compiler.request(known)
 
-    def slow(size: Shapes | None) -> Callable[[], Request]:
+    def slow(size: InputShapes | None) -> Callable[[], Request]:
         begun.set()
         assert finish.wait(30)
         return compiler(size)
 
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(lambda: compiler.sizes.choose(new).request(slow))
+        other = pool.submit(lambda: compiler.cache.graph_for(new).request(slow))
         assert begun.wait(30)
         assert compiler.request(known).shapes == known
         finish.set()
         assert other.result(30).shapes == new
 
 
-def test_requests_of_a_dropped_graph_are_dropped_in_every_thread() -> None:
+def test_requests_of_a_dropped_graph_are_freed_in_every_thread() -> None:
     compiler, (first, second, third) = Compiler(), [shapes(100, 100 - n) for n in range(3)]
-    with ThreadPoolExecutor(1) as pool:  # its thread lives on
+    with ThreadPoolExecutor(1) as pool:  # keeps its thread alive
         alive = [weakref.ref(compiler.request(first)), weakref.ref(pool.submit(compiler.request, first).result(30))]
         assert all(request() is not None for request in alive)
         compiler.request(second)
-        for _ in range(WORTHWHILE):
+        for _ in range(COMPILE_AFTER):
             compiler.request(third)
         gc.collect()
         assert not any(request() is not None for request in alive)
 
 
-def test_what_cannot_be_compiled_is_tried_again() -> None:
+def test_a_failed_compilation_is_tried_again() -> None:
     compiler = Compiler()
 
-    def fails(_: Shapes | None) -> Callable[[], Request]:
+    def fails(_: InputShapes | None) -> Callable[[], Request]:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        compiler.sizes.choose(shapes(2, 3)).request(fails)
+        compiler.cache.graph_for(shapes(2, 3)).request(fails)
     assert compiler.request(shapes(2, 3)).shapes == shapes(2, 3)

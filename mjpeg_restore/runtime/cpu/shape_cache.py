@@ -1,0 +1,98 @@
+"""Compiled graphs by the shapes of their inputs.
+
+A graph compiled for fixed shapes is an eighth faster than one for any shapes. But compilation takes as long as the
+restoration of ten pictures, and each compiled graph keeps the memory of its features. So the cache has graphs of their
+own for a few sizes: the first ones, and later frequent ones. All other sizes share one graph for any shapes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+InputShapes = tuple[tuple[int, ...], ...]
+"""Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""
+
+Request = TypeVar("Request")
+"""What one thread runs a compiled graph with, such as OpenVINO's `InferRequest`."""
+
+MAX_SIZES = 4
+"""Sizes with a graph of their own at a time."""
+
+MAX_MEMORY = 2
+"""Memory of these graphs' features together, in units of that of the largest size so far."""
+
+COMPILE_AFTER = 64
+"""Pictures of a size after which it gets a graph: on the shared graph, so many cost the time of a compilation."""
+
+MAX_COUNTED = 64
+"""Sizes without a graph whose pictures are counted at a time."""
+
+Compile = Callable[[InputShapes | None], Callable[[], Request]]
+"""Compiles a graph for some shapes, or for any if None. The result creates requests."""
+
+
+class CompiledGraph(Generic[Request]):
+    """A graph for some shapes, or for any: compiled by the first picture, with a request for each thread."""
+
+    def __init__(self, shapes: InputShapes | None, compile_lock: threading.Lock) -> None:
+        self._shapes, self._compile_lock = shapes, compile_lock
+        self._create_request: Callable[[], Request] | None = None
+        self._requests = threading.local()  # freed with this object, in every thread
+
+    def request(self, compile: Compile[Request]) -> Request:
+        """The calling thread's own request."""
+        if not hasattr(self._requests, "own"):
+            if self._create_request is None:
+                with self._compile_lock:
+                    self._create_request = self._create_request or compile(self._shapes)
+            self._requests.own = self._create_request()
+        return self._requests.own
+
+
+class ShapeCache(Generic[Request]):
+    """The compiled graphs of a network. May be used from several threads at once.
+
+    A picture whose size is compiled never waits for the compilation of another size.
+    """
+
+    def __init__(self) -> None:
+        self._lookup_lock, self._compile_lock = threading.Lock(), threading.Lock()
+        self._fixed: OrderedDict[InputShapes, CompiledGraph[Request]] = OrderedDict()  # least recently used first
+        self._any = CompiledGraph[Request](None, self._compile_lock)
+        self._largest = 0  # blocks of luma
+        self._counts: Counter[InputShapes] = Counter()
+
+    def graph_for(self, shapes: InputShapes) -> CompiledGraph[Request]:
+        """The graph for a picture whose inputs have these shapes."""
+        with self._lookup_lock:
+            self._largest = max(self._largest, _blocks(shapes))
+            if shapes not in self._fixed:
+                if not self._has_room(shapes) and not self._is_frequent(shapes):
+                    return self._any
+                while not self._has_room(shapes):
+                    self._fixed.popitem(last=False)
+                self._fixed[shapes] = CompiledGraph(shapes, self._compile_lock)
+            self._fixed.move_to_end(shapes)
+            return self._fixed[shapes]
+
+    def _has_room(self, shapes: InputShapes) -> bool:
+        together = sum(map(_blocks, [*self._fixed, shapes]))
+        return len(self._fixed) < MAX_SIZES and together <= MAX_MEMORY * self._largest
+
+    def _is_frequent(self, shapes: InputShapes) -> bool:
+        """Count a picture without a graph of its own; True once its size is worth a compilation."""
+        if shapes not in self._counts and len(self._counts) == MAX_COUNTED:
+            self._counts.clear()
+        self._counts[shapes] += 1
+        if self._counts[shapes] < COMPILE_AFTER:
+            return False
+        del self._counts[shapes]
+        return True
+
+
+def _blocks(shapes: InputShapes) -> int:
+    high, wide, *_ = shapes[0]
+    return high * wide

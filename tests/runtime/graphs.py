@@ -1,0 +1,40 @@
+"""Shipped graphs in each runtime, and pictures for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import components
+from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
+from tests.agreement import ROUNDED, assert_same, difference, plain_decode
+from tests.jpeg.pictures import encode
+from tests.lacking import needs
+
+NETWORKS = ["stream", "stream-lite"]
+
+DEVICES = ["onnxruntime", "openvino"]
+
+
+def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
+    if device == "openvino":
+        needs("openvino")
+    return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "grey"), device, 2, streams)
+
+
+def picture(sampling: str = "4:2:0", size: tuple[int, int] = (96, 64), seed: int = 0, quality: int = 40) -> Inputs:
+    return components(read(encode(sampling, size, seed, quality=quality)))
+
+
+def with_three_tables(inputs: Inputs) -> Inputs:
+    """The same picture with another table for Cr than for Cb (Q2)."""
+    return [*inputs[:5], inputs[5] + np.uint16(9)] if len(inputs) == 6 else inputs
+
+
+def assert_agree(ours: Planes, theirs: Planes, coded: Inputs, runtime: Runtime, share: float = ROUNDED) -> None:
+    """Check that two runs, one of them in `runtime`, agree within its precision."""
+    if runtime.name.endswith(", CPU, f32"):  # neither int8 nor bf16
+        assert_same(ours, theirs)
+    else:
+        assert difference(ours, theirs, plain_decode(coded)) <= share

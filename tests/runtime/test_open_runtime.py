@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from mjpeg_restore import catalogue, runtime
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime import open_runtime
+from tests.runtime.graphs import open_device, picture
+
+
+@pytest.mark.usefixtures("without_bf16")
+def test_auto_is_openvino_if_installed() -> None:
+    assert open_device("stream-lite", "auto").name.startswith("OpenVINO ")
+
+
+def test_auto_falls_back_on_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_device("decode", "auto").run(picture())
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
+
+
+@pytest.mark.parametrize("device", ["cuda", "", "onnxruntime:GPU", "openvinos"])
+def test_the_error_for_an_unknown_device_lists_the_known_ones(device: str) -> None:
+    with pytest.raises(RuntimeUnavailable, match="there are auto, onnxruntime, openvino") as caught:
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), device)
+    assert repr(device) in str(caught.value)
+
+
+def test_without_openvino_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+
+
+def test_without_onnx_runtime_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.onnxruntime", raising=False)
+    graph = catalogue.find("decode").variants[0].file("colour")
+    with pytest.raises(MissingExtra, match=r"pip install onnxruntime \(the extra mjpeg-restore\[onnxruntime\]\)"):
+        open_runtime(graph, "onnxruntime")
+    if find_spec("openvino"):
+        assert open_runtime(graph).name.startswith("OpenVINO ")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    with pytest.raises(MissingExtra, match="needs OpenVINO"):  # the faster one is recommended
+        open_runtime(graph)
+
+
+def break_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Make the import of OpenVINO raise `error`."""
+
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "openvino":
+                raise error
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("libtbb.so.12: no such file"), OSError("Exception from core.cpp:\nlibtbb.so.12: no\n\n")]
+)
+def test_a_broken_openvino_is_an_error_or_skipped_by_auto(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    break_openvino(monkeypatch, error)
+    with pytest.raises(
+        RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try device='onnxrun"
+    ) as caught:
+        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+    assert not isinstance(caught.value, MissingExtra)
+    assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
+
+
+def test_usable_cores_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runtime.usable_cores() >= 1
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert runtime.usable_cores() >= 1

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.logging
+import pytest
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.sinks import OutputSettings, VideoFile
+from tests.sinks.conftest import flat, noise, save
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": -1}, "quality of -1: crf"),
+        ({"crf": float("inf")}, "quality of inf: crf"),
+        ({"codec": "mjpeg", "crf": float("nan")}, "quality of nan: crf is 0 or more"),
+        ({"crf": 52}, "libx264 has no quality of 52: crf is 0 .best. to 51"),
+        ({"codec": "mjpeg", "crf": 32}, "'32' is no quality of JPEG: give 1 .best. to 31"),
+        ({"codec": "mjpeg", "options": {"q": "abc"}}, "'abc' is no quality of JPEG"),
+        ({"codec": "mjpeg", "options": {"q": "nan"}}, "'nan' is no quality of JPEG"),
+        ({"preset": "nope"}, "libx264 has no preset 'nope': give ultrafast, superfast"),
+        ({"options": {"tune": "film,nope"}}, "libx264 has no tune 'film,nope'"),
+        ({"options": {"profile": "nope"}}, "libx264 has no profile 'nope'"),
+    ],
+)
+def test_invalid_values_of_options_are_refused(output: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SinkError, match=message):
+        VideoFile(output / "a.mkv", OutputSettings(**settings))
+    assert list(output.iterdir()) == []
+
+
+def test_the_error_has_the_encoders_reason(output: Path) -> None:
+    log = av.logging.get_level(), av.logging.get_skip_repeated()
+    for codec, reason in (
+        ("mpeg4", "timebase 1/90000 not"),
+        ("mpeg4", "timebase"),
+        ("mpeg2video", "MPEG-1/2 does not"),
+    ):
+        sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
+        with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
+            sink.write(flat(time_base=Fraction(1, 90000)))
+        sink.discard()
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == log
+
+
+@pytest.mark.parametrize("settings", [{"preset": "7"}, {"options": {"tune": "film,fastdecode", "profile": "high"}}])
+def test_valid_options_reach_x264(output: Path, settings: dict[str, Any]) -> None:
+    assert len(save(output / "a.mkv", [flat()], **settings)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"codec": "h264_nvenc"}, "h264_nvenc cannot be opened for .*hardware.*codec='h264'"),
+        ({"codec": "prores_ks"}, "no 8-bit YCbCr.*try codec='h264'"),
+        ({"preset": "warp", "codec": "av1"}, "libsvtav1 cannot be opened.*preset"),
+        ({"codec": "ffv1", "crf": 20}, "ffv1 has no option 'crf'"),
+        ({"options": {"nonsense": "1"}}, "libx264 has no option 'nonsense'"),
+    ],
+)
+def test_an_encoders_refusal_is_an_error_of_one_line(output: Path, settings: dict[str, object], message: str) -> None:
+    sink = VideoFile(output / "a.mkv", OutputSettings(**settings))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(SinkError, match=message) as caught:
+        sink.write(flat())
+    assert "\n" not in str(caught.value)
+    sink.discard()
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_encoders_print_nothing(output: Path, codec: str, capfd: pytest.CaptureFixture[str]) -> None:
+    save(output / "a.mkv", [flat()], codec)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("settings", [{"preset": "nope"}, {"options": {"profile": "nope"}}])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_refusing_encoders_print_nothing(
+    output: Path, codec: str, settings: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SinkError):
+        save(output / "a.mkv", [flat()], codec, **settings)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_hevc_in_mp4_has_the_tag_hvc1(output: Path) -> None:
+    save(output / "a.mp4", [flat()], "hevc")
+    with av.open(str(output / "a.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_crf_and_options_reach_the_encoder(output: Path) -> None:
+    pictures = [noise(index=i, seed=i) for i in range(4)]
+    sizes: list[int] = []
+    for crf in (10, 40):
+        save(output / f"{crf}.mkv", pictures, crf=crf, preset="ultrafast", options={"g": "1"})
+        sizes.append((output / f"{crf}.mkv").stat().st_size)
+        with av.open(str(output / f"{crf}.mkv")) as container:
+            assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+    assert sizes[0] > 2 * sizes[1]
