@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mjpeg_restore import MjpegRestoreError, Packet, Restorer, SourceInfo, open_sink, open_source, run
-from mjpeg_restore.sources.base import BaseSource
+from mjpeg_restore.sources import BaseSource
 
 
 class Kept(BaseSource):

@@ -1,4 +1,4 @@
-"""What an AVI file holds, chunk by chunk: FFmpeg says nothing of empty ones, which show the picture before again."""
+"""Counts the chunks of an AVI file. FFmpeg does not report empty ones, which repeat the picture before."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections import Counter
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from mjpeg_restore.sources.probe import Readable
+from mjpeg_restore.sources.probe import ByteStream
 
-_AT_ONCE = 1 << 20
+_BLOCK = 1 << 20
 _LISTS = frozenset({b"RIFF", b"LIST"})
-_PICTURES = frozenset({b"dc", b"db"})
+_VIDEO = frozenset({b"dc", b"db"})
 _NAME = re.compile(rb"[ -~]{4}")
 
 
-class ChunkCount:
-    """Counts the chunks of video, empty ones too, in the bytes of an AVI file as they come.
+class ChunkCounter:
+    """Counts the video chunks, empty ones included, as the bytes of an AVI file are read.
 
     Attributes:
-        over: True once no chunk can follow.
+        finished: whether no more chunks can follow.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[bytes] = Counter()
         self._rest = b""
         self._skip = 0
-        self.over = False
+        self.finished = False
 
-    def of(self, track: int) -> int:
-        """How many chunks of a track, by its number from 0, have begun so far."""
+    def count(self, track: int) -> int:
+        """How many chunks of a track have begun; tracks are numbered from 0."""
         return self._counts[b"%02d" % track]
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the file."""
-        if self.over:
+        if self.finished:
             return
         data, at = self._rest + data, 0
         while True:
@@ -43,47 +43,47 @@ class ChunkCount:
             if self._skip or len(data) - at < 8:
                 break
             name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-            if not _NAME.fullmatch(name):  # no AVI, or one that goes on with zeros
-                self.over = True
+            if not _NAME.fullmatch(name):  # not an AVI, or zeros after its end
+                self.finished = True
                 break
-            if name[2:] in _PICTURES:
+            if name[2:] in _VIDEO:
                 self._counts[name[:2]] += 1
-            # What is within a list is counted too, whatever size it states: an unfinished file states none.
+            # A list is entered whatever its size: an unfinished file states none.
             self._skip = 12 if name in _LISTS else 8 + size + size % 2
-        self._rest = b"" if self.over else data[at:]
+        self._rest = b"" if self.finished else data[at:]
 
 
-class Counted:
-    """A stream that cannot seek, counted while it is read."""
+class CountingReader:
+    """A stream that cannot seek; its chunks are counted as it is read."""
 
-    def __init__(self, stream: Readable, chunks: ChunkCount) -> None:
-        """Read from `stream`, and let `chunks` see it."""
+    def __init__(self, stream: ByteStream, chunks: ChunkCounter) -> None:
+        """Read from `stream`, and feed `chunks`."""
         self._stream = stream
         self._chunks = chunks
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes; none at the end."""
+        """Return up to `size` bytes; none at the end."""
         data = self._stream.read(size)
         self._chunks.feed(data)
         return data
 
 
-def chunks_of(source: str | Readable) -> ChunkCount:
-    """The chunks of a whole file.
+def count_chunks(source: str | ByteStream) -> ChunkCounter:
+    """Count the chunks of a whole file.
 
     Args:
-        source: the file's name, or a stream that can seek.
+        source: the file's name, or a stream that can seek; its position does not change.
 
     Raises:
         OSError: it cannot be read.
     """
     if isinstance(source, str):
         with Path(source).open("rb") as file:
-            return chunks_of(file)
-    stream, chunks = cast(BinaryIO, source), ChunkCount()
-    place = stream.tell()  # whoever else reads from it goes on there
+            return count_chunks(file)
+    stream, chunks = cast(BinaryIO, source), ChunkCounter()
+    position = stream.tell()
     stream.seek(0)
-    while not chunks.over and (data := stream.read(_AT_ONCE)):
+    while not chunks.finished and (data := stream.read(_BLOCK)):
         chunks.feed(data)
-    stream.seek(place)
+    stream.seek(position)
     return chunks

@@ -1,4 +1,4 @@
-"""What every source offers: packets in order, what is known of them beforehand, and the sound beside them."""
+"""What every source offers: its packets in order, a description of them, and the sound beside them."""
 
 from __future__ import annotations
 
@@ -19,65 +19,65 @@ from mjpeg_restore.frames import FieldLayout, Packet
 from mjpeg_restore.sources.timing import Window
 
 Kind = Literal["container", "stream", "stills"]
-"""Packets of a demuxer; JPEGs one after the other in one run of bytes; one file a picture."""
+"""A demuxed container; concatenated JPEGs in one stream of bytes; one file per picture."""
 
 TimeOrigin = Literal["container", "assumed", "file order"]
-"""Where time stamps come from (quirk T1): copied exactly from a container; the picture's number divided by a
-frame rate that the stream itself does not state; the same, in the order of the files' names."""
+"""Where time stamps come from (quirk T1). "container": copied exactly from the container. "assumed": the number of the
+picture divided by a frame rate that the stream does not state. "file order": the same, by the order of the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
-    """A track of a container, as far as it is worth telling; cover pictures are none."""
+    """A video or audio track of a container. Cover pictures are not listed."""
 
     kind: Literal["video", "sound"]
     number: int | None
-    """What chooses it, from 1 among the tracks of Motion-JPEG or among those of sound; None for other video."""
+    """The number that selects it, from 1 among the Motion-JPEG or among the audio tracks; None for other video."""
     codec: str
-    """In words, or FFmpeg's name."""
+    """A name such as "H.264", else FFmpeg's name for the codec."""
     format: str = ""
-    """"160x112" or "8000 Hz mono"; empty where that is not known."""
+    """"160x112" or "8000 Hz mono"; empty if unknown."""
     language: str = ""
     title: str = ""
     chosen: bool = False
-    """True: its packets are delivered."""
+    """True: the source delivers its packets."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source before it is read; estimates serve for progress, never for decisions."""
+    """What is known of a source before it is read. Estimates are for progress displays, never for decisions."""
 
     name: str
-    """How messages call it: the path as it was given, or "standard input"."""
+    """The source's name in messages: the path as it was given, or "standard input"."""
     kind: Kind
     format: str
-    """In words: "AVI (Audio Video Interleaved)", "JPEG stream", "folder", ..."""
+    """A name of the format: "AVI (Audio Video Interleaved)", "JPEG stream", "folder", ..."""
     origin: TimeOrigin
     """Where the time stamps come from."""
     time_base: Fraction
     """Seconds per unit of the packets' `pts`."""
     frames: int | None = None
-    """Estimated number of packets that will come, or None."""
+    """Estimated number of packets, or None."""
     fps: Fraction | None = None
     """Nominal frames per second; the time stamps may vary around it."""
     duration: Fraction | None = None
-    """Estimated length in seconds of what will come, or None."""
+    """Estimated length in seconds of the part that is read, or None."""
     width: int | None = None
-    """Pixels across as the container says; each picture's own header decides."""
+    """Width in pixels by the container; the header of each picture takes precedence."""
     height: int | None = None
-    """Pixels down as the container says; about twice a picture's own where it holds one field (quirk S6)."""
+    """Height in pixels by the container; about twice that of a picture that holds one field (quirk S6)."""
     fields: FieldLayout | None = None
-    """How two fields lie in the track, where the container says so; a picture's own markers take precedence."""
+    """Field order by the container, if it states one; markers in a picture take precedence."""
     rotation: int = 0
-    """Degrees, 0, 90, 180 or 270 anticlockwise, by which pictures are to be turned to stand upright."""
+    """Degrees anticlockwise by which a player turns the pictures: 0, 90, 180 or 270."""
     sample_aspect: Fraction = Fraction(1)
-    """Width of a sample over its height, as it is to be shown: 16/15 in a PAL recording of 720x576."""
+    """Sample aspect ratio, width over height: 16/15 in a PAL recording of 720x576."""
     codec_tag: str = ""
-    """The container's four-character code, as "MJPG"; empty where there is none."""
+    """The container's four-character code, such as "MJPG"; empty if there is none."""
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Title, creation time and so on, as the container holds them; what is not UTF-8 has U+FFFD in its place."""
+    """Title, creation time and so on, as the container holds them; invalid UTF-8 is replaced by U+FFFD."""
     tracks: tuple[TrackInfo, ...] = ()
-    """All tracks of a container; empty where there is no container."""
+    """All tracks of a container; empty for other sources."""
 
 
 def _no_packets() -> deque[av.Packet[Stream]]:
@@ -86,27 +86,27 @@ def _no_packets() -> deque[av.Packet[Stream]]:
 
 @dataclass(slots=True)
 class AudioTrack:
-    """A track of sound of a source, ready to be copied.
+    """An audio track of a source, for a stream copy.
 
-    Set `enabled` before iterating. The source then appends each audio packet to `packets` as the demuxing
-    meets it, its time already cut and shifted like that of the pictures. The consumer takes them with
-    `packets.popleft()`, from any one thread, as pictures are written and once more after the last. Nothing
-    is kept while `enabled` is False: memory cannot grow behind a consumer that wants no sound.
+    Set `enabled` before iterating. The source then appends each audio packet to `packets` as it is demuxed, cut and
+    shifted like the pictures. The consumer takes them with `packets.popleft()`, from any one thread, as pictures are
+    written and once more after the last picture. While `enabled` is False no packet is kept, so that memory cannot
+    grow if nobody takes the sound.
     """
 
     stream: AudioStream
     """Template for a stream copy; valid until the source is closed."""
     metadata: Mapping[str, str]
-    """Language, title and so on of the track."""
+    """The track's language, title and so on."""
     enabled: bool = False
     packets: deque[av.Packet[Stream]] = field(default_factory=_no_packets)
 
     def keep(self, packet: av.Packet[Stream], window: Window) -> None:
-        """Append a packet if sound is wanted and `window`, in the packet's own time base, holds it."""
+        """Append a packet if the track is enabled and `window`, in the packet's time base, contains it."""
         pts = packet.pts if packet.pts is not None else packet.dts
         if not self.enabled or packet.size == 0:
             return
-        if pts is not None and not window.holds(pts):
+        if pts is not None and not window.contains(pts):
             return
         if packet.pts is not None:
             packet.pts -= window.shift
@@ -116,13 +116,14 @@ class AudioTrack:
 
 
 class Source(Protocol):
-    """Where packets come from. It is iterated once, and closed by the thread that iterated it.
+    """What the pipeline needs of a source; `BaseSource` implements all of it but `info` and `__iter__`.
 
-    Iterating yields each coded picture, numbered from 0 as they come, with strictly increasing `pts`.
-    A source that breaks off ends the iteration with what could be read and says so in `truncated`.
+    A source is iterated once, and closed after the iteration has ended. It yields one packet per coded picture; `index`
+    counts from 0 and `pts` strictly increases. If the input breaks off, the iteration ends after the last readable
+    picture, and `truncated` says so.
 
     Raises:
-        SourceError: while iterating, if there is not one picture to yield.
+        SourceError: while iterating, if there is not a single picture.
     """
 
     @property
@@ -132,22 +133,22 @@ class Source(Protocol):
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that are read, as far as they have names: an output must not replace them."""
+        """The files that are read: an output must not replace them. Empty if they have no names."""
         ...
 
     @property
     def sound(self) -> tuple[AudioTrack, ...]:
-        """The tracks of sound that were chosen, in the container's order; empty where there are none."""
+        """The chosen audio tracks, in the container's order; empty if there are none."""
         ...
 
     @property
     def truncated(self) -> str | None:
-        """After the iteration: how the source broke off, as one sentence; None if it did not."""
+        """After the iteration: how the input broke off, as one sentence; None if it is complete."""
         ...
 
     @property
     def remarks(self) -> Sequence[str]:
-        """After the iteration: what else a user should know, a sentence each, such as a track that is left out."""
+        """After the iteration: anything else that users should know, one sentence each."""
         ...
 
     def __iter__(self) -> Iterator[Packet]:
@@ -155,11 +156,11 @@ class Source(Protocol):
         ...
 
     def stop(self) -> None:
-        """End the iteration after the picture at hand, even while it waits for more; from any thread."""
+        """End the iteration after the current picture, even while it waits for the next one; from any thread."""
         ...
 
     def close(self) -> None:
-        """Give back what is held; may be called again."""
+        """Release files and memory. More calls do nothing."""
         ...
 
     def __enter__(self) -> Self:
@@ -174,11 +175,23 @@ class Source(Protocol):
 
 
 class BaseSource(ABC):
-    """Base of sources: context manager, stop flag, and defaults for what few sources have.
+    """Base class of sources. A subclass sets `info` and implements `__iter__`; the rest has defaults.
+
+        class Snapshots(BaseSource):
+            def __init__(self, jpegs: Sequence[bytes]) -> None:
+                self._jpegs = jpegs
+                self.info = SourceInfo("snapshots", "stream", "list", "assumed", time_base=Fraction(1, 25))
+
+            def __iter__(self) -> Iterator[Packet]:
+                for index, data in enumerate(self._jpegs):
+                    yield Packet(data, index, pts=index, time_base=self.info.time_base)
+
+    The defaults: no files, no sound, not truncated, no remarks, nothing to close. An `__iter__` that may wait, for a
+    camera for instance, checks `stopped` at least every tenth of a second, and returns once it is True.
 
     Attributes:
-        info: set by each source; see `Source`.
-        stopped: True once `stop` was called; sources check it before each read.
+        info: what is known before reading; has no default.
+        stopped: True once `stop` was called.
         paths, sound, truncated, remarks: see `Source`.
     """
 
@@ -194,11 +207,11 @@ class BaseSource(ABC):
         """Yield the coded pictures; see `Source`."""
 
     def stop(self) -> None:
-        """End the iteration after the picture at hand; from any thread."""
+        """Set `stopped`; a source that waits elsewhere overrides this to end the wait. Called from any thread."""
         self.stopped = True
 
     def close(self) -> None:  # noqa: B027  most sources hold nothing
-        """Release files and memory; may be called again."""
+        """Release files and memory. More calls do nothing."""
 
     def __enter__(self) -> Self:
         """Return the source itself."""

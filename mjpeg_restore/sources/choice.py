@@ -1,4 +1,4 @@
-"""Which tracks of a container are taken, and which are left out."""
+"""Chooses the video and audio tracks of a container, and lists all of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import Hint, NotMjpeg, SourceError
 from mjpeg_restore.sources.base import AudioTrack, TrackInfo
-from mjpeg_restore.sources.lookahead import MOST, Lookahead
+from mjpeg_restore.sources.lookahead import MAX_PACKETS, Lookahead
 from mjpeg_restore.sources.tracks import codec_tag, printable, time_base
 
 SoundChoice = int | Literal["all"]
-"""A track of sound by its number, from 1, or all of them."""
+"""The number of an audio track, from 1, or all of them."""
 
 _CODEC_NAMES = {
     "mjpeg": "Motion-JPEG",
@@ -38,28 +38,35 @@ _CODEC_NAMES = {
     "jpegls": "JPEG-LS",
     "jpeg2000": "JPEG 2000",
 }
-# S6, S7: JPEG inside, but without the markers, or with Avid's own; their coefficients are out of reach.
+# S6, S7: JPEG without markers, or with Avid's own: the coefficients cannot be read.
 _UNREADABLE = {"mjpegb": "Motion-JPEG B", "avrn": "Avid's AVRn", "amv": "AMV", "smvjpeg": "SigmaTel's SMV"}
 
-_RATES = (1000, 1_000_000)
-_MOST_CHANNELS = 32
+_MIN_RATE, _MAX_RATE = 1000, 1_000_000
+_MAX_CHANNELS = 32
 _CHANNELS = {1: "mono", 2: "stereo"}
 
-_SHORT = Fraction(1, 2)
-"""A track that lasts less than this share of another is no recording of the same scene, but a preview of it."""
-_SPARSE = Fraction(1, 10)
-"""Nor is one of no more than this share of another's pictures, or of a single one beside `_SEVERAL`."""
-_SEVERAL = 4
-_COUNTED = 96
-"""Packets of pictures that are counted where the container does not state their numbers."""
+_PREVIEW_DURATION = Fraction(1, 2)
+"""A track that is shorter than this share of another is a preview of it."""
+_PREVIEW_PICTURES = Fraction(1, 10)
+"""A track with at most this share of another's pictures is a preview of it."""
+_SINGLE_PREVIEW = 4
+"""A single picture beside a track of at least so many is a preview of it."""
+_COUNTED_PICTURES = 96
+"""Packets that are counted if the container does not state the number of pictures."""
 
 
 def choose_video(container: InputContainer, ahead: Lookahead, name: str, number: int | None = None) -> VideoStream:
-    """The Motion-JPEG track of that number, from 1, else the first one that is no preview; covers do not count.
+    """Choose the Motion-JPEG track; cover pictures do not count.
+
+    Args:
+        container: the opened container.
+        ahead: its next packets, which are counted if the container does not state numbers of pictures.
+        name: the source's name in messages.
+        number: number of the track, from 1; None: the first that is not a preview of another.
 
     Raises:
-        NotMjpeg: there is none, or only a preview of a recording in another codec; the message names that.
-        SourceError: there are fewer.
+        NotMjpeg: there is none, or only a preview of a recording in another codec, which the message names.
+        SourceError: there is no track of that number.
     """
     videos = _videos(container)
     if not videos:
@@ -69,7 +76,7 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
         raise _not_mjpeg(videos[0], name)
     if number is not None:
         if number > len(candidates):
-            raise SourceError(f"{name} holds {_count(len(candidates), 'Motion-JPEG')}: there is no number {number}")
+            raise SourceError(f"{name} holds {_counted(len(candidates), 'Motion-JPEG')}: there is no number {number}")
         return candidates[number - 1]
     if len(videos) == 1:
         return candidates[0]
@@ -88,57 +95,57 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
 
 
 def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[AudioTrack, ...]:
-    """The tracks of sound that are asked for; without a choice the first that can be copied.
+    """The chosen audio tracks; if `choice` is None, the first that FFmpeg can copy.
 
     Raises:
-        SourceError: there are fewer, or FFmpeg cannot copy it.
+        SourceError: there is no track of that number, or FFmpeg cannot copy it.
     """
     sounds = _sounds(container)
-    able = [stream for stream in sounds if _can_be_copied(stream)]
+    copyable = [stream for stream in sounds if _can_be_copied(stream)]
     if choice is None:
-        able = able[:1]
+        copyable = copyable[:1]
     elif choice != "all":
         if choice > len(sounds):
-            raise SourceError(f"{name} holds {_count(len(sounds), 'sound')}: there is no number {choice}")
-        able = [sounds[choice - 1]]
-        if not _can_be_copied(able[0]):
+            raise SourceError(f"{name} holds {_counted(len(sounds), 'sound')}: there is no number {choice}")
+        copyable = [sounds[choice - 1]]
+        if not _can_be_copied(copyable[0]):
             raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy: choose another")
-    return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in able)
+    return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in copyable)
 
 
 def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[AudioTrack]) -> tuple[TrackInfo, ...]:
-    """All tracks of pictures and sound; each of Motion-JPEG and each of sound has the number that chooses it."""
+    """All video and audio tracks; Motion-JPEG and audio tracks have the numbers that select them."""
     tracks: list[TrackInfo] = []
     number = 0
     for stream in _videos(container):
         number += _is_mjpeg(stream)
         size = f"{stream.width}x{stream.height}" if stream.codec_context else ""
         own = number if _is_mjpeg(stream) else None
-        tracks.append(_info(stream, "video", own, size, chosen=stream.index == video.index))
+        tracks.append(_track_info(stream, "video", own, size, chosen=stream.index == video.index))
     chosen = {track.stream.index for track in sound}
     for number, stream in enumerate(_sounds(container), 1):
-        form = _form(stream) if _can_be_copied(stream) else ""
-        tracks.append(_info(stream, "sound", number, form, chosen=stream.index in chosen))
+        format = _sound_format(stream) if _can_be_copied(stream) else ""
+        tracks.append(_track_info(stream, "sound", number, format, chosen=stream.index in chosen))
     return tuple(tracks)
 
 
-def _info(
-    stream: VideoStream | AudioStream, kind: Literal["video", "sound"], number: int | None, form: str, *, chosen: bool
+def _track_info(
+    stream: VideoStream | AudioStream, kind: Literal["video", "sound"], number: int | None, format: str, *, chosen: bool
 ) -> TrackInfo:
     codec = _codec(stream)
     labels = stream.metadata
-    language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # the latter in MOV
+    language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # "name" in MOV
     language = "" if language == "und" else language
     name = _CODEC_NAMES.get(codec, codec)
-    return TrackInfo(kind, number, name, form, printable(language), printable(title), chosen)
+    return TrackInfo(kind, number, name, format, printable(language), printable(title), chosen)
 
 
-def _form(stream: AudioStream) -> str:
+def _sound_format(stream: AudioStream) -> str:
     number = stream.codec_context.channels
     return f"{stream.sample_rate} Hz {_CHANNELS.get(number, f'{number} channels')}"
 
 
-def _count(number: int, what: str) -> str:
+def _counted(number: int, what: str) -> str:
     return f"{number or 'no'} {what} track{'' if number == 1 else 's'}"
 
 
@@ -147,17 +154,17 @@ def _videos(container: InputContainer) -> list[VideoStream]:
 
 
 def _sounds(container: InputContainer) -> list[AudioStream]:
-    """Some webcams announce a sound track that no packet ever follows; in AVI its index is empty then."""
+    """The audio tracks. Some webcams declare one without any packets, which in AVI shows in an empty index."""
     avi = container.format.name == "avi"
     return [stream for stream in container.streams.audio if not avi or stream.duration or len(stream.index_entries)]
 
 
 def _can_be_copied(stream: AudioStream) -> bool:
-    """Not with numbers that no sound has: a few bytes would be hours of it, or a second of silence gigabytes."""
+    """Whether FFmpeg can copy a track. Absurd rates and channel counts would make hours or gigabytes of a few bytes."""
     return bool(
         stream.codec_context
-        and _RATES[0] <= stream.sample_rate <= _RATES[1]
-        and 1 <= stream.codec_context.channels <= _MOST_CHANNELS
+        and _MIN_RATE <= stream.sample_rate <= _MAX_RATE
+        and 1 <= stream.codec_context.channels <= _MAX_CHANNELS
     )
 
 
@@ -166,7 +173,7 @@ def _is_mjpeg(stream: VideoStream) -> bool:
 
 
 def _codec(stream: Stream) -> str:
-    if not stream.codec_context:  # the stubs know no stream without a decoder; FFmpeg does
+    if not stream.codec_context:  # None if FFmpeg has no decoder, which PyAV's stubs do not say
         return "an unknown codec"
     return "avrn" if codec_tag(stream) == "AVRn" else stream.codec_context.codec.canonical_name
 
@@ -185,16 +192,16 @@ def _not_mjpeg(stream: VideoStream, name: str) -> NotMjpeg:
 
 
 _Extent = tuple[Fraction | None, int | None]
-"""Seconds that a track lasts, and the number of its pictures; None where that is not known."""
+"""Duration in seconds and number of pictures of a track; None if unknown."""
 
 
 def _extents(videos: Sequence[VideoStream], ahead: Lookahead) -> dict[int, _Extent]:
-    """By the index of the stream."""
-    numbers = {stream.index: _number(stream) for stream in videos}
+    """The extents of the tracks, by stream index."""
+    numbers = {stream.index: _stated_pictures(stream) for stream in videos}
     if None in numbers.values():
-        packets = islice(ahead.peek(), MOST)
+        packets = islice(ahead.peek(), MAX_PACKETS)
         pictures = (packet.stream_index for packet in packets if packet.size and packet.stream_index in numbers)
-        counted = Counter(islice(pictures, _COUNTED))
+        counted = Counter(islice(pictures, _COUNTED_PICTURES))
         numbers = {index: counted[index] for index in numbers}
     return {stream.index: (_seconds(stream), numbers[stream.index]) for stream in videos}
 
@@ -206,7 +213,7 @@ def _seconds(stream: VideoStream) -> Fraction | None:
 
 
 def _matroska_seconds(text: str) -> Fraction | None:
-    """Of a tag like 00:00:01.200000000, as its muxers write for each track."""
+    """Seconds of a track's DURATION tag, such as 00:00:01.200000000."""
     try:
         hours, minutes, seconds = map(Fraction, text.split(":"))
     except (ValueError, ZeroDivisionError):
@@ -214,8 +221,8 @@ def _matroska_seconds(text: str) -> Fraction | None:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def _number(stream: VideoStream) -> int | None:
-    if stream.container.format.name == "avi":  # its header counts empty chunks too
+def _stated_pictures(stream: VideoStream) -> int | None:
+    if stream.container.format.name == "avi":  # the header also counts empty chunks
         return sum(entry.size > 0 for entry in stream.index_entries) or None
     if stream.frames:
         return stream.frames
@@ -225,8 +232,8 @@ def _number(stream: VideoStream) -> int | None:
 
 def _is_preview(track: _Extent, other: _Extent) -> bool:
     (seconds, count), (other_seconds, other_count) = track, other
-    if seconds is not None and other_seconds is not None and seconds < _SHORT * other_seconds:
+    if seconds is not None and other_seconds is not None and seconds < _PREVIEW_DURATION * other_seconds:
         return True
     if count is None or other_count is None:
         return False
-    return count <= _SPARSE * other_count or (count <= 1 and other_count >= _SEVERAL)
+    return count <= _PREVIEW_PICTURES * other_count or (count <= 1 and other_count >= _SINGLE_PREVIEW)

@@ -1,4 +1,4 @@
-"""Packets of a container that can be looked at before they are taken; so that a pipe can be judged, too."""
+"""Lookahead at the packets of a container: tracks are examined before reading, even if the container is a pipe."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-MOST = 1000
-"""Packets of all tracks that are looked at, so that memory stays bounded."""
+MAX_PACKETS = 1000
+"""Packets, of all tracks together, that are examined at most: this bounds memory."""
 
 
 class Lookahead:
-    """All packets of a container, in its order."""
+    """Demuxes all packets of a container, and can peek at the next ones."""
 
     def __init__(self, container: InputContainer) -> None:
-        """Begin where the container stands."""
+        """Begin at the container's position."""
         self._container = container
-        self.drop()
+        self.reset()
 
-    def drop(self) -> None:
-        """Forget what was looked at: the container stands elsewhere now."""
+    def reset(self) -> None:
+        """Discard the packets that were peeked at; call it after the container has been sought."""
         self._rest = self._container.demux()
-        self._held: deque[av.Packet[Stream]] = deque()
+        self._peeked: deque[av.Packet[Stream]] = deque()
         self._failure: av.error.FFmpegError | OSError | None = None
 
     def peek(self) -> Iterator[av.Packet[Stream]]:
-        """Yield the packets that lie ahead, without taking them; ends early where the container breaks off."""
-        yield from tuple(self._held)
+        """Yield the next packets without consuming them; an error of the container ends the iteration."""
+        yield from tuple(self._peeked)
         while self._failure is None:
             try:
                 packet = next(self._rest, None)
@@ -40,21 +40,21 @@ class Lookahead:
                 return
             if packet is None:
                 return
-            self._held.append(packet)
+            self._peeked.append(packet)
             yield packet
 
-    def of(self, stream: int) -> Iterator[av.Packet[Stream]]:
-        """Yield the packets of one stream, by its index, among the next `MOST`, without taking them."""
-        return (packet for packet in islice(self.peek(), MOST) if packet.stream_index == stream)
+    def peek_stream(self, index: int) -> Iterator[av.Packet[Stream]]:
+        """Yield the packets of one stream among the next `MAX_PACKETS`, without consuming them."""
+        return (packet for packet in islice(self.peek(), MAX_PACKETS) if packet.stream_index == index)
 
     def __iter__(self) -> Iterator[av.Packet[Stream]]:
-        """Take the packets.
+        """Consume the packets.
 
         Raises:
             FFmpegError, OSError: the container breaks off.
         """
-        while self._held:
-            yield self._held.popleft()
+        while self._peeked:
+            yield self._peeked.popleft()
         if self._failure is not None:
             raise self._failure
         for packet in self._rest:  # noqa: UP028 - `yield from` fails with a generator of Cython that has ended

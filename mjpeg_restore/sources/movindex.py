@@ -1,7 +1,7 @@
-"""How many samples the index of a MOV or MP4 claims, before FFmpeg believes it.
+"""Counts the samples in the index of a MOV or MP4, before FFmpeg allocates memory for them.
 
-Samples of one size take twelve bytes of the index, however many there are; FFmpeg makes an entry for each, 35 bytes of
-memory: a file of 4 kB can ask for gigabytes.
+Any number of samples of equal size takes twelve bytes of the index, and FFmpeg allocates 35 bytes for each sample: a
+file of 4 kB can make it allocate gigabytes.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-MOST_SAMPLES: Final = 1 << 23
-"""In all tracks together: the pictures of four days. Samples with sizes of their own are bounded by the file's."""
+MAX_SAMPLES: Final = 1 << 23
+"""Limit for samples of equal size in all tracks together: four days of video. The file's size limits other samples."""
 
-_INSIDE: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+_NESTED: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
 
 def claimed_samples(file: BinaryIO) -> int:
-    """Samples of one size in all tracks of a MOV or MP4; 0 where the file is none, or says nothing of the kind.
+    """Count the samples of equal size in all tracks; 0 if there are none, or if the file is no MOV or MP4.
 
-    PCM is left out: FFmpeg indexes it by the chunk, where each of its samples lasts one tick.
+    PCM, whose samples last one tick each, does not count: FFmpeg indexes it by chunks.
 
     Args:
-        file: can seek; its position is 0 afterwards.
+        file: must be able to seek; its position is 0 afterwards.
     """
     try:
         size = file.seek(0, io.SEEK_END)
-        return sum(_of_one_size(file, start, end) for start, end in _tables(file, 0, size))
+        return sum(_samples_of_equal_size(file, start, end) for start, end in _sample_tables(file, 0, size))
     finally:
         file.seek(0)
 
 
 def _boxes(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """(type, begin, end) of the contents of each box between two offsets."""
+    """Yield (type, begin, end of the contents) of each box between two offsets."""
     while position + 8 <= end:
         file.seek(position)
         size, kind = struct.unpack(">I4s", file.read(8))
@@ -48,16 +48,16 @@ def _boxes(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int
         position += size
 
 
-def _tables(file: BinaryIO, position: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the contents of each sample table lie."""
+def _sample_tables(file: BinaryIO, position: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of the contents of each sample table between two offsets."""
     for kind, begin, stop in _boxes(file, position, end):
         if kind == b"stbl":
             yield begin, stop
-        elif kind in _INSIDE:
-            yield from _tables(file, begin, stop)
+        elif kind in _NESTED:
+            yield from _sample_tables(file, begin, stop)
 
 
-def _of_one_size(file: BinaryIO, begin: int, end: int) -> int:
+def _samples_of_equal_size(file: BinaryIO, begin: int, end: int) -> int:
     count, ticks = 0, b""
     for kind, start, _ in _boxes(file, begin, end):
         file.seek(start + 4)  # past version and flags

@@ -1,4 +1,4 @@
-"""How a container wants its pictures shown: the order of fields, rotation, the shape of a sample."""
+"""How a container wants its pictures shown: field order, rotation, sample aspect ratio."""
 
 # PyAV's stubs leave the parameter of Packet open.
 # pyright: reportUnknownMemberType=false
@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from mjpeg_restore.frames import FieldLayout
 
-# FFmpeg's AVFieldOrder: which of two fields is coded first, and which is displayed first.
+# By FFmpeg's AVFieldOrder: the field that is coded first, and the one that is displayed first.
 _LAYOUTS = {
     2: FieldLayout("top", "top"),
     3: FieldLayout("bottom", "bottom"),
@@ -34,35 +34,36 @@ _EMPTY_PICTURE = (
     + b"\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x2b\xff\xd9"
 )
 
-_MOST_STRETCHED = 4
-"""Width of a sample over its height, or the inverse: analogue recordings reach 32/11, single fields 2."""
+_MAX_ASPECT = 4
+"""The largest sample aspect ratio, and the inverse of the smallest: analogue recordings reach 32/11, fields 2."""
 _TOLERANCE = 1
-"""Degrees by which a matrix may miss a multiple of 90: its entries are rounded."""
+"""Degrees by which a rotation may differ from a multiple of 90: the entries of the matrix are rounded."""
 
 
 def field_layout(track: VideoStream) -> FieldLayout | None:
-    """How fields lie according to MOV's `fiel`, Matroska's FieldOrder or MXF's frame layout (quirk S6).
+    """The field order by MOV's `fiel`, Matroska's FieldOrder or MXF's frame layout (quirk S6).
 
-    None where nothing is said, or "progressive". The field that is stored first then holds the upper lines: QuickTime,
-    Matroska and FFmpeg's decoder take it so. FFmpeg makes one exception, for the tag MJPG of AVI, ASF and NUT, which
-    have no place for the order: there it takes the lower lines first. Files of that tag with two fields in a packet
-    say what holds by AVI1 segments (H2) or Avid's comments: the exception is left to fields in packets of their own,
-    see `fieldpairs`.
+    None if the container states none, or "progressive". The first stored field then holds the upper lines, as in
+    QuickTime, Matroska and FFmpeg's decoder. FFmpeg makes one exception: with the tag MJPG of AVI, ASF and NUT, which
+    cannot state the order, the first field holds the lower lines. Pictures of that tag with two fields in a packet
+    state the order by AVI1 segments (H2) or Avid's comments, so that the exception matters only for fields in packets
+    of their own: see `fieldpairs`.
     """
     return _LAYOUTS.get(track.codec_context.field_order)
 
 
 def rotation(track: VideoStream) -> tuple[int, str | None]:
-    """The track's display matrix as a rotation, and a remark where that is not all.
+    """The rotation of a track by its display matrix.
 
-    PyAV shows the matrix in decoded frames only, so the track's own decoder is given a picture made for that: it has no
-    EXIF orientation of its own, and cannot be damaged. The decoder's size is that of this picture afterwards.
+    PyAV exposes the matrix only in decoded frames. The track's decoder therefore decodes a built-in picture, which has
+    no EXIF orientation and cannot be damaged; afterwards the decoder states that picture's size.
 
     Returns:
-        Degrees anticlockwise, 0, 90, 180 or 270; 0 where the matrix does something else, which the remark names.
+        Degrees anticlockwise, 0, 90, 180 or 270, and a remark: None, or what else the matrix does; the rotation is 0
+        then.
     """
     try:
-        # Twice: in a track of some height a picture so low is the first of two fields.
+        # Twice, because FFmpeg takes so low a picture for the first of two fields in most tracks.
         frames = track.codec_context.decode(av.Packet(2 * _EMPTY_PICTURE))
         matrix = cast(Mapping[Type, Buffer], frames[0].side_data)[Type.DISPLAYMATRIX]
     except (av.error.FFmpegError, ValueError, IndexError, KeyError):
@@ -81,10 +82,10 @@ def rotation(track: VideoStream) -> tuple[int, str | None]:
 
 
 def sample_aspect(track: VideoStream) -> Fraction:
-    """Width of a sample over its height: the container's, else that of the first picture's JFIF density.
+    """The sample aspect ratio, width over height: the container's, else that of the first picture's JFIF density.
 
-    Dots per inch such as 72x1 or 1x96, which encoders write by mistake, are no shape of a sample, nor is such a value
-    that another program has copied into the container.
+    Impossible values count as 1: encoders write densities such as 72x1 or 1x96 dots per inch by mistake, and other
+    programs copy them into containers.
     """
-    stated = Fraction(track.sample_aspect_ratio or 1)  # FFmpeg lets the container's win
-    return stated if Fraction(1, _MOST_STRETCHED) <= stated <= _MOST_STRETCHED else Fraction(1)
+    stated = Fraction(track.sample_aspect_ratio or 1)  # in FFmpeg the container's takes precedence
+    return stated if Fraction(1, _MAX_ASPECT) <= stated <= _MAX_ASPECT else Fraction(1)

@@ -1,4 +1,4 @@
-"""What a run of bytes holds, judged by its first bytes and never by its name."""
+"""Content detection: tells by its first bytes, never by its name, what a file holds."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import re
 from enum import Enum
 from typing import Protocol
 
-from mjpeg_restore.sources.chunked import dechunker, may_be_chunked
+from mjpeg_restore.sources.chunked import dechunker_for, may_be_chunked
 
 HEAD_BYTES = 1 << 20
-"""How far into the bytes the first picture is looked for."""
+"""The first picture is searched for in so many bytes."""
 
-_ENOUGH_FOR_MAGIC = 192  # an MPEG transport stream shows itself at its second sync byte, 188
+_MIN_BYTES = 192  # an MPEG transport stream is recognised by its second sync byte, at 188
 
 
-class Readable(Protocol):
-    """The one method that is asked of a stream of bytes."""
+class ByteStream(Protocol):
+    """A binary file, of which only `read` is needed."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes; none at the end."""
+        """Return up to `size` bytes; none at the end."""
         ...
 
 
 class Content(Enum):
-    """What a run of bytes holds."""
+    """What a file holds."""
 
-    JPEG = "a JPEG picture from the first byte on"
-    CHUNKED = "an HTTP response, in chunks or compressed"
-    JPEG_LATER = "a JPEG picture after other bytes: multipart headers, or the rest of a picture"
-    CONTAINER = "a file format that a demuxer reads"
-    FOREIGN = "something that is known to hold no Motion-JPEG"
+    JPEG = "a JPEG picture at the first byte"
+    CHUNKED = "an HTTP response, chunked or compressed"
+    JPEG_LATER = "a JPEG picture after other bytes: multipart headers, or the end of another picture"
+    CONTAINER = "a container format"
+    FOREIGN = "a format that cannot hold Motion-JPEG"
     TEXT = "text"
     UNKNOWN = "none of these"
 
@@ -43,7 +43,7 @@ _CONTAINERS = (
     b"\x00\nSMJPEG",
     b"FLV\x01",
     b"OggS",
-    b"ID3",  # sound whose cover picture is not a video
+    b"ID3",  # audio; a JPEG in it is a cover picture
     b"fLaC",
 )
 _MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
@@ -66,30 +66,30 @@ _FOREIGN = (
 )
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
 
-# SOI and a first segment that is usual in a baseline or progressive picture. Three bytes alone turn up by
-# chance once in 16 MiB of any compressed data.
+# SOI and the marker of a usual first segment of a baseline or progressive picture. Three bytes alone occur by chance
+# once in 16 MiB of compressed data.
 _SOI = re.compile(rb"\xff\xd8(?=\xff[\xc0-\xcf\xda\xdb\xdd\xe0-\xef\xfe](..))", re.DOTALL)
 
 
-def content_of(head: bytes) -> Content:
-    """What bytes hold that begin with `head`; `TEXT` and `UNKNOWN` may change as `head` grows."""
-    if foreign_name(head):
+def detect_content(head: bytes) -> Content:
+    """Detect what a file holds that begins with `head`; `TEXT` and `UNKNOWN` may change as `head` grows."""
+    if foreign_format(head):
         return Content.FOREIGN
     if _is_container(head):
         return Content.CONTAINER
-    if dechunker(head):
+    if dechunker_for(head):
         return Content.CHUNKED
     if head.startswith(b"\xff\xd8\xff"):
         return Content.JPEG
-    if _holds_picture(head):
+    if _contains_picture(head):
         return Content.JPEG_LATER
     return Content.TEXT if _is_text(head) else Content.UNKNOWN
 
 
-def read_head(stream: Readable) -> bytes:
-    """The first bytes of a stream: as few as settle what it holds, `HEAD_BYTES` at most.
+def read_head(stream: ByteStream) -> bytes:
+    """Read the first bytes of a stream: `HEAD_BYTES` at most, and no more than detection needs.
 
-    A live stream is thus not held up for longer than its first picture takes to begin.
+    A live stream is therefore delayed only until its first picture begins.
     """
     head = b""
     while len(head) < HEAD_BYTES:
@@ -97,15 +97,15 @@ def read_head(stream: Readable) -> bytes:
         if not chunk:
             break
         head += chunk
-        if len(head) < _ENOUGH_FOR_MAGIC or (content := content_of(head)) in (Content.TEXT, Content.UNKNOWN):
+        if len(head) < _MIN_BYTES or (content := detect_content(head)) in (Content.TEXT, Content.UNKNOWN):
             continue
         if content is Content.CHUNKED or not may_be_chunked(head):
             break
     return head
 
 
-def foreign_name(head: bytes) -> str | None:
-    """What the bytes are, in words, if they are known to be no Motion-JPEG at all."""
+def foreign_format(head: bytes) -> str | None:
+    """The name of a format that cannot hold Motion-JPEG, such as "a PNG picture"; None for other formats."""
     for magic, name in _FOREIGN:
         if head.startswith(magic):
             return name
@@ -126,8 +126,8 @@ def _is_container(head: bytes) -> bool:
     return len(head) > 188 and head[0] == head[188] == 0x47  # MPEG transport stream
 
 
-def _holds_picture(head: bytes) -> bool:
-    """Whether a start of image is followed by one whole segment and the marker of the next."""
+def _contains_picture(head: bytes) -> bool:
+    """Whether an SOI is followed by a complete segment and the marker of the next one."""
     for found in _SOI.finditer(head):
         after = found.start() + 4 + int.from_bytes(found[1])
         if head[after : after + 1] == b"\xff":
@@ -141,5 +141,5 @@ def _is_text(head: bytes) -> bool:
     try:
         head[:4096].decode()
     except UnicodeDecodeError as error:
-        return error.start >= min(len(head), 4096) - 3  # a character cut at the end of the sample
+        return error.start >= min(len(head), 4096) - 3  # a character that is cut off
     return True

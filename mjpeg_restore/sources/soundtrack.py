@@ -1,4 +1,4 @@
-"""The time stamps of sound, corrected together with those of the pictures."""
+"""The packets of an audio track, with time stamps corrected together with those of the pictures."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ import av
 from av.stream import Stream
 
 from mjpeg_restore.sources.base import AudioTrack
-from mjpeg_restore.sources.clock import Clock, Companion
 from mjpeg_restore.sources.length import usual_step
+from mjpeg_restore.sources.timestamps import RestartAlignment, TimestampCorrector
 from mjpeg_restore.sources.timing import Window
 from mjpeg_restore.sources.tracks import time_base
 
 
-class SoundTrack:
-    """A track of sound on the clock of the pictures: where that restarts, the sound moves by the same amount.
+class AudioCollector:
+    """Collects the packets of an audio track; where the pictures' clock restarts, the sound moves by the same time.
 
     Attributes:
-        over: True once its packets are beyond the end of the window.
+        finished: True once a packet lies after the window.
     """
 
-    def __init__(self, track: AudioTrack, pictures: Clock[Any], pictures_base: Fraction) -> None:
-        """Take packets for `track`; the ticks of `pictures` are `pictures_base` seconds."""
-        self.over = False
-        self.stream_index = track.stream.index
+    def __init__(self, track: AudioTrack, pictures: TimestampCorrector[Any], pictures_base: Fraction) -> None:
+        """Collect packets in `track`, in step with `pictures`, whose time base is `pictures_base`."""
+        self.finished = False
         self._track = track
-        own = time_base(track.stream)
-        self._ratio = pictures_base, own
-        self._second = round(1 / own)
-        self._companion = Companion(pictures, pictures_base, own)
-        self._clock: Clock[av.Packet[Stream]] | None = None
+        own_base = time_base(track.stream)
+        self._time_bases = pictures_base, own_base
+        self._second = round(1 / own_base)
+        self._alignment = RestartAlignment(pictures, pictures_base, own_base)
+        self._corrector: TimestampCorrector[av.Packet[Stream]] | None = None
 
-    def take(self, packet: av.Packet[Stream], window: Window) -> None:
-        """Hand a packet on once its time is known, as far as `window`, in ticks of the pictures, holds it."""
+    def add(self, packet: av.Packet[Stream], window: Window) -> None:
+        """Take the next packet; it is kept once its time is known, if `window`, in the pictures' ticks, contains it."""
         if not packet.size:
             return
-        if self._clock is None:
-            self._clock = Clock(packet.duration or usual_step(self._track.stream), self._second, self._companion)
-        self._keep(self._clock.feed(packet, stamp_of(packet)), window)
+        if self._corrector is None:
+            step = packet.duration or usual_step(self._track.stream)
+            self._corrector = TimestampCorrector(step, self._second, self._alignment)
+        self._keep(self._corrector.feed(packet, stamp_of(packet)), window)
 
     def flush(self, window: Window) -> None:
-        """Hand on the rest."""
-        if self._clock is not None:
-            self._keep(self._clock.flush(), window)
+        """Keep the remaining packets at the end of the track."""
+        if self._corrector is not None:
+            self._keep(self._corrector.flush(), window)
 
-    def _keep(self, timed: Iterable[tuple[av.Packet[Stream], int]], window: Window) -> None:
-        window = window.rescaled(*self._ratio)
-        for packet, time in timed:
+    def _keep(self, corrected: Iterable[tuple[av.Packet[Stream], int]], window: Window) -> None:
+        window = window.rescaled(*self._time_bases)
+        for packet, time in corrected:
             delay = 0 if packet.pts is None or packet.dts is None else packet.dts - packet.pts
             packet.pts, packet.dts = time, time + delay
-            self.over = self.over or window.over(time)
+            self.finished = self.finished or window.is_past(time)
             self._track.keep(packet, window)
 
 
 def stamp_of(packet: av.Packet[Stream]) -> int | None:
-    """When a packet is shown or heard, in its ticks; None where it does not say."""
-    # Some AVI files state only the dts; for a picture that needs no other one they are equal.
+    """The presentation time stamp of a packet in ticks, else its decoding time stamp, else None."""
+    # Some AVI files state only the dts; the two are equal for pictures that depend on no others.
     return packet.pts if packet.pts is not None else packet.dts

@@ -1,4 +1,4 @@
-"""One file a picture: a JPEG, a folder of JPEGs, or a pattern that names them."""
+"""One file per picture: a JPEG, a folder of JPEGs, or a pattern."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.base import BaseSource, SourceInfo
-from mjpeg_restore.sources.timing import Window, nothing_left
+from mjpeg_restore.sources.timing import Window, start_after_end
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
-"""Names that mean one JPEG picture, in lower case."""
+"""File name extensions of a JPEG picture, in lower case."""
 
 
 class StillsSource(BaseSource):
-    """Pictures in files of their own, read one at a time, in the order given, at `fps`."""
+    """A list of JPEG files, one picture each, at a constant frame rate. One file is read at a time."""
 
     def __init__(
         self,
@@ -29,26 +29,25 @@ class StillsSource(BaseSource):
         start: Fraction | None = None,
         duration: Fraction | None = None,
     ) -> None:
-        """Name the files.
+        """Select the files; none is opened yet.
 
         Args:
             paths: the files, in order.
-            name: how messages call them all.
+            name: the source's name in messages.
             format: "folder", "pattern" or "JPEG picture".
             fps: frames per second.
-            start: seconds to pass over.
+            start: seconds to skip.
             duration: seconds to keep.
 
         Raises:
-            SourceError: the cut leaves nothing.
+            SourceError: the start lies after the last picture.
         """
-        self.truncated: str | None = None
         self.paths = tuple(paths)
-        window = Window.cut(1 / fps, start, duration)
+        window = Window.from_seconds(1 / fps, start, duration)
         self._paths = paths[window.first or 0 : window.end]
         frames = len(self._paths)
         if not frames:
-            raise nothing_left(name, len(paths) / fps)
+            raise start_after_end(name, len(paths) / fps)
         self.info = SourceInfo(
             name, "stills", format, "file order", 1 / fps, frames=frames, fps=fps, duration=frames / fps
         )
@@ -62,24 +61,21 @@ class StillsSource(BaseSource):
             try:
                 data = path.read_bytes()
             except OSError as error:
-                # A file that went away or may not be read is one damaged picture, not the end of all others.
+                # A file that was deleted or lacks read permission is one damaged picture; the others are still read.
                 fault = f"cannot be read: {error.strerror or error}"
             name = "" if str(path) == self.info.name else str(path)
             yield Packet(data, index, index, self.info.time_base, name=name, fault=fault)
 
-    def close(self) -> None:
-        """Nothing is held between two pictures."""
 
-
-def in_folder(folder: Path, name: str) -> list[Path]:
-    """The JPEG files directly in a folder, in natural order.
+def files_in_folder(folder: Path, name: str) -> list[Path]:
+    """The JPEG files of a folder, without its subfolders, in natural order.
 
     Raises:
-        NotMjpeg: there is none.
-        SourceError: the folder may not be read.
+        NotMjpeg: there are none.
+        SourceError: the folder cannot be read.
     """
     try:
-        paths = _pictures(folder.iterdir())
+        paths = _jpeg_files(folder.iterdir())
     except OSError as error:
         raise SourceError(f"cannot read the folder {name}: {error.strerror}") from None
     if not paths:
@@ -90,17 +86,17 @@ def in_folder(folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def matching(pattern: str) -> list[Path]:
-    """The JPEG files that a pattern such as `cam1/*.jpg` or `**/*.jpg` names, in natural order.
+def files_matching(pattern: str) -> list[Path]:
+    """The JPEG files that match a pattern such as `cam1/*.jpg` or `**/*.jpg`, in natural order.
 
     Raises:
         SourceNotFound: no file matches.
-        NotMjpeg: files match, but not one has the name of a JPEG.
+        NotMjpeg: files match, but none has the extension of a JPEG.
     """
     found = glob.glob(pattern, recursive=True)
     if not found:
         raise SourceNotFound(f"no file matches {pattern}; check the folder it starts from")
-    paths = _pictures(map(Path, found))
+    paths = _jpeg_files(map(Path, found))
     if not paths:
         raise NotMjpeg(
             f"{pattern} matches {len(found)} file(s) but no JPEG picture (.jpg, .jpeg, .jpe, .jfif); "
@@ -110,12 +106,12 @@ def matching(pattern: str) -> list[Path]:
 
 
 def natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sorts img2 before img10, whatever the case of letters."""
+    """Sort key that puts img2 before img10 and ignores case."""
     parts = re.split(r"(\d+)", str(path).casefold())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], str(path)
 
 
-def _pictures(paths: Iterable[Path]) -> list[Path]:
-    """Those that are JPEG files; hidden ones (`._img.jpg` of macOS) are not pictures."""
+def _jpeg_files(paths: Iterable[Path]) -> list[Path]:
+    """The JPEG files among `paths`, sorted; hidden files are none (macOS writes `._img.jpg` beside a picture)."""
     chosen = (path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     return sorted((path for path in chosen if path.is_file()), key=natural_key)

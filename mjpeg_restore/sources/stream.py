@@ -1,4 +1,4 @@
-"""JPEGs one after the other in one run of bytes: raw `.mjpeg`, a dump of a multipart stream, a pipe."""
+"""Concatenated JPEGs in one stream of bytes: a raw `.mjpeg` file, a dump of a multipart stream, a pipe."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from mjpeg_restore.jpeg import HeaderWalk, Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.chunked import Dechunker
-from mjpeg_restore.sources.probe import HEAD_BYTES, Readable
-from mjpeg_restore.sources.reading import CHUNK, Stoppable
-from mjpeg_restore.sources.timing import Window, nothing_left
+from mjpeg_restore.sources.probe import HEAD_BYTES, ByteStream
+from mjpeg_restore.sources.reading import CHUNK, StoppableStream
+from mjpeg_restore.sources.timing import Window, start_after_end
 
 
-class Dechunked(Stoppable):
-    """The bodies of HTTP responses, out of a dump of these."""
+class DechunkedStream(StoppableStream):
+    """The bodies in a dump of HTTP responses, as one stream of bytes."""
 
-    def __init__(self, stream: Readable, dechunker: Dechunker) -> None:
-        self.taken = 0
-        """Bytes of the dump that were read so far."""
-        self._stream = stream
+    def __init__(self, dump: ByteStream, dechunker: Dechunker) -> None:
+        self.bytes_read = 0
+        """Bytes of the dump that have been read."""
+        self._dump = dump
         self._dechunker = dechunker
         self._body = b""
 
     @property
-    def trouble(self) -> str | None:
-        """Why the bodies end where they do, if that is not as it should be."""
-        return self._dechunker.trouble
+    def error(self) -> str | None:
+        """What is malformed where the bodies end; None if they end properly."""
+        return self._dechunker.error
 
     def read(self, size: int = CHUNK, /) -> bytes:
-        """Up to `size` bytes; none at the end, and once the stream is stopped."""
-        while not self._body and not self._dechunker.over and (chunk := self._stream.read(size)):
-            self.taken += len(chunk)
+        """Return up to `size` bytes; none at the end, and after `stop`."""
+        while not self._body and not self._dechunker.finished and (chunk := self._dump.read(size)):
+            self.bytes_read += len(chunk)
             self._body = self._dechunker.feed(chunk)
         piece, self._body = self._body[:size], self._body[size:]
         return piece
 
-    def put_back(self, head: bytes) -> None:
-        """Have these bytes read again."""
-        self._body = head + self._body
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read again."""
+        self._body = data + self._body
 
     def stop(self) -> None:
-        """Let the stream end here, even while a read waits; from any thread."""
-        if isinstance(self._stream, Stoppable):
-            self._stream.stop()
+        """End the stream here, even while a read waits; from any thread."""
+        if isinstance(self._dump, StoppableStream):
+            self._dump.stop()
 
 
 class StreamSource(BaseSource):
-    """A run of bytes that holds JPEGs, split into packets; bytes between the pictures are passed over.
+    """A stream of JPEGs, split into packets; bytes between the pictures are skipped.
 
-    Such a stream has no time stamps (quirk T1): picture n is shown n / fps seconds after the first.
+    The stream has no time stamps (quirk T1): picture n is shown n / fps seconds after the first.
     """
 
     def __init__(
         self,
-        stream: Readable,
+        stream: ByteStream,
         name: str,
         fps: Fraction,
         start: Fraction | None = None,
@@ -68,24 +68,23 @@ class StreamSource(BaseSource):
         *,
         owned: BinaryIO | None = None,
     ) -> None:
-        """Read from `stream`.
+        """Prepare to read; nothing is read yet.
 
         Args:
-            stream: where bytes come from.
-            name: how messages call it.
+            stream: the bytes, from where the first picture is searched.
+            name: the source's name in messages.
             fps: frames per second.
-            start: seconds to pass over.
+            start: seconds to skip.
             duration: seconds to keep.
-            owned: a file to close with the source.
+            owned: a file that `close` closes.
         """
-        self.truncated: str | None = None
         self._stream = stream
         self._owned = owned
-        self._window = Window.cut(1 / fps, start, duration)
+        self._window = Window.from_seconds(1 / fps, start, duration)
         self.info = SourceInfo(name, "stream", "JPEG stream", "assumed", 1 / fps, fps=fps)
 
-    def expect(self, head: bytes, size: int) -> None:
-        """Estimate the number of pictures from the first bytes of `size`; exact where these are all."""
+    def estimate_length(self, head: bytes, size: int) -> None:
+        """Estimate the number of pictures from the first bytes of `size`; exact if `head` is the whole stream."""
         splitter = Splitter()
         pictures = splitter.feed(head[:HEAD_BYTES])
         if len(head) >= size:
@@ -102,14 +101,20 @@ class StreamSource(BaseSource):
         """Yield the pictures; see `Source`."""
         number = index = 0
         walk = HeaderWalk()
-        for number, (offset, data, lost) in enumerate(self._pictures(), 1):
+        for number, (offset, data, lost) in enumerate(self._split_pictures(), 1):
             pts = number - 1
-            if self._window.over(pts):
+            if self._window.is_past(pts):
                 return
-            if self._window.holds(pts):
-                tables, shown = b"" if index else walk.tables, pts - self._window.shift
+            if self._window.contains(pts):
+                tables = b"" if index else walk.tables
                 yield Packet(
-                    data, index, shown, self.info.time_base, offset, tables=tables, discontinuity=lost and index > 0
+                    data,
+                    index,
+                    pts - self._window.shift,
+                    self.info.time_base,
+                    offset,
+                    tables=tables,
+                    discontinuity=lost and index > 0,
                 )
                 index += 1
             else:
@@ -121,21 +126,21 @@ class StreamSource(BaseSource):
         if number == 0:
             raise NotMjpeg(self.truncated or f"{self.info.name} holds no whole JPEG picture")
         if index == 0:
-            raise nothing_left(self.info.name, number * self.info.time_base)
+            raise start_after_end(self.info.name, number * self.info.time_base)
 
-    def _pictures(self) -> Iterator[tuple[int, bytes, bool]]:
-        """Yield (offset, picture, whether something is lost before it)."""
+    def _split_pictures(self) -> Iterator[tuple[int, bytes, bool]]:
+        """Yield (byte offset, picture, whether pictures were dropped before it)."""
         splitter = Splitter()
         dropped = 0
-        while not self.stopped and (chunk := self._next_chunk()):
+        while not self.stopped and (chunk := self._read_chunk()):
             for offset, data in splitter.feed(chunk):
-                # What is dropped is longer than a chunk: it lies before all that the chunk ends.
+                # A dropped picture is longer than a chunk, so that it precedes every picture that this chunk completes.
                 yield offset, data, splitter.dropped > dropped
                 dropped = splitter.dropped
         if self.stopped:
-            return  # what is held of the next picture is not all of it
-        if isinstance(self._stream, Dechunked) and self._stream.trouble:
-            self.truncated = f"{self.info.name} breaks off: {self._stream.trouble}"
+            return  # the splitter's rest is not a whole picture
+        if isinstance(self._stream, DechunkedStream) and self._stream.error:
+            self.truncated = f"{self.info.name} breaks off: {self._stream.error}"
         for offset, data in splitter.flush():
             self.truncated = self.truncated or f"{self.info.name} ends in the middle of a picture"
             yield offset, data, splitter.dropped > dropped
@@ -144,7 +149,7 @@ class StreamSource(BaseSource):
             lost = f"{splitter.dropped} picture(s) of more than {MAX_PICTURE_BYTES >> 20} MiB left out"
             self.truncated = f"{self.truncated}; {lost}" if self.truncated else f"{self.info.name}: {lost}"
 
-    def _next_chunk(self) -> bytes:
+    def _read_chunk(self) -> bytes:
         try:
             return self._stream.read(CHUNK)
         except OSError as error:
@@ -154,10 +159,10 @@ class StreamSource(BaseSource):
     def stop(self) -> None:
         """End the iteration, even while it waits for a pipe; from any thread."""
         self.stopped = True
-        if isinstance(self._stream, Stoppable):
+        if isinstance(self._stream, StoppableStream):
             self._stream.stop()
 
     def close(self) -> None:
-        """Close the file, if this source opened it; a stream that was handed over stays open."""
+        """Close the file if the source owns it."""
         if self._owned is not None:
             self._owned.close()

@@ -81,7 +81,7 @@ def test_sound_that_the_output_cannot_hold_is_told_of(tmp_path: Path, capfd: pyt
         audio = container.add_stream("pcm_s16le", rate=8000, layout="mono")
         for number, data in enumerate(pictures(3)):
             mux_packet(container, video, data, number + number // 2, Fraction(1, 25))  # a rate that y4m cannot hold
-            mux_sound(container, audio, number, Fraction(1, 25))
+            mux_sound(container, audio, number)
     for words, told in (
         (["-o", tmp_path / "pictures"], True),
         (["-o", tmp_path / "out.y4m"], True),

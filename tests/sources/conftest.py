@@ -1,4 +1,4 @@
-"""A few JPEGs, clips made of them on the spot, and real recordings where they are there."""
+"""Fixtures: ten JPEGs, and a function that muxes them into clips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.sources.clips import MuxClip, add_cover, make_jpeg, mux_packet, mux_sound
+from tests.sources.clips import MuxClip, add_cover, add_sound, make_jpeg, mux_packet, mux_sound
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +37,7 @@ def mux(tmp_path: Path, jpegs: list[bytes]) -> MuxClip:
         with av.open(str(path), "w", options=options or {}) as container:
             video = container.add_mux_stream(codec, rate=25, width=64, height=48)
             video.time_base = time_base
-            audio = container.add_stream(sound, rate=8000, layout="mono") if sound else None
-            assert audio is None or isinstance(audio, av.AudioStream)
+            audio = add_sound(container, sound) if sound else None
             attached = add_cover(container) if cover else None
             if attached is not None and cover is not None:
                 mux_packet(container, attached, cover, 0, time_base)
@@ -46,7 +45,7 @@ def mux(tmp_path: Path, jpegs: list[bytes]) -> MuxClip:
                 pts = number if times is None else times[number]
                 mux_packet(container, video, data, pts, time_base)
                 if audio is not None:
-                    mux_sound(container, audio, number, time_base)
+                    mux_sound(container, audio, number)
             if audio is not None:
                 container.mux(audio.encode(None))
         return path

@@ -1,4 +1,4 @@
-"""MOV files with edit lists of any kind, which FFmpeg's muxer does not write."""
+"""MOV files with any edit lists, which FFmpeg's muxer cannot write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CONTAINERS = (b"moov", b"trak")
 
 
 def with_edits(path: Path, edits: Sequence[tuple[int, int]]) -> Path:
-    """Give the track of a file these edits: (duration in movie units, media time or -1 for nothing)."""
+    """Replace the edit list of a file's track by (duration in movie units, media time or -1 for a pause)."""
     data = path.read_bytes()
     at, result = 0, b""
     while at < len(data):
@@ -17,7 +17,7 @@ def with_edits(path: Path, edits: Sequence[tuple[int, int]]) -> Path:
         box = data[at : at + size]
         result += _edited(box, edits) if box[4:8] == b"moov" else box
         at += size
-    assert data.index(b"mdat") < data.index(b"moov")  # offsets of samples stay
+    assert data.index(b"mdat") < data.index(b"moov")  # so that the offsets of samples stay valid
     path.write_bytes(result)
     return path
 

@@ -1,4 +1,4 @@
-"""Matroska files written by hand: FFmpeg's muxer takes no stamps that do not rise."""
+"""Writes Matroska files with any time stamps: FFmpeg's muxer accepts only rising ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 RATE = 8000
-"""Samples a second of the sound."""
+"""Samples per second of the sound."""
 
 
 def element(name: int, content: bytes) -> bytes:
@@ -32,8 +32,8 @@ def write_mkv(
     step: int | None = 100,
     duration: float | None = None,
 ) -> Path:
-    """Blocks of (track, milliseconds, bytes) in just this order, each in a cluster of its own; track 1 are pictures of
-    64x48, track 2 is PCM sound, 16 bit, mono; `step` is the nominal one in milliseconds."""
+    """Write blocks of (track, milliseconds, bytes) in this order, each in a cluster of its own. Track 1 holds pictures
+    of 64x48, track 2 PCM sound of 16 bits, mono; `step` is the nominal one in milliseconds."""
     video = number(0xD7, 1) + number(0x73C5, 1) + number(0x83, 1) + element(0x86, b"V_MJPEG")
     video += element(0xE0, number(0xB0, 64) + number(0xBA, 48))
     video += number(0x23E383, step * 1_000_000) if step else b""
@@ -54,5 +54,5 @@ def write_mkv(
 
 
 def loud(seconds: Fraction, value: int = 8000) -> bytes:
-    """PCM sound of one level."""
+    """PCM sound of a constant level."""
     return struct.pack("<h", value) * round(seconds * RATE)

@@ -1,4 +1,4 @@
-"""Cameras that send some bytes and then fall silent, as whatever kind of file a program may have of them."""
+"""Cameras that send some bytes and then fall silent, as any kind of file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 Result = TypeVar("Result")
 
 LIMIT = 10.0
-"""Seconds after which something hangs; what is promised is three."""
+"""Seconds after which a call counts as hanging; three are promised."""
 
 CERTIFICATE = """\
 -----BEGIN EC PRIVATE KEY-----
@@ -42,7 +42,7 @@ r7ze
 
 
 def within(function: Callable[[], Result]) -> Result:
-    """Call on a thread that nobody waits for longer than the limit: what hangs fails, and holds nothing up."""
+    """Call on another thread, and fail if it takes longer than `LIMIT`."""
     found: list[Result] = []
     raised: list[BaseException] = []
 
@@ -63,7 +63,7 @@ def within(function: Callable[[], Result]) -> Result:
 
 @contextmanager
 def camera(kind: str, data: bytes, folder: Path) -> Generator[Any]:
-    """A file of that kind, which holds `data` and then keeps every read waiting."""
+    """A file of that kind that delivers `data`; further reads wait."""
     with ExitStack() as held:
         woken = threading.Event()
         held.callback(woken.set)
@@ -90,13 +90,13 @@ RESPONSES = ("response", "response in chunks", "response by TLS", "response by T
 
 
 def case(kind: str, *before: object) -> Any:
-    """A kind as a parameter of a test, after others; what opens sockets is marked so."""
+    """A kind as the last parameter of a test; kinds that open sockets are marked `network`."""
     marks = [pytest.mark.network] if "socket" in kind or "response" in kind else []
     return pytest.param(*before, kind, marks=marks)
 
 
 class Waiting:
-    """The least that is a file."""
+    """A file that has only `read`."""
 
     def __init__(self, data: bytes, woken: threading.Event) -> None:
         self._data = io.BytesIO(data)
@@ -107,19 +107,19 @@ class Waiting:
 
 
 class SeekableWaiting(io.BytesIO):
-    """Knows its size, and has not got all of it yet."""
+    """A file that knows its size before all of its bytes have arrived."""
 
     def __init__(self, data: bytes, woken: threading.Event) -> None:
         super().__init__(data + bytes(1000))
-        self._there = len(data)
+        self._arrived = len(data)
         self._woken = woken
 
     def read(self, size: int | None = -1, /) -> bytes:
-        there = self._there - self.tell()
-        if there <= 0:
+        available = self._arrived - self.tell()
+        if available <= 0:
             self._woken.wait(60)
             return b""
-        return super().read(min(size or 0, there, 500))
+        return super().read(min(size or 0, available, 500))
 
     read1 = read
 

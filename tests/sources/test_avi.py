@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.sources import open_source
-from mjpeg_restore.sources.avi import ChunkCount, Counted, chunks_of
+from mjpeg_restore.sources.avi import ChunkCounter, CountingReader, count_chunks
 from tests.sources.clips import MuxClip
 
 
@@ -32,35 +32,35 @@ FILES = {
 @pytest.mark.parametrize("at_once", [1, 7, 1000])
 @pytest.mark.parametrize("name", FILES)
 def test_chunks_are_counted_as_they_come(name: str, at_once: int) -> None:
-    chunks, data = ChunkCount(), FILES[name]
+    chunks, data = ChunkCounter(), FILES[name]
     for start in range(0, len(data), at_once):
         chunks.feed(data[start : start + at_once])
-    assert (chunks.of(0), chunks.of(1), chunks.of(2)) == (3, 1, 0)
+    assert (chunks.count(0), chunks.count(1), chunks.count(2)) == (3, 1, 0)
 
 
-def test_chunks_are_counted_by_the_way_or_afterwards(tmp_path: Path) -> None:
+def test_chunks_are_counted_during_reading_or_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "a.avi"
     path.write_bytes(FILES["whole"])
-    assert chunks_of(str(path)).of(0) == 3
+    assert count_chunks(str(path)).count(0) == 3
     stream = io.BytesIO(FILES["whole"])
     stream.seek(5)
-    assert chunks_of(stream).of(0) == 3
+    assert count_chunks(stream).count(0) == 3
     assert stream.tell() == 5
-    chunks = ChunkCount()
-    counted = Counted(io.BytesIO(FILES["whole"]), chunks)
+    chunks = ChunkCounter()
+    counted = CountingReader(io.BytesIO(FILES["whole"]), chunks)
     assert b"".join(iter(lambda: counted.read(9), b"")) == FILES["whole"]
-    assert chunks.of(0) == 3
+    assert chunks.count(0) == 3
 
 
-def test_what_is_no_avi_is_not_looked_through() -> None:
-    chunks = ChunkCount()
+def test_other_formats_are_not_searched_for_chunks() -> None:
+    chunks = ChunkCounter()
     chunks.feed(b"\x1a\x45\xdf\xa3" + bytes(1000))
-    assert chunks.over
+    assert chunks.finished
     chunks.feed(FILES["whole"])
-    assert chunks.of(0) == 0
+    assert chunks.count(0) == 0
 
 
-def test_a_file_that_has_gone_meanwhile_is_truncated(mux: MuxClip, jpegs: list[bytes]) -> None:
+def test_an_avi_deleted_while_it_is_read_is_truncated(mux: MuxClip, jpegs: list[bytes]) -> None:
     path = mux("a.avi", jpegs * 5)
     data = path.read_bytes()
     path.write_bytes(data[: data.index(jpegs[5]) - 8])

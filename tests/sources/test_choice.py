@@ -1,4 +1,4 @@
-"""Which tracks are taken, and what is said of the others."""
+"""Which tracks are chosen, and how the others are reported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import SoundChoice, open_source
-from tests.sources.clips import FRONT, RATE, REAR, Pipe, add_cover, dashcam, film, mux_packet
+from tests.sources.clips import FRONT, RATE, REAR, add_cover, dashcam, film, mux_packet, pipe
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_the_second_camera_is_told_and_can_be_chosen(tmp_path: Path, suffix: str) -> None:
+def test_the_second_camera_is_reported_and_can_be_chosen(tmp_path: Path, suffix: str) -> None:
     path = dashcam(tmp_path / f"clip.{suffix}")
     with open_source(path) as source:
         assert [packet.data for packet in source] == FRONT
@@ -44,15 +44,15 @@ def test_tracks_are_counted_from_1(tmp_path: Path, track: int) -> None:
 
 def test_the_second_camera_through_a_pipe(tmp_path: Path) -> None:
     data = dashcam(tmp_path / "clip.mkv").read_bytes()
-    with open_source(Pipe(data), track=2) as source:  # type: ignore[arg-type]
+    with open_source(pipe(data), track=2) as source:
         assert [packet.data for packet in source] == REAR
 
 
-def test_what_has_no_tracks_has_no_second_one(tmp_path: Path) -> None:
+def test_sources_without_tracks_have_no_second_track(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(FRONT[0])
     (tmp_path / "a.mjpeg").write_bytes(b"".join(FRONT))
     for spec in (tmp_path, tmp_path / "a.jpg", tmp_path / "a.mjpeg", FRONT[0]):
-        with pytest.raises(SourceError, match="no container of tracks: there is no number 2") as caught:
+        with pytest.raises(SourceError, match="not a container with tracks: there is no track number 2") as caught:
             open_source(spec, track=2)
         assert "\n" not in str(caught.value)
         with pytest.raises(SourceError, match="has no sound: there is no sound track 1"):
@@ -62,28 +62,28 @@ def test_what_has_no_tracks_has_no_second_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_one_sound_is_taken_and_the_others_are_told(tmp_path: Path, suffix: str) -> None:
+def test_the_first_audio_track_is_chosen_and_the_others_are_reported(tmp_path: Path, suffix: str) -> None:
     path = dashcam(tmp_path / f"clip.{suffix}", [], 3)
     with open_source(path) as source:
         (track,) = source.sound
         track.enabled = True
         list(source)
-        told = [*left_out(source.info.tracks, sound=True)]
-    assert len(told) == 2
-    assert told[0].startswith("sound track 2 of 3 is left out (")
-    assert told[1].endswith(": --audio-track 3 takes it, all takes every one")
+        remarks = [*left_out(source.info.tracks, sound=True)]
+    assert len(remarks) == 2
+    assert remarks[0].startswith("sound track 2 of 3 is left out (")
+    assert remarks[1].endswith(": --audio-track 3 takes it, all takes every one")
     if suffix in ("mkv", "nut", "avi"):
-        assert "microphone 1" in told[0]
+        assert "microphone 1" in remarks[0]
 
 
-def test_sound_that_nobody_takes_is_not_told(tmp_path: Path) -> None:
+def test_audio_tracks_are_not_reported_if_sound_is_not_wanted(tmp_path: Path) -> None:
     with open_source(dashcam(tmp_path / "clip.mkv", [], 3)) as source:
         assert not [*left_out(source.info.tracks, sound=False)]
 
 
 @pytest.mark.parametrize(("choice", "values"), [(1, [0]), (2, [100]), (3, [200]), ("all", [0, 100, 200])])
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
-def test_sound_is_chosen_by_its_number(tmp_path: Path, suffix: str, choice: SoundChoice, values: list[int]) -> None:
+def test_audio_tracks_are_chosen_by_number(tmp_path: Path, suffix: str, choice: SoundChoice, values: list[int]) -> None:
     with open_source(dashcam(tmp_path / f"clip.{suffix}", [], 3), audio_track=choice) as source:
         for track in source.sound:
             track.enabled = True
@@ -93,7 +93,7 @@ def test_sound_is_chosen_by_its_number(tmp_path: Path, suffix: str, choice: Soun
     assert [len(heard) for heard in samples] == [3200] * len(values)
 
 
-def test_sound_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_audio_track_is_an_error(tmp_path: Path) -> None:
     path = dashcam(tmp_path / "clip.mkv", [], 2)
     with pytest.raises(SourceError, match="holds 2 sound tracks: there is no number 3"):
         open_source(path, audio_track=3)
@@ -123,7 +123,7 @@ def test_inspect_lists_all_tracks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("late", [0, 20])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv", "mp4", "nut"])
-def test_a_preview_is_no_recording(tmp_path: Path, suffix: str, codec: str, late: int, pictures: int) -> None:
+def test_a_preview_is_refused_unless_chosen(tmp_path: Path, suffix: str, codec: str, late: int, pictures: int) -> None:
     path = film(tmp_path / f"clip.{suffix}", FRONT[:pictures], codec=codec, late=late)
     name = {"libx264": r"H\.264", "mpeg4": "MPEG-4"}[codec]
     with pytest.raises(
@@ -141,18 +141,18 @@ def test_a_preview_is_no_recording(tmp_path: Path, suffix: str, codec: str, late
 def test_a_preview_through_a_pipe(tmp_path: Path, suffix: str) -> None:
     data = film(tmp_path / f"clip.{suffix}", FRONT[:1]).read_bytes()
     with pytest.raises(NotMjpeg, match="only a preview"):
-        open_source(Pipe(data))  # type: ignore[arg-type]
+        open_source(pipe(data))
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv", "mp4", "nut"])
-def test_a_recording_beside_one_in_another_codec_is_restored_and_that_is_told(tmp_path: Path, suffix: str) -> None:
+def test_a_recording_beside_another_codec_is_restored_and_the_other_reported(tmp_path: Path, suffix: str) -> None:
     with open_source(film(tmp_path / f"clip.{suffix}", FRONT, frames=10)) as source:
         assert [packet.data for packet in source] == FRONT
         remarks = [*left_out(source.info.tracks, sound=True)]
         assert remarks == ["a video track is left out (H.264, 64x48): it is not Motion-JPEG"]
 
 
-def test_a_preview_before_the_recording_is_passed_over(tmp_path: Path) -> None:
+def test_a_preview_before_the_recording_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     with av.open(str(path), "w") as container:
         preview = container.add_mux_stream("mjpeg", rate=25, width=80, height=64)

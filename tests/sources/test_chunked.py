@@ -1,4 +1,4 @@
-"""Dumps of chunked HTTP responses: however they are cut, the pictures of their bodies come out."""
+"""Dumps of chunked HTTP responses give the pictures of the bodies, however the bytes are split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import open_source
-from mjpeg_restore.sources.chunked import Dechunker, dechunker
+from mjpeg_restore.sources.chunked import Dechunker, dechunker_for
 from tests.sources.clips import MuxClip, make_jpeg
 
 PICTURES = [make_jpeg(number) for number in range(6)]
@@ -31,7 +31,7 @@ def chunks(body: bytes, size: int, form: bytes = b"%x\r\n", end: bytes = b"\r\n"
 
 
 def fed(decoder: Dechunker, data: bytes, sizes: list[int]) -> bytes:
-    """What comes out where the bytes come in pieces of such sizes, and then the rest."""
+    """The output if the bytes are fed in pieces of these sizes, and then the rest."""
     found, position = b"", 0
     for size in sizes:
         found += decoder.feed(data[position : position + size])
@@ -48,36 +48,36 @@ def fed(decoder: Dechunker, data: bytes, sizes: list[int]) -> bytes:
     st.sampled_from([b"", b"Expires: never\r\nX: y\r\n"]),
     st.booleans(),
 )
-def test_any_chunks_of_any_bytes_are_these_bytes(
+def test_any_chunks_decode_to_their_bytes(
     pieces: list[bytes], sizes: list[int], form: str, end: bytes, trailer: bytes, head: bool
 ) -> None:
     lines = [(form % len(piece)).encode() + end + piece + end for piece in pieces]
     data = b"".join([CHUNKED if head else b"", *lines, b"0", end, trailer, end])
     decoder = Dechunker(head=head)
     assert fed(decoder, data, sizes) == b"".join(pieces)
-    assert (decoder.trouble, decoder.over) == (None, False)  # another response may follow
+    assert (decoder.error, decoder.finished) == (None, False)  # another response may follow
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(1, 60), max_size=20), st.booleans())
-def test_whatever_comes_no_more_comes_out_and_nothing_is_raised(data: bytes, sizes: list[int], head: bool) -> None:
+def test_random_input_neither_raises_nor_grows(data: bytes, sizes: list[int], head: bool) -> None:
     decoder = Dechunker(head=head)
     assert len(fed(decoder, (CHUNKED if head else b"") + data, sizes)) <= len(data)
-    dechunker(data)
+    dechunker_for(data)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 1500), st.lists(st.integers(1, 60), max_size=20))
-def test_a_cut_takes_nothing_that_stands_before_it(end: int, sizes: list[int]) -> None:
+def test_a_truncated_dump_decodes_up_to_the_cut(end: int, sizes: list[int]) -> None:
     data = chunks(BODY, 100)[:end]
     decoder = Dechunker()
     found = fed(decoder, data, sizes)
     assert BODY.startswith(found)
-    assert decoder.trouble is None
+    assert decoder.error is None
 
 
 @pytest.mark.parametrize(
-    ("data", "body", "trouble"),
+    ("data", "body", "error"),
     [
         (b"3\r\nabc\r\nxyz\r\n", b"abc", "'xyz' stands where the size of a chunk should"),
         (b"3\r\nabcdef\r\n", b"abc", "a chunk is longer than its size"),
@@ -87,14 +87,14 @@ def test_a_cut_takes_nothing_that_stands_before_it(end: int, sizes: list[int]) -
         (b"3\r\nabc\r\n0\r\n\r\nsomething\r\n", b"abc", "something else follows the response"),
     ],
 )
-def test_what_is_malformed_ends_with_a_word(data: bytes, body: bytes, trouble: str) -> None:
+def test_malformed_chunks_end_with_an_error(data: bytes, body: bytes, error: str) -> None:
     decoder = Dechunker()
     assert decoder.feed(data) == body
-    assert decoder.over
-    assert trouble in (decoder.trouble or "")
+    assert decoder.finished
+    assert error in (decoder.error or "")
 
 
-def test_responses_one_behind_the_other() -> None:
+def test_consecutive_responses() -> None:
     one, two = PICTURES[:2]
     data = (
         b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nsorry"
@@ -122,12 +122,12 @@ def read(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100, 4096, 1 << 20])
 @pytest.mark.parametrize("head", [CHUNKED, b"", CHUNKED.replace(b"\r\n", b"\n")], ids=["head", "no head", "LF"])
-def test_a_dump_of_any_chunks(tmp_path: Path, size: int, head: bytes) -> None:
+def test_a_dump_with_any_chunk_size(tmp_path: Path, size: int, head: bytes) -> None:
     """With `curl --raw` alone no head is dumped, with `-i` there is one."""
     path = tmp_path / "dump"
     path.write_bytes(head + chunks(BODY, size, b"%X\r\n") + LAST)
     assert read(path) == PICTURES
-    path.write_bytes(head + chunks(BODY, size))  # stopped, as every dump of a live camera
+    path.write_bytes(head + chunks(BODY, size))  # without an end, like every dump of a live camera
     assert read(path) == PICTURES
 
 
@@ -148,7 +148,7 @@ def test_a_dump_that_begins_within_a_chunk(tmp_path: Path, start: int) -> None:
     assert read(path) == [data for data in PICTURES if BODY.index(data) >= start - start // 1000 * 7]
 
 
-def test_a_picture_in_chunks_is_one_whatever_its_name(tmp_path: Path) -> None:
+def test_a_chunked_picture_is_one_picture_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.jpg"
     path.write_bytes(CHUNKED + chunks(PICTURES[0], 50) + LAST)
     assert read(path) == PICTURES[:1]
@@ -178,10 +178,10 @@ def test_the_first_picture_of_a_live_dump_does_not_wait_for_more() -> None:
     with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb", buffering=0) as writer:
         writer.write(CHUNKED + chunks(PICTURES[0], 100))
         source = open_source(pipe)
-        assert next(iter(source)).data == PICTURES[0]  # would hang if more were waited for
+        assert next(iter(source)).data == PICTURES[0]  # would hang if it waited for more
 
 
-def test_what_is_malformed_is_told(tmp_path: Path) -> None:
+def test_a_malformed_dump_is_reported_as_truncated(tmp_path: Path) -> None:
     path = tmp_path / "dump"
     path.write_bytes(CHUNKED + chunks(BODY[:2000], 100) + b"oops\r\n" + BODY)
     with open_source(path) as source:
@@ -189,8 +189,8 @@ def test_what_is_malformed_is_told(tmp_path: Path) -> None:
     assert source.truncated == f"{path} breaks off: 'oops' stands where the size of a chunk should"
 
 
-def test_a_dump_that_is_put_together_already_is_no_trouble(tmp_path: Path) -> None:
-    """`curl -i` keeps the head, whatever it has done to the body."""
+def test_a_dump_that_curl_has_decoded_is_read(tmp_path: Path) -> None:
+    """`curl -i` keeps the header although it decodes the body."""
     path = tmp_path / "dump"
     for head in (CHUNKED, HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n", HEAD + b"\r\n"):
         path.write_bytes(head + BODY)
@@ -224,7 +224,7 @@ def test_a_response_without_a_body_is_named() -> None:
         open_source(CHUNKED + chunks(b"<html>not found</html>", 5) + LAST)
 
 
-def test_numbers_in_a_stream_are_no_chunks() -> None:
+def test_numbers_between_pictures_are_not_chunks() -> None:
     stream = b"\r\n10\r\n".join(PICTURES) + b"\r\nffffff\r\n" + PICTURES[0]
     with open_source(stream, fps=Fraction(25)) as source:
         assert [packet.data for packet in source] == [*PICTURES, PICTURES[0]]

@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
 from tests.lacking import RECORDINGS, needs_recordings
-from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of, time_of
+from tests.sources.clips import TICK, MuxClip, add_encoder, add_sound, make_jpeg, pipe, tables_of, time_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -48,7 +48,7 @@ def test_uneven_avi_states_its_real_number_of_pictures(mux: MuxClip) -> None:
 def test_a_container_through_a_pipe(mux: MuxClip, jpegs: list[bytes], suffix: str) -> None:
     options = {"movflags": "faststart"} if suffix in ("mov", "mp4") else None
     data = mux(f"clip.{suffix}", options=options).read_bytes()
-    with open_source(Pipe(data)) as source:  # type: ignore[arg-type]
+    with open_source(pipe(data)) as source:
         assert [packet.data for packet in source] == jpegs
 
 
@@ -61,7 +61,7 @@ def test_a_container_in_memory(mux: MuxClip, jpegs: list[bytes], suffix: str) ->
 def test_index_at_the_end_of_a_pipe_is_explained(mux: MuxClip) -> None:
     big = [make_jpeg(number, 1280, 960) for number in range(4)] * 10
     with pytest.raises(SourceError, match="index at the end"):
-        list(open_source(Pipe(mux("clip.mov", big).read_bytes())))  # type: ignore[arg-type]
+        list(open_source(pipe(mux("clip.mov", big).read_bytes())))
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
@@ -79,7 +79,7 @@ def test_start_and_duration_cut_and_shift(mux: MuxClip, suffix: str) -> None:
 
 @pytest.mark.parametrize("start", [1, 3], ids=["read through", "sought"])
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str, start: int) -> None:
+def test_q5_a_start_after_the_only_tables_uses_them(mux: MuxClip, suffix: str, start: int) -> None:
     first, *rest = (make_jpeg(number) for number in range(100))
     path = mux(f"clip.{suffix}", [first, *(without(data, DQT) for data in rest)])
     with open_source(path, start=Fraction(start)) as source:
@@ -91,7 +91,7 @@ def test_q5_a_start_behind_the_only_tables_knows_them(mux: MuxClip, suffix: str,
 
 @pytest.mark.parametrize("start", [1, 3], ids=["read through", "sought"])
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_q5_a_start_behind_the_only_huffman_tables_knows_them(mux: MuxClip, suffix: str, start: int) -> None:
+def test_q5_a_start_after_the_only_huffman_tables_uses_them(mux: MuxClip, suffix: str, start: int) -> None:
     pictures = [encode(size=(64, 48), seed=number % 3, optimize=True) for number in range(100)]
     bare = [pictures[0], *(without(data, DHT) for data in pictures[1:])]
     with open_source(mux(f"clip.{suffix}", bare), start=Fraction(start)) as source:
@@ -111,7 +111,7 @@ def test_h1_a_start_in_a_stream_without_huffman_tables_is_sought(mux: MuxClip, m
 
 @pytest.mark.parametrize("start", [1, 3])
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_q5_tables_that_were_renewed_are_the_latest(mux: MuxClip, suffix: str, start: int) -> None:
+def test_q5_the_latest_tables_are_used(mux: MuxClip, suffix: str, start: int) -> None:
     pictures = [without(make_jpeg(number), DQT) for number in range(100)]
     pictures[0], pictures[10] = make_jpeg(0), make_jpeg(10, quality=20)
     with open_source(mux(f"clip.{suffix}", pictures), start=Fraction(start)) as source:
@@ -120,7 +120,7 @@ def test_q5_tables_that_were_renewed_are_the_latest(mux: MuxClip, suffix: str, s
     assert packets[0].tables == tables_of(pictures[10])
 
 
-def test_p4_tables_of_pictures_without_a_height_count(mux: MuxClip) -> None:
+def test_p4_tables_of_pictures_without_a_height_are_remembered(mux: MuxClip) -> None:
     pictures = [patch_frame(make_jpeg(number), 1, b"\0\0") for number in range(4)]
     pictures[1:] = [without(data, DQT) for data in pictures[1:]]
     with open_source(mux("clip.avi", pictures), start=Fraction(2, 25)) as source:
@@ -132,7 +132,7 @@ def test_a_start_between_two_pictures_of_a_constant_rate_lands_on_zero(mux: MuxC
         assert [packet.pts for packet in source] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_start_behind_the_end_is_one_clear_error(mux: MuxClip) -> None:
+def test_a_start_after_the_end_is_an_error(mux: MuxClip) -> None:
     with open_source(mux("clip.mkv"), start=Fraction(9)) as source, pytest.raises(SourceError, match="lasts"):
         list(source)
 
@@ -140,7 +140,7 @@ def test_a_start_behind_the_end_is_one_clear_error(mux: MuxClip) -> None:
 @pytest.mark.parametrize(
     ("suffix", "sound"), [("avi", "pcm_s16le"), ("mov", "pcm_s16le"), ("mkv", "flac"), ("mp4", "aac")]
 )
-def test_sound_is_kept_when_asked_for(mux: MuxClip, suffix: str, sound: str) -> None:
+def test_enabled_sound_is_collected(mux: MuxClip, suffix: str, sound: str) -> None:
     path = mux(f"clip.{suffix}", sound=sound)
     with av.open(str(path)) as container:
         expected = [(p.pts, bytes(p)) for p in container.demux(audio=0) if p.size]
@@ -151,7 +151,7 @@ def test_sound_is_kept_when_asked_for(mux: MuxClip, suffix: str, sound: str) -> 
         assert source.sound[0].stream.codec_context.name.startswith(sound[:3])
 
 
-def test_sound_that_nobody_wants_is_not_collected(mux: MuxClip) -> None:
+def test_sound_that_is_not_enabled_is_not_collected(mux: MuxClip) -> None:
     with open_source(mux("clip.avi", sound="pcm_s16le")) as source:
         list(source)
         assert not source.sound[0].packets
@@ -167,19 +167,19 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
         first = source.sound[0].packets[0]
         last = source.sound[0].packets[-1]
         value = struct.unpack_from("<h", bytes(first))[0]
-        time = time_of(first)
+        time, end = time_of(first), time_of(last)
     assert 0 <= time < Fraction(1, 25)
-    assert value == 100 * int((2 + time) * 25)  # the sound that was made for this very picture
-    assert time_of(last) < 1
+    assert value == 100 * int((2 + time) * 25)  # the sound of this picture
+    assert end < 1
 
 
 @needs_recordings
-def test_an_announced_sound_track_without_a_packet_is_none() -> None:
+def test_a_declared_audio_track_without_packets_is_ignored() -> None:
     with open_source(RECORDINGS / "webcam-avi1-no-dht-422.avi") as source:
         assert not source.sound
 
 
-def test_the_mjpeg_track_is_taken_and_cover_art_is_not(mux: MuxClip, jpegs: list[bytes]) -> None:
+def test_the_mjpeg_track_is_chosen_and_cover_art_is_not(mux: MuxClip, jpegs: list[bytes]) -> None:
     cover = make_jpeg(99)
     with open_source(mux("clip.mp4", cover=cover)) as source:
         assert [packet.data for packet in source] == jpegs
@@ -191,8 +191,7 @@ def test_the_mjpeg_track_is_taken_and_cover_art_is_not(mux: MuxClip, jpegs: list
 def test_h264_is_named(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = add_encoder(container, "libx264", {"preset": "ultrafast"})
         container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
         container.mux(stream.encode(None))
     with pytest.raises(NotMjpeg, match=r"H\.264, not Motion-JPEG.*coefficients") as caught:
@@ -200,7 +199,7 @@ def test_h264_is_named(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_mjpeg_b_is_refused_with_what_to_do(mux: MuxClip) -> None:
+def test_mjpeg_b_is_refused_with_advice(mux: MuxClip) -> None:
     data = mux("clip.mov").read_bytes()
     path = mux("b.mov")
     path.write_bytes(data.replace(b"jpeg\x00\x00\x00\x00", b"mjpb\x00\x00\x00\x00"))  # S7
@@ -215,10 +214,10 @@ def test_avid_avrn_is_refused(mux: MuxClip) -> None:
         open_source(path)
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+def test_a_file_with_only_sound_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        stream = add_sound(container, "pcm_s16le")
         frame = av.AudioFrame(layout="mono", samples=800)
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
@@ -242,7 +241,7 @@ def test_empty_avi_chunks_leave_their_time(mux: MuxClip, jpegs: list[bytes]) -> 
         assert [packet.pts for packet in source] == times
 
 
-def test_foreign_bytes_and_two_pictures_in_a_packet_are_handed_on(mux: MuxClip, jpegs: list[bytes]) -> None:
+def test_foreign_bytes_and_two_pictures_in_a_packet_are_kept(mux: MuxClip, jpegs: list[bytes]) -> None:
     packets = [jpegs[0] + b"tail" * 20, b"front" * 20 + jpegs[1], jpegs[2] + jpegs[3]]  # S3, S4, S5
     with open_source(mux("clip.mkv", packets)) as source:
         assert [packet.data for packet in source] == packets
@@ -263,7 +262,7 @@ def test_a_truncated_container_ends_with_what_was_read(mux: MuxClip, suffix: str
     assert "\n" not in source.truncated
 
 
-def test_an_avi_cut_between_two_pictures_is_noticed(mux: MuxClip) -> None:
+def test_an_avi_cut_between_two_pictures_is_truncated(mux: MuxClip) -> None:
     many = [make_jpeg(number) for number in range(100)]
     path = mux("clip.avi", many)
     data = path.read_bytes()
@@ -273,7 +272,7 @@ def test_an_avi_cut_between_two_pictures_is_noticed(mux: MuxClip) -> None:
     assert source.truncated == f"{path} ends after 2.00 s of 4.00 s"
 
 
-def test_a_container_without_its_index_is_one_clear_error(mux: MuxClip) -> None:
+def test_a_container_without_its_index_is_an_error(mux: MuxClip) -> None:
     path = mux("clip.mov")
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(SourceError, match="cut off before its index") as caught:

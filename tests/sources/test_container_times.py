@@ -13,7 +13,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.sources import Source, open_source
 from tests.jpeg.pictures import without
-from tests.sources.clips import TICK, MuxClip, Pipe, make_jpeg, tables_of, time_of
+from tests.sources.clips import TICK, MuxClip, make_jpeg, pipe, tables_of, time_of
 from tests.sources.edits import with_edits
 from tests.sources.matroska import loud, write_mkv
 
@@ -34,27 +34,27 @@ def milliseconds(packets: Iterable[Packet]) -> list[Fraction]:
 
 
 STAMPS = {
-    "one ahead": ([*even(0, 8), 37_600_800, *even(900, 8)], even(0, 17), "1 time stamp moved"),
-    "the first is ahead": ([37_600_000, *even(100, 8)], even(0, 9), "1 time stamp moved"),
-    "one behind": ([*even(370_000, 8), 0, *even(370_900, 8)], even(370_000, 17), "1 time stamp moved"),
-    "zeros": ([*even(0, 8), 0, 0, 0, *even(1100, 6)], even(0, 17), "3 time stamps moved"),
-    "begins again": ([*even(0, 12), *even(0, 12)], even(0, 24), "12 time stamps moved"),
-    "steps back": ([*even(0, 12), *even(700, 12)], even(0, 24), "12 time stamps moved"),
+    "one ahead": ([*even(0, 8), 37_600_800, *even(900, 8)], even(0, 17), "1 time stamp changed"),
+    "the first is ahead": ([37_600_000, *even(100, 8)], even(0, 9), "1 time stamp changed"),
+    "one behind": ([*even(370_000, 8), 0, *even(370_900, 8)], even(370_000, 17), "1 time stamp changed"),
+    "zeros": ([*even(0, 8), 0, 0, 0, *even(1100, 6)], even(0, 17), "3 time stamps changed"),
+    "restarts": ([*even(0, 12), *even(0, 12)], even(0, 24), "12 time stamps changed"),
+    "steps back": ([*even(0, 12), *even(700, 12)], even(0, 24), "12 time stamps changed"),
 }
 
 
 @pytest.mark.parametrize("piped", [False, True])
 @pytest.mark.parametrize("name", STAMPS)
-def test_stamps_that_no_recording_means(tmp_path: Path, jpegs: list[bytes], name: str, piped: bool) -> None:
-    stamps, right, told = STAMPS[name]
+def test_impossible_stamps_are_corrected(tmp_path: Path, jpegs: list[bytes], name: str, piped: bool) -> None:
+    stamps, right, remark = STAMPS[name]
     path = write_mkv(tmp_path / "a.mkv", blocks(jpegs, stamps), duration=max(stamps) + STEP)
-    with open_source(Pipe(path.read_bytes()) if piped else path) as source:  # type: ignore[arg-type]
+    with open_source(pipe(path.read_bytes()) if piped else path) as source:
         packets = list(source)
     assert milliseconds(packets) == right
     assert [packet.data for packet in packets] == [jpegs[number % 10] for number in range(len(right))]
     assert not any(packet.discontinuity for packet in packets)
     assert len(source.remarks) == 1
-    assert source.remarks[0].startswith(told)
+    assert source.remarks[0].startswith(remark)
     assert source.truncated is None
 
 
@@ -77,11 +77,10 @@ def test_pauses_and_irregular_rates_are_kept(tmp_path: Path, jpegs: list[bytes],
         lambda n: 370_000 + STEP * n,
     ],
 )
-def test_sound_keeps_its_place_beside_the_pictures(
+def test_sound_stays_in_sync_with_the_pictures(
     tmp_path: Path, jpegs: list[bytes], clock: Callable[[int], int], lead: int
 ) -> None:
-    """The level of each tenth of a second of sound says which picture it was made for; in the file it comes before
-    that picture, or behind."""
+    """The level of each tenth of a second of sound identifies its picture; it is stored `lead` pictures earlier."""
     pictures = blocks(jpegs, map(clock, range(24)))
     sound = [(2, clock(n), loud(TENTH, 100 + n)) for n in range(24)]
     mixed = sorted(((n, block) for n, block in enumerate(pictures)), key=lambda entry: entry[0])
@@ -94,10 +93,10 @@ def test_sound_keeps_its_place_beside_the_pictures(
         assert times == even(int(times[0]), 24)
         heard = {int.from_bytes(bytes(p)[:2], "little") - 100: p.pts for p in source.sound[0].packets}
     assert heard == dict(enumerate(times))
-    assert source.truncated is None  # FFmpeg makes a length up, from the bit rate of the sound
+    assert source.truncated is None  # FFmpeg estimates a duration by the bit rate of the sound
 
 
-def test_sound_without_times_lasts_as_long_as_it_is(tmp_path: Path, jpegs: list[bytes]) -> None:
+def test_sound_without_time_stamps_is_timed_by_its_length(tmp_path: Path, jpegs: list[bytes]) -> None:
     both = [block for n in range(12) for block in (*blocks(jpegs, [STEP * n]), (2, 0, loud(TENTH)))]
     with open_source(write_mkv(tmp_path / "a.mkv", both, sound=True)) as source:
         source.sound[0].enabled = True
@@ -106,9 +105,7 @@ def test_sound_without_times_lasts_as_long_as_it_is(tmp_path: Path, jpegs: list[
 
 
 @pytest.mark.parametrize(("start", "duration"), [("1.5", "0.5"), ("0.3", "2")])
-def test_a_cut_counts_the_time_that_was_put_right(
-    tmp_path: Path, jpegs: list[bytes], start: str, duration: str
-) -> None:
+def test_a_cut_uses_corrected_times(tmp_path: Path, jpegs: list[bytes], start: str, duration: str) -> None:
     path = write_mkv(tmp_path / "a.mkv", blocks(jpegs, [9_000_000, *even(100, 11), *even(0, 12)]))
     with open_source(path, start=Fraction(start), duration=Fraction(duration)) as source:
         packets = list(source)
@@ -132,7 +129,7 @@ def test_a_recording_that_begins_late_is_not_truncated(mux: MuxClip, seconds: in
     assert not source.remarks
 
 
-def test_asf_counts_its_length_from_0(mux: MuxClip) -> None:
+def test_asf_states_its_end_as_duration(mux: MuxClip) -> None:
     times = even(370_000, 10)
     with open_source(mux("a.asf", times=times, time_base=TICK)) as source:
         assert milliseconds(source) == times
@@ -143,7 +140,7 @@ def test_asf_counts_its_length_from_0(mux: MuxClip) -> None:
 
 @pytest.mark.parametrize("begin", LATE)
 @pytest.mark.parametrize("from_zero", [True, False])
-def test_a_late_recording_that_breaks_off_is_told(
+def test_a_late_recording_that_breaks_off_is_truncated(
     tmp_path: Path, jpegs: list[bytes], begin: int, from_zero: bool
 ) -> None:
     stated = 1000.0 * (begin * from_zero + 5)
@@ -200,7 +197,7 @@ def test_edits_are_shown_as_ffmpeg_shows_them(mux: MuxClip, name: str) -> None:
 
 
 def decode(jpeg: bytes) -> bytes:
-    with av.open(io.BytesIO(jpeg), "r", "mjpeg") as container:
+    with av.open(io.BytesIO(jpeg), "r", format="mjpeg") as container:
         return next(container.decode(video=0)).to_ndarray().tobytes()
 
 
@@ -219,12 +216,12 @@ def test_q5_tables_before_an_edit_are_kept(mux: MuxClip) -> None:
 
 
 def repeated(mux: MuxClip, empty: int, pictures: list[bytes]) -> bytes:
-    """An AVI whose last picture is shown again by empty chunks, which the header counts."""
+    """An AVI whose last picture is repeated by empty chunks, which the header counts."""
     times = [*range(len(pictures)), len(pictures) + empty - 1]
     data = bytearray(mux("a.avi", [*pictures, pictures[0]], times=times).read_bytes())
     last = data.rindex(b"00dc", 0, data.index(b"idx1"))
     size = int.from_bytes(data[last + 4 : last + 8], "little")
-    data[last + 4 : last + 8] = bytes(4)  # the very last chunk becomes empty, what is left of it is none
+    data[last + 4 : last + 8] = bytes(4)  # the very last chunk becomes empty, its bytes become padding
     data[last + 8 : last + 16] = b"JUNK" + (size + size % 2 - 8).to_bytes(4, "little")
     index = data.rindex(b"00dc")
     data[index + 12 : index + 16] = bytes(4)
@@ -234,7 +231,7 @@ def repeated(mux: MuxClip, empty: int, pictures: list[bytes]) -> bytes:
 def read_through(data: bytes, how: str, tmp_path: Path) -> tuple[list[Packet], Source]:
     path = tmp_path / "b.avi"
     path.write_bytes(data)
-    with open_source({"file": path, "pipe": Pipe(data), "buffer": data}[how]) as source:  # type: ignore[arg-type]
+    with open_source({"file": path, "pipe": pipe(data), "buffer": data}[how]) as source:
         return list(source), source
 
 
@@ -244,13 +241,13 @@ def test_an_avi_that_ends_in_empty_chunks_is_whole(mux: MuxClip, jpegs: list[byt
     assert [packet.data for packet in packets] == jpegs
     assert [packet.pts for packet in packets] == list(range(10))
     assert source.truncated is None
-    # The index says that nothing but empty chunks follows; without one that is known only when it is too late.
+    # Without an index the empty chunks are only known after the last picture has been yielded.
     assert packets[-1].duration == (1 if how == "pipe" else 26)
 
 
 @pytest.mark.parametrize("how", ["file", "pipe", "buffer"])
 @pytest.mark.parametrize("damage", ["cut off", "count"])
-def test_an_avi_that_holds_less_than_it_counts_is_told(
+def test_an_avi_shorter_than_its_header_states_is_truncated(
     mux: MuxClip, jpegs: list[bytes], tmp_path: Path, damage: str, how: str
 ) -> None:
     data = bytearray(repeated(mux, 25, jpegs))
@@ -266,14 +263,16 @@ def test_an_avi_that_holds_less_than_it_counts_is_told(
 
 
 @pytest.mark.parametrize("zeros", [b"\0" * 1000, b""])
-def test_an_avi_that_goes_on_with_zeros_is_told(mux: MuxClip, jpegs: list[bytes], tmp_path: Path, zeros: bytes) -> None:
+def test_an_avi_that_continues_with_zeros_is_truncated(
+    mux: MuxClip, jpegs: list[bytes], tmp_path: Path, zeros: bytes
+) -> None:
     data = mux("a.avi", [*jpegs, *jpegs, *jpegs]).read_bytes()
     packets, source = read_through(data[: data.index(jpegs[5])][:-8] + zeros, "file", tmp_path)
     assert len(packets) == 5
     assert source.truncated is not None
 
 
-def test_the_last_picture_is_shown_for_as_long_as_is_said(mux: MuxClip, jpegs: list[bytes], tmp_path: Path) -> None:
+def test_packets_have_the_stated_display_duration(mux: MuxClip, jpegs: list[bytes], tmp_path: Path) -> None:
     with open_source(mux("a.mov")) as source:
         assert {packet.duration * packet.time_base for packet in source} == {Fraction(1, 25)}
     path = tmp_path / "b.avi"
@@ -282,7 +281,7 @@ def test_the_last_picture_is_shown_for_as_long_as_is_said(mux: MuxClip, jpegs: l
         assert [packet.duration for packet in source][-1] == 4  # no longer than the cut
 
 
-def test_a_start_behind_a_clock_that_begins_again_is_one_clear_error(tmp_path: Path, jpegs: list[bytes]) -> None:
+def test_a_start_after_a_restarted_clock_is_an_error(tmp_path: Path, jpegs: list[bytes]) -> None:
     path = write_mkv(tmp_path / "a.mkv", blocks(jpegs, [*even(0, 12), *even(0, 12)]))
-    with open_source(path, start=Fraction(9)) as source, pytest.raises(SourceError, match="behind the last picture"):
+    with open_source(path, start=Fraction(9)) as source, pytest.raises(SourceError, match="after the last picture"):
         list(source)

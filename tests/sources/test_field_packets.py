@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 import pytest
-from av.error import InvalidDataError
 from PIL import Image
 
 from mjpeg_restore.frames import FieldLayout
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode
-from tests.sources.clips import Pipe, mux_packet, mux_sound
+from tests.sources.clips import add_sound, mux_packet, mux_sound, pipe
 from tests.sources.matroska import write_mkv
 
 Mux = Callable[..., Path]
@@ -28,7 +28,7 @@ TICK = Fraction(1, 50)
 
 
 def field(number: int, polarity: int | None = None, height: int = HEIGHT // 2) -> bytes:
-    """A grey field whose brightness is its number."""
+    """A grey field whose brightness depends on its number."""
     buffer = io.BytesIO()
     pixels = np.full((height, WIDTH), 10 * number + 20, np.uint8)
     pixels[::8] += np.arange(WIDTH, dtype=np.uint8) % 5
@@ -59,11 +59,11 @@ def capture(tmp_path: Path) -> Mux:
         with av.open(str(path), "w") as container:
             video = container.add_mux_stream("mjpeg", rate=round(1 / TICK), width=WIDTH, height=height)
             video.time_base = base
-            audio = container.add_stream("pcm_s16le", rate=8000, layout="mono") if sound else None
+            audio = add_sound(container, "pcm_s16le") if sound else None
             for number, data in enumerate(fields):
                 mux_packet(container, video, data, number if times is None else times[number], base)
                 if audio is not None and number % 2:
-                    mux_sound(container, audio, number // 2, TICK)
+                    mux_sound(container, audio, number // 2)
             if audio is not None:
                 container.mux(audio.encode(None))
         return path
@@ -94,7 +94,7 @@ def test_two_packets_are_one_picture(capture: Mux, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv", "mp4", "nut"])
-def test_the_order_is_ffmpegs_where_nothing_names_it(capture: Mux, suffix: str) -> None:
+def test_the_default_field_order_is_ffmpegs(capture: Mux, suffix: str) -> None:
     path = capture(f"clip.{suffix}")
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
@@ -102,10 +102,10 @@ def test_the_order_is_ffmpegs_where_nothing_names_it(capture: Mux, suffix: str) 
         for packet in container.demux(video=0):
             try:
                 frames += context.decode(packet)
-            except InvalidDataError:
-                assert packet.size  # so PyAV says that a first field alone makes no picture
+            except av.error.InvalidDataError:
+                assert packet.size  # PyAV's error for a first field alone
     luma = frames[0].to_ndarray(format="gray")
-    lower_first = bool(luma[0].mean() > luma[1].mean())  # the second field is the brighter one
+    lower_first = bool(luma[0].mean() > luma[1].mean())  # the second field is brighter
     with open_source(path) as source:
         layout = source.info.fields or FieldLayout()
     assert layout == (FieldLayout("bottom", "bottom") if lower_first else FieldLayout())
@@ -114,7 +114,7 @@ def test_the_order_is_ffmpegs_where_nothing_names_it(capture: Mux, suffix: str) 
 
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])
 def test_through_a_pipe(capture: Mux, suffix: str) -> None:
-    with open_source(Pipe(capture(f"clip.{suffix}").read_bytes())) as source:  # type: ignore[arg-type]
+    with open_source(pipe(capture(f"clip.{suffix}").read_bytes())) as source:
         assert [packet.data for packet in source] == WHOLE
 
 
@@ -138,17 +138,15 @@ def test_a_start_keeps_the_pairs(capture: Mux, suffix: str, start: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
-def test_an_odd_field_at_the_end_stands_for_both(capture: Mux, suffix: str) -> None:
+def test_a_single_field_at_the_end_is_used_for_both(capture: Mux, suffix: str) -> None:
     with open_source(capture(f"clip.{suffix}", FIELDS[:7])) as source:
         assert [packet.data for packet in source] == [*WHOLE[:3], FIELDS[6] + FIELDS[6]]
-    assert list(source.remarks) == [
-        f"1 field of {source.info.name} comes without the second one: its lines stand for both"
-    ]
+    assert list(source.remarks) == [f"1 field of {source.info.name} has no second field: its lines are used for both"]
 
 
 @pytest.mark.parametrize("lost", range(2, 6))
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
-def test_a_lost_field_moves_no_pair(capture: Mux, suffix: str, lost: int) -> None:
+def test_a_lost_field_does_not_shift_later_pairs(capture: Mux, suffix: str, lost: int) -> None:
     numbers = [number for number in range(8) if number != lost]
     path = capture(f"clip.{suffix}", [FIELDS[number] for number in numbers], numbers)
     with open_source(path) as source:
@@ -161,7 +159,7 @@ def test_a_lost_field_moves_no_pair(capture: Mux, suffix: str, lost: int) -> Non
     assert len(source.remarks) == 1
 
 
-def test_lost_fields_are_noticed_by_the_polarity_where_times_do_not_tell(capture: Mux) -> None:
+def test_lost_fields_are_detected_by_polarity_if_not_by_time_stamps(capture: Mux) -> None:
     coded = [field(number, 2 - number % 2) for number in range(12)]  # lower lines first
     kept = [number for number in range(12) if number not in (3, 6)]
     with open_source(capture("clip.mkv", [coded[number] for number in kept])) as source:
@@ -177,14 +175,14 @@ def test_lost_fields_are_noticed_by_the_polarity_where_times_do_not_tell(capture
     assert source.remarks[0].startswith("2 fields of ")
 
 
-def test_a_polarity_that_never_changes_tells_nothing(capture: Mux) -> None:
+def test_a_constant_polarity_is_ignored(capture: Mux) -> None:
     coded = [field(number, 1) for number in range(4)]
     with open_source(capture("clip.avi", coded)) as source:
         assert [packet.data for packet in source] == [coded[0] + coded[1], coded[2] + coded[3]]
 
 
 @pytest.mark.parametrize("broken", [0, 1, 4, 5])
-def test_of_a_field_that_cannot_be_read_the_other_is_shown(capture: Mux, broken: int) -> None:
+def test_an_unreadable_field_is_replaced_by_the_other(capture: Mux, broken: int) -> None:
     fields = [b"\xff\xd8" + b"garbage!" * 20 if number == broken else data for number, data in enumerate(FIELDS)]
     with open_source(capture("clip.mkv", fields)) as source:
         packets = list(source)
@@ -201,7 +199,7 @@ def test_a_pause_begins_a_new_frame(capture: Mux) -> None:
     assert [packet.data for packet in packets] == [*WHOLE[:2], FIELDS[4] * 2, *pairs((5, 6)), FIELDS[7] * 2]
 
 
-def test_an_unsteady_clock_loses_nothing(capture: Mux) -> None:
+def test_unsteady_time_stamps_lose_no_field(capture: Mux) -> None:
     times = [0, 21, 39, 62, 80, 110, 118, 142]
     with open_source(capture("clip.mkv", times=times, base=Fraction(1, 1000))) as source:
         assert [packet.data for packet in source] == WHOLE
@@ -219,7 +217,7 @@ def test_frames_between_fields_stay_whole(capture: Mux) -> None:
 
 
 @pytest.mark.parametrize("height", [HEIGHT // 2, 90, 256])
-def test_pictures_that_are_not_half_as_high_are_left_alone(capture: Mux, height: int) -> None:
+def test_pictures_of_other_heights_are_not_joined(capture: Mux, height: int) -> None:
     with open_source(capture("clip.mkv", height=height)) as source:
         assert [packet.data for packet in source] == FIELDS
 
@@ -230,9 +228,9 @@ def test_486_lines_are_two_fields_padded_to_blocks(capture: Mux) -> None:
         assert [packet.data for packet in source] == [fields[0] + fields[1], fields[2] + fields[3]]
 
 
-@pytest.mark.parametrize("kind", [Path, Path.read_bytes, lambda path: Pipe(path.read_bytes())])
+@pytest.mark.parametrize("kind", [Path, Path.read_bytes, lambda path: pipe(path.read_bytes())])
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "nut"])
-def test_half_the_width_is_another_size_and_no_field(capture: Mux, suffix: str, kind: Callable[[Path], Any]) -> None:
+def test_pictures_of_half_the_width_are_not_fields(capture: Mux, suffix: str, kind: Callable[[Path], Any]) -> None:
     buffer = io.BytesIO()
     Image.new("L", (WIDTH // 2, HEIGHT // 2), 99).save(buffer, "JPEG")
     path = capture(f"clip.{suffix}", [buffer.getvalue()] * 4)
@@ -244,7 +242,7 @@ def test_half_the_width_is_another_size_and_no_field(capture: Mux, suffix: str, 
 
 @pytest.mark.parametrize("wrong", range(1, 8))
 @pytest.mark.parametrize("stamp", [37_600_000, 0])
-def test_a_wrong_stamp_moves_no_pair(tmp_path: Path, wrong: int, stamp: int) -> None:
+def test_a_wrong_stamp_does_not_shift_later_pairs(tmp_path: Path, wrong: int, stamp: int) -> None:
     fields = [encode("gray", (64, 24), seed) for seed in range(16)]
     blocks = [(1, stamp if number == wrong else 1000 + 20 * number, data) for number, data in enumerate(fields)]
     with open_source(write_mkv(tmp_path / "clip.mkv", blocks, step=20)) as source:
@@ -256,7 +254,7 @@ def test_a_wrong_stamp_moves_no_pair(tmp_path: Path, wrong: int, stamp: int) -> 
 
 @pytest.mark.parametrize("height", [1, 8, 15, 16])
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
-def test_tiny_pictures_are_no_fields(capture: Mux, suffix: str, height: int) -> None:
+def test_tiny_pictures_are_not_fields(capture: Mux, suffix: str, height: int) -> None:
     pictures = [field(number, height=height) for number in range(8)]
     with open_source(capture(f"clip.{suffix}", pictures, height=height)) as source:
         assert [packet.data for packet in source] == pictures

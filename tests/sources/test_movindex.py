@@ -1,4 +1,4 @@
-"""An index of a few bytes that claims millions of samples."""
+"""An index of a few bytes can claim millions of samples."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.movindex import claimed_samples
-from tests.sources.clips import MuxClip, Pipe
+from tests.sources.clips import MuxClip, pipe
 
 
 def claiming(data: bytes, count: int) -> bytes:
-    """A MOV whose index says that its track holds so many samples of one byte."""
-    mended = bytearray(data)
+    """A MOV whose index claims `count` samples of one byte."""
+    changed = bytearray(data)
     for box, words in ((b"stsz", (1, count)), (b"stts", (1, count)), (b"stsc", (1, 1, count, 1))):
-        struct.pack_into(f">{len(words)}I", mended, mended.index(box) + 8, *words)
-    return bytes(mended)
+        struct.pack_into(f">{len(words)}I", changed, changed.index(box) + 8, *words)
+    return bytes(changed)
 
 
 def front(data: bytes) -> bytes:
-    """The same boxes with the index in front, as a pipe may have it; its offsets are of no use any more."""
+    """The same boxes with the index first, as in a pipe; the offsets in the index become invalid."""
     at = data.index(b"moov") - 4
     size = int.from_bytes(data[at : at + 4])
     start = int.from_bytes(data[:4])
@@ -38,12 +38,12 @@ def test_an_index_that_claims_millions_is_refused(mux: MuxClip, tmp_path: Path, 
     assert claimed_samples(io.BytesIO(bomb)) == 88_000_000
     path = tmp_path / f"bomb.{suffix}"
     path.write_bytes(bomb)
-    for spec in (path, bomb, Pipe(front(bomb))):
+    for spec in (path, bomb, pipe(front(bomb))):
         with pytest.raises(SourceError, match=r"claims 88,000,000 samples in its index"):
-            open_source(spec)  # pyright: ignore[reportArgumentType]
+            open_source(spec)
 
 
-def test_pcm_is_indexed_by_the_chunk() -> None:
+def test_pcm_samples_do_not_count() -> None:
     def box(kind: bytes, *parts: bytes) -> bytes:
         body = b"".join(parts)
         return struct.pack(">I4s", 8 + len(body), kind) + body
@@ -58,7 +58,7 @@ def test_pcm_is_indexed_by_the_chunk() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0\x01moov", b"\0\0\0\0moov" + bytes(3), b"\0\0\0\x09moov\0", bytes(99)])
-def test_what_is_no_index_claims_nothing(data: bytes) -> None:
+def test_other_data_claims_no_samples(data: bytes) -> None:
     file = io.BytesIO(data)
     assert claimed_samples(file) == 0
     assert file.tell() == 0

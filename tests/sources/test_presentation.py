@@ -1,4 +1,4 @@
-"""What a container says of how its pictures are shown."""
+"""Field order, rotation and sample aspect ratio of containers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ import av
 import pytest
 
 from mjpeg_restore.cli.inspect import described
-from mjpeg_restore.frames import FieldLayout
+from mjpeg_restore.frames import FieldLayout, FieldOrder
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.base import SourceInfo
 from tests.sources.clips import make_jpeg, mux_packet
 
 PROGRESSIVE, TT, BB, TB, BT = 1, 2, 3, 4, 5
-ORDERS = {TT: ("top", "top"), BB: ("bottom", "bottom"), TB: ("top", "bottom"), BT: ("bottom", "top")}
+ORDERS: dict[int, tuple[FieldOrder, FieldOrder]] = {
+    TT: ("top", "top"),
+    BB: ("bottom", "bottom"),
+    TB: ("top", "bottom"),
+    BT: ("bottom", "top"),
+}
 
 
-def record(path: Path, order: int = 0, degrees: float = 0, aspect: Fraction | None = None, flip: str = "") -> Path:
-    """A clip of FFmpeg's own encoder: only of its streams does the muxer take matrices and field orders."""
+def record(path: Path, order: int = 0, degrees: float = 0, aspect: Fraction = Fraction(0), flip: str = "") -> Path:
+    """A clip of FFmpeg's own encoder: the muxer writes matrices and field orders only for its streams."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
         stream.codec_context.field_order = order
-        stream.codec_context.sample_aspect_ratio = aspect or Fraction(0)
+        stream.codec_context.sample_aspect_ratio = aspect
         if degrees or flip:
             stream.set_display_rotation(degrees, hflip=flip == "hflip", vflip=flip == "vflip")
         for _ in range(2):
@@ -43,7 +48,7 @@ def info_of(path: Path) -> SourceInfo:
 @pytest.mark.parametrize("suffix", ["mov", "mkv"])
 def test_s6_the_order_of_fields_is_the_containers(tmp_path: Path, suffix: str, order: int) -> None:
     path = record(tmp_path / f"clip.{suffix}", order)
-    assert info_of(path).fields == FieldLayout(*ORDERS[order])  # type: ignore[arg-type]
+    assert info_of(path).fields == FieldLayout(*ORDERS[order])
     with open_source(path) as source:
         found = survey(source)
     assert found.as_dict()["field_order"] == dict(zip(("stored", "shown"), ORDERS[order], strict=True))
@@ -55,11 +60,11 @@ def test_s6_the_numbers_of_quicktime(tmp_path: Path, fiel: tuple[int, int]) -> N
     path = record(tmp_path / "clip.mov", TT)
     path.write_bytes(path.read_bytes().replace(b"fiel\x02\x01", b"fiel" + bytes(fiel)))
     order = {1: TT, 6: BB, 9: TB, 14: BT}[fiel[1]]
-    assert info_of(path).fields == FieldLayout(*ORDERS[order])  # type: ignore[arg-type]
+    assert info_of(path).fields == FieldLayout(*ORDERS[order])
 
 
 @pytest.mark.parametrize(("suffix", "order"), [("mov", PROGRESSIVE), ("mkv", PROGRESSIVE), ("avi", TT), ("mp4", 0)])
-def test_s6_progressive_or_unsaid_is_no_order(tmp_path: Path, suffix: str, order: int) -> None:
+def test_s6_there_is_no_order_if_progressive_or_not_stated(tmp_path: Path, suffix: str, order: int) -> None:
     assert info_of(record(tmp_path / f"clip.{suffix}", order)).fields is None
 
 
@@ -68,7 +73,7 @@ def test_s6_progressive_or_unsaid_is_no_order(tmp_path: Path, suffix: str, order
 def test_the_display_matrix_is_a_rotation(tmp_path: Path, suffix: str, degrees: int, turned: int) -> None:
     path = record(tmp_path / f"clip.{suffix}", degrees=degrees)
     with av.open(str(path)) as container:
-        assert next(container.decode(video=0)).rotation % 360 == turned  # FFmpeg's sense
+        assert next(container.decode(video=0)).rotation % 360 == turned  # FFmpeg counts the same way
     with open_source(path) as source:
         found = survey(source)
         assert source.info.rotation == turned
@@ -78,7 +83,7 @@ def test_the_display_matrix_is_a_rotation(tmp_path: Path, suffix: str, degrees: 
     assert (f"  rotation     {turned} degrees anticlockwise to stand upright" in described(found)) is bool(turned)
 
 
-def test_a_rotation_is_found_whatever_the_pictures_are(tmp_path: Path) -> None:
+def test_a_rotation_is_found_even_if_a_picture_is_damaged(tmp_path: Path) -> None:
     path = record(tmp_path / "clip.mov", degrees=90)
     data = path.read_bytes()
     start = data.index(b"\xff\xd8\xff")
@@ -90,7 +95,7 @@ def test_a_rotation_is_found_whatever_the_pictures_are(tmp_path: Path) -> None:
     ("degrees", "flip", "says"),
     [(45, "", "turned by 45 degrees"), (0, "hflip", "mirrored"), (90, "vflip", "mirrored")],
 )
-def test_what_is_no_rotation_is_told(tmp_path: Path, degrees: int, flip: str, says: str) -> None:
+def test_other_matrices_are_reported(tmp_path: Path, degrees: int, flip: str, says: str) -> None:
     with open_source(record(tmp_path / "clip.mkv", degrees=degrees, flip=flip)) as source:
         assert len(list(source)) == 2
         assert source.info.rotation == 0
@@ -99,7 +104,7 @@ def test_what_is_no_rotation_is_told(tmp_path: Path, degrees: int, flip: str, sa
 
 
 def with_density(data: bytes, across: int, down: int, unit: int) -> bytes:
-    """A JFIF picture with another density; unit 1 is dots per inch, 0 an aspect."""
+    """Change the density of a JFIF picture; unit 1 is dots per inch, 0 is an aspect ratio."""
     place = data.index(b"JFIF\0") + 7
     return data[:place] + bytes([unit]) + across.to_bytes(2) + down.to_bytes(2) + data[place + 5 :]
 
@@ -121,7 +126,7 @@ def with_density(data: bytes, across: int, down: int, unit: int) -> bytes:
     ],
 )
 @pytest.mark.parametrize("suffix", ["avi", "nut"])
-def test_a_density_that_no_camera_has_is_no_aspect(
+def test_impossible_densities_are_ignored(
     tmp_path: Path, suffix: str, across: int, down: int, unit: int, aspect: Fraction
 ) -> None:
     path = tmp_path / f"clip.{suffix}"
@@ -133,7 +138,7 @@ def test_a_density_that_no_camera_has_is_no_aspect(
     assert info_of(path).sample_aspect == aspect
 
 
-def test_the_containers_own_aspect_wins(tmp_path: Path) -> None:
+def test_the_containers_own_aspect_takes_precedence(tmp_path: Path) -> None:
     path = record(tmp_path / "clip.mov", aspect=Fraction(16, 11))
     data = path.read_bytes()
     assert b"JFIF\0\x01\x02\x00\x00\x10\x00\x0b" in data
@@ -142,5 +147,5 @@ def test_the_containers_own_aspect_wins(tmp_path: Path) -> None:
         assert info_of(path).sample_aspect == Fraction(16, 11)
 
 
-def test_an_aspect_that_was_copied_into_the_container_is_none_either(tmp_path: Path) -> None:
+def test_an_impossible_aspect_of_the_container_is_ignored(tmp_path: Path) -> None:
     assert info_of(record(tmp_path / "clip.mov", aspect=Fraction(72))).sample_aspect == 1

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from mjpeg_restore.sources.probe import Content, content_of, read_head
+from mjpeg_restore.sources.probe import Content, detect_content, read_head
 from tests.sources.clips import make_jpeg
 
 JPEG = make_jpeg(0)
@@ -32,13 +32,13 @@ JPEG = make_jpeg(0)
     ],
 )
 def test_content(head: bytes, content: Content) -> None:
-    assert content_of(head) is content
+    assert detect_content(head) is content
 
 
 def test_text_cut_within_a_character_is_text() -> None:
-    assert content_of(("x" + "ü" * 4000).encode()) is Content.TEXT
+    assert detect_content(("x" + "ü" * 4000).encode()) is Content.TEXT
 
 
-def test_no_more_is_read_than_is_needed() -> None:
+def test_no_more_is_read_than_needed() -> None:
     assert len(read_head(io.BytesIO(JPEG + bytes(1 << 20)))) == 1 << 16
     assert len(read_head(io.BytesIO(bytes(2 << 20)))) == 1 << 20

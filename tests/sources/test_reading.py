@@ -1,4 +1,4 @@
-"""Reads of whatever is a file: what is there comes at once, and a wait can be ended."""
+"""Reads of any kind of file: available bytes are returned at once, and a wait can be stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.sources import open_source
-from mjpeg_restore.sources.reading import Replayed
+from mjpeg_restore.sources.reading import FileStream
 from tests.sources.clips import MuxClip, make_jpeg
 from tests.sources.silent import KINDS, RESPONSES, camera, case, within
 
@@ -20,9 +20,9 @@ DATA = bytes(range(256)) * 5
 
 
 @pytest.mark.parametrize("kind", [*map(case, [*KINDS[:5], *RESPONSES])])
-def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: Path) -> None:
+def test_available_bytes_are_returned_and_a_wait_can_be_stopped(kind: str, tmp_path: Path) -> None:
     with camera(kind, DATA, tmp_path) as file:
-        stream = Replayed(b"", file)
+        stream = FileStream(file)
 
         def read(count: int) -> bytes:
             data = b""
@@ -36,78 +36,78 @@ def test_what_is_there_comes_and_a_wait_for_more_is_ended(kind: str, tmp_path: P
         assert within(stream.read) == b""
         assert not getattr(file, "closed", False)
         if hasattr(file, "close"):
-            within(file.close)  # nothing holds its lock
+            within(file.close)  # no thread holds its lock
 
 
 @pytest.mark.network
-def test_the_end_is_the_end() -> None:
+def test_the_end_of_a_socket_ends_the_stream() -> None:
     far, near = socket.socketpair()
     with far, near, near.makefile("rb") as file:
         far.sendall(DATA)
         far.shutdown(socket.SHUT_WR)
-        stream = Replayed(b"", file)
+        stream = FileStream(file)
         assert within(lambda: stream.read() + stream.read()) == DATA
 
 
-def test_what_its_owner_left_in_a_buffer_is_not_waited_for() -> None:
+def test_buffered_bytes_are_read_without_waiting() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as writer:
         writer.write(b"a line\n" + DATA)
-        assert pipe.readline() == b"a line\n"  # and all the rest is in the buffer
-        assert within(Replayed(b"", pipe).read) == DATA
+        assert pipe.readline() == b"a line\n"  # the rest is in the buffer now
+        assert within(FileStream(pipe).read) == DATA
         assert os.get_blocking(pipe.fileno())
 
 
-def test_its_owner_reads_on_behind_what_was_read() -> None:
+def test_the_owner_of_a_file_can_continue_to_read() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as writer:
         writer.write(DATA)
-        stream = Replayed(b"", pipe)
+        stream = FileStream(pipe)
         assert within(lambda: stream.read(100)) == DATA[:100]
         stream.stop()
         assert within(lambda: pipe.read(len(DATA) - 100)) == DATA[100:]
 
 
 @pytest.mark.network
-def test_a_response_in_chunks_is_read_on_by_its_owner(tmp_path: Path) -> None:
+def test_the_owner_of_a_chunked_response_can_continue_to_read(tmp_path: Path) -> None:
     with camera("response in chunks", DATA, tmp_path) as response:
-        first = within(lambda: Replayed(b"", response).read(100))
+        first = within(lambda: FileStream(response).read(100))
         assert 0 < len(first) < 100  # and the line with the size of the chunk
         assert within(lambda: response.read(700)) == DATA[len(first) :][:700]
 
 
 @pytest.mark.network
-def test_the_timeout_of_a_socket_holds() -> None:
+def test_the_timeout_of_a_socket_is_kept() -> None:
     near, far = socket.socketpair()
     with near, far:
         near.settimeout(0.2)
         with near.makefile("rb") as file, pytest.raises(TimeoutError):
-            within(Replayed(b"", file).read)
+            within(FileStream(file).read)
         assert near.gettimeout() == 0.2
 
 
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_a_file_that_its_owner_closes_cannot_be_read(buffering: int) -> None:
+def test_a_file_closed_by_its_owner_is_an_error(buffering: int) -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=buffering) as pipe, os.fdopen(writing, "wb"):
-        stream = Replayed(b"", pipe)
+        stream = FileStream(pipe)
         threading.Timer(0.1, pipe.close).start()
         with pytest.raises(OSError, match="closed"):
             within(stream.read)
 
 
-def test_an_error_of_a_file_is_passed_on() -> None:
+def test_an_error_of_a_file_is_raised() -> None:
     class Broken(io.RawIOBase):
         def read(self, size: int = -1, /) -> bytes:
             raise OSError(5, "the cable is out")
 
     with pytest.raises(OSError, match="the cable is out"):
-        within(Replayed(b"", Broken()).read)  # pyright: ignore[reportArgumentType]
+        within(FileStream(Broken()).read)
 
 
 def test_a_container_is_read_from_an_object_that_seeks(mux: MuxClip, jpegs: list[bytes]) -> None:
     class Slow(io.BytesIO):
-        """What is none of the kinds that never wait is read on threads, seeking included."""
+        """A type that may wait in reads: it is read on threads, and still sought."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             time.sleep(0.001)
@@ -117,12 +117,12 @@ def test_a_container_is_read_from_an_object_that_seeks(mux: MuxClip, jpegs: list
         assert [packet.data for packet in source] == jpegs
 
 
-def test_a_ctrl_c_is_no_picture(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_stream(tmp_path: Path) -> None:
     class Interrupted:
         def read(self, size: int = -1, /) -> bytes:
             raise KeyboardInterrupt
 
-    stream = Replayed(make_jpeg(0), Interrupted())  # pyright: ignore[reportArgumentType]
+    stream = FileStream(Interrupted(), make_jpeg(0))
     assert stream.read() == make_jpeg(0)
     with pytest.raises(KeyboardInterrupt):
         stream.read()

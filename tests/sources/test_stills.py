@@ -61,7 +61,7 @@ def test_start_and_duration(folder: Path, jpegs: list[bytes]) -> None:
         open_source(folder, fps=1, start=Fraction(5))
 
 
-def test_a_file_that_went_away_is_one_damaged_picture(folder: Path, jpegs: list[bytes]) -> None:
+def test_a_deleted_file_is_one_damaged_picture(folder: Path, jpegs: list[bytes]) -> None:
     with open_source(folder) as source:
         (folder / "img2.JPG").unlink()
         packets = list(source)

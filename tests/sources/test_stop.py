@@ -1,4 +1,4 @@
-"""A source can be told from another thread that nobody wants any more, even while it waits for a pipe."""
+"""`Source.stop` ends an iteration from another thread, even while it waits for a pipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.sources.clips import MuxClip, make_jpeg
 
 
 def read_until_stopped(source: Source, wanted: int) -> list[Packet]:
-    """Read on a thread; stop from this one once `wanted` packets have come."""
+    """Read on another thread, and stop from this one after `wanted` packets."""
     packets: list[Packet] = []
     enough = threading.Event()
 
@@ -61,7 +61,7 @@ def write_all_but_the_end(fifo: Path, data: bytes, stopped: threading.Event) -> 
         stopped.wait(20)
 
 
-def test_files_end_after_the_picture_at_hand(tmp_path: Path, mux: MuxClip, jpegs: list[bytes]) -> None:
+def test_files_end_after_the_current_picture(tmp_path: Path, mux: MuxClip, jpegs: list[bytes]) -> None:
     (tmp_path / "folder").mkdir()
     for number, data in enumerate(jpegs):
         (tmp_path / "folder" / f"{number}.jpg").write_bytes(data)

@@ -16,7 +16,7 @@ from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.jpeg.segments import DQT
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES, Splitter
 from mjpeg_restore.sources import open_source, stream
-from mjpeg_restore.sources.reading import Replayed
+from mjpeg_restore.sources.reading import FileStream
 from mjpeg_restore.sources.stream import StreamSource
 from tests.jpeg.pictures import without
 from tests.lacking import RECORDINGS, needs_named_pipes, needs_recordings
@@ -30,7 +30,7 @@ PARTS = b"".join(
 
 
 class Chunks:
-    """A stream that hands out its bytes in pieces of given sizes, then the rest."""
+    """A stream whose reads return pieces of given sizes, then the rest."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         self._stream = io.BytesIO(data)
@@ -58,7 +58,7 @@ def test_raw_pictures_are_split_and_numbered_at_25(tmp_path: Path) -> None:
     assert source.truncated is None
 
 
-def test_q5_a_start_behind_the_only_tables_knows_them() -> None:
+def test_q5_a_start_after_the_only_tables_uses_them() -> None:
     first, *rest = PICTURES
     with open_source(first + b"".join(without(data, DQT) for data in rest), start=Fraction(2, 25)) as source:
         packets = list(source)
@@ -73,7 +73,7 @@ def test_fps_is_exact(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mjpg", "clip.avi", "clip"])
-def test_content_decides_not_the_name(tmp_path: Path, name: str) -> None:
+def test_the_content_decides_instead_of_the_name(tmp_path: Path, name: str) -> None:
     with open_source(_write(tmp_path / name, PARTS)) as source:
         assert [packet.data for packet in source] == PICTURES
 
@@ -89,10 +89,10 @@ def test_any_chunking_gives_the_same_pictures(sizes: list[int]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=20))
-def test_replayed_gives_back_every_byte(sizes: list[int]) -> None:
+def test_a_file_stream_returns_every_byte(sizes: list[int]) -> None:
     data = bytes(range(256)) * 4
     rest = io.BytesIO(data)
-    stream = Replayed(rest.read(500), rest)
+    stream = FileStream(rest, rest.read(500))
     read = b"".join(stream.read(size) for size in sizes)
     assert data.startswith(read)
 
@@ -106,13 +106,13 @@ def test_garbage_before_between_and_after(tmp_path: Path) -> None:
     assert packets[0].offset == len(noise)
 
 
-def test_tiny_remains_take_no_number(tmp_path: Path) -> None:
+def test_s10_fragments_are_not_numbered(tmp_path: Path) -> None:
     data = PICTURES[0] + b"\xff\xd8\xff\xd9" + PICTURES[1]  # S10
     with open_source(_write(tmp_path / "clip.mjpeg", data)) as source:
         assert [(packet.pts, packet.data) for packet in source] == [(0, PICTURES[0]), (1, PICTURES[1])]
 
 
-def test_a_stream_that_breaks_off_says_so(tmp_path: Path) -> None:
+def test_a_stream_that_breaks_off_is_truncated(tmp_path: Path) -> None:
     data = PICTURES[0] + PICTURES[1][:-10]
     with open_source(_write(tmp_path / "clip.mjpeg", data)) as source:
         assert [packet.data for packet in source] == [PICTURES[0], PICTURES[1][:-10]]
@@ -176,7 +176,7 @@ def test_the_first_picture_of_a_live_pipe_does_not_wait_for_more() -> None:
     with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as writer:
         writer.write(PICTURES[0])
         packets = iter(open_source(pipe))
-        assert next(packets).data == PICTURES[0]  # would hang if more were waited for
+        assert next(packets).data == PICTURES[0]  # would hang if it waited for more
 
 
 @needs_named_pipes
@@ -190,7 +190,7 @@ def test_a_named_pipe(tmp_path: Path) -> None:
     writer.join()
 
 
-def test_a_file_object_is_left_open_and_read_from_where_it_stands() -> None:
+def test_a_file_object_stays_open_and_is_read_from_its_position() -> None:
     stream = io.BytesIO(PICTURES[0] + PICTURES[1])
     stream.seek(len(PICTURES[0]))
     with open_source(stream) as source:
@@ -214,7 +214,7 @@ def test_real_streams(name: str, count: int) -> None:
     assert source.truncated is None
 
 
-def test_a_picture_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_is_too_long_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     huge = make_jpeg(1)[:-2] + b"\x11" * MAX_PICTURE_BYTES + b"\xff\xd9"
     (tmp_path / "a.mjpeg").write_bytes(make_jpeg(0) + huge + make_jpeg(2))
     with open_source(tmp_path / "a.mjpeg") as source:
@@ -224,7 +224,7 @@ def test_a_picture_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.
         list(source)
 
 
-def test_a_picture_behind_one_that_was_too_long_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_after_a_dropped_one_is_a_discontinuity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "Splitter", partial(Splitter, 100_000))
     first, endless = make_jpeg(0), make_jpeg(1)[:-2] + b"\x55" * 200_000
     with open_source(io.BytesIO(first + endless + first + first)) as source:

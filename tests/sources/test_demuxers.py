@@ -1,4 +1,4 @@
-"""An input that names other files: none of them is opened."""
+"""An input may name other files: none of them is opened. Other codecs are named in the error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
-from tests.sources.clips import MuxClip, Pipe
+from tests.sources.clips import MuxClip, add_encoder, pipe
 
 SCRIPTS = {
     "ffconcat": "ffconcat version 1.0\nfile {}\n",
@@ -33,16 +33,16 @@ def test_scripts_and_playlists_are_refused(
     other = mux("other.avi")
     monkeypatch.chdir(other.parent)
     for named in ("other.avi", str(other), other.as_uri(), f"file:{other}"):
-        data = SCRIPTS[script].format(named).encode() + b"\0"  # which makes it no text
+        data = SCRIPTS[script].format(named).encode() + b"\0"  # a NUL, so that it is not taken for text
         path = other.with_name(name)
         path.write_bytes(data)
-        for spec in (path, data, io.BytesIO(data), Pipe(data)):
+        for spec in (path, data, io.BytesIO(data), pipe(data)):
             with pytest.raises(NotMjpeg, match="holds no JPEG picture and is no recording") as caught:
-                open_source(spec)  # type: ignore[arg-type]
+                open_source(spec)
             assert "\n" not in str(caught.value)
 
 
-def test_a_script_behind_the_tags_of_a_song_is_refused(mux: MuxClip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_after_id3_tags_is_refused(mux: MuxClip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(mux("other.avi").parent)
     tags = b"ID3\x04\x00\x00\x00\x00\x00\x00"
     with pytest.raises(SourceError, match="cannot open"):
@@ -60,7 +60,7 @@ def alias(path: str) -> bytes:
 
 
 def with_alias(movie: bytes, path: str) -> bytes:
-    """The movie, its index at the end, with the pictures blanked and said to be in another file."""
+    """A movie with its index at the end, whose pictures are zeroed and referred to in another file."""
     entry = alias(path)
     place = movie.index(b"dref") + 12
     own = struct.unpack_from(">I", movie, place)[0]
@@ -78,19 +78,17 @@ def test_samples_in_another_file_are_not_read(mux: MuxClip) -> None:
     other = whole.with_name("other.mov")
     shutil.copy(whole, other)
     whole.write_bytes(with_alias(whole.read_bytes(), "/volume/other.mov"))
-    with av.open(str(whole), container_options={"enable_drefs": "1"}) as container:  # the record is a right one
+    with av.open(str(whole), container_options={"enable_drefs": "1"}) as container:  # the record is valid
         assert any(packet.size for packet in container.demux(video=0))
     with open_source(whole) as source, pytest.raises(SourceError):
         list(source)
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv", "mp4", "nut", "mxf", "asf", "ts", "flv"])
-def test_what_holds_its_pictures_itself_is_still_named(tmp_path: Path, suffix: str) -> None:
+def test_other_codecs_in_containers_are_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip.{suffix}"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream({"flv": "flv", "mxf": "mpeg2video"}.get(suffix, "mpeg4"), rate=25)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = add_encoder(container, {"flv": "flv", "mxf": "mpeg2video"}.get(suffix, "mpeg4"))
         for _ in range(25):
             container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
         container.mux(stream.encode(None))

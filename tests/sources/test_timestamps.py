@@ -8,14 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mjpeg_restore.sources.clock import LOOKAHEAD, Clock, Companion, clock_remark
+from mjpeg_restore.sources.timestamps import LOOKAHEAD, RestartAlignment, TimestampCorrector, correction_remark
 
 STEP, SECOND = 100, 1000
 
 
-def run(stamps: Sequence[int | None], step: int = STEP) -> tuple[list[int], Clock[int]]:
-    """The times that a clock gives, and the clock; items come in their order."""
-    clock: Clock[int] = Clock(step, SECOND)
+def run(stamps: Sequence[int | None], step: int = STEP) -> tuple[list[int], TimestampCorrector[int]]:
+    """The corrected times, which are those of the items in order, and the corrector."""
+    clock: TimestampCorrector[int] = TimestampCorrector(step, SECOND)
     found: list[tuple[int, int]] = []
     for number, stamp in enumerate(stamps):
         found += clock.feed(number, stamp)
@@ -30,10 +30,10 @@ def even(first: int, count: int) -> list[int]:
 
 
 @given(st.lists(st.integers(0, 30 * 24 * 3600 * SECOND), unique=True, max_size=40).map(sorted))
-def test_stamps_that_rise_are_the_recordings_own(stamps: list[int]) -> None:
+def test_rising_stamps_are_kept(stamps: list[int]) -> None:
     times, clock = run(stamps)
     assert times == stamps
-    assert clock_remark(clock, Fraction(1, SECOND)) is None
+    assert correction_remark(clock, Fraction(1, SECOND)) is None
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 2000), st.integers(-(10**12), 10**12)), max_size=40))
@@ -41,7 +41,7 @@ def test_times_always_rise(stamps: list[int | None]) -> None:
     times, clock = run(stamps)
     assert all(time < later for time, later in pairwise(times))
     changed = sum(time != stamp for time, stamp in zip(times, stamps, strict=True))
-    assert changed <= clock.wrong + clock.carried
+    assert changed <= clock.replaced + clock.shifted
 
 
 @given(
@@ -50,14 +50,14 @@ def test_times_always_rise(stamps: list[int | None]) -> None:
     st.data(),
     st.one_of(st.none(), st.integers(-(10**12), 10**12), st.integers(-300, 300)),
 )
-def test_one_wrong_stamp_leaves_all_others(
+def test_one_wrong_stamp_does_not_change_the_others(
     steps: list[int], first: int, data: st.DataObject, error: int | None
 ) -> None:
     right = [first]
     for step in steps:
         right.append(right[-1] + step)
     place = data.draw(st.integers(0, len(steps)))
-    # Of the first two nothing says which one is wrong, where they are that near to each other.
+    # Which of the first two stamps is wrong cannot be told if they are so close to each other.
     assume(place or error is None or not 0 < error < 3 * STEP)
     stamps: list[int | None] = list(right)
     stamps[place] = None if error is None else right[place] + error
@@ -66,12 +66,12 @@ def test_one_wrong_stamp_leaves_all_others(
 
 
 @given(st.integers(6, 20), st.integers(6, 20), st.integers(0, 10**12), st.integers(2, 10**6))
-def test_a_clock_that_begins_again_is_carried_on(before: int, after: int, first: int, back: int) -> None:
+def test_a_clock_that_restarts_is_continued(before: int, after: int, first: int, back: int) -> None:
     stamps = even(first, before)
     stamps += even(stamps[-1] + STEP - back * STEP, after)
     times, clock = run(stamps)
     assert times == even(first, before + after)
-    assert (clock.wrong, clock.carried) == (0, after)
+    assert (clock.replaced, clock.shifted) == (0, after)
 
 
 CASES = {
@@ -86,7 +86,7 @@ CASES = {
     "some are equal": ([0, 100, 200, 200, 400, 500, 500, 700], even(0, 8), 2),
     "some are missing": ([None, 100, None, None, 400, None], even(0, 6), 4),
     "the last is behind": ([*even(0, 8), 0], even(0, 9), 1),
-    "begins again twice": ([*even(0, 6), *even(0, 6), *even(0, 6)], even(0, 18), 12),
+    "restarts twice": ([*even(0, 6), *even(0, 6), *even(0, 6)], even(0, 18), 12),
     "steps back by half a second": ([*even(0, 12), *even(700, 8)], even(0, 20), 8),
     "steps back by half a step": ([*even(0, 12), *even(1050, 8)], even(0, 20), 8),
     "is set to the date": ([*even(0, 6), *even(1_760_000_000_000, 8)], even(0, 14), 8),
@@ -95,47 +95,47 @@ CASES = {
     "wrong before a pause": ([*even(0, 6), 0, *even(3_600_000, 6)], [*even(0, 7), *even(3_600_000, 6)], 1),
     "0 before it is set": ([0, 0, 0, *even(3_600_000, 6)], [*even(0, 3), *even(3_600_000, 6)], 2),
     "every other one is ahead": ([STEP * n + 100_000 * (n % 2) for n in range(12)], [0, *even(100_100, 11)], 5),
-    "goes wrong after it began again": ([*even(0, 6), *even(0, 3), 9_999_999, *even(400, 5)], even(0, 15), 9),
+    "wrong after a restart": ([*even(0, 6), *even(0, 3), 9_999_999, *even(400, 5)], even(0, 15), 9),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_no_recording_means_is_put_right_and_told(name: str) -> None:
-    stamps, right, moved = CASES[name]
+def test_impossible_stamps_are_corrected_and_reported(name: str) -> None:
+    stamps, right, changed = CASES[name]
     times, clock = run(stamps)
     assert times == right
-    assert clock.wrong + clock.carried == moved
-    assert (clock_remark(clock, Fraction(1, SECOND)) or "").startswith(
-        f"{moved} time stamp{'s' if moved > 1 else ''} moved: "
+    assert clock.replaced + clock.shifted == changed
+    assert (correction_remark(clock, Fraction(1, SECOND)) or "").startswith(
+        f"{changed} time stamp{'s' if changed > 1 else ''} changed: "
     )
 
 
-def test_what_is_told() -> None:
+def test_the_remark_on_changed_stamps() -> None:
     _, clock = run([*even(0, 8), 37_600_800, *even(900, 5), *even(0, 6)])
-    assert clock_remark(clock, Fraction(1, SECOND)) == (
-        "7 time stamps moved: 1 wrong or missing, set between the ones around; "
-        "6 carried on, for the clock begins again once, at 1.400 s"
+    assert correction_remark(clock, Fraction(1, SECOND)) == (
+        "7 time stamps changed: 1 wrong or missing, interpolated between their neighbours; "
+        "6 shifted, because the clock restarts once, at 1.400 s"
     )
     _, clock = run([*even(0, 6), *even(0, 6), *even(0, 6)])
-    assert clock_remark(clock, Fraction(1, SECOND)) == (
-        "12 time stamps moved: 12 carried on, for the clock begins again 2 times, first at 0.600 s"
+    assert correction_remark(clock, Fraction(1, SECOND)) == (
+        "12 time stamps changed: 12 shifted, because the clock restarts 2 times, first at 0.600 s"
     )
 
 
-def test_a_clock_of_slow_pictures_goes_on_after_a_second() -> None:
+def test_a_slow_clock_is_continued_after_one_second() -> None:
     stamps = [5000 * number for number in range(8)]
     times, _ = run([*stamps, *stamps], step=5000)
     assert times == [*stamps, *(36_000 + stamp for stamp in stamps)]
 
 
-def test_pictures_in_time_are_handed_on_at_once() -> None:
-    clock: Clock[int] = Clock(STEP, SECOND)
+def test_regular_pictures_are_not_delayed() -> None:
+    clock: TimestampCorrector[int] = TimestampCorrector(STEP, SECOND)
     for number, stamp in enumerate([0, 100, 210, 290, 400]):
         assert list(clock.feed(number, stamp)) == [(number, stamp)]
 
 
-def test_a_picture_after_a_few_that_are_missing_waits_for_one() -> None:
-    clock: Clock[int] = Clock(STEP, SECOND)
+def test_a_picture_after_a_small_gap_waits_for_one_more() -> None:
+    clock: TimestampCorrector[int] = TimestampCorrector(STEP, SECOND)
     assert [list(clock.feed(number, stamp)) for number, stamp in enumerate([0, 100, 400, 500])] == [
         [(0, 0)],
         [(1, 100)],
@@ -144,11 +144,17 @@ def test_a_picture_after_a_few_that_are_missing_waits_for_one() -> None:
     ]
 
 
-def test_sound_begins_again_with_the_pictures_by_the_same_amount() -> None:
-    pictures: Clock[int] = Clock(STEP, SECOND)
-    sound: Clock[int] = Clock(160, 8000, Companion(pictures, Fraction(1, SECOND), Fraction(1, 8000)))
+def pictures_and_sound() -> tuple[TimestampCorrector[int], TimestampCorrector[int]]:
+    """The correctors of a video track and of an audio track of 8 kHz that follows its restarts."""
+    pictures: TimestampCorrector[int] = TimestampCorrector(STEP, SECOND)
+    alignment = RestartAlignment(pictures, Fraction(1, SECOND), Fraction(1, 8000))
+    return pictures, TimestampCorrector(160, 8000, alignment)
+
+
+def test_sound_restarts_by_the_same_offset_as_the_pictures() -> None:
+    pictures, sound = pictures_and_sound()
     heard: list[tuple[int, int]] = []
-    # Sound that ends 0.1 s before the pictures do, and whose clock begins again before theirs in the file.
+    # The sound ends 0.1 s before the pictures, and in the file its clock restarts before theirs.
     stamps = [160 * number for number in range(50)] + [160 * number for number in range(50)]
     for number, stamp in enumerate(stamps):
         heard += sound.feed(number, stamp)
@@ -160,9 +166,8 @@ def test_sound_begins_again_with_the_pictures_by_the_same_amount() -> None:
     assert [time for _, time in heard[50:]] == [8800 + stamp for stamp in (*stamps[50:], 8000)]
 
 
-def test_sound_alone_that_begins_again_follows_itself() -> None:
-    pictures: Clock[int] = Clock(STEP, SECOND)
-    sound: Clock[int] = Clock(160, 8000, Companion(pictures, Fraction(1, SECOND), Fraction(1, 8000)))
+def test_sound_that_restarts_alone_is_continued_by_itself() -> None:
+    _, sound = pictures_and_sound()
     stamps = [160 * number for number in range(50)]
     heard = [found for number, stamp in enumerate([*stamps, *stamps]) for found in sound.feed(number, stamp)]
     heard += sound.flush()

@@ -1,4 +1,4 @@
-"""Text and numbers in containers that are not what they should be."""
+"""Malformed text and numbers in containers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mjpeg_restore.errors import NotMjpeg
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import patch_frame
-from tests.sources.clips import make_jpeg, mux_packet, mux_sound
+from tests.sources.clips import add_sound, make_jpeg, mux_packet, mux_sound
 from tests.sources.matroska import loud, real, write_mkv
 from tests.sources.matroska import number as element_number
 
@@ -23,27 +23,25 @@ CONTAINERS = ("avi", "mkv", "mov", "mp4", "nut")
 
 
 def record(path: Path, height: int = 48, *, flat: bool = False) -> bytes:
-    """A clip with a title and a language wherever they can stand."""
+    """A clip with a title and a language in every place for them."""
     with av.open(str(path), "w") as container:
         container.metadata.update(title="Cafe", comment="Cafe")
         video = container.add_mux_stream("mjpeg", rate=25, width=64, height=height)
         video.time_base = RATE
-        sound = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=8000, layout="mono")
+        sound = add_sound(container, "aac" if path.suffix == ".mp4" else "pcm_s16le")
         for stream in (video, sound):
             stream.metadata.update(title="Cafe", language="fra")
         for number in range(4):
             data = make_jpeg(number)
             mux_packet(container, video, patch_frame(data, 1, b"\0\0") if flat else data, number, RATE)
-            mux_sound(container, sound, number, RATE)
+            mux_sound(container, sound, number)
         container.mux(sound.encode(None))
     return path.read_bytes()
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(b"Cafe", b"Caf\xe9"), (b"fra", b"\xff\xfea")], ids=["title", "language"])
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_text_that_is_not_utf_8_is_read_as_far_as_it_goes(
-    tmp_path: Path, suffix: str, right: bytes, wrong: bytes
-) -> None:
+def test_invalid_utf_8_is_replaced(tmp_path: Path, suffix: str, right: bytes, wrong: bytes) -> None:
     data = record(tmp_path / f"clip.{suffix}")
     with open_source(data.replace(right, wrong)) as source:
         source.sound[0].enabled = True
@@ -51,11 +49,11 @@ def test_text_that_is_not_utf_8_is_read_as_far_as_it_goes(
         if right == b"Cafe":
             assert source.info.metadata["title"] == "Caf\ufffd"
         words = [*source.sound[0].metadata.values(), *(track.title for track in source.info.tracks)]
-    assert not any("\udc80" <= character <= "\udcff" for word in words for character in word)  # all can be written
+    assert not any("\udc80" <= character <= "\udcff" for word in words for character in word)  # no surrogates
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mov"])
-def test_a_terminal_is_told_nothing_but_words(tmp_path: Path, suffix: str) -> None:
+def test_control_characters_are_replaced(tmp_path: Path, suffix: str) -> None:
     data = record(tmp_path / f"clip.{suffix}").replace(b"Cafe", b"\x1b[3m").replace(b"fra", b"f\nr")
     with open_source(data) as source:
         words = [word for track in source.info.tracks for word in (track.title, track.language)]
@@ -74,7 +72,7 @@ def test_a_four_character_code_of_any_bytes(tmp_path: Path, suffix: str, right: 
         open_source(data.replace(right, wrong))
 
 
-def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None:
+def test_audio_of_an_unknown_codec_is_reported_and_not_chosen(tmp_path: Path) -> None:
     data = record(tmp_path / "clip.mov").replace(b"sowt", b"so\xe9\xff")
     with open_source(data) as source:
         assert len(list(source)) == 4
@@ -84,7 +82,7 @@ def test_sound_of_an_unknown_codec_is_told_and_not_taken(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(1, 1), (999, 1), (2_000_000_000, 1), (8000, 33), (8000, 65_535)])
-def test_sound_of_numbers_that_no_sound_has_is_told_and_not_taken(tmp_path: Path, rate: int, channels: int) -> None:
+def test_audio_with_absurd_numbers_is_reported_and_not_chosen(tmp_path: Path, rate: int, channels: int) -> None:
     blocks = [(1, 40 * number, make_jpeg(number)) for number in range(4)] + [(2, 0, loud(RATE))]
     path = write_mkv(tmp_path / "a.mkv", blocks, sound=True)
     data = path.read_bytes().replace(real(0xB5, 8000), real(0xB5, rate))
@@ -96,7 +94,7 @@ def test_sound_of_numbers_that_no_sound_has_is_told_and_not_taken(tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "nut"])
-def test_a_height_that_no_jpeg_can_have_says_nothing(tmp_path: Path, suffix: str) -> None:
+def test_an_impossible_height_is_ignored(tmp_path: Path, suffix: str) -> None:
     with open_source(record(tmp_path / f"clip.{suffix}", 70_000, flat=True)) as source:
         assert source.info.height is None
         assert len(list(source)) == 4

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.sources import open_source
 from tests.sources.clips import MuxClip, make_jpeg
@@ -31,7 +32,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["clip.jpg", "clip.avi", "clip.mjpeg"])
-def test_what_holds_no_motion_jpeg_is_named(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+def test_other_formats_are_named(tmp_path: Path, name: str, data: bytes, says: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     for spec in (path, data, io.BytesIO(data)):
@@ -55,8 +56,11 @@ def test_a_file_url(tmp_path: Path, jpegs: list[bytes]) -> None:
 
 
 def test_a_frame_rate_for_a_container_is_refused(mux: MuxClip) -> None:
-    with pytest.raises(SourceError, match="its own time stamps"):
-        open_source(mux("clip.avi"), fps=Fraction(30))
+    path = mux("clip.avi")
+    with pytest.raises(SourceError) as caught:
+        open_source(path, fps=Fraction(30))
+    assert str(caught.value) == f"{path} carries its own time stamps: leave out fps"
+    assert worded(caught.value) == f"{path} carries its own time stamps: leave out --fps"
 
 
 def test_text_mode_is_explained(tmp_path: Path) -> None:
@@ -66,20 +70,20 @@ def test_text_mode_is_explained(tmp_path: Path) -> None:
         open_source(file)  # type: ignore[arg-type]
 
 
-def test_the_keyboard_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keyboard_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     with pytest.raises(SourceError, match="keyboard"):
         open_source("-")
 
 
-def test_names_that_no_system_takes() -> None:
+def test_names_that_no_system_allows() -> None:
     with pytest.raises(MjpegRestoreError):
         open_source("a\x00b")
     with pytest.raises(SourceError):
         open_source("x" * 5000)
 
 
-def test_a_colon_in_a_name_is_no_protocol(mux: MuxClip) -> None:
+def test_a_colon_in_a_name_is_not_a_protocol(mux: MuxClip) -> None:
     path = mux("clip.avi")
     odd = path.with_name("concat:cam%03d.avi")
     path.rename(odd)
@@ -121,7 +125,7 @@ def test_sources_name_the_files_that_they_read(mux: MuxClip, tmp_path: Path, jpe
         with open_source(spec) as source:
             assert source.paths == paths
     with open_source(tmp_path, start=Fraction(1, 25)) as source:
-        assert source.paths == both  # what is cut off is an input still
+        assert source.paths == both  # skipped files are inputs, too
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)])
@@ -132,6 +136,6 @@ def test_any_buffer_is_a_source(kind: Callable[[bytes], Any], jpegs: list[bytes]
 
 
 @pytest.mark.parametrize("wrong", [5, None, ["a.mjpeg"], np.zeros(9)])
-def test_what_is_no_source_is_told(wrong: Any) -> None:
+def test_other_types_are_a_type_error(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^\w+ is no source: give a path, bytes or a binary file$"):
         open_source(wrong)
