@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore import MjpegRestoreError, Picture, Restorer, SinkError, open_source, run
-from mjpeg_restore.sinks import BaseSink
+from mjpeg_restore import BaseSink, MjpegRestoreError, Picture, Restorer, SinkError, open_source, run
 
 ACROSS = 4
 MOST = 40

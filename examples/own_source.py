@@ -14,8 +14,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mjpeg_restore import MjpegRestoreError, Packet, Restorer, SourceInfo, open_sink, open_source, run
-from mjpeg_restore.sources import BaseSource
+from mjpeg_restore import (
+    BaseSource,
+    MjpegRestoreError,
+    Packet,
+    Restorer,
+    SourceInfo,
+    open_sink,
+    open_source,
+    run,
+)
 
 
 class Kept(BaseSource):

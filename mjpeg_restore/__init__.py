@@ -29,14 +29,16 @@ from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, 
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.sinks import OutputSettings, Sink, open_sink
-from mjpeg_restore.sources import Source, SourceInfo, open_source
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, open_sink
+from mjpeg_restore.sources import BaseSource, Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BadJpeg",
+    "BaseSink",
+    "BaseSource",
     "CodedPicture",
     "Colour",
     "Damage",
