@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mjpeg_restore.planes import expand, to_rgb
 
 PixelFormat = Literal["rgb", "bgr", "gray"]
 
@@ -203,18 +205,22 @@ class Picture:
         return self.pts * self.time_base
 
     def to_ndarray(self, format: PixelFormat = "rgb") -> NDArray[np.uint8]:
-        """The picture as one array.
+        """The picture as one array; see `planes.to_rgb`.
 
         Args:
             format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for the restored luma plane
-                itself, uint8 `[height, width]`.
+                itself, not a copy, uint8 `[height, width]`, in the picture's own range.
 
         Raises:
             ValueError: an unknown format.
         """
-        from mjpeg_restore import colour
-
-        return colour.to_ndarray(self, format)
+        if format not in get_args(PixelFormat):
+            raise ValueError(f"format {format!r}: there are {', '.join(get_args(PixelFormat))}")
+        if format == "gray":
+            return self.planes[0]
+        planes = self.planes if self.full_range else expand(self.planes)
+        across, down = self.sampling.value or (1, 1)
+        return to_rgb(planes, across, down, bgr=format == "bgr", woven=self.field_order is not None)
 
     def __repr__(self) -> str:
         return f"Picture({self.width}x{self.height} {self.sampling.label}, index={self.index}, pts={self.pts})"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mjpeg_restore.frames import FieldLayout, FieldOrder, Picture
+from mjpeg_restore.planes import field_planes, interleave
 
 
 def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
@@ -44,28 +42,9 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
     return replace(first, planes=planes, field_order=layout.shown, damage=damage)
 
 
-def interleave(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The lines of both alternately: uint8 `[lines of both, columns, ...]`; `lower` may have one line less."""
-    lines = np.empty((len(upper) + len(lower), *upper.shape[1:]), np.uint8)
-    lines[0::2], lines[1::2] = upper, lower
-    return lines
-
-
 def fields(picture: Picture) -> tuple[Picture, Picture]:
-    """The top field and the bottom field of a woven frame.
-
-    The planes are views, with one exception: frames of FFmpeg have no room for the last chroma line of the bottom field
-    where the fields have an odd height. The line above it is repeated there.
-    """
-    return _field(picture, 0), _field(picture, 1)
-
-
-def _field(picture: Picture, parity: int) -> Picture:
-    luma, *chroma = (plane[parity::2] for plane in picture.planes)
+    """The top field and the bottom field of a woven frame; see `planes.field_planes`."""
     _, down = picture.sampling.value or (1, 1)
-    missing = [-(-len(luma) // down) - len(plane) for plane in chroma]
-    whole = (
-        np.pad(plane, ((0, rows), (0, 0)), mode="edge") if rows > 0 else plane
-        for plane, rows in zip(chroma, missing, strict=True)
-    )
-    return replace(picture, planes=(luma, *whole), field_order=None)
+    planes = (field_planes(picture.planes, down, parity) for parity in (0, 1))
+    top, bottom = (replace(picture, planes=part, field_order=None) for part in planes)
+    return top, bottom

@@ -70,7 +70,7 @@ def test_to_ndarray_formats() -> None:
     assert rgb.shape == (117, 163, 3)
     np.testing.assert_array_equal(rgb[..., ::-1], bgr)
     np.testing.assert_array_equal(gray, picture.planes[0])
-    with pytest.raises(ValueError, match='format is "rgb", "bgr" or "gray"'):
+    with pytest.raises(ValueError, match="there are rgb, bgr, gray"):
         picture.to_ndarray("hsv")  # pyright: ignore[reportArgumentType]
 
 

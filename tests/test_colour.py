@@ -13,7 +13,8 @@ from PIL import Image
 
 from mjpeg_restore import colour
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
-from mjpeg_restore.interlace import interleave, weave
+from mjpeg_restore.interlace import weave
+from mjpeg_restore.planes import interleave, upsample
 
 COLOURED = [sampling for sampling in Sampling if sampling is not Sampling.GRAY]
 
@@ -51,7 +52,7 @@ def apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 def test_conversion_is_within_one_of_the_formulas_for_every_colour(cr: int) -> None:
     luma, cb = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     planes = (luma, cb, np.full_like(luma, cr))
-    assert apart(colour.to_ndarray(Picture(planes, Sampling.YUV444)), jfif(*planes)) <= 1
+    assert apart(Picture(planes, Sampling.YUV444).to_ndarray(), jfif(*planes)) <= 1
 
 
 @pytest.mark.parametrize(("subsampling", "sampling"), [(0, "YUV444"), (1, "YUV422"), (2, "YUV420")])
@@ -80,8 +81,8 @@ def test_rgb_is_within_one_of_pillows_for_the_same_planes(
 def test_strips_and_crop_agree_with_whole_planes(sampling: Sampling, width: int, height: int, seed: int) -> None:
     picture = random_picture(width, height, sampling, seed)
     across, down = sampling.value or (1, 1)
-    whole = [colour.upsample(plane, across, down)[:height, :width] for plane in picture.planes[1:]]
-    assert apart(colour.to_ndarray(picture), jfif(picture.planes[0], *whole)) <= 1
+    whole = [upsample(plane, across, down)[:height, :width] for plane in picture.planes[1:]]
+    assert apart(picture.to_ndarray(), jfif(picture.planes[0], *whole)) <= 1
 
 
 @given(st.lists(st.lists(st.integers(0, 255), min_size=5, max_size=5), min_size=1, max_size=6))
@@ -91,10 +92,10 @@ def test_upsampling_is_libjpegs_triangle(rows: list[list[int]]) -> None:
     down = np.array([slow_double(column, (1, 2), 2) for column in np.array(rows).T.tolist()]).T
     sums = np.array([slow_double(column, (0, 0), 0) for column in np.array(rows).T.tolist()]).T.tolist()
     both = [slow_double(row, (8, 7), 4) for row in sums]
-    assert np.array_equal(colour.upsample(plane, 2, 1), across)
-    assert np.array_equal(colour.upsample(plane, 1, 2), down)
-    assert np.array_equal(colour.upsample(plane, 2, 2), both)
-    assert np.array_equal(colour.upsample(plane, 4, 1), plane.repeat(4, axis=1))
+    assert np.array_equal(upsample(plane, 2, 1), across)
+    assert np.array_equal(upsample(plane, 1, 2), down)
+    assert np.array_equal(upsample(plane, 2, 2), both)
+    assert np.array_equal(upsample(plane, 4, 1), plane.repeat(4, axis=1))
 
 
 def test_bgr_is_rgb_backwards() -> None:
@@ -119,8 +120,8 @@ def test_other_formats_are_refused() -> None:
 
 def test_limited_range_is_expanded() -> None:
     white, black = ((np.full((2, 2), y, np.uint8),) + (np.full((2, 2), 128, np.uint8),) * 2 for y in (235, 16))
-    assert np.all(colour.to_ndarray(Picture(white, Sampling.YUV444, full_range=False)) == 255)
-    assert np.all(colour.to_ndarray(Picture(black, Sampling.YUV444, full_range=False)) == 0)
+    assert np.all(Picture(white, Sampling.YUV444, full_range=False).to_ndarray() == 255)
+    assert np.all(Picture(black, Sampling.YUV444, full_range=False).to_ndarray() == 0)
 
 
 def test_range_there_and_back_is_within_one() -> None:

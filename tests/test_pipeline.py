@@ -21,11 +21,11 @@ from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import CodedPicture, FieldLayout, FieldOrder, Packet, Picture, Sampling
 from mjpeg_restore.inspection import survey
-from mjpeg_restore.interlace import interleave
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, SOS, segments
 from mjpeg_restore.orientation import orientation_of, upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
+from mjpeg_restore.planes import interleave
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import open_source
