@@ -73,7 +73,7 @@ def open(
         model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
             settings: `Restorer("qgac", texture=0.7)`.
         device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
-        fps: frame rate of sources without time stamps, 25 if None.
+        fps: frame rate for sources without time stamps; 25 if None.
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
             sound is in `source.sound`.
@@ -89,7 +89,7 @@ def open(
 
 
 class Stream:
-    """The restored pictures of a source, for one iteration; a context manager, which closes itself at the end too.
+    """The restored pictures of a source. It can be iterated once, and closes at the end or as a context manager.
 
     Safe from several threads. Threads that iterate share the pictures: each picture goes to one of them, and the first
     thread that leaves its loop ends it for all. Leaving the loop, by `break` or an exception, and closing the stream
@@ -121,7 +121,7 @@ class Stream:
 
     def _next(self) -> Picture | None:
         with self._turn:  # a generator takes one thread at a time
-            return None if self._halt.asked else next(self._pictures, None)
+            return None if self._halt.requested else next(self._pictures, None)
 
     def close(self) -> None:
         """End the iteration and release the source; from any thread, also while others iterate, and more than once.
@@ -129,7 +129,7 @@ class Stream:
         A picture that takes seconds to read is finished in the background; the source is then released with the last
         reference to it.
         """
-        self._halt.ask()
+        self._halt.request()
         if self._halt.wait(_PATIENCE) and next(self._closings) == 0:
             self.source.close()
 

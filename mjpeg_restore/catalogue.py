@@ -16,13 +16,13 @@ DEFAULT = "stream"
 DECODE = "decode"
 """The model without a network."""
 
-FAR = 10
+MAX_QUALITY_DISTANCE = 10
 """Distance in IJG quality from the training range within which a network still does well."""
 
 Extra = Literal["noise", "context"]
 
 
-def called(qualities: tuple[int, int] | None) -> str:
+def quality_label(qualities: tuple[int, int] | None) -> str:
     """Qualities, first and last, in words: "Q10", "Q10-60" or "all qualities"."""
     if qualities is None:
         return "all qualities"
@@ -46,7 +46,7 @@ class Variant:
     @property
     def name(self) -> str:
         """For people: "Q10", "Q10-60" or "all qualities"."""
-        return called(self.qualities)
+        return quality_label(self.qualities)
 
     def file(self, kind: str) -> Path:
         """One of `graphs`, its checksum verified.
@@ -70,7 +70,7 @@ class Model:
     summary: str
     """One sentence."""
     parameters: int
-    """Of one variant."""
+    """Number of parameters of one variant."""
     macs_per_pixel: float
     """Multiply-accumulates for one luma pixel of a 4:2:0 picture, chroma included."""
     margin: int
@@ -100,10 +100,10 @@ class Model:
 
     def suits(self, quality: int) -> bool:
         """Whether a network was trained for an IJG quality, or one near it."""
-        return self.variant(quality).distance(quality)[0] <= FAR
+        return self.variant(quality).distance(quality)[0] <= MAX_QUALITY_DISTANCE
 
     def as_dict(self) -> dict[str, Any]:
-        """For `mjpeg-restore models --json`."""
+        """The whole as JSON's types."""
         entry = {field.name: getattr(self, field.name) for field in fields(self)}
         entry["variants"] = [
             {field.name: getattr(v, field.name) for field in fields(v) if field.name != "folder"} for v in self.variants
@@ -143,7 +143,7 @@ def verified(folder: Path, entry: dict[str, Any]) -> Path:
     return path
 
 
-def engines() -> Path:
+def shipped_folder() -> Path:
     """The folder of the shipped graphs and their manifest: inside an installed package, beside it in a checkout."""
     package = Path(str(files("mjpeg_restore")))
     installed = package / "engines"
@@ -157,7 +157,7 @@ def models(folder: Path | None = None) -> dict[str, Model]:
     Raises:
         ModelCorrupt: the manifest is missing or unreadable.
     """
-    folder = folder or engines()
+    folder = folder or shipped_folder()
     try:
         entries = json.loads((folder / "manifest.json").read_text())["models"]
         return {name: _model(name, folder, entry) for name, entry in entries.items()}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.frames import Picture, Sampling
-from mjpeg_restore.interlace import fields
+from mjpeg_restore.interlace import split_fields
 from mjpeg_restore.planes import NEUTRAL, compress, expand, interleave, upsample
 
 
@@ -37,7 +37,7 @@ def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
     if sampling.value is None:
         return replace(picture, planes=(luma,), sampling=sampling)
     if picture.field_order:
-        chroma = map(interleave, *(to_sampling(part, sampling).planes[1:] for part in fields(picture)))
+        chroma = map(interleave, *(to_sampling(part, sampling).planes[1:] for part in split_fields(picture)))
         return replace(picture, planes=(luma, *chroma), sampling=sampling)
     across, down = sampling.value
     size = (-(-picture.height // down), -(-picture.width // across))
@@ -66,7 +66,7 @@ def resize(picture: Picture, width: int, height: int) -> Picture:
     if (width, height) == (picture.width, picture.height):
         return picture
     if picture.field_order and height > 1:
-        upper, lower = fields(picture)
+        upper, lower = split_fields(picture)
         halves = resize(upper, width, -(-height // 2)), resize(lower, width, height // 2)
         return replace(picture, planes=tuple(map(interleave, *(half.planes for half in halves))))
     across, down = picture.sampling.value or (1, 1)

@@ -25,7 +25,7 @@ def compose(before: Picture, after: Picture, how: Comparison) -> Picture:
 
 
 def side_by_side(before: Picture, after: Picture) -> Picture:
-    """`before` on the left, `after` on the right; all but the planes is that of `after`.
+    """`before` on the left, `after` on the right; all other fields are those of `after`.
 
     Where the chroma factor does not divide the width, the last column of the left picture is repeated until it does, so
     that the right picture begins on a whole chroma sample: the result is up to 3 columns wider than both.

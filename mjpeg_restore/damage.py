@@ -32,8 +32,8 @@ class DamagePolicy:
         Args:
             on_corrupt: the user's choice; None: "pass" where pictures are independent, else "repair".
             report: counts what happens.
-            independent: the pictures need have nothing in common: none is repaired from another, nor shown in its place
-                unless the user asks for it.
+            independent: the pictures are unrelated: none is repaired from another one and, unless the user asks for it,
+                none replaces another one.
         """
         self.on_corrupt: OnCorrupt = on_corrupt or ("pass" if independent else "repair")
         self.holds = self.on_corrupt in ("repair", "hold") or (self.on_corrupt == "pass" and not independent)
@@ -50,8 +50,8 @@ class DamagePolicy:
                     self._previous = ()
                 self._count(job)
                 if not self._independent and len(self._previous) == len(job.coded):
-                    job = replace(job, coded=tuple(map(_compared, job.coded, self._previous)))
-                job = self._dealt_with(job)
+                    job = replace(job, coded=tuple(map(_with_dc_jump, job.coded, self._previous)))
+                job = self._apply(job)
                 self._previous = job.coded or self._previous
                 yield job
         finally:
@@ -60,24 +60,24 @@ class DamagePolicy:
     def _count(self, job: Job) -> None:
         if job.trouble:
             self._report.unreadable += not job.fragment
-            self._report.trouble(job.packet, str(job.error or job.trouble))
+            self._report.note_trouble(job.packet, str(job.error or job.trouble))
         self._report.extra += job.parts is not None and job.parts.extra
         for picture in job.coded:
             self._report.warnings.update(picture.warnings)
 
-    def _dealt_with(self, job: Job) -> Job:
+    def _apply(self, job: Job) -> Job:
         """The job with its damage repaired, without its picture, or as it was."""
         damage = next((picture.damage for picture in job.coded if picture.damage), None)
         if not damage:
             return job
         self._report.damaged += 1
-        self._report.trouble(job.packet, damage.reason)
+        self._report.note_trouble(job.packet, damage.reason)
         if self.on_corrupt == "repair":
             job = self._repaired(job)
         if not _is_damaged(job.coded) or self.on_corrupt == "pass":
             return job
-        # S8: without a picture before, it is one of a camera's start-up losses. Later on a damaged picture is all there
-        # is, and once one is shown, the next one is no worse.
+        # S8: a damaged picture without a predecessor is dropped, at most `START_UP_LOSSES` times; then it is shown.
+        # After a damaged picture that was shown, another one is shown too.
         starting = not self._previous and self._lost < START_UP_LOSSES
         follows_sound = self._previous and not _is_damaged(self._previous)
         if starting or follows_sound or self.on_corrupt == "drop":
@@ -96,7 +96,7 @@ class DamagePolicy:
         return replace(job, coded=tuple(picture for picture in fixed if picture is not None))
 
 
-def _compared(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
+def _with_dc_jump(picture: CodedPicture, previous: CodedPicture) -> CodedPicture:
     """The picture, with the damage that only shows beside the picture before (S11)."""
     found = None if picture.damage else find_dc_jump(picture, previous)
     return replace(picture, damage=found) if found else picture

@@ -17,8 +17,8 @@
         └── OutputExists         the file is there and may not be overwritten
 
 A `JpegError` concerns a single picture: the pipeline counts it and goes on. Every other error ends
-the run. Each is one line that says what happened, where, and what to do about it. Where that is to change a setting,
-the advice is a `Hint`: the command words it with its own options.
+the run. Each is one line that says what happened and where and, if it helps, what to do. Advice to change a setting is
+a `Hint`: the command words it with its own options.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Hint:
 
     Attributes:
         advice: a format string with the name of each setting in braces.
-        settings: by name the value that is advised; None where the setting is named without one.
+        settings: recommended values by the settings' names; None: no value.
     """
 
     def __init__(self, advice: str, /, **settings: str | int | None) -> None:
@@ -133,7 +133,7 @@ class MissingExtra(RuntimeUnavailable):
         """Say what to install.
 
         Args:
-            package: its name; in small letters, that is what pip calls it.
+            package: its display name; in lower case its name for pip.
             extra: the extra of this package that brings it; empty where none does.
             purpose: what needs it.
         """

@@ -50,7 +50,7 @@ class Packet:
     name: str = ""
     """The file that holds this picture alone, for messages; empty where the source is one file."""
     tables: bytes = field(default=b"", repr=False)
-    """Table segments of the packets between the one before and this one, which the source left out (quirk Q5)."""
+    """Table segments of the packets that the source dropped just before this one (quirk Q5)."""
     discontinuity: bool = False
     """True: packets are missing before this one, or a new recording begins. Tables and coefficients of earlier packets
     do not apply to it."""
@@ -158,7 +158,7 @@ class Picture:
 
     planes: tuple[NDArray[np.uint8], ...]
     """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first. In a woven picture
-    each field has its own lines of chroma: in 4:2:0 with an odd field height, one more than half of the luma lines."""
+    each field has its own lines of chroma: in 4:2:0 with an odd field height, `height / 2 + 1` of them."""
     sampling: Sampling
     full_range: bool = True
     """True: 0..255 for luma and chroma; False: 16..235 and 16..240."""

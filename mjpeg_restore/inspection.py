@@ -24,6 +24,7 @@ class Inspection:
 
     info: SourceInfo
     pictures: int = 0
+    """Number of packets, those without a readable picture included."""
     size_bytes: int = 0
     sizes: Counter[str] = field(default_factory=Counter[str])
     samplings: Counter[str] = field(default_factory=Counter[str])
@@ -46,7 +47,7 @@ class Inspection:
     """Whether the source has sound."""
     truncated: str | None = None
     remarks: tuple[str, ...] = ()
-    """What else there is to know of the source; see `Source.remarks`."""
+    """Further remarks on the source, a sentence each; see `Source.remarks`."""
 
     def as_dict(self) -> dict[str, Any]:
         """The whole as JSON's types."""
@@ -96,7 +97,7 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     for job in read_jobs(source, frames, Halt(source.stop)):
         if job.trouble and not first_trouble:
             first_trouble = f"{job.packet.name or f'packet {job.packet.index}'}: {job.trouble}"
-        _take(found, job)
+        _count(found, job)
     found.truncated = source.truncated
     found.remarks = tuple(source.remarks)
     if not found.sizes:
@@ -105,7 +106,7 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     return found
 
 
-def _take(found: Inspection, job: Job) -> None:
+def _count(found: Inspection, job: Job) -> None:
     packet = job.packet
     found.pictures += 1
     found.size_bytes += len(packet.data)
@@ -119,10 +120,10 @@ def _take(found: Inspection, job: Job) -> None:
     if job.trouble:
         found.unreadable[job.trouble] += 1
     if job.coded:
-        _take_coded(found, job.coded)
+        _count_coded(found, job.coded)
 
 
-def _take_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
+def _count_coded(found: Inspection, coded: tuple[CodedPicture, ...]) -> None:
     """Count the first field or the only picture, and damage and oddities of both fields."""
     first = coded[0]
     found.sizes[f"{first.width}x{first.height}"] += 1

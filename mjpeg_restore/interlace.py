@@ -8,10 +8,10 @@ from mjpeg_restore.frames import FieldLayout, FieldOrder, Picture
 from mjpeg_restore.planes import field_planes, interleave
 
 
-def layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
+def resolve_layout(marked: FieldOrder | None, container: FieldLayout | None) -> FieldLayout:
     """The order of the two fields of a packet.
 
-    The pictures' own markers take precedence, for they survive a copy from one container to another. Without them the
+    The pictures' own markers take precedence, because they survive remuxing. Without them the
     container's layout applies. Where both agree on the field that is stored first, the container also decides which one
     is shown first. Without either, the top field is stored and shown first. FFmpeg's decoder does the same, except with
     the tag MJPG in AVI, ASF and NUT, where it takes the bottom field first, as capture cards for NTSC write it; see
@@ -42,7 +42,7 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
     return replace(first, planes=planes, field_order=layout.shown, damage=damage)
 
 
-def fields(picture: Picture) -> tuple[Picture, Picture]:
+def split_fields(picture: Picture) -> tuple[Picture, Picture]:
     """The top field and the bottom field of a woven frame; see `planes.field_planes`."""
     _, down = picture.sampling.value or (1, 1)
     planes = (field_planes(picture.planes, down, parity) for parity in (0, 1))

@@ -17,11 +17,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _POLL = 0.05
-"""Poll interval of a blocked thread, seconds: it then reads `Halt.asked`."""
+"""Poll interval of a blocked thread, seconds: it then reads `Halt.requested`."""
 
 
 class _Feeder(threading.Thread):
-    """The thread that iterates over the items. Where these come from another map, its own feeder is started by it."""
+    """The thread that iterates over the items. If they come from another map, this thread starts that map's feeder."""
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=f"{name}-feeder", daemon=True)
@@ -37,16 +37,16 @@ class _Feeder(threading.Thread):
 class Halt:
     """A request to end an ordered map, made from any thread.
 
-    `ask` takes no lock: the garbage collector closes an abandoned generator in any thread, in the middle of anything,
-    and perhaps in a forked process.
+    `request` takes no lock: the garbage collector closes an abandoned generator at any point of any thread, even in a
+    forked process.
 
     Attributes:
-        asked: True once the map is to end.
+        requested: True once the map is to end.
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
         """Prepare a request; `stop`, if given, is called with it and unblocks the iterator of the items."""
-        self.asked = False
+        self.requested = False
         self._stop = stop
         self._feeder: _Feeder | None = None
         self._process = 0
@@ -61,9 +61,9 @@ class Halt:
         """Whether this is another process than the one in which the feeder runs."""
         return self._feeder is not None and self._process != os.getpid()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """End the map at once; unfinished results are discarded."""
-        self.asked = True
+        self.requested = True
         if self._stop:
             self._stop()
 
@@ -122,7 +122,7 @@ def ordered_map(
         while (entry := production.next()) is not None:
             yield entry.result()
     except BaseException:  # closed early, or failed
-        end.ask()
+        end.request()
         raise
     finally:
         end.wait()
@@ -165,7 +165,7 @@ class _Production(Generic[Item, Result]):
         entry = None
         if self._end.forked:
             raise SourceError("a recording cannot be read on in a forked process: open it there")
-        while not self._end.asked:
+        while not self._end.requested:
             try:
                 entry = entry or self._pending.get(timeout=_POLL)
                 if entry is None:
@@ -175,16 +175,16 @@ class _Production(Generic[Item, Result]):
                     entry.exception(timeout=_POLL)
             except (queue.Empty, TimeoutError):
                 continue
-            return None if self._end.asked else entry  # read last: a result finished before that was not cancelled
+            return None if self._end.requested else entry  # read last: a result finished before that was not cancelled
         return None
 
     def _work(self, item: Item) -> Result:
-        if self._end.asked:
+        if self._end.requested:
             raise CancelledError  # nobody takes the result
         return self._function(item)
 
     def _put(self, entry: Future[Result] | None) -> bool:
-        while not self._end.asked:
+        while not self._end.requested:
             try:
                 self._pending.put(entry, timeout=_POLL)
             except queue.Full:

@@ -3,8 +3,8 @@
     source -> header walk -> coefficient readers -> damage policy -> restorers -> time stamps -> size policy -> sink
               in order       a pool                 in order         a pool       in order       in order
 
-Everything runs at the same time behind bounded queues, and comes out in the order in which it came in. What becomes of
-damaged pictures and of changing sizes is decided here; a source leaves out by itself what holds no picture.
+The stages run at the same time behind bounded queues, and deliver in order. The policies for damage (`damage.py`) and
+for changing sizes are applied here; packets without a picture are skipped by the source itself.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def restore_pictures(
     """
     settings = settings or PipelineSettings()
     report = report or Report()
-    halt = halt or Halt(source.stop)  # or a camera that says nothing would hold up the end
+    halt = halt or Halt(source.stop)  # a silent camera would otherwise block the end
     policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.kind == "stills")
     restoration = Restoration(restorer, source.info, compare=settings.compare, verify=settings.verify)
     restored = ordered_map(
         restoration,
         policy(read_jobs(source, settings.frames)),
-        # One worker more than streams: while it hands a picture on, and the encoder has its core, no stream waits.
+        # One worker more than streams keeps all streams busy while a worker waits for the encoder.
         workers=restorer.streams + 1,
         ahead=restorer.streams,
         name="restore",
@@ -98,7 +98,7 @@ def restore_pictures(
         any_shown = yield from _shown(restored, report, holds=policy.holds)
     finally:
         restored.close()
-    if not any_shown and not halt.asked:
+    if not any_shown and not halt.requested:
         trouble = f"; {report.first_trouble}" if report.first_trouble else ""
         helps = report.damaged and policy.on_corrupt != "pass"
         hint = Hint("{on_corrupt} shows damaged pictures as they are", on_corrupt="pass") if helps else None
@@ -139,7 +139,7 @@ def run(
             if sink.closed or (stop and stop.is_set()):
                 break
         report.interrupted = sink.closed or (stop is not None and stop.is_set())
-        source.stop()  # or a camera that says nothing would hold up the end
+        source.stop()  # a silent camera would otherwise block the end
         pictures.close()
         sink.close()
     except BaseException:

@@ -19,7 +19,10 @@ _RECENT = 4096
 
 @dataclass(slots=True)
 class Report:
-    """What happened in a run, or happens in one that goes on. Each count is written by one thread."""
+    """What happened in a run so far. Each count is written by one thread.
+
+    `run` sets `model`, `runtime`, `reader`, `truncated` and `remarks`, and stops the clock at the end.
+    """
 
     frames: int = 0
     """Pictures written."""
@@ -50,7 +53,7 @@ class Report:
     truncated: str | None = None
     """How the source broke off, if it did."""
     remarks: tuple[str, ...] = ()
-    """What else there is to know of the source, a sentence each."""
+    """Further remarks on the source, a sentence each; see `Source.remarks`."""
     interrupted: bool = False
     """True where the run was stopped before the source's end."""
     first_trouble: str | None = None
@@ -108,7 +111,7 @@ class Report:
         median = values[bisect_right(upto, self.qualities.total() // 2)]
         return {"min": values[0], "median": median, "max": values[-1]}
 
-    def trouble(self, packet: Packet, what: str) -> None:
+    def note_trouble(self, packet: Packet, what: str) -> None:
         """Remember the first packet that something is wrong with, and what."""
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"

@@ -22,7 +22,7 @@ from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Planes, Runtime, open_runtime
 from mjpeg_restore.tiles import Tile, tiles
 
-MEMORY = 300_000_000
+DEFAULT_MEMORY = 300_000_000
 """Default limit of memory for the restoration of one picture, bytes."""
 
 
@@ -42,7 +42,7 @@ class Restorer:
         streams: int = 1,
         texture: float = 0.0,
         seed: int = 0,
-        memory: int = MEMORY,
+        memory: int = DEFAULT_MEMORY,
     ) -> None:
         """Choose a model.
 
@@ -84,15 +84,15 @@ class Restorer:
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
         return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
-    def runtime(self, coded: CodedPicture, part: str = "") -> Runtime:
-        """The loaded graph for a picture, or its context graph (`part` ".context").
+    def runtime(self, coded: CodedPicture, suffix: str = "") -> Runtime:
+        """The loaded graph for a picture, or its context graph (`suffix` ".context").
 
         Raises:
             RuntimeUnavailable: the device is not available.
             ModelCorrupt: an engine file is missing or altered.
         """
         variant, kind = self.choose(coded)
-        kind += part
+        kind += suffix
         key = variant.graphs[kind]["file"]
         with self._loading:
             if key not in self._runtimes:
@@ -108,7 +108,7 @@ class Restorer:
         blend = texture_of(self.model, self._texture) if self._texture else None
         return open_runtime(graph, device, self._threads, self.streams, blend)
 
-    def forget(self) -> None:
+    def forget_graphs(self) -> None:
         """Drop the loaded graphs in a forked process; each is loaded again when it is needed."""
         # One reference is leaked: the destructors would wait for threads that exist in the parent process only.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._runtimes))
@@ -193,7 +193,7 @@ _restorers: WeakSet[Restorer] = WeakSet()
 
 def _forget_all() -> None:
     for restorer in _restorers:
-        restorer.forget()
+        restorer.forget_graphs()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,6 +1,6 @@
 """What each stage does to one packet: header walk, coefficient reading, restoration. `pipeline` joins them.
 
-Every stage takes a `Job` and gives a new one; the first two are joined here, for inspection ends after them.
+Every stage takes a `Job` and gives a new one. `read_jobs` joins the first two, which inspection needs too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
-from mjpeg_restore.interlace import layout, weave
+from mjpeg_restore.interlace import resolve_layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Parts, is_fragment, is_tables_only, read
 from mjpeg_restore.ordered import Halt, ordered_map
 from mjpeg_restore.orientation import orientation_of, upright
@@ -128,7 +128,7 @@ class Restoration:
         if self._decoder and self._compare:
             decoded = [self._decoder.restore(coded) for coded in job.coded]
             after = compose(self._frame(decoded, job), after, self._compare)
-        # What waits for its turn at the sink needs its coefficients no more, and they are large.
+        # Coefficients are large, and pictures that wait for the sink no longer need them.
         return replace(job, parts=None, coded=(), verified=verified), after
 
     def _frame(self, pictures: list[Picture], job: Job) -> Picture:
@@ -137,5 +137,5 @@ class Restoration:
         header = job.parts.pictures[0].header
         whole = pictures[0]
         if len(pictures) == 2:
-            whole = weave(whole, pictures[1], layout(header.field_order, self._info.fields))
+            whole = weave(whole, pictures[1], resolve_layout(header.field_order, self._info.fields))
         return upright(whole, orientation_of(self._info.rotation, header.orientation))

@@ -16,7 +16,7 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST = 8
+MIN_KEPT_MCUS = 8
 """Least MCUs each way of the part that is kept."""
 
 
@@ -26,10 +26,10 @@ class Span:
 
     start: int
     stop: int
-    """The MCUs that the network restores."""
-    first: int
-    last: int
-    """The MCUs of it that are kept."""
+    """The network restores the MCUs from `start` up to but without `stop`."""
+    kept_start: int
+    kept_stop: int
+    """The restored MCUs from `kept_start` up to but without `kept_stop` are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class Tile:
     def paste(self, plane: NDArray[np.uint8], onto: NDArray[np.uint8], down: int, across: int) -> None:
         """Copy the kept part of a restored tile into the whole plane; `down` by `across` samples to an MCU."""
         rows, columns = self.rows, self.columns
-        top, left = (rows.first - rows.start) * down, (columns.first - columns.start) * across
-        height, width = (rows.last - rows.first) * down, (columns.last - columns.first) * across
-        target = onto[rows.first * down : rows.last * down, columns.first * across : columns.last * across]
+        top, left = (rows.kept_start - rows.start) * down, (columns.kept_start - columns.start) * across
+        height, width = (rows.kept_stop - rows.kept_start) * down, (columns.kept_stop - columns.kept_start) * across
+        target = onto[
+            rows.kept_start * down : rows.kept_stop * down, columns.kept_start * across : columns.kept_stop * across
+        ]
         target[:] = plane[top : top + height, left : left + width]
 
 
@@ -76,8 +78,8 @@ def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
 
 
 def _counts(length: int, margin: int) -> range:
-    """Possible numbers of spans along an axis: each keeps at least the margin and at least `FEWEST`."""
-    return range(1, 1 + max(1, (length - 2 * margin) // max(FEWEST, margin)))
+    """Possible numbers of spans along an axis: each keeps at least the margin and at least `MIN_KEPT_MCUS`."""
+    return range(1, 1 + max(1, (length - 2 * margin) // max(MIN_KEPT_MCUS, margin)))
 
 
 def _side(length: int, count: int, margin: int) -> int:

@@ -201,7 +201,7 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
 
 def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
     """Write the results to the manifest; earlier results at other qualities stay."""
-    path = catalogue.engines() / "manifest.json"
+    path = catalogue.shipped_folder() / "manifest.json"
     manifest = json.loads(path.read_text())
     entries = dict(manifest["models"])
     entries |= {name + TEXTURED: entry["texture"] for name, entry in manifest["models"].items() if entry["texture"]}

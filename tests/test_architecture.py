@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,13 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in documents:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.relative_to(ROOT)}: {link}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Packages aside: `__init__` re-exports, and its modules may name the package to import one of themselves."""
+    graph = {
+        module_of(path): {module for module in imported(path) if (PACKAGE / f"{module.replace('.', '/')}.py").is_file()}
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError

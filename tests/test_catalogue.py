@@ -15,10 +15,10 @@ from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 @pytest.fixture
 def engines(tmp_path: Path) -> Path:
     """A copy of what is shipped, to be damaged."""
-    return Path(shutil.copytree(catalogue.engines(), tmp_path / "engines"))
+    return Path(shutil.copytree(catalogue.shipped_folder(), tmp_path / "engines"))
 
 
-ABLATIONS = catalogue.models(catalogue.engines() / "ablations")
+ABLATIONS = catalogue.models(catalogue.shipped_folder() / "ablations")
 
 
 @pytest.mark.parametrize("name", catalogue.models())
@@ -36,7 +36,7 @@ def test_every_shipped_graph_has_its_checksum(name: str) -> None:
 def test_every_ablation_has_its_checksum_and_is_for_grey_pictures(name: str) -> None:
     (variant,) = ABLATIONS[name].variants
     assert list(variant.graphs) == list(variant.training) == ["grey"]
-    assert variant.file("grey").parent == catalogue.engines() / "ablations"
+    assert variant.file("grey").parent == catalogue.shipped_folder() / "ablations"
 
 
 def graphs_of(model: catalogue.Model) -> set[str]:
@@ -78,12 +78,12 @@ def test_nothing_lies_beside_the_manifest() -> None:
     entries += [model.texture for model in models if model.texture]
     named = [entry["file"] for entry in entries]
     assert len(named) == len(set(named))
-    found = {path.name for path in catalogue.engines().rglob("*.*") if path.suffix in (".onnx", ".npz")}
+    found = {path.name for path in catalogue.shipped_folder().rglob("*.*") if path.suffix in (".onnx", ".npz")}
     assert found == set(named)
 
 
 def test_all_that_is_shipped_is_40_megabytes_at_most() -> None:
-    assert sum(path.stat().st_size for path in catalogue.engines().rglob("*.*")) <= 40e6
+    assert sum(path.stat().st_size for path in catalogue.shipped_folder().rglob("*.*")) <= 40e6
 
 
 @pytest.mark.parametrize("name", catalogue.models())

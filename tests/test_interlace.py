@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.frames import Damage, FieldLayout, FieldOrder, Picture, Sampling
-from mjpeg_restore.interlace import fields, layout, weave
+from mjpeg_restore.interlace import resolve_layout, split_fields, weave
 from tests.test_colour import random_picture
 
 TOP = FieldLayout("top", "top")
@@ -59,7 +59,7 @@ def test_s6_damage_is_the_worse_fields(rows: tuple[int | None, int | None], wors
 def test_s6_marks_go_before_the_container_and_that_before_the_usual_order(
     marked: FieldOrder | None, container: FieldLayout | None, expected: FieldLayout
 ) -> None:
-    assert layout(marked, container) == expected
+    assert resolve_layout(marked, container) == expected
 
 
 @pytest.mark.parametrize("known", [TOP, STORED_ALONE])
@@ -70,15 +70,15 @@ def test_fields_are_what_was_woven(sampling: Sampling, height: int, known: Field
     woven = weave(pair[0], pair[1], known)
     assert (woven.width, woven.height) == (33, 2 * height)
     upper, lower = pair if known.stored == "top" else pair[::-1]
-    for found, expected in zip(fields(woven), (upper, lower), strict=True):
+    for found, expected in zip(split_fields(woven), (upper, lower), strict=True):
         assert found.field_order is None
         assert all(map(np.array_equal, found.planes, expected.planes))
 
 
 def test_a_lower_field_without_its_last_line_of_chroma_repeats_the_one_above() -> None:
     woven = weave(random_picture(33, 117, Sampling.YUV420, 0), random_picture(33, 117, Sampling.YUV420, 1), TOP)
-    whole = fields(woven)[1]
-    short = fields(
+    whole = split_fields(woven)[1]
+    short = split_fields(
         replace(woven, planes=tuple(plane[: 234 if i == 0 else 117] for i, plane in enumerate(woven.planes)))
     )[1]
     for plane, complete in zip(short.planes[1:], whole.planes[1:], strict=True):

@@ -164,7 +164,7 @@ def test_a_feeder_does_not_wait_for_itself() -> None:
 
     def items() -> Iterator[int]:
         yield 1
-        halt.ask()
+        halt.request()
         found.append(halt.wait())
 
     within = ordered_map(abs, items(), workers=1, ahead=1, name="within")

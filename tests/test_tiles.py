@@ -14,7 +14,7 @@ margins = st.integers(0, 6)
 def test_what_is_kept_covers_the_picture_once(high: int, wide: int, margin: int, most: int) -> None:
     kept = np.zeros((high, wide), int)
     for tile in tiles(high, wide, margin, most):
-        kept[tile.rows.first : tile.rows.last, tile.columns.first : tile.columns.last] += 1
+        kept[tile.rows.kept_start : tile.rows.kept_stop, tile.columns.kept_start : tile.columns.kept_stop] += 1
     assert (kept == 1).all()
 
 
@@ -22,9 +22,9 @@ def test_what_is_kept_covers_the_picture_once(high: int, wide: int, margin: int,
 def test_a_tile_sees_its_margin_or_the_pictures_edge(high: int, wide: int, margin: int, most: int) -> None:
     for tile in tiles(high, wide, margin, most):
         for span, length in ((tile.rows, high), (tile.columns, wide)):
-            assert 0 <= span.start <= span.first < span.last <= span.stop <= length
-            assert span.first - span.start >= min(margin, span.first)
-            assert span.stop - span.last >= min(margin, length - span.last)
+            assert 0 <= span.start <= span.kept_start < span.kept_stop <= span.stop <= length
+            assert span.kept_start - span.start >= min(margin, span.kept_start)
+            assert span.stop - span.kept_stop >= min(margin, length - span.kept_stop)
 
 
 @given(sides, sides, margins, st.integers(1, 900))

@@ -47,13 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flush()
 
 
-def _give_memory_back() -> None:
-    """Have glibc keep less of what is freed: a seventh of the peak at 1920x1080.
+def _tune_malloc() -> None:
+    """Have glibc return freed memory sooner, which saves a seventh of the peak at 1920x1080 and costs no time.
 
-    It gives each thread a heap of its own, and keeps large buffers in it for their next use. With one heap for all,
-    and with buffers of a whole large picture handed back at once, nothing is slower. Of what is smaller, a few
-    pictures' worth stays: glibc, once told anything, hands that back too, and has pages zeroed anew for each picture.
-    Other C libraries have no such call, nor the need for it.
+    One arena serves all threads, and buffers of 4 MiB and more, a large picture's, are returned at once. Setting any of
+    these options turns off the adaptation of the trim threshold, so that is set too: below 64 MiB pages would be
+    returned and zeroed again for each picture. Other C libraries have no such call, nor the need for it.
     """
     m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8  # malloc.h
     with suppress(AttributeError, OSError, TypeError):
@@ -66,5 +65,5 @@ def _give_memory_back() -> None:
 def entry() -> NoReturn:
     """The console script."""
     open_missing()
-    _give_memory_back()
+    _tune_malloc()
     sys.exit(main())

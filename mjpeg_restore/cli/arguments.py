@@ -29,7 +29,7 @@ commands:
   mjpeg-restore inspect INPUT   say what is in a recording
   mjpeg-restore models          list the networks
 
-With -o, --show or --verify their names are those of files: mjpeg-restore models -o out.mp4
+With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
 COMMANDS = ("inspect", "models")
@@ -44,23 +44,23 @@ exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line: the usage alone is longer than a terminal's window."""
+    """A parser that reports an error in one line, without the usage, which would fill the terminal."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit."""
+        """Report the error and exit with status 2."""
         warn(f"{message}; see {self.prog} --help")
         self.exit(2)
 
     def print_help(self, file: object = None) -> None:
-        """To standard output."""
+        """Print the help to standard output, even if that is closed or full."""
         write(self.format_help().rstrip(), sys.stdout)
 
 
 class _Version(argparse.Action):
-    """Finds the versions out only when they are asked for: that takes time."""
+    """An action that looks up the versions when they are asked for: that takes time."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show what is in use here, and exit")
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show the versions and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         write("\n".join(versions()), sys.stdout)
@@ -68,10 +68,9 @@ class _Version(argparse.Action):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options of a command, `command` its name: "inspect", "models", or "restore", which is not typed.
+    """Parse the command line; `command` is "inspect", "models" or, by default, "restore".
 
-    -o, --show and --verify ask for a restoration, and no other command takes them: beside one of them the name of a
-    command is the name of a file.
+    No other command takes -o, --show and --verify: beside one of them "inspect" and "models" are names of files.
     """
     goals = ("-o", "--output", "--show", "--verify")
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
@@ -130,9 +129,9 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
 
     time = parser.add_argument_group("time")
     time.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)")
-    time.add_argument("--start", type=_time, metavar="TIME", help="begin there: seconds or [h:]m:s")
-    time.add_argument("--duration", type=_length, metavar="TIME", help="take that much: seconds or [h:]m:s")
-    time.add_argument("--frames", type=_positive, metavar="N", help="take that many pictures")
+    time.add_argument("--start", type=_time, metavar="TIME", help="start there: seconds or [h:]m:s")
+    time.add_argument("--duration", type=_length, metavar="TIME", help="restore that much: seconds or [h:]m:s")
+    time.add_argument("--frames", type=_positive, metavar="N", help="restore that many pictures")
 
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--codec", help="h264, hevc, av1, ffv1, mjpeg, or an encoder by FFmpeg's name")

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a plain line now and then elsewhere. Both go to standard error."""
+"""The progress of a run on standard error: a bar on a terminal, else a plain line every ten seconds."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _open_sink(options: argparse.Namespace, output: str | None, source: Source) 
         image_format=options.image_format,
     )
     audio = () if options.no_audio else source.sound
-    # The window first: where it cannot be had, no output is begun.
+    # The window is opened first, so that no output is left behind where there is no display.
     sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
     if output:
         sinks.insert(0, open_sink(output, settings, audio, source.paths))
@@ -127,7 +127,7 @@ def _stopping(source: Source) -> Generator[Event]:
         source.stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # Windows has no SIGHUP; and nohup has it ignored, which is to stay so.
+    # Windows has no SIGHUP, and nohup ignores it, which must stay so.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, ask) for number in numbers}

@@ -13,7 +13,7 @@ from mjpeg_restore.errors import SinkError
 def open_missing() -> None:
     """Open the standard streams that are closed, before anything else opens a file.
 
-    A file that is opened while one of them is closed gets its number, and with it whatever libraries print.
+    Otherwise the first file that is opened gets the descriptor of a closed one, and libraries print into that file.
     """
     for number in range(3):
         try:

@@ -1,4 +1,4 @@
-"""What is in use here: for `--version`, and for reports of trouble."""
+"""The versions of the package and of the libraries that it uses, for `--version`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 import av
 
 from mjpeg_restore import __version__
-from mjpeg_restore.catalogue import DECODE
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import reader_name
 from mjpeg_restore.runtime import NativeDecode
@@ -21,7 +20,7 @@ def versions() -> list[str]:
         reader = reader_name()
     except MjpegRestoreError as error:
         reader = f"none: {error}"
-    runtimes = [f"{name} {found}" for name, package in RUNTIMES if (found := _installed(package))]
+    runtimes = [f"{name} {found}" for name, package in RUNTIMES if (found := installed(package))]
     return [
         f"mjpeg-restore {__version__}",
         f"coefficient reader: {reader}",
@@ -31,19 +30,8 @@ def versions() -> list[str]:
     ]
 
 
-def faster(model: str, device: str, runtime: str) -> str | None:
-    """How a run could have been faster, for the user; None where it ran as fast as it can here.
-
-    Args:
-        model, device: what was asked for.
-        runtime: what ran, by its name in the report.
-    """
-    if device != "auto" or model == DECODE or not runtime.startswith("ONNX Runtime") or _installed("openvino"):
-        return None
-    return f"restored by {runtime}; OpenVINO may be three times as fast: pip install openvino"
-
-
-def _installed(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """The version of an installed package; None if it is missing."""
     try:
         return version(package)
     except PackageNotFoundError:

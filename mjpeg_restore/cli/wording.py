@@ -27,7 +27,7 @@ def left_out(tracks: Sequence[TrackInfo], *, sound: bool) -> Iterator[str]:
 
     Args:
         tracks: all tracks of a container.
-        sound: those of sound too; else they are passed over.
+        sound: include the audio tracks.
     """
     for track in tracks:
         if track.chosen or (track.kind == "sound" and not sound):

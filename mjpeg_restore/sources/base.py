@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 
 from mjpeg_restore.frames import FieldLayout, Packet
-from mjpeg_restore.sources.timing import Window
+from mjpeg_restore.sources.timing import TimeWindow
 
 Kind = Literal["container", "stream", "stills"]
 """A demuxed container; concatenated JPEGs in one stream of bytes; one file per picture."""
@@ -101,7 +101,7 @@ class AudioTrack:
     enabled: bool = False
     packets: deque[av.Packet[Stream]] = field(default_factory=_no_packets)
 
-    def keep(self, packet: av.Packet[Stream], window: Window) -> None:
+    def keep(self, packet: av.Packet[Stream], window: TimeWindow) -> None:
         """Append a packet if the track is enabled and `window`, in the packet's time base, contains it."""
         pts = packet.pts if packet.pts is not None else packet.dts
         if not self.enabled or packet.size == 0:

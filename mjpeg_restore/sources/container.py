@@ -29,7 +29,7 @@ from mjpeg_restore.sources.probe import ByteStream
 from mjpeg_restore.sources.reading import StoppableStream
 from mjpeg_restore.sources.soundtrack import AudioCollector, stamp_of
 from mjpeg_restore.sources.timestamps import TimestampCorrector, correction_remark
-from mjpeg_restore.sources.timing import Window, start_after_end
+from mjpeg_restore.sources.timing import TimeWindow, start_after_end
 from mjpeg_restore.sources.tracks import describe, duration_of, time_base
 
 _SEEK_MARGIN = 1
@@ -277,8 +277,8 @@ class ContainerSource(BaseSource):
         self._length.origin = origin
         self._window = self._window_from(origin)
 
-    def _window_from(self, origin: Fraction) -> Window:
-        return Window.from_seconds(self._time_base, *self._cut, round(origin / self._time_base))
+    def _window_from(self, origin: Fraction) -> TimeWindow:
+        return TimeWindow.from_seconds(self._time_base, *self._cut, round(origin / self._time_base))
 
     def _new_walk(self) -> HeaderWalk:
         return HeaderWalk(self.info.height, self.info.codec_tag)

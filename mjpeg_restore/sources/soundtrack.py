@@ -12,7 +12,7 @@ from av.stream import Stream
 from mjpeg_restore.sources.base import AudioTrack
 from mjpeg_restore.sources.length import usual_step
 from mjpeg_restore.sources.timestamps import RestartAlignment, TimestampCorrector
-from mjpeg_restore.sources.timing import Window
+from mjpeg_restore.sources.timing import TimeWindow
 from mjpeg_restore.sources.tracks import time_base
 
 
@@ -33,7 +33,7 @@ class AudioCollector:
         self._alignment = RestartAlignment(pictures, pictures_base, own_base)
         self._corrector: TimestampCorrector[av.Packet[Stream]] | None = None
 
-    def add(self, packet: av.Packet[Stream], window: Window) -> None:
+    def add(self, packet: av.Packet[Stream], window: TimeWindow) -> None:
         """Take the next packet; it is kept once its time is known, if `window`, in the pictures' ticks, contains it."""
         if not packet.size:
             return
@@ -42,12 +42,12 @@ class AudioCollector:
             self._corrector = TimestampCorrector(step, self._second, self._alignment)
         self._keep(self._corrector.feed(packet, stamp_of(packet)), window)
 
-    def flush(self, window: Window) -> None:
+    def flush(self, window: TimeWindow) -> None:
         """Keep the remaining packets at the end of the track."""
         if self._corrector is not None:
             self._keep(self._corrector.flush(), window)
 
-    def _keep(self, corrected: Iterable[tuple[av.Packet[Stream], int]], window: Window) -> None:
+    def _keep(self, corrected: Iterable[tuple[av.Packet[Stream], int]], window: TimeWindow) -> None:
         window = window.rescaled(*self._time_bases)
         for packet, time in corrected:
             delay = 0 if packet.pts is None or packet.dts is None else packet.dts - packet.pts

@@ -11,7 +11,7 @@ from pathlib import Path
 from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.base import BaseSource, SourceInfo
-from mjpeg_restore.sources.timing import Window, start_after_end
+from mjpeg_restore.sources.timing import TimeWindow, start_after_end
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 """File name extensions of a JPEG picture, in lower case."""
@@ -43,7 +43,7 @@ class StillsSource(BaseSource):
             SourceError: the start lies after the last picture.
         """
         self.paths = tuple(paths)
-        window = Window.from_seconds(1 / fps, start, duration)
+        window = TimeWindow.from_seconds(1 / fps, start, duration)
         self._paths = paths[window.first or 0 : window.end]
         frames = len(self._paths)
         if not frames:

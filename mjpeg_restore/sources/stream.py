@@ -16,7 +16,7 @@ from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.chunked import Dechunker
 from mjpeg_restore.sources.probe import HEAD_BYTES, ByteStream
 from mjpeg_restore.sources.reading import CHUNK, StoppableStream
-from mjpeg_restore.sources.timing import Window, start_after_end
+from mjpeg_restore.sources.timing import TimeWindow, start_after_end
 
 
 class DechunkedStream(StoppableStream):
@@ -80,7 +80,7 @@ class StreamSource(BaseSource):
         """
         self._stream = stream
         self._owned = owned
-        self._window = Window.from_seconds(1 / fps, start, duration)
+        self._window = TimeWindow.from_seconds(1 / fps, start, duration)
         self.info = SourceInfo(name, "stream", "JPEG stream", "assumed", 1 / fps, fps=fps)
 
     def estimate_length(self, head: bytes, size: int) -> None:

@@ -54,7 +54,7 @@ def _exact(number: str) -> Fraction:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """The part of a timeline to keep, in ticks of one time base."""
 
     first: int | None = None
@@ -67,7 +67,7 @@ class Window:
     @classmethod
     def from_seconds(
         cls, time_base: Fraction, start: Fraction | None, duration: Fraction | None, origin: int = 0
-    ) -> Window:
+    ) -> TimeWindow:
         """The window of `duration` seconds from `start` on, in seconds after tick `origin`.
 
         Both ends are rounded up to a tick: the first picture of a constant frame rate gets time 0, and sound and
@@ -77,10 +77,10 @@ class Window:
         end = None if duration is None else (origin if first is None else first) + ceil(duration / time_base)
         return cls(first, end, first or 0)
 
-    def rescaled(self, old: Fraction, new: Fraction) -> Window:
+    def rescaled(self, old: Fraction, new: Fraction) -> TimeWindow:
         """The same window in ticks of `new` seconds instead of `old`."""
         ratio = old / new
-        return Window(
+        return TimeWindow(
             None if self.first is None else ceil(self.first * ratio),
             None if self.end is None else ceil(self.end * ratio),
             round(self.shift * ratio),

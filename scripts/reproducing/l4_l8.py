@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mjpeg_restore.catalogue import called
+from mjpeg_restore.catalogue import quality_label
 from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.figures import Series
@@ -102,7 +102,7 @@ def generalisation(bench: Bench, page: Page) -> None:
     drawn, cells = [], []
     for ends in [*((q, q) for q in QUALITIES), (10, 60)]:
         network = bench.networks.shipped("l4", ends)
-        name = called(ends)
+        name = quality_label(ends)
         if not network:
             page.missing(f"L4 for {name}", "l4", name.lower())
             continue

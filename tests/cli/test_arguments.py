@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 import mjpeg_restore
 from mjpeg_restore.cli import main
 from mjpeg_restore.cli.arguments import parse
-from mjpeg_restore.cli.versions import faster
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
 
@@ -54,27 +52,6 @@ def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[
 def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
     parse(["in.mjpeg", "--verify"])
-
-
-@pytest.mark.parametrize(
-    ("model", "device", "runtime", "told"),
-    [
-        ("stream", "auto", "ONNX Runtime 1.32.0, CPU", True),
-        ("stream", "onnxruntime", "ONNX Runtime 1.32.0, CPU", False),
-        ("stream", "auto", "OpenVINO 2026.4.1, CPU, f32", False),
-        ("decode", "auto", "ONNX Runtime 1.32.0, CPU", False),
-    ],
-)
-def test_a_run_without_openvino_is_told_what_would_be_faster(
-    model: str, device: str, runtime: str, told: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(package: str) -> str:
-        raise PackageNotFoundError(package)
-
-    monkeypatch.setattr("mjpeg_restore.cli.versions.version", missing)
-    assert ("pip install openvino" in (faster(model, device, runtime) or "")) is told
-    monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
-    assert faster(model, device, runtime) is None
 
 
 def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,14 @@ import io
 import json
 import sys
 from fractions import Fraction
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import av
 import pytest
 
 from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
 from tests.cli.command import FAST, SIZE, mux, pictures, run, times
@@ -130,3 +132,25 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
         progress.update(Report(frames=7))
     assert "7/50" in terminal.getvalue()
     assert "frames/s" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "runtime", "suggested"),
+    [
+        ("stream", "auto", "ONNX Runtime 1.32.0, CPU", True),
+        ("stream", "onnxruntime", "ONNX Runtime 1.32.0, CPU", False),
+        ("stream", "auto", "OpenVINO 2026.4.1, CPU, f32", False),
+        ("decode", "auto", "ONNX Runtime 1.32.0, CPU", False),
+    ],
+)
+def test_a_run_without_openvino_suggests_openvino(
+    model: str, device: str, runtime: str, suggested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", missing)
+    report = Report(model=model, runtime=runtime)
+    assert ("pip install openvino" in "".join(summary(report, None, device))) is suggested
+    monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
+    assert "pip install openvino" not in "".join(summary(report, None, device))

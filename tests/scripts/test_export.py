@@ -75,9 +75,9 @@ def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = runs / "stream-lite" / "rounded" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
-    for path in catalogue.engines().glob("decode.*.onnx"):
+    for path in catalogue.shipped_folder().glob("decode.*.onnx"):
         shutil.copy(path, engines)
-    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]
+    shipped = json.loads((catalogue.shipped_folder() / "manifest.json").read_text())["models"]
     older = shipped["stream-lite"] | {"quality": {"LIVE1": {"10": {}, "20": {}}}}
     models = {"stream-lite": older, "decode": shipped["decode"]}
     (engines / "manifest.json").write_text(json.dumps({"models": models}))
@@ -131,7 +131,7 @@ def test_what_was_measured_of_the_same_weights_is_kept(monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import export
 
-    before = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["hr-cnn"]
+    before = json.loads((catalogue.shipped_folder() / "manifest.json").read_text())["models"]["hr-cnn"]
     assert export.still_true(before, before) == before["quality"]
     after = json.loads(json.dumps(before))
     after["variants"][1]["graphs"]["grey"]["sha256"] = "another"  # Q30's
@@ -164,7 +164,7 @@ def test_variants_that_were_not_trained_stay_as_they_are_shipped(tmp_path: Path)
     checkpoint.parent.mkdir(parents=True)
     torch.save({"model": L4(residual=True, chroma=True).state_dict(), "progress": PROGRESS}, checkpoint)
     engines.mkdir()
-    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"]["l4"]
+    shipped = json.loads((catalogue.shipped_folder() / "manifest.json").read_text())["models"]["l4"]
     others = [variant for variant in shipped["variants"] if variant["qualities"] != [30, 30]]
     (engines / "manifest.json").write_text(json.dumps({"models": {"l4": shipped | {"variants": others}}}))
     done = run("export", "--model", "l4", "--runs", runs, "--engines", engines)

@@ -69,10 +69,10 @@ def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with L4's and L8's page, of one picture a set, where edge preserving is not to be found."""
     needs("matplotlib")
     output, ablations = tmp_path_factory.mktemp("pages") / "papers", tmp_path_factory.mktemp("ablations")
-    manifest = json.loads((catalogue.engines() / "ablations" / "manifest.json").read_text())
+    manifest = json.loads((catalogue.shipped_folder() / "ablations" / "manifest.json").read_text())
     del manifest["models"]["l4-q10-sobel"]
     (ablations / "manifest.json").write_text(json.dumps(manifest))
-    for path in (catalogue.engines() / "ablations").glob("l4-*.onnx"):
+    for path in (catalogue.shipped_folder() / "ablations").glob("l4-*.onnx"):
         shutil.copy(path, ablations)
     done = run("reproduce", "l4-l8", "--data", data, "--output", output, "--pictures", "1", "--ablations", ablations)
     assert done.returncode == 0, done.stderr

@@ -40,9 +40,9 @@ def train(folder: Path, *words: str | Path) -> dict[str, Any]:
 
 def test_an_engine_is_trained_further_and_its_record_kept(tmp_path: Path) -> None:
     Image.fromarray(scene(192, 192)).save(tmp_path / "a.png")
-    engine = catalogue.engines() / GRAPH
+    engine = catalogue.shipped_folder() / GRAPH
     first = train(tmp_path, "--init-from", engine, "--minutes", "0.0001")
-    shipped = json.loads((catalogue.engines() / "manifest.json").read_text())["models"][MODEL]
+    shipped = json.loads((catalogue.shipped_folder() / "manifest.json").read_text())["models"][MODEL]
     assert first["settings"]["started_from"] == GRAPH
     assert first["settings"]["before"] == shipped["variants"][0]["training"]["colour"]
     assert first["steps"] == 1

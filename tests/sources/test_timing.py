@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.sources.timing import Window, check_cut, kept_duration, parse_rate
+from mjpeg_restore.sources.timing import TimeWindow, check_cut, kept_duration, parse_rate
 
 times = st.fractions(0, 100, max_denominator=1000)
 
@@ -44,7 +44,7 @@ def test_invalid_cuts_are_refused(start: Fraction | None, duration: Fraction | N
 
 
 def test_without_a_start_no_time_stamp_changes() -> None:
-    window = Window.from_seconds(Fraction(1, 25), None, Fraction(1), origin=7)
+    window = TimeWindow.from_seconds(Fraction(1, 25), None, Fraction(1), origin=7)
     assert window.shift == 0
     assert window.contains(-3)
     assert window.contains(31)
@@ -54,7 +54,7 @@ def test_without_a_start_no_time_stamp_changes() -> None:
 @given(st.integers(0, 5000), times, times.filter(bool))
 def test_kept_ticks_lie_in_the_cut_and_start_at_zero(pts: int, start: Fraction, duration: Fraction) -> None:
     base = Fraction(1, 50)
-    window = Window.from_seconds(base, start, duration)
+    window = TimeWindow.from_seconds(base, start, duration)
     if window.contains(pts):
         assert start <= pts * base < start + duration + base
         assert start == 0 or pts - window.shift >= 0
@@ -63,7 +63,7 @@ def test_kept_ticks_lie_in_the_cut_and_start_at_zero(pts: int, start: Fraction, 
 @given(st.integers(0, 10**6), times)
 def test_tracks_stay_in_sync(tick: int, start: Fraction) -> None:
     video, sound = Fraction(1001, 30000), Fraction(1, 48000)
-    window = Window.from_seconds(video, start, None)
+    window = TimeWindow.from_seconds(video, start, None)
     other = window.rescaled(video, sound)
     distance = (tick - other.shift) * sound - (tick * sound - window.shift * video)
     assert abs(distance) <= sound / 2
