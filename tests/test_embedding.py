@@ -202,7 +202,7 @@ def test_a_halt_ends_a_generator_that_is_used_directly() -> None:
     halt = Halt(source.stop)
     pictures = restore_pictures(source, mjpeg_restore.Restorer(PLAIN), halt=halt)
     assert len(list(islice(pictures, 4))) == 4
-    asking = threading.Timer(0.05, halt.ask)
+    asking = threading.Timer(0.05, halt.request)
     asking.start()
     assert within(lambda: list(pictures)) == []
     assert halt.wait(LIMIT)

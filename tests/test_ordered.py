@@ -133,7 +133,7 @@ def test_a_halt_ends_a_map_over_a_map_from_another_thread() -> None:
     results = ordered_map(str, within, workers=1, ahead=1, name="around", halt=halt)
     assert halt.wait()  # nothing has begun
     assert next(results) == "1"
-    asking = threading.Timer(0.05, halt.ask)
+    asking = threading.Timer(0.05, halt.request)
     asking.start()
     assert list(results) == []
     assert halt.wait(10)
@@ -151,7 +151,7 @@ def test_what_a_halt_finds_waiting_is_not_begun() -> None:
 
     halt = Halt()
     results = ordered_map(slow, range(9), workers=1, ahead=4, name="slow", halt=halt)
-    threading.Timer(0.05, halt.ask).start()
+    threading.Timer(0.05, halt.request).start()
     assert list(results) == []  # and does not wait for the one that is being made
     woken.set()
     assert begun == [0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mjpeg_restore.catalogue import Extra, called
+from mjpeg_restore.catalogue import Extra, quality_label
 from mjpeg_restore.training.degradation import Compressed, Degradation
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import muon
@@ -143,7 +143,7 @@ class Variant:
     @property
     def label(self) -> str:
         """The qualities in a file name: "q10", "q10-60", "all"."""
-        return called(self.qualities).lower() if self.qualities else "all"
+        return quality_label(self.qualities).lower() if self.qualities else "all"
 
 
 @dataclass(frozen=True, slots=True)
