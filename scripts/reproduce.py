@@ -55,12 +55,13 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
     for name, paper in papers.items():
         page = Page(name, paper.TITLE, options.output)
         page.text(
-            f"Made by `python scripts/reproduce.py {name}` on {' and '.join(map(bench.described, paper.SETS))}. Columns"
-            " called *published* hold the paper's own figures, of those that it compares itself with the best; all"
-            " others were measured in that run, from the shipped weights."
+            f"Written by `python scripts/reproduce.py {name}`, which measured"
+            f" {' and '.join(map(bench.described, paper.SETS))}. Columns called *published* hold figures from the"
+            " paper, for its own method and for the best of the methods that it compares with; all other figures were"
+            " measured in that run, with the shipped weights."
         )
         if not all(map(bench.whole, paper.SETS)):
-            page.text("A set that is not whole has no differences: those would be of other pictures.")
+            page.text("A set that was measured in part has no differences: the published figures are of the whole set.")
         networks.begin()
         paper.reproduce(bench, page)
         page.networks(networks.used())

@@ -42,8 +42,8 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
     """Measure each picture at each quality, and fill the section."""
     page.heading("Appendix B.3: equivalent quality, LIVE1, colour")
     page.text(
-        "For each picture the first JPEG quality whose SSIM is no less than that of the restored picture; then both"
-        " files' sizes. The paper shows this as a figure without numbers."
+        "For each picture, the lowest JPEG quality whose SSIM is at least that of the restored picture, and the sizes"
+        " of both files. The paper shows this as a figure without numbers."
     )
     ladders = [Ladder(picture, bench.decode, {}) for picture in bench.pictures("live1")]
     cells, rises = [], []
@@ -65,4 +65,4 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
     ]
     sizes = {"the JPEG": [row[2] for row in cells], "the JPEG that is as good": [row[3] for row in cells]}
     figure = figures.bars(groups, sizes, "kB a picture")
-    page.figure(figure, "equivalent-quality", "Files of the same SSIM, once one of them is restored")
+    page.figure(figure, "equivalent-quality", "Sizes of two files of equal SSIM, of which one is restored")

@@ -34,10 +34,10 @@ SIDE = 256
 def reproduce(bench: Bench, page: Page) -> None:
     """Measure, and fill the page."""
     page.text(
-        "As in section III.B the green channel is taken for the picture and compressed as a grey JPEG with the"
-        " luminance table. The paper does not say how its SSIM is computed, and its JPEG rows are not those of any"
-        " usual way: of SSIM, too, look at what is gained. Ours has a uniform 8x8 window. The networks were trained on"
-        " luma, not on green."
+        "As in section III.B, the green channel is taken as the picture and compressed as a grey JPEG with the"
+        " luminance table. The paper does not say how it computes SSIM, and no usual way gives the SSIM of its JPEG"
+        " rows; so of SSIM, too, only the gains can be compared. Ours has a uniform 8x8 window. The networks were"
+        " trained on luma, not on green."
     )
     page.heading("Table II: LIVE1")
     own = {quality: bench.networks.own("hr-cnn", quality) for quality in TABLE_2}
@@ -49,9 +49,10 @@ def reproduce(bench: Bench, page: Page) -> None:
         timed = [bench.seconds(each, "live1", quality, "green") if each else "-" for each in (bench.decode, network)]
         seconds.append([f"Q{quality}", *timed, *TABLE_2_SECONDS[quality]])
     page.text(
-        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours on the CPU of"
-        f" this page's end, load {machine().load:.1f}, the three networks being alike. Of the published, for 29"
-        " pictures, the JPEG decoder is the authors' own on a CPU, and HR-CNN had a GPU."
+        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours were measured"
+        f" on the CPU named at the end of this page, at a load of {machine().load:.1f}; the three networks differ in"
+        " their weights only. The published times are of 29 pictures, with the authors' own JPEG decoder on a CPU, and"
+        " HR-CNN on a GPU."
     )
     header = ("quality", "JPEG", "HR-CNN", "JPEG, published", "HR-CNN, published")
     page.table("seconds", header, seconds)
@@ -78,7 +79,7 @@ def snapshots(bench: Bench, page: Page) -> None:
     page.heading("Figure 4: from coefficients to a picture, at Q10")
     shipped = bench.networks.own("hr-cnn", 10)
     if not shipped:
-        page.missing("The way of a picture", "hr-cnn", "q10")
+        page.missing("The snapshots of figure 4", "hr-cnn", "q10")
         return
     import torch
 

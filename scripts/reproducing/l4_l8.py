@@ -54,14 +54,14 @@ TABLE_5: dict[str, Score | None] = {
 def reproduce(bench: Bench, page: Page) -> None:
     """Measure, and fill the page."""
     page.text(
-        "Luma alone, limited-range as MATLAB's `rgb2ycbcr` gives it, compressed as a grey JPEG. A gain is over the"
-        " JPEG of the same table; the difference is our gain less the published one."
+        "Luma only, in limited range as computed by MATLAB's `rgb2ycbcr`, compressed as a grey JPEG. A gain is"
+        " relative to the JPEG row of the same table; the difference is our gain minus the published one."
     )
     restored(bench, page, "live1", "Table 3: LIVE1", TABLE_3)
     restored(bench, page, "bsds500-test", "Table 4: BSDS500", TABLE_4)
     page.text(
-        "The paper's BSDS500 is the validation set, 100 pictures; these are of the test set. So the two columns are not"
-        " of the same pictures, and only the gains can be held side by side."
+        "The paper measures the validation set of BSDS500, 100 pictures; ours are those of its test set. So the two"
+        " columns are of different pictures, and only the gains can be compared."
     )
     for model, quality in (("l4", 10), ("l4", 20), ("l8", 20)):
         if not bench.networks.own(model, quality):
@@ -90,15 +90,20 @@ def objectives(bench: Bench, page: Page) -> None:
             page.missing(f"{method.capitalize()} for Q10", "l4", stage, ablation=True)
     published = {10: {PLAIN: TABLE_3[10][PLAIN], **TABLE_5}}
     page.comparison("objectives", compared(bench, "live1", "luma", published, lambda quality: networks))
-    page.text("The paper's row \"Distorted\" of this table repeats BSDS500's; here it is that of table 3.")
+    page.text('In the paper, the row "Distorted" of this table repeats that of BSDS500; here it is the one of table 3.')
     if networks["direct mapping"] or networks["edge preserving"]:
-        page.text("Direct mapping and edge preserving had fewer batches: see the end of this page.")
+        page.text(
+            "The networks for direct mapping and edge preserving were trained on fewer batches: see the end of"
+            " this page."
+        )
 
 
 def generalisation(bench: Bench, page: Page) -> None:
     """Figure 5: the gain of each network at every quality."""
-    page.heading("Figure 5: networks at other qualities than their own, LIVE1")
-    page.text("Of the figure's three panels, one for each objective, this is the residual one.")
+    page.heading("Figure 5: each network at every quality, LIVE1")
+    page.text(
+        "The paper's figure has a panel for each of the three objectives; this is the panel of residual learning."
+    )
     drawn, cells = [], []
     for ends in [*((q, q) for q in QUALITIES), (10, 60)]:
         network = bench.networks.shipped("l4", ends)

@@ -48,17 +48,17 @@ def show(page: Page, model: Model) -> None:
     """Embed the generated weights in a plane, measure, and fill the section."""
     page.heading("Appendix B.1, figure 3: the filter manifold")
     page.text(
-        "For each quality from 0 to 100 (0 has the table of 1) all weights that a layer generates, embedded in a plane"
-        " by principal components, not by t-SNE: those keep straight what is straight. Circles are qualities seen in"
-        " training. The paper claims that the table of quality 25 generates a weight halfway between those of 20 and"
-        " 30: the last column is how far from halfway it is, at 15, 25, ..., 95, in shares of the way from the one"
-        " neighbour to the other."
+        "For each quality from 0 to 100 (0 has the table of 1), all weights that a layer generates are embedded in a"
+        " plane. The embedding is by principal components, which keep straight paths straight, as t-SNE does not."
+        " Circles mark qualities seen in training. The paper claims that the table of quality 25 generates a weight"
+        " halfway between those of 20 and 30. The last column is the distance from halfway, at 15, 25, ..., 95,"
+        " relative to the distance between the two neighbours."
     )
     found = generated(model)
     paths, cells = {}, []
     for name, weights in found.items():
         paths[name], share = principal(weights)
         cells.append([name, f"{weights.shape[1]:,}", 100 * share, 100 * off_the_middle(weights)])
-    page.table("manifold", ("layer", "weights", "variance in the plane, %", "off the middle, %"), cells)
+    page.table("manifold", ("layer", "weights", "variance in the plane, %", "distance from halfway, %"), cells)
     figure = figures.paths(paths, QUALITIES, SEEN, "quality of the table")
     page.figure(figure, "manifold", "Generated weights from quality 0 to 100, in a plane for each layer")

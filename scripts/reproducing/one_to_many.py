@@ -64,7 +64,9 @@ def reproduce(bench: Bench, page: Page) -> None:
 def baseline(bench: Bench, page: Page) -> None:
     """Table 2: the baseline, trained on the squared error, without noise."""
     page.heading("Table 2: the baseline, BSDS500, luma")
-    page.text("A gain is over the JPEG of the same table; the difference is our gain less the published one.")
+    page.text(
+        "A gain is relative to the JPEG row of the same table; the difference is our gain minus the published one."
+    )
     own = {quality: bench.networks.own("one-to-many-l2", quality) for quality in TABLE_2}
     page.comparison(
         "baseline", compared(bench, "bsds500-test", "luma", TABLE_2, lambda quality: {BASELINE: own[quality]})
@@ -77,7 +79,7 @@ def baseline(bench: Bench, page: Page) -> None:
 def candidates(bench: Bench, page: Page) -> None:
     """Figure 6: two candidates of one JPEG."""
     page.heading("Figure 6: two candidates of one picture, at Q10")
-    page.text("The paper shows pictures of Set14; this one is of BSDS500.")
+    page.text("The paper shows pictures of Set14; this one is from BSDS500.")
     networks = {
         "baseline": bench.networks.own("one-to-many-l2", 10),
         **{f"candidate {seed + 1}": bench.networks.shipped("one-to-many", (10, 10), seed=seed) for seed in SEEDS},
@@ -93,11 +95,12 @@ def candidates(bench: Bench, page: Page) -> None:
     first, second = (plane for _, plane in shown[-2:])
     apart = np.abs(first.astype(np.float64) - second)
     titled.append((f"candidates' difference, x{AMPLIFIED}", np.clip(AMPLIFIED * apart, 0, 255).astype(np.uint8)))
-    page.figure(figures.gallery(titled, 3), "candidates", "One JPEG of quality 10, and what may have been")
+    page.figure(figures.gallery(titled, 3), "candidates", "A JPEG of quality 10, and two candidates for its original")
     page.text(
-        f"The two candidates differ by {rms(first, second):.2f} of 255 (root of the mean square), at most by"
-        f" {apart.max():.0f}. The JPEG is {rms(shown[0][1], picture):.2f} from the original, the first candidate"
-        f" {rms(shown[-2][1], picture):.2f}. As in the paper PSNR says little here: it falls as texture is made up."
+        f"The two candidates differ by {rms(first, second):.2f} of 255 (root mean square), and by {apart.max():.0f} at"
+        f" most. The JPEG differs from the original by {rms(shown[0][1], picture):.2f}, the first candidate by"
+        f" {rms(shown[-2][1], picture):.2f}. As in the paper, PSNR says little here: it falls because texture is"
+        " invented."
     )
     page.note("candidates", {"psnr": decibels, "root_mean_square_difference": rms(first, second)})
     whole_set(bench, page)
@@ -125,14 +128,14 @@ def whole_set(bench: Bench, page: Page) -> None:
         return
     page.table("naturalness", ("BSDS500 at Q10", "PSNR", "unnaturalness"), cells)
     page.text(
-        "The paper asks people which picture they prefer. What stands in for that here is the distance of scene"
-        " statistics from the originals' (`measuring.naturalness`): 0 is as natural as they are."
+        "The paper asks people which picture they prefer. Here the distance of scene statistics from the originals'"
+        " (`measuring.naturalness`) replaces their answers: at 0 a picture is as natural as the originals."
     )
 
 
 def losses(bench: Bench, page: Page) -> None:
     """Figure 8: ablation of the losses and of shift-and-average."""
-    page.heading("Figure 8: the losses, one after the other, at Q10")
+    page.heading("Figure 8: the losses, added one by one, at Q10")
     networks: dict[str, Restorer] = {}
     for title, stage in FIGURE_8.items():
         if network := bench.networks.ablation("one-to-many", stage):
@@ -142,11 +145,11 @@ def losses(bench: Bench, page: Page) -> None:
     if not networks:
         return
     page.text(
-        "These networks start from a baseline, not from nothing, and had minutes of a CPU core each: look at the"
-        " order, for the effects are small. Perceptual is a distance of the discriminator's own features. What is"
-        " shipped has another objective, far more batches and a share of the baseline (see the overview). A grid is"
-        " the largest less the smallest of the means over the four places in each 2x2 samples; contrast is the"
-        " standard deviation, as a share of the original's."
+        "These networks start from a baseline, not from random weights, and were trained for minutes on a CPU core"
+        " each. The effects are small: only their order can be compared. The perceptual loss is a distance of the"
+        " discriminator's own features. The shipped network has another objective, far more batches and a share of the"
+        " baseline (see the overview). The column *grid* is the range of the means over the four positions in each"
+        " 2x2 samples; *contrast* is the standard deviation relative to the original's."
     )
     whole = bench.networks.shipped("one-to-many", (10, 10))
     coded, picture = bench.example("bsds500-test", 10, "luma", SIDE)
@@ -154,7 +157,7 @@ def losses(bench: Bench, page: Page) -> None:
     shown += [(title, samples(network, coded)) for title, network in networks.items()]
     if whole:
         shown.append(("as shipped", samples(whole, coded)))
-    page.figure(figures.gallery([("original", picture), *shown], 3), "losses", "What each loss adds")
+    page.figure(figures.gallery([("original", picture), *shown], 3), "losses", "The effect of each loss")
     cells = [[title, psnr(plane, picture), grid(plane), float(plane.std() / picture.std())] for title, plane in shown]
     page.table("losses", ("this picture", "PSNR", "grid", "contrast"), cells)
 
@@ -192,8 +195,8 @@ def shift_and_average(page: Page) -> None:
         for (name, answer), level in zip(shown, middles, strict=True)
     ]
     page.text(
-        "A deconvolution of stride 2 with random weights answers a constant: without shift-and-average by a grid of"
-        " period 2, with it by a constant. So no training has to learn this."
+        "The response of a deconvolution of stride 2 with random weights to a constant is a grid of period 2 without"
+        " shift-and-average, and a constant with it. So no training has to learn this."
     )
-    page.table("shift_and_average", ("answer to a constant", "largest less smallest", "standard deviation"), cells)
-    page.figure(figures.gallery(drawn, 2), "shift-and-average", "An untrained deconvolution's answer to a constant")
+    page.table("shift_and_average", ("response to a constant", "range", "standard deviation"), cells)
+    page.figure(figures.gallery(drawn, 2), "shift-and-average", "An untrained deconvolution's response to a constant")

@@ -182,7 +182,7 @@ class Page:
             self.heading("The networks")
             self.table(
                 "networks",
-                ("model", "for", "parameters", "kMAC/pixel", "trained for", "batches at the end"),
+                ("model", "for", "parameters", "kMAC/pixel", "trained for", "batches of the last stage"),
                 list(cells.values()),
             )
 
@@ -191,7 +191,7 @@ class Page:
         self.note("left_out", self._missing)
         if self._missing:
             self.heading("Left out")
-            self.text("These are not shipped. What would make them:")
+            self.text("These networks are not shipped. The commands that would train and export them:")
             self.text("\n".join(f"- {what}: {how}" for what, how in self._missing.items()))
 
     def write(self) -> Path:

@@ -101,10 +101,11 @@ def reproduce(bench: Bench, page: Page) -> None:
     """Measure, and fill the page."""
     network = bench.networks.shipped("qgac")
     page.text(
-        "A gain is over the JPEG of the same table; the difference is our gain less the published one. Of colour, PSNR"
-        " is over all samples of R, G and B; PSNR-B and SSIM are the means of the three channels', which is what comes"
-        " nearest to the paper's JPEG rows. The rest is in chroma: brought up by a triangle here, as libjpeg does it."
-        " ICB and Classic-5 are not measured. The network that is shipped is compact: see the end of this page."
+        "A gain is relative to the JPEG row of the same table; the difference is our gain minus the published one. In"
+        " colour, PSNR is computed over all samples of R, G and B; PSNR-B and SSIM are means over the three channels,"
+        " which comes nearest to the paper's JPEG rows. The remaining difference is due to chroma, which is upsampled"
+        " here with a triangle filter, as in libjpeg. ICB and Classic-5 are not measured. The shipped network is"
+        " compact: see the end of this page."
     )
     restored(bench, page, network, "Table 1: colour", "colour", TABLE_1)
     restored(bench, page, network, "Table 2: luma", "luma", TABLE_2)
@@ -133,10 +134,10 @@ def restored(bench: Bench, page: Page, network: Restorer | None, title: str, kin
 
 def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
     """Table 3: one network for all qualities, compared with networks that were trained for another quality."""
-    page.heading("Table 3: one network for all, LIVE1, colour")
+    page.heading("Table 3: one network for all qualities, LIVE1, colour")
     page.text(
-        "The paper holds IDCN's networks for Q10 and Q20 against pictures of other qualities. IDCN is not; here"
-        " it is L4, in the rows *L4, for Q...*, which restores Y, Cb and Cr each by itself."
+        "The paper applies IDCN's networks for Q10 and Q20 to pictures of other qualities. IDCN is not measured here;"
+        " L4 replaces it in the rows *L4, for Q...*, and restores Y, Cb and Cr independently."
     )
     found = []
     for own, quality, plain, wrong, theirs in TABLE_3:
@@ -151,12 +152,12 @@ def generalisation(bench: Bench, page: Page, network: Restorer) -> None:
 
 def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     """Table 4: the distance of scene statistics, in place of FID."""
-    page.heading("Table 4: naturalness, in FID's place")
+    page.heading("Table 4: naturalness, in place of FID")
     page.text(
-        "FID needs an Inception network that is trained on ImageNet, which is not used. What stands in for it is a"
-        " distance of the same kind between luma's scene statistics and the originals' (`measuring.naturalness`): 0"
-        " for the originals themselves. The two are on different scales: what can be compared is by what share the"
-        " textured network's is the smaller one."
+        "FID needs an Inception network trained on ImageNet, which is not used. It is replaced by a distance of the"
+        " same kind between the scene statistics of luma and those of the originals (`measuring.naturalness`): 0 for"
+        " the originals themselves. The two distances have different scales: only the change from the regression to"
+        " the textured network, in per cent, can be compared."
     )
     textured = bench.networks.shipped("qgac", texture=1.0)
     if not textured:
@@ -187,7 +188,9 @@ def naturalness(bench: Bench, page: Page, network: Restorer) -> None:
     header += ["textured", "change, %", "textured: gain in dB"] if textured else []
     page.table("naturalness", (*header, "FID, published", "FID of the GAN, published", "change, published, %"), cells)
     figure = figures.bars(groups, drawn, "distance of scene statistics from the originals'")
-    page.figure(figure, "naturalness", "How far from natural: JPEG, restored, and with texture")
+    page.figure(
+        figure, "naturalness", "Distance of scene statistics from the originals': JPEG, restored, and with texture"
+    )
 
 
 def interpolation(bench: Bench, page: Page) -> None:
@@ -228,6 +231,6 @@ def by_quality(bench: Bench, page: Page, network: Restorer) -> None:
     figure = figures.lines(drawn, "quality of the JPEG", "PSNR gain over JPEG in dB", zero=True)
     page.figure(figure, "by-quality", "Gain of the one network at qualities 10 to 100")
     page.text(
-        "Of the paper's figure 11 only table 1's qualities are there in numbers; those are the published marks."
-        " BSDS500's rise beyond Q80 is its originals': they are JPEGs themselves, of about Q95."
+        "For its figure 11 the paper gives numbers only at the qualities of table 1; they are the marks called"
+        " published. BSDS500's rise beyond Q80 is due to its originals, which are JPEGs themselves, of about Q95."
     )

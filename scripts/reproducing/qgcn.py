@@ -83,10 +83,10 @@ TABLE_3 = _table(
 def reproduce(bench: Bench, page: Page) -> None:
     """Measure, and fill the page."""
     page.text(
-        "A gain is over the JPEG of the same table; the difference is our gain less the published one. Of colour, PSNR"
-        " is over all samples of R, G and B; PSNR-B and SSIM are the means of the three channels'. The paper does not"
-        " say what its own are of; its JPEG rows have another PSNR-B and another SSIM than these, and 0.1 dB less"
-        " PSNR, as where chroma is brought up by repetition."
+        "A gain is relative to the JPEG row of the same table; the difference is our gain minus the published one. In"
+        " colour, PSNR is computed over all samples of R, G and B; PSNR-B and SSIM are means over the three channels."
+        " The paper does not say how it computes them; its JPEG rows have another PSNR-B and another SSIM than ours,"
+        " and 0.1 dB less PSNR, as if chroma were upsampled by repetition."
     )
     page.heading("Table II: colour")
     restored(bench, page, "colour", TABLE_2, {name: bench.networks.shipped(model) for name, model in SHIPPED.items()})
@@ -119,19 +119,19 @@ def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
         name: training_time(network.model.variants[0].training["grey"]) for name, network in networks.items() if network
     }
     if len(times) > 1:
-        told = ", ".join(f"{name} for {time}" for name, time in times.items())
+        budgets = ", ".join(f"{name} for {time}" for name, time in times.items())
         page.text(
-            "QCN is QGCN without its global branch, EDSR is QCN that is not told the tables. Their budgets are not the"
-            f" same: {told}. Most of what is between them is that."
+            "QCN is QGCN without its global branch; EDSR is QCN without the quantisation tables. They were trained"
+            f" for different times: {budgets}. Most of the difference between them is due to that."
         )
 
 
 def generalisation(bench: Bench, page: Page) -> None:
     """Figure 6: comparison with networks that were trained for one quality."""
-    page.heading("Figure 6: beside networks for one quality, LIVE1, grey")
+    page.heading("Figure 6: comparison with networks for one quality, LIVE1, grey")
     page.text(
-        "The paper's other networks are EDSR, trained for one quality each, and for all of them; here they are L4's,"
-        " which are much smaller. What is to be seen is not how high a line is but whether it keeps level."
+        "In the paper the other networks are EDSR, trained for one quality each, and for all of them; here they are"
+        " L4's, which are much smaller. The height of a line is not what matters, but whether it stays level."
     )
     drawn = []
     for quality in QUALITIES:
@@ -141,7 +141,7 @@ def generalisation(bench: Bench, page: Page) -> None:
         else:
             page.missing(f"L4 for Q{quality}", "l4", f"q{quality}")
     for label, network in (
-        ("L4 Q10-60, not told the quality", bench.networks.shipped("l4", (10, 60))),
+        ("L4 Q10-60, blind", bench.networks.shipped("l4", (10, 60))),
         ("QGCN", bench.networks.shipped("qgcn")),
     ):
         if network:
@@ -176,9 +176,9 @@ def resolutions(bench: Bench, page: Page) -> None:
     """Figure 9: downscaled pictures."""
     page.heading("Figure 9: resolutions, colour")
     page.text(
-        "The paper's pictures are DIV2K's, of two megapixels; these are LIVE1's, of a third of one. They are made"
-        " smaller by 2, 3 and 4 each way, by Lanczos' filter. A smaller picture has more detail to a block, too: what"
-        " the global branch has to do with it is the difference between QGCN and QCN, where both are shipped."
+        "The paper's pictures are DIV2K's, of two megapixels; these are LIVE1's, of a third of a megapixel. They are"
+        " downscaled by 2, 3 and 4 in each direction, with a Lanczos filter. A downscaled picture also has more detail"
+        " per block: only the difference between QGCN and QCN, if both are shipped, is due to the global branch."
     )
     drawn = []
     for method, name in (("QGCN", "qgcn"), ("QCN", "qcn")):

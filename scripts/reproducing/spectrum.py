@@ -42,9 +42,9 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
         if restorer:
             found[name] = np.mean([present(samples(restorer, coded)) for coded, _ in pairs], axis=0)
     page.text(
-        "The share of coefficients that are not zero, along the 15 diagonals of a block. Not zero is a magnitude of 1"
-        " or more: less than that is what rounding samples to integers makes. The paper's figure 7 shows single"
-        " pictures and has no numbers; these are means over the set."
+        "The share of non-zero coefficients on each of the 15 diagonals of a block. A coefficient counts as non-zero"
+        " from a magnitude of 1 on: rounding samples to integers causes smaller ones. The paper's figure 7 shows"
+        " single pictures without numbers; these are means over the set."
     )
     cells = [[f"{diagonal}", *(100 * float(shares[diagonal]) for shares in found.values())] for diagonal in range(15)]
     page.table("spectrum", ("frequency", *(f"{name}, %" for name in found)), cells)
@@ -53,4 +53,6 @@ def show(bench: Bench, page: Page, network: Restorer) -> None:
         for name, shares in found.items()
     ]
     figure = figures.lines(drawn, "frequency across plus frequency down", "coefficients that are set, %")
-    page.figure(figure, "spectrum", "Which frequencies are there: original, JPEG, restored, with texture")
+    page.figure(
+        figure, "spectrum", "Share of non-zero coefficients by frequency: original, JPEG, restored, with texture"
+    )
