@@ -14,14 +14,14 @@ import mjpeg_restore
 
 
 async def frames(path: str) -> AsyncGenerator[mjpeg_restore.Picture]:
-    """Yield the restored pictures of a recording; every wait is a thread's."""
+    """Yield the restored pictures of a recording; all waiting is done in threads."""
     stream = await asyncio.to_thread(mjpeg_restore.open, path, "stream-lite")
     try:
         pictures = iter(stream)
         while (picture := await asyncio.to_thread(next, pictures, None)) is not None:
             yield picture
     finally:
-        # Cancelled while a camera is silent, the thread above still waits for it: closing the stream lets it go.
+        # After a cancellation the thread above may still wait for a silent camera; closing the stream ends the wait.
         await asyncio.to_thread(stream.close)
 
 

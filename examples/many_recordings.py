@@ -12,11 +12,11 @@ from pathlib import Path
 from mjpeg_restore import MjpegRestoreError, Restorer, open_sink, open_source, run
 
 TOGETHER = 2
-"""Recordings at the same time, and pictures that the network restores at the same time."""
+"""Number of recordings in parallel, and of pictures that the network restores in parallel."""
 
 
 def restored(path: str, folder: Path, restorer: Restorer) -> str:
-    """Restore one recording, its sound kept; what became of it, in one line: an error ends no other recording."""
+    """Restore one recording with its sound; return one line about the result, as an error must not end the others."""
     target = folder / f"{Path(path).stem}.mp4"
     try:
         with open_source(path) as source:

@@ -34,14 +34,14 @@ class ContactSheet(BaseSink):
         self._small: list[NDArray[np.uint8]] = []
 
     def write(self, picture: Picture) -> None:
-        """Take a picture; most are passed over."""
+        """Keep a small copy of the picture if one is due; skip the others."""
         if self._due is None or picture.time >= self._due:
             self._small.append(picture.to_ndarray("rgb")[::SCALE, ::SCALE].copy())  # a view would keep the whole
             self._due = picture.time + self._interval
             self.closed = len(self._small) == MOST  # True ends the run
 
     def close(self) -> None:
-        """Write the sheet; under its name it appears when it is whole."""
+        """Write the sheet under a temporary name and rename it: a file with its name is complete."""
         small = self._small + [np.zeros_like(self._small[0])] * (-len(self._small) % ACROSS)
         sheet = np.vstack([np.hstack(small[first : first + ACROSS]) for first in range(0, len(small), ACROSS)])
         part = self._path.with_name(f"{self._path.name}.part")

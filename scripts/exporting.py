@@ -15,7 +15,7 @@ from mjpeg_restore.catalogue import Extra
 from mjpeg_restore.errors import ModelError
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import checksum, initializers, per_component, publish
+from mjpeg_restore.models.graph import checksum, export_variant, initializers, per_component
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import ModelRecipe, Variant
 from mjpeg_restore.training.recipes import MODELS
@@ -61,7 +61,7 @@ class Exporter:
         """A stage's trained network and its training record."""
         return trained(self.recipe.stages[stage], self.checkpoints[stage])
 
-    def publish(self, variant: Variant, folder: Path) -> dict[str, Any]:
+    def export(self, variant: Variant, folder: Path) -> dict[str, Any]:
         """Write a variant's graphs; returns its entry of the manifest."""
         made = {stage: self.network(stage) for stage in {variant.grey, variant.colour}}
         if variant.blend:
@@ -71,7 +71,9 @@ class Exporter:
                 training["blended"] = asdict(variant.blend)
         kinds = {"grey": made[variant.grey], "colour": made[variant.colour]}
         name = self.name if len(self.recipe.variants) == 1 else f"{self.name}-{variant.label}"
-        graphs = publish({kind: network for kind, (network, _) in kinds.items()}, name, folder, self.recipe.extra)
+        graphs = export_variant(
+            {kind: network for kind, (network, _) in kinds.items()}, name, folder, self.recipe.extra
+        )
         return {
             "qualities": variant.qualities,
             "training": {kind: training for kind, (_, training) in kinds.items() if kind in graphs},
@@ -91,7 +93,7 @@ class Exporter:
             return None
         with tempfile.TemporaryDirectory() as folder:
             (variant,) = self.recipe.variants
-            published = self.publish(Variant(variant.qualities, stage, stage), Path(folder))
+            published = self.export(Variant(variant.qualities, stage, stage), Path(folder))
             files = [published["graphs"][kind]["file"] for kind in ("grey", "colour")]
             changed: dict[str, np.ndarray] = {}
             for file in files:
@@ -127,13 +129,13 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     """
     if name == "decode":
         network = Decode()
-        graphs = publish({"grey": network, "colour": network}, name, engines)
+        graphs = export_variant({"grey": network, "colour": network}, name, engines)
         return description(network, DECODE, [{"qualities": None, "training": {}, "graphs": graphs}])
     recipe = MODELS[name]
     exporter = Exporter(name, recipe, runs, engines)
     ready = exporter.variants()
     known = {tuple(v["qualities"] or ()): v for v in shipped}
-    known |= {v.qualities or (): exporter.publish(v, engines) for v in ready}
+    known |= {v.qualities or (): exporter.export(v, engines) for v in ready}
     variants = [known[v.qualities or ()] for v in recipe.variants if (v.qualities or ()) in known]
     network, _ = exporter.network(ready[0].colour)
     found = description(network, recipe.summary, variants, projected=recipe.projected, extra=recipe.extra)
@@ -144,7 +146,7 @@ def stage_entry(model: str, stage: str, runs: Path, engines: Path) -> dict[str, 
     """Write the grey graph of a stage that no shipped graph is made of; returns its entry of the manifest."""
     recipe = MODELS[model]
     network, training = Exporter(model, recipe, runs, engines).network(stage)
-    graphs = publish({"grey": network}, f"{model}-{stage}", engines, recipe.extra)
+    graphs = export_variant({"grey": network}, f"{model}-{stage}", engines, recipe.extra)
     variant = {
         "qualities": recipe.stages[stage].degradation.qualities,
         "training": {"grey": training},

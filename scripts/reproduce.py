@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
 def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
     """Write the pages of the given papers."""
     from measuring.machine import machine
-    from reproducing.measurement import Bench, say
+    from reproducing.measurement import Bench, log
     from reproducing.networks import Networks
     from reproducing.page import Page
 
@@ -68,7 +68,7 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
         page.left_out()
         page.heading("The machine")
         page.text(f"{here.cpu}, {here.cores} cores; runtime {options.device}.")
-        say(f"wrote {page.write()}")
+        log(f"wrote {page.write()}")
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.jpeg.dct import to_pixels
+from tests.exact_decode import to_pixels
 
 SIGNED_SPREAD = 10.0
 """That of `models/int8.py`, which cannot be imported without PyTorch."""

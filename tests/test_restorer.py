@@ -17,10 +17,11 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
 from mjpeg_restore.frames import CodedPicture, Sampling
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
+from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode, open_runtime
 from tests.agreement import ROUNDED, assert_same, difference
+from tests.exact_decode import to_pixels
 from tests.jpeg.pictures import SAMPLINGS, encode
 from tests.lacking import needs, needs_native_projection
 

@@ -94,7 +94,7 @@ def _positive(table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
 
 def _harmless_warnings(header: JpegHeader, contents: reader.Contents, *, damaged: bool) -> tuple[str, ...]:
     """Oddities of the picture that are no damage, in words."""
-    # The library's warning of an early end repeats a damage, and is no oddity where `_end` has left the EOI out.
+    # The warning of an early end adds nothing to a known damage, and `_end` causes it by leaving the EOI out.
     early_end_known = damaged or (header.arithmetic and header.has_eoi)
     hidden = DAMAGE | {"JPEG_EOF"} if early_end_known else DAMAGE
     found = [warning.text for warning in contents.warnings if warning.name not in hidden]
@@ -132,8 +132,8 @@ def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[byte
 def _end(data: bytes, header: JpegHeader) -> int:
     """Offset of the end of the bytes that the library gets.
 
-    P2: the arithmetic decoder takes any bytes, and zeros behind the end of the data, without a warning. Only without an
-    EOI does it warn of the row in which the data ended; so it gets neither EOI nor foreign bytes.
+    P2: the arithmetic decoder decodes any bytes, and zeros after the end of the data, without a warning. It names the
+    row in which the data ended only if the EOI is missing; so it gets neither EOI nor foreign bytes.
     """
     if header.progressive or not header.arithmetic:
         return header.end

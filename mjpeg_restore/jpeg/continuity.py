@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from mjpeg_restore.frames import CodedPicture, Damage
 from mjpeg_restore.jpeg.reference import is_reference
 
-_LEAST: Final = 5.0
-"""The smallest shift that counts, in pixel levels; smaller ones are hardly visible, and may be changes of light."""
+_MIN_SHIFT: Final = 5.0
+"""Minimum shift, in pixel levels; smaller ones are hardly visible, and may be changes of light."""
 _AGREEING: Final = 0.85
 """Share of all MCUs that must be unchanged above the jump or shifted below it; moving objects are neither."""
-_BESIDE: Final = 3
+_CONTEXT_MCUS: Final = 3
 """MCUs on both sides of the jump, in its row, that must be unchanged or shifted."""
 
 
@@ -41,7 +41,7 @@ def find_dc_jump(picture: CodedPicture, previous: CodedPicture) -> Damage | None
     for blocks, table, old_blocks, old_table in parts:
         # The last row first: it is shifted in every picture with a jump, and hardly in any other.
         off = _median(_change(blocks[-1:], table, old_blocks[-1:], old_table))
-        if abs(off) < _LEAST:
+        if abs(off) < _MIN_SHIFT:
             continue
         change = _by_mcu(_change(blocks, table, old_blocks, old_table), high, wide)
         row = _first_row(change, off)
@@ -63,7 +63,7 @@ def _change(
 
 
 def _levels(blocks: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The mean of each block in levels, less 128: DC, dequantised, is eight times that."""
+    """The mean of each block in levels, minus 128: an eighth of the dequantised DC."""
     levels = blocks[..., 0].astype(np.float32)
     levels *= float(table[0]) / 8
     return levels
@@ -86,9 +86,9 @@ def _first_row(change: NDArray[np.float32], off: float) -> int | None:
     agreeing = np.concatenate([[0], np.cumsum(kept)]) + np.concatenate([np.cumsum(moved[::-1])[::-1], [0]])
     place = int(agreeing.argmax())
     row, column = divmod(place, wide)
-    if agreeing[place] < _AGREEING * high * wide or not _BESIDE <= column <= wide - _BESIDE:
+    if agreeing[place] < _AGREEING * high * wide or not _CONTEXT_MCUS <= column <= wide - _CONTEXT_MCUS:
         return None
-    if not (moved[place : place + _BESIDE].all() and kept[place - column : place].sum() >= _BESIDE):
+    if not (moved[place : place + _CONTEXT_MCUS].all() and kept[place - column : place].sum() >= _CONTEXT_MCUS):
         return None
     while place > 0 and not kept[place - 1]:
         place -= 1

@@ -1,4 +1,4 @@
-"""The 8x8 DCT of JPEG (T.81, A.3.3) in floating point: the exact reference of tests, measurements and verification."""
+"""The 8x8 DCT of JPEG (T.81, A.3.3) in floating point, for measurements, verification and tests."""
 
 from __future__ import annotations
 
@@ -17,21 +17,6 @@ def _basis() -> NDArray[np.float64]:
 
 DCT_MATRIX: Final[NDArray[np.float64]] = _basis()
 """float64 `[64, 64]`, orthonormal: `DCT_MATRIX @ pixels` gives the coefficients of a block, both row-major."""
-
-
-def to_pixels(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Dequantise and apply the inverse DCT.
-
-    Args:
-        coefficients: int16 `[blocks_high, blocks_wide, 64]`, quantised, natural order.
-        table: uint16 `[64]`, natural order.
-
-    Returns:
-        float64 `[8 * blocks_high, 8 * blocks_wide]`, nominally 0..255, neither rounded nor clamped.
-    """
-    high, wide, _ = coefficients.shape
-    blocks = (coefficients * table.astype(np.float64)) @ DCT_MATRIX + 128
-    return blocks.reshape(high, wide, 8, 8).swapaxes(1, 2).reshape(8 * high, 8 * wide)
 
 
 def to_coefficients(plane: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Finds the first damaged row of a picture by the structure of its entropy-coded data (S2, S9, S11).
 
-A sound scan holds as many MCUs as the picture, ends with an MCU, and only padding follows. Deviations tell the cause:
+A sound scan holds as many MCUs as the picture, ends with an MCU, and only padding follows. Each deviation has a
+typical cause:
 
     the data end within an MCU                       the picture is cut off; all rows above are exact
     the data end with an MCU, and MCUs are missing   bytes are lost; some rows above are garbage
@@ -8,8 +9,8 @@ A sound scan holds as many MCUs as the picture, ends with an MCU, and only paddi
     an MCU that no encoder writes                    garbage, which begins a few rows above
     long runs of zero bytes, lines of text           foreign bytes replace lost ones (`foreign_bytes.py`)
 
-Where the structure does not tell the row, `seams.py` looks for it in the picture. To give up a sound row does less harm
-than to keep a row of garbage.
+If the structure does not show the row, `seams.py` searches the picture for it. In doubt the row is chosen too high: a
+sound row that is given up does less harm than a row of garbage that is kept.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *,
         if reason is not None:
             return Diagnosis(_row(scan, walk, first, reason, luma), reason)
         if not last and data[walk.stop + 1] & 7 != index % 8:
-            # Numbers that do not count up do not tell either which interval is missing.
+            # If the numbers of the markers do not count up, they do not show which interval is missing.
             row = (first + interval) // scan.wide if _count_up(data, scan) else 0
             return Diagnosis(row, "a restart interval is missing")
     missing = len(walks) * interval
@@ -91,7 +92,7 @@ def _reason(data: bytes, walk: Walk, expected: int, *, last: bool, false_marker:
     Args:
         data: the picture.
         walk: the MCUs between the markers.
-        expected: how many MCUs of the picture lie there.
+        expected: number of MCUs of the picture between the markers.
         last: true for the last data of the scan.
         false_marker: true where the marker behind the data is a flipped bit.
     """

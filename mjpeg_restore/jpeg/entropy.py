@@ -72,8 +72,8 @@ class Walk:
     """The MCUs found between two markers."""
 
     starts: NDArray[np.uint32]
-    """uint32 `[mcus + 1]`: for each MCU, and last for the data behind all MCUs, the offset of the first byte that holds
-    no bit of an earlier MCU."""
+    """uint32 `[mcus + 1]`: for each MCU the offset of the first byte without a bit of an earlier MCU; the last entry is
+    that offset for the data behind all MCUs."""
     end: End
     stop: int
     """Offset of the marker behind the data, or the end of the data."""

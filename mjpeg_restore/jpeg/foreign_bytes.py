@@ -28,7 +28,7 @@ _SHORTEST_REST: Final = 4
 _ZERO_END: Final = 4
 """Zero bytes that cannot end a sound scan, which ends with two or three of its own at most."""
 _ROW_START: Final = 2
-"""MCUs at the beginning of a row that code the change of DC to a flat area as wide as the picture; its zeros follow."""
+"""MCUs at the start of a row that code the DC change to a flat area of full width; zero bytes follow legitimately."""
 
 
 def has_foreign_bytes(data: bytes, start: int, stop: int) -> bool:

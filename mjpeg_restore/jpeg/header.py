@@ -27,7 +27,7 @@ class JpegHeader:
     height: int
     """Pixels down, 1 to 65535; by the container or a DNL segment where the SOF says 0 (P4)."""
     sampling: Sampling
-    """By normalised factors: 2x2,2x2,2x2 is 4:4:4, and one component is gray whatever its factors (C3)."""
+    """By normalised factors: 2x2,2x2,2x2 is 4:4:4, and one component is grey whatever its factors (C3)."""
     factors: Factors
     """Sampling factors (across, down) per component as in the SOF, 1 to 4."""
     component_ids: tuple[int, ...]
@@ -42,8 +42,6 @@ class JpegHeader:
     """How many scans there are: 1 in nearly every stream, at most 64 (P1)."""
     restart_interval: int
     """MCUs between two restart markers (D1); 0: none."""
-    has_dht: bool
-    """True: the picture defines at least one Huffman table (H1)."""
     has_eoi: bool
     """False: EOI is missing (S1); the picture is often, but not always, cut off."""
     tables: bytes = field(repr=False)

@@ -62,7 +62,7 @@ def refuse_rgb(ids: tuple[int, ...], jfif: bool, adobe_transform: int | None) ->
     if len(ids) != 3 or jfif:
         return
     if adobe_transform == 0 or (adobe_transform is None and ids in _RGB_IDS):
-        raise UnsupportedJpeg("coded as RGB; only YCbCr and gray are restored")
+        raise UnsupportedJpeg("coded as RGB; only YCbCr and grey are restored")
 
 
 def refuse_bomb(width: int, height: int, factors: Factors, size: int, blocks_per_byte: int, max_pixels: int) -> None:

@@ -245,7 +245,6 @@ class _Picture:
             arithmetic=self._arithmetic,
             scans=self.scans,
             restart_interval=self.restart_interval,
-            has_dht=bool(self.given_huffman),
             has_eoi=self.has_eoi,
             tables=front + b"".join(self.tables),
             missing_tables=tuple(sorted({*self.table_ids} - self.given_tables)),

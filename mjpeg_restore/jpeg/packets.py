@@ -93,8 +93,8 @@ class HeaderWalk:
     def stands_alone(self, header: JpegHeader) -> bool:
         """Whether a later picture of the stream can be read without the pictures between it and the last one walked.
 
-        It can if it defines its quantisation tables and lacks no Huffman table that the stream has defined so far: such
-        a table may have been redefined in between.
+        It can if it defines all its quantisation tables and uses no Huffman table of an earlier picture: a picture in
+        between may have redefined it.
         """
         if header.missing_tables:
             return False
@@ -108,7 +108,7 @@ class HeaderWalk:
             self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
 
     def forget(self) -> None:
-        """Forget all tables, at a discontinuity: they do not apply to the pictures behind it."""
+        """Forget all remembered tables."""
         self.tables = b""
         self._latest = b""
 

@@ -116,7 +116,7 @@ def _is_displaced(contents: reader.Contents, picture: bytes) -> bool:
         found = _EXTRANEOUS.search(warning.text)
         if warning.name == "EXTRANEOUS_DATA" and found:
             marker = bytes([0xFF, int(found[2], 16)])
-            end = len(picture) - 2 * picture.endswith(b"\xff\xd9")  # the library makes up an EOI where there is none
+            end = len(picture) - 2 * picture.endswith(b"\xff\xd9")  # without an EOI the library inserts one
             at = end if marker == b"\xff\xd9" else picture.rfind(marker)
             rest = int(found[1])
             zeros = at - len(picture[:at].rstrip(b"\0"))

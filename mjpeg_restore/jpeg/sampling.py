@@ -20,7 +20,7 @@ def subsampling(factors: Factors) -> Sampling:
     if len(factors) == 1:
         return Sampling.GRAY
     if len(factors) != 3:
-        raise UnsupportedJpeg(f"{len(factors)} components (CMYK?); only YCbCr and gray are restored")
+        raise UnsupportedJpeg(f"{len(factors)} components (CMYK?); only YCbCr and grey are restored")
     across, down = (math.gcd(*axis) for axis in zip(*factors, strict=True))
     luma, *chroma = ((h // across, v // down) for h, v in factors)
     for sampling in Sampling:

@@ -21,12 +21,12 @@ _COSINES: Final = (DCT_MATRIX[:8, :8] * np.sqrt(8)).astype(np.float32)
 
 _TRIES: Final = 4
 """Positions per row of MCUs at which a seam is tried."""
-_CLEARER: Final = 0.7
-"""Smallest gain of a seam: the part of its border that vanishes once the MCUs are moved back, in median borders."""
-_BETTER: Final = 0.9
-"""Largest share of a seam's border that may remain."""
-_UNUSUAL: Final = 2.0
-"""A border above the seam that exceeds the median this many times belongs to the garbage."""
+_MIN_GAIN: Final = 0.7
+"""Minimum gain of a seam: the part of its border that vanishes once the MCUs are moved back, in median borders."""
+_MAX_REMAINDER: Final = 0.9
+"""Maximum share of a seam's border that may remain once the MCUs are moved back."""
+_GARBAGE_RATIO: Final = 2.0
+"""A border above the seam belongs to the garbage if it exceeds this multiple of the median."""
 MARGIN: Final = 3
 """Rows of MCUs given up above the seam found: smooth areas show a seam late."""
 
@@ -49,9 +49,9 @@ def first_displaced(luma: Component, scan: Scan, decoded: int) -> int:
     usual = float(np.median(border)) + 0.5
     gain = border / usual * (1 - left)
     best = int(gain.argmax())
-    if gain[best] < _CLEARER or left[best] > _BETTER:
+    if gain[best] < _MIN_GAIN or left[best] > _MAX_REMAINDER:
         return 0
-    while best > 0 and border[best - 1] > _UNUSUAL * usual:
+    while best > 0 and border[best - 1] > _GARBAGE_RATIO * usual:
         best -= 1
     return max(0, int(place[best]) // scan.wide - MARGIN)
 

@@ -57,7 +57,7 @@ def find_start(data: bytes | bytearray, position: int = 0) -> int:
 
 
 def find_marker(data: bytes | bytearray, position: int) -> int:
-    """Offset of the first marker from `position` on; without one, of the first byte with which one may yet begin."""
+    """Offset of the first marker from `position` on; if there is none, the offset at which a later search begins."""
     match = _MARKER.search(data, position)
     if match is not None:
         return match.start()

@@ -8,12 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-ZIGZAG: Final[NDArray[np.intp]] = np.array(
-    sorted(range(64), key=lambda k: (k // 8 + k % 8, k // 8 if (k // 8 + k % 8) % 2 else k % 8)),
-    dtype=np.intp,
-)
-"""intp `[64]`: the natural (row-major) index of each coefficient in zigzag order, the order of the stream."""
-
 
 def _frozen(rows: str) -> NDArray[np.uint16]:
     table = np.array(rows.split(), dtype=np.uint16)

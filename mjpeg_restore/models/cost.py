@@ -16,12 +16,12 @@ HIGH, WIDE = 136, 240
 """Luma blocks of the picture that is counted: 1920x1080, as some operations of a network occur once per picture."""
 
 
-HELD = 2.0
-"""Memory that a runtime uses, about, relative to the tensors of the network's most demanding layer."""
+PEAK_FACTOR = 2.0
+"""Approximate peak memory of a runtime, relative to the tensors of the network's most demanding layer."""
 
 
-DECODED = 64.0
-"""Bytes per luma pixel that the plain decode uses, about: coefficients and samples in float32, some twice."""
+DECODE_BYTES = 64.0
+"""Approximate memory of the plain decode, bytes per luma pixel: coefficients and samples in float32, some twice."""
 
 
 def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
@@ -34,30 +34,30 @@ def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | No
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        _shadow(network)(*_picture(colour, extra))
+        _meta_copy(network)(*_picture(colour, extra))
     return counter.get_total_flops() / 2 / (64 * HIGH * WIDE)
 
 
 def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
-    """Memory in bytes per luma pixel, about: inputs and outputs of the most demanding layer, twice, plus the decode.
+    """Approximate memory, bytes per luma pixel: inputs and outputs of the most demanding layer, twice, plus the decode.
 
     A value takes four bytes, or one byte as input of an int8 convolution, as with OpenVINO. Arguments are those of
     `macs_per_pixel`.
     """
     most = 0
 
-    def weigh(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def measure_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal most
         taken = 1 if isinstance(module, Int8Conv) else 4
         most = max(most, sum(taken * tensor.numel() for tensor in inputs) + 4 * output.numel())
 
-    network = _shadow(network)
+    network = _meta_copy(network)
     leaves = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
     for module in leaves:
-        module.register_forward_hook(weigh)
+        module.register_forward_hook(measure_layer)
     with torch.no_grad():
         network(*_picture(colour, extra))
-    return DECODED + HELD * most / (64 * HIGH * WIDE)
+    return DECODE_BYTES + PEAK_FACTOR * most / (64 * HIGH * WIDE)
 
 
 class Figures(TypedDict):
@@ -81,7 +81,7 @@ def figures(network: nn.Module, *, colour: bool = True, extra: Extra | None = No
     )
 
 
-def _shadow(network: nn.Module) -> nn.Module:
+def _meta_copy(network: nn.Module) -> nn.Module:
     """A copy of the network on the meta device: only shapes are counted."""
     return copy.deepcopy(network).to("meta")
 

@@ -53,7 +53,7 @@ from torch import Tensor, nn
 from mjpeg_restore.catalogue import Extra
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
-from mjpeg_restore.models.passes import HALF, halve, name_inner_tensors, round_in_one, strip
+from mjpeg_restore.models.passes import FLOAT16_SUFFIX, fuse_rounding, name_inner_tensors, store_as_float16, strip
 
 COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
@@ -119,7 +119,7 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
         arguments.append(torch.zeros(4 * high, 4 * wide) if context is None else context)
         names.append(extra)
     model = _exported(Graph(network, extra), arguments, names, list(COMPONENTS[: 3 if colour else 1]))
-    round_in_one(model)
+    fuse_rounding(model)
     name_inner_tensors(model)
     _write(model, path)
 
@@ -162,14 +162,14 @@ def _exported(graph: nn.Module, arguments: list[Tensor], inputs: list[str], outp
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:
-    halve(model)
+    store_as_float16(model)
     strip(model)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
 
 
-def publish(
+def export_variant(
     networks: dict[str, nn.Module], name: str, folder: Path, extra: Extra | None = None
 ) -> dict[str, dict[str, str]]:
     """Write a variant's graphs, `NAME.grey.onnx` and `NAME.colour.onnx`, and their context graphs, if any.
@@ -208,7 +208,7 @@ def checksum(path: Path) -> str:
 
 
 def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A graph's weights and constants by their names in the file; those stored as float16 end in `HALF`.
+    """A graph's weights and constants by their names in the file; those stored as float16 end in `FLOAT16_SUFFIX`.
 
     Raises:
         ModelCorrupt: the file is no ONNX graph.
@@ -235,7 +235,7 @@ def _quiet_exporter() -> Generator[None]:
 
 
 def load_weights(network: nn.Module, path: Path, anew: tuple[str, ...] = ()) -> None:
-    """Load a network's weights from a graph written by `publish` and its context graph, to train it further.
+    """Load a network's weights from a graph written by `export_variant` and its context graph, to train it further.
 
     Two kinds of graphs lack weights: those of an untrained network, as the exporter keeps one copy of equal weights,
     and One-to-Many's, as the exporter folds normalisations into the convolutions before them.
@@ -250,7 +250,7 @@ def load_weights(network: nn.Module, path: Path, anew: tuple[str, ...] = ()) -> 
     """
     graphs = [path, *([context] if (context := context_path(path)).is_file() else [])]
     stored = [item for graph in graphs for item in initializers(graph).items()]
-    found = {name.removesuffix(HALF): array.astype(np.float32) for name, array in stored}
+    found = {name.removesuffix(FLOAT16_SUFFIX): array.astype(np.float32) for name, array in stored}
     state = network.state_dict()
     for name, weight in state.items():
         if name.endswith("num_batches_tracked") or name.startswith(anew):

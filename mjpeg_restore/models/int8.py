@@ -15,7 +15,7 @@ SIGNED_SPREAD = 10.0
 UNSIGNED_SPREAD = 14.0
 """Clipping range of signed and of rectified features, in root mean squares; rectified features have the longer tail.
 Coarse tables cause the largest features, and fine tables need the finest steps. With 12 and 22 nothing is clipped at
-Q10, but Q80 loses 0.05 dB that rounding in training does not recover. What is clipped at Q10 now, it does recover."""
+Q10, but Q80 loses 0.05 dB that rounding in training does not recover. It does recover the loss by clipping at Q10."""
 
 MOMENTUM = 0.01
 """Weight of a batch in the running mean of the clipping range."""
@@ -43,8 +43,8 @@ class Int8Conv(nn.Conv2d):
 
     In evaluation the weights are integer multiples of a step per output channel, and the input of one step per layer.
     An exported graph contains QuantizeLinear and DequantizeLinear: OpenVINO fuses them with each convolution, while
-    `runtime/cpu/onnxruntime.py` computes them in float32. The output is not rounded, nor are sums that it is a term of,
-    such as residual connections.
+    `runtime/cpu/onnxruntime.py` computes them in float32. The output is not rounded, and neither are sums that contain
+    it, such as residual connections.
 
     Training is in full precision and measures the features' range. At its end, with `rounds` set, it rounds as well,
     and gradients pass straight through (Jacob et al. 2018, section 3). With rounding from the beginning, `stream` was

@@ -14,15 +14,15 @@ LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases
 FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
 """Names of the weights of layers whose input is the decoded samples."""
 
-HALF = ".half"
+FLOAT16_SUFFIX = ".half"
 """Suffix of the names of weights that are stored as float16."""
 
 SMALLEST_HALVED = 1024
 """Minimum number of weights of a tensor to be stored as float16."""
 
 
-def round_in_one(model: onnx.ModelProto) -> None:
-    """Replace each sequence of level shift, rounding, clamping and cast by one equivalent node, QuantizeLinear."""
+def fuse_rounding(model: onnx.ModelProto) -> None:
+    """Fuse each sequence of level shift, rounding, clamping and cast into one equivalent node, QuantizeLinear."""
     makers = {output: node for node in model.graph.node for output in node.output}
     constants = {
         "rounding.step": np.array(1, np.float32),
@@ -76,7 +76,7 @@ def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:
     return tensor
 
 
-def halve(model: onnx.ModelProto) -> None:
+def store_as_float16(model: onnx.ModelProto) -> None:
     """Store learnt weights as float16, to halve the file; a runtime converts them to float32 when it loads the graph.
 
     Constants such as the DCT matrix stay float32: the guarantee about the quantisation cell depends on them.
@@ -86,7 +86,7 @@ def halve(model: onnx.ModelProto) -> None:
         learnt = tensor.name.startswith("network.") and "inverse_dct" not in tensor.name
         if not learnt or weights.dtype != np.float32 or weights.size < SMALLEST_HALVED:
             continue
-        name = f"{tensor.name}{HALF}"
+        name = f"{tensor.name}{FLOAT16_SUFFIX}"
         model.graph.initializer.remove(tensor)
         model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float16), name))
         cast = onnx.helper.make_node("Cast", [name], [tensor.name], to=onnx.TensorProto.FLOAT)

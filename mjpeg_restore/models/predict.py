@@ -16,7 +16,7 @@ from mjpeg_restore.runtime.cpu.projection import (
     ConfidenceRamp,
 )
 
-HALF = 2
+FEATURE_STRIDE = 2
 """Samples per feature, in each direction."""
 
 
@@ -32,7 +32,9 @@ class Predict(nn.Module):
         # 16 channels at a quarter of the size instead of 4 at half the size: in int8, runtimes compute 16 in any case.
         phases = PHASES**2 * components
         self.phases = (
-            Int8Conv(width, phases, signed=True, side=2 * HALF, stride=HALF) if rounded else halving_conv(width, phases)
+            Int8Conv(width, phases, signed=True, side=2 * FEATURE_STRIDE, stride=FEATURE_STRIDE)
+            if rounded
+            else halving_conv(width, phases)
         )
         self.register_buffer("matrix", dct_matrix()[:, places_of_phases()], persistent=False)
         for parameter in self.phases.parameters():
@@ -60,14 +62,14 @@ class Predict(nn.Module):
 
 
 def confidence_of(tables: Tensor, confidence: ConfidenceRamp) -> Tensor:
-    """The weights `[batch, 1]` of a ramp for tables `[batch, 64]`."""
+    """The weights `[batch, 1]` of a ramp for tables `[batch, 64]`: `ConfidenceRamp.__call__` in torch, for batches."""
     mean = torch.log2(tables).mean(dim=1, keepdim=True)
     return ((mean - confidence.zero) / (confidence.one - confidence.zero)).clamp(0, 1)
 
 
 def halving_conv(channels: int, width: int) -> nn.Conv2d:
     """A convolution to half the size."""
-    return nn.Conv2d(channels, width, 2 * HALF, stride=HALF, padding=HALF // 2)
+    return nn.Conv2d(channels, width, 2 * FEATURE_STRIDE, stride=FEATURE_STRIDE, padding=FEATURE_STRIDE // 2)
 
 
 def phases_to_blocks(phases: Tensor, components: int) -> Tensor:

@@ -33,7 +33,7 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, InverseDct, blocks_to_plane, dct_matrix
 from mjpeg_restore.models.int8 import Int8Conv
-from mjpeg_restore.models.predict import HALF, Predict, halving_conv
+from mjpeg_restore.models.predict import FEATURE_STRIDE, Predict, halving_conv
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
 
 
@@ -89,9 +89,9 @@ class CoarseBlock(nn.Module):
 
     def __init__(self, width: int, coarse: int) -> None:
         super().__init__()
-        self.shrink = nn.Conv2d(width, coarse, HALF, stride=HALF)
+        self.shrink = nn.Conv2d(width, coarse, 2, stride=2)
         self.block = ResidualBlock(coarse, coarse)
-        self.grow = nn.ConvTranspose2d(coarse, width, HALF, stride=HALF)
+        self.grow = nn.ConvTranspose2d(coarse, width, 2, stride=2)
         for parameter in self.grow.parameters():
             nn.init.zeros_(parameter)
 
@@ -177,7 +177,7 @@ class Stream(nn.Module):
         """
         config = self.config
         farthest = 2 * config.blocks + 3 + (5 if config.coarse else 0), 2 * config.chroma_blocks + 3
-        luma, chroma = (math.ceil(features * HALF / 8) for features in farthest)
+        luma, chroma = (math.ceil(features * FEATURE_STRIDE / 8) for features in farthest)
         return luma + 1 + chroma
 
     def place_luma(self, luma: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,14 +3,14 @@
 The input, the conditioning on the table, chroma's guidance by luma and the projection into the quantisation cell are
 `stream`'s. The trunks are different, and work in floating point.
 
-Why a U: a 3x3 convolution of `width` channels on the grid of half the size moves `width / 4` numbers per pixel in and
-out of memory and takes `9 width^2 / 4` multiply-accumulates. With twice the channels on half that grid it takes as
-many, moves half the numbers, and has twice the receptive field. A GPU computes such wide layers near its peak; the
-speed of narrow ones is limited by its memory. The networks with the best restoration for their arithmetic are U-shaped
-(DRUNet, NAFNet, Restormer). FBCNN, a DRUNet for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. A plain trunk on
-the half-size grid does as well (QGCN, 29.74 dB) with half of FBCNN's arithmetic, much of which goes into the full-size
-grid. So the finest grid here is the one of half the size. It has two blocks on each side; the rest is spent on coarser
-grids.
+Why a U: on the grid of half the size, a 3x3 convolution of `width` channels reads and writes `width / 4` numbers per
+pixel and computes `9 width^2 / 4` multiply-accumulates. On the next coarser grid, with twice the channels, it computes
+as many, moves half as many numbers, and has twice the receptive field. A GPU computes such wide layers near its peak
+speed, while its memory limits the speed of narrow ones. The networks with the best restoration for their arithmetic are
+U-shaped (DRUNet, NAFNet, Restormer). FBCNN, a DRUNet for JPEG, reaches 29.75 dB of luma at quality 10 on LIVE1. QGCN, a
+plain trunk on the half-size grid, reaches 29.74 dB with half of FBCNN's arithmetic: FBCNN spends much of its own on the
+full-size grid. So the finest grid here is the one of half the size. It has two blocks on each side of the U; all other
+blocks are on coarser grids.
 
 Blocks are plain pairs of 3x3 convolutions, as in EDSR and DRUNet. Depthwise convolutions with normalisation, as in
 NAFNet, gain more per multiply-accumulate, but a GPU spends as long on their passes over memory; in ten-minute trainings
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.predict import HALF, Predict
+from mjpeg_restore.models.predict import FEATURE_STRIDE, Predict
 from mjpeg_restore.models.stream import Stream, StreamConfig
 
 
@@ -48,7 +48,7 @@ STREAM_HQ = StreamHqConfig(widths=(64, 128, 160), blocks=(2, 3, 6), chroma_width
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3, no normalisation."""
+    """x + conv(relu(conv(x))), 3x3, no normalisation: `stream.ResidualBlock` without int8."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ class Level(nn.Module):
         self.down = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks[0])))
         self.below: nn.Sequential | None = None
         if lower:
-            shrink = nn.Conv2d(width, lower[0], HALF, stride=HALF)
-            grow = nn.ConvTranspose2d(lower[0], width, HALF, stride=HALF)
+            shrink = nn.Conv2d(width, lower[0], 2, stride=2)
+            grow = nn.ConvTranspose2d(lower[0], width, 2, stride=2)
             with torch.no_grad():
                 grow.weight.mul_(0.1)
             self.below = nn.Sequential(shrink, Level(widths[1:], blocks[1:]), grow)
@@ -109,10 +109,10 @@ class StreamHq(Stream):
         """How many neighbouring blocks in each direction a restored block depends on; chroma's are added to luma's."""
         config = self.levels
         luma, chroma = (reach(blocks) + 3 for blocks in (config.blocks, config.chroma_blocks))
-        return math.ceil(luma * HALF / 8) + 1 + math.ceil(chroma * HALF / 8)
+        return math.ceil(luma * FEATURE_STRIDE / 8) + 1 + math.ceil(chroma * FEATURE_STRIDE / 8)
 
 
 def reach(blocks: tuple[int, ...]) -> int:
     """Reach of a U in features of its finest grid: two for each residual block, and one for each coarser grid."""
     here, *lower = blocks
-    return 2 * here if not lower else 4 * here + HALF * reach(tuple(lower)) + HALF - 1
+    return 2 * here if not lower else 4 * here + 2 * reach(tuple(lower)) + 1

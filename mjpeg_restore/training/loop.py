@@ -262,7 +262,7 @@ class Trainer:
                 device=self.device,
                 restore=self.adversary.restore if self.adversary else planes,
             )
-            for quality in validation.checked(self.recipe.degradation.qualities)
+            for quality in validation.validation_qualities(self.recipe.degradation.qualities)
         }
         self.model.train()
         return found

@@ -74,7 +74,7 @@ class Adversary(nn.Module, ABC):
 
     @property
     def capturable(self) -> bool:
-        """Whether every step runs the same operations, so that a captured step can be replayed."""
+        """Whether all steps run the same operations, as the capture of a step as a CUDA graph requires."""
         return True
 
     def restore(self, network: nn.Module, coded: Compressed) -> tuple[list[Tensor], list[Tensor]]:

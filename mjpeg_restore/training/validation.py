@@ -14,14 +14,14 @@ from mjpeg_restore.training.degradation import LIMITED, Compressed, compress, sc
 from mjpeg_restore.training.objectives import planes
 
 QUALITIES = (10, 20, 40, 80)
-"""Validation qualities; fallback for a network that is for none of them: its lowest."""
+"""Qualities at which networks are validated; a network for other qualities is validated at its lowest."""
 
 Restore = Callable[[nn.Module, Compressed], tuple[list[Tensor], list[Tensor]]]
 """Restores a batch; returns restored and original planes, as `objectives.planes` does."""
 
 
-def checked(qualities: tuple[int, int] | None) -> list[int]:
-    """The validation qualities of a network that is for `qualities`, first and last, or None for all."""
+def validation_qualities(qualities: tuple[int, int] | None) -> list[int]:
+    """The validation qualities of a network whose range is `qualities`, first and last; None for all."""
     first, last = qualities or (1, 100)
     return [quality for quality in QUALITIES if first <= quality <= last] or [first]
 

@@ -151,7 +151,7 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         network: with its weights.
         folder: for the two ONNX files.
     """
-    graphs = graph.publish({"grey": network, "colour": network}, name, folder)
+    graphs = graph.export_variant({"grey": network, "colour": network}, name, folder)
     return Model(
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),

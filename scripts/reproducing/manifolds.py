@@ -35,7 +35,7 @@ def principal(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
     return places[:, :2] * spread[:2], float(np.sum(spread[:2] ** 2) / np.sum(spread**2))
 
 
-def off_the_middle(weights: NDArray[np.float64]) -> float:
+def distance_from_halfway(weights: NDArray[np.float64]) -> float:
     """Mean distance of the weights for Q15, Q25, ... from their neighbours' midpoint, relative to their distance."""
     shares = []
     for quality in BETWEEN:
@@ -58,7 +58,7 @@ def show(page: Page, model: Model) -> None:
     paths, cells = {}, []
     for name, weights in found.items():
         paths[name], share = principal(weights)
-        cells.append([name, f"{weights.shape[1]:,}", 100 * share, 100 * off_the_middle(weights)])
+        cells.append([name, f"{weights.shape[1]:,}", 100 * share, 100 * distance_from_halfway(weights)])
     page.table("manifold", ("layer", "weights", "variance in the plane, %", "distance from halfway, %"), cells)
     figure = figures.paths(paths, QUALITIES, SEEN, "quality of the table")
     page.figure(figure, "manifold", "Generated weights from quality 0 to 100, in a plane for each layer")

@@ -80,7 +80,7 @@ class Bench:
         """Mean scores of a network over a set at one JPEG quality."""
         key = (restorer, name, quality, kind, shrink)
         if key not in self._scores:
-            say(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
+            log(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
             found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
             self._scores[key] = Score(*np.mean(found, axis=0).tolist())
         return self._scores[key]
@@ -100,6 +100,6 @@ class Bench:
         return perf_counter() - begun
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Print a progress message to standard error."""
     print(f"reproduce: {message}", file=sys.stderr)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from installed import needed
+
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
 from mjpeg_restore.errors import MissingExtra
@@ -110,10 +112,8 @@ def _recipe(model: str) -> ModelRecipe:
     Raises:
         MissingExtra: PyTorch is not installed.
     """
-    try:
+    with needed("Looking into a network"):
         from mjpeg_restore.training.recipes import MODELS
-    except ImportError as error:
-        raise MissingExtra("torch", "train", "Looking into a network") from error
     return MODELS[model]
 
 

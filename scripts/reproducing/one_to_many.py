@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from installed import needed
 from measuring.metrics import psnr
 from measuring.pictures import Plane
 from measuring.scores import samples, statistics, unnaturalness
 
-from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, Score
@@ -171,12 +171,10 @@ def grid(plane: Plane) -> float:
 def shift_and_average(page: Page) -> None:
     """Section 3.2.2: the response of an untrained deconvolution to a constant."""
     page.heading("Section 3.2.2: shift-and-average")
-    try:
+    with needed("Looking into a network"):
         import torch
 
         from mjpeg_restore.models.papers.one_to_many import ONE_TO_MANY_COMPACT, UpSample
-    except ImportError as error:
-        raise MissingExtra("torch", "train", "Looking into a network") from error
     shown, cells = [], []
     width = ONE_TO_MANY_COMPACT.width
     for shifted in (False, True):

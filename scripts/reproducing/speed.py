@@ -9,7 +9,7 @@ from measuring.reading import median_ms
 from mjpeg_restore import catalogue
 from mjpeg_restore.jpeg import read
 from reproducing import figures
-from reproducing.measurement import Bench, say
+from reproducing.measurement import Bench, log
 from reproducing.page import Page
 
 SIZE = (1280, 720)
@@ -28,7 +28,7 @@ def show(bench: Bench, page: Page) -> None:
         network = bench.networks.shipped(name)
         if not network or not model.parameters:
             continue
-        say(f"{name}: frames per second")
+        log(f"{name}: frames per second")
         similar = bench.score(network, "live1", 10, "colour").ssim
         assert similar is not None and plain is not None
         network.restore(read(data))  # loads, too

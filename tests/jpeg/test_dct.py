@@ -8,7 +8,8 @@ from PIL import Image
 from scipy.fft import dctn
 
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.jpeg.dct import DCT_MATRIX, to_coefficients, to_pixels
+from mjpeg_restore.jpeg.dct import DCT_MATRIX, to_coefficients
+from tests.exact_decode import to_pixels
 
 
 def test_matrix_is_the_orthonormal_dct() -> None:

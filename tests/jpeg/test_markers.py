@@ -39,7 +39,6 @@ def test_header_of_a_packet() -> None:
         arithmetic=False,
         scans=1,
         restart_interval=3,
-        has_dht=True,
         has_eoi=True,
         tables=header.tables,
         missing_tables=(),

@@ -60,8 +60,8 @@ def exif(orientation: int, thumbnail: bytes = b"") -> bytes:
 def test_h1_missing_huffman_tables_are_the_standard_ones(sampling: str) -> None:
     data = encode(sampling)
     bare = without(data, DHT)
-    assert not scan(bare).has_dht
-    assert scan(data).has_dht
+    assert scan(bare).missing_huffman
+    assert not scan(data).missing_huffman
     assert_same(read(bare), read(data))
     if sampling != "gray":
         assert huffman_tables(data) == STANDARD_DHT[4:]

@@ -9,7 +9,7 @@ needs("torch")
 import torch
 from torch import Tensor, nn
 
-from mjpeg_restore.models.cost import DECODED, HELD, bytes_per_pixel, macs_per_pixel
+from mjpeg_restore.models.cost import DECODE_BYTES, PEAK_FACTOR, bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.int8 import Int8Conv
 from tests.models.layers import conv
@@ -70,29 +70,29 @@ def test_the_decode_is_a_matrix_product_of_64_by_64_a_block(colour: bool, compon
 def test_noise_has_a_quarter_of_lumas_samples() -> None:
     network = OnNoise(nn.Conv2d(1, 6, 3, padding=1))
     assert macs_per_pixel(network, extra="noise") == pytest.approx(6 * 9 / 4)
-    assert bytes_per_pixel(network, extra="noise") == DECODED + HELD * 4 * (1 + 6) / 4
+    assert bytes_per_pixel(network, extra="noise") == DECODE_BYTES + PEAK_FACTOR * 4 * (1 + 6) / 4
 
 
 def test_memory_is_the_decodes_without_a_convolution() -> None:
-    assert bytes_per_pixel(Decode()) == DECODED
+    assert bytes_per_pixel(Decode()) == DECODE_BYTES
 
 
 def test_memory_is_that_of_the_layer_with_most() -> None:
     narrow, wide = nn.Conv2d(64, 32, 1), nn.Conv2d(32, 256, 1)
     # For a luma pixel, a block being 64 of them: what the wide layer takes and what it gives, in float32.
-    expected = DECODED + HELD * 4 * (32 + 256) / 64
+    expected = DECODE_BYTES + PEAK_FACTOR * 4 * (32 + 256) / 64
     assert bytes_per_pixel(Blocks(nn.Sequential(narrow, wide)), colour=False) == expected
     assert bytes_per_pixel(Blocks(nn.Sequential(narrow, wide))) == expected  # luma's grid is the largest
 
 
 def test_what_goes_into_eight_bits_takes_a_byte() -> None:
     network = Blocks(Int8Conv(64, 32, signed=True))
-    assert bytes_per_pixel(network, colour=False) == DECODED + HELD * (64 + 4 * 32) / 64
+    assert bytes_per_pixel(network, colour=False) == DECODE_BYTES + PEAK_FACTOR * (64 + 4 * 32) / 64
 
 
 def test_a_deconvolution_holds_what_it_gives() -> None:
     network = Blocks(nn.ConvTranspose2d(64, 3, 2, stride=2))
-    assert bytes_per_pixel(network, colour=False) == DECODED + HELD * 4 * (64 + 4 * 3) / 64
+    assert bytes_per_pixel(network, colour=False) == DECODE_BYTES + PEAK_FACTOR * 4 * (64 + 4 * 3) / 64
 
 
 def test_counting_leaves_no_trace() -> None:

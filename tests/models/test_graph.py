@@ -18,15 +18,15 @@ import torch
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.jpeg.dct import to_pixels
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import Graph, export, load_weights, publish
+from mjpeg_restore.models.graph import Graph, export, export_variant, load_weights
 from mjpeg_restore.models.papers.hr_cnn import HrCnn
 from mjpeg_restore.models.papers.l4_l8 import L4
 from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
 from mjpeg_restore.models.stream import ResidualBlock, Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
 from tests.agreement import difference, plain_decode, rounded
+from tests.exact_decode import to_pixels
 from tests.models.layers import bias
 
 TINY = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1, coarse=8, significance=True)
@@ -254,6 +254,6 @@ def test_a_network_whose_components_are_alike_has_one_graph(
     tmp_path: Path, network: torch.nn.Module, kinds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mjpeg_restore.models.graph.export", lambda _, path, **__: path.touch())  # it takes seconds
-    graphs = publish({"grey": network, "colour": network}, "tiny", tmp_path)
+    graphs = export_variant({"grey": network, "colour": network}, "tiny", tmp_path)
     assert list(graphs) == kinds
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"tiny.{kind}.onnx" for kind in kinds)

@@ -27,7 +27,7 @@ def test_an_untrained_network_gains_nothing(colour: bool) -> None:
 def test_a_report_names_qualities_that_the_recipe_is_for(
     tmp_path: Path, qualities: tuple[int, int] | None, checked: list[int]
 ) -> None:
-    assert validation.checked(qualities) == checked
+    assert validation.validation_qualities(qualities) == checked
     run = trainer(tmp_path, dataclasses.replace(TINY, degradation=Degradation(qualities)))
     run.report([])
     assert [gains.split()[0] for gains in run.progress.validation.split(", ")] == [f"Q{q}" for q in checked]

@@ -60,7 +60,7 @@ SAMPLE_SCALE: Final = 64.0
 """Centred samples are divided by this to become a network's input."""
 
 PHASES: Final = 4
-"""One position of a network's last layer is a square of this many samples a side, with a channel for each sample."""
+"""Side in samples of the square that a network's last layer predicts at each position, one channel per sample."""
 
 
 def project(

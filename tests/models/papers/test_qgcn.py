@@ -20,7 +20,7 @@ from torch.nn import functional
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import Graph, export, export_context, load_weights, publish
+from mjpeg_restore.models.graph import Graph, export, export_context, export_variant, load_weights
 from mjpeg_restore.models.papers.planes import to_unit
 from mjpeg_restore.models.papers.qgcn import (
     GlobalBranch,
@@ -405,7 +405,7 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.normal_(0, 0.1)  # as none of equal weights is left
-    publish({"grey": trained.eval()}, "qgcn", tmp_path, "context")
+    export_variant({"grey": trained.eval()}, "qgcn", tmp_path, "context")
     load_weights(network, tmp_path / "qgcn.grey.onnx")
     for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
@@ -418,7 +418,7 @@ def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
 def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
     needs("onnxscript")
     trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
-    publish({"grey": trained}, "qgcn", tmp_path, "context")
+    export_variant({"grey": trained}, "qgcn", tmp_path, "context")
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     load_weights(network, tmp_path / "qgcn.grey.onnx", ("global_branch.",))
     for name, weight in network.state_dict().items():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mjpeg_restore.jpeg.dct import to_coefficients, to_pixels
+from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu import projection
 from mjpeg_restore.runtime.cpu.projection import (
@@ -21,6 +21,7 @@ from mjpeg_restore.runtime.cpu.projection import (
     decode,
     project,
 )
+from tests.exact_decode import to_pixels
 from tests.lacking import needs_native_projection
 
 sides = st.integers(1, 5)
