@@ -76,7 +76,7 @@ def test_a_manifest_keeps_what_was_measured_at_other_qualities(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(catalogue.shipped_folder() / "manifest.json", tmp_path)
-    monkeypatch.setattr(catalogue, "engines", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "shipped_folder", lambda: tmp_path)
     row = script.Row(30.0, 29.0, 0.9, 1.5, 28.0, 1.25, 0.0, 0.5, None, None)
     script.write_manifest("live1", {"qgac": {15: row}, "qgac --texture 1": {15: row}, "AR-CNN": {15: row}})
     before, after = (catalogue.models(folder)["qgac"] for folder in (ROOT / "engines", tmp_path))
