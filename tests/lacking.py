@@ -17,7 +17,7 @@ import pytest
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("MJPEG_RESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Recordings, photos, odd files and other networks' weights, which are no part of the repository."""
 
 
@@ -32,7 +32,7 @@ def needs(module: str) -> Any:
 
 def needs_data(folder: str) -> pytest.MarkDecorator:
     """A test that reads `DATA / folder`."""
-    return _unless((DATA / folder).is_dir(), "needs the recordings, photos and weights in ../shared/data")
+    return _unless((DATA / folder).is_dir(), "needs the recordings, photos and weights that MJPEG_RESTORE_DATA names")
 
 
 def _unless(there: bool, reason: str) -> pytest.MarkDecorator:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from mjpeg_restore.errors import Hint, OutputExists, SinkError
 from mjpeg_restore.frames import Picture
@@ -107,6 +107,18 @@ class OutputSettings:
     samples unscaled."""
     image_format: ImageFormat = "png"
     """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: an unknown range or format, or a frame rate or an aspect that is not positive.
+        """
+        for name, known in (("range", get_args(Range)), ("image_format", get_args(ImageFormat))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(known)}")
+        if (self.fps is not None and self.fps <= 0) or self.sample_aspect <= 0:
+            raise ValueError(f"fps {self.fps}, sample_aspect {self.sample_aspect}: more than 0")
 
 
 def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:

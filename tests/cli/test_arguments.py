@@ -169,3 +169,13 @@ def test_texture_is_a_share(clip: Path, word: str, capfd: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main([str(clip), "-o", "out.mp4", f"--texture={word}"])
     assert "--texture" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), [(["--crf", "20"], "--crf"), (["-c", "hevc"], "--codec"), (["-e", "g=1"], "--encoder-option")]
+)
+def test_options_of_an_output_need_one(words: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["in.mjpeg", "--verify", *words])
+    assert stopped.value.code == 2
+    assert f"{option} has no effect without -o: leave it out" in capsys.readouterr().err

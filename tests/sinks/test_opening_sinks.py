@@ -5,6 +5,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -160,3 +161,26 @@ def test_an_input_among_numbered_pictures_is_not_replaced(output: Path, tmp_path
         open_sink(str(output), pngs, inputs=[path]).close()
         open_sink(f"{output}/x%d.jpg", pngs, inputs=[path]).close()
         open_sink(f"{tmp_path}/%d.jpg", pngs, inputs=[path, tmp_path / "gone.jpg"]).close()
+
+
+def test_a_target_is_a_path_or_its_name(output: Path) -> None:
+    sink = open_sink(output / "a.png")
+    sink.write(flat())
+    sink.close()
+    assert (output / "a.png").exists()
+    with pytest.raises(SinkError, match="has an empty name"):
+        open_sink("")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"range": "half"}, "range 'half': there are full, limited"),
+        ({"image_format": "gif"}, "image_format 'gif': there are png, jpeg"),
+        ({"fps": 0}, "fps 0, sample_aspect 1: more than 0"),
+        ({"sample_aspect": -1}, "more than 0"),
+    ],
+)
+def test_settings_without_meaning_are_refused(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        OutputSettings(**settings)
