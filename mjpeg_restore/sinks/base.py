@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
-from mjpeg_restore.errors import Hint, OutputExists, SinkError
+from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.target import kind_of, part_name
 
@@ -158,7 +158,7 @@ class PartFile:
             self.path.touch()
         except OSError as error:
             folder = self.target.parent
-            raise SinkError(f"cannot write to {folder} ({error.strerror}): create it or choose another") from error
+            raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
     def commit(self) -> None:
         """Rename the temporary file to the target.
@@ -170,7 +170,7 @@ class PartFile:
             os.replace(self.path, self.target)
         except OSError as error:
             self.discard()
-            raise SinkError(f"cannot rename the finished file to {self.target} ({error.strerror})") from error
+            raise SinkError(f"cannot rename the finished file to {self.target} ({reason_of(error)})") from error
 
     def discard(self) -> None:
         """Remove the temporary file; the target is untouched."""

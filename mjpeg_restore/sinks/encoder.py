@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import Hint, SinkError
+from mjpeg_restore.errors import Hint, SinkError, reason_of
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, Range
@@ -190,7 +190,7 @@ def _open(context: VideoCodecContext, encoder: Encoder) -> None:
     try:
         context.open()
     except (FFmpegError, ValueError) as error:
-        reason = _logged_error(context) or getattr(error, "strerror", None) or str(error)
+        reason = _logged_error(context) or reason_of(error)
         raise _open_error(encoder, f"{context.width}x{context.height} {context.pix_fmt}", reason) from error
     if unknown := sorted(context.options):
         name, option = encoder.name, unknown[0]
