@@ -60,6 +60,6 @@ if __name__ == "__main__":
         sink = ContactSheet(Path(sys.argv[2]), Fraction(sys.argv[3]))
         with open_source(sys.argv[1]) as source:
             run(source, Restorer("stream-lite", streams=2), sink)
-    except (MjpegRestoreError, ValueError) as error:
+    except (MjpegRestoreError, ValueError, ZeroDivisionError) as error:
         sys.exit(f"own_sink: {error}")
     print(sink.remark)

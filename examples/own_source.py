@@ -58,6 +58,6 @@ if __name__ == "__main__":
     try:
         with last(sys.argv[1], Fraction(sys.argv[3])) as source:
             report = run(source, Restorer("stream-lite", streams=2), open_sink(sys.argv[2]))
-    except (MjpegRestoreError, ValueError) as error:
+    except (MjpegRestoreError, ValueError, ZeroDivisionError) as error:
         sys.exit(f"own_source: {error}")
     print(f"{sys.argv[2]}: {report.frames} pictures")

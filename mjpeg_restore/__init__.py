@@ -4,8 +4,6 @@ picture = mjpeg_restore.restore(jpeg_bytes)
 for picture in mjpeg_restore.open("cam.mjpeg"): ...
 """
 
-import warnings
-
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.errors import (
     BadJpeg,
@@ -80,6 +78,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "Tally":  # until 0.3
+        import warnings
+
         warnings.warn("mjpeg_restore.Tally is Report now", DeprecationWarning, stacklevel=2)
         return Report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -72,7 +72,7 @@ def open(
         source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
         model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
             settings: `Restorer("qgac", texture=0.7)`.
-        device: "auto", "onnxruntime" or "openvino"; a `Restorer` has its own.
+        device: "auto", "onnxruntime" or "openvino"; ignored with a `Restorer`, which has its own.
         fps: frame rate for sources without time stamps; 25 if None.
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from mjpeg_restore.errors import ModelCorrupt, UnknownModel
+from mjpeg_restore.errors import ModelCorrupt, UnknownModel, reason_of
 
 DEFAULT = "stream"
 DECODE = "decode"
@@ -137,7 +137,7 @@ def verified(folder: Path, entry: dict[str, Any]) -> Path:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ModelCorrupt(f"{path}: {error.strerror}; reinstall mjpeg-restore") from error
+        raise ModelCorrupt(f"{path}: {reason_of(error)}; reinstall mjpeg-restore") from error
     if found != entry["sha256"]:
         raise ModelCorrupt(f"{path}: not the file that the manifest describes; reinstall mjpeg-restore")
     return path

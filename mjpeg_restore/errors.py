@@ -154,3 +154,8 @@ class SinkError(MjpegRestoreError):
 
 class OutputExists(SinkError):
     """The output is there already and may not be overwritten."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The words of the system or of FFmpeg for an exception, without its number and file; else its message."""
+    return getattr(error, "strerror", None) or str(error)

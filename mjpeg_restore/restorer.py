@@ -65,7 +65,7 @@ class Restorer:
             raise ValueError(f"threads {threads}, streams {streams}: one or more of each")
         if not 0 <= texture <= 1 or seed < 0:
             raise ValueError(f"texture {texture}, seed {seed}: texture is 0..1, and a seed 0 or more")
-        self.model = catalogue.find(model) if isinstance(model, str) else model
+        self.model = model if isinstance(model, Model) else catalogue.find(model)
         if texture and not self.model.texture:
             able = [name for name, known in catalogue.models().items() if known.texture]
             raise UnknownModel(f"model {self.model.name!r} has no texture to blend in; {', '.join(able) or 'none'} has")

@@ -25,6 +25,7 @@ from measuring.clips import Size
 from measuring.machine import machine
 from measuring.processes import isolated
 
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError
 
 PARTS = ("reading", "network", "command", "memory")
@@ -179,7 +180,7 @@ def main() -> int:
         with needed("Benchmarking"), tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as folder:
             figures = measure(options, Path(folder))
     except (MjpegRestoreError, RuntimeError, OSError) as error:
-        sys.exit(f"benchmark: {error}")
+        sys.exit(f"benchmark: {worded(error)}")
     if options.json:
         print(json.dumps({"machine": asdict(here), **figures}, indent=2))
     return 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import mjpeg_restore
 from mjpeg_restore.cli import main as command
+from mjpeg_restore.cli.wording import worded
 
 if TYPE_CHECKING:  # Pillow is imported only to save the picture: --help works without it
     from PIL import Image
@@ -75,7 +76,7 @@ def main() -> int:
             import PIL  # noqa: F401, a missing package is reported before the video is restored
         options.folder.mkdir(parents=True, exist_ok=True)
     except (mjpeg_restore.MjpegRestoreError, OSError) as error:
-        sys.exit(f"demo: {error}")
+        sys.exit(f"demo: {worded(error)}")
     video = options.folder / "restored.mp4"
     code = command([options.input, "-o", str(video), "-y", "--model", options.model])
     if code:

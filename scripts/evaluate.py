@@ -30,6 +30,7 @@ from measuring.scores import judge, samples, statistics, unnaturalness
 from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
@@ -232,7 +233,7 @@ def main() -> int:
                 for name, choose in networks.items()
             }
     except (MjpegRestoreError, OSError) as error:
-        sys.exit(f"evaluate: {error}")
+        sys.exit(f"evaluate: {worded(error)}")
     data = options.data.resolve().name
     if options.write_manifest:
         write_manifest(data, results)

@@ -17,6 +17,7 @@ from typing import Any
 from installed import needed
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt, ModelError
 
 
@@ -130,7 +131,7 @@ def main() -> int:
         with needed("Exporting"):
             print("\n".join(export_stages(options) if options.stage else export_model(options)))
     except (MjpegRestoreError, OSError) as error:
-        sys.exit(f"export: {error}")
+        sys.exit(f"export: {worded(error)}")
     return 0
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from installed import needed
 
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError
 
 PAPERS = ("l4-l8", "hr-cnn", "qgcn", "qgac", "one-to-many")
@@ -80,7 +81,7 @@ def main() -> int:
         with needed("Reproducing a paper"):
             reproduce(names, options)
     except (MjpegRestoreError, OSError) as error:
-        sys.exit(f"reproduce: {error}")
+        sys.exit(f"reproduce: {worded(error)}")
     return 0
 
 

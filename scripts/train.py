@@ -26,6 +26,7 @@ from installed import needed
 from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
 
 if TYPE_CHECKING:  # PyTorch is imported only once there is something to train: --help works without it
@@ -253,7 +254,7 @@ def main() -> int:
         with needed("Training"):
             train(options)
     except (MjpegRestoreError, OSError) as error:
-        sys.exit(f"train: {error}")
+        sys.exit(f"train: {worded(error)}")
     except KeyboardInterrupt:
         print("train: stopped; the same command with --resume goes on", file=sys.stderr)
         return 130

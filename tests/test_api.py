@@ -13,8 +13,6 @@ import pytest
 from PIL import Image
 
 import mjpeg_restore
-from mjpeg_restore import errors
-from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.jpeg.segments import APP0
 from mjpeg_restore.orientation import upright
 from tests.in_memory import Collect
@@ -165,29 +163,20 @@ def test_restore_names_what_is_wrong(data: bytes, error: type[Exception]) -> Non
     assert isinstance(caught.value, mjpeg_restore.MjpegRestoreError)
 
 
-def test_every_error_has_one_root() -> None:
-    found = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, Exception)]
-    assert len(found) > 12
-    assert all(issubclass(item, mjpeg_restore.MjpegRestoreError) for item in found)
-    assert all(item.__name__ in (errors.__doc__ or "") for item in found)  # the tree in the docstring is whole
-    assert {item.__name__ for item in found} <= set(mjpeg_restore.__all__)
+def test_the_former_name_of_a_report_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="Tally is Report now") as caught:
+        assert mjpeg_restore.Tally is mjpeg_restore.Report
+    assert caught[0].filename == __file__
+
+
+def test_other_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="module 'mjpeg_restore' has no attribute 'Tallies'"):
+        _ = mjpeg_restore.Tallies
 
 
 def test_public_names_exist_and_are_documented() -> None:
     for name in mjpeg_restore.__all__:
         assert inspect.getdoc(getattr(mjpeg_restore, name)), name
-
-
-def test_reprs_show_shapes_and_no_samples() -> None:
-    picture = mjpeg_restore.restore(encode(), "decode")
-    assert repr(picture) == "Picture(163x117 4:2:0, index=0, pts=0)"
-
-
-def test_missing_extra_names_the_package_and_the_extra() -> None:
-    assert str(MissingExtra("OpenVINO", "openvino", "This")) == (
-        "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
-    )
-    assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"
 
 
 def test_the_api_takes_tracks_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,12 @@ def test_a_broken_manifest_is_one_error(engines: Path, text: str | None) -> None
     with pytest.raises(ModelCorrupt, match=r"manifest\.json.*reinstall") as caught:
         catalogue.models(engines)
     assert "\n" not in str(caught.value)
+
+
+def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
+    folder = tmp_path
+    ranges = [(10, 10), (10, 60), (50, 50)]
+    variants = tuple(catalogue.Variant(qualities, {}, {}, folder) for qualities in ranges)
+    model = replace(catalogue.find("stream"), variants=variants)
+    chosen = {quality: model.variant(quality).qualities for quality in (5, 10, 12, 50, 55, 90)}
+    assert chosen == {5: (10, 10), 10: (10, 10), 12: (10, 60), 50: (50, 50), 55: (10, 60), 90: (10, 60)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,7 +21,6 @@ from mjpeg_restore.pipeline import restore_pictures
 from tests.cli.command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
-from tests.lacking import needs_fork, needs_openvino
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, case, within
 
 PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
@@ -226,107 +223,3 @@ def test_closing_does_not_wait_for_a_slow_network(monkeypatch: pytest.MonkeyPatc
         assert not closing.is_alive()
     finally:
         woken.set()
-
-
-# ---- processes of their own ----
-
-
-def run(script: str, *words: object) -> str:
-    """What a script prints, which may not take long, complain or be ended by a signal."""
-    script = "import mjpeg_restore, os, subprocess, sys, threading, time\n" + script
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-@pytest.mark.parametrize("how", ["subprocess.PIPE", "object"])
-def test_a_program_ends_in_the_middle_of_a_loop(how: str, tmp_path: Path) -> None:
-    (tmp_path / "data").write_bytes(DATA)
-    script = """
-camera = subprocess.Popen(
-    [sys.executable, "-c", "import sys, time; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read());"
-     "sys.stdout.flush(); sys.stdin.read()", sys.argv[1]],
-    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-class Camera:
-    def read(self, size): return camera.stdout.read1(size)
-pictures = iter(mjpeg_restore.open(camera.stdout if sys.argv[2] == "subprocess.PIPE" else Camera(), "decode"))
-for _ in range(4): next(pictures)
-time.sleep(0.2)
-print("seen", flush=True)
-"""
-    assert run(script, tmp_path / "data", how) == "seen\n"
-
-
-FORKED = """
-import mjpeg_restore.restorer as restoring
-from mjpeg_restore.jpeg import read
-data, grey = (open(name, "rb").read() for name in sys.argv[1:3])
-coded = read(data)
-restorer = mjpeg_restore.Restorer("stream-lite", sys.argv[3], streams=2, threads=2)
-expected = restorer.restore(coded)
-mjpeg_restore.restore(data, "stream-lite", device=sys.argv[3])
-working = True
-def work():
-    while working: restorer.restore(coded)
-workers = [threading.Thread(target=work) for _ in range(2)]
-load, loading, forked = restoring.open_runtime, threading.Event(), threading.Event()
-def load_slowly(*words, **more):
-    loading.set()
-    forked.wait(30)
-    return load(*words, **more)
-restoring.open_runtime = load_slowly
-workers.append(threading.Thread(target=restorer.restore, args=(read(grey),)))
-for worker in workers: worker.start()
-assert loading.wait(30)
-restoring.open_runtime = load
-child = os.fork()
-if child == 0:
-    import signal
-    signal.alarm(30)
-    for _ in range(2): picture = restorer.restore(coded)
-    assert (picture.planes[0] == expected.planes[0]).all()
-    mjpeg_restore.restore(data, "stream-lite", device=sys.argv[3])
-    sys.exit(7)  # as usual: what was there before the fork is not waited for either
-forked.set()
-_, status = os.waitpid(child, 0)
-working = False
-for worker in workers: worker.join()
-print(os.waitstatus_to_exitcode(status))
-"""
-
-
-@needs_fork
-@pytest.mark.parametrize("device", ["onnxruntime", pytest.param("openvino", marks=needs_openvino), "auto"])
-def test_a_restorer_works_in_a_forked_process(device: str, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(PICTURES[0])
-    (tmp_path / "grey.jpg").write_bytes(encode("gray", (64, 48)))
-    assert run(FORKED, tmp_path / "a.jpg", tmp_path / "grey.jpg", device) == "7\n"
-
-
-@needs_fork
-def test_a_stream_cannot_be_read_on_in_a_forked_process(tmp_path: Path) -> None:
-    (tmp_path / "a.mjpeg").write_bytes(DATA * 20)
-    script = """
-stream = mjpeg_restore.open(sys.argv[1], "decode")
-pictures = iter(stream)
-next(pictures)
-child = os.fork()
-if child == 0:
-    import signal
-    signal.alarm(30)
-    try: next(pictures)
-    except mjpeg_restore.SourceError as error: print(error)
-    stream.close()
-    sys.exit()
-_, status = os.waitpid(child, 0)
-print(status, sum(1 for _ in pictures))
-"""
-    told, counted = run(script, tmp_path / "a.mjpeg").splitlines()
-    assert told == "a recording cannot be read on in a forked process: open it there"
-    assert counted == "0 79"  # the parent's own threads go on

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import pytest
 
+import mjpeg_restore
+from mjpeg_restore import errors
 from mjpeg_restore.errors import BadJpeg, Hint, MissingExtra, MjpegRestoreError, OutputExists, SourceError
 
 HINT = Hint("{on_corrupt} may help, or {crf}, or {overwrite}", on_corrupt="pass", crf=None, overwrite=True)
@@ -46,7 +49,16 @@ def test_errors_pass_between_processes(error: MjpegRestoreError) -> None:
     assert str(other.hint) == str(error.hint)
 
 
-def test_what_a_missing_package_needs_is_named() -> None:
-    assert str(MissingExtra("Pillow", "demo", "Drawing")) == (
-        "Drawing needs Pillow: pip install pillow (the extra mjpeg-restore[demo])"
+def test_every_error_has_one_root() -> None:
+    found = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, Exception)]
+    assert len(found) > 12
+    assert all(issubclass(item, mjpeg_restore.MjpegRestoreError) for item in found)
+    assert all(item.__name__ in (errors.__doc__ or "") for item in found)  # the tree in the docstring is whole
+    assert {item.__name__ for item in found} <= set(mjpeg_restore.__all__)
+
+
+def test_missing_extra_names_the_package_and_the_extra() -> None:
+    assert str(MissingExtra("OpenVINO", "openvino", "This")) == (
+        "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
     )
+    assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"

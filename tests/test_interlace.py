@@ -9,7 +9,7 @@ import pytest
 
 from mjpeg_restore.frames import Damage, FieldLayout, FieldOrder, Picture, Sampling
 from mjpeg_restore.interlace import resolve_layout, split_fields, weave
-from tests.test_colour import random_picture
+from tests.random_pictures import random_picture
 
 TOP = FieldLayout("top", "top")
 BOTTOM = FieldLayout("bottom", "bottom")

@@ -15,7 +15,7 @@ from mjpeg_restore import colour
 from mjpeg_restore.frames import FieldLayout, Picture, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.orientation import fit, orientation_of, upright, upright_aspect
-from tests.test_colour import apart, random_picture
+from tests.random_pictures import apart, random_picture
 
 Array = NDArray[Any]
 

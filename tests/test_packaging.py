@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import mjpeg_restore
-from tests.lacking import needs, needs_compiler, needs_readelf, needs_static_libjpeg
+from tests.lacking import PROGRAMS, needs, needs_compiler, needs_patchelf, needs_readelf, needs_static_libjpeg
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,6 +106,19 @@ def wheel(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def repaired(wheel: Path) -> Path:
+    """The wheel with the libraries that it needs inside, for the oldest Linux that can take it."""
+    needs("auditwheel")
+    folder = wheel.parent / "repaired"
+    environment = os.environ | {"PATH": PROGRAMS}
+    command = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(folder), str(wheel)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
 def packed(wheel: Path) -> Path:
     """The folder of the package, from the wheel."""
     with zipfile.ZipFile(wheel) as found:
@@ -161,11 +174,23 @@ def test_libjpeg_is_inside(packed: Path) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-def test_an_installed_wheel_reads_and_restores(wheel: Path, tmp_path: Path) -> None:
+@needs_patchelf
+def test_a_repaired_wheel_needs_no_libjpeg_of_the_system(repaired: Path) -> None:
+    assert re.search("manylinux|musllinux", repaired.name)
+    with zipfile.ZipFile(repaired) as found:
+        bundled = [name for name in found.namelist() if re.match(r"mjpeg_restore\.libs/libjpeg.*\.so", name)]
+    # A static libjpeg-turbo is in the extension itself.
+    assert bool(bundled) is ("LIBJPEG_TURBO" not in os.environ)
+
+
+@pytest.mark.slow
+@needs_compiler
+@needs_patchelf
+def test_an_installed_wheel_reads_and_restores(repaired: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=False)
     binaries = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     python = binaries / Path(sys.executable).name
-    pip("--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    pip("--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(repaired))
     # The dependencies are those of the tests' environment; their folder's own .pth files are not read from there.
     paths = sysconfig.get_paths()
     found = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")})

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +13,17 @@ from PIL import Image
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
-from mjpeg_restore.frames import CodedPicture, Sampling
+from mjpeg_restore.frames import Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
 from mjpeg_restore.runtime import NativeDecode, open_runtime
-from tests.agreement import ROUNDED, assert_same, difference
 from tests.exact_decode import to_pixels
 from tests.jpeg.pictures import SAMPLINGS, encode
 from tests.lacking import needs, needs_native_projection
+from tests.restorers import NETWORKS, RESTORERS, jpeg, photograph
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
-NETWORKS = ["stream", "stream-lite"]
-MODULE = importlib.import_module("mjpeg_restore.restorer")
-"""Its name in the package is the function's."""
-RESTORERS = {name: Restorer(name, "onnxruntime", threads=2) for name in ("decode", *NETWORKS, "l4")}
-
-
-def photograph(width: int, height: int) -> NDArray[np.uint8]:
-    """Smooth slopes, an edge and a little noise: no sample near black or white, where clamping would act."""
-    rng = np.random.default_rng(5)
-    y, x = np.mgrid[:height, :width]
-    luma = 110 + 30 * np.sin(x / 9) + 25 * np.cos(y / 13) + 20 * (x > width / 2)
-    return (luma[..., None] + rng.normal(0, 4, (height, width, 3)) + (12, 0, -12)).clip(30, 225).astype(np.uint8)
-
-
-def jpeg(pixels: NDArray[np.uint8], quality: int, subsampling: str = "4:2:0") -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("model", RESTORERS)
@@ -173,7 +153,7 @@ def test_padding_completes_lumas_grid() -> None:
 
 @needs_native_projection
 def test_the_decode_loads_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODULE, "open_runtime", pytest.fail)
+    monkeypatch.setattr("mjpeg_restore.restorer.open_runtime", pytest.fail)
     restorer = Restorer("decode")
     restorer.restore(read(encode()))
     assert restorer.runtime_name.startswith("native")
@@ -189,7 +169,7 @@ def test_the_decode_has_a_runtime_where_the_extension_was_not_built(monkeypatch:
 def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     shipped = catalogue.find("decode")
-    monkeypatch.setattr(MODULE, "open_runtime", lambda graph, *_: opened.append(graph))
+    monkeypatch.setattr("mjpeg_restore.restorer.open_runtime", lambda graph, *_: opened.append(graph))
     Restorer(replace(shipped, name="sharpen")).runtime(read(encode()))
     assert opened == [shipped.variants[0].file("colour")]
 
@@ -221,37 +201,6 @@ def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         Restorer("decode", "onnxruntime").restore(read(encode()))
 
 
-def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
-    folder = tmp_path
-    ranges = [(10, 10), (10, 60), (50, 50)]
-    variants = tuple(catalogue.Variant(qualities, {}, {}, folder) for qualities in ranges)
-    model = replace(catalogue.find("stream"), variants=variants)
-    chosen = {quality: model.variant(quality).qualities for quality in (5, 10, 12, 50, 55, 90)}
-    assert chosen == {5: (10, 10), 10: (10, 10), 12: (10, 60), 50: (50, 50), 55: (10, 60), 90: (10, 60)}
-
-
-@pytest.mark.parametrize(
-    ("model", "sampling"),
-    [*product(NETWORKS, ["4:2:0", "4:2:2", "4:4:4", "gray"]), ("l4", "4:2:0"), ("l4", "gray")],
-)
-def test_tiles_have_no_seams(model: str, sampling: str) -> None:
-    pixels = photograph(480, 400)
-    coded = read(jpeg(pixels, 20, sampling) if sampling != "gray" else jpeg(pixels[..., 0], 20))
-    assert_seamless(RESTORERS[model], coded)
-
-
-def assert_seamless(restorer: Restorer, coded: CodedPicture, divisor: int = 3) -> None:
-    """A picture restored with a part of the memory that it takes is the picture restored at once."""
-    whole = restorer.restore(coded)
-    memory = int(restorer.model.bytes_per_pixel * coded.width * coded.height / divisor)
-    tiled = Restorer(restorer.model, "onnxruntime", threads=2, memory=memory).restore(coded)
-    if restorer.model.name in NETWORKS:  # in eight bits; without a margin they would be a third apart at the seams
-        decoded = RESTORERS["decode"].restore(coded).planes
-        assert difference(tiled.planes, whole.planes, decoded) <= ROUNDED
-    else:
-        assert_same(tiled.planes, whole.planes)
-
-
 def test_texture_is_for_models_that_have_some() -> None:
     with pytest.raises(UnknownModel, match="'stream' has no texture to blend in"):
         Restorer("stream", texture=0.5)
@@ -267,42 +216,6 @@ def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
     for index, plane in enumerate(restored):
         (alone,) = graph.run(inputs[2 * index : 2 * index + 2])
         assert np.abs(alone.astype(int) - plane).max() <= 1
-
-
-# ---- networks that take more than the picture ----
-
-
-def test_tiles_see_their_own_share_of_the_noise() -> None:
-    assert_seamless(Restorer("one-to-many", "onnxruntime", threads=2), read(jpeg(photograph(240, 208), 10, "4:4:4")), 4)
-
-
-@pytest.fixture(scope="module")
-def contextual(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
-    """QGCN with a context drawn at random: the shipped one is the same for every picture."""
-    onnx, folder, random = needs("onnx"), tmp_path_factory.mktemp("contextual"), np.random.default_rng(5)
-    shipped = catalogue.find("qgcn")
-    variant, graphs = shipped.variants[0], {}
-    for kind, entry in variant.graphs.items():
-        model, path = onnx.load(variant.file(kind)), folder / entry["file"]
-        for tensor in model.graph.initializer:
-            if "global_branch" in tensor.name or "merge" in tensor.name:
-                weight = onnx.numpy_helper.to_array(tensor)
-                spread = np.sqrt(2 / np.prod(weight.shape[1:]))
-                weight = random.normal(0, spread, weight.shape).astype(weight.dtype)
-                tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
-        onnx.save(model, path)
-        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    model = replace(shipped, variants=(catalogue.Variant(None, {}, graphs, folder),))
-    return Restorer(model, "onnxruntime", threads=2)
-
-
-@pytest.mark.parametrize("kind", ["grey", "colour"])
-def test_tiles_share_the_context_of_the_whole_picture(contextual: Restorer, kind: str) -> None:
-    pixels = photograph(320, 288)
-    pixels[:, :160] //= 2  # what one tile would make of itself is not what another would
-    coded = read(jpeg(pixels, 20, "4:4:4") if kind == "colour" else jpeg(pixels[..., 0], 20))
-    assert contextual.choose(coded)[1] == kind
-    assert_seamless(contextual, coded, 4)
 
 
 def test_a_seed_is_a_picture() -> None:

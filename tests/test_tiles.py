@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjpeg_restore import catalogue
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.tiles import tiles
+from tests.agreement import ROUNDED, assert_same, difference
+from tests.lacking import needs
+from tests.restorers import NETWORKS, RESTORERS, jpeg, photograph
 
 sides = st.integers(1, 60)
 margins = st.integers(0, 6)
@@ -56,3 +68,61 @@ def test_cut_and_paste_make_the_picture_again(high: int, wide: int, margin: int,
     for tile in tiles(high, wide, margin, 50):
         tile.paste(np.asarray(tile.cut(whole, *step), np.uint8), again, *step)
     np.testing.assert_array_equal(again, whole)
+
+
+# ---- restoring in tiles ----
+
+
+@pytest.mark.parametrize(
+    ("model", "sampling"),
+    [*product(NETWORKS, ["4:2:0", "4:2:2", "4:4:4", "gray"]), ("l4", "4:2:0"), ("l4", "gray")],
+)
+def test_tiles_have_no_seams(model: str, sampling: str) -> None:
+    pixels = photograph(480, 400)
+    coded = read(jpeg(pixels, 20, sampling) if sampling != "gray" else jpeg(pixels[..., 0], 20))
+    assert_seamless(RESTORERS[model], coded)
+
+
+def assert_seamless(restorer: Restorer, coded: CodedPicture, divisor: int = 3) -> None:
+    """A picture restored with a part of the memory that it takes is the picture restored at once."""
+    whole = restorer.restore(coded)
+    memory = int(restorer.model.bytes_per_pixel * coded.width * coded.height / divisor)
+    tiled = Restorer(restorer.model, "onnxruntime", threads=2, memory=memory).restore(coded)
+    if restorer.model.name in NETWORKS:  # in eight bits; without a margin they would be a third apart at the seams
+        decoded = RESTORERS["decode"].restore(coded).planes
+        assert difference(tiled.planes, whole.planes, decoded) <= ROUNDED
+    else:
+        assert_same(tiled.planes, whole.planes)
+
+
+def test_tiles_see_their_own_share_of_the_noise() -> None:
+    assert_seamless(Restorer("one-to-many", "onnxruntime", threads=2), read(jpeg(photograph(240, 208), 10, "4:4:4")), 4)
+
+
+@pytest.fixture(scope="module")
+def contextual(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    """QGCN with a context drawn at random: the shipped one is the same for every picture."""
+    onnx, folder, random = needs("onnx"), tmp_path_factory.mktemp("contextual"), np.random.default_rng(5)
+    shipped = catalogue.find("qgcn")
+    variant, graphs = shipped.variants[0], {}
+    for kind, entry in variant.graphs.items():
+        model, path = onnx.load(variant.file(kind)), folder / entry["file"]
+        for tensor in model.graph.initializer:
+            if "global_branch" in tensor.name or "merge" in tensor.name:
+                weight = onnx.numpy_helper.to_array(tensor)
+                spread = np.sqrt(2 / np.prod(weight.shape[1:]))
+                weight = random.normal(0, spread, weight.shape).astype(weight.dtype)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
+        onnx.save(model, path)
+        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    model = replace(shipped, variants=(catalogue.Variant(None, {}, graphs, folder),))
+    return Restorer(model, "onnxruntime", threads=2)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_tiles_share_the_context_of_the_whole_picture(contextual: Restorer, kind: str) -> None:
+    pixels = photograph(320, 288)
+    pixels[:, :160] //= 2  # what one tile would make of itself is not what another would
+    coded = read(jpeg(pixels, 20, "4:4:4") if kind == "colour" else jpeg(pixels[..., 0], 20))
+    assert contextual.choose(coded)[1] == kind
+    assert_seamless(contextual, coded, 4)

@@ -34,6 +34,17 @@ With -o, --show or --verify these words are names of files: mjpeg-restore models
 
 COMMANDS = ("inspect", "models")
 
+OF_THE_OUTPUT: dict[str, object] = {
+    "codec": None,
+    "crf": None,
+    "preset": None,
+    "range": "full",
+    "encoder_option": [],
+    "image_format": "png",
+    "audio_track": None,
+}
+"""Options that concern the file of -o alone, with their defaults."""
+
 _SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 """No exponent: the exact value of 1e999999999 is a gigabyte."""
 
@@ -114,12 +125,17 @@ def _parser() -> _Parser:
 
 def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("-o", "--output", metavar="OUTPUT", help=".mp4, .mkv, .mov, .y4m, .png, a folder, out/%%06d.png, or - for y4m")
+    add(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        help="a video, .y4m, .png or .jpg, a folder, out/%%06d.png, or - for y4m",
+    )
     add("--show", action="store_true", help="watch it in a window")
     add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
     add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
-    add("--device", default="auto", help="auto, onnxruntime, openvino or openvino:GPU (%(default)s)")
+    add("--device", default="auto", help="auto, onnxruntime, openvino, openvino:GPU, openvino:NPU (%(default)s)")
     add("--threads", type=_threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=_share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
@@ -134,7 +150,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     time.add_argument("--frames", type=_positive, metavar="N", help="restore that many pictures")
 
     output = parser.add_argument_group("output")
-    output.add_argument("-c", "--codec", help="h264, hevc, av1, ffv1, mjpeg, or an encoder by FFmpeg's name")
+    output.add_argument("-c", "--codec", help="h264, hevc, av1, vp9, ffv1, mjpeg, or an encoder by FFmpeg's name")
     output.add_argument("--crf", type=float, help="the encoder's constant quality; lower is better (20 for H.264)")
     output.add_argument("--preset", help="the encoder's preset; a slower one makes smaller files (superfast)")
     output.add_argument("--range", choices=("full", "limited"), default="full", help="of the samples (%(default)s)")
@@ -159,6 +175,9 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     """Refuse options that have nothing to do, that exclude each other, or that the model does not take."""
     if not (options.output or options.show or options.verify):
         parser.error("nothing to do: give -o OUTPUT, --show or --verify")
+    needless = [name for name, default in OF_THE_OUTPUT.items() if getattr(options, name) != default]
+    if needless and not options.output:
+        parser.error(f"--{needless[0].replace('_', '-')} has no effect without -o: leave it out")
     if options.no_audio and options.audio_track:
         parser.error("--audio-track and --no-audio exclude each other")
     model = catalogue.find(options.model)

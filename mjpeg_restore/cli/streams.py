@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TextIO
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 
 
 def open_missing() -> None:
@@ -37,7 +37,7 @@ def write(text: str, stream: TextIO | None) -> None:
     except OSError as error:
         _discard(stream)
         if not isinstance(error, BrokenPipeError):
-            raise SinkError(f"cannot print the result ({error.strerror})") from None
+            raise SinkError(f"cannot print the result ({reason_of(error)})") from None
 
 
 def warn(line: str) -> None:

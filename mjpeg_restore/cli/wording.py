@@ -17,9 +17,11 @@ def option(setting: str, value: str | int | None = None) -> str:
     return name if value is None or value is True else f"{name} {value}"
 
 
-def worded(error: MjpegRestoreError) -> str:
-    """An error in one line, its hint in options."""
-    return f"{error.message}: {error.hint.worded(option)}" if error.hint else error.message
+def worded(error: Exception) -> str:
+    """An error in one line, the hint of one of ours in options."""
+    if isinstance(error, MjpegRestoreError) and error.hint:
+        return f"{error.message}: {error.hint.worded(option)}"
+    return str(error)
 
 
 def left_out(tracks: Sequence[TrackInfo], *, sound: bool) -> Iterator[str]:

@@ -52,7 +52,7 @@ def open_runtime(
         from mjpeg_restore.runtime.cpu.openvino import OpenVino
 
         return OpenVino(graph, threads, streams, detail or "CPU", blend)
-    raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)} and openvino:GPU, openvino:NPU")
+    raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)}, openvino:GPU, openvino:NPU")
 
 
 def _open_any(graph: Path, threads: int, streams: int, blend: Blend | None) -> Runtime:

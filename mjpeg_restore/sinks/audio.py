@@ -21,6 +21,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
+from mjpeg_restore.errors import reason_of
 from mjpeg_restore.sinks.silence import GapFiller, is_pcm
 
 # The codecs that players support in each container; FFmpeg would also write PCM into MP4, which few players support.
@@ -73,7 +74,7 @@ class AudioWriter:
         try:
             self._stream = self._add_stream()
         except (FFmpegError, ValueError, RuntimeError) as error:
-            self._problem = f"the audio is left out: {_reason(error)}"
+            self._problem = f"the audio is left out: {reason_of(error)}"
             source.enabled = False
             source.packets.clear()
             return
@@ -195,7 +196,7 @@ class AudioWriter:
             yield
         except (FFmpegError, ValueError) as error:
             self._dropped += 1
-            self._problem = f"audio packets left out: {self._dropped}, the last because of: {_reason(error)}"
+            self._problem = f"audio packets left out: {self._dropped}, the last because of: {reason_of(error)}"
 
 
 def _try_header(format_name: str, template: AudioStream) -> None:
@@ -203,7 +204,3 @@ def _try_header(format_name: str, template: AudioStream) -> None:
     with av.open(os.devnull, "w", format=format_name) as trial:
         trial.add_stream_from_template(template)
         trial.start_encoding()
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

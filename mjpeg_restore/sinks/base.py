@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-from mjpeg_restore.errors import Hint, OutputExists, SinkError
+from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.target import kind_of, part_name
 
@@ -108,6 +108,18 @@ class OutputSettings:
     image_format: ImageFormat = "png"
     """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: an unknown range or format, or a frame rate or an aspect that is not positive.
+        """
+        for name, known in (("range", get_args(Range)), ("image_format", get_args(ImageFormat))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(known)}")
+        if (self.fps is not None and self.fps <= 0) or self.sample_aspect <= 0:
+            raise ValueError(f"fps {self.fps}, sample_aspect {self.sample_aspect}: more than 0")
+
 
 def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:
     """Check that a picture has the output's size, (width, height).
@@ -146,7 +158,7 @@ class PartFile:
             self.path.touch()
         except OSError as error:
             folder = self.target.parent
-            raise SinkError(f"cannot write to {folder} ({error.strerror}): create it or choose another") from error
+            raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
     def commit(self) -> None:
         """Rename the temporary file to the target.
@@ -158,7 +170,7 @@ class PartFile:
             os.replace(self.path, self.target)
         except OSError as error:
             self.discard()
-            raise SinkError(f"cannot rename the finished file to {self.target} ({error.strerror})") from error
+            raise SinkError(f"cannot rename the finished file to {self.target} ({reason_of(error)})") from error
 
     def discard(self) -> None:
         """Remove the temporary file; the target is untouched."""

@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import Hint, SinkError
+from mjpeg_restore.errors import Hint, SinkError, reason_of
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, Range
@@ -190,11 +190,13 @@ def _open(context: VideoCodecContext, encoder: Encoder) -> None:
     try:
         context.open()
     except (FFmpegError, ValueError) as error:
-        reason = _logged_error(context) or getattr(error, "strerror", None) or str(error)
+        reason = _logged_error(context) or reason_of(error)
         raise _open_error(encoder, f"{context.width}x{context.height} {context.pix_fmt}", reason) from error
     if unknown := sorted(context.options):
-        name = encoder.name
-        raise SinkError(f"encoder {name} has no option {unknown[0]!r}: see ffmpeg -h encoder={name}")
+        name, option = encoder.name, unknown[0]
+        if option in ("crf", "preset"):
+            raise SinkError(f"encoder {name} has no {option}", Hint(f"leave {{{option}}} out", **{option: None}))
+        raise SinkError(f"encoder {name} has no option {option!r}: see ffmpeg -h encoder={name}")
 
 
 def _logged_error(failed: VideoCodecContext) -> str:
@@ -254,7 +256,7 @@ def _jpeg_quality(text: str) -> int:
         quality = float(text)
         if 0 <= quality <= 31:
             return max(round(quality), 1)
-    raise SinkError(f"{text!r} is no quality of JPEG: give 1 (best) to 31")
+    raise SinkError(f"JPEG has no quality of {text}", Hint("{crf} is 1 (best) to 31", crf=None))
 
 
 def _open_error(encoder: Encoder, format: str, reason: str) -> SinkError:

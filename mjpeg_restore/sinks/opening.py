@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -20,7 +21,7 @@ _NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect"})
 
 
 def open_sink(
-    target: str,
+    target: str | os.PathLike[str],
     settings: OutputSettings | None = None,
     audio: Sequence[AudioSource] = (),
     inputs: Sequence[Path] = (),
@@ -40,6 +41,9 @@ def open_sink(
         SinkError: the output cannot be made, is one of the inputs, or does not use one of the settings.
     """
     settings = settings or OutputSettings()
+    target = os.fspath(target)
+    if not target:  # Path makes the current folder of it
+        raise SinkError("the output has an empty name: is a variable unset?")
     if target == "-":
         return _open_standard_output(settings)
     path = Path(target)

@@ -16,7 +16,7 @@ import av
 from av.error import FFmpegError
 
 from mjpeg_restore import colour
-from mjpeg_restore.errors import Hint, OutputExists, SinkError
+from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, ImageFormat, OutputSettings, PartFile
@@ -104,7 +104,7 @@ class Stills(BaseSink):
         except (FFmpegError, OSError, ValueError) as error:
             with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
             raise SinkError(f"cannot write {path} ({reason}): is there room on the disk?") from error
 
 
@@ -140,7 +140,7 @@ class Still(BaseSink):
         try:
             self._part.path.write_bytes(self._encoder.encode(picture))
         except (FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
             raise SinkError(f"cannot write {target} ({reason}): is there room on the disk?") from error
         self._written = True
 
@@ -243,7 +243,7 @@ def _prepare_folder(pattern: Path, pattern_given: bool, overwrite: bool) -> None
             return
         names = [entry.name for entry in folder.iterdir()]
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = reason_of(error)
         raise SinkError(f"cannot make the folder {folder} ({reason}): choose another") from error
     if pattern_given:
         names = [name for name in names if _matches(name, pattern)]

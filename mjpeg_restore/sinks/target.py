@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 
 
 def kind_of(target: Path) -> Literal["nothing", "file", "folder"]:
@@ -23,7 +23,7 @@ def kind_of(target: Path) -> Literal["nothing", "file", "folder"]:
     except (FileNotFoundError, NotADirectoryError):
         return "nothing"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = reason_of(error)
         raise SinkError(f"cannot write to {target} ({reason}): choose another name") from error
     return "folder" if stat.S_ISDIR(mode) else "file"
 

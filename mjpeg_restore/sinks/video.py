@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import FieldOrder, Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
@@ -162,7 +162,7 @@ class VideoFile:
         try:
             yield
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
             raise SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
                 "disk, and does this container hold this codec? .mkv holds nearly all"

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
@@ -108,7 +108,7 @@ class Y4mStream:
             self._file.close()
         except OSError as error:
             self._part.discard()
-            raise SinkError(f"cannot finish {self._part.target} ({error.strerror})") from error
+            raise SinkError(f"cannot finish {self._part.target} ({reason_of(error)})") from error
         if self._sampling is None:
             self._part.discard()
         else:
@@ -143,7 +143,7 @@ class Y4mStream:
         except BrokenPipeError:
             self.closed = True
         except OSError as error:
-            raise SinkError(f"cannot write y4m ({error.strerror}): is there room on the disk?") from error
+            raise SinkError(f"cannot write y4m ({reason_of(error)}): is there room on the disk?") from error
 
 
 class _RateMonitor:

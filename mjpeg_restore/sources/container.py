@@ -14,7 +14,7 @@ import av.error
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import JpegError, SourceError
+from mjpeg_restore.errors import JpegError, SourceError, reason_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
 from mjpeg_restore.sources.avi import ChunkCounter, CountingReader
@@ -249,7 +249,7 @@ class ContainerSource(BaseSource):
                     self.truncated = f"{self.info.name} ends in the middle of a picture"
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
-            reason = error.strerror or error
+            reason = reason_of(error)
             if not self.stopped:
                 read = float(self._length.seconds_read)
                 self.truncated = f"{self.info.name} breaks off after {read:.2f} s: {reason}"

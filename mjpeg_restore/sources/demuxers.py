@@ -13,7 +13,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import SourceError
+from mjpeg_restore.errors import SourceError, reason_of
 from mjpeg_restore.sources.probe import HEAD_BYTES, ByteStream
 
 # Scripts and playlists (concat, hls, sdp, ...), image sequences, devices, and subtitles with a companion file are left
@@ -78,7 +78,7 @@ def open_container(target: str | ByteStream, name: str, more: Mapping[str, str] 
             if is_piped(target)
             else "it is damaged, cut off before its index was written, or of a kind that FFmpeg does not know"
         )
-        raise ContainerOpenError(f"cannot open {name} ({error.strerror or error}): {hint}") from None
+        raise ContainerOpenError(f"cannot open {name} ({reason_of(error)}): {hint}") from None
 
 
 class HeadRecorder:

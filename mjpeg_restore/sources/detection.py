@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from mjpeg_restore.errors import Hint, NotMjpeg, SourceError
+from mjpeg_restore.errors import Hint, NotMjpeg, SourceError, reason_of
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker_for
 from mjpeg_restore.sources.container import ContainerSource
@@ -144,7 +144,7 @@ def _check_index_size(found: _Input, name: str) -> None:
     try:
         claimed = claimed_samples(cast(BinaryIO, found.stream) if seekable else io.BytesIO(found.head))
     except OSError as error:
-        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+        raise SourceError(f"cannot read {name}: {reason_of(error)}") from None
     if claimed > MAX_SAMPLES:
         raise SourceError(f"{name} claims {claimed:,} samples in its index: it is damaged, or made to fill memory")
 
@@ -161,7 +161,7 @@ def _read_start(file: BinaryIO, name: str) -> _Input:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
     except OSError as error:
-        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+        raise SourceError(f"cannot read {name}: {reason_of(error)}") from None
     return _Input(stream, head, size)
 
 
@@ -171,7 +171,7 @@ def _read_response(dump: _Input, dechunker: Dechunker, name: str) -> _Input:
     try:
         head = read_head(stream)
     except OSError as error:
-        raise SourceError(f"cannot read {name}: {error.strerror or error}") from None
+        raise SourceError(f"cannot read {name}: {reason_of(error)}") from None
     if not head:
         reason = f": {dechunker.error}" if dechunker.error else ""
         raise NotMjpeg(f"{name} is an HTTP response without a body{reason}")

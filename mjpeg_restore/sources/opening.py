@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
-from mjpeg_restore.errors import SourceError, SourceNotFound
+from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
@@ -130,7 +130,7 @@ def _open_path(name: str, options: OpenOptions) -> Source:
             )
         file = path.open("rb", buffering=0)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise SourceError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+        raise SourceError(f"cannot read {name}: {reason_of(error)}") from None
     try:
         source = open_file(cast(BinaryIO, file), name, options, path)
     except BaseException:

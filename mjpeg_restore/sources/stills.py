@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound
+from mjpeg_restore.errors import NotMjpeg, SourceError, SourceNotFound, reason_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.timing import TimeWindow, start_after_end
@@ -62,7 +62,7 @@ class StillsSource(BaseSource):
                 data = path.read_bytes()
             except OSError as error:
                 # A file that was deleted or lacks read permission is one damaged picture; the others are still read.
-                fault = f"cannot be read: {error.strerror or error}"
+                fault = f"cannot be read: {reason_of(error)}"
             name = "" if str(path) == self.info.name else str(path)
             yield Packet(data, index, index, self.info.time_base, name=name, fault=fault)
 
@@ -77,7 +77,7 @@ def files_in_folder(folder: Path, name: str) -> list[Path]:
     try:
         paths = _jpeg_files(folder.iterdir())
     except OSError as error:
-        raise SourceError(f"cannot read the folder {name}: {error.strerror}") from None
+        raise SourceError(f"cannot read the folder {name}: {reason_of(error)}") from None
     if not paths:
         raise NotMjpeg(
             f"the folder {name} holds no JPEG files (.jpg, .jpeg, .jpe, .jfif); "

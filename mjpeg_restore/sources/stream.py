@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil
 from typing import BinaryIO
 
-from mjpeg_restore.errors import NotMjpeg
+from mjpeg_restore.errors import NotMjpeg, reason_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.jpeg import HeaderWalk, Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
@@ -153,7 +153,7 @@ class StreamSource(BaseSource):
         try:
             return self._stream.read(CHUNK)
         except OSError as error:
-            self.truncated = f"{self.info.name} could not be read to its end: {error.strerror or error}"
+            self.truncated = f"{self.info.name} could not be read to its end: {reason_of(error)}"
             return b""
 
     def stop(self) -> None:

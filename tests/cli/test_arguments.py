@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import mjpeg_restore
 from mjpeg_restore.cli import main
-from mjpeg_restore.cli.arguments import parse
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
 
@@ -35,23 +33,6 @@ def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.Capt
         main(words)
     assert caught.value.code == 0
     assert told in capfd.readouterr().out
-
-
-def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--version"])
-    assert caught.value.code == 0
-    out = capfd.readouterr().out
-    assert f"mjpeg-restore {mjpeg_restore.__version__}" in out
-    assert "coefficient reader: " in out
-    assert "(native)" in out or "(fallback)" in out
-    assert "decode and projection: " in out
-    assert "ONNX Runtime" in out
-
-
-def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
-    parse(["in.mjpeg", "--verify"])
 
 
 def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,3 +150,13 @@ def test_texture_is_a_share(clip: Path, word: str, capfd: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main([str(clip), "-o", "out.mp4", f"--texture={word}"])
     assert "--texture" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), [(["--crf", "20"], "--crf"), (["-c", "hevc"], "--codec"), (["-e", "g=1"], "--encoder-option")]
+)
+def test_options_of_an_output_need_one(words: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["in.mjpeg", "--verify", *words])
+    assert stopped.value.code == 2
+    assert f"{option} has no effect without -o: leave it out" in capsys.readouterr().err

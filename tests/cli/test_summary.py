@@ -1,10 +1,8 @@
-"""What is said during a run and after it."""
+"""What is said after a run."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -12,10 +10,8 @@ from pathlib import Path
 import av
 import pytest
 
-from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.report import Report
-from mjpeg_restore.sources import SourceInfo
 from tests.cli.command import FAST, SIZE, mux, pictures, run, times
 from tests.jpeg.pictures import encode, scan_span
 from tests.sources.clips import mux_packet, mux_sound
@@ -104,34 +100,6 @@ def test_a_truncated_recording_is_told_of(tmp_path: Path, output: Path, capfd: p
     assert code == 0
     assert str(path) in err.splitlines()[-1]
     assert 30 < len(times(output / "out.mp4")) < 90
-
-
-def test_progress_is_a_plain_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
-    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
-    with Progress(info, None, quiet=False) as progress:
-        progress.update(Report(frames=7))
-    assert capsys.readouterr().err.startswith("mjpeg-restore: frame 7 of about 100, ")
-    with Progress(info, None, quiet=True) as progress:
-        progress.update(Report(frames=7))
-    assert capsys.readouterr().err == ""
-
-
-def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
-    with Progress(info, 50, quiet=False) as progress:
-        progress.update(Report(frames=7))
-    assert "7/50" in terminal.getvalue()
-    assert "frames/s" in terminal.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Q5, H1: tables that a stream defines once apply to all later pictures; S10: fragments are no pictures."""
+"""Q5, H1: tables that a stream defines once apply to all later pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode, encode_pixels, insert, rename_huffman, segment, tables_alone, without
+from pictures import encode, insert, rename_huffman, segment, tables_alone, without
 
-from mjpeg_restore.errors import BadJpeg, JpegError
+from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, is_fragment, known_tables, read, scan, split
-from mjpeg_restore.jpeg.segments import APP0, DHT, DQT, Table, tables_in
+from mjpeg_restore.jpeg import HeaderWalk, Splitter, known_tables, read, scan, split
+from mjpeg_restore.jpeg.segments import DHT, DQT, Table, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
@@ -218,58 +218,6 @@ def test_tables_far_in_front_are_dropped() -> None:
         splitter = Splitter()
         found = [item for k in range(0, len(stream), size) for item in splitter.feed(stream[k : k + size])]
         assert found == [(len(stream) - len(plain(1)), plain(1))]
-
-
-# ---- fragments ----
-
-
-def tiny(level: int) -> bytes:
-    """A gray picture of 8x8 without Huffman tables and JFIF: about 100 bytes."""
-    return without(encode_pixels(np.full((8, 8, 3), level, np.uint8), "gray", quality=75), DHT, APP0)
-
-
-@pytest.mark.parametrize("level", range(0, 160, 20))
-def test_s10_a_short_picture_is_no_fragment(level: int, either_reader: str) -> None:
-    data = tiny(level)
-    assert len(data) < 128
-    assert not is_fragment(data)
-    assert list(split(data)) == [(0, len(data))]
-    picture = read(data)
-    mean = 128 + int(picture.coefficients[0][0, 0, 0]) * int(picture.tables[0][0]) / 8
-    assert abs(mean - level) <= 4
-
-
-def test_s10_short_pictures_in_a_stream() -> None:
-    pictures = [tiny(level) for level in range(0, 160, 20)]
-    splitter = Splitter()
-    stream = b"".join(pictures)
-    found = [piece for k in range(0, len(stream), 7) for _, piece in splitter.feed(stream[k : k + 7])]
-    assert found == pictures
-    assert [len(HeaderWalk()(data).pictures) for data in pictures] == [1] * 8
-
-
-@pytest.mark.parametrize(
-    "fragment",
-    [
-        b"",
-        b"\xff",
-        b"\xff\xd8",
-        b"\xff\xd8\xff\xd9",
-        bytes(127),
-        b"\xff\xd8\xff\xfe\0\4ab\xff\xd9",
-        tiny(20)[:80],
-        STANDARD_DHT[:127],
-    ],
-)
-def test_s10_a_short_packet_without_a_scan_is_a_fragment(fragment: bytes) -> None:
-    assert is_fragment(fragment)
-    with pytest.raises(BadJpeg):
-        scan(fragment)
-
-
-def test_s10_a_long_packet_is_no_fragment() -> None:
-    assert not is_fragment(bytes(128))
-    assert not is_fragment(encode_pixels(np.zeros((64, 64, 3), np.uint8))[:128])
 
 
 # ---- fields, files, discontinuities ----

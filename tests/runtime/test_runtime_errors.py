@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
@@ -17,9 +15,3 @@ def test_lack_of_memory_is_an_error_of_one_line(error: Exception) -> None:
         raise error
     with pytest.raises(MissingExtra), wrap_errors("it fails", Hint("try less")):
         raise MissingExtra("OpenVINO", "openvino", "this")
-
-
-def test_missing_extra_can_be_pickled() -> None:
-    error = MissingExtra("SciPy", "peers", "Reading weights")
-    again = pickle.loads(pickle.dumps(error))
-    assert str(again) == str(error) == "Reading weights needs SciPy: pip install scipy (the extra mjpeg-restore[peers])"

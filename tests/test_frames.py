@@ -1,0 +1,112 @@
+"""What frames, packets and pictures check when they are made, and what they show of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mjpeg_restore
+from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
+from tests.jpeg.pictures import encode
+from tests.random_pictures import random_picture
+
+
+def coded(sampling: Sampling = Sampling.GRAY, **changes: Any) -> CodedPicture:
+    """A picture of one block a component, with some arguments replaced."""
+    count = 1 if sampling is Sampling.GRAY else 3
+    arrays = {
+        "coefficients": (np.zeros((1, 1, 64), np.int16),) * count,
+        "tables": (np.ones(64, np.uint16),) * count,
+    }
+    return CodedPicture(8, 8, sampling, **(arrays | changes))
+
+
+def plane(*shape: int, dtype: type = np.uint8) -> NDArray[Any]:
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "changes", "says"),
+    [
+        (Sampling.YUV420, {"coefficients": (np.zeros((1, 1, 64), np.int16),)}, "4:2:0 has 3 components, not 1"),
+        (Sampling.GRAY, {"coefficients": (np.zeros((1, 1, 64), np.int16),) * 3}, "gray has 1 component, not 3"),
+        (Sampling.YUV420, {"tables": (np.ones(64, np.uint16),)}, "one table for each component"),
+        (
+            Sampling.GRAY,
+            {"coefficients": (np.zeros((1, 64), np.int16),)},
+            r"int16 \[high, wide, 64\], not int16 \(1, 64\)",
+        ),
+        (Sampling.GRAY, {"coefficients": (np.zeros((1, 8, 8), np.int16),)}, r"not int16 \(1, 8, 8\)"),
+        (Sampling.GRAY, {"coefficients": (np.zeros((1, 1, 64), np.int32),)}, "not int32"),
+        (Sampling.GRAY, {"tables": (np.ones((8, 8), np.uint16),)}, r"a table is uint16 \[64\], not uint16 \(8, 8\)"),
+        (Sampling.GRAY, {"tables": (np.ones(64, np.int64),)}, "not int64"),
+    ],
+)
+def test_the_arrays_of_a_coded_picture_are_checked(sampling: Sampling, changes: dict[str, Any], says: str) -> None:
+    coded(sampling)
+    with pytest.raises(ValueError, match=says):
+        coded(sampling, **changes)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "planes", "says"),
+    [
+        (Sampling.YUV444, (plane(8, 8),), "4:4:4 has 3 components, not 1"),
+        (Sampling.GRAY, (plane(8, 8),) * 3, "gray has 1 component, not 3"),
+        (Sampling.GRAY, (plane(8, 8, 3),), r"a plane is uint8 \[height, width\], not uint8 \(8, 8, 3\)"),
+        (Sampling.YUV444, (plane(8, 8), plane(8, 8), plane(8, 8, dtype=np.float32)), "not float32"),
+    ],
+)
+def test_the_planes_of_a_picture_are_checked(sampling: Sampling, planes: tuple[NDArray[Any], ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Picture(planes, sampling)
+
+
+def test_times_are_exact() -> None:
+    assert Packet(b"", index=3, pts=3003, time_base=Fraction(1, 90_000)).time == Fraction(1001, 30_000)
+    assert Picture((plane(8, 8),), Sampling.GRAY, pts=7, time_base=Fraction(1, 30)).time == Fraction(7, 30)
+
+
+def test_the_reprs_of_packets_and_coded_pictures_show_no_data() -> None:
+    packet = Packet(bytes(5000), index=3, pts=3, time_base=Fraction(1, 25), tables=bytes(500))
+    assert repr(packet) == "Packet(index=3, 5000 bytes, time=0.120)"
+    assert repr(coded(Sampling.YUV444)) == "CodedPicture(8x8 4:4:4, blocks 1x1, 1x1, 1x1, self.damage=None)"
+
+
+def test_reprs_show_shapes_and_no_samples() -> None:
+    picture = mjpeg_restore.restore(encode(), "decode")
+    assert repr(picture) == "Picture(163x117 4:2:0, index=0, pts=0)"
+
+
+# ---- as arrays ----
+
+
+def test_bgr_is_rgb_backwards() -> None:
+    picture = random_picture(33, 21, Sampling.YUV420)
+    assert np.array_equal(picture.to_ndarray("bgr"), picture.to_ndarray("rgb")[:, :, ::-1])
+
+
+def test_gray_is_the_luma_as_it_is() -> None:
+    picture = replace(random_picture(33, 21, Sampling.YUV420), full_range=False)
+    assert np.array_equal(picture.to_ndarray("gray"), picture.planes[0])
+
+
+def test_grey_picture_repeats_its_luma() -> None:
+    picture = random_picture(33, 21, Sampling.GRAY)
+    assert np.array_equal(picture.to_ndarray("rgb"), picture.planes[0][:, :, None].repeat(3, axis=2))
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(ValueError, match="yuv"):
+        random_picture(8, 8, Sampling.GRAY).to_ndarray("yuv")  # pyright: ignore[reportArgumentType]
+
+
+def test_limited_range_is_expanded() -> None:
+    white, black = ((np.full((2, 2), y, np.uint8),) + (np.full((2, 2), 128, np.uint8),) * 2 for y in (235, 16))
+    assert np.all(Picture(white, Sampling.YUV444, full_range=False).to_ndarray() == 255)
+    assert np.all(Picture(black, Sampling.YUV444, full_range=False).to_ndarray() == 0)

@@ -1,0 +1,69 @@
+"""What a report says of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mjpeg_restore.jpeg.segments import DQT, segments
+from mjpeg_restore.pipeline import run
+from mjpeg_restore.report import Report
+from mjpeg_restore.sources import open_source
+from tests.in_memory import Collect, ListSource
+from tests.streams import DECODE, SIZE, cut, restore, still, troubles
+
+
+def test_the_report_says_what_went_through() -> None:
+    qualities = [10, 50, 50, 90, 90, 90]
+    _, report = restore([still(quality=quality) for quality in qualities])
+    assert report.quality == {"min": 10, "median": 90, "max": 90}
+    assert (report.size, report.sampling, report.model) == (SIZE, "4:2:0", "decode")
+    assert report.runtime.startswith("ONNX Runtime")
+    assert list(report.latency_ms) == ["p50", "p95", "p99"]
+    assert report.seconds > 0
+    assert report.speed is not None
+    assert not report.interrupted
+    assert report.first_trouble is None
+
+
+def test_the_median_of_millions_is_found_from_counts() -> None:
+    report = Report()
+    report.qualities.update({20: 3_000_000_000, 50: 1, 80: 3_000_000_000})
+    assert report.quality == {"min": 20, "median": 50, "max": 80}
+
+
+def test_a_truncated_source_is_reported() -> None:
+    source = ListSource([still()])
+    source.truncated = "a list ends in the middle of a picture"
+    assert run(source, DECODE, Collect()).truncated == source.truncated
+
+
+def test_s10_the_first_trouble_is_the_one_that_came_first() -> None:
+    _, report = restore([still(1), cut(still(2)), b"\xff\xd8tiny", still(3)])
+    assert troubles(report) == {"damaged": 1, "repaired": 1, "dropped": 1}
+    assert report.first_trouble is not None
+    assert report.first_trouble.startswith("packet 1: ")
+
+
+def test_harmless_oddities_are_counted() -> None:
+    table = next(found for found in segments(still(), 0) if found.marker == DQT)
+    zero_step = still()[: table.body + 1] + b"\0" + still()[table.body + 2 :]
+    _, report = restore([zero_step, still(), zero_step])
+    assert report.warnings == {"a quantisation step of 0 was read as 1": 2}
+
+
+def test_a_file_that_went_away_is_named_in_the_report(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(still(number))
+    with open_source(tmp_path) as source:
+        (tmp_path / "1.jpg").unlink()
+        report = run(source, DECODE, Collect())
+    assert report.dropped == 1
+    assert report.first_trouble == f"{tmp_path / '1.jpg'}: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_broken_is_named_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(still(0))
+    (tmp_path / "1.jpg").write_bytes(still(1)[:300])
+    with open_source(tmp_path) as source:
+        report = run(source, DECODE, Collect())
+    assert (report.first_trouble or "").startswith(f"{tmp_path / '1.jpg'}: the picture breaks off")
