@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING, Self
 
 from mjpeg_restore.cli.streams import warn
 from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -28,16 +27,7 @@ class Progress:
         self._quiet = quiet
         self._bar: Bar | None = None
         if sys.stderr is not None and sys.stderr.isatty() and not quiet:
-            self._bar = Bar(
-                SpinnerColumn(),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TextColumn("ETA"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
+            self._bar = _bar()
             self._task = self._bar.add_task("", total=total, rate="")
         self._said = time.monotonic()
 
@@ -67,3 +57,13 @@ class Progress:
 def _rate(report: Report) -> str:
     speed = f", {report.speed:.2f}x" if report.speed else ""
     return f"{report.fps:.1f} frames/s{speed}"
+
+
+def _bar() -> Bar:
+    # Imported here: a tenth of the command's start, for a terminal alone.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TextColumn("ETA"))
+    return Bar(SpinnerColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
