@@ -15,7 +15,7 @@ OnCorrupt = Literal["repair", "hold", "drop", "pass"]
 """What becomes of a damaged picture; see `PipelineSettings.on_corrupt`."""
 
 START_UP_LOSSES = 5
-"""S8: a camera's first pictures may be damaged; this many of them are dropped before one is shown as it is."""
+"""S8: a camera's first pictures may be damaged. After this many losses in a run, one without a predecessor is shown."""
 
 
 class DamagePolicy:

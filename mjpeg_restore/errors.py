@@ -32,13 +32,14 @@ class Hint:
     As a string it names keyword arguments: `device="onnxruntime" may work`.
 
     Attributes:
-        advice: a format string with the name of each setting in braces.
+        advice: a format string with the name of each setting in braces; other braces are doubled.
         settings: recommended values by the settings' names; None: no value.
     """
 
     def __init__(self, advice: str, /, **settings: str | int | None) -> None:
         self.advice = advice
         self.settings = settings
+        str(self)  # a mistake in the advice shows here, and not when an error is to be told
 
     def worded(self, name: Callable[[str, str | int | None], str]) -> str:
         """The advice as one sentence.

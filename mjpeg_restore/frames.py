@@ -80,7 +80,7 @@ class Sampling(Enum):
 
     @property
     def label(self) -> str:
-        """The field's usual name: "4:2:0", ..., or "gray"."""
+        """The usual notation: "4:2:0", ..., or "gray"."""
         if self is Sampling.GRAY:
             return "gray"
         return ":".join(self.name.removeprefix("YUV"))
@@ -149,7 +149,7 @@ class CodedPicture:
 
     def __repr__(self) -> str:
         grids = ", ".join("x".join(map(str, plane.shape[:2])) for plane in self.coefficients)
-        return f"CodedPicture({self.width}x{self.height} {self.sampling.label}, blocks {grids}, {self.damage=})"
+        return f"CodedPicture({self.width}x{self.height} {self.sampling.label}, blocks {grids}, damage={self.damage})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ class _Production(Generic[Item, Result]):
                     entry.exception(timeout=_POLL)
             except (queue.Empty, TimeoutError):
                 continue
-            return None if self._end.requested else entry  # read last: a result finished before that was not cancelled
+            return None if self._end.requested else entry  # read after the result: a cancelled one is never handed out
         return None
 
     def _work(self, item: Item) -> Result:

@@ -4,7 +4,7 @@
               in order       a pool                 in order         a pool       in order       in order
 
 The stages run at the same time behind bounded queues, and deliver in order. The policies for damage (`damage.py`) and
-for changing sizes are applied here; packets without a picture are skipped by the source itself.
+for changing sizes are applied here. Sources skip packets without a picture, and the header walk those of tables alone.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class PipelineSettings:
     on_corrupt: OnCorrupt | None = None
     """What becomes of a damaged picture: "repair" takes its missing rows from the picture before, "hold" shows the
     picture before again, "drop" leaves it out, "pass" shows it as it is. A picture that cannot be repaired is held; one
-    that cannot be held is dropped. None: "repair" for videos; for pictures in files of their own, which need have
-    nothing in common, "pass" without holding."""
+    that cannot be held is dropped, up to five times in a run; later ones are shown as they are (S8). None: "repair" for
+    videos; for pictures in files of their own, which need have nothing in common, "pass" without holding."""
     compare: Comparison | None = None
     """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
@@ -122,7 +122,8 @@ def run(
         sink: closed at the end, discarded where the run fails.
         settings: policies; the defaults if None.
         progress: called after each picture, in this thread, with the report so far.
-        stop: once set, the run ends properly after the picture at hand.
+        stop: read after each picture; once it is set, the run ends properly. To end a wait for a silent source, call
+            `source.stop()` too.
 
     Raises:
         SourceError: the source cannot be read, or not one picture could be restored.

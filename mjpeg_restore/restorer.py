@@ -118,7 +118,8 @@ class Restorer:
     @property
     def runtime_name(self) -> str:
         """Library, device and precision that run the network, in words; empty before the first picture."""
-        return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
+        with self._loading:
+            return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
 
     def restore(self, coded: CodedPicture) -> Picture:
         """Restore one picture.

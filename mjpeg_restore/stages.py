@@ -1,6 +1,6 @@
 """What each stage does to one packet: header walk, coefficient reading, restoration. `pipeline` joins them.
 
-Every stage takes a `Job` and gives a new one. `read_jobs` joins the first two, which inspection needs too.
+A `Job` carries a packet from stage to stage. `read_jobs` joins the first two stages, which inspection needs too.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Restoration:
         return replace(job, parts=None, coded=(), verified=verified), after
 
     def _frame(self, pictures: list[Picture], job: Job) -> Picture:
-        """S6, H5: what a player shows of the restored picture or the two fields of one."""
+        """The picture as it is shown: its fields woven (S6), turned upright (H5)."""
         assert job.parts is not None
         header = job.parts.pictures[0].header
         whole = pictures[0]

@@ -75,7 +75,7 @@ def test_times_are_exact() -> None:
 def test_the_reprs_of_packets_and_coded_pictures_show_no_data() -> None:
     packet = Packet(bytes(5000), index=3, pts=3, time_base=Fraction(1, 25), tables=bytes(500))
     assert repr(packet) == "Packet(index=3, 5000 bytes, time=0.120)"
-    assert repr(coded(Sampling.YUV444)) == "CodedPicture(8x8 4:4:4, blocks 1x1, 1x1, 1x1, self.damage=None)"
+    assert repr(coded(Sampling.YUV444)) == "CodedPicture(8x8 4:4:4, blocks 1x1, 1x1, 1x1, damage=None)"
 
 
 def test_reprs_show_shapes_and_no_samples() -> None:

@@ -32,7 +32,7 @@ commands:
 With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
-COMMANDS = ("inspect", "models")
+NAMED_COMMANDS = ("inspect", "models")
 
 OF_THE_OUTPUT: dict[str, object] = {
     "codec": None,
@@ -85,14 +85,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     goals = ("-o", "--output", "--show", "--verify")
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
-    named = not restores and words[:1] and words[0] in COMMANDS
+    named = not restores and words[:1] and words[0] in NAMED_COMMANDS
     parser = _parser()
     options, more = parser.parse_known_args(words if named else ["restore", *words])
-    if more and options.command == "restore":
-        if options.input in COMMANDS:
-            parser.error(f"{options.input} makes no output: leave out -o, --show and --verify")
-        if not any(word.startswith("-") for word in more):  # a pattern that the shell has expanded
-            parser.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
+    if more and options.command == "restore" and options.input in NAMED_COMMANDS:
+        parser.error(f"{options.input} makes no output: leave out -o, --show and --verify")
+    if more and "input" in options and not any(word.startswith("-") for word in more):  # the shell expanded a pattern
+        parser.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
     if more:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if options.command == "restore":
@@ -147,7 +146,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     time.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)")
     time.add_argument("--start", type=_time, metavar="TIME", help="start there: seconds or [h:]m:s")
     time.add_argument("--duration", type=_length, metavar="TIME", help="restore that much: seconds or [h:]m:s")
-    time.add_argument("--frames", type=_positive, metavar="N", help="restore that many pictures")
+    time.add_argument("--frames", type=_positive, metavar="N", help="stop after that many packets")
 
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--codec", help="h264, hevc, av1, vp9, ffv1, mjpeg, or an encoder by FFmpeg's name")
@@ -173,6 +172,8 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: _Parser, options: argparse.Namespace) -> None:
     """Refuse options that have nothing to do, that exclude each other, or that the model does not take."""
+    if options.output == "":
+        parser.error("the output has an empty name: is a variable unset?")
     if not (options.output or options.show or options.verify):
         parser.error("nothing to do: give -o OUTPUT, --show or --verify")
     needless = [name for name, default in OF_THE_OUTPUT.items() if getattr(options, name) != default]

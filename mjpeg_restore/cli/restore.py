@@ -28,7 +28,7 @@ from mjpeg_restore.sources import Source, open_source
 INTERRUPTED = 130
 
 MOST_STREAMS = 4
-"""Pictures restored at the same time: each takes memory, and more than this gain nothing."""
+"""Most pictures restored at the same time. Each takes memory; more than four gain nothing."""
 
 
 def command(options: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         report.remarks = (*left_out(source.info.tracks, sound=taken or not source.sound), *report.remarks)
         _tell(options, output, report)
         if not options.quiet:
-            for line in _missing(options, output, source, sink, taken):
+            for line in _output_remarks(options, output, source, sink, taken):
                 warn(line)
         return INTERRUPTED if stop.is_set() else 0
 
@@ -104,10 +104,10 @@ def _tell(options: argparse.Namespace, output: str | None, report: Report) -> No
             warn(line)
 
 
-def _missing(
+def _output_remarks(
     options: argparse.Namespace, output: str | None, source: Source, sink: Sink, sound_taken: bool
 ) -> Iterator[str]:
-    """What the output lacks of the source."""
+    """Differences of the output from the source, a line each."""
     if sink.remark:
         yield sink.remark
     if output and source.sound and not (sound_taken or options.no_audio):

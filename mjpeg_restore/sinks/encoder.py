@@ -256,7 +256,9 @@ def _jpeg_quality(text: str) -> int:
         quality = float(text)
         if 0 <= quality <= 31:
             return max(round(quality), 1)
-    raise SinkError(f"JPEG has no quality of {text}", Hint("{crf} is 1 (best) to 31", crf=None))
+    raise SinkError(
+        f"JPEG has no quality of {text}", Hint("give 1 (best) to 31 for {crf} or the encoder's q", crf=None)
+    )
 
 
 def _open_error(encoder: Encoder, format: str, reason: str) -> SinkError:

@@ -17,7 +17,7 @@ from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
 
 _NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect"})
-"""Settings that each sink may ignore: the command sets `fps` and `sample_aspect` for every output."""
+"""Settings that each sink may ignore: they are set for every output."""
 
 
 def open_sink(
@@ -29,9 +29,9 @@ def open_sink(
     """Open the sink for a target.
 
     Args:
-        target: "-" for y4m on standard output; a name ending in .y4m; a pattern like `out/%06d.png`; a folder
-            (it exists, ends in a slash, or has no extension); .png or .jpg for a single picture; any other name is a
-            video file, its container chosen by the extension.
+        target: "-" for y4m on standard output; a name ending in .y4m; a pattern like `out/%06d.png`; an
+            existing folder, or a name that ends in a slash or has no extension; .png or .jpg for a single picture; any
+            other name is a video file, its container chosen by the extension.
         settings: the user's choices; the defaults if None.
         audio: tracks of sound for a video file; other sinks ignore them.
         inputs: the source's files, which are never replaced.
@@ -98,4 +98,4 @@ def _check_settings(settings: OutputSettings, output: str, *effective: str) -> N
     for name in (field.name for field in fields(settings)):
         if name not in _NEVER_REFUSED and name not in effective and getattr(settings, name) != getattr(default, name):
             hint = Hint(f"leave {{{name}}} out, or choose another output", **{name: None})
-            raise SinkError(f"a setting has no effect on {output}", hint)
+            raise SinkError(f"{name.replace('_', ' ')} has no effect on {output}", hint)

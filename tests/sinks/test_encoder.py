@@ -21,7 +21,7 @@ from tests.sinks.conftest import flat, noise, save
         ({"crf": float("inf")}, "quality of inf: crf"),
         ({"codec": "mjpeg", "crf": float("nan")}, "quality of nan: crf is 0 or more"),
         ({"crf": 52}, "libx264 has no quality of 52: crf is 0 .best. to 51"),
-        ({"codec": "mjpeg", "crf": 32}, "JPEG has no quality of 32: crf is 1 .best. to 31"),
+        ({"codec": "mjpeg", "crf": 32}, "JPEG has no quality of 32: give 1 .best. to 31 for crf"),
         ({"codec": "mjpeg", "options": {"q": "abc"}}, "JPEG has no quality of abc"),
         ({"codec": "mjpeg", "options": {"q": "nan"}}, "JPEG has no quality of nan"),
         ({"preset": "nope"}, "libx264 has no preset 'nope': give ultrafast, superfast"),
