@@ -88,11 +88,11 @@ class OpenVino:
 
     def _run(self, inputs: Inputs) -> Planes:
         inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
-        requests = self._cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile)
-        for request in requests:
-            for index, array in enumerate(inputs):
-                request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-        return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
+        with self._cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
+            for request in requests:
+                for index, array in enumerate(inputs):
+                    request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+            return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
 
     def _compile(self, shapes: InputShapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 InputShapes = tuple[tuple[int, ...], ...]
 """Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""
 
 Request = TypeVar("Request")
-"""What one thread runs a compiled graph with, such as OpenVINO's `InferRequest`."""
+"""One run of a compiled graph at a time, such as OpenVINO's `InferRequest`."""
 
 MAX_SIZES = 4
 """Sizes with a graph of their own at a time."""
@@ -35,21 +36,27 @@ Compile = Callable[[InputShapes | None], Callable[[], Request]]
 
 
 class CompiledGraph(Generic[Request]):
-    """A graph for some shapes, or for any: compiled by the first picture, with a request for each thread."""
+    """A graph for some shapes, or for any: compiled by the first picture, with a request for each thread at work."""
 
     def __init__(self, shapes: InputShapes | None, compile_lock: threading.Lock) -> None:
         self._shapes, self._compile_lock = shapes, compile_lock
         self._create_request: Callable[[], Request] | None = None
-        self._requests = threading.local()  # freed with this object, in every thread
+        # Free requests. They are lent and not kept by threads: OpenVINO may abort the process if a thread that ends
+        # frees one while the interpreter exits.
+        self._free: list[Request] = []
 
-    def request(self, compile: Compile[Request]) -> Request:
-        """The calling thread's own request."""
-        if not hasattr(self._requests, "own"):
-            if self._create_request is None:
-                with self._compile_lock:
-                    self._create_request = self._create_request or compile(self._shapes)
-            self._requests.own = self._create_request()
-        return self._requests.own
+    @contextmanager
+    def request(self, compile: Compile[Request]) -> Generator[Request]:
+        """Lend a request; no other thread has it meanwhile. After an exception it is not used again."""
+        if self._create_request is None:
+            with self._compile_lock:
+                self._create_request = self._create_request or compile(self._shapes)
+        try:
+            request = self._free.pop()
+        except IndexError:
+            request = self._create_request()
+        yield request
+        self._free.append(request)
 
 
 class ShapeCache(Generic[Request]):

@@ -32,7 +32,8 @@ class Compiler:
         return lambda: Request(shapes)
 
     def request(self, shapes: InputShapes) -> Request:
-        return self.cache.graph_for(shapes).request(self)
+        with self.cache.graph_for(shapes).request(self) as request:
+            return request
 
 
 def shapes(high: int, wide: int) -> InputShapes:
@@ -95,18 +96,34 @@ def test_counts_are_cleared_after_many_sizes() -> None:
     assert found == [*[None] * (COMPILE_AFTER - 1), rare]
 
 
-def test_threads_have_requests_of_their_own_and_one_graph() -> None:
+def test_threads_at_work_have_requests_of_their_own_and_one_graph() -> None:
     compiler, meeting = Compiler(), threading.Barrier(4, timeout=30)
 
-    def twice(_: int) -> tuple[Request, Request]:
-        meeting.wait()
-        return compiler.request(shapes(2, 3)), compiler.request(shapes(2, 3))
+    def work(_: int) -> Request:
+        with compiler.cache.graph_for(shapes(2, 3)).request(compiler) as request:
+            meeting.wait()
+            return request
 
     with ThreadPoolExecutor(4) as pool:
-        pairs = list(pool.map(twice, range(4)))
-    assert all(first is second for first, second in pairs)
-    assert len({id(first) for first, _ in pairs}) == 4
+        found = list(pool.map(work, range(4)))
+    assert len({*map(id, found)}) == 4
     assert compiler.compiled == [shapes(2, 3)]
+
+
+def test_requests_are_used_again_and_none_is_freed_by_the_thread_that_used_it() -> None:
+    compiler = Compiler()
+    with ThreadPoolExecutor(1) as pool:
+        used = weakref.ref(pool.submit(compiler.request, shapes(2, 3)).result(30))
+    gc.collect()
+    assert used() is not None  # although the thread has ended
+    assert compiler.request(shapes(2, 3)) is used()
+
+
+def test_a_request_that_failed_is_not_used_again() -> None:
+    compiler = Compiler()
+    with pytest.raises(MemoryError), compiler.cache.graph_for(shapes(2, 3)).request(compiler) as failed:
+        raise MemoryError
+    assert compiler.request(shapes(2, 3)) is not failed
 
 
 def test_a_compiled_size_does_not_wait_for_a_compilation() -> None:
@@ -119,15 +136,19 @@ def test_a_compiled_size_does_not_wait_for_a_compilation() -> None:
         assert finish.wait(30)
         return compiler(size)
 
+    def wait_for_it() -> Request:
+        with compiler.cache.graph_for(new).request(slow) as request:
+            return request
+
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(lambda: compiler.cache.graph_for(new).request(slow))
+        other = pool.submit(wait_for_it)
         assert begun.wait(30)
         assert compiler.request(known).shapes == known
         finish.set()
         assert other.result(30).shapes == new
 
 
-def test_requests_of_a_dropped_graph_are_freed_in_every_thread() -> None:
+def test_requests_of_a_dropped_graph_are_freed() -> None:
     compiler, (first, second, third) = Compiler(), [shapes(100, 100 - n) for n in range(3)]
     with ThreadPoolExecutor(1) as pool:  # keeps its thread alive
         alive = [weakref.ref(compiler.request(first)), weakref.ref(pool.submit(compiler.request, first).result(30))]
@@ -145,6 +166,6 @@ def test_a_failed_compilation_is_tried_again() -> None:
     def fails(_: InputShapes | None) -> Callable[[], Request]:
         raise MemoryError
 
-    with pytest.raises(MemoryError):
-        compiler.cache.graph_for(shapes(2, 3)).request(fails)
+    with pytest.raises(MemoryError), compiler.cache.graph_for(shapes(2, 3)).request(fails):
+        pass
     assert compiler.request(shapes(2, 3)).shapes == shapes(2, 3)
