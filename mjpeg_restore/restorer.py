@@ -30,8 +30,8 @@ class Restorer:
     """A loaded model that restores pictures of any size and sampling.
 
     Safe from several threads. Each graph is loaded with the first picture that needs it. A forked process loads its
-    graphs again: the threads of a runtime do not survive a fork. Fork while no other thread restores with OpenVINO: a lock
-    of its scheduler that is held then stays locked in the child.
+    graphs again: the threads of a runtime do not survive a fork. Fork while no other thread restores with OpenVINO: a
+    lock of its scheduler that is held then stays locked in the child.
     """
 
     def __init__(
