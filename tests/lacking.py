@@ -71,6 +71,10 @@ needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
 needs_full_device = _unless(Path("/dev/full").exists(), "needs a system that has /dev/full")
 needs_proc = _unless(Path("/proc/self/statm").exists(), "needs a system that has /proc")
+needs_sigint = _unless(
+    signal.getsignal(signal.SIGINT) != signal.SIG_IGN,
+    "needs SIGINT, which a shell has commands in the background ignore",
+)
 needs_sighup = _unless(
     hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN,
     "needs SIGHUP, which nohup has the tests ignore",

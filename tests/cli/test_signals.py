@@ -19,7 +19,7 @@ from mjpeg_restore.cli import main
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.report import Report
 from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, run, times
-from tests.lacking import needs, needs_sighup
+from tests.lacking import needs, needs_sighup, needs_sigint
 
 
 def test_a_y4m_pipe(clip: Path) -> None:
@@ -81,6 +81,7 @@ def unread(pipe: object) -> int:
     return count[0]
 
 
+@needs_sigint
 @pytest.mark.parametrize("share", [0.01, 0.75], ids=["within its head", "within its pictures"])
 @pytest.mark.parametrize("words", [["-", "-o", "out.mp4", *FAST], ["inspect", "-"]], ids=["restore", "inspect"])
 def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words: list[str]) -> None:
