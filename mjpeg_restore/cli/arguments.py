@@ -152,11 +152,24 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     output.add_argument("-c", "--codec", help="h264, hevc, av1, vp9, ffv1, mjpeg, or an encoder by FFmpeg's name")
     output.add_argument("--crf", type=float, help="the encoder's constant quality; lower is better (20 for H.264)")
     output.add_argument("--preset", help="the encoder's preset; a slower one makes smaller files (superfast)")
-    output.add_argument("--range", choices=("full", "limited"), default="full", help="of the samples (%(default)s)")
     output.add_argument(
-        "-e", "--encoder-option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="passed to FFmpeg"
+        "--range", choices=("full", "limited"), default=OF_THE_OUTPUT["range"], help="of the samples (%(default)s)"
     )
-    output.add_argument("--image-format", choices=("png", "jpeg"), default="png", help="of a folder (%(default)s)")
+    output.add_argument(
+        "-e",
+        "--encoder-option",
+        type=_pair,
+        action="append",
+        default=OF_THE_OUTPUT["encoder_option"],
+        metavar="KEY=VALUE",
+        help="passed to FFmpeg",
+    )
+    output.add_argument(
+        "--image-format",
+        choices=("png", "jpeg"),
+        default=OF_THE_OUTPUT["image_format"],
+        help="of a folder (%(default)s)",
+    )
     output.add_argument("--audio-track", type=_sound, metavar="N|all", help="which sound of several (1)")
     output.add_argument("--no-audio", action="store_true", help="leave the sound out")
     output.add_argument("-y", "--overwrite", action="store_true", help="replace an output that exists")
