@@ -3,7 +3,8 @@
     MjpegRestoreError
     ├── SourceError              the input as a whole
     │   ├── SourceNotFound       no such file, folder or pattern
-    │   └── NotMjpeg             readable, but holds no Motion-JPEG
+    │   ├── NotMjpeg             readable, but holds no Motion-JPEG
+    │   └── ConnectionFailed     a camera does not answer, or its connection broke: live sources try again
     ├── JpegError                one coded picture
     │   ├── BadJpeg              broken beyond reading
     │   ├── UnsupportedJpeg      sound, but of a kind that is not restored (12 bit, CMYK, lossless, ...)
@@ -83,6 +84,10 @@ class SourceNotFound(SourceError):
 
 class NotMjpeg(SourceError):
     """The input can be read but holds no Motion-JPEG video and no JPEG picture."""
+
+
+class ConnectionFailed(SourceError):
+    """A camera does not answer, or its connection broke. A live source tries again."""
 
 
 class JpegError(MjpegRestoreError):

@@ -58,6 +58,8 @@ class Packet:
     """The reason, in words, where the picture could not be read and `data` is empty."""
     duration: int = 0
     """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
+    arrived: float | None = None
+    """Arrival of its last byte, in seconds of `time.monotonic()`; None where the source is a recording."""
 
     @property
     def time(self) -> Fraction:

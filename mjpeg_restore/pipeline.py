@@ -83,7 +83,7 @@ def restore_pictures(
     settings = settings or PipelineSettings()
     report = report or Report()
     halt = halt or Halt(source.stop)  # a silent camera would otherwise block the end
-    policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.kind == "stills")
+    policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
     restoration = Restoration(restorer, source.info, compare=settings.compare, verify=settings.verify)
     restored = ordered_map(
         restoration,

@@ -58,7 +58,7 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
         source: read to its end.
         packets: take at most that many.
     """
-    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.kind == "stills")
+    walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.independent)
     for packet in islice(source, packets):
         job = Job(packet, time.monotonic(), fragment=is_fragment(packet.data))
         if packet.discontinuity:

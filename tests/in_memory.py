@@ -9,7 +9,7 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.sinks import BaseSink
 from mjpeg_restore.sources import SourceInfo
-from mjpeg_restore.sources.base import BaseSource, Kind
+from mjpeg_restore.sources.base import BaseSource
 
 BASE = Fraction(1, 1000)
 
@@ -23,9 +23,12 @@ class ListSource(BaseSource):
         times: Iterable[int] | None = None,
         height: int | None = None,
         tag: str = "",
-        kind: Kind = "container",
+        *,
+        independent: bool = False,
     ) -> None:
-        self.info = SourceInfo("a list", kind, "list", "container", BASE, height=height, codec_tag=tag)
+        self.info = SourceInfo(
+            "a list", "list", "container", BASE, independent=independent, height=height, codec_tag=tag
+        )
         self.truncated: str | None = None
         self.yielded = 0
         self.closed = False

@@ -47,7 +47,7 @@ def test_s2_pass_shows_it_as_it_is() -> None:
 def test_s2_pictures_in_files_of_their_own_are_not_filled_from_one_another() -> None:
     sink = Collect()
     broken = [still(1), cut(still(2)), b"\xff\xd8" + bytes(500), still(4)]
-    report = run(ListSource(broken, kind="stills"), DECODE, sink)
+    report = run(ListSource(broken, independent=True), DECODE, sink)
     assert troubles(report) == {"damaged": 1, "unreadable": 1, "dropped": 1}
     assert [picture.index for picture in sink.pictures] == [0, 1, 3]
     assert_shows(sink.pictures[1], cut(still(2)))
@@ -57,7 +57,7 @@ def test_s2_pictures_in_files_of_their_own_are_not_filled_from_one_another() -> 
 def test_s2_pictures_in_files_of_their_own_are_repaired_where_that_is_asked_for() -> None:
     sink = Collect()
     frames = [still(1), cut(still(2)), b"\xff\xd8" + bytes(500)]
-    report = run(ListSource(frames, kind="stills"), DECODE, sink, PipelineSettings(on_corrupt="repair"))
+    report = run(ListSource(frames, independent=True), DECODE, sink, PipelineSettings(on_corrupt="repair"))
     assert troubles(report) == {"damaged": 1, "repaired": 1, "unreadable": 1, "held": 1}
     assert not any(picture.damage for picture in sink.pictures)
 
@@ -153,7 +153,7 @@ def test_s11_levels_that_jump_are_repaired_and_stills_are_not_compared() -> None
     difference = pictures[1].planes[0].astype(int) - pictures[0].planes[0]
     assert (difference != 0).mean() < 0.02  # what is left lies in the row above
     sink = Collect()
-    assert troubles(run(ListSource([data, flipped], kind="stills"), DECODE, sink)) == {}
+    assert troubles(run(ListSource([data, flipped], independent=True), DECODE, sink)) == {}
 
 
 def test_q1_repair_across_a_change_of_tables() -> None:

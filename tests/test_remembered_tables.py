@@ -127,5 +127,5 @@ def test_q5_nothing_is_remembered_over_a_discontinuity() -> None:
 
 def test_h1_pictures_in_files_of_their_own_mean_the_standard_tables() -> None:
     sink = Collect()
-    run(ListSource([own_tables(1), without(still(2), DHT)], kind="stills"), DECODE, sink)
+    run(ListSource([own_tables(1), without(still(2), DHT)], independent=True), DECODE, sink)
     assert_shows(sink.pictures[1], still(2))

@@ -18,12 +18,10 @@ from av.stream import Stream
 from mjpeg_restore.frames import FieldLayout, Packet
 from mjpeg_restore.sources.timing import TimeWindow
 
-Kind = Literal["container", "stream", "stills"]
-"""A demuxed container; concatenated JPEGs in one stream of bytes; one file per picture."""
-
-TimeOrigin = Literal["container", "assumed", "file order"]
+TimeOrigin = Literal["container", "assumed", "file order", "arrival"]
 """Where time stamps come from (quirk T1). "container": copied exactly from the container. "assumed": the number of the
-picture divided by a frame rate that the stream does not state. "file order": the same, by the order of the files."""
+picture divided by a frame rate that the stream does not state. "file order": the same, by the order of the files.
+"arrival": stamped on arrival, or by the camera's clock where its stamps are steady."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,6 @@ class SourceInfo:
 
     name: str
     """The source's name in messages: the path as it was given, or "standard input"."""
-    kind: Kind
     format: str
     """A name of the format: "AVI (Audio Video Interleaved)", "JPEG stream", "folder", ..."""
     origin: TimeOrigin
@@ -58,6 +55,10 @@ class SourceInfo:
     """Seconds per unit of the packets' `pts`."""
     frames: int | None = None
     """Estimated number of packets, or None."""
+    live: bool = False
+    """True: pictures arrive at their own pace, and those that cannot be restored in time may be dropped."""
+    independent: bool = False
+    """True: the pictures need have nothing in common, as files in a folder: none is repaired from another one."""
     fps: Fraction | None = None
     """Nominal frames per second; the time stamps may vary around it."""
     duration: Fraction | None = None
@@ -180,7 +181,7 @@ class BaseSource(ABC):
         class Snapshots(BaseSource):
             def __init__(self, jpegs: Sequence[bytes]) -> None:
                 self._jpegs = jpegs
-                self.info = SourceInfo("snapshots", "stream", "list", "assumed", time_base=Fraction(1, 25))
+                self.info = SourceInfo("snapshots", "list", "assumed", time_base=Fraction(1, 25))
 
             def __iter__(self) -> Iterator[Packet]:
                 for index, data in enumerate(self._jpegs):

@@ -49,7 +49,7 @@ class StillsSource(BaseSource):
         if not frames:
             raise start_after_end(name, len(paths) / fps)
         self.info = SourceInfo(
-            name, "stills", format, "file order", 1 / fps, frames=frames, fps=fps, duration=frames / fps
+            name, format, "file order", 1 / fps, independent=True, frames=frames, fps=fps, duration=frames / fps
         )
 
     def __iter__(self) -> Iterator[Packet]:

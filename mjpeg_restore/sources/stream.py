@@ -81,7 +81,7 @@ class StreamSource(BaseSource):
         self._stream = stream
         self._owned = owned
         self._window = TimeWindow.from_seconds(1 / fps, start, duration)
-        self.info = SourceInfo(name, "stream", "JPEG stream", "assumed", 1 / fps, fps=fps)
+        self.info = SourceInfo(name, "JPEG stream", "assumed", 1 / fps, fps=fps)
 
     def estimate_length(self, head: bytes, size: int) -> None:
         """Estimate the number of pictures from the first bytes of `size`; exact if `head` is the whole stream."""

@@ -66,7 +66,6 @@ def describe(
         frames = round(frames * min(kept / total, 1))
     return SourceInfo(
         name=name,
-        kind="container",
         format=container.format.long_name,
         origin="container",
         time_base=time_base(track),

@@ -17,7 +17,7 @@ def test_progress_is_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("mjpeg_restore.cli.progress.EVERY", 0.0)
-    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
+    info = SourceInfo("cam", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, None, quiet=False) as progress:
         progress.update(Report(frames=7))
     assert capsys.readouterr().err.startswith("mjpeg-restore: frame 7 of about 100, ")
@@ -34,7 +34,7 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    info = SourceInfo("cam", "stream", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
+    info = SourceInfo("cam", "JPEG stream", "assumed", Fraction(1, 25), frames=100)
     with Progress(info, 50, quiet=False) as progress:
         progress.update(Report(frames=7))
     assert "7/50" in terminal.getvalue()

@@ -283,7 +283,7 @@ def test_a_run_forgets_at_a_discontinuity() -> None:
 
 def test_a_run_of_files_takes_no_huffman_tables_from_one_to_the_next() -> None:
     packets = [given_tables(0), without(plain(1), DHT)]
-    assert_shows(planes(ListSource(packets, kind="stills")), [plain(0), plain(1)])
+    assert_shows(planes(ListSource(packets, independent=True)), [plain(0), plain(1)])
 
 
 def test_a_run_takes_the_tables_that_a_source_hands_over() -> None:

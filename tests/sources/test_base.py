@@ -15,7 +15,7 @@ class Snapshots(BaseSource):
 
     def __init__(self, jpegs: Sequence[bytes]) -> None:
         self._jpegs = jpegs
-        self.info = SourceInfo("snapshots", "stream", "list", "assumed", time_base=Fraction(1, 25))
+        self.info = SourceInfo("snapshots", "list", "assumed", time_base=Fraction(1, 25))
 
     def __iter__(self) -> Iterator[Packet]:
         for index, data in enumerate(self._jpegs):

@@ -201,7 +201,7 @@ def test_a_container_in_chunks(mux: MuxClip, jpegs: list[bytes]) -> None:
     data = CHUNKED + chunks(mux("clip.avi").read_bytes(), 100) + LAST
     with open_source(data) as source:
         assert [packet.data for packet in source] == jpegs
-        assert source.info.kind == "container"
+        assert source.info.origin == "container"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_packets_are_bit_for_bit_those_of_the_container(mux: MuxClip, jpegs: lis
     assert [packet.index for packet in packets] == list(range(10))
     assert [packet.time for packet in packets] == [Fraction(number, 25) for number in range(10)]
     assert source.truncated is None
-    assert source.info.kind == source.info.origin or source.info.origin == "container"
+    assert source.info.origin == "container" and not source.info.live
     assert (source.info.width, source.info.height) == (64, 48)
     assert source.info.fps == 25
 

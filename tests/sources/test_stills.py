@@ -28,7 +28,8 @@ def test_a_folder_in_natural_order(folder: Path, jpegs: list[bytes]) -> None:
         packets = list(source)
     assert [packet.data for packet in packets] == jpegs[:5]
     assert [packet.time for packet in packets] == [Fraction(number, 25) for number in range(5)]
-    assert (source.info.kind, source.info.format, source.info.origin) == ("stills", "folder", "file order")
+    assert (source.info.format, source.info.origin) == ("folder", "file order")
+    assert source.info.independent and not source.info.live
     assert source.info.frames == 5
     assert source.truncated is None
 

@@ -53,7 +53,7 @@ def test_raw_pictures_are_split_and_numbered_at_25(tmp_path: Path) -> None:
     assert [packet.pts for packet in packets] == [0, 1, 2, 3]
     assert packets[3].time == Fraction(3, 25)  # T1
     assert packets[2].offset == len(PICTURES[0]) + len(PICTURES[1])
-    assert (source.info.kind, source.info.origin) == ("stream", "assumed")
+    assert source.info.origin == "assumed" and not source.info.live
     assert source.info.frames == 4
     assert source.truncated is None
 

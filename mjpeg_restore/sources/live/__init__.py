@@ -1,0 +1,1 @@
+"""Live sources: cameras and pipes behind one source that stamps, watches and reconnects."""
