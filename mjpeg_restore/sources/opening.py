@@ -63,8 +63,8 @@ def open_source(
         duration: seconds to keep, from `start` on.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
-        live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive. Cameras
-            by URL or device are live anyway.
+        live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
+            Cameras by URL or device are live anyway.
         camera: what concerns cameras alone; the defaults if None.
 
     Raises:
