@@ -15,6 +15,8 @@ from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.target import kind_of, part_name
 
+_RENAMES_OPEN_FILES = os.name != "nt"
+
 Range = Literal["full", "limited"]
 ImageFormat = Literal["png", "jpeg"]
 
@@ -170,13 +172,14 @@ class PartFile:
         committed: True once the file has its final name.
     """
 
-    def __init__(self, target: str | os.PathLike[str], overwrite: bool, *, in_place: bool = False) -> None:
+    def __init__(self, target: str | os.PathLike[str], overwrite: bool, *, live: bool = False) -> None:
         """Check the target and create the temporary file.
 
         Args:
             target: the final name.
             overwrite: allow a target that exists.
-            in_place: use the final name from the start, for systems that cannot rename an open file.
+            live: `commit` is called while the file is open. On Windows, which cannot rename an open file, it has its
+                final name from the start.
 
         Raises:
             OutputExists: the target exists and `overwrite` is False.
@@ -189,6 +192,7 @@ class PartFile:
         if found == "file" and not overwrite:
             raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
         self.committed = False
+        in_place = live and not _RENAMES_OPEN_FILES
         self.path = self.target if in_place else part_name(self.target)
         self._keeps = in_place and found == "file"
         try:
@@ -198,7 +202,7 @@ class PartFile:
             raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
     def commit(self) -> None:
-        """Rename the temporary file to the target; except on Windows it may still be open. A second call does nothing.
+        """Rename the temporary file to the target. A second call does nothing.
 
         Raises:
             SinkError: the rename failed; the temporary file is removed.
@@ -206,7 +210,8 @@ class PartFile:
         if self.committed:
             return
         try:
-            os.replace(self.path, self.target)
+            if self.path != self.target:
+                os.replace(self.path, self.target)
         except OSError as error:
             self.discard()
             raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error

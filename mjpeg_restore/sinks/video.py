@@ -61,8 +61,6 @@ _LIVE_OPTIONS = {
 }
 """Muxer options that keep a file playable at any time, by container."""
 
-_RENAMES_OPEN_FILES = os.name != "nt"
-
 
 class VideoFile:
     """An MP4, MOV, MKV, WebM or AVI file, by the file's extension.
@@ -129,7 +127,7 @@ class VideoFile:
         check_container(self._encoder, format_name)
         self._format_name = format_name
         self._full_range = self._encoder.is_full_range(format_name, settings.range)
-        self._part = PartFile(path, settings.overwrite, in_place=settings.live and not _RENAMES_OPEN_FILES)
+        self._part = PartFile(path, settings.overwrite, live=settings.live)
         self._writer: VideoWriter | None = None
         self._finished = False
         self._broken = False

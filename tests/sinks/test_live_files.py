@@ -16,7 +16,7 @@ import pytest
 
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Picture
-from mjpeg_restore.sinks import OutputSettings, VideoFile, video
+from mjpeg_restore.sinks import OutputSettings, VideoFile, Y4mStream, base
 from tests.lacking import needs, needs_proc
 from tests.sinks.conftest import ORANGE, PAIRS, flat, noise, planes_of, read, shown, times
 
@@ -262,7 +262,7 @@ def test_the_file_has_its_name_from_the_first_fragment_on(output: Path) -> None:
 def test_a_system_that_cannot_rename_open_files(
     output: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
-    monkeypatch.setattr(video, "_RENAMES_OPEN_FILES", False)
+    monkeypatch.setattr(base, "_RENAMES_OPEN_FILES", False)
     path = output / "a.mp4"
     if old:
         path.write_bytes(old)
@@ -295,6 +295,18 @@ def test_a_file_that_is_removed_ends_the_run(output: Path, extension: str) -> No
         sink.write(next(pictures))
     sink.discard()
     assert list(output.iterdir()) == []
+
+
+def test_a_live_y4m_file_has_its_name_from_the_first_picture_on(output: Path) -> None:
+    path = output / "a.y4m"
+    sink = Y4mStream(path, live())
+    pictures = arriving(3)
+    sink.write(next(pictures))
+    assert len(read(path)) == 1
+    sink.write(next(pictures))
+    sink.discard()
+    assert [entry.name for entry in output.iterdir()] == ["a.y4m"]
+    assert len(read(path)) == 2
 
 
 def test_avi_is_refused_for_live_video(output: Path) -> None:
