@@ -17,6 +17,7 @@ SCRIPTS = [
     "benchmark",
     "reproduce",
     "make_sample",
+    "play_camera",
     "demo",
     "build_libjpeg",
     "check_wheel",
