@@ -66,9 +66,7 @@ class Address:
             ) from None
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS:
-            raise SourceError(
-                f"{name}: cameras are reached by {', '.join(DEFAULT_PORTS)}, not by {scheme or 'nothing'}"
-            )
+            raise SourceError(f"the address {name} does not begin with http://, https://, rtsp:// or rtsps://")
         if port == 0 or not host:
             raise SourceError(f"the address {name} names no {'host' if not host else 'port that exists: 1 to 65535'}")
         user = None if parts.username is None else unquote(parts.username)
