@@ -67,6 +67,7 @@ needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
 needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")
 
+needs_linux = _unless(sys.platform == "linux", "needs Linux")
 needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
 needs_full_device = _unless(Path("/dev/full").exists(), "needs a system that has /dev/full")
