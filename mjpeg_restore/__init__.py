@@ -7,6 +7,7 @@ for picture in mjpeg_restore.open("cam.mjpeg"): ...
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.errors import (
     BadJpeg,
+    ConnectionFailed,
     Hint,
     JpegError,
     MissingExtra,
@@ -26,9 +27,9 @@ from mjpeg_restore.errors import (
 from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report
-from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.restorer import Restorer, RestorerStream
 from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, open_sink
-from mjpeg_restore.sources import BaseSource, Source, SourceInfo, open_source
+from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification
 
 __version__ = "0.1.0"
@@ -39,9 +40,12 @@ __all__ = [
     "BaseSource",
     "CodedPicture",
     "Colour",
+    "ConnectionFailed",
     "Damage",
     "Hint",
     "JpegError",
+    "LiveSettings",
+    "LiveStatus",
     "MissingExtra",
     "MjpegRestoreError",
     "ModelCorrupt",
@@ -54,6 +58,7 @@ __all__ = [
     "PipelineSettings",
     "Report",
     "Restorer",
+    "RestorerStream",
     "RuntimeUnavailable",
     "Sampling",
     "Sink",
