@@ -2,7 +2,7 @@
 
 from mjpeg_restore.sources.base import AudioTrack, BaseSource, LiveStatus, Source, SourceInfo, TrackInfo
 from mjpeg_restore.sources.choice import SoundChoice
-from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.live.settings import LiveSettings, RtspTransport
 from mjpeg_restore.sources.opening import Spec, open_source
 from mjpeg_restore.sources.timing import parse_rate
 
@@ -11,6 +11,7 @@ __all__ = [
     "BaseSource",
     "LiveSettings",
     "LiveStatus",
+    "RtspTransport",
     "SoundChoice",
     "Source",
     "SourceInfo",
