@@ -105,7 +105,7 @@ class RtspConnection(DemuxedConnection):
                 Hint("{rtsp_transport} may work", rtsp_transport=other),
             )
         if isinstance(error, av.error.InvalidDataError):
-            return ConnectionFailed(f"{self.name}: the answer is not that of an RTSP camera")
+            return ConnectionFailed(f"{self.name}: the camera does not answer, or not as RTSP")
         if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",

@@ -194,7 +194,7 @@ def test_a_server_of_another_kind() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer_http, args=(server,))
         thread.start()
-        with pytest.raises(ConnectionFailed, match="the answer is not that of an RTSP camera"):
+        with pytest.raises(ConnectionFailed, match="the camera does not answer, or not as RTSP"):
             list(connection(f"rtsp://127.0.0.1:{server.getsockname()[1]}/", QUICK).pictures())
         thread.join()
 
