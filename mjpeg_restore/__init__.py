@@ -4,6 +4,8 @@ picture = mjpeg_restore.restore(jpeg_bytes)
 for picture in mjpeg_restore.open("cam.mjpeg"): ...
 """
 
+import logging
+
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.errors import (
     BadJpeg,
@@ -33,6 +35,8 @@ from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, 
 from mjpeg_restore.verification import Verification
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the program decides what becomes of the log
 
 __all__ = [
     "BadJpeg",
