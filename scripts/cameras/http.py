@@ -15,7 +15,7 @@ from cameras.access import Access
 from cameras.dialects import Dialect
 from cameras.faults import Fault, flipped, garbage, truncated
 from cameras.pictures import NumberedPictures
-from cameras.server import Server, reset
+from cameras.server import Server, has_left, reset
 
 _LONGEST_REQUEST = 1 << 16
 _LOGIN_PAGE = b"<!DOCTYPE html>\n<html><head><title>Login</title></head><body><form></form></body></html>\n"
@@ -53,6 +53,7 @@ class HttpCamera(Server):
 
     Attributes:
         sent: a record of each picture.
+        happened: the faults so far.
         requests: a record of each request.
     """
 
@@ -84,9 +85,10 @@ class HttpCamera(Server):
             clients: most connections at a time, further ones are answered by 503; 0: any number.
             pages: whole responses, from the status line on, by their targets ("/login"); the connection then ends.
             tls: the server's certificate; None: plain HTTP.
-            log: a file for one line of JSON for each picture in `sent`.
+            log: a file for one line of JSON for each picture in `sent`, and for each fault.
         """
         self.sent: list[Sent] = []
+        self.happened: list[Fault] = []
         self.requests: list[Request] = []
         self._pictures = pictures
         self._dialect = dialect
@@ -167,7 +169,13 @@ class HttpCamera(Server):
     def take_fault(self, number: int) -> Fault | None:
         """The fault that happens at this picture."""
         with self._state:
-            return self._faults.pop(0) if self._faults and self._faults[0].at <= number else None
+            if not self._faults or self._faults[0].at > number:
+                return None
+            fault = self._faults.pop(0)
+            self.happened.append(fault)
+            if self._log:
+                print(json.dumps({"fault": fault.kind, "number": number}), file=self._log, flush=True)
+            return fault
 
     def encode(self, number: int) -> bytes:
         """The JPEG of a number."""
@@ -245,7 +253,7 @@ class _Player:
             return self._send_whole(number, part(self._camera.encode(number)))
         if fault.kind == "stall":
             self._camera.ended.wait(fault.seconds)
-            return True  # a stalled camera has skipped the picture
+            return not has_left(self._connection)  # a stalled camera has skipped the picture
         jpeg = self._camera.encode(number)
         if fault.kind == "truncate":
             return self._send_whole(number, part(truncated(jpeg)), "damaged")
@@ -272,6 +280,8 @@ class _Player:
         try:
             self._send(data[:half])
             self._camera.ended.wait(fault.seconds)
+            if has_left(self._connection):  # it would be sent without an error
+                raise ConnectionResetError
             self._send(data[half:])
         except OSError:
             self._camera.record(number, "part", self._number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -138,6 +139,12 @@ def reset(connection: socket.socket) -> None:
     wait_until_received(connection)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Whether the other side has closed the connection."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not isinstance(connection, ssl.SSLSocket) and not connection.recv(1, socket.MSG_PEEK)
 
 
 def wait_until_received(connection: socket.socket, seconds: float = 1.0) -> None:

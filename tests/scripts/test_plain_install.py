@@ -18,6 +18,7 @@ SCRIPTS = [
     "reproduce",
     "make_sample",
     "play_camera",
+    "soak",
     "demo",
     "build_libjpeg",
     "check_wheel",
