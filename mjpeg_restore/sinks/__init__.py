@@ -5,7 +5,7 @@ everything but `write`.
 """
 
 from mjpeg_restore.sinks.audio import AudioSource
-from mjpeg_restore.sinks.base import BaseSink, OutputSettings, Sink
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, SegmentLimit, Sink
 from mjpeg_restore.sinks.opening import open_sink
 from mjpeg_restore.sinks.stills import Still, Stills
 from mjpeg_restore.sinks.tee import Tee
@@ -17,6 +17,7 @@ __all__ = [
     "AudioSource",
     "BaseSink",
     "OutputSettings",
+    "SegmentLimit",
     "Sink",
     "Still",
     "Stills",

@@ -16,6 +16,7 @@ from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker_for
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.demuxers import ContainerOpenError
+from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.movindex import MAX_SAMPLES, claimed_samples
 from mjpeg_restore.sources.probe import ByteStream, Content, detect_content, foreign_format, read_head
 from mjpeg_restore.sources.reading import FileStream, SeekableFileStream, StoppableStream, is_disk_or_memory
@@ -36,6 +37,8 @@ class OpenOptions:
     duration: Fraction | None
     track: int | None
     sound: SoundChoice | None
+    live: bool
+    camera: LiveSettings
 
     def check_without_tracks(self, name: str) -> None:
         """Check the track numbers for a source that is not a container: it has video track 1 and no sound.

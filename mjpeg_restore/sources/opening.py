@@ -17,6 +17,7 @@ from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
+from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.stills import files_in_folder, files_matching
 from mjpeg_restore.sources.timing import Rate, check_cut, parse_rate
 
@@ -37,6 +38,8 @@ def open_source(
     duration: Fraction | None = None,
     track: int | None = None,
     audio_track: SoundChoice | None = None,
+    live: bool = False,
+    camera: LiveSettings | None = None,
 ) -> Source:
     """Open a Motion-JPEG source.
 
@@ -60,6 +63,9 @@ def open_source(
         duration: seconds to keep, from `start` on.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
+        live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
+            Cameras by URL or device are live anyway.
+        camera: what concerns cameras alone; the defaults if None.
 
     Raises:
         SourceNotFound: the file does not exist, or the pattern matches nothing.
@@ -71,7 +77,8 @@ def open_source(
     for number in (track, audio_track):
         if isinstance(number, int) and number < 1:
             raise SourceError(f"there is no track number {number}: tracks are counted from 1")
-    options = OpenOptions(None if fps is None else parse_rate(fps), start, duration, track, audio_track)
+    rate = None if fps is None else parse_rate(fps)
+    options = OpenOptions(rate, start, duration, track, audio_track, live, camera or LiveSettings())
     if not isinstance(spec, str | os.PathLike):
         return _open_object(spec, options)
     name = os.fspath(spec)
