@@ -20,7 +20,7 @@ from mjpeg_restore.sources.live.pipe import PipeConnection, PipedContainerSource
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.movindex import MAX_SAMPLES, claimed_samples
-from mjpeg_restore.sources.probe import ByteStream, Content, detect_content, foreign_format, read_head
+from mjpeg_restore.sources.probe import ByteStream, Closable, Content, detect_content, foreign_format, read_head
 from mjpeg_restore.sources.reading import FileStream, SeekableFileStream, StoppableStream, is_disk_or_memory
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource
 from mjpeg_restore.sources.stream import DechunkedStream, StreamSource
@@ -67,21 +67,28 @@ class _Input:
 
 
 def open_file(
-    file: BinaryIO, name: str, options: OpenOptions, path: Path | None = None
+    file: BinaryIO | FileStream,
+    name: str,
+    options: OpenOptions,
+    path: Path | None = None,
+    *,
+    owned: Closable | None = None,
 ) -> StillsSource | StreamSource | ContainerSource | LiveSource:
     """Open the source that fits a file's content.
 
     Args:
-        file: need not seek.
+        file: need not seek; a `FileStream` of one is read from where it is.
         name: the file's name in messages.
         options: what the caller of `open_source` asked for.
         path: where `file` was opened: the source then closes it. None: the caller closes it.
+        owned: what the source closes instead.
 
     Raises:
         NotMjpeg: the file holds no Motion-JPEG.
         SourceError: the file cannot be read, or an option does not fit it.
     """
-    owned = file if path else None
+    if path:
+        owned = cast(BinaryIO, file)
     found = _read_start(file, name)
     content = detect_content(found.head)
     if found.size is None:
@@ -117,7 +124,7 @@ def open_stills(paths: Sequence[Path], name: str, format: str, options: OpenOpti
     return StillsSource(paths, name, format, options.fps or DEFAULT_FPS, options.start, options.duration)
 
 
-def _open_live(stream: StoppableStream, name: str, options: OpenOptions, owned: BinaryIO | None) -> LiveSource:
+def _open_live(stream: StoppableStream, name: str, options: OpenOptions, owned: Closable | None) -> LiveSource:
     return LiveSource(
         name,
         "JPEG stream",
@@ -131,13 +138,13 @@ def _open_live(stream: StoppableStream, name: str, options: OpenOptions, owned: 
 
 
 def _open_container(
-    found: _Input, content: Content, name: str, options: OpenOptions, path: Path | None, owned: BinaryIO | None
+    found: _Input, content: Content, name: str, options: OpenOptions, path: Path | None, owned: Closable | None
 ) -> ContainerSource:
     _check_index_size(found, name)
     if options.fps is not None:
         raise SourceError(f"{name} carries its own time stamps", Hint("leave out {fps}", fps=None))
 
-    def open_target(target: str | ByteStream, owned: BinaryIO | None) -> ContainerSource:
+    def open_target(target: str | ByteStream, owned: Closable | None) -> ContainerSource:
         cut = options.start, options.duration
         kind = PipedContainerSource if options.live else ContainerSource
         return kind(target, name, *cut, track=options.track, sound=options.sound, owned=owned)
@@ -174,6 +181,10 @@ def _check_index_size(found: _Input, name: str) -> None:
 def _read_start(file: BinaryIO, name: str) -> _Input:
     """Read a file's first bytes, and find out its size."""
     try:
+        if isinstance(file, FileStream):
+            head = read_head(file)
+            file.unread(head)
+            return _Input(file, head, None)
         # A file that is not at its beginning is read as a pipe: a demuxer seeks to positions that count from there.
         if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
             head = read_head(FileStream(file))

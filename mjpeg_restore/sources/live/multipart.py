@@ -41,6 +41,7 @@ _CR: Final = 0x0D
 _EOI: Final = b"\xff\xd9"
 # A boundary within data that may hold any bytes: a line that begins with two hyphens, and either ends with two (M7) or
 # is followed by a header or an empty line. Its name is not compared with the announced one (M1, M6).
+_HYPHENS = re.compile(rb"\n--")  # faster than bytearray.find
 _BOUNDARY = re.compile(rb"\n--[!-~][ -~]{0,200}?(?:--[ \t]*\r?\n|\r?\n(?:\r?\n|[A-Za-z][A-Za-z0-9-]{0,40}[ \t]*:))")
 _BOUNDARY_BEGUN = re.compile(
     rb"\n--(?:[!-~][ -~]{0,200}[ \t]*(?:\r?(?:\n(?:\r|[A-Za-z][A-Za-z0-9-]{0,40}[ \t]*)?)?)?)?\Z"
@@ -186,11 +187,11 @@ class MultipartReader:
     def _seek_boundary(self, reach: int) -> int:
         """The picture's length if a boundary ends it before `reach`, else 0 or `_WAIT`."""
         while True:
-            found = self._buffer.find(b"\n--", self._searched, reach)
-            if found < 0:
+            line = _HYPHENS.search(self._buffer, self._searched, reach)
+            if line is None:
                 self._searched = max(self._searched, reach - 2)
                 return 0
-            self._searched = found
+            self._searched = found = line.start()
             if _BOUNDARY.match(self._buffer, found):
                 self._learn(true=False)
                 return self._ended or found - (self._buffer[found - 1] == _CR)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any
 
 from mjpeg_restore.errors import ConnectionFailed, reason_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.multipart import MultipartReader
+from mjpeg_restore.sources.probe import Closable
 from mjpeg_restore.sources.reading import CHUNK, StoppableStream
 
 
@@ -21,13 +22,13 @@ class PipeConnection:
     The stream cannot be opened again: the end of the pipe is the end of the source.
     """
 
-    def __init__(self, stream: StoppableStream, name: str, owned: BinaryIO | None = None) -> None:
+    def __init__(self, stream: StoppableStream, name: str, owned: Closable | None = None) -> None:
         """Prepare to read; nothing is read yet.
 
         Args:
             stream: the bytes.
             name: of the source in messages.
-            owned: a file that is closed after the pictures.
+            owned: what is closed after the pictures.
         """
         self._stream = stream
         self._name = name
