@@ -22,6 +22,14 @@ class ByteStream(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """Something that holds a file or a connection."""
+
+    def close(self) -> None:
+        """Release it. More calls do nothing."""
+        ...
+
+
 class Content(Enum):
     """What a file holds."""
 

@@ -81,6 +81,10 @@ class FileStream(StoppableStream):
             raise
         return b""
 
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read again."""
+        self._head = memoryview(data + bytes(self._head))
+
     def stop(self) -> None:
         """End the stream here, even while a read waits; from any thread."""
         self._stopped = True
@@ -233,7 +237,9 @@ class _ResponseReader:
 
     def __call__(self, size: int) -> bytes | None:
         response, dechunker = self._response, self._dechunker
-        if response.isclosed() or response.length == 0 or (dechunker and dechunker.finished):
+        if response.isclosed() or response.length == 0:
+            return b""
+        if dechunker and (dechunker.finished or dechunker.between_responses):  # the connection may stay open
             return b""
         chunk = self._try_read(size)
         if dechunker is None or not chunk:
