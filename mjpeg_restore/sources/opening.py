@@ -17,6 +17,7 @@ from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
+from mjpeg_restore.sources.live.http_opening import open_http
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.stills import files_in_folder, files_matching
 from mjpeg_restore.sources.timing import Rate, check_cut, parse_rate
@@ -48,7 +49,9 @@ def open_source(
     1. A buffer or a binary file object: its content is detected as in 6. The file need not seek, and stays open.
        `Source.stop` ends the iteration even while a read of the file waits.
     2. "-": standard input, likewise.
-    3. A URL: `file://` is a path. Any other is refused; the error says how FFmpeg pipes it in.
+    3. A URL: `file://` is a path. `http://` and `https://` are a camera that sends a multipart stream, bare JPEGs or
+       snapshots, which are polled `fps` times a second (1 if None), or a recording. User name and password stand in
+       the URL. Any other URL is refused; the error says how FFmpeg pipes it in.
     4. An existing folder: its JPEG files in natural order.
     5. A name with `*`, `?` or `[` that no file has: a pattern for JPEG files; `**` includes subfolders.
     6. A file, whose first bytes tell the format: a stream of JPEGs, with any bytes between them; else a container
@@ -85,6 +88,8 @@ def open_source(
     if name == "-":
         return _open_standard_input(options)
     if url := _URL.match(name):
+        if url[1].lower() in ("http", "https"):
+            return open_http(name, options)
         if url[1].lower() != "file":
             raise SourceError(
                 f"network sources such as {name} are not supported by this version: have FFmpeg write it to standard "

@@ -72,6 +72,7 @@ _FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"YUV4MPEG2", "uncompressed video (YUV4MPEG2)"),
 )
+_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
 
 # SOI and the marker of a usual first segment of a baseline or progressive picture. Three bytes alone occur by chance
@@ -124,6 +125,11 @@ def foreign_format(head: bytes) -> str | None:
     if head[:2] == b"BM" and head[6:10] == bytes(4):
         return "a BMP picture"
     return None
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether text is HTML: a camera that asks for a password answers with a web page."""
+    return _WEB_PAGE.search(head[:1024]) is not None
 
 
 def _is_container(head: bytes) -> bool:
