@@ -161,11 +161,11 @@ def run(
         SinkError: the output cannot be written.
         RuntimeUnavailable, ModelError: the network cannot be run.
     """
-    live = source.info.live
+    live, on_resize = source.info.live, (settings or PipelineSettings()).on_resize
     report = Report(model=restorer.model.name, reader=reader_name())
     pictures = restore_pictures(source, restorer, settings, report)
     try:
-        for picture in _sized(pictures, sink, report):
+        for picture in _sized(pictures, sink, report, letterbox=on_resize == "letterbox"):
             sink.write(picture)
             if progress:
                 progress(report)
@@ -241,12 +241,12 @@ def _stamped(picture: Picture, packet: Packet) -> Picture:
     return replace(picture, index=packet.index, pts=packet.pts, time_base=packet.time_base, duration=packet.duration)
 
 
-def _sized(pictures: Iterable[Picture], sink: Sink, report: Report) -> Generator[Picture]:
+def _sized(pictures: Iterable[Picture], sink: Sink, report: Report, *, letterbox: bool) -> Generator[Picture]:
     """The pictures, scaled to the size of the first where the sink takes one size only (B2)."""
     size: tuple[int, int] | None = None
     for picture in pictures:
         size = size or (picture.width, picture.height)
         if sink.fixed_size and (picture.width, picture.height) != size:
             report.resized += 1
-            picture = fit(picture, *size)
+            picture = fit(picture, *size, letterbox=letterbox)
         yield picture

@@ -15,7 +15,9 @@ from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker_for
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.demuxers import ContainerOpenError
+from mjpeg_restore.sources.live.pipe import PipeConnection, PipedContainerSource
 from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.movindex import MAX_SAMPLES, claimed_samples
 from mjpeg_restore.sources.probe import (
     ByteStream,
@@ -75,7 +77,7 @@ def open_file(
     path: Path | None = None,
     *,
     owned: Closable | None = None,
-) -> StillsSource | StreamSource | ContainerSource:
+) -> StillsSource | StreamSource | ContainerSource | LiveSource:
     """Open the source that fits a file's content.
 
     Args:
@@ -102,10 +104,13 @@ def open_file(
     _reject_foreign(content, found.head, name)
     if content not in (Content.JPEG, Content.JPEG_LATER):
         return _open_container(found, content, name, options, path, owned)
-    if path and owned and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
+    if path and owned and content is Content.JPEG and not options.live and path.suffix.lower() in SUFFIXES:
         owned.close()
         return open_stills([path], name, "JPEG picture", options)
     options.check_without_tracks(name)
+    if options.live:
+        stream = found.stream if isinstance(found.stream, StoppableStream) else FileStream(found.stream)
+        return _open_live(stream, name, options, owned)
     fps = options.fps or DEFAULT_FPS
     source = StreamSource(found.stream, name, fps, options.start, options.duration, owned=owned)
     if found.size is not None:
@@ -123,6 +128,19 @@ def open_stills(paths: Sequence[Path], name: str, format: str, options: OpenOpti
     return StillsSource(paths, name, format, options.fps or DEFAULT_FPS, options.start, options.duration)
 
 
+def _open_live(stream: StoppableStream, name: str, options: OpenOptions, owned: Closable | None) -> LiveSource:
+    return LiveSource(
+        name,
+        "JPEG stream",
+        lambda: PipeConnection(stream, name, owned),
+        options.camera,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+        reconnects=False,
+    )
+
+
 def _open_container(
     found: _Input, content: Content, name: str, options: OpenOptions, path: Path | None, owned: Closable | None
 ) -> ContainerSource:
@@ -132,7 +150,8 @@ def _open_container(
 
     def open_target(target: str | ByteStream, owned: Closable | None) -> ContainerSource:
         cut = options.start, options.duration
-        return ContainerSource(target, name, *cut, track=options.track, sound=options.sound, owned=owned)
+        kind = PipedContainerSource if options.live else ContainerSource
+        return kind(target, name, *cut, track=options.track, sound=options.sound, owned=owned)
 
     try:
         if path and owned:  # FFmpeg reads a path faster than a Python file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from http.client import HTTPException, HTTPResponse
@@ -97,7 +97,7 @@ class HttpConnection:
         self._period = float(1 / fps)
         self._interrupted = threading.Event()
 
-    def pictures(self) -> Iterator[Capture]:
+    def pictures(self) -> Generator[Capture, None, None]:
         """Connect, and yield pictures as they arrive; see `Connection`."""
         try:
             yield from self._responses()
@@ -112,7 +112,7 @@ class HttpConnection:
         self._interrupted.set()
         self._client.interrupt()
 
-    def _responses(self) -> Iterator[Capture]:
+    def _responses(self) -> Generator[Capture, None, None]:
         """Yield the pictures of one response or, of a snapshot camera, of one after the other."""
         opened, self._opened = self._opened, None
         if opened is not None and time.monotonic() - opened.since > _MAX_AGE:
@@ -137,7 +137,7 @@ class HttpConnection:
             opened, snapshots = None, True
             self._interrupted.wait(max(0.0, began + self._period - time.monotonic()))
 
-    def _body(self, opened: Opened) -> Iterator[Capture]:
+    def _body(self, opened: Opened) -> Generator[Capture, None, None]:
         """Yield the pictures of one response.
 
         Raises:

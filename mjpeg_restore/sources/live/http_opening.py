@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import BinaryIO, Final, cast
 
@@ -16,9 +18,6 @@ from mjpeg_restore.sources.live.http_client import HttpClient
 from mjpeg_restore.sources.live.http_file import HttpFile
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.probe import Content, detect_content, read_head
-
-_MAX_SNAPSHOT_BYTES: Final = 4 << 20
-"""A longer file of a type other than image/* is a recording, and is not read to see whether it is one picture."""
 
 _PICTURES: Final = frozenset({Content.JPEG, Content.JPEG_LATER})
 
@@ -38,8 +37,10 @@ class HttpSource(LiveSource):
             fps: frames per second, if they are known: of a snapshot camera the rate of polling.
             opened: the first response; the source closes it.
         """
-        cut = {"start": options.start, "duration": options.duration}
-        super().__init__(address.name, format, self._connection, options.camera, fps=fps, **cut)
+        start, duration = options.start, options.duration
+        super().__init__(
+            address.name, format, self._connection, options.camera, fps=fps, start=start, duration=duration
+        )
         self._address = address
         self._camera = options.camera
         self._snapshot_fps = fps or SNAPSHOT_FPS
@@ -78,7 +79,7 @@ def open_http(url: str, options: OpenOptions) -> Source:
         content = detect_content(head)
         if content is Content.FOREIGN or content is Content.TEXT:
             raise not_mjpeg(address.name, head)
-        if content in _PICTURES and _is_live(opened, address):
+        if content in _PICTURES and _is_live(opened, address, timeout):
             is_snapshot = opened.type.startswith("image/") or opened.response.length is not None
             return _camera(address, "JPEG snapshots" if is_snapshot else "JPEG stream", options, opened)
         return _recording(address, options, opened)
@@ -97,37 +98,47 @@ def _camera(address: Address, format: str, options: OpenOptions, opened: Opened 
 
 
 def _read_head(opened: Opened, address: Address, timeout: float) -> bytes:
-    """Read the first bytes of a body, and put them back.
-
-    Raises:
-        ConnectionFailed: they do not come in time, or there are none.
-    """
-    timer = threading.Timer(timeout, opened.stream.stop)
-    timer.daemon = True
-    timer.start()
-    try:
+    """Read the first bytes of a body, and put them back."""
+    with _deadline(opened, address, timeout):
         head = read_head(opened.stream)
-    except OSError as error:
-        raise ConnectionFailed(f"{address.name}: the connection broke ({reason_of(error)})") from None
-    finally:
-        timer.cancel()
-    if opened.stream.stopped or not head:
+    if not head:
         raise ConnectionFailed(f"{address.name}: the answer is empty")
     opened.stream.unread(head)
     return head
 
 
-def _is_live(opened: Opened, address: Address) -> bool:
-    """Whether JPEGs come from a camera: they are endless, or a single picture. Both may have been announced wrongly."""
+def _is_live(opened: Opened, address: Address, timeout: float) -> bool:
+    """Whether JPEGs come from a camera: they are endless, or there is one. Recordings have a length and several."""
     length = opened.response.length
     if length is None or opened.type.startswith("image/"):
         return True
-    data = b""
-    while len(data) <= _MAX_SNAPSHOT_BYTES and (chunk := opened.stream.read()):
-        data += chunk
+    data, found, splitter = b"", 0, Splitter()
+    with _deadline(opened, address, timeout):
+        while found < 2 and (chunk := opened.stream.read()):
+            data += chunk
+            found += len(splitter.feed(chunk))
     opened.stream.unread(data)
-    splitter = Splitter()
-    return len(data) <= _MAX_SNAPSHOT_BYTES and len(splitter.feed(data)) + len(splitter.flush()) == 1
+    return found + len(splitter.flush()) == 1
+
+
+@contextmanager
+def _deadline(opened: Opened, address: Address, timeout: float) -> Generator[None]:
+    """Limit the time in which the beginning of a body is read.
+
+    Raises:
+        ConnectionFailed: it takes longer, or the connection breaks.
+    """
+    timer = threading.Timer(timeout, opened.stream.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except OSError as error:
+        raise ConnectionFailed(f"{address.name}: the connection broke ({reason_of(error)})") from None
+    finally:
+        timer.cancel()
+    if opened.stream.stopped:
+        raise ConnectionFailed(f"{address.name}: no picture begins within {timeout:g} s")
 
 
 def _recording(address: Address, options: OpenOptions, opened: Opened) -> Source:

@@ -125,7 +125,7 @@ class LiveSource(BaseSource):
             elif entry is not None:
                 self._lost(entry.error)
                 return
-            elif time.monotonic() - attempt.heard > self._stall_timeout:
+            elif self._reconnects and time.monotonic() - attempt.heard > self._stall_timeout:
                 self._status.stalls += 1
                 self._failed("stalled", f"nothing came for {self._stall_timeout:g} s")
                 return
