@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
-from typing import BinaryIO
 
 import av
 import av.error

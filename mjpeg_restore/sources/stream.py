@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import BinaryIO
 
 from mjpeg_restore.errors import NotMjpeg, reason_of
 from mjpeg_restore.frames import Packet
