@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,14 +19,19 @@ from mjpeg_restore.sources.live.pipe import PipeConnection, PipedContainerSource
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.movindex import MAX_SAMPLES, claimed_samples
-from mjpeg_restore.sources.probe import ByteStream, Closable, Content, detect_content, foreign_format, read_head
+from mjpeg_restore.sources.probe import (
+    ByteStream,
+    Closable,
+    Content,
+    detect_content,
+    foreign_format,
+    is_web_page,
+    read_head,
+)
 from mjpeg_restore.sources.reading import FileStream, SeekableFileStream, StoppableStream, is_disk_or_memory
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource
 from mjpeg_restore.sources.stream import DechunkedStream, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS
-
-_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
-"""A camera that asks for a password answers with a web page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,8 @@ def open_file(
     _reject_foreign(content, found.head, name)
     if content not in (Content.JPEG, Content.JPEG_LATER):
         return _open_container(found, content, name, options, path, owned)
-    if path and content is Content.JPEG and not options.live and path.suffix.lower() in SUFFIXES:
-        file.close()
+    if path and owned and content is Content.JPEG and not options.live and path.suffix.lower() in SUFFIXES:
+        owned.close()
         return open_stills([path], name, "JPEG picture", options)
     options.check_without_tracks(name)
     if options.live:
@@ -178,7 +182,7 @@ def _check_index_size(found: _Input, name: str) -> None:
         raise SourceError(f"{name} claims {claimed:,} samples in its index: it is damaged, or made to fill memory")
 
 
-def _read_start(file: BinaryIO, name: str) -> _Input:
+def _read_start(file: BinaryIO | FileStream, name: str) -> _Input:
     """Read a file's first bytes, and find out its size."""
     try:
         if isinstance(file, FileStream):
@@ -231,5 +235,5 @@ def _reject_foreign(content: Content, head: bytes, name: str) -> None:
     if content is Content.FOREIGN:
         raise NotMjpeg(f"{name} is {foreign_format(head)}, which has no JPEG coefficients to restore: {advice}")
     if content is Content.TEXT:
-        what = "a web page" if _WEB_PAGE.search(head[:1024]) else "text"
+        what = "a web page" if is_web_page(head) else "text"
         raise NotMjpeg(f"{name} is {what}, not video: {advice}")

@@ -17,7 +17,8 @@ from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
-from mjpeg_restore.sources.live.address import Address
+from mjpeg_restore.sources.live.address import Address, redact
+from mjpeg_restore.sources.live.http_opening import open_http
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.stills import files_in_folder, files_matching
@@ -50,8 +51,9 @@ def open_source(
     1. A buffer or a binary file object: its content is detected as in 6. The file need not seek, and stays open.
        `Source.stop` ends the iteration even while a read of the file waits.
     2. "-": standard input, likewise.
-    3. A URL: `file://` is a path, `rtsp://` and `rtsps://` are cameras. Any other is refused; the error says how FFmpeg
-       pipes it in. `v4l2:/dev/video0` and `/dev/video0` are a camera on Linux.
+    3. A URL: `file://` is a path. `http://` and `https://` are a camera that sends a multipart stream, bare JPEGs or
+       snapshots, which are polled `fps` times a second (1 if None), or a recording; `rtsp://` and `rtsps://` are
+       cameras. User name and password stand in the URL. `v4l2:/dev/video0` and `/dev/video0` are a camera on Linux.
     4. An existing folder: its JPEG files in natural order.
     5. A name with `*`, `?` or `[` that no file has: a pattern for JPEG files; `**` includes subfolders.
     6. A file, whose first bytes tell the format: a stream of JPEGs, with any bytes between them; else a container
@@ -90,12 +92,14 @@ def open_source(
     if name.lower().startswith("v4l2:"):
         return _open_device(name[len("v4l2:") :].removeprefix("//"), options)
     if url := _URL.match(name):
+        if url[1].lower() in ("http", "https"):
+            return open_http(name, options)
         if url[1].lower() in ("rtsp", "rtsps"):
             return _open_rtsp(name, options)
         if url[1].lower() != "file":
             raise SourceError(
-                f"network sources such as {name} are not supported by this version: have FFmpeg write it to standard "
-                f"output, ffmpeg -i {name} -c copy -f mjpeg -, and read that"
+                f"network sources such as {redact(name)} are not supported by this version: have FFmpeg write it to "
+                f"standard output, ffmpeg -i {redact(name)} -c copy -f mjpeg -, and read that"
             )
         name = unquote(urlsplit(name).path)
     return _open_path(name, options)
