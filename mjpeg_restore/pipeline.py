@@ -56,7 +56,7 @@ class PipelineSettings:
     """"oldest": of the pictures that wait for the network, the oldest are dropped; "never": the source waits. None:
     "oldest" for live sources, "never" for recordings."""
     waiting: int = 2
-    """Most pictures that wait for the network where the oldest are dropped."""
+    """Most pictures that wait for a network that is too slow, where the oldest are dropped. A burst may be longer."""
     max_latency: float = 0.2
     """Seconds after its arrival at which a waiting picture is dropped for a newer one, where the oldest are dropped."""
     on_stall: OnStall = "gap"
@@ -110,18 +110,21 @@ def restore_pictures(
     report = report or Report()
     halt = halt or Halt(source.stop)  # a silent camera would otherwise block the end
     live = source.info.live
+    in_flight = restorer.streams + (0 if live else 2)
     policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
     reading = Halt(source.stop)
     jobs = policy(read_jobs(source, settings.frames, reading))
     if settings.drop == "oldest" or (settings.drop is None and live):
         dropping = Halt(reading.request)
-        jobs = drop_late(jobs, waiting=settings.waiting, max_latency=settings.max_latency, halt=dropping)
+        jobs = drop_late(
+            jobs, waiting=settings.waiting, max_latency=settings.max_latency, in_flight=in_flight, halt=dropping
+        )
     restored = ordered_map(
         Restoration(restorer, source.info, compare=settings.compare, verify=settings.verify),
         jobs,
         # One worker more than streams keeps all streams busy while a worker waits for the encoder.
         workers=restorer.streams + 1,
-        in_flight=restorer.streams + (0 if live else 2),
+        in_flight=in_flight,
         name="restore",
         halt=halt,
     )

@@ -136,20 +136,12 @@ class _SegmentTrack:
     """An audio track, whose packets are handed to one file after the other, on the file's clock."""
 
     def __init__(self, source: AudioSource) -> None:
+        source.enabled = True
         self._source = source
         self.stream: AudioStream = source.stream
         self.packets: deque[av.Packet[Stream]] = deque()
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the source queues packets; see `AudioSource`."""
-        return self._source.enabled
-
-    @enabled.setter
-    def enabled(self, enabled: bool) -> None:
-        self._source.enabled = enabled
-        if not enabled:
-            self._source.packets.clear()
+        self.enabled = True
+        """False: the file takes no sound; the next one may."""
 
     def take(self, end: Fraction | None, start: Fraction) -> None:
         """Take the packets that begin before `end` (None: all), and count their times from `start`; in seconds."""
@@ -162,7 +154,8 @@ class _SegmentTrack:
             shift = round(start / time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift
-            self.packets.append(packet)
+            if self.enabled:
+                self.packets.append(packet)
 
 
 def _shape(picture: Picture) -> tuple[int, int, Sampling]:

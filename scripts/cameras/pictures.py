@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ class NumberedPictures:
         return buffer.getvalue()
 
 
+@cache
 def scene(size: Size) -> Pixels:
     """Slopes and noise, uint8 `[height, width, 3]`; the same for each call."""
     width, height = size

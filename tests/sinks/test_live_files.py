@@ -58,7 +58,7 @@ def test_at_most_half_a_second_is_not_yet_in_the_file(output: Path, extension: s
     assert len(read(path)) == 2 * RATE
 
 
-@pytest.mark.parametrize("start", [0, 1234567])
+@pytest.mark.parametrize("start", [0, 1234567, 10 * 86_400 * 90_000])
 @pytest.mark.parametrize(("extension", "codec"), LIVE_PAIRS)
 def test_live_times_are_exact(output: Path, extension: str, codec: str, start: int) -> None:
     path = output / f"a.{extension}"
@@ -85,7 +85,8 @@ def test_a_slow_camera_loses_one_picture(output: Path, extension: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("extension", "codec"), [("mp4", "h264"), ("mp4", "hevc"), ("mov", "h264"), ("mkv", "av1"), ("webm", "vp9")]
+    ("extension", "codec"),
+    [("mp4", "h264"), ("mp4", "hevc"), ("mov", "h264"), ("mkv", "av1"), ("mkv", "mjpeg"), ("webm", "vp9")],
 )
 def test_there_is_a_key_frame_every_two_seconds(output: Path, extension: str, codec: str) -> None:
     path = output / f"a.{extension}"
