@@ -570,15 +570,14 @@ def file_server(data: bytes, ranges: bool) -> Callable[[Request], Answer]:
 @pytest.mark.parametrize("ranges", [True, False])
 def test_containers_are_recordings(mux: MuxClip, jpegs: list[bytes], name: str, ranges: bool) -> None:
     data = mux(name).read_bytes()
-    with Server(file_server(data, ranges)) as server:
-        with open_source(server.url()) as source:
-            assert isinstance(source, ContainerSource) and not source.info.live
-            if name == "a.mov" and not ranges:
-                with pytest.raises(SourceError, match="cannot be read from a pipe"):
-                    list(source)
-                return
-            assert [packet.data for packet in source] == jpegs
-            assert source.truncated is None
+    with Server(file_server(data, ranges)) as server, open_source(server.url()) as source:
+        assert isinstance(source, ContainerSource) and not source.info.live
+        if name == "a.mov" and not ranges:
+            with pytest.raises(SourceError, match="cannot be read from a pipe"):
+                list(source)
+            return
+        assert [packet.data for packet in source] == jpegs
+        assert source.truncated is None
 
 
 def test_a_recording_that_stalls_can_be_stopped_and_closed(mux: MuxClip) -> None:
