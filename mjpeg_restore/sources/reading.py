@@ -240,6 +240,8 @@ class _ResponseReader:
         response, dechunker = self._response, self._dechunker
         if response.isclosed() or response.length == 0:
             return b""
+        if dechunker and dechunker.error:
+            raise OSError(dechunker.error)
         if dechunker and (dechunker.finished or dechunker.between_responses):  # the connection may stay open
             return b""
         chunk = self._try_read(size)

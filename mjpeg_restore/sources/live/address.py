@@ -98,7 +98,10 @@ class Address:
         Raises:
             SourceError: see `parse`.
         """
-        return self.parse(urljoin(self.url, location))
+        try:
+            return self.parse(urljoin(self.url, location))
+        except ValueError:  # of urljoin, for brackets without an IPv6 address
+            raise SourceError(f"the address {redact(location)} is malformed") from None
 
     def same_server(self, other: Address) -> bool:
         """Whether the other address has the same host and port."""
