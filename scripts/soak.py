@@ -76,7 +76,7 @@ def main() -> int:
             ("pictures sent damaged or in part", f"{result.sent['damaged']} and {result.sent['part']}"),
             ("frames in the file", f"{result.frames}, of {result.shown} pictures"),
             ("dropped because late", str(report["late"])),
-            ("sent whole, neither shown nor counted", str(result.lost)),
+            ("sent whole, neither shown nor late", str(result.lost)),
             ("out of order", str(result.disordered)),
             ("packets = frames - held + dropped + unreadable", "yes" if result.accounted else "NO"),
             ("latency p50, p95, p99", ", ".join(f"{value:g} ms" for value in report["latency_ms"].values())),

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ from mjpeg_restore.sources import LiveSettings, Source, open_source
 INTERRUPTED = 130
 GAVE_UP = 3
 """As for other errors of the input, although the output is finished properly."""
+
+SAME_SIGNAL = 0.5
+"""Seconds within which a second signal is the first one: `timeout -s INT` sends it to the process and to its group."""
 
 MOST_STREAMS = 4
 """Most pictures restored at the same time. Each takes memory; more than four gain nothing."""
@@ -164,12 +168,16 @@ def _output_remarks(
 def _stopping(source: Source) -> Generator[Event]:
     """Let Ctrl-C, SIGTERM and a closed terminal set the event and stop the source; the second signal ends the run."""
     stop = Event()
+    first = 0.0
 
     def ask(number: int, frame: object) -> None:
-        if stop.is_set():
+        nonlocal first
+        if not stop.is_set():
+            first = time.monotonic()
+            stop.set()
+            source.stop()
+        elif time.monotonic() - first > SAME_SIGNAL:
             raise KeyboardInterrupt
-        stop.set()
-        source.stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # Windows has no SIGHUP, and nohup ignores it, which must stay so.

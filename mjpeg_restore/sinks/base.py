@@ -54,12 +54,16 @@ class Sink(Protocol):
         """Finish the output and give it its final name. A second call does nothing.
 
         Raises:
-            SinkError: the output cannot be finished; its temporary files are removed.
+            SinkError: the output cannot be finished; it is discarded.
         """
         ...
 
     def discard(self) -> None:
-        """Abandon the output after an error: no incomplete file keeps the final name. Never raises."""
+        """Abandon the output after an error. Never raises.
+
+        No incomplete file gets the final name, with one exception: a recording of a live source cannot be repeated, so
+        it keeps its name, and ends with what is whole.
+        """
         ...
 
 

@@ -86,15 +86,15 @@ class VideoFile:
     The file is written under a temporary name beside the target and renamed by `close`.
 
     *Live.* If the program is killed, the recording of a live source ends at most half a second, or one picture, before
-    that, and can be played. For this, MP4 and MOV are written in fragments, MKV and WebM in short clusters, there is
-    a key frame at least every two seconds, and the encoder holds back no picture, unless `preset` or `options` make it.
-    The file gets its final name with the first fragment. It keeps that name even if the run fails: `discard` finishes
-    the file, or ends it with the last whole fragment if it cannot be written. (Windows cannot rename an open file:
-    there it has the name from the first picture on, and a file that it replaces is lost then.) Such an MP4 or MOV has
-    no index, so that memory does not grow: players seek in it less quickly. MKV and WebM keep 40 bytes in memory for
-    each key frame: 17 MB in ten days, but 1 GB with MJPEG or FFV1 at 30 pictures a second, which have no other frames;
-    there, `Segments` limits it. AVI is refused: without its end it cannot be played. `creation_time` is the wall clock
-    at the first picture.
+    that, and can be played. For this, MP4 and MOV are written in fragments, MKV and WebM in short clusters, there is a
+    key frame at least every two seconds, and the encoder holds back no picture, unless `options` make it.
+    The file gets its final name with the first fragment, which in MP4 and MOV needs a packet of each track of sound. It
+    keeps that name even if the run fails: `discard` finishes the file, or ends it with the last whole fragment if it
+    cannot be written. (Windows cannot rename an open file: there it has the name from the first picture on, and a file
+    that it replaces is lost then.) Such an MP4 or MOV has no index, so that memory does not grow: players seek in it
+    less quickly. MKV and WebM keep 40 bytes in memory for each key frame: 17 MB in ten days, but 1 GB with MJPEG or
+    FFV1 at 30 pictures a second, which have no other frames; there, `Segments` limits it. AVI is refused: without its
+    end it cannot be played. `creation_time` is the wall clock at the first picture.
     """
 
     fixed_size = True

@@ -15,9 +15,9 @@ from cameras.access import Access
 from cameras.dialects import Dialect
 from cameras.faults import Fault, flipped, garbage, truncated
 from cameras.pictures import NumberedPictures
+from cameras.request import Request, RequestReader
 from cameras.server import Server, has_left, reset
 
-_LONGEST_REQUEST = 1 << 16
 _LOGIN_PAGE = b"<!DOCTYPE html>\n<html><head><title>Login</title></head><body><form></form></body></html>\n"
 
 
@@ -32,16 +32,6 @@ class Sent:
     """When its last byte was handed to the system, seconds of `time.monotonic()`."""
     connection: int
     """Number of the connection, from 1."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it came in."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    """By names in lower case."""
 
 
 class HttpCamera(Server):
@@ -118,10 +108,11 @@ class HttpCamera(Server):
 
     def serve(self, connection: socket.socket, number: int) -> None:
         """Answer the requests of one connection."""
+        reader = RequestReader(connection)
         with self._state:
             self._serving += 1
         try:
-            while request := _read_request(connection):
+            while request := reader.read():
                 self.requests.append(request)
                 if not self._answer(connection, number, request):
                     return
@@ -306,17 +297,3 @@ class _Player:
         piece = self._dialect.piece or len(data) or 1
         for start in range(0, len(data), piece):
             self._connection.sendall(data[start : start + piece])
-
-
-def _read_request(connection: socket.socket) -> Request | None:
-    """Read a request without a body; None where the client has left."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = connection.recv(4096)
-        if not piece or len(data) > _LONGEST_REQUEST:
-            return None
-        data += piece
-    first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-    method, target, *_ = [*first.split(" "), "", ""]
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Request(method, target, headers)

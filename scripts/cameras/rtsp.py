@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cameras.access import Access
-from cameras.http import Request
 from cameras.pictures import NumberedPictures
+from cameras.request import Request, RequestReader
 from cameras.rtp_jpeg import PAYLOAD_TYPE, Packetiser
 from cameras.server import Server, reset
 
@@ -88,8 +88,8 @@ class RtspCamera(Server):
 
     def serve(self, connection: socket.socket, number: int) -> None:
         """Answer the requests of one connection until it plays, then play."""
-        session = _Session(connection)
-        while request := session.read_request():
+        session, reader = _Session(connection), RequestReader(connection)
+        while request := reader.read():
             self.requests.append(request)
             if self._mute:
                 continue
@@ -146,23 +146,9 @@ class _Session:
     """One client, and the transport that it has chosen."""
 
     connection: socket.socket
-    _buffer: bytes = b""
     _udp: list[socket.socket] = field(default_factory=list)
     _to: int | None = None
     """The port or the channel to which the packets are sent."""
-
-    def read_request(self) -> Request | None:
-        """The next request; None where the client has left."""
-        while b"\r\n\r\n" not in self._buffer:
-            piece = self.connection.recv(4096)
-            if not piece:
-                return None
-            self._buffer += piece
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        method, target, *_ = [*first.split(" "), "", ""]
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        return Request(method, target, headers)
 
     def answer(self, request: Request, status: str, headers: Mapping[str, str], body: str) -> None:
         """Send a response."""

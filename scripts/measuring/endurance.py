@@ -62,8 +62,8 @@ class Soak:
 
     @property
     def lost(self) -> int:
-        """Pictures that were sent whole, and are neither shown nor counted as dropped or unreadable."""
-        return max(0, len(self.missing) - self.report["dropped"] - self.report["unreadable"])
+        """Pictures that were sent whole, and are neither shown nor counted as late."""
+        return max(0, len(self.missing) - self.report["late"])
 
     @property
     def memory_start(self) -> float:
@@ -85,7 +85,7 @@ class Soak:
         checks = [
             (self.exit_code not in (0, 130), f"the command ended with {self.exit_code}"),
             (not self.accounted, "the report's counts do not add up"),
-            (self.lost > 0, f"{self.lost} pictures were sent whole, and are neither shown nor counted"),
+            (self.lost > 0, f"{self.lost} pictures were sent whole, and are neither shown nor counted as late"),
             (self.disordered > 0, f"{self.disordered} frames are out of order"),
             (self.late_stamps > 0, f"{self.late_stamps} frames have a time that does not rise"),
             (self.frames != self.report["frames"], f"the file has {self.frames} frames, not {self.report['frames']}"),

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,10 +94,9 @@ def test_size_and_sampling_change() -> None:
 
 
 def test_a_stalled_camera_skips_pictures() -> None:
-    with HttpCamera(faults=[Fault("stall", 2, seconds=0.2)], fps=100, count=40) as camera:
+    with HttpCamera(faults=[Fault("stall", 2, seconds=0.2)], fps=100, count=60) as camera:
         received(camera)
-        before, after = (camera.numbers()[at] for at in (1, 2))
-        assert (before, after >= 20) == (1, True)
+        assert max(after - before for before, after in pairwise([-1, *camera.numbers()])) >= 20
 
 
 def test_a_status_for_a_while() -> None:
@@ -178,8 +178,10 @@ def test_the_camera_in_another_process(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout and process.stdin
         with urllib.request.urlopen(process.stdout.readline().strip()) as response:
-            assert numbers_in(response.read()) == [0, 1, 2, 3, 4]
+            received = numbers_in(response.read())
         process.stdin.close()
         assert process.wait(10) == 0
     lines = map(json.loads, (tmp_path / "sent.jsonl").read_text().splitlines())
-    assert [(line["number"], line["state"]) for line in lines] == [(number, "whole") for number in range(5)]
+    assert [(line["number"], line["state"]) for line in lines] == [(number, "whole") for number in received]
+    assert received
+    assert set(received) <= {*range(5)}  # those for which the machine was too slow are skipped

@@ -15,7 +15,7 @@ from measuring.endurance import Soak, check
 from tests.lacking import needs_proc
 from tests.scripts.running import run
 
-REPORT = {"packets": 5, "frames": 5, "held": 0, "dropped": 0, "unreadable": 0}
+REPORT = {"packets": 5, "frames": 5, "held": 0, "dropped": 0, "late": 0, "unreadable": 0}
 
 
 def recorded(path: Path, numbers: list[int], stamps: list[int]) -> Path:
@@ -47,11 +47,11 @@ def test_a_picture_that_is_nowhere(tmp_path: Path) -> None:
     result = soak_of(REPORT)
     check(result, recorded(tmp_path / "out.mkv", [0, 1, 1, 4, 5], [0, 40, 80, 160, 200]), [0, 1, 2, 4, 5])
     assert (result.missing, result.lost) == ([2], 1)
-    assert result.failures() == ["1 pictures were sent whole, and are neither shown nor counted"]
+    assert result.failures() == ["1 pictures were sent whole, and are neither shown nor counted as late"]
 
 
-def test_a_picture_that_was_dropped(tmp_path: Path) -> None:
-    result = soak_of(REPORT | {"packets": 6, "dropped": 1})
+def test_a_picture_that_was_late(tmp_path: Path) -> None:
+    result = soak_of(REPORT | {"packets": 6, "dropped": 1, "late": 1})
     check(result, recorded(tmp_path / "out.mkv", [0, 1, 1, 4, 5], [0, 40, 80, 160, 200]), [0, 1, 2, 4, 5])
     assert (result.missing, result.lost, result.failures()) == ([2], 0, [])
 
