@@ -94,7 +94,7 @@ class Server:
             if not line.strip():
                 break
             lines.append(line.decode("latin-1").strip())
-        if not lines:
+        if not lines or not lines[0].endswith(("HTTP/1.0", "HTTP/1.1")):  # a client that speaks TLS
             return None
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         request = Request(lines[0].split()[1], headers, len(self.requests), number)
