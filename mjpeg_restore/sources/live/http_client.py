@@ -48,6 +48,7 @@ class HttpClient:
         self._timeout = timeout
         self._verify_tls = verify_tls
         self._authorisation = None if address.user is None else Authorisation(address.user, address.password)
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._connection: HTTPConnection | None = None
@@ -200,11 +201,12 @@ class HttpClient:
         self._connection, self._server = connection, (address.scheme, address.host, address.port)
 
     def _secure(self, plain: socket.socket, address: Address) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
-        if not self._verify_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        secured = context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
+        if self._context is None:  # kept, because it reads all certificates of the system
+            self._context = ssl.create_default_context()
+            if not self._verify_tls:
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        secured = self._context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
         with self._lock:
             self._socket = secured
         self._check_time(address)

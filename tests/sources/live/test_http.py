@@ -512,6 +512,15 @@ def test_t1_t2_t3_a_camera_is_live_and_its_first_picture_is_not_lost(jpegs: list
         assert len(server.requests) == 1, "the first response is used: some cameras accept one client"
 
 
+def test_a_first_response_that_has_waited_for_long_is_requested_again(
+    monkeypatch: pytest.MonkeyPatch, jpegs: list[bytes]
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.sources.live.http._MAX_AGE", 0.0)
+    with Server(lambda request: multipart(jpegs, 0.01)) as server:
+        assert read_source(server.url(), 2)[0] == jpegs[:2]
+        assert len(server.requests) == 2
+
+
 def test_an_unused_source_is_closed(jpegs: list[bytes]) -> None:
     with Server(lambda request: multipart(jpegs, 60)) as server:
         open_source(server.url()).close()
