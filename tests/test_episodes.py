@@ -51,6 +51,7 @@ def test_trouble_that_returns_is_told_again(log: pytest.LogCaptureFixture) -> No
         episodes.update(job(seconds, damage="cut off"))
         episodes.update(job(seconds + 15))
     assert [record.__dict__["event"] for record in log.records] == 3 * ["damaged", "recovered"]
+    assert log.messages[1] == "cam: sound again: 1 damaged"
 
 
 def test_late_pictures_are_counted(log: pytest.LogCaptureFixture) -> None:
