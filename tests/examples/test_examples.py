@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import runpy
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cameras.faults import Fault
+from cameras.http import HttpCamera
+from cameras.pictures import NumberedPictures
 from make_sample import main as make_sample
 from PIL import Image
 
@@ -158,9 +162,19 @@ def test_many_recordings_share_a_network(example: Example, clip: Path, tmp_path:
     assert {path.name for path in folder.iterdir()} == {"clip.mp4", "wall.mp4"}
 
 
+def test_a_camera_is_watched_until_it_is_gone(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with HttpCamera(NumberedPictures((64, 48)), faults=[Fault("unreachable", 8, seconds=30)]) as camera:
+        connected, brightness, *more = example.run("camera.py", camera.url, 0.5)
+    assert connected.endswith(f"{camera.url}: connected")
+    assert re.fullmatch(r"0 s: 64x48, brightness \d+", brightness)
+    assert more[-1].endswith("gave up")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("camera.py", ()),
         ("detector_loop.py", ()),
         pytest.param("opencv.py", (), marks=needs_opencv),
         ("async_frames.py", ()),
