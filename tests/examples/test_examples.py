@@ -165,10 +165,9 @@ def test_many_recordings_share_a_network(example: Example, clip: Path, tmp_path:
 def test_a_camera_is_watched_until_it_is_gone(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with HttpCamera(NumberedPictures((64, 48)), faults=[Fault("unreachable", 8, seconds=30)]) as camera:
-        connected, brightness, *more = example.run("camera.py", camera.url, 0.5)
-    assert connected.endswith(f"{camera.url}: connected")
-    assert re.fullmatch(r"0 s: 64x48, brightness \d+", brightness)
-    assert more[-1].endswith("gave up")
+        lines = example.run("camera.py", camera.url, 0.5)
+    assert lines[0].endswith(f"{camera.url}: connected") and lines[-1].endswith("gave up")
+    assert any(re.fullmatch(r"0 s: 64x48, brightness \d+", line) for line in lines)
 
 
 @pytest.mark.parametrize(
