@@ -80,24 +80,31 @@ def plain(target: Target, seeds: Sequence[bytes], corpus: Path, options: argpars
     """Try mutations of the seeds, the same for the same seed."""
     mutations = importlib.import_module("fuzzing.mutations")
     rng, began = Random(options.seed), time.monotonic()
-    last = corpus / "last"  # where the process dies, the input is here
-    for count in range(options.runs):
-        data = mutations.mutate(rng.choice(seeds), rng, seeds, options.max_bytes)
-        last.write_bytes(data)
-        faulthandler.dump_traceback_later(10 * SECONDS, exit=True)
-        begun = time.monotonic()
-        try:
-            target(data)
-            spent = time.monotonic() - begun
-            assert spent < SECONDS, f"an input took {spent:.1f} seconds"
-        except Exception:
-            found = last.rename(corpus / f"failed-{options.seed}-{count}")
-            print(f"fuzz: {options.target} fails for {found}", file=sys.stderr)
-            raise
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    last.unlink()
+    with (corpus / "last").open("wb") as last:  # where the process dies, the input is here
+        for count in range(options.runs):
+            data = mutations.mutate(rng.choice(seeds), rng, seeds, options.max_bytes)
+            last.seek(0)
+            last.write(data)
+            last.truncate()
+            last.flush()
+            if count % 100 == 0:
+                faulthandler.dump_traceback_later(60 * SECONDS, exit=True)
+            try:
+                _execute(target, data)
+            except Exception:
+                found = corpus / f"failed-{options.seed}-{count}"
+                found.write_bytes(data)
+                print(f"fuzz: {options.target} fails for {found}", file=sys.stderr)
+                raise
+    faulthandler.cancel_dump_traceback_later()
     print(f"{options.target}: {options.runs} executions, {options.runs / (time.monotonic() - began):.0f} per second")
+
+
+def _execute(target: Target, data: bytes) -> None:
+    begun = time.monotonic()
+    target(data)
+    spent = time.monotonic() - begun
+    assert spent < SECONDS, f"an input took {spent:.1f} seconds"
 
 
 def guided(target: Target, seeds: Sequence[bytes], corpus: Path, options: argparse.Namespace, atheris: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
@@ -63,7 +64,7 @@ def mutate(data: bytes, rng: Random, others: Sequence[bytes], max_size: int) -> 
 def split_pieces(data: bytes) -> Pieces:
     """Split the picture at the first byte into its segments; any input can be split, and joined again."""
     cuts = [0, *sorted({min(found.offset, len(data)) for found in segments(data, 0)} - {0}), len(data)]
-    return [data[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(cuts)]
 
 
 def segment(marker: int, body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Inputs to begin with: a small picture in each coding and sampling, two of them in containers, and a folder of files."""
+"""Inputs to begin with: a small picture in each coding and sampling, containers of one, and the files of a folder."""
 
 from __future__ import annotations
 

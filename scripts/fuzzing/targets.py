@@ -18,9 +18,21 @@ from typing import Final
 import numpy as np
 
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.frames import CodedPicture, Damage, Sampling
-from mjpeg_restore.jpeg import HeaderWalk, Splitter, entropy, estimate_quality, find_dc_jump, read, repair, scan, split
-from mjpeg_restore.jpeg import is_fragment, is_tables_only, reader
+from mjpeg_restore.frames import CodedPicture, Damage
+from mjpeg_restore.jpeg import (
+    HeaderWalk,
+    Splitter,
+    entropy,
+    estimate_quality,
+    find_dc_jump,
+    is_fragment,
+    is_tables_only,
+    read,
+    reader,
+    repair,
+    scan,
+    split,
+)
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.runtime.cpu import projection
 from mjpeg_restore.sources.avi import ChunkCounter
