@@ -88,7 +88,7 @@ def plain(target: Target, seeds: Sequence[bytes], corpus: Path, options: argpars
             last.truncate()
             last.flush()
             if count % 100 == 0:
-                faulthandler.dump_traceback_later(60 * SECONDS, exit=True)
+                faulthandler.dump_traceback_later(60 * SECONDS, exit=True, file=2)
             try:
                 _execute(target, data)
             except Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 from importlib.util import find_spec
@@ -52,6 +53,13 @@ needs_native_projection = _unless(NativeDecode.available, "needs the native proj
 needs_compiler = _unless(
     reader.native_version is not None and shutil.which("cc") is not None,
     "needs a C compiler and the headers of libjpeg-turbo",
+)
+needs_address_sanitizer = _unless(
+    sys.platform == "linux"
+    and reader.native_version is not None
+    and (compiler := shutil.which("cc")) is not None
+    and Path(subprocess.check_output([compiler, "-print-file-name=libasan.so"], text=True).strip()).is_absolute(),
+    "needs a C compiler with AddressSanitizer, and the headers of libjpeg-turbo",
 )
 needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TURBO, the place of a static library")
 PROGRAMS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])

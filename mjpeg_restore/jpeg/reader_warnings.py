@@ -20,7 +20,7 @@ from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.sampling import largest_factors
 
 DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC", "DATA_ENDED"})
-"""Names of the warnings that the library gives where it cannot go on decoding; DATA_ENDED is the native reader's own."""
+"""Names of the warnings that the library, or the native reader (DATA_ENDED), gives where it cannot go on decoding."""
 _SUSPICIOUS: Final = DAMAGE | {"EXTRANEOUS_DATA"}
 """S9: extraneous bytes may be harmless, or the picture's own last bytes, displaced by foreign ones."""
 

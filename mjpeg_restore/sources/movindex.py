@@ -17,9 +17,7 @@ from typing import BinaryIO, Final
 MAX_SAMPLES: Final = 1 << 23
 """Limit for samples of equal size in all tracks together: four days of video. The file's size limits other samples."""
 
-_CONTAINERS: Final = frozenset(
-    b"moov trak mdia minf stbl stsd dinf edts udta meta mvex tref wave moof traf".split()
-)
+_CONTAINERS: Final = frozenset(b"moov trak mdia minf stbl stsd dinf edts udta meta mvex tref wave moof traf".split())
 """Boxes of the top level in which FFmpeg looks for others."""
 _SIZES: Final = re.compile(rb"(?=stsz.{4}(.{4})(.{4}))", re.DOTALL)
 """A table of sizes: the size of all samples, or 0, and their number."""
