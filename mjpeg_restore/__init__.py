@@ -4,9 +4,12 @@ picture = mjpeg_restore.restore(jpeg_bytes)
 for picture in mjpeg_restore.open("cam.mjpeg"): ...
 """
 
+import logging
+
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.errors import (
     BadJpeg,
+    ConnectionFailed,
     Hint,
     JpegError,
     MissingExtra,
@@ -26,12 +29,14 @@ from mjpeg_restore.errors import (
 from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report
-from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.restorer import Restorer, RestorerStream
 from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, open_sink
-from mjpeg_restore.sources import BaseSource, Source, SourceInfo, open_source
+from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the program decides what becomes of the log
 
 __all__ = [
     "BadJpeg",
@@ -39,9 +44,12 @@ __all__ = [
     "BaseSource",
     "CodedPicture",
     "Colour",
+    "ConnectionFailed",
     "Damage",
     "Hint",
     "JpegError",
+    "LiveSettings",
+    "LiveStatus",
     "MissingExtra",
     "MjpegRestoreError",
     "ModelCorrupt",
@@ -54,6 +62,7 @@ __all__ = [
     "PipelineSettings",
     "Report",
     "Restorer",
+    "RestorerStream",
     "RuntimeUnavailable",
     "Sampling",
     "Sink",

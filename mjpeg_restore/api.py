@@ -17,7 +17,7 @@ from mjpeg_restore.ordered import Halt
 from mjpeg_restore.orientation import upright
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.sources import SoundChoice, Source, Spec, open_source
+from mjpeg_restore.sources import LiveSettings, SoundChoice, Source, Spec, open_source
 
 _PATIENCE = 2.0
 """Seconds that `Stream.close` waits for the threads, which poll every 0.05 to 0.1 s."""
@@ -60,16 +60,18 @@ def open(
     duration: Fraction | None = None,
     track: int | None = None,
     audio_track: SoundChoice | None = None,
+    live: bool = False,
+    camera: LiveSettings | None = None,
     settings: PipelineSettings | None = None,
 ) -> Stream:
-    """Open a recording as an iterator over its restored pictures, upright and with their fields woven.
+    """Open a recording or a camera as an iterator over its restored pictures, upright and with their fields woven.
 
         with mjpeg_restore.open("cam.mjpeg") as pictures:
             for picture in pictures:
                 show(picture.to_ndarray("bgr"))
 
     Args:
-        source: a path, "-", a glob pattern, bytes or a binary file; see `open_source`.
+        source: a path, "-", a glob pattern, bytes, a binary file, or a camera's URL or device; see `open_source`.
         model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
             settings: `Restorer("qgac", texture=0.7)`.
         device: "auto", "onnxruntime" or "openvino"; ignored with a `Restorer`, which has its own.
@@ -77,14 +79,25 @@ def open(
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
             sound is in `source.sound`.
-        settings: the damage policy and more; the defaults if None.
+        live: a pipe or file object is a camera: its pictures are stamped as they arrive.
+        camera: what concerns cameras alone, such as how long to wait for one; the defaults if None.
+        settings: the policies for damaged, late and missing pictures; the defaults if None.
 
     Raises:
         SourceError: the source cannot be opened, or holds no Motion-JPEG.
         UnknownModel: no such model.
     """
     restorer = model if isinstance(model, Restorer) else Restorer(model, device)
-    opened = open_source(source, fps=fps, start=start, duration=duration, track=track, audio_track=audio_track)
+    opened = open_source(
+        source,
+        fps=fps,
+        start=start,
+        duration=duration,
+        track=track,
+        audio_track=audio_track,
+        live=live,
+        camera=camera,
+    )
     return Stream(opened, restorer, settings)
 
 

@@ -25,6 +25,13 @@ def to_range(picture: Picture, full: bool) -> Picture:
     return replace(picture, planes=planes, full_range=full)
 
 
+def blackened(picture: Picture) -> Picture:
+    """A black picture in the place of another: of its size, sampling, range and time."""
+    luma, *chroma = picture.planes
+    planes = [np.full_like(luma, 0 if picture.full_range else 16), *(np.full_like(plane, NEUTRAL) for plane in chroma)]
+    return replace(picture, planes=tuple(planes), damage=None)
+
+
 def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
     """The picture with its chroma at another sampling, centre-sited before and after; the luma stays.
 

@@ -46,8 +46,12 @@ class DamagePolicy:
         """Apply the policy to the jobs of a source, in order."""
         try:
             for job in jobs:
-                if job.packet.discontinuity:
-                    self._previous = ()
+                if job.packet.silent:
+                    yield job
+                    continue
+                if job.packet.discontinuity:  # a camera that is connected anew starts up anew (S8)
+                    self._previous, self._lost = (), 0
+                self._report.packets += 1
                 self._count(job)
                 if not self._independent and len(self._previous) == len(job.coded):
                     job = replace(job, coded=tuple(map(_with_dc_jump, job.coded, self._previous)))
@@ -72,6 +76,7 @@ class DamagePolicy:
             return job
         self._report.damaged += 1
         self._report.note_trouble(job.packet, damage.reason)
+        job = replace(job, damage=damage.reason)
         if self.on_corrupt == "repair":
             job = self._repaired(job)
         if not _is_damaged(job.coded) or self.on_corrupt == "pass":

@@ -60,6 +60,9 @@ class Packet:
     """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
     arrived: float | None = None
     """Arrival of its last byte, in seconds of `time.monotonic()`; None where the source is a recording."""
+    silent: bool = False
+    """True: no picture, only the time, because a live source has not sent one for a while. `data` is empty, and `index`
+    is that of the next picture."""
 
     @property
     def time(self) -> Fraction:

@@ -95,6 +95,8 @@ def survey(source: Source, frames: int | None = None) -> Inspection:
     found = Inspection(source.info, audio=bool(source.sound))
     first_trouble = ""
     for job in read_jobs(source, frames, Halt(source.stop)):
+        if job.packet.silent:
+            continue
         if job.trouble and not first_trouble:
             first_trouble = f"{job.packet.name or f'packet {job.packet.index}'}: {job.trouble}"
         _count(found, job)

@@ -20,8 +20,8 @@ _POLL = 0.05
 """Poll interval of a blocked thread, seconds: it then reads `Halt.requested`."""
 
 
-class _Feeder(threading.Thread):
-    """The thread that iterates over the items. If they come from another map, this thread starts that map's feeder."""
+class Feeder(threading.Thread):
+    """A thread that iterates over items. If they come from another stage, this thread starts that stage's feeder."""
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=f"{name}-feeder", daemon=True)
@@ -30,28 +30,28 @@ class _Feeder(threading.Thread):
     def waits_for(self, thread: threading.Thread | None) -> bool:
         """Whether this feeder ends only after that thread, which may be the feeder itself."""
         while thread is not None and thread is not self:
-            thread = thread.above if isinstance(thread, _Feeder) else None
+            thread = thread.above if isinstance(thread, Feeder) else None
         return thread is self
 
 
 class Halt:
-    """A request to end an ordered map, made from any thread.
+    """A request to end a stage, made from any thread.
 
     `request` takes no lock: the garbage collector closes an abandoned generator at any point of any thread, even in a
     forked process.
 
     Attributes:
-        requested: True once the map is to end.
+        requested: True once the stage is to end.
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
         """Prepare a request; `stop`, if given, is called with it and unblocks the iterator of the items."""
         self.requested = False
         self._stop = stop
-        self._feeder: _Feeder | None = None
+        self._feeder: Feeder | None = None
         self._process = 0
 
-    def start(self, feeder: _Feeder) -> None:
+    def start(self, feeder: Feeder) -> None:
         """Start the feeder that `wait` joins."""
         self._feeder, self._process = feeder, os.getpid()
         feeder.start()
@@ -62,7 +62,7 @@ class Halt:
         return self._feeder is not None and self._process != os.getpid()
 
     def request(self) -> None:
-        """End the map at once; unfinished results are discarded."""
+        """End the stage at once; unfinished results are discarded."""
         self.requested = True
         if self._stop:
             self._stop()
@@ -87,7 +87,7 @@ def ordered_map(
     items: Iterable[Item],
     *,
     workers: int,
-    ahead: int,
+    in_flight: int,
     name: str,
     halt: Halt | None = None,
 ) -> Generator[Result]:
@@ -98,8 +98,8 @@ def ordered_map(
     2. The workers compute the results.
     3. The caller's thread takes each result once it is ready.
 
-    At most `ahead` + 2 items are taken and not yet delivered: `ahead` in the queue, one that the feeder holds while the
-    queue is full, and one that the caller waits for.
+    At most `in_flight` items are taken and not yet delivered. The feeder does not ask for an item before there is room
+    for it, so that what produces the items may still choose.
 
     The first exception of `items` or `function` is raised in its place in the order. Closing the generator early asks
     for `halt` and waits for the feeder, not for the workers. Another thread ends it by asking for `halt`.
@@ -108,7 +108,7 @@ def ordered_map(
         function: called on the workers.
         items: iterated over by the feeder, which also closes them.
         workers: number of worker threads.
-        ahead: length of the queue.
+        in_flight: most items that are taken and not yet delivered.
         name: prefix of the threads' names.
         halt: ends the map; one of its own if None.
 
@@ -116,11 +116,13 @@ def ordered_map(
         SourceError: this process was forked while the map ran: its threads are in the parent.
     """
     end = halt or Halt()
-    production = _Production(function, items, ThreadPoolExecutor(workers, thread_name_prefix=name), ahead, end)
+    production = _Production(function, items, ThreadPoolExecutor(workers, thread_name_prefix=name), in_flight, end)
     try:
-        end.start(_Feeder(production.feed, name))
+        end.start(Feeder(production.feed, name))
         while (entry := production.next()) is not None:
-            yield entry.result()
+            result = entry.result()
+            production.make_room()
+            yield result
     except BaseException:  # closed early, or failed
         end.request()
         raise
@@ -129,35 +131,41 @@ def ordered_map(
 
 
 class _Production(Generic[Item, Result]):
-    """The queue between the feeder and the caller of an ordered map."""
+    """The results between the feeder and the caller of an ordered map."""
 
     def __init__(
         self,
         function: Callable[[Item], Result],
         items: Iterable[Item],
         pool: ThreadPoolExecutor,
-        ahead: int,
+        in_flight: int,
         end: Halt,
     ) -> None:
         self._function, self._items, self._pool, self._end = function, items, pool, end
-        self._pending: queue.Queue[Future[Result] | None] = queue.Queue(maxsize=ahead)
+        self._room = threading.Semaphore(in_flight)
+        self._pending: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
 
     def feed(self) -> None:
         """Submit the items, in the feeder's thread; an exception takes its place in the order."""
         try:
-            for item in self._items:
-                if not self._put(self._pool.submit(self._work, item)):
-                    return
+            items = iter(self._items)
+            while self._wait_for_room():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    break
+                self._pending.put(self._pool.submit(self._work, item))
+                del item  # the pool has it
         except BaseException as error:  # raised again in the caller's thread
             failed: Future[Result] = Future()
             failed.set_exception(error)
-            self._put(failed)
+            self._pending.put(failed)
         finally:
             # A generator is closed by the thread that ran it: its own cleanup may need that.
             close = getattr(self._items, "close", None)
             if close is not None:
                 close()
-            self._put(None)
+            self._pending.put(None)
             self._pool.shutdown(wait=False)
 
     def next(self) -> Future[Result] | None:
@@ -178,16 +186,17 @@ class _Production(Generic[Item, Result]):
             return None if self._end.requested else entry  # read after the result: a cancelled one is never handed out
         return None
 
+    def make_room(self) -> None:
+        """Let the feeder take another item."""
+        self._room.release()
+
     def _work(self, item: Item) -> Result:
         if self._end.requested:
             raise CancelledError  # nobody takes the result
         return self._function(item)
 
-    def _put(self, entry: Future[Result] | None) -> bool:
+    def _wait_for_room(self) -> bool:
         while not self._end.requested:
-            try:
-                self._pending.put(entry, timeout=_POLL)
-            except queue.Full:
-                continue
-            return True
+            if self._room.acquire(timeout=_POLL):
+                return True
         return False

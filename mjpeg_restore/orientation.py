@@ -89,12 +89,17 @@ def upright_aspect(sample_aspect: Fraction, rotation: int) -> Fraction:
     return 1 / sample_aspect if rotation in (90, 270) else sample_aspect
 
 
-def fit(picture: Picture, width: int, height: int) -> Picture:
+def fit(picture: Picture, width: int, height: int, *, letterbox: bool = False) -> Picture:
     """The picture at another size (B2).
 
-    A portrait picture among landscape ones, or the reverse, keeps its aspect and gets black bars.
+    Args:
+        picture: of any size.
+        width: pixels across.
+        height: pixels down.
+        letterbox: keep the aspect of every picture, between black bars; False: stretch it. A portrait picture among
+            landscape ones, or the reverse, always keeps its aspect.
     """
-    if (picture.width - picture.height) * (width - height) >= 0:
+    if not letterbox and (picture.width - picture.height) * (width - height) >= 0:
         return colour.resize(picture, width, height)
     across, down = picture.sampling.value or (1, 1)
     lines = down if picture.field_order is None else 2 * down

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.sources import LiveStatus
 from mjpeg_restore.verification import Verification
 
 _RECENT = 4096
@@ -21,11 +22,13 @@ _RECENT = 4096
 class Report:
     """What happened in a run so far. Each count is written by one thread.
 
-    `run` sets `model`, `runtime`, `reader`, `truncated` and `remarks`, and stops the clock at the end.
+    `run` sets `model`, `runtime`, `reader`, `truncated`, `remarks` and `connection`, and stops the clock at the end.
     """
 
     frames: int = 0
-    """Pictures written."""
+    """Pictures written, held ones included."""
+    packets: int = 0
+    """Packets that arrived. After a run, `packets = frames - held + dropped + unreadable`."""
     damaged: int = 0
     """Coded pictures with blocks missing."""
     repaired: int = 0
@@ -33,9 +36,12 @@ class Report:
     unreadable: int = 0
     """Packets of which nothing could be read."""
     held: int = 0
-    """Times that the picture before was shown again in place of one that could not be shown."""
+    """Times that the picture before was shown again, or a black one, because there was no other to show."""
     dropped: int = 0
-    """Packets that left no picture."""
+    """Packets whose picture was not shown though something of it could be read: it was damaged, a fragment, late, or
+    still under way when the run was stopped."""
+    late: int = 0
+    """Dropped packets that had waited too long for the network."""
     extra: int = 0
     """Second pictures in a packet that were no second field; they are not restored."""
     resized: int = 0
@@ -54,6 +60,8 @@ class Report:
     """How the source broke off, if it did."""
     remarks: tuple[str, ...] = ()
     """Further remarks on the source, a sentence each; see `Source.remarks`."""
+    connection: LiveStatus | None = None
+    """How the connection of a live source fared; None of a recording."""
     interrupted: bool = False
     """True where the run was stopped before the source's end."""
     first_trouble: str | None = None
@@ -94,8 +102,9 @@ class Report:
     def latency_ms(self) -> dict[str, float]:
         """Percentiles "p50", "p95" and "p99" of the latest 4,096 latencies, milliseconds; empty before the first one.
 
-        A latency begins when the source has yielded the packet, and ends when its picture is handed to the sink. Of a
-        file, most of it is waiting: packets are read ahead.
+        A latency begins when the last byte of the coded picture arrives, and ends when the sink has taken the restored
+        one. Of a recording it begins when the source yields the packet, and most of it is waiting: packets are read
+        ahead.
         """
         delays = sorted(self._latencies)
         shares = (50, 95, 99) if delays else ()
@@ -116,23 +125,28 @@ class Report:
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
-    def delivered(self, picture: Picture, arrived: float) -> None:
-        """Count a picture that is handed to the sink; its packet arrived at that monotonic time."""
+    def taken(self, arrived: float) -> None:
+        """Note the latency of a picture that the sink has taken; its packet arrived at that monotonic time."""
+        self._latencies.append(time.monotonic() - arrived)
+
+    def delivered(self, picture: Picture) -> None:
+        """Count a picture that is handed to the sink."""
         self.frames += 1
         self._first_time = picture.time if self._first_time is None else self._first_time
         self._last_time = picture.time
         self.size, self.sampling = (picture.width, picture.height), picture.sampling.label
-        self._latencies.append(time.monotonic() - arrived)
         self.qualities[picture.quality] += 1
 
     def end(self) -> None:
-        """Stop the clock."""
+        """Stop the clock. Packets that are still under way, because the run was stopped, are dropped."""
+        self.dropped += self.packets - (self.frames - self.held + self.dropped + self.unreadable)
         self._ended = time.monotonic()
 
     def as_dict(self) -> dict[str, Any]:
         """The whole as JSON's types."""
         return {
             "frames": self.frames,
+            "packets": self.packets,
             "seconds": round(self.seconds, 3),
             "fps": self.fps,
             "speed": self.speed,
@@ -146,6 +160,7 @@ class Report:
             "reader": self.reader,
             "truncated": self.truncated,
             "remarks": list(self.remarks),
+            "connection": asdict(self.connection) if self.connection else None,
             "interrupted": self.interrupted,
             "first_trouble": self.first_trouble,
             "warnings": dict(self.warnings),
@@ -153,5 +168,5 @@ class Report:
         }
 
 
-COUNTS = ("damaged", "repaired", "unreadable", "held", "dropped", "extra", "resized")
+COUNTS = ("damaged", "repaired", "unreadable", "held", "dropped", "late", "extra", "resized")
 """The fields of a `Report` that count what did not go as usual."""

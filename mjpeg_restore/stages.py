@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
@@ -31,7 +30,7 @@ class Job:
 
     packet: Packet
     arrived: float
-    """When the source yielded it, monotonic seconds."""
+    """When its last byte arrived or, of a recording, when the source yielded it; `time.monotonic()` seconds."""
     fragment: bool = False
     """S10: it holds no picture, and the picture before is not shown again for it."""
     parts: Parts | None = None
@@ -40,6 +39,10 @@ class Job:
     """The coefficients of its picture or of its two fields; empty where they cannot be read."""
     error: JpegError | None = None
     """Why the headers or the coefficients cannot be read."""
+    late: int = 0
+    """Packets before it that were dropped because they waited too long for the network."""
+    damage: str = ""
+    """What was wrong with its picture, in words, even if it was repaired; empty where nothing was."""
     verified: Verification | None = None
     """Where the restored coefficients lie, if that is asked for."""
 
@@ -59,8 +62,11 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
         packets: take at most that many.
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.independent)
-    for packet in islice(source, packets):
-        job = Job(packet, time.monotonic(), fragment=is_fragment(packet.data))
+    for packet in _first(source, packets):
+        job = Job(packet, packet.arrived or time.monotonic(), fragment=is_fragment(packet.data))
+        if packet.silent:
+            yield replace(job, fragment=False)
+            continue
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)
@@ -73,6 +79,18 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
             except JpegError as error:
                 job = replace(job, error=error)
         yield job
+
+
+def _first(source: Source, packets: int | None) -> Iterator[Packet]:
+    """That many packets of a source, silences not counted; all if None."""
+    if packets == 0:
+        return
+    for packet in source:
+        yield packet
+        if packets is not None and not packet.silent:
+            packets -= 1
+            if not packets:
+                return
 
 
 def read_coefficients(job: Job) -> Job:
@@ -95,7 +113,7 @@ def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = No
         halt: ends the generator at once, from any thread.
     """
     walked = walk_headers(source, packets)
-    return ordered_map(read_coefficients, walked, workers=READERS, ahead=READERS, name="read", halt=halt)
+    return ordered_map(read_coefficients, walked, workers=READERS, in_flight=READERS + 2, name="read", halt=halt)
 
 
 class Restoration:
@@ -112,7 +130,8 @@ class Restoration:
             compare: show the plain decode too.
             verify: count the restored coefficients that quantise back to the stream's.
         """
-        self._restorer = restorer
+        # The lines of the two fields differ (S6): each field is a stream of its own.
+        self._streams = restorer.stream(), restorer.stream()
         self._info = info
         self._verify = verify
         self._compare: Comparison | None = compare
@@ -122,7 +141,10 @@ class Restoration:
         """Restore a job's picture, without its time; None where there is nothing to restore."""
         if not job.coded:
             return job, None
-        restored = [self._restorer.restore(coded) for coded in job.coded]
+        if job.packet.discontinuity:
+            for stream in self._streams:
+                stream.restart()
+        restored = [stream.restore(coded) for stream, coded in zip(self._streams, job.coded, strict=False)]
         after = self._frame(restored, job)
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         if self._decoder and self._compare:

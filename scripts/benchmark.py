@@ -1,4 +1,4 @@
-"""Measure the cost of restoration on this machine: reading, the networks, the whole command, its memory.
+"""Measure the cost of restoration on this machine: reading, the networks, the whole command, its memory and latency.
 
     python scripts/benchmark.py
     python scripts/benchmark.py --peers DATA/peers               # AR-CNN and DnCNN-3 too
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from installed import needed
-from measuring import command, network, reading
+from measuring import command, latency, network, reading
 from measuring.clips import Size
 from measuring.machine import machine
 from measuring.processes import isolated
@@ -28,7 +28,7 @@ from measuring.processes import isolated
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError
 
-PARTS = ("reading", "network", "command", "memory")
+PARTS = ("reading", "network", "command", "memory", "latency")
 REAL_TIME = ["decode", "stream", "stream-lite"]
 SIZES: tuple[Size, ...] = ((640, 480), (1280, 720), (1920, 1080))
 
@@ -146,6 +146,36 @@ def show_growth(rows: list[command.Length]) -> None:
     )
 
 
+def show_latency(rows: list[latency.Row]) -> None:
+    def shown(values: latency.Percentiles | None) -> list[str]:
+        return ["-"] * 3 if values is None else [f"{value:.1f}" for value in values]
+
+    show(
+        f"A camera over HTTP, {by(latency.SIZE)}, {latency.FPS} pictures a second: ms by the report, and from outside",
+        ("model", "output", "frames", "late", "p50", "p95", "p99", "outside p50", "p95", "p99", "targets"),
+        [
+            [
+                row.model,
+                row.output,
+                str(row.frames),
+                str(row.late),
+                *shown(row.reported_ms),
+                *shown(row.outside_ms),
+                _latency_verdict(row),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _latency_verdict(row: latency.Row) -> str:
+    if row.model != "stream-lite":
+        return ""
+    median, _, tail = row.outside_ms or row.reported_ms
+    most_median, most_tail = latency.TARGETS_MS
+    return verdict(median <= most_median and tail <= most_tail, f"<= {most_median:.0f}, <= {most_tail:.0f}")
+
+
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure the requested parts, printing each table once it is complete; returns all results for JSON."""
     figures: dict[str, Any] = {}
@@ -168,6 +198,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     keep("network", lambda: network.measure(*what, options.peers, folder, quality, min(seconds, 3.0)), show_network)
     keep("command", lambda: command.measure(*what, folder, quality, seconds, device), show_command)
     keep("memory", lambda: command.growth(folder, options.long, quality, device), show_growth)
+    keep("latency", lambda: latency.measure(options.model, folder, quality, seconds, device), show_latency)
     return figures
 
 

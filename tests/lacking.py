@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cameras import gstreamer
 
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
@@ -75,6 +76,19 @@ needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
 needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")
 
+needs_gstreamer = _unless(
+    shutil.which("gst-inspect-1.0") is not None and gstreamer.available(), "needs GStreamer and its RTSP server"
+)
+
+
+def needs_gstreamer_elements(*names: str) -> None:
+    """Skip where GStreamer lacks a plugin."""
+    for name in names:
+        if subprocess.run(["gst-inspect-1.0", "--exists", name], check=False).returncode:
+            pytest.skip("needs GStreamer's plugins for JPEG and Theora")
+
+
+needs_linux = _unless(sys.platform == "linux", "needs Linux")
 needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
 needs_full_device = _unless(Path("/dev/full").exists(), "needs a system that has /dev/full")

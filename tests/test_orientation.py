@@ -145,20 +145,54 @@ def test_the_aspect_of_a_sample_turns_with_it(rotation: int, expected: str) -> N
 def test_b2_a_standing_picture_among_lying_ones_keeps_its_shape(
     size: tuple[int, int], target: tuple[int, int], sampling: Sampling, order: Literal["top", "bottom"] | None
 ) -> None:
+    check_bars(fit(grey(size, sampling, order), *target), size, target)
+
+
+@pytest.mark.parametrize("order", [None, "top"])
+@pytest.mark.parametrize("sampling", Sampling)
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [((64, 48), (96, 54)), ((96, 54), (64, 48)), ((48, 64), (64, 48)), ((160, 120), (64, 36)), ((63, 47), (163, 117))],
+)
+def test_b2_a_letterboxed_picture_keeps_its_shape(
+    size: tuple[int, int], target: tuple[int, int], sampling: Sampling, order: Literal["top", "bottom"] | None
+) -> None:
+    check_bars(fit(grey(size, sampling, order), *target, letterbox=True), size, target)
+
+
+@pytest.mark.parametrize("sampling", Sampling)
+def test_b2_a_letterboxed_picture_of_the_same_shape_has_no_bars(sampling: Sampling) -> None:
+    fitted = fit(grey((64, 48), sampling, None), 128, 96, letterbox=True)
+    assert all((plane == 200).all() for plane in fitted.planes)
+
+
+def test_b2_bars_of_limited_range_are_its_black() -> None:
+    picture = replace(grey((64, 48), Sampling.YUV420, None), full_range=False)
+    luma, *chroma = fit(picture, 96, 48, letterbox=True).planes
+    assert (luma[:, 0] == 16).all()
+    assert all((plane[:, 0] == 128).all() for plane in chroma)
+
+
+def grey(size: tuple[int, int], sampling: Sampling, order: Literal["top", "bottom"] | None) -> Picture:
+    """A picture of about that size whose samples are all 200."""
     picture = frame(size[0], size[1] // (1 if order is None else 2), sampling, order)
-    grey = tuple(np.full_like(plane, 200) for plane in picture.planes)
-    fitted = fit(replace(picture, planes=grey), *target)
+    return replace(picture, planes=tuple(np.full_like(plane, 200) for plane in picture.planes))
+
+
+def check_bars(fitted: Picture, size: tuple[int, int], target: tuple[int, int]) -> None:
+    """Check that the picture, of 200 among 0, has the shape of `size` and is in the middle of `target`."""
+    sampling = fitted.sampling
     across, down = sampling.value or (1, 1)
-    chroma = [(-(-target[1] // down), -(-target[0] // across))] * (len(grey) - 1)
+    chroma = [(-(-target[1] // down), -(-target[0] // across))] * (len(fitted.planes) - 1)
     assert [plane.shape for plane in fitted.planes] == [target[::-1], *chroma]
     lit = np.argwhere(fitted.planes[0] == 200)
     assert np.isin(fitted.planes[0], (0, 200)).all()
     (top, left), (bottom, right) = lit.min(axis=0), lit.max(axis=0) + 1
     assert len(lit) == (bottom - top) * (right - left)
-    scale = min(target[0] / picture.width, target[1] / picture.height)
+    scale = min(target[0] / size[0], target[1] / size[1])
     step = 8  # lines or columns: whole chroma samples of both fields, twice
-    assert abs(right - left - picture.width * scale) < step
-    assert abs(bottom - top - picture.height * scale) < step
+    assert abs(right - left - size[0] * scale) < step
+    assert abs(bottom - top - size[1] * scale) < step
     assert abs(left + right - target[0]) < step
     assert abs(top + bottom - target[1]) < step
     for plane in fitted.planes[1:]:

@@ -121,7 +121,7 @@ def test_q5_nothing_is_remembered_over_a_discontinuity() -> None:
 
     sink = Collect()
     report = run(Broken([first, bare, bare, cut(still(2)), still(3)]), DECODE, sink)
-    assert troubles(report) == {"unreadable": 1, "damaged": 1, "held": 2}
+    assert troubles(report) == {"unreadable": 1, "damaged": 1, "held": 2, "dropped": 1}
     assert str(report.first_trouble).startswith("packet 2: quantisation table 0 is not given")
 
 

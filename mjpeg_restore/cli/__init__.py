@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from mjpeg_restore.cli import inspect, models, restore
 from mjpeg_restore.cli.arguments import parse
-from mjpeg_restore.cli.streams import flush, open_missing, warn
+from mjpeg_restore.cli.streams import flush, open_missing, set_log_format, warn
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import (
     JpegError,
@@ -34,11 +34,12 @@ COMMANDS = {"restore": restore.command, "inspect": inspect.command, "models": mo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
+    set_log_format("text")
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         return COMMANDS[options.command](options)
     except MjpegRestoreError as error:
-        warn(worded(error))
+        warn(worded(error), "error")
         return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
         warn("stopped")

@@ -1,23 +1,22 @@
-"""What the command takes: the parsers, and the words that become numbers, times and rates."""
+"""What the command takes: its parsers, and checks of options that exclude each other."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn, get_args
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.cli import values
 from mjpeg_restore.cli.streams import warn, write
 from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import OnCorrupt
-from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.sources import parse_rate
+from mjpeg_restore.pipeline import Drop, OnStall
+from mjpeg_restore.sources import RtspTransport
 
 DESCRIPTION = """\
 Restore Motion-JPEG from its DCT coefficients.
@@ -42,11 +41,13 @@ OF_THE_OUTPUT: dict[str, object] = {
     "encoder_option": [],
     "image_format": "png",
     "audio_track": None,
+    "segment": None,
+    "on_resize": "scale",
 }
 """Options that concern the file of -o alone, with their defaults."""
 
-_SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
-"""No exponent: the exact value of 1e999999999 is a gigabyte."""
+OF_CAMERAS = ("drop", "max_latency", "stall_timeout", "give_up", "on_stall", "size", "rtsp_transport", "insecure")
+"""Options that concern live sources alone; each is None or False unless it is given."""
 
 EPILOG = """\
 exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime, 5 the output,
@@ -113,9 +114,11 @@ def _parser() -> _Parser:
     _add_restore_options(restore)
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
-    inspect.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps (25)")
-    inspect.add_argument("--frames", type=_positive, metavar="N", help="look at that many pictures only")
-    inspect.add_argument("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1")
+    inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
+    inspect.add_argument("--frames", type=values.positive, metavar="N", help="look at that many pictures only")
+    inspect.add_argument(
+        "--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1"
+    )
     inspect.add_argument("--json", action="store_true", help="as JSON")
     models = commands.add_parser("models", description="List the shipped networks.", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="as JSON")
@@ -132,21 +135,35 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--show", action="store_true", help="watch it in a window")
     add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
-    add("input", metavar="INPUT", help="a recording, a JPEG, a folder or pattern of JPEGs, or - for standard input")
+    add(
+        "input",
+        metavar="INPUT",
+        help="a recording, JPEG, folder or pattern of JPEGs, - for standard input, or a camera",
+    )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino, openvino:GPU, openvino:NPU (%(default)s)")
-    add("--threads", type=_threads, metavar="N", help="CPU threads of the network (all cores)")
-    add("--texture", type=_share, metavar="0..1", help="how much texture to invent (0); for qgac")
-    add("--seed", type=_seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
-    add("--candidates", type=_positive, metavar="N", help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on")
-    add("--track", type=_positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
+    add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
+    add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
+    add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
+    add(
+        "--candidates",
+        type=values.positive,
+        metavar="N",
+        help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on",
+    )
+    add("--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture")
 
+    live = parser.add_argument_group("cameras")
+    _add_live_options(live.add_argument)
+
     time = parser.add_argument_group("time")
-    time.add_argument("--fps", type=_rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)")
-    time.add_argument("--start", type=_time, metavar="TIME", help="start there: seconds or [h:]m:s")
-    time.add_argument("--duration", type=_length, metavar="TIME", help="restore that much: seconds or [h:]m:s")
-    time.add_argument("--frames", type=_positive, metavar="N", help="stop after that many packets")
+    time.add_argument(
+        "--fps", type=values.rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)"
+    )
+    time.add_argument("--start", type=values.time, metavar="TIME", help="start there: seconds or [h:]m:s")
+    time.add_argument("--duration", type=values.length, metavar="TIME", help="restore that much: seconds or [h:]m:s")
+    time.add_argument("--frames", type=values.positive, metavar="N", help="stop after that many packets")
 
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--codec", help="h264, hevc, av1, vp9, ffv1, mjpeg, or an encoder by FFmpeg's name")
@@ -158,7 +175,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "-e",
         "--encoder-option",
-        type=_pair,
+        type=values.pair,
         action="append",
         default=OF_THE_OUTPUT["encoder_option"],
         metavar="KEY=VALUE",
@@ -170,17 +187,51 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
         default=OF_THE_OUTPUT["image_format"],
         help="of a folder (%(default)s)",
     )
-    output.add_argument("--audio-track", type=_sound, metavar="N|all", help="which sound of several (1)")
+    output.add_argument("--audio-track", type=values.sound, metavar="N|all", help="which sound of several (1)")
     output.add_argument("--no-audio", action="store_true", help="leave the sound out")
+    output.add_argument(
+        "--segment", type=values.segment, metavar="TIME|SIZE", help="a new file each 10m, 1h, ... or 500MB, 1GB, ..."
+    )
+    output.add_argument(
+        "--on-resize",
+        choices=("scale", "letterbox", "new-file"),
+        default=OF_THE_OUTPUT["on_resize"],
+        help="pictures of another size than the first (%(default)s)",
+    )
     output.add_argument("-y", "--overwrite", action="store_true", help="replace an output that exists")
 
     run_group = parser.add_argument_group("run")
     run_group.add_argument(
         "--on-corrupt", choices=get_args(OnCorrupt), help="damaged pictures (repair; of files of their own: pass)"
     )
+    run_group.add_argument("--log-format", choices=("text", "json"), default="text", help="of messages (%(default)s)")
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
     run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
     add("--version", action=_Version)
+
+
+def _add_live_options(add: Callable[..., object]) -> None:
+    add("--live", action="store_true", help="standard input or a named pipe is a camera: stamp pictures as they arrive")
+    add("--drop", choices=get_args(Drop), help="which of the pictures that wait for the network are dropped (oldest)")
+    add(
+        "--max-latency", type=values.period, metavar="TIME", help="a waiting picture older than that is dropped (200ms)"
+    )
+    add(
+        "--stall-timeout",
+        type=values.period,
+        metavar="TIME",
+        help="connect again after that long without a picture (10s)",
+    )
+    add(
+        "--give-up",
+        type=values.period,
+        metavar="TIME",
+        help="end after that long without a picture, exit code 3 (never)",
+    )
+    add("--on-stall", choices=get_args(OnStall), help="what is written while no picture comes (gap)")
+    add("--size", type=values.size, metavar="WxH", help="ask a V4L2 device for it; the true size of an RTSP camera")
+    add("--rtsp-transport", choices=get_args(RtspTransport), help="of RTSP cameras (tcp)")
+    add("--insecure", action="store_true", help="do not verify the certificate of an https camera")
 
 
 def _check(parser: _Parser, options: argparse.Namespace) -> None:
@@ -220,70 +271,3 @@ def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
 def candidate(output: Path, number: int) -> Path:
     """The file of one of several candidates, from 1: out-1.png."""
     return output.with_name(f"{output.stem}-{number}{output.suffix}")
-
-
-def _argument(parse: Callable[[str], object], what: str, word: str) -> object:
-    try:
-        return parse(word)
-    except (ValueError, ZeroDivisionError, MjpegRestoreError):
-        raise argparse.ArgumentTypeError(f"{word!r} is not {what}") from None
-
-
-def _positive(word: str, most: int = 10**9) -> object:
-    number = _argument(int, "a whole number", word)
-    if not isinstance(number, int) or not 1 <= number <= most:
-        raise argparse.ArgumentTypeError(f"{word!r} is not between 1 and {most}")
-    return number
-
-
-def _sound(word: str) -> object:
-    return word if word == "all" else _positive(word)
-
-
-def _threads(word: str) -> object:
-    return _positive(word, 1024)
-
-
-def _seed(word: str) -> object:
-    number = _argument(int, "a whole number", word)
-    if not isinstance(number, int) or number < 0:
-        raise argparse.ArgumentTypeError(f"{word!r} is not 0 or more")
-    return number
-
-
-def _share(word: str) -> object:
-    number = _argument(float, "a number", word)
-    if not isinstance(number, float) or not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is not between 0 and 1")
-    return number
-
-
-def _rate(word: str) -> object:
-    return _argument(parse_rate, "a frame rate such as 25 or 30000/1001", word)
-
-
-def _time(word: str) -> object:
-    def seconds(text: str) -> Fraction:
-        total = Fraction(0)
-        for part in text.split(":"):
-            if not _SECONDS.fullmatch(part):
-                raise ValueError
-            total = 60 * total + Fraction(part)
-        if text.count(":") > 2:
-            raise ValueError
-        return total
-
-    return _argument(seconds, "a time such as 90, 1.5 or 1:30", word)
-
-
-def _length(word: str) -> object:
-    if not (length := _time(word)):
-        raise argparse.ArgumentTypeError(f"{word!r} is not more than 0 seconds")
-    return length
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, equals, value = word.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{word!r} is not KEY=VALUE")
-    return key, value

@@ -25,6 +25,7 @@ class Progress:
         total = info.frames if frames is None else min(frames, info.frames or frames)
         self._total = total
         self._quiet = quiet
+        self._lines = not info.live  # a camera's log has a line when something changes, for days
         self._bar: Bar | None = None
         if sys.stderr is not None and sys.stderr.isatty() and not quiet:
             self._bar = _bar()
@@ -37,7 +38,7 @@ class Progress:
             return
         if self._bar:
             self._bar.update(self._task, completed=report.frames, rate=_rate(report))
-        elif time.monotonic() - self._said >= EVERY:
+        elif self._lines and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             total = f" of about {self._total}" if self._total else ""
             warn(f"frame {report.frames}{total}, {_rate(report)}")

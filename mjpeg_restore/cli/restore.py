@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
-from mjpeg_restore.cli.arguments import candidate
+from mjpeg_restore.cli.arguments import OF_CAMERAS, candidate
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.cli.streams import warn, write
+from mjpeg_restore.cli.streams import LogHandler, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
-from mjpeg_restore.errors import SourceError
+from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import usable_cores
 from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
-from mjpeg_restore.sources import Source, open_source
+from mjpeg_restore.sources import LiveSettings, Source, open_source
 
 INTERRUPTED = 130
+GAVE_UP = 3
+"""As for other errors of the input, although the output is finished properly."""
+
+SAME_SIGNAL = 0.5
+"""Seconds within which a second signal is the first one: `timeout -s INT` sends it to the process and to its group."""
 
 MOST_STREAMS = 4
 """Most pictures restored at the same time. Each takes memory; more than four gain nothing."""
@@ -33,6 +41,17 @@ MOST_STREAMS = 4
 
 def command(options: argparse.Namespace) -> int:
     """Restore an input once, or once for each candidate; the result is the exit code."""
+    set_log_format(options.log_format)
+    log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
+    log.addHandler(handler)
+    log.setLevel(logging.ERROR if options.quiet else logging.INFO)
+    try:
+        return _restore(options)
+    finally:
+        log.removeHandler(handler)
+
+
+def _restore(options: argparse.Namespace) -> int:
     if not options.candidates:
         return _restore_once(options, options.output, options.seed or 0)
     for number in range(options.candidates):
@@ -47,9 +66,6 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
     streams = min(threads, MOST_STREAMS)
     texture = options.texture or 0.0
     restorer = Restorer(options.model, options.device, threads=threads, streams=streams, texture=texture, seed=seed)
-    settings = PipelineSettings(
-        on_corrupt=options.on_corrupt, compare=options.compare, frames=options.frames, verify=options.verify
-    )
     opened = open_source(
         options.input,
         fps=options.fps,
@@ -57,8 +73,12 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         duration=options.duration,
         track=options.track,
         audio_track=options.audio_track,
+        live=options.live,
+        camera=_camera(options),
     )
     with opened as source, _stopping(source) as stop:
+        _check_live(options, source)
+        settings = _policies(options)
         sink = _open_sink(options, output, source)
         taken = any(track.enabled for track in source.sound)
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
@@ -73,7 +93,33 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         if not options.quiet:
             for line in _output_remarks(options, output, source, sink, taken):
                 warn(line)
+        if report.connection and report.connection.gave_up:
+            return GAVE_UP
         return INTERRUPTED if stop.is_set() else 0
+
+
+def _camera(options: argparse.Namespace) -> LiveSettings:
+    given = _given(options, "stall_timeout", "give_up", "size", "rtsp_transport")
+    return LiveSettings(verify_tls=not options.insecure, **given)
+
+
+def _policies(options: argparse.Namespace) -> PipelineSettings:
+    given = _given(options, "on_corrupt", "compare", "frames", "drop", "max_latency", "on_stall")
+    bars = options.on_resize == "letterbox"
+    return PipelineSettings(verify=options.verify, on_resize="letterbox" if bars else "scale", **given)
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The values of options that are given; the others have the defaults of the settings."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def _check_live(options: argparse.Namespace, source: Source) -> None:
+    """Refuse options for cameras with a recording."""
+    given = [name for name in OF_CAMERAS if getattr(options, name)]
+    if given and not source.info.live:
+        hint = Hint(f"leave {{{given[0]}}} out", **{given[0]: None})
+        raise SourceError(f"{source.info.name} is a recording, no camera", hint)
 
 
 def _open_sink(options: argparse.Namespace, output: str | None, source: Source) -> Sink:
@@ -87,6 +133,9 @@ def _open_sink(options: argparse.Namespace, output: str | None, source: Source) 
         fps=source.info.fps,
         sample_aspect=upright_aspect(source.info.sample_aspect, source.info.rotation),
         image_format=options.image_format,
+        live=source.info.live,
+        segment=options.segment,
+        new_file_on_resize=options.on_resize == "new-file",
     )
     audio = () if options.no_audio else source.sound
     # The window is opened first, so that no output is left behind where there is no display.
@@ -119,12 +168,16 @@ def _output_remarks(
 def _stopping(source: Source) -> Generator[Event]:
     """Let Ctrl-C, SIGTERM and a closed terminal set the event and stop the source; the second signal ends the run."""
     stop = Event()
+    first = 0.0
 
     def ask(number: int, frame: object) -> None:
-        if stop.is_set():
+        nonlocal first
+        if not stop.is_set():
+            first = time.monotonic()
+            stop.set()
+            source.stop()
+        elif time.monotonic() - first > SAME_SIGNAL:
             raise KeyboardInterrupt
-        stop.set()
-        source.stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # Windows has no SIGHUP, and nohup ignores it, which must stay so.

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import sys
-from typing import TextIO
+import time
+from datetime import UTC, datetime
+from typing import Literal, TextIO
 
 from mjpeg_restore.errors import SinkError, reason_of
+
+LogFormat = Literal["text", "json"]
+Level = Literal["info", "warning", "error"]
+
+_log_format: LogFormat = "text"
+"""Of standard error, which is the process's as well."""
 
 
 def open_missing() -> None:
@@ -40,11 +50,44 @@ def write(text: str, stream: TextIO | None) -> None:
             raise SinkError(f"cannot print the result ({reason_of(error)})") from None
 
 
-def warn(line: str) -> None:
+def warn(line: str, level: Level = "info") -> None:
     """Print one line to standard error; nothing where that is closed or cannot be written."""
+    _print_error(_json(time.time(), level, line) if _log_format == "json" else f"mjpeg-restore: {_joined(line)}")
+
+
+def set_log_format(format: LogFormat) -> None:
+    """Choose the format of every line on standard error: text, or JSON objects."""
+    global _log_format
+    _log_format = format
+
+
+class LogHandler(logging.Handler):
+    """Prints the package's log to standard error, with the time of day: a camera is watched for days."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        message = record.getMessage()
+        if _log_format == "json":
+            more = {name: value for name in ("event", "source") if (value := getattr(record, name, None))}
+            _print_error(_json(record.created, record.levelname.lower(), message, **more))
+        else:
+            when = datetime.fromtimestamp(record.created).isoformat(" ", "seconds")
+            _print_error(f"mjpeg-restore: {when} {_joined(message)}")
+
+
+def _json(seconds: float, level: str, message: str, **more: object) -> str:
+    when = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": when, "level": level, **more, "message": _joined(message)})
+
+
+def _joined(line: str) -> str:
+    return " ".join(line.splitlines())
+
+
+def _print_error(line: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print("mjpeg-restore:", " ".join(line.splitlines()), file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
 
 
 def flush() -> None:

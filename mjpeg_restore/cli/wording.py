@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.sources import TrackInfo
 
-_OPTIONS = {"codec": "-c", "overwrite": "-y", "options": "--encoder-option"}
+_OPTIONS = {
+    "codec": "-c",
+    "overwrite": "-y",
+    "options": "--encoder-option",
+    "new_file_on_resize": "--on-resize new-file",
+}
 """Options that are not called like the setting."""
 
 

@@ -1,12 +1,13 @@
-"""Where pictures go: a video file, a y4m pipe, a folder of pictures, a window.
+"""Where pictures go: a video file or several, a y4m pipe, a folder of pictures, a window.
 
 `open_sink` chooses the sink by the target's name. A sink of your own implements `Sink`; `BaseSink` has defaults for
 everything but `write`.
 """
 
 from mjpeg_restore.sinks.audio import AudioSource
-from mjpeg_restore.sinks.base import BaseSink, OutputSettings, Sink
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, SegmentLimit, Sink
 from mjpeg_restore.sinks.opening import open_sink
+from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
 from mjpeg_restore.sinks.tee import Tee
 from mjpeg_restore.sinks.video import VideoFile
@@ -17,6 +18,8 @@ __all__ = [
     "AudioSource",
     "BaseSink",
     "OutputSettings",
+    "SegmentLimit",
+    "Segments",
     "Sink",
     "Still",
     "Stills",

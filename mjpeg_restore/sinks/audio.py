@@ -124,6 +124,7 @@ class AudioWriter:
             return
         with self._dropping():
             self._transcode(None, self._stream)
+        self._source.stream.codec_context.flush_buffers()  # the next segment goes on with this decoder
         with self._dropping():
             self._mux(self._stream.encode(None))
 

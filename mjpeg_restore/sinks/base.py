@@ -15,6 +15,8 @@ from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks.target import kind_of, part_name
 
+_RENAMES_OPEN_FILES = os.name != "nt"
+
 Range = Literal["full", "limited"]
 ImageFormat = Literal["png", "jpeg"]
 
@@ -52,12 +54,16 @@ class Sink(Protocol):
         """Finish the output and give it its final name. A second call does nothing.
 
         Raises:
-            SinkError: the output cannot be finished; its temporary files are removed.
+            SinkError: the output cannot be finished; it is discarded.
         """
         ...
 
     def discard(self) -> None:
-        """Abandon the output after an error: no incomplete file keeps the final name. Never raises."""
+        """Abandon the output after an error. Never raises.
+
+        No incomplete file gets the final name, with one exception: a recording of a live source cannot be repeated, so
+        it keeps its name, and ends with what is whole.
+        """
         ...
 
 
@@ -84,6 +90,27 @@ class BaseSink(ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentLimit:
+    """When a recording goes on in a new file. With both limits, the one that is reached first counts."""
+
+    seconds: Fraction | None = None
+    """Video time from the first picture of a file to the first one of the next."""
+    size: int | None = None
+    """Bytes of a file. It is exceeded by what encoder and container still hold back: less than a second in a live
+    recording, up to five seconds else."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: there is no limit, or one that is not positive.
+        """
+        limits = [limit for limit in (self.seconds, self.size) if limit is not None]
+        if not limits or min(limits) <= 0:
+            raise ValueError(f"seconds {self.seconds}, size {self.size}: more than 0, and at least one of them")
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSettings:
     """The user's choices for an output; each sink uses the ones that apply to it."""
 
@@ -107,6 +134,13 @@ class OutputSettings:
     samples unscaled."""
     image_format: ImageFormat = "png"
     """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
+    live: bool = False
+    """The source is live: a video or y4m file gets its name at once, and stays playable if the program is killed."""
+    segment: SegmentLimit | None = None
+    """Divide a video file into segments; None: one file."""
+    new_file_on_resize: bool = False
+    """Begin a new video file if the size or chroma subsampling of the pictures changes; False: all pictures get the
+    first one's."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -137,11 +171,19 @@ class PartFile:
 
     Attributes:
         target: the final name.
-        path: the temporary name, `.NAME.part.EXTENSION` in the same folder; the file exists from the start.
+        path: the present name: before `commit` `.NAME.part.EXTENSION` in the same folder. The file exists from the
+            start.
+        committed: True once the file has its final name.
     """
 
-    def __init__(self, target: str | os.PathLike[str], overwrite: bool) -> None:
+    def __init__(self, target: str | os.PathLike[str], overwrite: bool, *, live: bool = False) -> None:
         """Check the target and create the temporary file.
+
+        Args:
+            target: the final name.
+            overwrite: allow a target that exists.
+            live: `commit` is called while the file is open. On Windows, which cannot rename an open file, it has its
+                final name from the start.
 
         Raises:
             OutputExists: the target exists and `overwrite` is False.
@@ -153,7 +195,10 @@ class PartFile:
             raise SinkError(f"{self.target} is a folder: name a file in it")
         if found == "file" and not overwrite:
             raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
-        self.path = part_name(self.target)
+        self.committed = False
+        in_place = live and not _RENAMES_OPEN_FILES
+        self.path = self.target if in_place else part_name(self.target)
+        self._keeps = in_place and found == "file"
         try:
             self.path.touch()
         except OSError as error:
@@ -161,18 +206,42 @@ class PartFile:
             raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
     def commit(self) -> None:
-        """Rename the temporary file to the target.
+        """Rename the temporary file to the target. A second call does nothing.
 
         Raises:
             SinkError: the rename failed; the temporary file is removed.
         """
+        if self.committed:
+            return
         try:
-            os.replace(self.path, self.target)
+            if self.path != self.target:
+                os.replace(self.path, self.target)
         except OSError as error:
             self.discard()
-            raise SinkError(f"cannot rename the finished file to {self.target} ({reason_of(error)})") from error
+            raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error
+        self.path, self.committed = self.target, True
+
+    def size(self) -> int:
+        """Bytes in the file.
+
+        Raises:
+            SinkError: the file was removed, or its folder is gone.
+        """
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            reason = reason_of(error)
+            raise SinkError(
+                f"{self.target} is gone while it is written ({reason}): was it moved or deleted?"
+            ) from error
+
+    def truncate(self, size: int) -> None:
+        """Cut the file off after `size` bytes, as far as the system allows it."""
+        with contextlib.suppress(OSError):
+            os.truncate(self.path, size)
 
     def discard(self) -> None:
-        """Remove the temporary file; the target is untouched."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        """Remove the temporary file; the target is untouched, and a file that has its final name stays."""
+        if not self.committed and not self._keeps:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)

@@ -44,6 +44,19 @@ _DEFAULTS: dict[str, dict[str, str]] = {
     "hevc_nvenc": {"cq": "21"},
     "av1_nvenc": {"cq": "26"},
 }
+_NVENC_LOW_DELAY = {"bf": "0", "delay": "0", "zerolatency": "1", "forced-idr": "1"}
+# No picture waits in the encoder for later ones: it would be lost when the program is killed. Without B-frames x264
+# needs a sixth more bits.
+_LOW_DELAY: dict[str, dict[str, str]] = {
+    "libx264": {"tune": "zerolatency"},
+    "libx265": {"tune": "zerolatency", "forced-idr": "1"},
+    "libsvtav1": {"svtav1-params": "pred-struct=1"},
+    "libvpx-vp9": {"lag-in-frames": "0"},
+    "ffv1": {"g": "1"},  # FFV1 ignores requests for key frames
+    "h264_nvenc": _NVENC_LOW_DELAY,
+    "hevc_nvenc": _NVENC_LOW_DELAY,
+    "av1_nvenc": _NVENC_LOW_DELAY,
+}
 _QUALITY = {"mjpeg": "q", "h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
 """Encoders whose option for constant quality is not called `crf`."""
 
@@ -66,6 +79,8 @@ class Encoder:
 
     codec: av.Codec
     options: Mapping[str, str]
+    low_delay: bool = False
+    """True: each picture is coded at once, as a live recording needs it."""
 
     @property
     def name(self) -> str:
@@ -92,7 +107,7 @@ class Encoder:
 
 
 def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
-    """Look up an encoder and translate the settings' `crf` and `preset` into its own options.
+    """Look up an encoder and translate the settings' `crf`, `preset` and `live` into its own options.
 
     Raises:
         SinkError: there is no video encoder of that name, or a setting is out of its range.
@@ -107,7 +122,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     if codec is None or codec.type != "video":
         known = "h264, hevc, av1, vp9, ffv1, mjpeg"
         raise SinkError(f"no video encoder is called {name!r}: give {known} or another by FFmpeg's name")
-    options = dict(_DEFAULTS.get(name, {}))
+    options = {**_DEFAULTS.get(name, {}), **(_LOW_DELAY.get(name, {}) if settings.live else {})}
     if crf is not None:
         if not (math.isfinite(crf) and crf >= 0):
             raise SinkError(f"no encoder has a quality of {crf:g}", Hint("{crf} is 0 or more", crf=None))
@@ -120,7 +135,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     if "q" in options:
         # Constant quality: FFmpeg reads `global_quality` from each frame, where PyAV cannot set it.
         options["qmin"] = options["qmax"] = str(_jpeg_quality(options.pop("q")))
-    return Encoder(codec, {**options, **_silence_banner(name, options)})
+    return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live)
 
 
 def check_container(encoder: Encoder, format_name: str) -> None:
@@ -169,7 +184,8 @@ def open_stream(
     stream.time_base = context.time_base = time_base
     stream.sample_aspect_ratio = context.sample_aspect_ratio = sample_aspect
     context.pix_fmt = pix_fmt
-    context.thread_type = "AUTO"  # PyAV's default, slices only, costs x264 both speed and quality
+    # PyAV's default, slices only, costs x264 both speed and quality; but threads for whole frames delay each of them.
+    context.thread_type = "SLICE" if encoder.low_delay else "AUTO"
     context.flags |= Flags.frame_duration
     pixels.tag(context, picture.full_range)
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":

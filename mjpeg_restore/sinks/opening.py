@@ -11,12 +11,13 @@ from pathlib import Path
 from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, Sink
+from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import EXTENSIONS, Still, Stills, is_pattern
 from mjpeg_restore.sinks.target import kind_of, part_name, refuse_inputs
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
 
-_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect"})
+_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live"})
 """Settings that each sink may ignore: they are set for every output."""
 
 
@@ -31,7 +32,8 @@ def open_sink(
     Args:
         target: "-" for y4m on standard output; a name ending in .y4m; a pattern like `out/%06d.png`; an
             existing folder, or a name that ends in a slash or has no extension; .png or .jpg for a single picture; any
-            other name is a video file, its container chosen by the extension.
+            other name is a video file, its container chosen by the extension, or with `segment` or
+            `new_file_on_resize` the beginning of the names of several.
         settings: the user's choices; the defaults if None.
         audio: tracks of sound for a video file; other sinks ignore them.
         inputs: the source's files, which are never replaced.
@@ -71,7 +73,10 @@ def _open_file(path: Path, settings: OutputSettings, audio: Sequence[AudioSource
     if suffix in EXTENSIONS:
         _check_settings(settings, suffix, *(["crf"] if EXTENSIONS[suffix] == "jpeg" else []))
         return Still(path, settings)
-    _check_settings(settings, "a video file", "codec", "crf", "preset", "range", "options")
+    effective = "codec", "crf", "preset", "range", "options", "segment", "new_file_on_resize"
+    _check_settings(settings, "a video file", *effective)
+    if settings.segment or settings.new_file_on_resize:
+        return Segments(path, settings, audio)
     return VideoFile(path, settings, audio)
 
 

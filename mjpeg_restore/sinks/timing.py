@@ -22,8 +22,10 @@ _MAX_AVI_STEP = 50_000
 _MAX_MOV_STEP = 1 << 30
 """Units between pictures of MP4 and MOV: FFmpeg writes a duration over 31 bits as 1, and a picture's delay may be two
 steps."""
-_MAX_REPEATS = 50
+MAX_REPEATS = 50
 """Repetitions of a picture that fill a pause: in AVI enough for a day at 25 pictures a second, which takes 60 MB."""
+MAX_LIVE_REPEATS = 5_000
+"""The same in a live recording, whose times are no mistakes: at 90,000 units a second enough for 600 days."""
 
 
 def guess_rate(time_base: Fraction) -> Fraction:
@@ -50,7 +52,7 @@ def avi_origin(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> 
     packets = [track.packets[0] for track in audio if track.packets]
     starts = [packet.pts * packet.time_base for packet in packets if packet.pts is not None]
     lead = max(floor((first.time - min(starts, default=first.time)) * rate), 0)
-    return first.time - (lead if lead <= _MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
+    return first.time - (lead if lead <= MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
 
 
 def timescale_options(format_name: str, time_base: Fraction) -> dict[str, str]:
@@ -99,6 +101,7 @@ class Timeline:
         max_step: int | None = None,
         *,
         from_zero: bool = False,
+        max_repeats: int = MAX_REPEATS,
     ) -> None:
         """Start before the first picture.
 
@@ -108,7 +111,9 @@ class Timeline:
             origin: seconds that are subtracted from every picture's time.
             max_step: most ticks between two pictures; None: unlimited.
             from_zero: the container shows the first picture from 0 on, whatever its time.
+            max_repeats: most repetitions of a picture in one pause.
         """
+        self._max_repeats = max_repeats
         self._max_step = max_step
         self._from_zero = from_zero
         self.time_base = time_base
@@ -158,7 +163,7 @@ class Timeline:
             self._last = 0
             yield 0
         gap = self._exact(picture) - self._last
-        if gap > _MAX_REPEATS * self._max_step:
+        if gap > self._max_repeats * self._max_step:
             raise SinkError(
                 f"picture {picture.index} comes {float(gap * self.time_base):.0f} s after the one before, a pause that "
                 "this container does not hold: .mkv does"

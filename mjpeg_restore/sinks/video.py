@@ -8,22 +8,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import OutputContainer
 from av.error import FFmpegError
-from av.stream import Stream
 
 from mjpeg_restore.errors import SinkError, reason_of
-from mjpeg_restore.frames import FieldOrder, Picture, Sampling
+from mjpeg_restore.frames import Picture
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
+from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, open_stream
-from mjpeg_restore.sinks.interlacing import FieldMarker
-from mjpeg_restore.sinks.timing import Timeline, avi_origin, avi_time_base, guess_rate, max_step, timescale_options
+from mjpeg_restore.sinks.encoder import check_container, find_encoder
+from mjpeg_restore.sinks.timing import (
+    MAX_LIVE_REPEATS,
+    MAX_REPEATS,
+    Timeline,
+    avi_origin,
+    avi_time_base,
+    guess_rate,
+    max_step,
+    timescale_options,
+)
+from mjpeg_restore.sinks.writer import VideoWriter
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -34,6 +42,24 @@ _CONTAINERS = {
     ".avi": "avi",
 }
 _DEFAULT_CODEC = {"webm": "av1"}
+
+# Fragments and clusters of half a second, each written out when it is complete: so much is lost at most.
+_FRAGMENTED = {
+    # `delay_moov`, since an earlier header has no start time. No index (mfra): it would grow in memory, as would the
+    # one of `hybrid_fragmented`: 76 bytes a picture, 2 GB in ten days.
+    "movflags": "+delay_moov+default_base_moof+skip_trailer",
+    "frag_duration": "500000",
+}
+_CLUSTERED = {"cluster_time_limit": "500"}
+_AT_ONCE = {"flush_packets": "1", "max_interleave_delta": "500000"}
+"""Write at once, and wait half a second for a sound track that pauses: FFmpeg would wait for ten."""
+_LIVE_OPTIONS = {
+    "mp4": {**_FRAGMENTED, **_AT_ONCE},
+    "mov": {**_FRAGMENTED, **_AT_ONCE},
+    "matroska": {**_CLUSTERED, **_AT_ONCE},
+    "webm": {**_CLUSTERED, **_AT_ONCE},
+}
+"""Muxer options that keep a file playable at any time, by container."""
 
 
 class VideoFile:
@@ -58,6 +84,17 @@ class VideoFile:
     *Size.* Every picture must have the first one's size.
 
     The file is written under a temporary name beside the target and renamed by `close`.
+
+    *Live.* If the program is killed, the recording of a live source ends at most half a second, or one picture, before
+    that, and can be played. For this, MP4 and MOV are written in fragments, MKV and WebM in short clusters, there is a
+    key frame at least every two seconds, and the encoder holds back no picture, unless `options` make it.
+    The file gets its final name with the first fragment, which in MP4 and MOV needs a packet of each track of sound. It
+    keeps that name even if the run fails: `discard` finishes the file, or ends it with the last whole fragment if it
+    cannot be written. (Windows cannot rename an open file: there it has the name from the first picture on, and a file
+    that it replaces is lost then.) Such an MP4 or MOV has no index, so that memory does not grow: players seek in it
+    less quickly. MKV and WebM keep 40 bytes in memory for each key frame: 17 MB in ten days, but 1 GB with MJPEG or
+    FFV1 at 30 pictures a second, which have no other frames; there, `Segments` limits it. AVI is refused: without its
+    end it cannot be played. `creation_time` is the wall clock at the first picture.
     """
 
     fixed_size = True
@@ -79,19 +116,25 @@ class VideoFile:
         Raises:
             OutputExists: the file exists and `overwrite` is False.
             SinkError: the extension or encoder is unknown, the container does not support the codec, or the folder
-                cannot be written.
+                cannot be written; the container is AVI and the source live.
         """
         format_name = _CONTAINERS.get(Path(path).suffix.lower())
         if format_name is None:
             raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
         self._settings = settings = settings or OutputSettings()
+        if settings.live and format_name not in _LIVE_OPTIONS:
+            raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
         self._encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
         check_container(self._encoder, format_name)
         self._format_name = format_name
         self._full_range = self._encoder.is_full_range(format_name, settings.range)
-        self._part = PartFile(path, settings.overwrite)
-        self._writer: _Writer | None = None
+        self._part = PartFile(path, settings.overwrite, live=settings.live)
+        self._writer: VideoWriter | None = None
         self._finished = False
+        self._broken = False
+        """True once FFmpeg could not write: more would only do harm."""
+        self._whole = 0
+        """Bytes of a live file's header and whole fragments."""
         self._audio = audio
         for track in audio:
             track.enabled = True
@@ -101,23 +144,43 @@ class VideoFile:
         """How chroma, times or sound were changed or lost, in one line; None if they were not."""
         return self._writer.remark if self._writer else None
 
+    @property
+    def size(self) -> int:
+        """Bytes in the file so far, without what encoder and muxer hold back.
+
+        Raises:
+            SinkError: the file was removed.
+        """
+        return self._part.size()
+
     def write(self, picture: Picture) -> None:
         """Encode one picture, and mux finished packets and the sound so far.
 
         Raises:
-            SinkError: the encoder cannot be opened, the size changed, or the file cannot be written.
+            SinkError: the encoder cannot be opened, the size changed, the file cannot be written, or a live file was
+                removed.
         """
         with self._wrap_errors():
             if self._writer is None:
                 self._writer = self._open(picture)
+                self._whole = self.size
             check_size(picture, self._writer.size, self._part.target)
             self._writer.write(picture)
+        if self._settings.live:
+            self._show()
+
+    def _show(self) -> None:
+        """Give a live file its name once it has a fragment."""
+        size = self.size
+        if size > self._whole:
+            self._part.commit()
+        self._whole = size
 
     def close(self) -> None:
         """Finish the file and rename it to its target; without a picture, remove it.
 
         Raises:
-            SinkError: the file cannot be finished; the temporary file is removed.
+            SinkError: the file cannot be finished; it is discarded.
         """
         if self._finished:
             return
@@ -134,150 +197,53 @@ class VideoFile:
         self._part.commit()
 
     def discard(self) -> None:
-        """Remove the temporary file; the target is untouched."""
+        """Remove the temporary file; the target is untouched. A live file is kept, as far as it was written."""
         if self._finished:
+            return
+        if self._settings.live and self._writer and not self._broken:
+            with contextlib.suppress(SinkError):
+                self.close()
             return
         self._finished = True
         if self._writer is not None:
             self._writer.discard()
+        if self._part.committed:
+            self._part.truncate(self._whole)  # FFmpeg reads no MP4 with half a fragment header
         self._part.discard()
 
-    def _open(self, picture: Picture) -> _Writer:
+    def _open(self, picture: Picture) -> VideoWriter:
         rate = self._settings.fps or guess_rate(picture.time_base)
         is_avi = self._format_name == "avi"
         time_base = avi_time_base(picture.time_base, rate) if is_avi else picture.time_base
         origin = avi_origin(picture, rate, self._audio) if is_avi else Fraction(0)
-        timeline = Timeline(time_base, rate, origin, max_step(self._format_name, time_base), from_zero=is_avi)
+        timeline = Timeline(
+            time_base,
+            rate,
+            origin,
+            max_step(self._format_name, time_base),
+            from_zero=is_avi,
+            max_repeats=MAX_LIVE_REPEATS if self._settings.live else MAX_REPEATS,
+        )
+        live_options = _LIVE_OPTIONS[self._format_name] if self._settings.live else {}
         container = av.open(
             f"file:{self._part.path}",  # "file:", or FFmpeg would read a protocol before a colon in the name
             "w",
             format=self._format_name,
-            container_options=timescale_options(self._format_name, time_base),
+            container_options={**timescale_options(self._format_name, time_base), **live_options},
         )
+        if self._settings.live:
+            container.metadata["creation_time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         first = pixels.convert(picture, picture.sampling, self._full_range)
-        return _Writer(container, self._encoder, first, timeline, self._settings.sample_aspect, self._audio)
+        return VideoWriter(container, self._encoder, first, timeline, self._settings.sample_aspect, self._audio)
 
     @contextlib.contextmanager
     def _wrap_errors(self) -> Generator[None, None, None]:
         try:
             yield
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
+            self._broken = True
             reason = reason_of(error)
             raise SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
                 "disk, and does this container hold this codec? .mkv holds nearly all"
             ) from error
-
-
-class _Writer:
-    """An open container with its encoder, from the first picture on.
-
-    Attributes:
-        size: (width, height) of every picture.
-    """
-
-    def __init__(
-        self,
-        container: OutputContainer,
-        encoder: Encoder,
-        first: Picture,
-        timeline: Timeline,
-        sample_aspect: Fraction,
-        audio: Sequence[AudioSource],
-    ) -> None:
-        self.size = (first.width, first.height)
-        self._encoder = encoder
-        self._first_sampling = first.sampling
-        self._reduced_sampling: Sampling | None = None
-        """The latest one that lost chroma samples."""
-        self._container = container
-        self._timeline = timeline
-        self._stream, self._sampling = open_stream(
-            container, encoder, first, timeline.time_base, timeline.rate, sample_aspect
-        )
-        self._full_range = first.full_range
-        self._audio = [AudioWriter(track, container, timeline.origin) for track in audio]
-        self._field_marker: FieldMarker | None = None
-        self._last_frame: av.VideoFrame | None = None
-        self._first_dts: int | None = None
-        self._written = 0
-        container.start_encoding()
-
-    @property
-    def remark(self) -> str | None:
-        """How chroma, times or sound were changed or lost, in one line; None if they were not."""
-        found: list[str] = []
-        if self._reduced_sampling:
-            what = f"{self._reduced_sampling.label} is written as {self._sampling.label}"
-            if pixels.loses_chroma(self._first_sampling, self._sampling):
-                found.append(f"{what} by {self._encoder.name}: h264, hevc, vp9 and ffv1 keep its chroma")
-            else:
-                found.append(f"{what}, because the first picture is {self._first_sampling.label}")
-        # Smaller shifts come from the rounded time stamps of a constant rate.
-        if self._is_avi and self._timeline.max_shift > self._timeline.time_base / 10:
-            by = f"up to {1000 * float(self._timeline.max_shift):.0f} ms"
-            found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
-        found += dict.fromkeys(writer.problem for writer in self._audio if writer.problem)
-        return "; ".join(found) or None
-
-    def write(self, picture: Picture) -> None:
-        """Encode and mux one picture, and mux the sound so far."""
-        context = self._stream.codec_context
-        if pixels.loses_chroma(picture.sampling, self._sampling):
-            self._reduced_sampling = picture.sampling
-        converted = pixels.convert(picture, self._sampling, self._full_range)
-        frame = pixels.to_frame(converted, str(context.pix_fmt), context.width, context.height)
-        for pts in self._timeline.repeats(picture):
-            self._encode(self._last_frame or frame, pts, picture.field_order)
-        self._last_frame = frame
-        self._encode(frame, self._timeline.next(picture), picture.field_order)
-        for writer in self._audio:
-            writer.mux_pending()
-        self._written += 1
-
-    @property
-    def _is_avi(self) -> bool:
-        return self._container.format.name == "avi"
-
-    def _encode(self, frame: av.VideoFrame, pts: int, order: FieldOrder | None) -> None:
-        frame.pts, frame.duration, frame.time_base = pts, self._timeline.duration, self._timeline.time_base
-        if order:
-            self._field_marker = self._field_marker or FieldMarker(frame, self._timeline.time_base, order)
-            frame = self._field_marker(frame)
-        self._mux(self._stream.encode(frame))
-
-    def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
-        for packet in packets:
-            if self._first_dts is None:
-                self._first_dts = packet.dts
-            self._container.mux(packet)
-
-    def finish(self) -> None:
-        """Flush the encoders and write the container's trailer."""
-        packets = self._stream.encode(None)
-        for packet in packets:
-            if self._written <= 2:
-                packet.dts = packet.pts  # x265 leaves it undefined; one or two pictures are never reordered
-        self._extend_last(packets)
-        self._mux(packets)
-        for writer in self._audio:
-            writer.finish()
-        self._container.close()
-
-    def _extend_last(self, packets: Sequence[av.Packet[Stream]]) -> None:
-        """Lengthen the packet that is decoded last, so that MP4 and MOV show the last picture for its full duration.
-
-        The track ends with that packet, which may be shown before the last picture.
-        """
-        end = self._timeline.shown_until
-        if self._container.format.name not in ("mp4", "mov") or end is None or not packets:
-            return
-        first, last = self._first_dts, packets[-1].dts
-        first = packets[0].dts if first is None else first  # negative where pictures are reordered
-        if last is not None and first is not None:
-            packets[-1].duration = max(packets[-1].duration or 0, end - last + min(first, 0))
-
-    def discard(self) -> None:
-        """Close the file, whatever its state."""
-        with contextlib.suppress(FFmpegError, OSError, ValueError):
-            self._container.close()

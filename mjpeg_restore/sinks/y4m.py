@@ -32,6 +32,8 @@ class Y4mStream:
 
     y4m stores one frame rate and no time stamps. A variable rate is lost, and `remark` reports it.
 
+    A file of a live source gets its name with the first picture and keeps it even if the run fails.
+
     If the reader of a pipe disconnects (`... | head`), `closed` becomes True and further pictures are ignored, without
     an error. Every picture must have the first one's size.
     """
@@ -47,8 +49,8 @@ class Y4mStream:
 
         Args:
             target: a path, or an object with `write(bytes)` and `flush()`.
-            settings: `fps` (a missing one is guessed from the first picture's time base), `range`, `sample_aspect` and
-                `overwrite`; the defaults if None.
+            settings: `fps` (a missing one is guessed from the first picture's time base), `range`, `sample_aspect`,
+                `overwrite` and `live`; the defaults if None.
 
         Raises:
             OutputExists: the file exists and `overwrite` is False.
@@ -59,12 +61,15 @@ class Y4mStream:
         self._part: PartFile | None = None
         self._file: BinaryIO
         if isinstance(target, (str, os.PathLike)):
-            self._part = PartFile(target, settings.overwrite)
+            self._part = PartFile(target, settings.overwrite, live=settings.live)
             self._file = self._part.path.open("wb")
         else:
             self._file = target
         self._rate_monitor = _RateMonitor(settings.fps)
         self._full_range = settings.range == "full"
+        self._live = settings.live
+        self._whole = 0
+        """Bytes of the header and whole pictures in a live file."""
         self._sample_aspect = settings.sample_aspect
         self._sampling: Sampling | None = None
         self._size = (0, 0)
@@ -91,6 +96,9 @@ class Y4mStream:
         self._rate_monitor.add(picture)
         planes = pixels.convert(picture, self._sampling, self._full_range).planes
         self._write(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
+        if self._part and self._live:
+            self._whole = self._part.size()
+            self._part.commit()
 
     def close(self) -> None:
         """Flush the pipe, or rename the file to its target; a file without a picture is removed.
@@ -115,11 +123,15 @@ class Y4mStream:
             self._part.commit()
 
     def discard(self) -> None:
-        """Remove the temporary file; a pipe stays open."""
+        """Remove the temporary file, or end a live one with the last whole picture; a pipe stays open."""
+        if self._finished:
+            return
         self._finished = True
         if self._part is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
+            if self._part.committed:
+                self._part.truncate(self._whole)
             self._part.discard()
 
     def _open(self, picture: Picture) -> bytes:

@@ -81,6 +81,20 @@ class SourceInfo:
     """All tracks of a container; empty for other sources."""
 
 
+@dataclass(slots=True)
+class LiveStatus:
+    """How the connection of a live source fared so far."""
+
+    connected: bool = False
+    """Whether pictures are arriving."""
+    reconnects: int = 0
+    """Times that pictures came again after the connection had ended."""
+    stalls: int = 0
+    """Times that nothing came for the whole stall timeout."""
+    gave_up: bool = False
+    """True: the source ended, because nothing came for good."""
+
+
 def _no_packets() -> deque[av.Packet[Stream]]:
     return deque()
 
@@ -143,6 +157,11 @@ class Source(Protocol):
         ...
 
     @property
+    def status(self) -> LiveStatus | None:
+        """How the connection of a live source fares; None for a recording."""
+        ...
+
+    @property
     def truncated(self) -> str | None:
         """After the iteration: how the input broke off, as one sentence; None if it is complete."""
         ...
@@ -187,19 +206,20 @@ class BaseSource(ABC):
                 for index, data in enumerate(self._jpegs):
                     yield Packet(data, index, pts=index, time_base=self.info.time_base)
 
-    The defaults: no files, no sound, not truncated, no remarks, nothing to close. An `__iter__` that may wait, for a
-    camera for instance, checks `stopped` at least every tenth of a second, and returns once it is True.
+    The defaults: no files, no sound, not live, not truncated, no remarks, nothing to close. An `__iter__` that may
+    wait, for a camera for instance, checks `stopped` at least every tenth of a second, and returns once it is True.
 
     Attributes:
         info: what is known before reading; has no default.
         stopped: True once `stop` was called.
-        paths, sound, truncated, remarks: see `Source`.
+        paths, sound, status, truncated, remarks: see `Source`.
     """
 
     info: SourceInfo
     stopped = False
     paths: tuple[Path, ...] = ()
     sound: tuple[AudioTrack, ...] = ()
+    status: LiveStatus | None = None
     truncated: str | None = None
     remarks: Sequence[str] = ()
 

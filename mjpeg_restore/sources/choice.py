@@ -71,7 +71,7 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     videos = _videos(container)
     if not videos:
         raise NotMjpeg(f"{name} holds no video track: give a Motion-JPEG recording, or a folder of JPEGs")
-    candidates = [stream for stream in videos if _is_mjpeg(stream)]
+    candidates = [stream for stream in videos if is_mjpeg(stream)]
     if not candidates:
         raise _not_mjpeg(videos[0], name)
     if number is not None:
@@ -84,12 +84,12 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     for stream in candidates:
         if not any(_is_preview(extents[stream.index], extents[other.index]) for other in videos):
             return stream
-    main = next((stream for stream in videos if not _is_mjpeg(stream)), None)
+    main = next((stream for stream in videos if not is_mjpeg(stream)), None)
     if main is None:
         return candidates[0]
     codec = _codec(main)
     raise NotMjpeg(
-        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, and its Motion-JPEG track is only a preview",
+        f"{name} holds {_name_of(codec)}, and its Motion-JPEG track is only a preview",
         Hint("{track} restores the preview", track=1),
     )
 
@@ -118,9 +118,9 @@ def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[A
     tracks: list[TrackInfo] = []
     number = 0
     for stream in _videos(container):
-        number += _is_mjpeg(stream)
+        number += is_mjpeg(stream)
         size = f"{stream.width}x{stream.height}" if stream.codec_context else ""
-        own = number if _is_mjpeg(stream) else None
+        own = number if is_mjpeg(stream) else None
         tracks.append(_track_info(stream, "video", own, size, chosen=stream.index == video.index))
     chosen = {track.stream.index for track in sound}
     for number, stream in enumerate(_sounds(container), 1):
@@ -136,7 +136,7 @@ def _track_info(
     labels = stream.metadata
     language, title = labels.get("language", ""), labels.get("title", labels.get("name", ""))  # "name" in MOV
     language = "" if language == "und" else language
-    name = _CODEC_NAMES.get(codec, codec)
+    name = _name_of(codec)
     return TrackInfo(kind, number, name, format, printable(language), printable(title), chosen)
 
 
@@ -168,8 +168,18 @@ def _can_be_copied(stream: AudioStream) -> bool:
     )
 
 
-def _is_mjpeg(stream: VideoStream) -> bool:
+def is_mjpeg(stream: VideoStream) -> bool:
+    """Whether a track holds Motion-JPEG with coefficients that can be read."""
     return _codec(stream) == "mjpeg"
+
+
+def codec_name(stream: Stream) -> str:
+    """A name of a track's codec for messages: "H.264"."""
+    return _name_of(_codec(stream))
+
+
+def _name_of(codec: str) -> str:
+    return _CODEC_NAMES.get(codec, codec)
 
 
 def _codec(stream: Stream) -> str:
@@ -186,7 +196,7 @@ def _not_mjpeg(stream: VideoStream, name: str) -> NotMjpeg:
             "it as plain Motion-JPEG (MJPEG-A); FFmpeg can only decode it, and that leaves nothing to restore"
         )
     return NotMjpeg(
-        f"{name} holds {_CODEC_NAMES.get(codec, codec)}, not Motion-JPEG: there are no JPEG coefficients to "
+        f"{name} holds {_name_of(codec)}, not Motion-JPEG: there are no JPEG coefficients to "
         "restore; give the camera's own MJPEG recording (converting this file would not bring them back)"
     )
 

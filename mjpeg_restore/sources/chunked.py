@@ -57,6 +57,11 @@ class Dechunker:
             self._status_line if head else self._size_line if left is None else self._end_of_chunk
         )
 
+    @property
+    def between_responses(self) -> bool:
+        """Whether a body has ended, or none has begun."""
+        return self._parse_line == self._status_line
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, and return the part of them that belongs to a body."""
         body: list[bytes] = []

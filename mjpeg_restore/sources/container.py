@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
-from typing import BinaryIO
 
 import av
 import av.error
@@ -25,7 +24,7 @@ from mjpeg_restore.sources.fieldpairs import DemuxedPicture, FieldJoiner, detect
 from mjpeg_restore.sources.length import LengthCheck, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
 from mjpeg_restore.sources.presentation import rotation
-from mjpeg_restore.sources.probe import ByteStream
+from mjpeg_restore.sources.probe import ByteStream, Closable
 from mjpeg_restore.sources.reading import StoppableStream
 from mjpeg_restore.sources.soundtrack import AudioCollector, stamp_of
 from mjpeg_restore.sources.timestamps import TimestampCorrector, correction_remark
@@ -64,7 +63,7 @@ class ContainerSource(BaseSource):
         *,
         track: int | None = None,
         sound: SoundChoice | None = None,
-        owned: BinaryIO | None = None,
+        owned: Closable | None = None,
     ) -> None:
         """Open a container and choose its tracks.
 
@@ -75,7 +74,7 @@ class ContainerSource(BaseSource):
             duration: seconds to keep.
             track: number of the Motion-JPEG track, from 1; None: the first that is not a preview of another.
             sound: number of the audio track, from 1, or "all"; None: the first.
-            owned: a file that `close` closes.
+            owned: what `close` closes, if anything.
 
         Raises:
             NotMjpeg: there is no video track, or it is not Motion-JPEG.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,15 +15,23 @@ from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.chunked import Dechunker, dechunker_for
 from mjpeg_restore.sources.container import ContainerSource
 from mjpeg_restore.sources.demuxers import ContainerOpenError
+from mjpeg_restore.sources.live.pipe import PipeConnection, PipedContainerSource
+from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.movindex import MAX_SAMPLES, claimed_samples
-from mjpeg_restore.sources.probe import ByteStream, Content, detect_content, foreign_format, read_head
+from mjpeg_restore.sources.probe import (
+    ByteStream,
+    Closable,
+    Content,
+    detect_content,
+    foreign_format,
+    is_web_page,
+    read_head,
+)
 from mjpeg_restore.sources.reading import FileStream, SeekableFileStream, StoppableStream, is_disk_or_memory
 from mjpeg_restore.sources.stills import SUFFIXES, StillsSource
 from mjpeg_restore.sources.stream import DechunkedStream, StreamSource
 from mjpeg_restore.sources.timing import DEFAULT_FPS
-
-_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
-"""A camera that asks for a password answers with a web page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class OpenOptions:
     duration: Fraction | None
     track: int | None
     sound: SoundChoice | None
+    live: bool
+    camera: LiveSettings
 
     def check_without_tracks(self, name: str) -> None:
         """Check the track numbers for a source that is not a container: it has video track 1 and no sound.
@@ -62,21 +71,28 @@ class _Input:
 
 
 def open_file(
-    file: BinaryIO, name: str, options: OpenOptions, path: Path | None = None
-) -> StillsSource | StreamSource | ContainerSource:
+    file: BinaryIO | FileStream,
+    name: str,
+    options: OpenOptions,
+    path: Path | None = None,
+    *,
+    owned: Closable | None = None,
+) -> StillsSource | StreamSource | ContainerSource | LiveSource:
     """Open the source that fits a file's content.
 
     Args:
-        file: need not seek.
+        file: need not seek; a `FileStream` of one is read from where it is.
         name: the file's name in messages.
         options: what the caller of `open_source` asked for.
         path: where `file` was opened: the source then closes it. None: the caller closes it.
+        owned: what the source closes instead.
 
     Raises:
         NotMjpeg: the file holds no Motion-JPEG.
         SourceError: the file cannot be read, or an option does not fit it.
     """
-    owned = file if path else None
+    if path:
+        owned = cast(BinaryIO, file)
     found = _read_start(file, name)
     content = detect_content(found.head)
     if found.size is None:
@@ -88,10 +104,13 @@ def open_file(
     _reject_foreign(content, found.head, name)
     if content not in (Content.JPEG, Content.JPEG_LATER):
         return _open_container(found, content, name, options, path, owned)
-    if path and content is Content.JPEG and path.suffix.lower() in SUFFIXES:
-        file.close()
+    if path and owned and content is Content.JPEG and not options.live and path.suffix.lower() in SUFFIXES:
+        owned.close()
         return open_stills([path], name, "JPEG picture", options)
     options.check_without_tracks(name)
+    if options.live:
+        stream = found.stream if isinstance(found.stream, StoppableStream) else FileStream(found.stream)
+        return _open_live(stream, name, options, owned)
     fps = options.fps or DEFAULT_FPS
     source = StreamSource(found.stream, name, fps, options.start, options.duration, owned=owned)
     if found.size is not None:
@@ -109,16 +128,30 @@ def open_stills(paths: Sequence[Path], name: str, format: str, options: OpenOpti
     return StillsSource(paths, name, format, options.fps or DEFAULT_FPS, options.start, options.duration)
 
 
+def _open_live(stream: StoppableStream, name: str, options: OpenOptions, owned: Closable | None) -> LiveSource:
+    return LiveSource(
+        name,
+        "JPEG stream",
+        lambda: PipeConnection(stream, name, owned),
+        options.camera,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+        reconnects=False,
+    )
+
+
 def _open_container(
-    found: _Input, content: Content, name: str, options: OpenOptions, path: Path | None, owned: BinaryIO | None
+    found: _Input, content: Content, name: str, options: OpenOptions, path: Path | None, owned: Closable | None
 ) -> ContainerSource:
     _check_index_size(found, name)
     if options.fps is not None:
         raise SourceError(f"{name} carries its own time stamps", Hint("leave out {fps}", fps=None))
 
-    def open_target(target: str | ByteStream, owned: BinaryIO | None) -> ContainerSource:
+    def open_target(target: str | ByteStream, owned: Closable | None) -> ContainerSource:
         cut = options.start, options.duration
-        return ContainerSource(target, name, *cut, track=options.track, sound=options.sound, owned=owned)
+        kind = PipedContainerSource if options.live else ContainerSource
+        return kind(target, name, *cut, track=options.track, sound=options.sound, owned=owned)
 
     try:
         if path and owned:  # FFmpeg reads a path faster than a Python file
@@ -149,9 +182,13 @@ def _check_index_size(found: _Input, name: str) -> None:
         raise SourceError(f"{name} claims {claimed:,} samples in its index: it is damaged, or made to fill memory")
 
 
-def _read_start(file: BinaryIO, name: str) -> _Input:
+def _read_start(file: BinaryIO | FileStream, name: str) -> _Input:
     """Read a file's first bytes, and find out its size."""
     try:
+        if isinstance(file, FileStream):
+            head = read_head(file)
+            file.unread(head)
+            return _Input(file, head, None)
         # A file that is not at its beginning is read as a pipe: a demuxer seeks to positions that count from there.
         if not (hasattr(file, "seekable") and file.seekable() and file.tell() == 0):
             head = read_head(FileStream(file))
@@ -198,5 +235,5 @@ def _reject_foreign(content: Content, head: bytes, name: str) -> None:
     if content is Content.FOREIGN:
         raise NotMjpeg(f"{name} is {foreign_format(head)}, which has no JPEG coefficients to restore: {advice}")
     if content is Content.TEXT:
-        what = "a web page" if _WEB_PAGE.search(head[:1024]) else "text"
+        what = "a web page" if is_web_page(head) else "text"
         raise NotMjpeg(f"{name} is {what}, not video: {advice}")

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
-from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
+from mjpeg_restore.errors import Hint, SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
+from mjpeg_restore.sources.live.address import Address, redact
+from mjpeg_restore.sources.live.http_opening import open_http
+from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.stills import files_in_folder, files_matching
 from mjpeg_restore.sources.timing import Rate, check_cut, parse_rate
 
@@ -37,6 +41,8 @@ def open_source(
     duration: Fraction | None = None,
     track: int | None = None,
     audio_track: SoundChoice | None = None,
+    live: bool = False,
+    camera: LiveSettings | None = None,
 ) -> Source:
     """Open a Motion-JPEG source.
 
@@ -45,7 +51,9 @@ def open_source(
     1. A buffer or a binary file object: its content is detected as in 6. The file need not seek, and stays open.
        `Source.stop` ends the iteration even while a read of the file waits.
     2. "-": standard input, likewise.
-    3. A URL: `file://` is a path. Any other is refused; the error says how FFmpeg pipes it in.
+    3. A URL: `file://` is a path. `http://` and `https://` are a camera that sends a multipart stream, bare JPEGs or
+       snapshots, which are polled `fps` times a second (1 if None), or a recording; `rtsp://` and `rtsps://` are
+       cameras. User name and password stand in the URL. `v4l2:/dev/video0` and `/dev/video0` are a camera on Linux.
     4. An existing folder: its JPEG files in natural order.
     5. A name with `*`, `?` or `[` that no file has: a pattern for JPEG files; `**` includes subfolders.
     6. A file, whose first bytes tell the format: a stream of JPEGs, with any bytes between them; else a container
@@ -60,6 +68,9 @@ def open_source(
         duration: seconds to keep, from `start` on.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
+        live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
+            Cameras by URL or device are live anyway.
+        camera: what concerns cameras alone; the defaults if None.
 
     Raises:
         SourceNotFound: the file does not exist, or the pattern matches nothing.
@@ -71,17 +82,24 @@ def open_source(
     for number in (track, audio_track):
         if isinstance(number, int) and number < 1:
             raise SourceError(f"there is no track number {number}: tracks are counted from 1")
-    options = OpenOptions(None if fps is None else parse_rate(fps), start, duration, track, audio_track)
+    rate = None if fps is None else parse_rate(fps)
+    options = OpenOptions(rate, start, duration, track, audio_track, live, camera or LiveSettings())
     if not isinstance(spec, str | os.PathLike):
         return _open_object(spec, options)
     name = os.fspath(spec)
     if name == "-":
         return _open_standard_input(options)
+    if name.lower().startswith("v4l2:"):
+        return _open_device(name[len("v4l2:") :].removeprefix("//"), options)
     if url := _URL.match(name):
+        if url[1].lower() in ("http", "https"):
+            return open_http(name, options)
+        if url[1].lower() in ("rtsp", "rtsps"):
+            return _open_rtsp(name, options)
         if url[1].lower() != "file":
             raise SourceError(
-                f"network sources such as {name} are not supported by this version: have FFmpeg write it to standard "
-                f"output, ffmpeg -i {name} -c copy -f mjpeg -, and read that"
+                f"network sources such as {redact(name)} are not supported by this version: have FFmpeg write it to "
+                f"standard output, ffmpeg -i {redact(name)} -c copy -f mjpeg -, and read that"
             )
         name = unquote(urlsplit(name).path)
     return _open_path(name, options)
@@ -112,6 +130,38 @@ def _open_standard_input(options: OpenOptions) -> Source:
     return source
 
 
+def _open_rtsp(url: str, options: OpenOptions) -> LiveSource:
+    from mjpeg_restore.sources.live.rtsp import RtspConnection
+
+    address = Address.parse(url)
+    options.check_without_tracks(address.name)
+    if options.fps is not None:
+        raise SourceError(f"{address.name} sends at its own rate", Hint("leave out {fps}", fps=None))
+    return LiveSource(
+        address.name,
+        "RTP/JPEG",
+        lambda: RtspConnection(address, options.camera),
+        options.camera,
+        start=options.start,
+        duration=options.duration,
+    )
+
+
+def _open_device(device: str, options: OpenOptions) -> LiveSource:
+    from mjpeg_restore.sources.live.v4l2 import V4l2Connection
+
+    options.check_without_tracks(device)
+    return LiveSource(
+        device,
+        "Video4Linux2",
+        lambda: V4l2Connection(device, options.camera.size, options.fps),
+        options.camera,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+    )
+
+
 def _open_path(name: str, options: OpenOptions) -> Source:
     if not name:  # Path("") is the current folder
         raise SourceNotFound("the input has an empty name: is a variable unset?")
@@ -124,10 +174,7 @@ def _open_path(name: str, options: OpenOptions) -> Source:
                 return open_stills(files_matching(name), name, "pattern", options)
             raise SourceNotFound(f"{name}: no such file or folder")
         if path.is_char_device() and name.startswith("/dev/video"):
-            raise SourceError(
-                f"cameras such as {name} are not supported by this version: have FFmpeg write it to standard output, "
-                f"ffmpeg -f v4l2 -input_format mjpeg -i {name} -c copy -f mjpeg -, and read that"
-            )
+            return _open_device(name, options)
         file = path.open("rb", buffering=0)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"cannot read {name}: {reason_of(error)}") from None

@@ -24,6 +24,14 @@ class ByteStream(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """Something that holds a file or a connection."""
+
+    def close(self) -> None:
+        """Release it. More calls do nothing."""
+        ...
+
+
 class Content(Enum):
     """What a file holds."""
 
@@ -48,6 +56,8 @@ _CONTAINERS = (
     b"ID3",  # audio; a JPEG in it is a cover picture
     b"fLaC",
 )
+_START_CODE = re.compile(rb"\x00{2,3}\x01[\x09\x27\x40\x42\x46\x47\x67\xb0\xb3]")
+"""The beginning of H.264, H.265, MPEG-4 or MPEG-2 video without a container: FFmpeg demuxes and names it."""
 _MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 _FOREIGN = (
@@ -66,6 +76,7 @@ _FOREIGN = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"YUV4MPEG2", "uncompressed video (YUV4MPEG2)"),
 )
+_WEB_PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
 
 # SOI and the marker of a usual first segment of a baseline or progressive picture. Three bytes alone occur by chance
@@ -121,10 +132,15 @@ def foreign_format(head: bytes) -> str | None:
     return None
 
 
+def is_web_page(head: bytes) -> bool:
+    """Whether text is HTML: a camera that asks for a password answers with a web page."""
+    return _WEB_PAGE.search(head[:1024]) is not None
+
+
 def _is_container(head: bytes) -> bool:
     if head.startswith(_CONTAINERS) or head[:4] in (b"RIFF", b"RF64"):
         return True
-    if head[4:8] in _MOV_ATOMS:
+    if head[4:8] in _MOV_ATOMS or _START_CODE.match(head):
         return True
     return len(head) > 188 and head[0] == head[188] == 0x47  # MPEG transport stream
 

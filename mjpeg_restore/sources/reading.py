@@ -59,7 +59,8 @@ class FileStream(StoppableStream):
         """Read from `file`, whose bytes `head` were read before and are returned first."""
         self._head = memoryview(head)
         self._try_read = _reader_for(file)
-        self._stopped = False
+        self.stopped = False
+        """Whether `stop` was called."""
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Return up to `size` bytes; none at the end, and after `stop`.
@@ -71,7 +72,7 @@ class FileStream(StoppableStream):
             chunk, self._head = bytes(self._head[:size]), self._head[size:]
             return chunk
         try:
-            while not self._stopped:
+            while not self.stopped:
                 if (chunk := self._try_read(size)) is not None:
                     return chunk
         except ValueError as error:  # closed by its owner
@@ -81,9 +82,13 @@ class FileStream(StoppableStream):
             raise
         return b""
 
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read again."""
+        self._head = memoryview(data + bytes(self._head))
+
     def stop(self) -> None:
         """End the stream here, even while a read waits; from any thread."""
-        self._stopped = True
+        self.stopped = True
 
 
 class SeekableFileStream(FileStream):
@@ -233,7 +238,11 @@ class _ResponseReader:
 
     def __call__(self, size: int) -> bytes | None:
         response, dechunker = self._response, self._dechunker
-        if response.isclosed() or response.length == 0 or (dechunker and dechunker.finished):
+        if response.isclosed() or response.length == 0:
+            return b""
+        if dechunker and dechunker.error:
+            raise OSError(dechunker.error)
+        if dechunker and (dechunker.finished or dechunker.between_responses):  # the connection may stay open
             return b""
         chunk = self._try_read(size)
         if dechunker is None or not chunk:

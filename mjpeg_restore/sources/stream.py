@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import BinaryIO
 
 from mjpeg_restore.errors import NotMjpeg, reason_of
 from mjpeg_restore.frames import Packet
@@ -14,7 +13,7 @@ from mjpeg_restore.jpeg import HeaderWalk, Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import BaseSource, SourceInfo
 from mjpeg_restore.sources.chunked import Dechunker
-from mjpeg_restore.sources.probe import HEAD_BYTES, ByteStream
+from mjpeg_restore.sources.probe import HEAD_BYTES, ByteStream, Closable
 from mjpeg_restore.sources.reading import CHUNK, StoppableStream
 from mjpeg_restore.sources.timing import TimeWindow, start_after_end
 
@@ -66,7 +65,7 @@ class StreamSource(BaseSource):
         start: Fraction | None = None,
         duration: Fraction | None = None,
         *,
-        owned: BinaryIO | None = None,
+        owned: Closable | None = None,
     ) -> None:
         """Prepare to read; nothing is read yet.
 
@@ -76,7 +75,7 @@ class StreamSource(BaseSource):
             fps: frames per second.
             start: seconds to skip.
             duration: seconds to keep.
-            owned: a file that `close` closes.
+            owned: what `close` closes, if anything.
         """
         self._stream = stream
         self._owned = owned

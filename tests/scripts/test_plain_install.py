@@ -17,6 +17,8 @@ SCRIPTS = [
     "benchmark",
     "reproduce",
     "make_sample",
+    "play_camera",
+    "soak",
     "demo",
     "build_libjpeg",
     "check_wheel",

@@ -236,7 +236,7 @@ def test_a_folder_at_the_target_is_an_error(output: Path) -> None:
     sink = VideoFile(output / "a.mp4")
     sink.write(flat())
     (output / "a.mp4").mkdir()
-    with pytest.raises(SinkError, match="cannot rename the finished file"):
+    with pytest.raises(SinkError, match="cannot rename the file"):
         sink.close()
     assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
     with pytest.raises(SinkError, match="is a folder"):

@@ -42,7 +42,7 @@ def test_other_formats_are_named(tmp_path: Path, name: str, data: bytes, says: s
         assert isinstance(caught.value, NotMjpeg) is bool(data)
 
 
-@pytest.mark.parametrize("url", ["http://cam/video.mjpg", "rtsp://cam/1", "HTTPS://cam/x", "udp://@:5000"])
+@pytest.mark.parametrize("url", ["rtmp://cam/x", "udp://@:5000"])
 def test_network_sources_say_how_to_pipe(url: str) -> None:
     with pytest.raises(SourceError, match=r"ffmpeg -i .* -c copy -f mjpeg -, and read that"):
         open_source(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -25,7 +25,7 @@ class Capture:
 class Connection(Protocol):
     """One attempt to receive pictures: made without waiting, used once, and blocking. It knows nothing of retries."""
 
-    def pictures(self) -> Iterator[Capture]:
+    def pictures(self) -> Generator[Capture]:
         """Connect, and yield pictures as they arrive. The iteration ends where the other side ends the stream.
 
         It runs in one thread, and may wait for any time. The caller closes it, which releases everything.

@@ -1,0 +1,57 @@
+"""Troubles of a live source that come and go: one line in the log when one begins, one when it is over."""
+
+from __future__ import annotations
+
+import logging
+
+from mjpeg_restore.stages import Job
+
+_QUIET = 10.0
+"""Seconds without trouble after which an episode is over: damage in every other picture is one episode."""
+
+_log = logging.getLogger(__name__)
+
+
+class LiveEpisodes:
+    """Logs damage and lateness of a live source's pictures."""
+
+    def __init__(self, source: str) -> None:
+        """Begin without trouble; `source` is its name in messages."""
+        self._damage = _Episode(source, "damaged", "recovered", "sound again", "damaged")
+        self._late = _Episode(source, "late", "in_time", "in time again", "dropped")
+
+    def update(self, job: Job) -> None:
+        """Take the next job into account."""
+        if job.packet.silent:
+            return
+        trouble = job.damage or job.trouble
+        self._damage.update(bool(trouble), job.arrived, f"damaged since packet {job.packet.index}: {trouble}")
+        late = f"late since packet {job.packet.index}: the network is slower than the camera, pictures are dropped"
+        self._late.update(job.late, job.arrived, late)
+
+
+class _Episode:
+    """One kind of trouble."""
+
+    def __init__(self, source: str, began: str, ended: str, over: str, counted: str) -> None:
+        self._source, self._began, self._ended = source, began, ended
+        self._over, self._counted = over, counted
+        self._since: float | None = None
+        self._last = 0.0
+        self._count = 0
+
+    def update(self, count: int, now: float, beginning: str) -> None:
+        """Count troubled pictures at `now`, in `time.monotonic()` seconds."""
+        if count:
+            if self._since is None:
+                self._since, self._count = now, 0
+                self._note(logging.WARNING, self._began, beginning)
+            self._last = now
+            self._count += count
+        elif self._since is not None and now - self._last > _QUIET:
+            lasted = self._last - self._since
+            self._since = None
+            self._note(logging.INFO, self._ended, f"{self._over}: {self._count} {self._counted} in {lasted:.1f} s")
+
+    def _note(self, level: int, event: str, message: str) -> None:
+        _log.log(level, "%s: %s", self._source, message, extra={"event": event, "source": self._source})

@@ -1,0 +1,162 @@
+"""A recording in several video files: by length, by size, or where the pictures change their size."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.stream import Stream
+
+from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.sinks.audio import AudioSource
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings
+from mjpeg_restore.sinks.target import kind_of, part_name
+from mjpeg_restore.sinks.video import VideoFile
+
+_FORMAT = "%Y%m%dT%H%M%S.%f"
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Segments(BaseSink):
+    """One `VideoFile` after the other: `out.mp4` becomes `out-20261126T194115.250Z.mp4` and so on.
+
+    *Names* have the wall clock's UTC at the first picture of the file, rise strictly during a run, and are never those
+    of existing files: nothing is replaced or deleted.
+
+    *Pictures.* A new file begins with the first picture at or after the limit, and if `new_file_on_resize` is set, with
+    each picture whose size or chroma subsampling is not the file's. Every picture is in one file. Times count from the
+    first picture of each file.
+
+    *Sound* goes on in the next file: a packet is in the file of the picture that is shown when the packet begins.
+
+    The last file of a run that fails is kept if the source is live, and removed otherwise.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: OutputSettings,
+        audio: Sequence[AudioSource] = (),
+    ) -> None:
+        """Check the settings, as `VideoFile` does; the first file is created with the first picture.
+
+        Args:
+            path: folder, beginning of the names, and extension.
+            settings: as for `VideoFile`, and `segment` and `new_file_on_resize`; `overwrite` has no effect.
+            audio: tracks of sound.
+
+        Raises:
+            SinkError: as for `VideoFile`.
+        """
+        self._path = Path(path)
+        self._settings = replace(settings, overwrite=False)
+        self.fixed_size = not settings.new_file_on_resize
+        self._tracks = [_SegmentTrack(source) for source in audio]
+        self._file: VideoFile | None = None
+        self._start = Fraction(0)
+        """Time of the first picture of the file, in seconds."""
+        self._shape: tuple[int, int, Sampling] | None = None
+        self._moment = datetime.min.replace(tzinfo=UTC)
+        VideoFile(self._next_path(), self._settings, self._tracks).discard()
+
+    def write(self, picture: Picture) -> None:
+        """Write one picture, and the sound before it; begin a new file where it is due.
+
+        Raises:
+            SinkError: see `VideoFile`.
+        """
+        if self._file and self._is_due(picture):
+            self._finish(picture.time)
+        if self._file is None:
+            self._start, self._shape = picture.time, _shape(picture)
+            self._file = VideoFile(self._next_path(), self._settings, self._tracks)
+        self._take_sound(picture.time)
+        self._file.write(replace(picture, pts=picture.pts - round(self._start / picture.time_base)))
+
+    def close(self) -> None:
+        """Finish the last file.
+
+        Raises:
+            SinkError: it cannot be finished.
+        """
+        if self._file:
+            self._finish(None)
+
+    def discard(self) -> None:
+        """Abandon the last file; see `VideoFile.discard`. The others are kept."""
+        if self._file:
+            self._file.discard()
+            self._file = None
+
+    def _is_due(self, picture: Picture) -> bool:
+        """Whether a new file begins with this picture."""
+        assert self._file
+        if self._settings.new_file_on_resize and _shape(picture) != self._shape:
+            return True
+        limit = self._settings.segment
+        if limit is None:
+            return False
+        if limit.seconds is not None and picture.time - self._start >= limit.seconds:
+            return True
+        return limit.size is not None and self._file.size >= limit.size
+
+    def _finish(self, end: Fraction | None) -> None:
+        """Finish the file with the sound until `end`, in seconds; None: all of it."""
+        assert self._file
+        self._take_sound(end)
+        self._file.close()
+        self.remark = self._file.remark or self.remark
+        self._file = None
+
+    def _take_sound(self, end: Fraction | None) -> None:
+        for track in self._tracks:
+            track.take(end, self._start)
+
+    def _next_path(self) -> Path:
+        """A free name with the present time, after all others of the run."""
+        now = datetime.now(UTC)
+        moment = max(now - timedelta(microseconds=now.microsecond % 1000), self._moment + _MILLISECOND)
+        while True:
+            name = f"{self._path.stem}-{moment.strftime(_FORMAT)[:-3]}Z{self._path.suffix}"
+            path = self._path.with_name(name)
+            if kind_of(path) == kind_of(part_name(path)) == "nothing":
+                self._moment = moment
+                return path
+            moment += _MILLISECOND
+
+
+class _SegmentTrack:
+    """An audio track, whose packets are handed to one file after the other, on the file's clock."""
+
+    def __init__(self, source: AudioSource) -> None:
+        source.enabled = True
+        self._source = source
+        self.stream: AudioStream = source.stream
+        self.packets: deque[av.Packet[Stream]] = deque()
+        self.enabled = True
+        """False: the file takes no sound; the next one may."""
+
+    def take(self, end: Fraction | None, start: Fraction) -> None:
+        """Take the packets that begin before `end` (None: all), and count their times from `start`; in seconds."""
+        waiting = self._source.packets
+        while waiting:
+            pts, time_base = waiting[0].pts, waiting[0].time_base
+            if end is not None and pts is not None and pts * time_base >= end:
+                return
+            packet = waiting.popleft()
+            shift = round(start / time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+            if self.enabled:
+                self.packets.append(packet)
+
+
+def _shape(picture: Picture) -> tuple[int, int, Sampling]:
+    return picture.width, picture.height, picture.sampling

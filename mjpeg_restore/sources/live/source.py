@@ -1,0 +1,271 @@
+"""One source for every camera: a reader thread, arrival times, a watchdog, and reconnection with back-off."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+
+from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError, reason_of
+from mjpeg_restore.frames import Packet
+from mjpeg_restore.sources.base import BaseSource, LiveStatus, SourceInfo
+from mjpeg_restore.sources.live.clock import TIME_BASE, ArrivalClock
+from mjpeg_restore.sources.live.connection import Capture, Connection
+from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.timing import TimeWindow
+
+_POLL = 0.05
+"""Poll interval of a blocked thread, seconds: it then reads whether it is still wanted."""
+_DEPTH = 8
+"""Pictures that may wait between the reader thread and the header walk. Late ones are dropped only after their
+coefficients are read; when even that is too slow, the camera has to wait."""
+_FIRST_DELAY, _MAX_DELAY = 0.25, 10.0
+"""Seconds before the first and before the later attempts to connect again. The delay doubles up to the maximum."""
+_MIN_SILENCE = 1.0
+"""Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
+
+_log = logging.getLogger(__name__)
+
+
+class LiveSource(BaseSource):
+    """A camera's pictures, for days: whatever ends a connection, another one is made.
+
+    Each connection is read on a daemon thread of its own, so that one that cannot be interrupted delays nothing.
+    Pictures get rising time stamps by their arrival (quirks T1, T2). The first one of each connection is a
+    discontinuity. While nothing arrives, packets that are `silent` keep the time. Each change of state is one line in
+    the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        format: str,
+        connect: Callable[[], Connection],
+        settings: LiveSettings | None = None,
+        *,
+        fps: Fraction | None = None,
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        reconnects: bool = True,
+    ) -> None:
+        """Prepare to connect; nothing is connected yet.
+
+        Args:
+            name: the source's name in messages, without credentials.
+            format: a name of the format: "multipart MJPEG", "RTP/JPEG", ...
+            connect: makes the connection for the next attempt.
+            settings: the defaults if None.
+            fps: nominal frames per second, if they are known.
+            start: seconds to skip.
+            duration: seconds to keep.
+            reconnects: False where the end of the connection is the end of the source.
+        """
+        self.info = SourceInfo(name, format, "arrival", TIME_BASE, live=True, fps=fps, duration=duration)
+        self.status = self._status = LiveStatus()
+        self._connect = connect
+        self._settings = settings or LiveSettings()
+        # A camera that is polled every minute is not stalled after ten seconds.
+        self._stall_timeout = max(self._settings.stall_timeout, float(2 / fps) if fps else 0.0)
+        self._window = TimeWindow.from_seconds(TIME_BASE, start, duration)
+        self._reconnects = reconnects
+        self._clock = ArrivalClock()
+        self._attempt: _Attempt | None = None
+        self._failures = 0
+        self._reason = ""
+        self._any = False
+        """Whether a picture has arrived."""
+        self._index = 0
+        self._step = float(1 / fps) if fps else 1.0
+        self._heard = self._shown = time.monotonic()
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the pictures; see `Source`."""
+        self._heard = self._shown = time.monotonic()
+        for packet in self._stream():
+            if self._window.is_past(packet.pts):
+                return
+            if self._window.contains(packet.pts):
+                yield replace(packet, index=self._index, pts=packet.pts - self._window.shift)
+                self._index += not packet.silent
+
+    def stop(self) -> None:
+        """End the iteration, even while it waits for a picture; from any thread."""
+        self.stopped = True
+        if attempt := self._attempt:
+            attempt.abandon()
+
+    def _stream(self) -> Iterator[Packet]:
+        """Connect again and again, and yield the pictures and the silences of all connections."""
+        while not (self.stopped or self._ended):
+            self._attempt = attempt = _Attempt(self._connect())
+            try:
+                yield from self._receive(attempt)
+            finally:
+                attempt.abandon()
+            if not (self.stopped or self._ended):
+                yield from self._wait(self._delay())
+
+    def _receive(self, attempt: _Attempt) -> Iterator[Packet]:
+        """Yield the pictures of one connection, until it ends or stalls."""
+        first = True
+        while not (self.stopped or self._ended):
+            entry = attempt.next()
+            if isinstance(entry, Capture):
+                if first:
+                    self._connected()
+                yield self._packet(entry, discontinuity=first or entry.lost)
+                first = False
+            elif entry is not None:
+                self._lost(entry.error)
+                return
+            elif self._reconnects and time.monotonic() - attempt.heard > self._stall_timeout:
+                self._status.stalls += 1
+                self._failed("stalled", f"nothing came for {self._stall_timeout:g} s")
+                return
+            else:
+                yield from self._silence()
+
+    def _packet(self, capture: Capture, *, discontinuity: bool) -> Packet:
+        pts = self._clock.stamp(capture.arrived, capture.stamp)
+        if self._any and not discontinuity:
+            self._step += (min(capture.arrived - self._heard, 1.0) - self._step) / 16
+        self._heard = self._shown = capture.arrived
+        discontinuity, self._any = discontinuity and self._any, True
+        return Packet(capture.data, 0, pts, TIME_BASE, discontinuity=discontinuity, arrived=capture.arrived)
+
+    def _silence(self) -> Iterator[Packet]:
+        """Say that nothing arrived, at the pace of the pictures before; and give up after long enough."""
+        now = time.monotonic()
+        give_up = self._settings.give_up
+        if give_up is not None and now - self._heard > give_up:
+            self._end(f"nothing came for {give_up:g} s, gave up")
+        elif self._any and now - max(self._shown, self._heard + _MIN_SILENCE - self._step) >= self._step:
+            self._shown = now
+            yield Packet(b"", 0, self._clock.tick(now), TIME_BASE, silent=True)
+
+    def _wait(self, delay: float) -> Iterator[Packet]:
+        """Wait before the next attempt."""
+        until = time.monotonic() + delay
+        while not (self.stopped or self._ended) and time.monotonic() < until:
+            time.sleep(min(_POLL, delay))
+            yield from self._silence()
+
+    def _delay(self) -> float:
+        """Seconds before the next attempt: they double, and many recorders of one camera do not come back at once."""
+        longest = min(_FIRST_DELAY * 2 ** min(self._failures - 1, 16), _MAX_DELAY)
+        return longest * random.uniform(0.5, 1.0)
+
+    def _connected(self) -> None:
+        again = self._any or self._failures > 0
+        silence = time.monotonic() - self._heard
+        self._failures, self._reason = 0, ""
+        self._status.connected = True
+        self._status.reconnects += self._any
+        self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
+
+    def _lost(self, error: Exception | None) -> None:
+        """The connection has ended: decide whether to try again.
+
+        Raises:
+            SourceError: trying again would not help.
+        """
+        name, hopeless = self.info.name, isinstance(error, SourceError) and not isinstance(error, ConnectionFailed)
+        if error and not self._any and (hopeless or not isinstance(error, SourceError | OSError)):
+            raise error
+        if self._reconnects:
+            reason = reason_of(error) if error else "the camera ended the stream"
+            self._failed("reconnecting", reason.removeprefix(f"{name}: "))
+            return
+        self._status.connected = False
+        if error and self._any:
+            self.truncated = f"{name} could not be read to its end: {reason_of(error)}"
+        elif not self._any:
+            raise error or NotMjpeg(f"{name} holds no whole JPEG picture")
+        self._ended = True
+
+    def _failed(self, event: str, reason: str) -> None:
+        """Count a failure, and log it unless the last attempt failed for the same reason."""
+        self._status.connected = False
+        self._failures += 1
+        if reason != self._reason:
+            self._reason = reason
+            self._note(logging.WARNING, event, f"{reason}; connecting again")
+
+    def _end(self, reason: str) -> None:
+        """Give up.
+
+        Raises:
+            SourceError: there was not a single picture.
+        """
+        self._status.gave_up, self._ended = True, True
+        if not self._any:
+            why = f" ({self._reason})" if self._reason else ""
+            raise SourceError(f"{self.info.name}: {reason}{why}")
+        self.truncated = f"{self.info.name}: {reason}"
+        self._note(logging.ERROR, "gave_up", reason)
+
+    def _note(self, level: int, event: str, message: str) -> None:
+        name = self.info.name
+        _log.log(level, "%s: %s", name, message, extra={"event": event, "source": name})
+
+
+class _End:
+    """The end of a connection, and the error that ended it."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+
+class _Attempt:
+    """One connection, read on a thread of its own.
+
+    Attributes:
+        heard: `time.monotonic()` of the latest picture, or of the beginning.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.heard = time.monotonic()
+        self._connection = connection
+        self._queue: queue.Queue[Capture | _End] = queue.Queue(_DEPTH)
+        self._abandoned = False
+        threading.Thread(target=self._read, name="camera", daemon=True).start()
+
+    def next(self) -> Capture | _End | None:
+        """The next picture, or the end; None if nothing came within the poll interval."""
+        try:
+            return self._queue.get(timeout=_POLL)
+        except queue.Empty:
+            return None
+
+    def abandon(self) -> None:
+        """Interrupt the connection; its thread ends as soon as it can."""
+        self._abandoned = True
+        self._connection.interrupt()
+
+    def _read(self) -> None:
+        error: Exception | None = None
+        try:
+            with closing(self._connection.pictures()) as captures:
+                for capture in captures:
+                    self.heard = capture.arrived
+                    if not self._put(capture):
+                        return
+        except Exception as caught:  # raised again, or the reason to connect again
+            error = caught
+        self._put(_End(error))
+
+    def _put(self, entry: Capture | _End) -> bool:
+        while not self._abandoned:
+            try:
+                self._queue.put(entry, timeout=_POLL)
+            except queue.Full:
+                continue
+            return True
+        return False

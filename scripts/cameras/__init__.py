@@ -1,0 +1,1 @@
+"""Cameras for tests and measurements: servers that play numbered pictures, with the faults of real cameras."""

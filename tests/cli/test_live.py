@@ -1,0 +1,244 @@
+"""The command on a camera: what it writes, logs, and returns, when the camera is well and when it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from cameras.access import Access
+from cameras.faults import Fault
+from cameras.http import HttpCamera
+from cameras.pictures import NumberedPictures, read_number
+
+from tests.cli.command import COMMAND, FAST, mux, run
+
+SMALL = NumberedPictures((64, 48))
+QUICK = ["--stall-timeout", "0.5s", "--give-up", "0.4s"]
+HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><html><body>Please log in</body></html>"
+
+
+def frames(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def times(path: Path) -> list[Fraction]:
+    return [frame.pts * frame.time_base for frame in frames(path) if frame.pts is not None and frame.time_base]
+
+
+def numbers(path: Path) -> list[int | None]:
+    return [read_number(frame.to_ndarray(format="gray")) for frame in frames(path)]
+
+
+def balance(report: dict[str, int]) -> int:
+    return report["frames"] - report["held"] + report["dropped"] + report["unreadable"]
+
+
+def record(
+    camera: HttpCamera, output: Path, capfd: pytest.CaptureFixture[str], *words: object, until: int = 3
+) -> tuple[dict[str, int], str]:
+    """Record until the camera is gone for good: exit code 3, and a file all the same."""
+    code, out, err = run([camera.url, "-o", output, *FAST, *QUICK, "--json", *words], capfd)
+    assert code == until, err
+    report = json.loads(out)
+    assert report["packets"] == balance(report)
+    return report, err
+
+
+def test_a_camera_that_goes_away_for_good_leaves_a_whole_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with HttpCamera(SMALL, fps=40, faults=[Fault("unreachable", 10, seconds=30)]) as camera:
+        report, err = record(camera, tmp_path / "out.mp4", capfd)
+        assert report["frames"] == 10
+        assert numbers(tmp_path / "out.mp4") == list(range(10)) == camera.numbers()
+    found = times(tmp_path / "out.mp4")
+    assert found[0] == 0 and found == sorted(set(found))
+    lines = err.splitlines()
+    assert re.fullmatch(r"mjpeg-restore: [-0-9]+ [:0-9]+ http://127\.0\.0\.1:\d+/video: connected", lines[0])
+    assert lines[1].endswith("; connecting again")
+    assert lines[-1].endswith(f"{camera.url}: nothing came for 0.4 s, gave up")
+    assert len(lines) <= 6  # one line when something changes
+
+
+def test_it_comes_back_and_keeps_the_gap(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faults = [Fault("break", 5), Fault("status", 15, seconds=0.2), Fault("unreachable", 30, seconds=30)]
+    with HttpCamera(SMALL, fps=40, faults=faults) as camera:
+        report, _ = record(camera, tmp_path / "out.mkv", capfd, "--give-up", "2s")
+        assert report["connection"] == {"connected": False, "reconnects": 2, "stalls": 0, "gave_up": True}
+        shown = [number for number in numbers(tmp_path / "out.mkv") if number is not None]
+        assert set(camera.numbers()) <= set(shown)
+        assert shown == sorted(shown)
+    assert max(np.diff([float(time) for time in times(tmp_path / "out.mkv")])) > 0.2
+
+
+def test_nothing_there_is_one_line_and_3(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with HttpCamera(SMALL) as camera:
+        url = camera.url
+    code, _, err = run([url, "-o", tmp_path / "out.mp4", *FAST, "--give-up", "0.3s"], capfd)
+    assert code == 3
+    assert "refused" in err and "gave up" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_credentials_are_written_nowhere(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    access = Access("alice", "s3cret/word", "digest")
+    faults = [Fault("unreachable", 5, seconds=30)]
+    with HttpCamera(SMALL, fps=40, access=access, faults=faults) as camera:
+        url = camera.url.replace("http://", "http://alice:s3cret%2Fword@") + "?token=t0ken"
+        code, out, err = run([url, "-o", tmp_path / name, *FAST, *QUICK, "--json"], capfd)
+    with HttpCamera(SMALL, access=access) as camera:
+        wrong = camera.url.replace("http://", "http://alice:wr0ng@")
+        refused, _, reason = run([wrong, "-o", tmp_path / "no.mp4", *FAST], capfd)
+    assert (code, refused) == (3, 3)
+    assert json.loads(out)["frames"] == 5
+    everything = out + err + reason + (tmp_path / name).read_bytes().decode("latin-1")
+    for secret in ("alice", "s3cret", "wr0ng", "t0ken"):
+        assert secret not in everything
+    assert reason.count("\n") == 1 and "password" in reason
+
+
+def test_a_login_page_is_one_clear_sentence(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with HttpCamera(pages={"/video": HTML}) as camera:
+        code, _, err = run([camera.url, "-o", tmp_path / "out.mp4", *FAST], capfd)
+    assert code == 3
+    assert err.count("\n") == 1 and "web page" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_log_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(SMALL, fps=40, faults=[Fault("unreachable", 8, seconds=30)]) as camera:
+        _, err = record(camera, tmp_path / "out.mp4", capfd, "--log-format", "json")
+    lines = [json.loads(line) for line in err.splitlines()]
+    events = [line["event"] for line in lines if "event" in line]
+    assert events[0] == "connected" and events[-1] == "gave_up"
+    assert all(line["source"] == camera.url for line in lines if "event" in line)
+    assert {"time", "level", "message"} <= set(lines[0])
+
+
+def test_quiet_logs_errors_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(SMALL, fps=40, faults=[Fault("unreachable", 8, seconds=30)]) as camera:
+        _, err = record(camera, tmp_path / "out.mp4", capfd, "-q")
+    assert len(err.splitlines()) == 1 and "gave up" in err
+
+
+def test_damage_is_repaired_counted_and_logged_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faults = [*(Fault("truncate", at) for at in range(4, 20, 2)), Fault("unreachable", 24, seconds=30)]
+    with HttpCamera(NumberedPictures(), fps=40, faults=faults) as camera:
+        report, err = record(camera, tmp_path / "out.mp4", capfd)
+    assert report["damaged"] == report["repaired"] == 8
+    assert report["frames"] == 24
+    assert err.count("damaged since packet 4: ") == 1
+
+
+@pytest.mark.parametrize("policy", ["gap", "hold", "black"])
+def test_what_is_written_during_a_stall(policy: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out.mp4"
+    faults = [Fault("stall", 10, seconds=1.8), Fault("unreachable", 55, seconds=30)]
+    words = ["--stall-timeout", "10s", "--give-up", "2.5s", "--on-stall", policy]
+    with HttpCamera(SMALL, fps=20, faults=faults) as camera:
+        report, _ = record(camera, output, capfd, *words)
+    steps = np.diff([float(time) for time in times(output)])
+    if policy == "gap":
+        assert report["held"] == 0
+        assert steps.max() > 1.5
+        return
+    assert report["held"] >= 5
+    assert steps.max() < 1.5
+    black = [frame for frame in frames(output) if frame.to_ndarray(format="gray").max() < 20]
+    assert len(black) == (report["held"] if policy == "black" else 0)
+
+
+def test_a_new_size_is_scaled(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faults = [Fault("resize", 5, size=(128, 48)), Fault("unreachable", 12, seconds=30)]
+    with HttpCamera(SMALL, fps=40, faults=faults) as camera:
+        report, _ = record(camera, tmp_path / "out.mp4", capfd)
+    assert report["resized"] == 7
+    assert {(frame.width, frame.height) for frame in frames(tmp_path / "out.mp4")} == {(64, 48)}
+
+
+def test_a_new_size_gets_bars(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faults = [Fault("resize", 5, size=(128, 48)), Fault("unreachable", 12, seconds=30)]
+    with HttpCamera(SMALL, fps=40, faults=faults) as camera:
+        record(camera, tmp_path / "out.mp4", capfd, "--on-resize", "letterbox")
+    last = frames(tmp_path / "out.mp4")[-1].to_ndarray(format="gray")
+    assert last[:8].max() < 20 and last[-8:].max() < 20
+
+
+def test_a_new_size_begins_a_new_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faults = [Fault("resize", 5, size=(128, 48)), Fault("unreachable", 12, seconds=30)]
+    with HttpCamera(SMALL, fps=40, faults=faults) as camera:
+        report, _ = record(camera, tmp_path / "out.mp4", capfd, "--on-resize", "new-file")
+    first, second = sorted(tmp_path.iterdir())
+    assert [len(frames(first)), len(frames(second))] == [5, 7]
+    assert (frames(second)[0].width, report["resized"]) == (128, 0)
+
+
+def test_segments_have_every_picture_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(SMALL, fps=20, faults=[Fault("unreachable", 50, seconds=30)]) as camera:
+        record(camera, tmp_path / "out.mp4", capfd, "--segment", "1s")
+    files = sorted(tmp_path.iterdir())
+    assert len(files) >= 2
+    assert [number for file in files for number in numbers(file)] == list(range(50))
+
+
+def test_options_of_cameras_are_refused_for_recordings(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    clip = mux(tmp_path / "clip.avi", [0, 40, 80])
+    code, _, err = run([clip, "-o", tmp_path / "out.mp4", *FAST, "--stall-timeout", "5s"], capfd)
+    assert code == 3
+    assert err.count("\n") == 1 and err.endswith("is a recording, no camera: leave --stall-timeout out\n")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def start(words: Sequence[object]) -> subprocess.Popen[bytes]:
+    # -v: the log goes to a pipe that is read at the end, a few lines in all.
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def wait_until_sent(camera: HttpCamera, count: int) -> None:
+    until = time.monotonic() + 30
+    while len(camera.sent) < count and time.monotonic() < until:
+        time.sleep(0.02)
+    assert len(camera.sent) >= count
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_recording_survives_kill_9(name: str, tmp_path: Path) -> None:
+    with HttpCamera(SMALL, fps=30) as camera:
+        process = start([camera.url, "-o", tmp_path / name, *FAST])
+        wait_until_sent(camera, 90)
+        process.kill()
+        process.communicate()
+    found = [number for number in numbers(tmp_path / name) if number is not None]
+    assert found == sorted(found)
+    assert found[-1] >= 45  # all but the last second or so
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_ctrl_c_loses_nothing_that_had_arrived(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with HttpCamera(SMALL, fps=30) as camera:
+        process = start([camera.url, "-o", output, *FAST, "--json"])
+        wait_until_sent(camera, 30)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        sent = len(camera.sent)
+    assert process.returncode == 130, err
+    report = json.loads(out)
+    assert report["interrupted"] and report["packets"] == balance(report)
+    assert report["dropped"] == 0
+    assert sent - 5 <= report["packets"] <= sent
+    assert numbers(output) == list(range(report["frames"]))

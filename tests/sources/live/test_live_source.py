@@ -1,0 +1,261 @@
+"""The live source: connection, stall, reconnection, end, time stamps and log, against connections that are lists."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
+from mjpeg_restore.frames import Packet
+from mjpeg_restore.sources.live import source as live
+from mjpeg_restore.sources.live.connection import Capture
+from mjpeg_restore.sources.live.settings import LiveSettings
+from mjpeg_restore.sources.live.source import LiveSource
+
+Step = bytes | float | Exception
+"""A picture, seconds of silence, or the error that ends the connection."""
+
+
+class Script:
+    """A connection that follows a list of steps; the end of the list ends the stream."""
+
+    def __init__(self, steps: Sequence[Step], *, deaf: bool = False) -> None:
+        self._steps = steps
+        self._interrupted = threading.Event()
+        self._deaf = deaf
+        self.released = threading.Event()
+
+    def pictures(self) -> Generator[Capture]:
+        try:
+            for step in self._steps:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, bytes):
+                    yield Capture(step, time.monotonic())
+                elif self._deaf:
+                    time.sleep(step)
+                elif self._interrupted.wait(step):
+                    raise ConnectionFailed("cam: interrupted")
+        finally:
+            self.released.set()
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+
+FOREVER = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(live, "_MAX_DELAY", 0.02)
+
+
+def camera(*connections: Sequence[Step] | Script, **settings: Any) -> LiveSource:
+    """A camera whose connections are these, one after the other; the last one again and again."""
+    left = [entry if isinstance(entry, Script) else Script(entry) for entry in connections]
+    last = connections[-1]
+
+    def connect() -> Script:
+        return left.pop(0) if left else Script(last) if not isinstance(last, Script) else last
+
+    more = {name: settings.pop(name) for name in ("fps", "start", "duration", "reconnects") if name in settings}
+    return LiveSource("cam", "script", connect, LiveSettings(**settings), **more)
+
+
+def take(source: LiveSource, count: int) -> list[Packet]:
+    """The first packets, silences left out; then the source is stopped."""
+    taken: list[Packet] = []
+    for packet in source:
+        if not packet.silent:
+            taken.append(packet)
+        if len(taken) == count:
+            break
+    source.stop()
+    return taken
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.__dict__["event"] for record in caplog.records]
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="mjpeg_restore")
+    return caplog
+
+
+def test_pictures_come_with_rising_times_of_their_arrival() -> None:
+    began = time.monotonic()
+    packets = take(camera([b"a", 0.02, b"b", b"c", FOREVER]), 3)
+    assert [packet.data for packet in packets] == [b"a", b"b", b"c"]
+    assert [packet.index for packet in packets] == [0, 1, 2]
+    assert packets[0].pts == 0 < packets[1].pts < packets[2].pts  # T2: also where two arrive at the same moment
+    assert packets[1].time >= Fraction(2, 100)
+    assert not any(packet.discontinuity for packet in packets)
+    for packet in packets:
+        assert packet.arrived is not None and began <= packet.arrived <= time.monotonic()
+
+
+def test_the_source_says_that_it_is_live() -> None:
+    source = camera([b"a"])
+    assert source.info.live and source.info.origin == "arrival" and not source.info.independent
+    assert source.status is not None and not source.status.connected
+
+
+def test_a_connection_that_ends_is_made_again(log: pytest.LogCaptureFixture) -> None:
+    source = camera([b"a", b"b"], [b"c", FOREVER])
+    packets = take(source, 3)
+    assert [packet.data for packet in packets] == [b"a", b"b", b"c"]
+    assert [packet.discontinuity for packet in packets] == [False, False, True]
+    assert source.status and (source.status.reconnects, source.status.stalls) == (1, 0)
+    assert events(log) == ["connected", "reconnecting", "connected"]
+    assert log.messages[1] == "cam: the camera ended the stream; connecting again"
+
+
+def test_a_camera_that_is_not_there_yet_is_waited_for(log: pytest.LogCaptureFixture) -> None:
+    refused = ConnectionFailed("cam: connection refused")
+    packets = take(camera([refused], [refused], [OSError("no route")], [b"a", FOREVER]), 1)
+    assert packets[0].pts == 0 and not packets[0].discontinuity
+    assert events(log) == ["reconnecting", "reconnecting", "connected"]  # one line a reason, none per attempt
+    assert log.messages[0] == "cam: connection refused; connecting again"
+
+
+@pytest.mark.parametrize("error", [NotMjpeg("cam sends H.264"), SourceError("cam: wrong password"), ValueError("bug")])
+def test_hopeless_errors_at_first_end_the_source(error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        take(camera([error]), 1)
+
+
+@pytest.mark.parametrize("error", [NotMjpeg("cam is a web page"), SourceError("cam: 404"), ValueError("bug")])
+def test_the_same_errors_later_are_tried_again(error: Exception) -> None:
+    assert len(take(camera([b"a", error], [error], [b"b", FOREVER]), 2)) == 2
+
+
+def test_a_stall_is_noticed_and_the_connection_made_again(log: pytest.LogCaptureFixture) -> None:
+    stalled = Script([b"a", FOREVER])
+    source = camera(stalled, [b"b", FOREVER], stall_timeout=0.2)
+    packets = take(source, 2)
+    assert packets[1].discontinuity and packets[1].time >= Fraction(2, 10)
+    assert source.status and source.status.stalls == 1
+    assert events(log) == ["connected", "stalled", "connected"]
+    assert stalled.released.wait(5)
+
+
+def test_a_connection_that_cannot_be_interrupted_delays_nothing() -> None:
+    deaf = Script([b"a", 2.0, b"late"], deaf=True)
+    began = time.monotonic()
+    packets = take(camera(deaf, [b"b", FOREVER], stall_timeout=0.1), 2)
+    assert time.monotonic() - began < 1.5
+    assert [packet.data for packet in packets] == [b"a", b"b"]
+    assert deaf.released.wait(5)
+
+
+def test_a_slow_rate_is_no_stall() -> None:
+    source = camera([b"a", 0.4, b"b", FOREVER], stall_timeout=0.1, fps=Fraction(2))
+    take(source, 2)
+    assert source.status and source.status.stalls == 0
+
+
+def test_giving_up_ends_the_source_after_its_pictures(log: pytest.LogCaptureFixture) -> None:
+    source = camera([b"a"], [ConnectionFailed("cam: refused")], give_up=0.3)
+    packets = [packet for packet in source if not packet.silent]
+    assert len(packets) == 1
+    assert source.status and source.status.gave_up
+    assert source.truncated == "cam: nothing came for 0.3 s, gave up"
+    assert events(log)[-1] == "gave_up"
+
+
+def test_giving_up_without_a_picture_is_an_error_that_says_why() -> None:
+    with pytest.raises(SourceError, match=r"^cam: nothing came for 0.2 s, gave up \(refused\)$"):
+        list(camera([ConnectionFailed("cam: refused")], give_up=0.2))
+
+
+def test_the_end_of_a_pipe_is_the_end_of_the_source() -> None:
+    source = camera([b"a", b"b"], reconnects=False)
+    assert [packet.data for packet in source] == [b"a", b"b"]
+    assert source.truncated is None
+
+
+def test_a_pipe_that_breaks_off_says_so() -> None:
+    source = camera([b"a", OSError(5, "Input/output error")], reconnects=False)
+    assert len(list(source)) == 1
+    assert source.truncated == "cam could not be read to its end: Input/output error"
+
+
+def test_a_pipe_without_a_picture_is_an_error() -> None:
+    with pytest.raises(NotMjpeg, match="cam holds no whole JPEG picture"):
+        list(camera([], reconnects=False))
+
+
+@pytest.mark.parametrize("steps", [[b"a", FOREVER], [FOREVER], [ConnectionFailed("cam: refused")]])
+def test_stop_ends_every_wait(steps: list[Step]) -> None:
+    source = camera(steps, stall_timeout=60)
+    threading.Timer(0.1, source.stop).start()
+    began = time.monotonic()
+    list(source)
+    assert time.monotonic() - began < 2
+
+
+def test_silence_keeps_the_time_at_the_pace_of_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MIN_SILENCE", 0.2)
+    source = camera([b"a", 0.1, b"b", 0.7, b"c", FOREVER], fps=Fraction(10))
+    packets = []
+    for packet in source:
+        packets.append(packet)
+        if packet.data == b"c":
+            source.stop()
+    silent = [packet for packet in packets if packet.silent]
+    assert 2 <= len(silent) <= 7
+    assert all(packet.data == b"" and packet.index == 2 and packet.arrived is None for packet in silent)
+    assert [packet.pts for packet in packets] == sorted({packet.pts for packet in packets})
+    assert packets[-1].index == 2
+
+
+def test_start_and_duration_cut_by_the_time_of_arrival() -> None:
+    def steps() -> Iterator[Step]:
+        for number in range(100):
+            yield bytes([number])
+            yield 0.01
+
+    packets = list(camera(list(steps()), start=Fraction(1, 10), duration=Fraction(2, 10)))
+    assert packets[0].index == 0 and packets[0].pts >= 0
+    assert 0 < packets[0].data[0] <= 10
+    assert packets[-1].time < Fraction(2, 10)
+
+
+def test_the_reader_never_runs_far_ahead() -> None:
+    sent = 0
+
+    class Eager(Script):
+        def pictures(self) -> Generator[Capture]:
+            nonlocal sent
+            while True:
+                sent += 1
+                yield Capture(b"x", time.monotonic())
+
+    source = camera(Eager([]))
+    packets = iter(source)
+    for number in range(1, 20):
+        next(packets)
+        time.sleep(0.002)
+        assert sent - number <= live._DEPTH + 1
+    source.stop()
+
+
+def test_delays_double_are_jittered_and_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_FIRST_DELAY", 0.25)
+    monkeypatch.setattr(live, "_MAX_DELAY", 10.0)
+    source = camera([b"a"])
+    longest = [0.25, 0.5, 1, 2, 4, 8, 10, 10]
+    delay: Callable[[], float] = source._delay
+    for source._failures, most in enumerate(longest, 1):
+        found = {delay() for _ in range(50)}
+        assert len(found) > 1 and most / 2 <= min(found) <= max(found) <= most

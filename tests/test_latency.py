@@ -1,0 +1,203 @@
+"""Bounded latency: which of the waiting pictures are dropped, and that nothing else is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.latency import drop_late
+from mjpeg_restore.ordered import Halt
+from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.sources import BaseSource, SourceInfo
+from mjpeg_restore.stages import Job
+from tests.in_memory import Collect
+from tests.streams import cut, decoded, still
+
+BASE = Fraction(1, 1000)
+
+
+def job(index: int, *, silent: bool = False, discontinuity: bool = False, age: float = 0.0) -> Job:
+    """A job that arrives `age` seconds before it is passed on."""
+    packet = Packet(b"", index, index, BASE, silent=silent, discontinuity=discontinuity)
+    return Job(packet, -age)
+
+
+def passed(
+    jobs: list[Job], *, busy: float = 0.0, waiting: int = 2, max_latency: float = 0.2, in_flight: int = 0
+) -> list[Job]:
+    """What comes out if the next stage takes the first job, and is then busy until all others have arrived and longer.
+
+    Args:
+        jobs: the first one is there at once, the others come when the next stage has been busy for `busy` seconds.
+        busy: seconds.
+        waiting, max_latency, in_flight: of `drop_late`.
+    """
+    others, everything = threading.Event(), threading.Event()
+
+    def source() -> Generator[Job]:
+        yield jobs[0]
+        others.wait(5)
+        yield from (replace(entry, arrived=entry.arrived + time.monotonic()) for entry in jobs[1:])
+        everything.set()
+
+    slow = drop_late(source(), waiting=waiting, max_latency=max_latency, in_flight=in_flight, halt=Halt())
+    first = next(slow)
+    time.sleep(busy)
+    others.set()
+    assert everything.wait(5)
+    return [first, *slow]
+
+
+def indices(jobs: list[Job]) -> list[int]:
+    return [entry.packet.index for entry in jobs]
+
+
+def test_a_burst_may_wait() -> None:
+    assert indices(passed([job(n) for n in range(20)])) == list(range(20))
+
+
+def test_of_a_standing_queue_the_oldest_are_dropped_and_counted_by_the_next() -> None:
+    found = passed([job(n) for n in range(20)], busy=0.3)
+    assert indices(found) == [0, 18, 19]
+    assert [entry.late for entry in found] == [0, 17, 0]
+
+
+def test_of_old_jobs_only_the_newest_is_left() -> None:
+    found = passed([job(n, age=10.0) for n in range(5)], busy=0.3, waiting=8)
+    assert (indices(found), found[-1].late) == ([0, 4], 3)
+
+
+def test_what_waits_for_the_network_to_be_loaded_is_not_late() -> None:
+    """The second request says that it is loaded: `in_flight` is 1."""
+    assert indices(passed([job(n) for n in range(20)], busy=0.3, in_flight=1)) == list(range(20))
+
+
+def test_memory_is_bounded_while_the_network_is_loaded() -> None:
+    found = passed([job(n) for n in range(100)], in_flight=1)
+    assert indices(found) == [0, *range(76, 100)]
+    assert found[1].late == 75
+
+
+def test_silences_are_not_counted_and_discontinuities_go_on() -> None:
+    jobs = [job(0), job(1, discontinuity=True), job(2), job(2, silent=True), job(3), job(4)]
+    found = passed(jobs, waiting=1, busy=0.3)
+    assert indices(found) == [0, 4]
+    assert found[1].late == 3  # the silence is no picture
+    assert found[1].packet.discontinuity
+
+
+def test_an_error_comes_after_the_jobs_that_wait() -> None:
+    def source() -> Generator[Job]:
+        yield job(0)
+        raise LookupError("gone")
+
+    stage = drop_late(source(), waiting=2, max_latency=60, in_flight=0, halt=Halt())
+    assert next(stage).packet.index == 0
+    with pytest.raises(LookupError, match="gone"):
+        next(stage)
+
+
+def test_closing_ends_the_jobs() -> None:
+    closed = threading.Event()
+    ended = threading.Event()
+
+    def source() -> Generator[Job]:
+        try:
+            yield job(0)
+            while not closed.wait(0.01):
+                yield job(1)
+        finally:
+            ended.set()
+
+    stage = drop_late(source(), waiting=2, max_latency=60, in_flight=0, halt=Halt(closed.set))
+    next(stage)
+    stage.close()
+    assert ended.is_set()
+
+
+class Camera(BaseSource):
+    """Pictures that arrive at once, whether they are taken or not."""
+
+    def __init__(self, pictures: list[bytes], *, after: threading.Event | None = None) -> None:
+        self.info = SourceInfo("camera", "list", "arrival", BASE, live=True)
+        self._pictures = pictures
+        self._after = after
+
+    def __iter__(self) -> Iterator[Packet]:
+        for index, data in enumerate(self._pictures):
+            if index == 1 and self._after:
+                self._after.wait(5)
+            yield Packet(data, index, 40 * index, BASE, arrived=time.monotonic())
+            time.sleep(0.04 if self._after else 0)
+
+
+class Slow(Collect):
+    """Takes its time with the first picture, until the others have arrived."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = threading.Event()
+
+    def write(self, picture: Picture) -> None:
+        super().write(picture)
+        self.first.set()
+        if len(self.pictures) == 1:
+            time.sleep(1.0)
+
+
+def test_late_pictures_are_dropped_behind_the_damage_policy() -> None:
+    """The broken picture is repaired from the one before it, although that one is never shown."""
+    sink = Slow()
+    pictures = [still(0), *(still(n) for n in range(1, 12)), cut(still(12))]
+    report = run(Camera(pictures, after=sink.first), Restorer("decode", streams=1), sink)
+    assert report.late == report.dropped > 5
+    assert report.damaged == report.repaired == 1
+    assert report.packets == 13 == report.frames - report.held + report.dropped + report.unreadable
+    before = decoded(still(11))[0]
+    assert (sink.pictures[-1].planes[0][-16:] == before[-16:]).all()
+    assert [picture.index for picture in sink.pictures] == sorted({picture.index for picture in sink.pictures})
+
+
+def test_never_drops_nothing() -> None:
+    sink = Slow()
+    source = Camera([still(n) for n in range(12)], after=sink.first)
+    report = run(source, Restorer("decode", streams=1), sink, PipelineSettings(drop="never"))
+    assert (report.frames, report.late) == (12, 0)
+
+
+def test_latency_counts_from_the_arrival_until_the_sink_has_it() -> None:
+    report = run(Camera([still(0)]), Restorer("decode", streams=1), Slow())
+    assert report.latency_ms["p50"] >= 1000
+
+
+def test_no_more_pictures_are_under_way_than_the_docstring_says() -> None:
+    """In the network's stage: as many as streams for a camera, two more for a recording."""
+
+    class Watching(Restorer):
+        def __init__(self, streams: int) -> None:
+            super().__init__("decode", streams=streams)
+            self.most = self._now = 0
+            self._lock = threading.Lock()
+
+        def restore(self, coded: object) -> Picture:  # type: ignore[override]
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            time.sleep(0.01)
+            try:
+                return super().restore(coded)  # type: ignore[arg-type]
+            finally:
+                with self._lock:
+                    self._now -= 1
+
+    for streams in (1, 2):
+        watching = Watching(streams)
+        run(Camera([still(n) for n in range(20)]), watching, Collect())
+        assert watching.most <= streams
