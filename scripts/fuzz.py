@@ -6,6 +6,8 @@
     walk        the native walk through entropy-coded data
     project     the native projection and decode
     containers  the parsers of MOV, AVI and HTTP dumps
+    multipart   what a camera sends over HTTP
+    recordings  the whole pipeline, without a network
 
 Where Atheris is installed (`pip install 'mjpeg-restore[fuzz]'`, CPython 3.11 to 3.13 on Linux), it guides the mutations
 by coverage and keeps inputs that reach new code in the corpus. Elsewhere, or with --plain, inputs are mutations of the
@@ -39,7 +41,7 @@ SECONDS = 5
 """An input that takes longer is a finding; pictures are small here."""
 MEGABYTES = 2500
 """Memory of the process that is a finding."""
-NAMES = ("headers", "pictures", "native", "walk", "project", "containers")
+NAMES = ("headers", "pictures", "native", "walk", "project", "containers", "multipart", "recordings")
 
 Target = Callable[[bytes], None]
 
@@ -72,11 +74,14 @@ def main() -> None:
         targets = importlib.import_module("fuzzing.targets")
     seeds = importlib.import_module("fuzzing.seeds").seeds(options.seeds, options.max_bytes)
     warnings.simplefilter("error")  # of NumPy, where numbers overflow
-    run = guided if atheris else plain
-    run(targets.TARGETS[options.target], seeds, corpus, options, atheris)
+    target = targets.TARGETS[options.target]
+    if atheris:
+        guided(target, seeds, corpus, options, atheris)
+    else:
+        plain(target, seeds, corpus, options)
 
 
-def plain(target: Target, seeds: Sequence[bytes], corpus: Path, options: argparse.Namespace, atheris: None) -> None:
+def plain(target: Target, seeds: Sequence[bytes], corpus: Path, options: argparse.Namespace) -> None:
     """Try mutations of the seeds, the same for the same seed."""
     mutations = importlib.import_module("fuzzing.mutations")
     rng, began = Random(options.seed), time.monotonic()

@@ -11,13 +11,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mjpeg_restore.errors import JpegError
+import mjpeg_restore
+from mjpeg_restore.errors import JpegError, MjpegRestoreError
 from mjpeg_restore.frames import CodedPicture, Damage
 from mjpeg_restore.jpeg import (
     HeaderWalk,
@@ -37,8 +40,12 @@ from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.runtime.cpu import projection
 from mjpeg_restore.sources.avi import ChunkCounter
 from mjpeg_restore.sources.chunked import Dechunker
+from mjpeg_restore.sources.live.authorisation import parse_challenges
+from mjpeg_restore.sources.live.multipart import MultipartReader
 from mjpeg_restore.sources.movindex import claimed_samples
-from mjpeg_restore.sources.probe import detect_content, read_head
+from mjpeg_restore.sources.probe import Content, detect_content, read_head
+
+Number = TypeVar("Number", bound=np.generic)
 
 MAX_PIXELS: Final = 1 << 16
 """Larger pictures are left to the tests of costs: here they would only be slow."""
@@ -165,22 +172,22 @@ def project(data: bytes) -> None:
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
     lanes = rng.choice((4, 8, 8, 0, -1))
-    coefficients = _filled(data, 128 * blocks + rng.choice((0, 0, 0, 2, -2)))
-    table = rng.choice((np.ones(64, np.float32).tobytes(), _filled(data, 256 + rng.choice((0, 0, 4)))))
-    with suppress(ValueError), np.errstate(all="ignore"):
+    coefficients = _filled(data, 64 * blocks + rng.choice((0, 0, 0, 1, -1)), np.int16)
+    table = rng.choice((np.ones(64, np.float32), _filled(data, 64 + rng.choice((0, 0, 1)), np.float32)))
+    with suppress(ValueError):
         samples = np.empty(64 * blocks + rng.choice((0, 0, 1)), np.float32)
         projection.native.decode(coefficients, table, samples, high, wide, rng.choice((1.0, 1e30)), lanes)
     with suppress(ValueError):
-        phases = rng.choice((None, _filled(data, 128 * blocks + rng.choice((0, 0, 0, 2)))))
+        phases = rng.choice((None, _filled(data, 64 * blocks + rng.choice((0, 0, 0, 1)), np.float16)))
         plane = np.empty(64 * blocks + rng.choice((0, 0, 1)), np.uint8)
-        projection.native.project(
-            phases, coefficients, table, plane, high, wide, rng.choice((64.0, 0.0, float("inf"))), 0.499, lanes
-        )
+        scale = rng.choice((64.0, 0.0, float("inf")))
+        projection.native.project(phases, coefficients, table, plane, high, wide, scale, 0.499, lanes)
 
 
-def _filled(data: bytes, size: int) -> bytes:
-    """As many bytes of the input as asked for, over and over."""
-    return ((data or b"\0") * (size // max(1, len(data)) + 1))[:size]
+def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:
+    """As many numbers as asked for, from the bytes of the input over and over."""
+    size = count * np.dtype(kind).itemsize
+    return np.frombuffer(((data or b"\0") * (size // max(1, len(data)) + 1))[:size], kind)
 
 
 def containers(data: bytes) -> None:
@@ -197,6 +204,33 @@ def containers(data: bytes) -> None:
         whole, parts = Dechunker(head=head), Dechunker(head=head)
         assert whole.feed(data) == b"".join(map(parts.feed, _pieces(data)))
         assert (whole.error is None) == (parts.error is None)
+
+
+def multipart(data: bytes) -> None:
+    """What a camera sends over HTTP: the multipart reader, and the challenge of authentication."""
+    whole, parts = MultipartReader(), MultipartReader()
+    found = whole.feed(data) + whole.flush()
+    assert found == [picture for piece in _pieces(data) for picture in parts.feed(piece)] + parts.flush()
+    assert sum(len(picture.data) for picture in found) <= len(data)
+    parse_challenges(data[:4096].decode("latin-1").splitlines())
+
+
+def recordings(data: bytes) -> None:
+    """The whole pipeline with the plain decode, on everything but containers, which are FFmpeg's."""
+    if detect_content(data) is Content.CONTAINER:
+        return
+    with suppress(JpegError):
+        header = scan(data, max_pixels=MAX_PIXELS)
+        if header.width * header.height <= MAX_PIXELS:
+            mjpeg_restore.restore(data, "decode").to_ndarray("rgb")
+    with suppress(MjpegRestoreError), mjpeg_restore.open(data, _decode()) as shown:
+        for picture in shown:
+            assert picture.planes[0].shape == (picture.height, picture.width)
+
+
+@cache
+def _decode() -> mjpeg_restore.Restorer:
+    return mjpeg_restore.Restorer("decode")
 
 
 class _Dribble:
@@ -226,5 +260,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "walk": walk,
     "project": project,
     "containers": containers,
+    "multipart": multipart,
+    "recordings": recordings,
 }
 """By the names that the command knows."""

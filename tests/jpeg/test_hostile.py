@@ -1,4 +1,4 @@
-"""Pictures made to break or to busy a reader: each is read or refused within bounds, and what is read is still right."""
+"""Pictures made to break a reader or to keep it busy: each is read or refused within bounds, and what is read is right."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ from fuzzing import mutations, seeds, targets
         pytest.param("walk", 1500, marks=needs_native_walk),
         pytest.param("project", 1500, marks=needs_native_projection),
         ("containers", 600),
+        ("multipart", 1500),
+        pytest.param("recordings", 500, marks=[needs_native_reader, needs_native_projection]),
     ],
 )
 def test_hostile_bytes_break_no_promise(target: str, runs: int, tmp_path: Path) -> None:
