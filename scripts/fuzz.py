@@ -9,7 +9,7 @@
     multipart   what a camera sends over HTTP
     recordings  the whole pipeline, without a network
 
-Where Atheris is installed (`pip install 'mjpeg-restore[fuzz]'`, CPython 3.11 to 3.13 on Linux), it guides the mutations
+Where Atheris is installed (`pip install 'mjpeg-restore[fuzz]'`, CPython 3.11 to 3.14 on Linux), it guides the mutations
 by coverage and keeps inputs that reach new code in the corpus. Elsewhere, or with --plain, inputs are mutations of the
 seeds alone. The mutations know the structure of JPEG. An input that fails is stored in the corpus's folder, and ends
 the run.

@@ -1,4 +1,4 @@
-"""Pictures made to break a reader or to keep it busy: each is read or refused within bounds, and what is read is right."""
+"""Pictures made to break a reader or to keep it busy: each is read or refused within bounds, and read correctly."""
 
 from __future__ import annotations
 
