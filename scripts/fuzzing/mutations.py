@@ -78,13 +78,8 @@ def segment(marker: int, body: bytes) -> bytes:
 def _flip(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     changed = bytearray(data or b"\0")
     for _ in range(rng.choice((1, 1, 2, 8))):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def _overwrite(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
-    changed = bytearray(data or b"\0")
-    changed[rng.randrange(len(changed))] = rng.choice(_BYTES)
+        at = rng.randrange(len(changed))
+        changed[at] = rng.choice((changed[at] ^ 1 << rng.randrange(8), rng.choice(_BYTES)))
     return bytes(changed)
 
 
@@ -275,7 +270,6 @@ def _find(pieces: Pieces, rng: Random, *markers: int) -> int:
 
 _ANYWHERE: Final[tuple[Callable[[bytes, Random, Sequence[bytes]], bytes], ...]] = (
     _flip,
-    _overwrite,
     _delete,
     _repeat,
     _truncate,
