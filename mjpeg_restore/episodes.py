@@ -50,8 +50,9 @@ class _Episode:
             self._count += count
         elif self._since is not None and now - self._last > _QUIET:
             lasted = self._last - self._since
+            span = f" in {lasted:.1f} s" if self._count > 1 else ""
             self._since = None
-            self._note(logging.INFO, self._ended, f"{self._over}: {self._count} {self._counted} in {lasted:.1f} s")
+            self._note(logging.INFO, self._ended, f"{self._over}: {self._count} {self._counted}{span}")
 
     def _note(self, level: int, event: str, message: str) -> None:
         _log.log(level, "%s: %s", self._source, message, extra={"event": event, "source": self._source})

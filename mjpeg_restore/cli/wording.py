@@ -12,14 +12,15 @@ _OPTIONS = {
     "overwrite": "-y",
     "options": "--encoder-option",
     "new_file_on_resize": "--on-resize new-file",
+    "verify_tls": "--insecure",
 }
 """Options that are not called like the setting."""
 
 
 def option(setting: str, value: str | int | None = None) -> str:
-    """A setting, and a value for it, as they are typed: "--on-corrupt pass", "-y"."""
+    """A setting, and a value for it, as they are typed: "--on-corrupt pass", "-y", "--insecure"."""
     name = _OPTIONS.get(setting, f"--{setting.replace('_', '-')}")
-    return name if value is None or value is True else f"{name} {value}"
+    return name if value is None or isinstance(value, bool) else f"{name} {value}"
 
 
 def worded(error: Exception) -> str:

@@ -98,8 +98,8 @@ def open_source(
             return _open_rtsp(name, options)
         if url[1].lower() != "file":
             raise SourceError(
-                f"network sources such as {redact(name)} are not supported by this version: have FFmpeg write it to "
-                f"standard output, ffmpeg -i {redact(name)} -c copy -f mjpeg -, and read that"
+                f"{redact(name)} is no camera's address, which begins with http, https or rtsp: have FFmpeg write it "
+                f"to standard output with its time stamps, ffmpeg -i {redact(name)} -c copy -f nut -, and read that"
             )
         name = unquote(urlsplit(name).path)
     return _open_path(name, options)

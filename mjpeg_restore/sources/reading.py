@@ -59,8 +59,7 @@ class FileStream(StoppableStream):
         """Read from `file`, whose bytes `head` were read before and are returned first."""
         self._head = memoryview(head)
         self._try_read = _reader_for(file)
-        self.stopped = False
-        """Whether `stop` was called."""
+        self._stopped = False
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Return up to `size` bytes; none at the end, and after `stop`.
@@ -72,7 +71,7 @@ class FileStream(StoppableStream):
             chunk, self._head = bytes(self._head[:size]), self._head[size:]
             return chunk
         try:
-            while not self.stopped:
+            while not self._stopped:
                 if (chunk := self._try_read(size)) is not None:
                     return chunk
         except ValueError as error:  # closed by its owner
@@ -88,7 +87,7 @@ class FileStream(StoppableStream):
 
     def stop(self) -> None:
         """End the stream here, even while a read waits; from any thread."""
-        self.stopped = True
+        self._stopped = True
 
 
 class SeekableFileStream(FileStream):

@@ -35,10 +35,10 @@ class Soak:
     exit_code: int
     report: dict[str, Any]
     """The command's, as JSON."""
-    faults: Counter[str]
-    """Kinds of faults that happened."""
-    sent: Counter[str]
-    """Pictures that the camera sent: "whole", "damaged" or "part"."""
+    faults: dict[str, int]
+    """Numbers of the faults that happened, by kind."""
+    sent: dict[str, int]
+    """Numbers of the pictures that the camera sent "whole", "damaged" and in "part"."""
     shown: int = 0
     """Different pictures in the file, by their numbers."""
     frames: int = 0
@@ -143,8 +143,8 @@ def soak(folder: Path, minutes: float, player: Sequence[str], command: Sequence[
         stopped - begun,
         process.returncode,
         json.loads(output),
-        Counter(line["fault"] for line in lines if "fault" in line),
-        Counter(line["state"] for line in pictures),
+        dict(Counter(line["fault"] for line in lines if "fault" in line)),
+        dict(Counter(line["state"] for line in pictures)),
         memory=memory,
     )
     until = stopped - _ON_THE_WAY

@@ -20,6 +20,7 @@ SOURCES = Path(mjpeg_restore.__file__).parent
         ("on_corrupt", "pass", "--on-corrupt pass"),
         ("track", 2, "--track 2"),
         ("overwrite", True, "-y"),
+        ("verify_tls", False, "--insecure"),
         ("codec", "h264", "-c h264"),
         ("options", None, "--encoder-option"),
         ("crf", None, "--crf"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def recorded(path: Path, numbers: list[int], stamps: list[int]) -> Path:
 
 def soak_of(report: dict[str, int], memory: list[float] | None = None) -> Soak:
     samples = [(float(at), mb) for at, mb in enumerate(memory or [100.0] * 50)]
-    return Soak(60.0, 130, report, Counter(), Counter(), memory=samples)
+    return Soak(60.0, 130, report, {}, {}, memory=samples)
 
 
 def test_a_file_with_everything(tmp_path: Path) -> None:

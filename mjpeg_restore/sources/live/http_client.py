@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError
 from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.authorisation import Authorisation, parse_challenges
 from mjpeg_restore.sources.live.http_refusals import check_status, failure, missing_credentials, printable
+from mjpeg_restore.sources.live.http_sockets import connect, look_up
 
 _MAX_REDIRECTS: Final = 10
 _MAX_ANSWERS: Final = 2
@@ -24,8 +24,6 @@ _MAX_ANSWERS: Final = 2
 _MAX_DRAINED: Final = 1 << 16
 """Bytes; the body of a refusal is read to its end, to keep the connection, if it is not longer."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_POLL: Final = 0.1
-"""Seconds after which a look-up checks whether it was interrupted."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -50,6 +48,7 @@ class HttpClient:
         self._timeout = timeout
         self._verify_tls = verify_tls
         self._authorisation = None if address.user is None else Authorisation(address.user, address.password)
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._connection: HTTPConnection | None = None
@@ -157,11 +156,7 @@ class HttpClient:
                 f"the certificate of {address.name} is not to be trusted ({printable(error.verify_message)})",
                 Hint("{verify_tls} connects nevertheless", verify_tls=False),
             ) from None
-        except (
-            OSError,
-            HTTPException,
-            ValueError,
-        ) as error:  # ValueError: ssl's, for a host that cannot have a certificate
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: ssl's, for an impossible host
             self._check_time(address)
             raise failure(error, address) from None
 
@@ -184,50 +179,39 @@ class HttpClient:
     def _open(self, address: Address) -> None:
         """Connect, and agree on TLS."""
         refused: OSError | None = None
-        for family, kind, protocol, _, where in self._resolve(address):
+
+        def check() -> None:
+            self._check_time(address)
+
+        for family, kind, protocol, _, where in look_up(address.host, address.port, check):
             plain = socket.socket(family, kind, protocol)
             self._watch(plain, address)
-            plain.settimeout(self._timeout)
             try:
-                plain.connect(where)
+                connect(plain, where, check)
                 break
             except OSError as error:
                 refused = error
         else:
             raise refused or OSError("the host has no address")
+        plain.settimeout(self._timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._check_time(address)
         connection = HTTPConnection(address.host, address.port)
         connection.response_class = _Response
         connection.sock = self._secure(plain, address) if address.scheme == "https" else plain
         self._connection, self._server = connection, (address.scheme, address.host, address.port)
 
     def _secure(self, plain: socket.socket, address: Address) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
-        if not self._verify_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        secured = context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
+        if self._context is None:  # kept, because it reads all certificates of the system
+            self._context = ssl.create_default_context()
+            if not self._verify_tls:
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        secured = self._context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
         with self._lock:
             self._socket = secured
         self._check_time(address)
         secured.do_handshake()
         return secured
-
-    def _resolve(self, address: Address) -> list[Any]:
-        """Look the host up, on a thread of its own: the system's look-up cannot be interrupted."""
-        found: Future[list[Any]] = Future()
-
-        def look_up() -> None:
-            try:
-                found.set_result(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
-            except (OSError, UnicodeError) as error:
-                found.set_exception(error)
-
-        threading.Thread(target=look_up, name="look-up", daemon=True).start()
-        while not wait((found,), timeout=_POLL).done:
-            self._check_time(address)
-        return found.result()
 
     def _redirected(self, address: Address, location: str) -> Address:
         """The address that a redirect names."""

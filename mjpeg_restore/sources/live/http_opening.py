@@ -19,6 +19,8 @@ from mjpeg_restore.sources.live.http_file import HttpFile
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.probe import Content, detect_content, read_head
 
+_MAX_PROBING: Final = 60.0
+"""Seconds in which FFmpeg may find out what a container holds; a camera's H.264 takes it some."""
 _PICTURES: Final = frozenset({Content.JPEG, Content.JPEG_LATER})
 
 
@@ -128,24 +130,26 @@ def _deadline(opened: Opened, address: Address, timeout: float) -> Generator[Non
     Raises:
         ConnectionFailed: it takes longer, or the connection breaks.
     """
-    timer = threading.Timer(timeout, opened.stream.stop)
+    timer = threading.Timer(timeout, opened.client.interrupt)
     timer.daemon = True
     timer.start()
     try:
         yield
     except OSError as error:
-        raise ConnectionFailed(f"{address.name}: the connection broke ({reason_of(error)})") from None
+        if not opened.client.interrupted:
+            raise ConnectionFailed(f"{address.name}: the connection broke ({reason_of(error)})") from None
     finally:
         timer.cancel()
-    if opened.stream.stopped:
-        raise ConnectionFailed(f"{address.name}: no picture begins within {timeout:g} s")
+    if opened.client.interrupted:
+        raise ConnectionFailed(f"{address.name}: what it sends cannot be told within {timeout:g} s")
 
 
 def _recording(address: Address, options: OpenOptions, opened: Opened) -> Source:
     """Open what is not live: through ranges if the server accepts them, otherwise as a stream."""
     client, timeout = opened.client, options.camera.stall_timeout
     length = opened.response.getheader("Content-Length", "")
+    file, owned = opened.stream, client
     if opened.response.getheader("Accept-Ranges", "none").lower() == "bytes" and length.isdecimal():
-        file = cast(BinaryIO, HttpFile(client, int(length), timeout))
-        return open_file(file, address.name, options, owned=file)
-    return open_file(opened.stream, address.name, options, owned=client)
+        file = owned = cast(BinaryIO, HttpFile(client, int(length), timeout))
+    with _deadline(opened, address, _MAX_PROBING):
+        return open_file(file, address.name, options, owned=owned)

@@ -219,15 +219,16 @@ class MultipartReader:
         self._true_lengths, self._without_eoi = true, False
 
     def _take(self, end: int, done: list[PartPicture]) -> None:
-        """Move the picture at the beginning of the buffer to `done`; without a scan it is no picture (S10)."""
+        """Move the picture at the beginning of the buffer to `done`, even if it was cut off in its header."""
         if end > self._max:
             self._drop(end)
             return
-        if SOS in self._markers:
+        if EOI in self._markers and defines_only_tables(self._markers):
+            if len(self._tables) + end <= MAX_FRONT_BYTES:
+                self._tables += self._buffer[:end]
+        elif self._markers - {EOI}:
             done.append(PartPicture(self._tables + self._buffer[:end], self._stamp, self._lost))
             self._tables, self._stamp, self._lost = b"", None, False
-        elif defines_only_tables(self._markers) and len(self._tables) + end <= MAX_FRONT_BYTES:
-            self._tables += self._buffer[:end]
         self._discard(end)
 
     def _drop(self, end: int) -> None:

@@ -25,8 +25,10 @@ _POLL = 0.05
 _DEPTH = 8
 """Pictures that may wait between the reader thread and the header walk. Late ones are dropped only after their
 coefficients are read; when even that is too slow, the camera has to wait."""
-_FIRST_DELAY, _MAX_DELAY = 0.25, 10.0
-"""Seconds before the first and before the later attempts to connect again. The delay doubles up to the maximum."""
+_MIN_DELAY, _MAX_DELAY = 0.25, 10.0
+"""Seconds before another attempt to connect. In between, the delay is a share of the time since the first failure, so
+that a camera that is back is missed for no longer than that share of its absence."""
+_DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
 
@@ -76,8 +78,9 @@ class LiveSource(BaseSource):
         self._reconnects = reconnects
         self._clock = ArrivalClock()
         self._attempt: _Attempt | None = None
-        self._failures = 0
         self._reason = ""
+        """Why the last attempt failed; empty once a picture has come."""
+        self._failing_since = 0.0
         self._any = False
         """Whether a picture has arrived."""
         self._index = 0
@@ -158,14 +161,14 @@ class LiveSource(BaseSource):
             yield from self._silence()
 
     def _delay(self) -> float:
-        """Seconds before the next attempt: they double, and many recorders of one camera do not come back at once."""
-        longest = min(_FIRST_DELAY * 2 ** min(self._failures - 1, 16), _MAX_DELAY)
+        """Seconds before the next attempt: more and more, and at random, or all recorders would come at once."""
+        longest = min(max(_MIN_DELAY, _DELAY_SHARE * (time.monotonic() - self._failing_since)), _MAX_DELAY)
         return longest * random.uniform(0.5, 1.0)
 
     def _connected(self) -> None:
-        again = self._any or self._failures > 0
+        again = self._any or self._reason
         silence = time.monotonic() - self._heard
-        self._failures, self._reason = 0, ""
+        self._reason = ""
         self._status.connected = True
         self._status.reconnects += self._any
         self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
@@ -191,9 +194,10 @@ class LiveSource(BaseSource):
         self._ended = True
 
     def _failed(self, event: str, reason: str) -> None:
-        """Count a failure, and log it unless the last attempt failed for the same reason."""
+        """Note a failure, and log it unless the last attempt failed for the same reason."""
         self._status.connected = False
-        self._failures += 1
+        if not self._reason:
+            self._failing_since = time.monotonic()
         if reason != self._reason:
             self._reason = reason
             self._note(logging.WARNING, event, f"{reason}; connecting again")

@@ -78,7 +78,7 @@ class V4l2Connection(DemuxedConnection):
         if error.errno == errno.EBUSY:
             return SourceError(f"{self.name} is busy: another program uses the camera")
         if error.errno in (errno.ENOTTY, errno.ENODEV):
-            return SourceError(f"{self.name} is no camera: v4l2-ctl --list-devices lists them")
+            return SourceError(f"{self.name} is no camera: try another device, such as /dev/video2")
         formats = list(self._pixel_formats())
         if formats and not _JPEG_FORMATS & set(formats):
             return NotMjpeg(f"{self.name} delivers no Motion-JPEG, but {', '.join(formats)}: {_ADVICE}")

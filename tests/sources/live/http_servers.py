@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -95,7 +94,7 @@ class Server:
             if not line.strip():
                 break
             lines.append(line.decode("latin-1").strip())
-        if not lines:
+        if not lines or not lines[0].endswith(("HTTP/1.0", "HTTP/1.1")):  # a client that speaks TLS
             return None
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         request = Request(lines[0].split()[1], headers, len(self.requests), number)
@@ -128,15 +127,11 @@ def multipart(pictures: Iterable[bytes], pause: float = 0.0) -> Iterator[bytes |
         yield pause
 
 
-def self_signed(folder: Path) -> Path | None:
-    """A certificate for 127.0.0.1 and its key in one file; None if the program openssl is not there."""
-    if shutil.which("openssl") is None:
-        return None
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
+def self_signed(folder: Path) -> Path:
+    """Make a certificate for 127.0.0.1 and its key, in one file, by the program openssl."""
+    key, certificate, both = (folder / name for name in ("key.pem", "certificate.pem", "both.pem"))
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    if subprocess.run(command, capture_output=True).returncode:
-        return None
-    both = folder / "both.pem"
+    subprocess.run(command, capture_output=True, check=True)
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     return both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import socket
 import threading
@@ -13,6 +14,7 @@ from hashlib import md5
 from itertools import islice
 from pathlib import Path
 
+import av
 import pytest
 
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
@@ -25,7 +27,8 @@ from mjpeg_restore.sources.live.http_client import HttpClient
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.stream import StreamSource
-from tests.sources.clips import MuxClip
+from tests.lacking import needs_openssl
+from tests.sources.clips import MuxClip, add_encoder
 from tests.sources.live.http_servers import CLOSE, Answer, Request, Server, multipart, respond, self_signed
 
 pytestmark = pytest.mark.network
@@ -145,6 +148,13 @@ def test_snapshots_on_connections_of_their_own_and_equal_ones(jpegs: list[bytes]
     with Server(snapshots(jpegs[:1], "Connection: close")) as server:
         assert data_of(receive(server.url(), 3)) == [jpegs[0]] * 3
         assert len({request.connection for request in server.requests}) == 3
+
+
+def test_snapshots_without_a_length_and_one_that_is_cut_off(jpegs: list[bytes]) -> None:
+    with Server(always(respond(jpegs[0], type="image/jpeg", length=False, version="1.0"), CLOSE)) as server:
+        assert data_of(receive(server.url(), 3)) == [jpegs[0]] * 3
+    with Server(always(respond(jpegs[0], type="image/jpeg")[:-50], CLOSE)) as server:
+        assert data_of(receive(server.url(), 2)) == [jpegs[0][:-50]] * 2
 
 
 def test_chunked_snapshots(jpegs: list[bytes]) -> None:
@@ -441,12 +451,10 @@ def test_interrupting_while_it_connects() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = self_signed(tmp_path_factory.mktemp("tls"))
-    if made is None:
-        pytest.skip("needs the program openssl")
-    return made
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
+@needs_openssl
 def test_certificates_are_verified_unless_the_user_says_otherwise(certificate: Path, jpegs: list[bytes]) -> None:
     with Server(lambda request: multipart(jpegs), certificate) as server:
         error = refusal(server.url())
@@ -458,6 +466,7 @@ def test_certificates_are_verified_unless_the_user_says_otherwise(certificate: P
         assert {request.connection for request in server.requests} == {0}
 
 
+@needs_openssl
 def test_redirects_from_https_to_http_are_refused_with_credentials(certificate: Path, jpegs: list[bytes]) -> None:
     insecure = LiveSettings(verify_tls=False)
     with (
@@ -501,6 +510,15 @@ def test_t1_t2_t3_a_camera_is_live_and_its_first_picture_is_not_lost(jpegs: list
         assert (source.info.live, source.info.origin, source.info.format) == (True, "arrival", "multipart MJPEG")
         assert source.info.name == server.url("/v?pwd=***")
         assert len(server.requests) == 1, "the first response is used: some cameras accept one client"
+
+
+def test_a_first_response_that_has_waited_for_long_is_requested_again(
+    monkeypatch: pytest.MonkeyPatch, jpegs: list[bytes]
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.sources.live.http._MAX_AGE", 0.0)
+    with Server(lambda request: multipart(jpegs, 0.01)) as server:
+        assert read_source(server.url(), 2)[0] == jpegs[:2]
+        assert len(server.requests) == 2
 
 
 def test_an_unused_source_is_closed(jpegs: list[bytes]) -> None:
@@ -594,6 +612,32 @@ def test_a_recording_that_stalls_can_be_stopped_and_closed(mux: MuxClip) -> None
         list(source)
         source.close()
         assert time.monotonic() - begin < 3
+
+
+def h264(format: str) -> bytes:
+    file = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov"} if format == "mp4" else {}
+    with av.open(file, "w", format=format, options=options) as container:
+        encoder = add_encoder(container, "libx264", {"preset": "ultrafast"})
+        for _ in range(50):
+            container.mux(encoder.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(encoder.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format", ["h264", "flv", "mpegts", "mp4"])
+def test_h264_is_named(format: str) -> None:
+    data = h264(format)
+
+    def endless(request: Request) -> Answer:
+        yield respond(type="video/x", length=False, version="1.0")
+        yield data
+        yield CLOSE
+
+    with Server(endless) as server, pytest.raises(NotMjpeg, match=r"holds H\.264, not Motion-JPEG"):
+        open_source(server.url())
+    with Server(endless) as server:
+        assert isinstance(refusal(server.url()), NotMjpeg), "also when a camera comes back with it"
 
 
 def test_a_client_can_be_interrupted_before_it_begins() -> None:

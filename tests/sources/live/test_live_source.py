@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -54,7 +54,7 @@ FOREVER = 30.0
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(live, "_MIN_DELAY", 0.01)
     monkeypatch.setattr(live, "_MAX_DELAY", 0.02)
 
 
@@ -250,12 +250,11 @@ def test_the_reader_never_runs_far_ahead() -> None:
     source.stop()
 
 
-def test_delays_double_are_jittered_and_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_FIRST_DELAY", 0.25)
+def test_delays_grow_with_the_outage_are_jittered_and_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MIN_DELAY", 0.25)
     monkeypatch.setattr(live, "_MAX_DELAY", 10.0)
     source = camera([b"a"])
-    longest = [0.25, 0.5, 1, 2, 4, 8, 10, 10]
-    delay: Callable[[], float] = source._delay
-    for source._failures, most in enumerate(longest, 1):
-        found = {delay() for _ in range(50)}
-        assert len(found) > 1 and most / 2 <= min(found) <= max(found) <= most
+    for outage, most in ((0, 0.25), (0.5, 0.25), (3, 1), (12, 4), (30, 10), (10**6, 10)):
+        source._failing_since = time.monotonic() - outage
+        found = {source._delay() for _ in range(50)}
+        assert len(found) > 1 and most / 2 <= min(found) <= max(found) <= most + 0.01

@@ -1,0 +1,76 @@
+"""What belongs to one camera: its last picture, and nothing of another camera's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mjpeg_restore.frames import CodedPicture, Damage, Picture
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import Restorer
+from tests.streams import still
+
+
+class Counting(Restorer):
+    """Counts the pictures that pass the network."""
+
+    def __init__(self) -> None:
+        super().__init__("decode", threads=1)
+        self.restored = 0
+
+    def restore(self, coded: CodedPicture) -> Picture:
+        self.restored += 1
+        return super().restore(coded)
+
+
+def test_streams_give_what_the_restorer_gives() -> None:
+    restorer = Counting()
+    stream, other = restorer.stream(), restorer.stream()
+    for seed in (1, 2, 3):
+        for one in (stream, other):
+            expected = restorer.restore(read(still(seed)))
+            for plane, right in zip(one.restore(read(still(seed))).planes, expected.planes, strict=True):
+                np.testing.assert_array_equal(plane, right)
+    assert restorer.restored == 12  # no stream knows what the other restored
+
+
+def test_a_picture_that_comes_again_does_not_pass_the_network_again() -> None:
+    restorer = Counting()
+    stream = restorer.stream()
+    first = stream.restore(read(still(1)))
+    assert stream.restore(read(still(1))) is first
+    assert restorer.restored == 1
+
+
+@pytest.mark.parametrize("change", ["coefficient", "table", "damage", "size"])
+def test_nearly_the_same_is_not_the_same(change: str) -> None:
+    restorer = Counting()
+    stream = restorer.stream()
+    coded = read(still(1))
+    luma, *chroma = (blocks.copy() for blocks in coded.coefficients)
+    tables = tuple(table.copy() for table in coded.tables)
+    match change:
+        case "coefficient":
+            luma[-1, -1, 63] += 1
+            other = replace(coded, coefficients=(luma, *chroma))
+        case "table":
+            tables[-1][63] += 1
+            other = replace(coded, tables=tables)
+        case "damage":
+            other = replace(coded, damage=Damage(0, 1, "cut off"))
+        case _:
+            other = replace(coded, width=coded.width - 1)
+    stream.restore(coded)
+    stream.restore(other)
+    assert restorer.restored == 2
+
+
+def test_a_restart_forgets() -> None:
+    restorer = Counting()
+    stream = restorer.stream()
+    stream.restore(read(still(1)))
+    stream.restart()
+    stream.restore(read(still(1)))
+    assert restorer.restored == 2
