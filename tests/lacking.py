@@ -55,6 +55,13 @@ needs_compiler = _unless(
     reader.native_version is not None and shutil.which("cc") is not None,
     "needs a C compiler and the headers of libjpeg-turbo",
 )
+needs_address_sanitizer = _unless(
+    sys.platform == "linux"
+    and reader.native_version is not None
+    and (compiler := shutil.which("cc")) is not None
+    and Path(subprocess.check_output([compiler, "-print-file-name=libasan.so"], text=True).strip()).is_absolute(),
+    "needs a C compiler with AddressSanitizer, and the headers of libjpeg-turbo",
+)
 needs_static_libjpeg = _unless("LIBJPEG_TURBO" in os.environ, "needs LIBJPEG_TURBO, the place of a static library")
 PROGRAMS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
 """Where programs are looked for: packages of the tests' own environment bring some."""

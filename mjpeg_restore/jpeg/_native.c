@@ -28,9 +28,16 @@
 /* P1: limits on the scans and on the blocks of all scans.  The header walk cannot count all scans, because libjpeg
  * reads on behind markers that the walk takes for noise.  A scan without data costs 6 ns a block with Huffman codes,
  * 60 ns with the arithmetic coder.  A progressive picture of 64 million pixels has 10 scans of at most 3 million blocks
- * each. */
+ * each, and of 14 million in all. */
 #define MAX_SCANS 64
 #define MAX_BLOCKS (48 << 20)
+#define MAX_ARITHMETIC_BLOCKS (16 << 20)
+
+/* P2: limit on the AC coefficients that the arithmetic decoder finds behind the end of its data, where it reads zeros.
+ * The sign of each is a bit of data, and encoders leave out only zeros at the end: eight bytes of them are rare.  Without
+ * the limit a few kilobytes would decode to 64 million pixels of detail, for seconds. */
+#define MAX_BEHIND_END 1024
+#define DATA_ENDED -1 /* number of the warning that reading stopped for this reason; libjpeg's are positive */
 
 typedef struct {
   int code;
@@ -54,6 +61,9 @@ typedef struct {
   struct jpeg_progress_mgr progress;
   jmp_buf escape;
   size_t blocks; /* read so far, in all scans */
+  size_t behind_end; /* non-zero AC coefficients found behind the end of the data */
+  size_t in_row; /* non-zero AC coefficients of the next row of MCUs, before it is read behind the end */
+  int ended; /* 1: the next row of MCUs is read behind the end of the data */
   char message[JMSG_LENGTH_MAX];
   int out_of_memory;
   Warning warnings[MAX_KINDS];
@@ -100,18 +110,64 @@ static void on_output(j_common_ptr common)
   (void)common;
 }
 
-/* libjpeg calls it before each row of MCUs, in every scan */
+/* Non-zero AC coefficients in a row of MCUs of the current scan, as far as it has been initialised */
+static size_t count_ac(const Reader *reader, JDIMENSION mcu_row)
+{
+  const struct jpeg_decompress_struct *cinfo = &reader->cinfo;
+  size_t found = 0;
+  int part;
+
+  for (part = 0; part < cinfo->comps_in_scan; part++) {
+    const jpeg_component_info *info = cinfo->cur_comp_info[part];
+    const Plane *plane = &reader->planes[info->component_index];
+    JDIMENSION row = mcu_row * info->v_samp_factor, last = row + info->v_samp_factor;
+
+    for (; row < last && row < plane->zeroed; row++) {
+      const JCOEF *block = (const JCOEF *)(plane->base + row * plane->row_bytes);
+      const JCOEF *end = block + plane->row_bytes / sizeof(JCOEF);
+      int k;
+      for (; block < end; block += DCTSIZE2) {
+        for (k = 0; k < DCTSIZE2; k++)
+          found += block[k] != 0;
+        found -= block[0] != 0;
+      }
+    }
+  }
+  return found;
+}
+
+/* P2: whether the arithmetic decoder has made up a picture behind the end of its data */
+static int is_behind_end(Reader *reader)
+{
+  const struct jpeg_decompress_struct *cinfo = &reader->cinfo;
+  JDIMENSION row = cinfo->input_iMCU_row;
+
+  if (reader->ended && row > 0)
+    reader->behind_end += count_ac(reader, row - 1) - reader->in_row;
+  reader->ended = cinfo->arith_code && cinfo->unread_marker && row < cinfo->total_iMCU_rows;
+  reader->in_row = reader->ended ? count_ac(reader, row) : 0;
+  return reader->behind_end > MAX_BEHIND_END;
+}
+
+/* libjpeg calls it before each row of MCUs, in every scan, and between scans */
 static void on_progress(j_common_ptr common)
 {
   Reader *reader = common->client_data;
   const struct jpeg_decompress_struct *cinfo = &reader->cinfo;
+  size_t limit = cinfo->arith_code ? MAX_ARITHMETIC_BLOCKS : MAX_BLOCKS;
   int part;
 
   for (part = 0; part < cinfo->comps_in_scan; part++)
     reader->blocks += (size_t)cinfo->cur_comp_info[part]->width_in_blocks * cinfo->cur_comp_info[part]->v_samp_factor;
-  if (cinfo->input_scan_number > MAX_SCANS || reader->blocks > MAX_BLOCKS) {
+  if (cinfo->input_scan_number > MAX_SCANS || reader->blocks > limit) {
     strcpy(reader->message, "Too many scans");
     longjmp(reader->escape, 1);
+  }
+  if (is_behind_end(reader)) {
+    if (reader->kinds < MAX_KINDS)
+      reader->warnings[reader->kinds++] =
+        (Warning){DATA_ENDED, cinfo->input_iMCU_row, "The data end before the picture does"};
+    longjmp(reader->escape, DATA_ENDED);
   }
 }
 
@@ -186,9 +242,15 @@ static int read_planes(Reader *reader)
 {
   int part;
 
-  if (setjmp(reader->escape))
+  switch (setjmp(reader->escape)) {
+  case 0:
+    jpeg_read_coefficients(&reader->cinfo);
+    break;
+  case DATA_ENDED:
+    break; /* what has been read is kept */
+  default:
     return 0;
-  jpeg_read_coefficients(&reader->cinfo);
+  }
   for (part = 0; part < reader->cinfo.num_components; part++) {
     const jpeg_component_info *info = &reader->cinfo.comp_info[part];
     Plane *plane = &reader->planes[part];
@@ -210,6 +272,7 @@ static int read_planes(Reader *reader)
 static const char *warning_name(int code)
 {
   switch (code) {
+  case DATA_ENDED: return "DATA_ENDED";
   case JWRN_ADOBE_XFORM: return "ADOBE_XFORM";
   case JWRN_ARITH_BAD_CODE: return "ARITH_BAD_CODE";
   case JWRN_BOGUS_PROGRESSION: return "BOGUS_PROGRESSION";

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.errors import BadJpeg, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture, Damage
-from mjpeg_restore.jpeg import entropy, fallback, reader, restarts
+from mjpeg_restore.jpeg import entropy, fallback, limits, reader, restarts
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.jpeg.diagnosis import Diagnosis, diagnose
 from mjpeg_restore.jpeg.foreign_bytes import foreign_offset
@@ -184,5 +184,7 @@ def _examine(
 
 def _walkable(scans: Sequence[entropy.Scan], header: JpegHeader) -> entropy.Scan | None:
     """The scan, if it is the only one of a sequential Huffman-coded picture and can be walked; else None."""
-    walkable = entropy.available and not header.progressive and not header.arithmetic
-    return scans[0] if walkable and scans and len(scans[0].components) == len(header.factors) else None
+    if not entropy.available or header.progressive or header.arithmetic or not scans:
+        return None
+    whole = len(scans[0].components) == len(header.factors)
+    return scans[0] if whole and len(scans[0].restarts) <= limits.MAX_RESTARTS else None

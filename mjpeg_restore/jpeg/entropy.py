@@ -134,6 +134,8 @@ def _scan(
 ) -> Scan | None:
     """The scan of an SOS segment; None where it names components or tables that do not exist."""
     body = data[sos.body : sos.end]
+    if not body or len(body) <= 2 * body[0]:  # the library need not have come so far
+        return None
     names, selectors = body[1 : 1 + 2 * body[0] : 2], body[2 : 2 + 2 * body[0] : 2]
     components = tuple(header.component_ids.index(name) for name in names if name in header.component_ids)
     used = [(selector >> 4, 16 | selector & 15) for selector in selectors]

@@ -68,16 +68,24 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     if start < 0:
         raise BadJpeg("no JPEG picture here: there is no FF D8 FF")
     front: list[bytes] = []
+    count = 0
     while True:
         picture = _Picture(data, start, height, codec_tag, max_pixels, front)
-        for count, segment in enumerate(segments(data, start)):
-            if count == limits.MAX_SEGMENTS:
-                raise BadJpeg(f"more than {limits.MAX_SEGMENTS} marker segments", segment.offset)
+        for segment in segments(data, start):
+            count = _counted(count, segment.offset)
             picture.take(segment)
         start = find_start(data, picture.end)
         if picture.scans or start < 0:  # a doubled SOI, or tables alone, are not a picture yet
             return picture.header()
+        count = _counted(count, start)
         front += picture.tables
+
+
+def _counted(count: int, offset: int) -> int:
+    """One more than `count`, unless that exceeds the limit on marker segments, SOIs included."""
+    if count == limits.MAX_SEGMENTS:
+        raise BadJpeg(f"more than {limits.MAX_SEGMENTS} marker segments", offset)
+    return count + 1
 
 
 class _Picture:

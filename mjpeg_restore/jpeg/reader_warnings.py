@@ -19,8 +19,8 @@ from mjpeg_restore.jpeg.foreign_bytes import has_foreign_bytes, is_padding
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.sampling import largest_factors
 
-DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC"})
-"""Names of the warnings that the library gives where it cannot go on decoding."""
+DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC", "DATA_ENDED"})
+"""Names of the warnings that the library, or the native reader (DATA_ENDED), gives where it cannot go on decoding."""
 _SUSPICIOUS: Final = DAMAGE | {"EXTRANEOUS_DATA"}
 """S9: extraneous bytes may be harmless, or the picture's own last bytes, displaced by foreign ones."""
 
@@ -90,13 +90,15 @@ def _arithmetic_damage(
     If EOI follows, bytes may be missing anywhere above, unless foreign bytes show where the data end (`end_known`).
     """
     rows = {warning.name: warning.row for warning in contents.warnings}
-    end, bad = rows.get("JPEG_EOF", _NEVER), rows.get("ARITH_BAD_CODE", _NEVER)
+    stopped = rows.get("DATA_ENDED", _NEVER)  # the rows below were not decoded
+    end, bad = min(rows.get("JPEG_EOF", _NEVER), stopped), rows.get("ARITH_BAD_CODE", _NEVER)
     # Behind the end of the data any code may be decoded; rows of different scans cannot be compared.
     if bad < end or (bad < _NEVER and header.progressive) or _is_displaced(contents, picture):
         return Diagnosis(0, "the arithmetic code is broken")
     row = _mcu_row(header, end)
     # Data that end in the last row may lack nothing but EOI (S1).
-    cut_off = row < header.mcu_rows - 1 and not header.progressive and _has_detail_below(contents, row, header.mcu_rows)
+    more = stopped < _NEVER or _has_detail_below(contents, row, header.mcu_rows)
+    cut_off = row < header.mcu_rows - 1 and not header.progressive and more
     return Diagnosis(row if end_known else 0, "the picture is cut off") if cut_off else None
 
 

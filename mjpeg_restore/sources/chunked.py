@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 _MAX_LINE = 1 << 16
 """Bytes of a header line."""
+_MAX_FIELDS = 256
+"""Fields of a header, which are held in memory."""
 _MAX_SIZE_LINE = 1 << 10
 """Bytes of a chunk's size line, extensions included."""
 
@@ -101,6 +103,9 @@ class Dechunker:
     def _header_line(self, line: bytes) -> bytes:
         """In the header; an empty line ends it."""
         if line.strip():
+            if len(self._fields) == _MAX_FIELDS:
+                self._fail("the header does not end")
+                return b""
             name, _, value = line.decode("latin-1").partition(":")
             self._fields.append((name.strip().lower(), value.strip().lower()))
             return b""

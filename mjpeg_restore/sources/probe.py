@@ -12,6 +12,8 @@ HEAD_BYTES = 1 << 20
 """The first picture is searched for in so many bytes."""
 
 _MIN_BYTES = 192  # an MPEG transport stream is recognised by its second sync byte, at 188
+_GROWTH = 8
+"""Detection is tried again once an eighth more bytes have arrived: a stream may arrive in pieces of any size."""
 
 
 class ByteStream(Protocol):
@@ -100,19 +102,20 @@ def detect_content(head: bytes) -> Content:
 def read_head(stream: ByteStream) -> bytes:
     """Read the first bytes of a stream: `HEAD_BYTES` at most, and no more than detection needs.
 
-    A live stream is therefore delayed only until its first picture begins.
+    A live stream is therefore delayed little longer than until its first picture begins.
     """
-    head = b""
-    while len(head) < HEAD_BYTES:
-        chunk = stream.read(min(1 << 16, HEAD_BYTES - len(head)))
-        if not chunk:
-            break
+    head, wanted = bytearray(), _MIN_BYTES
+    while len(head) < HEAD_BYTES and (chunk := stream.read(min(1 << 16, HEAD_BYTES - len(head)))):
         head += chunk
-        if len(head) < _MIN_BYTES or (content := detect_content(head)) in (Content.TEXT, Content.UNKNOWN):
+        if len(head) < wanted:
             continue
-        if content is Content.CHUNKED or not may_be_chunked(head):
+        wanted = len(head) + len(head) // _GROWTH
+        content = detect_content(bytes(head))
+        if content in (Content.TEXT, Content.UNKNOWN):
+            continue
+        if content is Content.CHUNKED or not may_be_chunked(bytes(head)):
             break
-    return head
+    return bytes(head)
 
 
 def foreign_format(head: bytes) -> str | None:

@@ -121,6 +121,18 @@ INPUTS = {
     "600 scans": large(8000, 8000, FLAT * 42_000, 600, sof=0xC2),
     "60 scans of 64 million pixels": large(8000, 8000, FLAT * 42_000, 60, sof=0xC2),
     "64 million pixels, arithmetic": large(8000, 8000, FLAT * 30, 40, sof=0xC9),
+    "detail behind the end, arithmetic": patch_frame(
+        encode("4:4:4", (64, 64), quality=100, flags=["+ARITH_CODE"]), 1, b"\x1f\x40\x1f\x40"
+    ),
+    "detail behind the end, progressive arithmetic": patch_frame(
+        encode("4:4:4", (64, 64), quality=100, flags=["+ARITH_CODE", "+PROGRESSIVE_MODE"]), 1, b"\x1f\x40\x1f\x40"
+    ),
+    "a million restart markers": large(8000, 8000, b"", 0)[:-2].replace(
+        b"\xff\xda", segment(0xDD, b"\0\1") + b"\xff\xda"
+    )
+    + b"\x2b\xff\xd0" * 1_000_000
+    + EOI,
+    "the highest picture, with blocks left over": large(32, 65500, FLAT * 11_000, 0),
     "8000x7000 in a kilobyte": patch_frame(encode(size=(16, 16)), 1, b"\x1b\x58\x1f\x40"),
     "60000x60000": patch_frame(encode(size=(16, 16)), 1, b"\xea\x60\xea\x60"),
 }

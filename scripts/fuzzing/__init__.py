@@ -1,0 +1,1 @@
+"""Modules of the fuzzer: seeds, mutations, targets, and the build with sanitizers."""

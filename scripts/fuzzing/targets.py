@@ -1,0 +1,266 @@
+"""What is fuzzed: each function takes any bytes, and raises an exception where a promise is broken.
+
+The promises are those of the docstrings: the errors that a function raises, the shapes and ranges of its results, and
+that the pieces in which bytes arrive make no difference.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from random import Random
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mjpeg_restore
+from mjpeg_restore.errors import JpegError, MjpegRestoreError
+from mjpeg_restore.frames import CodedPicture, Damage
+from mjpeg_restore.jpeg import (
+    HeaderWalk,
+    Splitter,
+    entropy,
+    estimate_quality,
+    find_dc_jump,
+    is_fragment,
+    is_tables_only,
+    read,
+    reader,
+    repair,
+    scan,
+    split,
+)
+from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.sources.avi import ChunkCounter
+from mjpeg_restore.sources.chunked import Dechunker
+from mjpeg_restore.sources.live.authorisation import parse_challenges
+from mjpeg_restore.sources.live.multipart import MultipartReader
+from mjpeg_restore.sources.movindex import claimed_samples
+from mjpeg_restore.sources.probe import Content, detect_content, read_head
+
+Number = TypeVar("Number", bound=np.generic)
+
+MAX_PIXELS: Final = 1 << 16
+"""Larger pictures are left to the tests of costs: here they would only be slow."""
+_FRAME: Final = re.compile(rb"\xff[\xc0-\xcf].{3}(....)", re.DOTALL)
+
+
+def headers(data: bytes) -> None:
+    """The header walk and the splitter."""
+    with suppress(JpegError):
+        header = scan(data)
+        assert 0 <= header.start < header.scan_offset <= header.stop <= header.end <= len(data), header
+        assert header.width > 0 < header.height
+        assert 0 < header.scans <= 64
+    with suppress(JpegError):
+        parts = HeaderWalk(container_height=96)(data)
+        assert 1 <= len(parts.pictures) <= 2
+    is_fragment(data)
+    is_tables_only(data)
+    found = list(split(data))
+    assert all(start < end for start, end in found)
+    splitter = Splitter()
+    pieces = [picture for piece in _pieces(data) for picture in splitter.feed(piece)] + splitter.flush()
+    assert [(offset, offset + len(picture)) for offset, picture in pieces] == found
+    assert all(data[offset : offset + len(picture)] == picture for offset, picture in pieces)
+
+
+def pictures(data: bytes) -> None:
+    """The reader of coefficients, with diagnosis and repair: the packets of a stream, one after the other."""
+    walk, previous = HeaderWalk(), None
+    for start, end in [(0, len(data)), *split(data)]:
+        try:
+            for part in walk(data[start:end]).pictures:
+                if part.header.width * part.header.height <= MAX_PIXELS:
+                    coded = read(part.data, header=part.header, tables=part.tables)
+                    check_picture(coded, part.header)
+                    previous = check_repair(coded, previous)
+        except JpegError as error:
+            assert "\n" not in str(error)
+            assert str(error).isprintable(), error
+
+
+def check_picture(coded: CodedPicture, header: JpegHeader) -> None:
+    """Check a picture against its header."""
+    assert (coded.width, coded.height, coded.sampling) == (header.width, header.height, header.sampling)
+    across, down = coded.sampling.value or (1, 1)
+    for part, (blocks, table) in enumerate(zip(coded.coefficients, coded.tables, strict=True)):
+        unit = (8 * down, 8 * across) if part else (8, 8)
+        assert blocks.shape == (-(-coded.height // unit[0]), -(-coded.width // unit[1]), 64), blocks.shape
+        assert table.min() >= 1
+        assert 1 <= estimate_quality(table) <= 100
+    assert "\n" not in "".join(coded.warnings)
+    if coded.damage:
+        assert 0 <= coded.damage.first_bad_row < coded.damage.rows == header.mcu_rows
+        assert "\n" not in coded.damage.reason
+
+
+def check_repair(coded: CodedPicture, previous: CodedPicture | None) -> CodedPicture:
+    """Repair a picture with the previous one, and with itself in part; return what the next is repaired with."""
+    sound = replace(coded, damage=None)
+    rows = -(-coded.height // (8 * (coded.sampling.value or (1, 1))[1]))
+    half = replace(coded, damage=Damage(rows // 2, rows, "fuzzing"))
+    for damaged, reference in ((coded, previous), (half, sound)):
+        repaired = repair(damaged, reference)
+        if repaired is not None:
+            assert repaired.damage is None
+            assert [part.shape for part in repaired.coefficients] == [part.shape for part in coded.coefficients]
+    if previous is not None:
+        find_dc_jump(sound, previous)
+    return sound
+
+
+def native(data: bytes) -> None:
+    """The native reader itself, without the header walk in front; only the claims of size are limited."""
+    for found in _FRAME.finditer(data):
+        if int.from_bytes(found[1][:2], "big") * int.from_bytes(found[1][2:], "big") > MAX_PIXELS:
+            return
+    with suppress(ValueError):
+        contents = reader.read_native(data)
+        for part in contents.components:
+            assert part.coefficients.shape[2] == 64
+            part.coefficients.sum()
+        assert all(0 <= warning.row < 65536 and warning.text.isascii() for warning in contents.warnings)
+
+
+def walk(data: bytes) -> None:
+    """The native walk through entropy-coded data, with tables, layouts and spans that the input chooses."""
+    assert entropy.native_walk is not None
+    rng = Random(data[:8])
+    rest = data[8:]
+    tables = tuple(_table(rng, rest) for _ in range(rng.choice((1, 2, 2, 2, 4, 9, 0))))
+    layout = bytes(rng.randrange(len(tables) + (rng.random() < 0.1) or 1) for _ in range(rng.choice((2, 6, 12, 80, 3))))
+    ends = sorted(rng.randrange(len(rest) + 1) for _ in range(rng.choice((0, 2, 2, 8))))
+    if rng.random() < 0.1:
+        ends = [end + rng.choice((0, 1, 0xFFFF0000)) for end in reversed(ends)]
+    spans = np.array(ends, np.uint32)
+    try:
+        found = entropy.native_walk(rest, spans.tobytes(), tables, layout)
+    except ValueError:
+        return
+    for (starts, end), (first, last) in zip(found, spans.reshape(-1, 2).tolist(), strict=True):
+        offsets = np.frombuffer(starts, np.uint32)
+        assert end in (0, 1, 2)
+        assert first <= offsets[0]
+        assert offsets[-1] <= last
+        assert (np.diff(offsets.astype(np.int64)) >= 0).all()
+
+
+def _table(rng: Random, data: bytes) -> bytes:
+    """A Huffman table: a part of the input, or a valid one of few codes."""
+    start = rng.randrange(len(data) + 1)
+    if rng.random() < 0.4:
+        return data[start : start + rng.choice((15, 16, 17, 40, 300))]
+    counts = bytearray(16)
+    for _ in range(rng.randint(1, 4)):
+        counts[rng.randrange(16)] = rng.choice((1, 1, 2, 5, 255))
+    return bytes(counts) + rng.choice((bytes(40), b"\0\1\2\3", data[start : start + 200]))
+
+
+def project(data: bytes) -> None:
+    """The native projection and decode, with buffers that do or do not have the size that the arguments say."""
+    assert projection.native is not None
+    rng = Random(data[:8])
+    sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
+    high, wide = rng.choice(sizes), rng.choice(sizes)
+    blocks = high * wide if 0 < high * wide < 100 else 1
+    lanes = rng.choice((4, 8, 8, 0, -1))
+    coefficients = _filled(data, 64 * blocks + rng.choice((0, 0, 0, 1, -1)), np.int16)
+    table = rng.choice((np.ones(64, np.float32), _filled(data, 64 + rng.choice((0, 0, 1)), np.float32)))
+    with suppress(ValueError):
+        samples = np.empty(64 * blocks + rng.choice((0, 0, 1)), np.float32)
+        projection.native.decode(coefficients, table, samples, high, wide, rng.choice((1.0, 1e30)), lanes)
+    with suppress(ValueError):
+        phases = rng.choice((None, _filled(data, 64 * blocks + rng.choice((0, 0, 0, 1)), np.float16)))
+        plane = np.empty(64 * blocks + rng.choice((0, 0, 1)), np.uint8)
+        scale = rng.choice((64.0, 0.0, float("inf")))
+        projection.native.project(phases, coefficients, table, plane, high, wide, scale, 0.499, lanes)
+
+
+def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:
+    """As many numbers as asked for, from the bytes of the input over and over."""
+    size = count * np.dtype(kind).itemsize
+    return np.frombuffer(((data or b"\0") * (size // max(1, len(data)) + 1))[:size], kind)
+
+
+def containers(data: bytes) -> None:
+    """The parsers of containers and dumps: what a file holds, the index of MOV, the chunks of AVI and of HTTP."""
+    detect_content(data)
+    assert claimed_samples(io.BytesIO(data)) >= 0
+    assert data.startswith(read_head(_Dribble(data)))
+    counters = [ChunkCounter(), ChunkCounter()]
+    counters[0].feed(data)
+    for piece in _pieces(data):
+        counters[1].feed(piece)
+    assert [counters[0].count(track) for track in range(3)] == [counters[1].count(track) for track in range(3)]
+    for head in (True, False):
+        whole, parts = Dechunker(head=head), Dechunker(head=head)
+        assert whole.feed(data) == b"".join(map(parts.feed, _pieces(data)))
+        assert (whole.error is None) == (parts.error is None)
+
+
+def multipart(data: bytes) -> None:
+    """What a camera sends over HTTP: the multipart reader, and the challenge of authentication."""
+    whole, parts = MultipartReader(), MultipartReader()
+    found = whole.feed(data) + whole.flush()
+    assert found == [picture for piece in _pieces(data) for picture in parts.feed(piece)] + parts.flush()
+    assert sum(len(picture.data) for picture in found) <= len(data)
+    parse_challenges(data[:4096].decode("latin-1").splitlines())
+
+
+def recordings(data: bytes) -> None:
+    """The whole pipeline with the plain decode, on everything but containers, which are FFmpeg's."""
+    if detect_content(data) is Content.CONTAINER:
+        return
+    with suppress(JpegError):
+        header = scan(data, max_pixels=MAX_PIXELS)
+        if header.width * header.height <= MAX_PIXELS:
+            mjpeg_restore.restore(data, "decode").to_ndarray("rgb")
+    with suppress(MjpegRestoreError), mjpeg_restore.open(data, _decode()) as shown:
+        for picture in shown:
+            assert picture.planes[0].shape == (picture.height, picture.width)
+
+
+@cache
+def _decode() -> mjpeg_restore.Restorer:
+    return mjpeg_restore.Restorer("decode")
+
+
+class _Dribble:
+    """A stream whose reads return less than is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to a thousand bytes."""
+        return self._file.read(min(size, 1000) if size >= 0 else 1000)
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """The input in pieces, cut where it chooses itself."""
+    rng = Random(data[-8:])
+    count = rng.choice((1, 4, 20, 100))
+    cuts = [0, *sorted(rng.randrange(len(data) + 1) for _ in range(count)), len(data)]
+    for start, end in pairwise(cuts):
+        yield data[start:end]
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "headers": headers,
+    "pictures": pictures,
+    "native": native,
+    "walk": walk,
+    "project": project,
+    "containers": containers,
+    "multipart": multipart,
+    "recordings": recordings,
+}
+"""By the names that the command knows."""
