@@ -13,11 +13,14 @@ from mjpeg_restore.cli.streams import write
 from mjpeg_restore.inspection import Inspection, survey
 from mjpeg_restore.sources import SourceInfo, open_source
 
+LIVE_PICTURES = 100
+"""Pictures of a camera that are looked at, unless the user wants more or fewer: it has no end."""
+
 
 def command(options: argparse.Namespace) -> int:
     """Read a source through and print what is in it; the result is the exit code."""
     with open_source(options.input, fps=options.fps, track=options.track) as source:
-        found = survey(source, options.frames)
+        found = survey(source, options.frames or (LIVE_PICTURES if source.info.live else None))
     write(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(described(found)), sys.stdout)
     return 0
 

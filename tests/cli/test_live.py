@@ -243,3 +243,11 @@ def test_ctrl_c_loses_nothing_that_had_arrived(tmp_path: Path) -> None:
     assert report["dropped"] == 0
     assert sent - 5 <= report["packets"] <= sent
     assert numbers(output) == camera.numbers()[: report["frames"]]
+
+
+def test_inspect_looks_at_some_pictures_of_a_camera(capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(SMALL) as camera:
+        code, out, err = run(["inspect", camera.url, "--json"], capfd)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["pictures"], found["timestamps"], found["sizes"]) == (100, "arrival", {"64x48": 100})

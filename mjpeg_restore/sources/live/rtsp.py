@@ -109,9 +109,9 @@ class RtspConnection(DemuxedConnection):
         if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
-                Hint("{insecure} accepts any", insecure=None),
+                Hint("{verify_tls} accepts any", verify_tls=False),
             )
-        return ConnectionFailed(f"cannot connect to {self.name}: {reason_of(error)}")
+        return ConnectionFailed(f"{self.name}: no connection ({reason_of(error).lower()})")
 
 
 def with_size(jpeg: bytes, size: tuple[int, int]) -> bytes:

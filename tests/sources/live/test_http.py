@@ -569,7 +569,7 @@ def test_refusals_at_the_start_are_told_at_once() -> None:
     ):
         with Server(always(response)) as server, pytest.raises(SourceError, match=why):
             open_source(server.url())
-    with pytest.raises(SourceError, match="ftp://h/x are not supported"):
+    with pytest.raises(SourceError, match="ftp://h/x is no camera's address"):
         open_source("ftp://user:secret@h/x")
 
 
