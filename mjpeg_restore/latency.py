@@ -20,7 +20,6 @@ from mjpeg_restore.stages import Job
 _POLL = 0.05
 """Poll interval of a waiting thread, seconds: it then reads `Halt.requested`."""
 
-
 _MOST = 24
 """Jobs that wait at most, for want of memory: a camera's pictures of nearly a second, while the network is loaded."""
 
@@ -108,9 +107,9 @@ class _Backlog:
         return time.monotonic() - max(job.arrived, self._loaded) > self._max_latency
 
     def _drop(self) -> None:
-        """Drop the oldest job, and have the next one count it. A silence is no picture, and not counted."""
+        """Drop the oldest job, and have the next one count it, unless it is a silence or is counted as unreadable."""
         old = self._jobs.popleft()
-        late = self._jobs[0].late + old.late + (not old.packet.silent)
+        late = self._jobs[0].late + old.late + (not old.packet.silent and old.error is None)
         packet = self._jobs[0].packet
         if old.packet.discontinuity:
             packet = replace(packet, discontinuity=True)

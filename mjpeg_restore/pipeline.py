@@ -167,6 +167,7 @@ def run(
     live, on_resize = source.info.live, (settings or PipelineSettings()).on_resize
     report = Report(model=restorer.model.name, reader=reader_name())
     pictures = restore_pictures(source, restorer, settings, report)
+    cut_off = False
     try:
         for picture in _sized(pictures, sink, report, letterbox=on_resize == "letterbox"):
             sink.write(picture)
@@ -174,6 +175,7 @@ def run(
                 progress(report)
             # A live source has been stopped with it: the few pictures under way would be lost for good.
             if sink.closed or (stop and stop.is_set() and not live):
+                cut_off = True
                 break
         report.interrupted = sink.closed or (stop is not None and stop.is_set())
         source.stop()  # a silent camera would otherwise block the end
@@ -189,7 +191,7 @@ def run(
     report.truncated, report.remarks = source.truncated, tuple(source.remarks)
     report.connection = source.status
     report.runtime = restorer.runtime_name
-    report.end()
+    report.end(cut_off=cut_off)
     return report
 
 

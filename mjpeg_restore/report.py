@@ -137,9 +137,14 @@ class Report:
         self.size, self.sampling = (picture.width, picture.height), picture.sampling.label
         self.qualities[picture.quality] += 1
 
-    def end(self) -> None:
-        """Stop the clock. Packets that are still under way, because the run was stopped, are dropped."""
-        self.dropped += self.packets - (self.frames - self.held + self.dropped + self.unreadable)
+    def end(self, *, cut_off: bool = False) -> None:
+        """Stop the clock.
+
+        Args:
+            cut_off: the run ended before all pictures were written: packets that are still under way are dropped.
+        """
+        if cut_off:
+            self.dropped += self.packets - (self.frames - self.held + self.dropped + self.unreadable)
         self._ended = time.monotonic()
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from fractions import Fraction
 
 import pytest
 
-from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.errors import BadJpeg
+from mjpeg_restore.frames import CodedPicture, Packet, Picture
 from mjpeg_restore.latency import drop_late
 from mjpeg_restore.ordered import Halt
-from mjpeg_restore.pipeline import PipelineSettings, run
+from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import BaseSource, SourceInfo
 from mjpeg_restore.stages import Job
@@ -93,6 +94,12 @@ def test_silences_are_not_counted_and_discontinuities_go_on() -> None:
     assert found[1].packet.discontinuity
 
 
+def test_what_is_counted_as_unreadable_is_not_counted_as_late() -> None:
+    jobs = [job(0), replace(job(1), error=BadJpeg("no headers")), job(2), job(3)]
+    found = passed(jobs, waiting=1, busy=0.3)
+    assert (indices(found), found[1].late) == ([0, 3], 1)
+
+
 def test_an_error_comes_after_the_jobs_that_wait() -> None:
     def source() -> Generator[Job]:
         yield job(0)
@@ -125,8 +132,8 @@ def test_closing_ends_the_jobs() -> None:
 class Camera(BaseSource):
     """Pictures that arrive at once, whether they are taken or not."""
 
-    def __init__(self, pictures: list[bytes], *, after: threading.Event | None = None) -> None:
-        self.info = SourceInfo("camera", "list", "arrival", BASE, live=True)
+    def __init__(self, pictures: list[bytes], *, after: threading.Event | None = None, live: bool = True) -> None:
+        self.info = SourceInfo("camera", "list", "arrival", BASE, live=live)
         self._pictures = pictures
         self._after = after
 
@@ -177,27 +184,26 @@ def test_latency_counts_from_the_arrival_until_the_sink_has_it() -> None:
     assert report.latency_ms["p50"] >= 1000
 
 
-def test_no_more_pictures_are_under_way_than_the_docstring_says() -> None:
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize(("live", "more"), [(True, 0), (False, 2)])
+def test_as_many_pictures_are_under_way_as_the_docstring_says(live: bool, more: int, streams: int) -> None:
     """In the network's stage: as many as streams for a camera, two more for a recording."""
 
-    class Watching(Restorer):
-        def __init__(self, streams: int) -> None:
-            super().__init__("decode", streams=streams)
-            self.most = self._now = 0
-            self._lock = threading.Lock()
+    class Counting(Restorer):
+        restored = 0
 
-        def restore(self, coded: object) -> Picture:  # type: ignore[override]
-            with self._lock:
-                self._now += 1
-                self.most = max(self.most, self._now)
-            time.sleep(0.01)
-            try:
-                return super().restore(coded)  # type: ignore[arg-type]
-            finally:
-                with self._lock:
-                    self._now -= 1
+        def restore(self, coded: CodedPicture) -> Picture:
+            with lock:
+                self.restored += 1
+            return super().restore(coded)
 
-    for streams in (1, 2):
-        watching = Watching(streams)
-        run(Camera([still(n) for n in range(20)]), watching, Collect())
-        assert watching.most <= streams
+    lock = threading.Lock()
+    counting = Counting("decode", streams=streams)
+    pictures = restore_pictures(Camera([still(n) for n in range(20)], live=live), counting)
+    next(pictures)  # the consumer has taken one, and asks for no other
+    until = time.monotonic() + 5
+    while counting.restored < 1 + streams + more and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)  # a further one would come now
+    assert counting.restored == 1 + streams + more
+    pictures.close()

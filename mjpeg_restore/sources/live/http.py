@@ -147,21 +147,23 @@ class HttpConnection:
         reader = MultipartReader()
         begin: _Beginning | None = _Beginning(self._name, opened)
         broken: Exception | None = None
+        arrived = time.monotonic()
         while not self._interrupted.is_set():
             try:
                 data = opened.stream.read(CHUNK)
             except (OSError, HTTPException) as error:  # M9
                 broken = error
                 break
+            arrived = time.monotonic()
             if not data:
                 break
             if begin is not None and begin.shows_picture(data):
                 begin = None
             for picture in reader.feed(data):
-                yield Capture(picture.data, time.monotonic(), picture.stamp, picture.lost)
+                yield Capture(picture.data, arrived, picture.stamp, picture.lost)
         for picture in reader.flush():
             begin = None
-            yield Capture(picture.data, time.monotonic(), picture.stamp, picture.lost)
+            yield Capture(picture.data, arrived, picture.stamp, picture.lost)
         if broken is not None:
             raise ConnectionFailed(f"{self._name}: the connection broke ({printable(reason_of(broken))})")
         if begin is not None and not self._interrupted.is_set():
