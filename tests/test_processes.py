@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cameras.http import HttpCamera
+from cameras.pictures import NumberedPictures
 
 from tests.jpeg.pictures import encode
 from tests.lacking import needs_fork, needs_openvino
@@ -115,3 +117,25 @@ print(status, sum(1 for _ in pictures))
     told, counted = run(script, tmp_path / "a.mjpeg").splitlines()
     assert told == "a recording cannot be read on in a forked process: open it there"
     assert counted == "0 79"  # the parent's own threads go on
+
+
+@needs_fork
+@pytest.mark.network
+def test_a_forked_process_does_not_end_the_connection_of_its_parent() -> None:
+    script = """
+stream = mjpeg_restore.open(sys.argv[1], "decode")
+pictures = iter(stream)
+next(pictures)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(90)  # it hangs
+    stream.close()
+    sys.exit()
+_, status = os.waitpid(child, 0)
+for _ in range(20): next(pictures)
+print(status, stream.source.status.reconnects)
+stream.close()
+"""
+    with HttpCamera(NumberedPictures((64, 48)), fps=40) as camera:
+        assert run(script, camera.url) == "0 0\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ from mjpeg_restore.sources.reading import CHUNK, FileStream
 SNAPSHOT_FPS: Final = Fraction(1)
 """Snapshots a second, unless the user wants more or fewer."""
 
+_POLL: Final = 0.05
+"""Poll interval of the wait for the next snapshot, seconds."""
 _MAX_AGE: Final = 2.0
 """Seconds; the response of an earlier request is older than its pictures should be after that time."""
 _JUDGED_BYTES: Final = 1 << 16
@@ -95,21 +96,19 @@ class HttpConnection:
         self._client = opened.client if opened else HttpClient(address, timeout, verify_tls=verify)
         self._opened = opened
         self._period = float(1 / fps)
-        self._interrupted = threading.Event()
 
     def pictures(self) -> Generator[Capture, None, None]:
         """Connect, and yield pictures as they arrive; see `Connection`."""
         try:
             yield from self._responses()
         except ConnectionFailed:
-            if not self._interrupted.is_set():
+            if not self._client.interrupted:
                 raise
         finally:
             self._client.close()
 
     def interrupt(self) -> None:
         """End a waiting `pictures`, from any thread."""
-        self._interrupted.set()
         self._client.interrupt()
 
     def _responses(self) -> Generator[Capture, None, None]:
@@ -119,7 +118,7 @@ class HttpConnection:
             self._client.close()
             opened = None
         snapshots = False
-        while not self._interrupted.is_set():
+        while not self._client.interrupted:
             began = time.monotonic()
             opened = opened or Opened.request(self._client, self._name)
             found = 0
@@ -135,7 +134,12 @@ class HttpConnection:
                 return
             opened.response.close()
             opened, snapshots = None, True
-            self._interrupted.wait(max(0.0, began + self._period - time.monotonic()))
+            self._wait_until(began + self._period)
+
+    def _wait_until(self, moment: float) -> None:
+        """Wait until `time.monotonic()` is `moment`. No event, whose lock `interrupt` must not take: see `Halt`."""
+        while not self._client.interrupted and (left := moment - time.monotonic()) > 0:
+            time.sleep(min(left, _POLL))
 
     def _body(self, opened: Opened) -> Generator[Capture, None, None]:
         """Yield the pictures of one response.
@@ -148,7 +152,7 @@ class HttpConnection:
         begin: _Beginning | None = _Beginning(self._name, opened)
         broken: Exception | None = None
         arrived = time.monotonic()
-        while not self._interrupted.is_set():
+        while not self._client.interrupted:
             try:
                 data = opened.stream.read(CHUNK)
             except (OSError, HTTPException) as error:  # M9
@@ -166,7 +170,7 @@ class HttpConnection:
             yield Capture(picture.data, arrived, picture.stamp, picture.lost)
         if broken is not None:
             raise ConnectionFailed(f"{self._name}: the connection broke ({printable(reason_of(broken))})")
-        if begin is not None and not self._interrupted.is_set():
+        if begin is not None and not self._client.interrupted:
             raise begin.error()
 
 

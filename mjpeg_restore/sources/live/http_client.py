@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -49,7 +50,8 @@ class HttpClient:
         self._verify_tls = verify_tls
         self._authorisation = None if address.user is None else Authorisation(address.user, address.password)
         self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may call `interrupt` while this thread holds it
+        self._process = os.getpid()
         self._socket: socket.socket | None = None
         self._connection: HTTPConnection | None = None
         self._server: tuple[str, str, int] | None = None
@@ -253,6 +255,8 @@ class HttpClient:
         self._shut_down()
 
     def _shut_down(self) -> None:
+        if self._process != os.getpid():
+            return  # a forked process would end the connection of its parent
         with self._lock, suppress(OSError):
             if self._socket is not None:
                 # Not the method of an SSLSocket, which is not made for other threads.

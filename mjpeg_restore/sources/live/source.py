@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ that a camera that is back is missed for no longer than that share of its absenc
 _DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
+
+_PATIENCE = 0.5
+"""Seconds that `close` waits for the connection to be released: a device that is still open is busy for the next one."""
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +107,12 @@ class LiveSource(BaseSource):
         self.stopped = True
         if attempt := self._attempt:
             attempt.abandon()
+
+    def close(self) -> None:
+        """End the iteration, and wait half a second at most until the connection is released."""
+        self.stop()
+        if attempt := self._attempt:
+            attempt.wait(_PATIENCE)
 
     def _stream(self) -> Iterator[Packet]:
         """Connect again and again, and yield the pictures and the silences of all connections."""
@@ -239,7 +249,8 @@ class _Attempt:
         self._connection = connection
         self._queue: queue.Queue[Capture | _End] = queue.Queue(_DEPTH)
         self._abandoned = False
-        threading.Thread(target=self._read, name="camera", daemon=True).start()
+        self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
+        self._thread.start()
 
     def next(self) -> Capture | _End | None:
         """The next picture, or the end; None if nothing came within the poll interval."""
@@ -252,6 +263,11 @@ class _Attempt:
         """Interrupt the connection; its thread ends as soon as it can."""
         self._abandoned = True
         self._connection.interrupt()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the thread has ended, for so many seconds at most."""
+        if self._thread is not threading.current_thread() and not sys.is_finalizing():
+            self._thread.join(seconds)
 
     def _read(self) -> None:
         error: Exception | None = None

@@ -204,6 +204,24 @@ def test_stop_ends_every_wait(steps: list[Step]) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_closing_releases_the_connection_at_once() -> None:
+    script = Script([b"a", FOREVER])
+    source = camera(script)
+    take(source, 1)
+    source.close()
+    assert script.released.is_set()  # a device could be opened again
+
+
+def test_closing_does_not_wait_for_a_connection_that_cannot_be_interrupted() -> None:
+    deaf = Script([b"a", 2.0], deaf=True)
+    source = camera(deaf)
+    take(source, 1)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 1.5
+    assert deaf.released.wait(5)
+
+
 def test_silence_keeps_the_time_at_the_pace_of_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_MIN_SILENCE", 0.2)
     source = camera([b"a", 0.1, b"b", 0.7, b"c", FOREVER], fps=Fraction(10))
