@@ -75,7 +75,7 @@ def open(
         model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
             settings: `Restorer("qgac", texture=0.7)`.
         device: "auto", "onnxruntime" or "openvino"; ignored with a `Restorer`, which has its own.
-        fps: frame rate for sources without time stamps; 25 if None.
+        fps: frame rate for sources without time stamps, 25 if None; rate of polling a snapshot camera, 1 if None.
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
             sound is in `source.sound`.

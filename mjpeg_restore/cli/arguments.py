@@ -23,9 +23,10 @@ Restore Motion-JPEG from its DCT coefficients.
 
   mjpeg-restore cam.mjpeg -o out.mp4
   mjpeg-restore cam.avi --show --compare split
+  mjpeg-restore http://cam/video -o out.mp4
 
 commands:
-  mjpeg-restore inspect INPUT   say what is in a recording
+  mjpeg-restore inspect INPUT   say what is in a recording, or what a camera sends
   mjpeg-restore models          list the networks
 
 With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
@@ -48,10 +49,12 @@ OF_THE_OUTPUT: dict[str, object] = {
 
 OF_CAMERAS = ("drop", "max_latency", "stall_timeout", "give_up", "on_stall", "size", "rtsp_transport", "insecure")
 """Options that concern live sources alone; each is None or False unless it is given."""
+OF_SERVERS = ("stall_timeout", "insecure")
+"""Those of them that recordings over HTTP take as well."""
 
 EPILOG = """\
-exit codes: 0 done, 2 wrong arguments, 3 the input, 4 the network or its runtime, 5 the output,
-130 stopped by Ctrl-C (the file is finished properly)
+exit codes: 0 done, 2 wrong arguments, 3 the input, also a camera that is given up, 4 the network or its
+runtime, 5 the output, 130 stopped by Ctrl-C (the file is finished properly)
 """
 
 
@@ -140,7 +143,8 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     add(
         "input",
         metavar="INPUT",
-        help="a recording, JPEG, folder or pattern of JPEGs, - for standard input, or a camera",
+        help="a recording, JPEG, folder or pattern of JPEGs, - for standard input, or a camera: "
+        "http://, https://, rtsp://, /dev/video0",
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help="auto, onnxruntime, openvino, openvino:GPU, openvino:NPU (%(default)s)")
@@ -161,7 +165,10 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
 
     time = parser.add_argument_group("time")
     time.add_argument(
-        "--fps", type=values.rate, help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25)"
+        "--fps",
+        type=values.rate,
+        help="frame rate of streams without time stamps: 15, 29.97, 30000/1001 (25); of snapshots (1); asked of a V4L2 "
+        "device",
     )
     time.add_argument("--start", type=values.time, metavar="TIME", help="start there: seconds or [h:]m:s")
     time.add_argument("--duration", type=values.length, metavar="TIME", help="restore that much: seconds or [h:]m:s")

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mjpeg_restore.cli.arguments import OF_CAMERAS, candidate
+from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_SERVERS, candidate
 from mjpeg_restore.cli.progress import Progress
 from mjpeg_restore.cli.streams import LogHandler, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
@@ -116,7 +116,8 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _check_live(options: argparse.Namespace, source: Source) -> None:
     """Refuse options for cameras with a recording."""
-    given = [name for name in OF_CAMERAS if getattr(options, name)]
+    fetched = options.input.lower().startswith(("http://", "https://"))
+    given = [name for name in OF_CAMERAS if getattr(options, name) and not (fetched and name in OF_SERVERS)]
     if given and not source.info.live:
         hint = Hint(f"leave {{{given[0]}}} out", **{given[0]: None})
         raise SourceError(f"{source.info.name} is a recording, no camera", hint)

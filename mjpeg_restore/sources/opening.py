@@ -63,7 +63,8 @@ def open_source(
 
     Args:
         spec: what to open.
-        fps: frames per second for sources without time stamps, 25 if None. Containers have time stamps.
+        fps: frames per second for sources without time stamps, 25 if None; of a snapshot camera the rate of polling,
+            1 if None; asked of a V4L2 device. Containers have time stamps.
         start: seconds to skip; the first time stamp after the cut becomes 0. None: time stamps are copied exactly.
         duration: seconds to keep, from `start` on.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.

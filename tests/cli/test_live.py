@@ -202,8 +202,17 @@ def test_options_of_cameras_are_refused_for_recordings(tmp_path: Path, capfd: py
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_a_recording_over_http_takes_the_options_of_servers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = mux(tmp_path / "clip.avi", [0, 40, 80]).read_bytes()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: video/x-msvideo\r\nContent-Length: {len(data)}\r\n\r\n"
+    with HttpCamera(pages={"/video": head.encode() + data}) as camera:
+        words = [camera.url, "-o", tmp_path / "out.mp4", *FAST, "--stall-timeout", "5s", "--insecure"]
+        code, _, err = run(words, capfd)
+    assert code == 0, err
+    assert len(frames(tmp_path / "out.mp4")) == 3
+
+
 def start(words: Sequence[object]) -> subprocess.Popen[bytes]:
-    # -v: the log goes to a pipe that is read at the end, a few lines in all.
     return subprocess.Popen(
         [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
