@@ -30,7 +30,7 @@ from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, 
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer, RestorerStream
-from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, SegmentLimit, Sink, open_sink
 from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification
 
@@ -65,6 +65,7 @@ __all__ = [
     "RestorerStream",
     "RuntimeUnavailable",
     "Sampling",
+    "SegmentLimit",
     "Sink",
     "SinkError",
     "Source",

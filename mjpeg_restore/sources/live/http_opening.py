@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, cast
 
 from mjpeg_restore.errors import ConnectionFailed, reason_of
 from mjpeg_restore.jpeg import Splitter
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.detection import OpenOptions, open_file
 from mjpeg_restore.sources.live.address import Address
@@ -110,17 +111,17 @@ def _read_head(opened: Opened, address: Address, timeout: float) -> bytes:
 
 
 def _is_live(opened: Opened, address: Address, timeout: float) -> bool:
-    """Whether JPEGs come from a camera: they are endless, or there is one. Recordings have a length and several."""
+    """Whether JPEGs come from a camera: they are endless, or there is one. Recordings have a length, and are longer."""
     length = opened.response.length
     if length is None or opened.type.startswith("image/"):
         return True
-    data, found, splitter = b"", 0, Splitter()
+    data, found, splitter = bytearray(), 0, Splitter()
     with _deadline(opened, address, timeout):
-        while found < 2 and (chunk := opened.stream.read()):
+        while found < 2 and len(data) < MAX_PICTURE_BYTES and (chunk := opened.stream.read()):
             data += chunk
             found += len(splitter.feed(chunk))
-    opened.stream.unread(data)
-    return found + len(splitter.flush()) == 1
+    opened.stream.unread(bytes(data))
+    return len(data) < MAX_PICTURE_BYTES and found + len(splitter.flush()) == 1
 
 
 @contextmanager
