@@ -67,7 +67,7 @@ class DamagePolicy:
             self._report.note_trouble(job.packet, str(job.error or job.trouble))
         self._report.extra += job.parts is not None and job.parts.extra
         for picture in job.coded:
-            self._report.warnings.update(picture.warnings)
+            self._report.note_warnings(picture.warnings)
 
     def _apply(self, job: Job) -> Job:
         """The job with its damage repaired, without its picture, or as it was."""

@@ -9,6 +9,9 @@ from mjpeg_restore.stages import Job
 _QUIET = 10.0
 """Seconds without trouble after which an episode is over: damage in every other picture is one episode."""
 
+_START_UP = 3.0
+"""Seconds after the first picture in which nothing is said of late ones: they waited while the network was loaded."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -19,6 +22,7 @@ class LiveEpisodes:
         """Begin without trouble; `source` is its name in messages."""
         self._damage = _Episode(source, "damaged", "recovered", "sound again", "damaged")
         self._late = _Episode(source, "late", "in_time", "in time again", "dropped")
+        self._begun: float | None = None
 
     def update(self, job: Job) -> None:
         """Take the next job into account."""
@@ -26,6 +30,10 @@ class LiveEpisodes:
             return
         trouble = job.damage or job.trouble
         self._damage.update(bool(trouble), job.arrived, f"damaged since packet {job.packet.index}: {trouble}")
+        if self._begun is None:
+            self._begun = job.arrived
+        if job.arrived - self._begun < _START_UP:
+            return
         late = f"late since packet {job.packet.index}: the network is slower than the camera, pictures are dropped"
         self._late.update(job.late, job.arrived, late)
 

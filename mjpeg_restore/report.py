@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import accumulate
@@ -16,6 +17,10 @@ from mjpeg_restore.verification import Verification
 
 _RECENT = 4096
 """Latencies kept for the percentiles: the most recent ones, so that a run may last for weeks."""
+
+
+_MOST_WARNINGS = 256
+"""Kinds of warnings that are counted apart. Some state a number of bytes, and a run may last for weeks."""
 
 
 @dataclass(slots=True)
@@ -119,6 +124,12 @@ class Report:
         upto = list(accumulate(self.qualities[value] for value in values))
         median = values[bisect_right(upto, self.qualities.total() // 2)]
         return {"min": values[0], "median": median, "max": values[-1]}
+
+    def note_warnings(self, warnings: Iterable[str]) -> None:
+        """Count the harmless oddities of one picture."""
+        for words in warnings:
+            known = words in self.warnings or len(self.warnings) < _MOST_WARNINGS
+            self.warnings[words if known else "others"] += 1
 
     def note_trouble(self, packet: Packet, what: str) -> None:
         """Remember the first packet that something is wrong with, and what."""

@@ -72,7 +72,11 @@ def main() -> None:
             targets = importlib.import_module("fuzzing.targets")
     else:
         targets = importlib.import_module("fuzzing.targets")
-    seeds = importlib.import_module("fuzzing.seeds").seeds(options.seeds, options.max_bytes)
+    try:
+        with importlib.import_module("installed").needed("Fuzzing"):
+            seeds = importlib.import_module("fuzzing.seeds").seeds(options.seeds, options.max_bytes)
+    except targets.MjpegRestoreError as error:
+        sys.exit(f"fuzz: {error}")
     warnings.simplefilter("error")  # of NumPy, where numbers overflow
     target = targets.TARGETS[options.target]
     if atheris:

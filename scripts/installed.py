@@ -13,6 +13,7 @@ PACKAGES = {
     "onnxscript": ("onnxscript", "train"),
     "PIL": ("Pillow", "demo"),
     "matplotlib": ("Matplotlib", "papers"),
+    "jpeglib": ("jpeglib", "fuzz"),
     "onnxruntime": ("onnxruntime", "onnxruntime"),
 }
 """Name of a module's package, and our extra that installs it."""

@@ -56,10 +56,10 @@ def test_trouble_that_returns_is_told_again(log: pytest.LogCaptureFixture) -> No
 
 def test_late_pictures_are_counted(log: pytest.LogCaptureFixture) -> None:
     episodes = LiveEpisodes("cam")
-    for seconds, late in ((1, 0), (2, 3), (3, 2), (14, 0)):
+    for seconds, late in ((1, 0), (2, 9), (5, 3), (6, 2), (17, 0)):
         episodes.update(job(seconds, late=late))
     assert log.messages == [
-        "cam: late since packet 50: the network is slower than the camera, pictures are dropped",
+        "cam: late since packet 125: the network is slower than the camera, pictures are dropped",
         "cam: in time again: 5 dropped in 1.0 s",
     ]
 

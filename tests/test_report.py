@@ -67,3 +67,12 @@ def test_a_file_that_is_broken_is_named_in_the_report(tmp_path: Path) -> None:
     with open_source(tmp_path) as source:
         report = run(source, DECODE, Collect())
     assert (report.first_trouble or "").startswith(f"{tmp_path / '1.jpg'}: the picture breaks off")
+
+
+def test_kinds_of_warnings_are_bounded() -> None:
+    report = Report()
+    for number in range(10_000):
+        report.note_warnings([f"{number} extraneous bytes", "no Huffman tables"])
+    assert len(report.warnings) <= 257
+    assert report.warnings["no Huffman tables"] == 10_000
+    assert report.warnings.total() == 20_000

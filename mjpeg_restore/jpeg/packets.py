@@ -128,9 +128,15 @@ class HeaderWalk:
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:
-    """Whether two pictures of one packet are the fields of a frame (S5): of one format, and well below its height."""
-    same_format = (first.width, first.height, first.sampling) == (second.width, second.height, second.sampling)
-    return same_format and container_height is not None and first.height < _FIELD_HEIGHT * container_height
+    """Whether two pictures of one packet are the fields of a frame (S5): of one format, and well below its height.
+
+    Where no container states the height, as with a camera, they are if their AVI1 segments name both fields (H2).
+    """
+    if (first.width, first.height, first.sampling) != (second.width, second.height, second.sampling):
+        return False
+    if container_height is None:
+        return {first.avi1_polarity, second.avi1_polarity} == {1, 2}
+    return first.height < _FIELD_HEIGHT * container_height
 
 
 def is_fragment(data: bytes) -> bool:

@@ -260,3 +260,19 @@ def test_inspect_looks_at_some_pictures_of_a_camera(capfd: pytest.CaptureFixture
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["pictures"], found["timestamps"], found["sizes"]) == (100, "arrival", {"64x48": 100})
+
+
+def test_two_fields_in_a_part_are_woven(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """S5, S6: no container states the height, but AVI1 segments name the fields."""
+
+    def fields(number: int) -> bytes:
+        jpeg = SMALL.jpeg(number)
+        marks = (b"\xff\xe0\x00\x10AVI1" + bytes([polarity]) + bytes(9) for polarity in (1, 2))
+        return b"".join(jpeg[:2] + mark + jpeg[2:] for mark in marks)
+
+    with HttpCamera(fields, fps=40, faults=[Fault("unreachable", 8, seconds=30)]) as camera:
+        report, _ = record(camera, tmp_path / "out.mkv", capfd, "-c", "ffv1")
+        assert report["frames"] == len(camera.numbers())
+    assert (report["size"], report["extra"]) == ([64, 96], 0)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert next(container.decode(video=0)).interlaced_frame

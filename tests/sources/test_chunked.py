@@ -94,6 +94,15 @@ def test_malformed_chunks_end_with_an_error(data: bytes, body: bytes, error: str
     assert error in (decoder.error or "")
 
 
+def test_a_header_without_end_is_refused() -> None:
+    decoder = Dechunker(head=True)
+    assert decoder.feed(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 256 + b"\r\nbody") == b"body"
+    endless = Dechunker(head=True)
+    assert endless.feed(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100_000) == b""
+    assert endless.error == "the header does not end"
+    assert dechunker_for(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100_000) is None
+
+
 def test_consecutive_responses() -> None:
     one, two = PICTURES[:2]
     data = (

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 
+from mjpeg_restore.sources import probe
 from mjpeg_restore.sources.probe import Content, detect_content, read_head
 from tests.sources.clips import make_jpeg
 
@@ -42,3 +43,30 @@ def test_text_cut_within_a_character_is_text() -> None:
 def test_no_more_is_read_than_needed() -> None:
     assert len(read_head(io.BytesIO(JPEG + bytes(1 << 20)))) == 1 << 16
     assert len(read_head(io.BytesIO(bytes(2 << 20)))) == 1 << 20
+
+
+class Drops:
+    """A stream of which each read returns one byte."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self.file.read(min(size, 1))
+
+
+def test_bytes_that_arrive_one_by_one_are_searched_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+
+    def detect(head: bytes) -> Content:
+        searched.append(len(head))
+        return detect_content(head)
+
+    monkeypatch.setattr(probe, "detect_content", detect)
+    text = b"no picture yet\n" * 4000
+    assert read_head(Drops(text)) == text
+    assert len(searched) < 60
+    searched.clear()
+    found = read_head(Drops(text[:1000] + JPEG + bytes(5000)))
+    assert 1000 < len(found) < 1200
+    assert detect_content(found) is Content.JPEG_LATER
