@@ -17,6 +17,7 @@ from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.sources import RtspTransport
+from mjpeg_restore.sources.live.address import redact
 
 DESCRIPTION = """\
 Restore Motion-JPEG from its DCT coefficients.
@@ -97,7 +98,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if more and "input" in options and not any(word.startswith("-") for word in more):  # the shell expanded a pattern
         parser.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
     if more:
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
+        parser.error(f"unrecognized arguments: {' '.join(map(redact, more))}")  # a camera's URL may be among them
     if options.command == "restore":
         _check(parser, options)
     return options
@@ -118,9 +119,7 @@ def _parser() -> _Parser:
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
-    inspect.add_argument(
-        "--frames", type=values.positive, metavar="N", help="look at so many (all; 100 of a camera)"
-    )
+    inspect.add_argument("--frames", type=values.positive, metavar="N", help="look at so many (all; 100 of a camera)")
     inspect.add_argument(
         "--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1"
     )

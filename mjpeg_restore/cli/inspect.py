@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from mjpeg_restore.cli import wording
 from mjpeg_restore.cli.streams import write
 from mjpeg_restore.inspection import Inspection, survey
-from mjpeg_restore.sources import SourceInfo, open_source
+from mjpeg_restore.sources import LiveSettings, SourceInfo, open_source
 
 LIVE_PICTURES = 100
 """Pictures of a camera that are looked at, unless the user wants more or fewer: it has no end."""
+PATIENCE = 20.0
+"""Seconds without a picture after which a camera is given up: nobody waits for days to see what is in a stream."""
 
 
 def command(options: argparse.Namespace) -> int:
     """Read a source through and print what is in it; the result is the exit code."""
-    with open_source(options.input, fps=options.fps, track=options.track) as source:
+    camera = LiveSettings(give_up=PATIENCE)
+    with open_source(options.input, fps=options.fps, track=options.track, camera=camera) as source:
         found = survey(source, options.frames or (LIVE_PICTURES if source.info.live else None))
     write(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(described(found)), sys.stdout)
     return 0

@@ -31,6 +31,8 @@ Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or a buffer: bytes, a memoryview, a uint8 array."""
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(r"(?:[a-z]+:/)?[^/:@]+:[^@]+@", re.IGNORECASE)
+"""The beginning of a camera's address whose scheme is missing or mistyped."""
 
 
 def open_source(
@@ -171,6 +173,8 @@ def _open_path(name: str, options: OpenOptions) -> Source:
         if path.is_dir():
             return open_stills(files_in_folder(path, name), name, "folder", options)
         if not path.exists():
+            if found := _WITH_PASSWORD.match(name):
+                raise SourceError(f"{redact(name[found.end() :])} is no address without http:// or rtsp:// in front")
             if glob.has_magic(name):
                 return open_stills(files_matching(name), name, "pattern", options)
             raise SourceNotFound(f"{name}: no such file or folder")

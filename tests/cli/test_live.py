@@ -20,6 +20,7 @@ from cameras.faults import Fault
 from cameras.http import HttpCamera
 from cameras.pictures import NumberedPictures, read_number
 
+from mjpeg_restore.cli import inspect
 from tests.cli.command import COMMAND, FAST, mux, run
 
 SMALL = NumberedPictures((64, 48))
@@ -107,6 +108,20 @@ def test_credentials_are_written_nowhere(name: str, tmp_path: Path, capfd: pytes
     for secret in ("alice", "s3cret", "wr0ng", "t0ken"):
         assert secret not in everything
     assert reason.count("\n") == 1 and "password" in reason
+
+
+@pytest.mark.parametrize("start", ["", "http:/"])
+def test_an_address_without_a_scheme_shows_no_password(start: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run([f"{start}alice:s3cret@127.0.0.1/video?token=t0ken", "-o", "out.mp4", *FAST], capfd)
+    assert code == 3
+    assert err.endswith("127.0.0.1/video?token=*** is no address without http:// or rtsp:// in front\n")
+    assert "s3cret" not in err
+
+
+def test_a_url_among_wrong_arguments_shows_no_password(capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["in.avi", "-o", "out.mp4", "--bogus", "http://alice:s3cret@cam/"], capfd)
+    assert code == 2
+    assert "http://cam/" in err and "s3cret" not in err
 
 
 def test_a_login_page_is_one_clear_sentence(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -276,3 +291,12 @@ def test_two_fields_in_a_part_are_woven(tmp_path: Path, capfd: pytest.CaptureFix
     assert (report["size"], report["extra"]) == ([64, 96], 0)
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert next(container.decode(video=0)).interlaced_frame
+
+
+def test_inspect_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(inspect, "PATIENCE", 0.3)
+    with HttpCamera(SMALL) as camera:
+        url = camera.url
+    code, _, err = run(["inspect", url], capfd)
+    assert code == 3
+    assert err.count("\n") == 1 and "refused" in err

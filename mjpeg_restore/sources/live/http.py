@@ -25,7 +25,7 @@ SNAPSHOT_FPS: Final = Fraction(1)
 _POLL: Final = 0.05
 """Poll interval of the wait for the next snapshot, seconds."""
 _MAX_AGE: Final = 2.0
-"""Seconds; the response of an earlier request is older than its pictures should be after that time."""
+"""Seconds; a response that was opened earlier is requested anew, since its pictures would be old."""
 _JUDGED_BYTES: Final = 1 << 16
 """Bytes without the beginning of a picture that show that none will come; in a multipart stream `HEAD_BYTES`."""
 
