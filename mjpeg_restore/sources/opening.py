@@ -173,7 +173,7 @@ def _open_path(name: str, options: OpenOptions) -> Source:
         if path.is_dir():
             return open_stills(files_in_folder(path, name), name, "folder", options)
         if not path.exists():
-            if found := _WITH_PASSWORD.match(name):
+            if (found := _WITH_PASSWORD.match(name)) and not glob.glob(name):
                 raise SourceError(f"{redact(name[found.end() :])} is no address without http:// or rtsp:// in front")
             if glob.has_magic(name):
                 return open_stills(files_matching(name), name, "pattern", options)
