@@ -33,6 +33,8 @@ _DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
 
+_MOST_REASONS = 8
+"""Lines in the log about failed attempts between two connections, each for another reason."""
 _PATIENCE = 0.5
 """Seconds that `close` waits for the connection to be released: a device that is still open cannot be opened again."""
 
@@ -84,6 +86,8 @@ class LiveSource(BaseSource):
         self._attempt: _Attempt | None = None
         self._reason = ""
         """Why the last attempt failed; empty once a picture has come."""
+        self._told: set[str] = set()
+        """The reasons that have been logged since the last picture."""
         self._failing_since = 0.0
         self._any = False
         """Whether a picture has arrived."""
@@ -179,6 +183,7 @@ class LiveSource(BaseSource):
         again = self._any or self._reason
         silence = time.monotonic() - self._heard
         self._reason = ""
+        self._told.clear()
         self._status.connected = True
         self._status.reconnects += self._any
         self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
@@ -204,12 +209,13 @@ class LiveSource(BaseSource):
         self._ended = True
 
     def _failed(self, event: str, reason: str) -> None:
-        """Note a failure, and log it unless the last attempt failed for the same reason."""
+        """Note a failure, and log it unless an attempt since the last picture failed for the same reason."""
         self._status.connected = False
         if not self._reason:
             self._failing_since = time.monotonic()
-        if reason != self._reason:
-            self._reason = reason
+        self._reason = reason
+        if reason not in self._told and len(self._told) < _MOST_REASONS:
+            self._told.add(reason)
             self._note(logging.WARNING, event, f"{reason}; connecting again")
 
     def _end(self, reason: str) -> None:

@@ -128,6 +128,23 @@ def test_a_camera_that_is_not_there_yet_is_waited_for(log: pytest.LogCaptureFixt
     assert log.messages[0] == "cam: connection refused; connecting again"
 
 
+def test_reasons_that_alternate_are_told_once_each(log: pytest.LogCaptureFixture) -> None:
+    attempts = [[ConnectionFailed(f"cam: {why}")] for why in ("refused", "no route", "refused", "no route")]
+    take(camera([b"a"], *attempts, [b"b"], attempts[0], [b"c", FOREVER]), 3)
+    told = [
+        message.split("; ")[0]
+        for message, event in zip(log.messages, events(log), strict=True)
+        if event == "reconnecting"
+    ]
+    ended = "cam: the camera ended the stream"
+    assert told == [ended, "cam: refused", "cam: no route", ended, "cam: refused"]
+
+
+def test_reasons_without_end_are_not_told_for_ever(log: pytest.LogCaptureFixture) -> None:
+    take(camera(*([ConnectionFailed(f"cam: 500 {number}")] for number in range(30)), [b"a", FOREVER]), 1)
+    assert events(log) == ["reconnecting"] * live._MOST_REASONS + ["connected"]
+
+
 @pytest.mark.parametrize("error", [NotMjpeg("cam sends H.264"), SourceError("cam: wrong password"), ValueError("bug")])
 def test_hopeless_errors_at_first_end_the_source(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):
