@@ -26,7 +26,7 @@ class LiveEpisodes:
             return
         trouble = job.damage or job.trouble
         self._damage.update(bool(trouble), job.arrived, f"damaged since packet {job.packet.index}: {trouble}")
-        late = f"late since packet {job.packet.index}: the network is slower than the camera, pictures are dropped"
+        late = f"late since packet {job.packet.index}: restoring or writing is slower than the camera, pictures are dropped"
         self._late.update(job.late, job.arrived, late)
 
 
