@@ -118,9 +118,7 @@ def _parser() -> _Parser:
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
-    inspect.add_argument(
-        "--frames", type=values.positive, metavar="N", help="look at so many (all; 100 of a camera)"
-    )
+    inspect.add_argument("--frames", type=values.positive, metavar="N", help="look at so many (all; 100 of a camera)")
     inspect.add_argument(
         "--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1"
     )
