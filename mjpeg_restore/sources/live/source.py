@@ -34,7 +34,7 @@ _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
 
 _PATIENCE = 0.5
-"""Seconds that `close` waits for the connection to be released: a device that is still open is busy for the next one."""
+"""Seconds that `close` waits for the connection to be released: a device that is open is busy for the next one."""
 
 _log = logging.getLogger(__name__)
 
