@@ -34,7 +34,7 @@ class LiveEpisodes:
             self._begun = job.arrived
         if job.arrived - self._begun < _START_UP:
             return
-        late = f"late since packet {job.packet.index}: the network is slower than the camera, pictures are dropped"
+        late = f"late since packet {job.packet.index}: restoring or writing is slower than the camera"
         self._late.update(job.late, job.arrived, late)
 
 

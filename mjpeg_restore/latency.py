@@ -22,6 +22,8 @@ _POLL = 0.05
 
 _MOST = 24
 """Jobs that wait at most, for want of memory: a camera's pictures of nearly a second, while the network is loaded."""
+_MOST_BYTES = 256 << 20
+"""Bytes of coefficients that wait at most, where there are two jobs: a picture of 64 megapixels has 200 MB."""
 
 
 def drop_late(jobs: Generator[Job], *, waiting: int, max_latency: float, in_flight: int, halt: Halt) -> Generator[Job]:
@@ -72,8 +74,7 @@ class _Backlog:
                     break
                 with self._changed:
                     self._jobs.append(job)
-                    busy = time.monotonic() - self._idle > self._max_latency
-                    if len(self._jobs) > (self._waiting if busy else _MOST):
+                    while self._is_full():
                         self._drop()
                     self._changed.notify()
         except BaseException as error:  # raised again in the thread that asks for the next job
@@ -102,6 +103,12 @@ class _Backlog:
         if self._error:
             raise self._error
         return None
+
+    def _is_full(self) -> bool:
+        busy = time.monotonic() - self._idle > self._max_latency
+        if len(self._jobs) > (self._waiting if busy else _MOST):
+            return True
+        return len(self._jobs) > 1 and sum(job.nbytes for job in self._jobs) > _MOST_BYTES
 
     def _is_late(self, job: Job) -> bool:
         return time.monotonic() - max(job.arrived, self._loaded) > self._max_latency

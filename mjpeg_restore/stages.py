@@ -47,6 +47,11 @@ class Job:
     """Where the restored coefficients lie, if that is asked for."""
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its coefficients, which are most of its memory."""
+        return sum(blocks.nbytes for picture in self.coded for blocks in picture.coefficients)
+
+    @property
     def trouble(self) -> str:
         """Why there is no picture in it, without the byte offset; empty where there is one."""
         if self.fragment:

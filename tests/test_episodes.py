@@ -59,7 +59,7 @@ def test_late_pictures_are_counted(log: pytest.LogCaptureFixture) -> None:
     for seconds, late in ((1, 0), (2, 9), (5, 3), (6, 2), (17, 0)):
         episodes.update(job(seconds, late=late))
     assert log.messages == [
-        "cam: late since packet 125: the network is slower than the camera, pictures are dropped",
+        "cam: late since packet 125: restoring or writing is slower than the camera",
         "cam: in time again: 5 dropped in 1.0 s",
     ]
 

@@ -8,10 +8,11 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from mjpeg_restore.errors import BadJpeg
-from mjpeg_restore.frames import CodedPicture, Packet, Picture
+from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
 from mjpeg_restore.latency import drop_late
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
@@ -84,6 +85,14 @@ def test_memory_is_bounded_while_the_network_is_loaded() -> None:
     found = passed([job(n) for n in range(100)], in_flight=1)
     assert indices(found) == [0, *range(76, 100)]
     assert found[1].late == 75
+
+
+def test_memory_is_bounded_for_pictures_of_any_size() -> None:
+    blocks = np.broadcast_to(np.int16(0), (1000, 1000, 64))  # 128 MB, of which none are there
+    large = CodedPicture(8000, 8000, Sampling.GRAY, (blocks,), (np.ones(64, np.uint16),))
+    found = passed([replace(job(n), coded=(large,)) for n in range(20)], in_flight=1)
+    assert indices(found) == [0, 18, 19]
+    assert found[1].late == 17
 
 
 def test_silences_are_not_counted_and_discontinuities_go_on() -> None:

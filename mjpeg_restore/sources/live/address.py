@@ -18,9 +18,10 @@ _MAX_CHARACTERS: Final = 8192
 _AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 # Parameters stand in the query, and in the path of some cameras: rtsp://cam/user=admin&password=secret&channel=1.sdp
-_PARAMETER = re.compile(r"([^/?&;=#]+)=([^&;#]*)")
+# The lookbehind keeps the search of a long URL linear.
+_PARAMETER = re.compile(r"(?<![^/?&;=#])([^/?&;=#]+)=([^&;#]*)")
 _SECRET = re.compile(
-    "user|usr|login|account|pass|pwd|pas$|token|secret|auth|cred|key$|session|signature|sig$|sid$|^(u|p|pw|pin)$",
+    "user|usr|login|account|pass|pwd|psw|pas$|token|secret|auth|cred|key$|session|signature|sig$|sid$|^(u|p|pw|pin)$",
     re.IGNORECASE,
 )
 """Found in the name of a parameter that is a credential."""
@@ -56,7 +57,7 @@ class Address:
             raise SourceError(f"the address {name} holds a space or a control character: write %20 for a space")
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
+            host = parts.hostname or ""
             if (found := _AUTHORITY.match(url)) and not _is_plausible(found[2], url[found.end() :]):
                 raise ValueError
         except ValueError:
@@ -67,14 +68,20 @@ class Address:
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS:
             raise SourceError(f"the address {name} does not begin with http://, https://, rtsp:// or rtsps://")
-        if port == 0 or not host:
-            raise SourceError(f"the address {name} names no {'host' if not host else 'port that exists: 1 to 65535'}")
+        if not host:
+            raise SourceError(f"the address {name} names no host")
+        try:
+            port = DEFAULT_PORTS[scheme] if parts.port is None else parts.port
+        except ValueError:  # more than 65535
+            port = 0
+        if port == 0:
+            raise SourceError(f"the address {name} names no port that exists: 1 to 65535")
         user = None if parts.username is None else unquote(parts.username)
         password = unquote(parts.password or "")
         if any(character < " " or character == "\x7f" for character in (user or "") + password):
             raise SourceError(f"the user name or password in the address {name} holds a control character")
         path = quote(parts.path or "/", safe=_ASCII) + (f"?{quote(parts.query, safe=_ASCII)}" if parts.query else "")
-        return cls(scheme, _ascii_host(host, name), port or DEFAULT_PORTS[scheme], path, user, password)
+        return cls(scheme, _ascii_host(host, name), port, path, user, password)
 
     @property
     def authority(self) -> str:
@@ -95,11 +102,14 @@ class Address:
     def join(self, location: str) -> Self:
         """The address that a redirect from this one names.
 
+        Args:
+            location: of the redirect; spaces and other bytes than ASCII's, as `http.client` decodes them, are accepted.
+
         Raises:
             SourceError: see `parse`.
         """
         try:
-            return self.parse(urljoin(self.url, location))
+            return self.parse(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_ASCII)))
         except ValueError:  # of urljoin, for brackets without an IPv6 address
             raise SourceError(f"the address {redact(location)} is malformed") from None
 
@@ -133,7 +143,8 @@ def _is_plausible(authority: str, rest: str) -> bool:
     Then what precedes is no host and port, or, with a password that begins with digits, looks like one.
     """
     host = authority.rpartition("@")[2]
-    misplaced = "@" not in authority and ":" in authority and "@" in rest.partition("?")[0]
+    path = rest if rest.startswith("?") else rest.partition("?")[0]  # a query directly behind the port is rare
+    misplaced = "@" not in authority and ":" in authority and "@" in path
     return _HOST_AND_PORT.fullmatch(host) is not None and not misplaced
 
 
@@ -145,6 +156,10 @@ def _hide_secret(parameter: re.Match[str]) -> str:
 def _ascii_host(host: str, name: str) -> str:
     """A host as it is resolved: the zone of an IPv6 address is decoded (RFC 6874), other alphabets become Punycode."""
     try:
-        return host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
+        if ":" in host:
+            return host.replace("%25", "%")
+        if "%" not in host:
+            return host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise SourceError(f"the address {name} holds an impossible host name") from None
+        pass
+    raise SourceError(f"the address {name} holds an impossible host name")

@@ -9,9 +9,9 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse
+from http.client import CONTINUE, BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Final
 
 from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError
 from mjpeg_restore.sources.live.address import Address
@@ -25,6 +25,15 @@ _MAX_ANSWERS: Final = 2
 _MAX_DRAINED: Final = 1 << 16
 """Bytes; the body of a refusal is read to its end, to keep the connection, if it is not longer."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_STATUS = re.compile(
+    rb"(?:ICY|HTTP(?:/([0-9]+\.?[0-9]*))?)[ \t]+([1-9][0-9]{2})(?![0-9])(.*)", re.IGNORECASE | re.DOTALL
+)
+"""The status line of a response. Small servers write it in lower case, without or with an impossible version, and
+SHOUTcast's as `ICY 200 OK`."""
+_MAX_STATUS_LINE: Final = 1 << 16
+"""Bytes."""
+_MAX_EMPTY_LINES: Final = 4
+"""Empty lines in front of a status line that are skipped: some servers end the response before with one too many."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -132,7 +141,8 @@ class HttpClient:
             if not authorisation.accept(challenges):
                 schemes = ", ".join(challenge.scheme for challenge in challenges) or "no known scheme"
                 raise SourceError(
-                    f"{address.name} wants a password by {printable(schemes)}: only basic and digest are supported"
+                    f"{address.name} wants a password by {printable(schemes)}: only basic, and digest by MD5 or "
+                    "SHA-256 with qop=auth, are supported"
                 )
             self._drain(response)
         raise SourceError(f"{address.name} refuses the user name and password of the URL (401 Unauthorized)")
@@ -270,12 +280,19 @@ class HttpClient:
 
 
 class _Response(HTTPResponse):
-    """A response whose status line may be that of a SHOUTcast server: `ICY 200 OK`."""
+    """A response whose status line is read tolerantly: see `_STATUS`."""
 
     def _read_status(self) -> tuple[str, int, str]:
-        if cast(Any, self.fp).peek(3)[:3] != b"ICY":
-            return cast(Any, super())._read_status()
-        words = self.fp.readline(1024).decode("latin-1").split(None, 2)
-        if len(words) < 2 or not words[1].isdecimal():
-            raise BadStatusLine(words[0])
-        return "HTTP/1.0", int(words[1]), "".join(words[2:]).strip()
+        line = b""
+        for _ in range(_MAX_EMPTY_LINES):
+            line = self.fp.readline(_MAX_STATUS_LINE)
+            if line.strip():
+                break
+        if not line:
+            raise RemoteDisconnected("no answer")
+        found = _STATUS.match(line)
+        if found is None:
+            raise BadStatusLine(line.decode("latin-1"))
+        version, status, reason = found[1] == b"1.1", int(found[2]), found[3].decode("latin-1").strip()
+        # http.client skips 100 Continue, but not 102 Processing and 103 Early Hints.
+        return "HTTP/1.1" if version else "HTTP/1.0", CONTINUE if status in (102, 103) else status, reason

@@ -10,6 +10,7 @@ from typing import Final
 from mjpeg_restore.errors import ConnectionFailed, SourceError, reason_of
 from mjpeg_restore.sources.live.address import Address
 
+_HAS_BODY: Final = frozenset({200, 201, 202, 203, 206})
 _TRY_AGAIN: Final = frozenset({408, 423, 425, 429})
 """Refusals that may pass, beside those from 500 on."""
 
@@ -23,7 +24,7 @@ def check_status(response: HTTPResponse, address: Address) -> None:
     """
     status, name = response.status, address.name
     told = f"({status} {printable(response.reason)})".replace(" )", ")")
-    if status in (200, 206):
+    if status in _HAS_BODY:
         return
     if status in _TRY_AGAIN or status >= 500 or status < 400:
         raise ConnectionFailed(f"{name}: the server has no pictures at the moment {told}")

@@ -36,7 +36,7 @@ _MIN_SILENCE = 1.0
 _MOST_REASONS = 8
 """Lines in the log about failed attempts between two connections, each for another reason."""
 _PATIENCE = 0.5
-"""Seconds that `close` waits for the connection to be released: a device that is still open cannot be opened again."""
+"""Seconds that `close` waits for the connection to be released: a device that is open is busy for the next one."""
 
 _log = logging.getLogger(__name__)
 
