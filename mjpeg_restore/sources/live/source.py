@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import logging
-import queue
 import random
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError, reason_of
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.base import BaseSource, LiveStatus, SourceInfo
+from mjpeg_restore.sources.live.attempt import Attempt
 from mjpeg_restore.sources.live.clock import TIME_BASE, ArrivalClock
 from mjpeg_restore.sources.live.connection import Capture, Connection
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.timing import TimeWindow
 
 _POLL = 0.05
-"""Poll interval of a blocked thread, seconds: it then reads whether it is still wanted."""
-_DEPTH = 8
-"""Pictures that may wait between the reader thread and the header walk. Late ones are dropped only after their
-coefficients are read; when even that is too slow, the camera has to wait."""
+"""Poll interval of the wait for another attempt, seconds."""
 _MIN_DELAY, _MAX_DELAY = 0.25, 10.0
 """Seconds before another attempt to connect. In between, the delay is a share of the time since the first failure, so
 that a camera that is back is missed for no longer than that share of its absence."""
@@ -33,8 +27,11 @@ _DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
 
+_STEADY = 10.0
+"""Seconds after which a connection or its absence counts as a change that is worth another line in the log. Some
+cameras end the stream after every few pictures: they change several times a second, for days."""
 _MOST_REASONS = 8
-"""Lines in the log about failed attempts between two connections, each for another reason."""
+"""Lines in the log about failed attempts between two steady connections, each for another reason."""
 _PATIENCE = 0.5
 """Seconds that `close` waits for the connection to be released: a device that is open is busy for the next one."""
 
@@ -83,12 +80,14 @@ class LiveSource(BaseSource):
         self._window = TimeWindow.from_seconds(TIME_BASE, start, duration)
         self._reconnects = reconnects
         self._clock = ArrivalClock()
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._reason = ""
         """Why the last attempt failed; empty once a picture has come."""
         self._told: set[str] = set()
-        """The reasons that have been logged since the last picture."""
-        self._failing_since = 0.0
+        """The reasons that have been logged since the last steady connection."""
+        self._told_last = ""
+        """The event that was logged last."""
+        self._connected_at = self._failing_since = 0.0
         self._any = False
         """Whether a picture has arrived."""
         self._index = 0
@@ -121,7 +120,7 @@ class LiveSource(BaseSource):
     def _stream(self) -> Iterator[Packet]:
         """Connect again and again, and yield the pictures and the silences of all connections."""
         while not (self.stopped or self._ended):
-            self._attempt = attempt = _Attempt(self._connect())
+            self._attempt = attempt = Attempt(self._connect())
             try:
                 yield from self._receive(attempt)
             finally:
@@ -129,7 +128,7 @@ class LiveSource(BaseSource):
             if not (self.stopped or self._ended):
                 yield from self._wait(self._delay())
 
-    def _receive(self, attempt: _Attempt) -> Iterator[Packet]:
+    def _receive(self, attempt: Attempt) -> Iterator[Packet]:
         """Yield the pictures of one connection, until it ends or stalls."""
         first = True
         while not (self.stopped or self._ended):
@@ -183,10 +182,11 @@ class LiveSource(BaseSource):
         again = self._any or self._reason
         silence = time.monotonic() - self._heard
         self._reason = ""
-        self._told.clear()
+        self._connected_at = time.monotonic()
         self._status.connected = True
         self._status.reconnects += self._any
-        self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
+        if self._told_last != "connected":
+            self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
 
     def _lost(self, error: Exception | None) -> None:
         """The connection has ended: decide whether to try again.
@@ -209,12 +209,16 @@ class LiveSource(BaseSource):
         self._ended = True
 
     def _failed(self, event: str, reason: str) -> None:
-        """Note a failure, and log it unless an attempt since the last picture failed for the same reason."""
+        """Note a failure, and log it unless one for the same reason was logged since the last steady connection."""
+        now = time.monotonic()
         self._status.connected = False
         if not self._reason:
-            self._failing_since = time.monotonic()
+            self._failing_since = now
+            if self._heard - self._connected_at > _STEADY:
+                self._told.clear()
         self._reason = reason
-        if reason not in self._told and len(self._told) < _MOST_REASONS:
+        untold = self._told_last == "connected" and now - self._failing_since > _STEADY
+        if untold or (reason not in self._told and len(self._told) < _MOST_REASONS):
             self._told.add(reason)
             self._note(logging.WARNING, event, f"{reason}; connecting again")
 
@@ -232,66 +236,5 @@ class LiveSource(BaseSource):
         self._note(logging.ERROR, "gave_up", reason)
 
     def _note(self, level: int, event: str, message: str) -> None:
-        name = self.info.name
+        name, self._told_last = self.info.name, event
         _log.log(level, "%s: %s", name, message, extra={"event": event, "source": name})
-
-
-class _End:
-    """The end of a connection, and the error that ended it."""
-
-    def __init__(self, error: Exception | None) -> None:
-        self.error = error
-
-
-class _Attempt:
-    """One connection, read on a thread of its own.
-
-    Attributes:
-        heard: `time.monotonic()` of the latest picture, or of the beginning.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self.heard = time.monotonic()
-        self._connection = connection
-        self._queue: queue.Queue[Capture | _End] = queue.Queue(_DEPTH)
-        self._abandoned = False
-        self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
-        self._thread.start()
-
-    def next(self) -> Capture | _End | None:
-        """The next picture, or the end; None if nothing came within the poll interval."""
-        try:
-            return self._queue.get(timeout=_POLL)
-        except queue.Empty:
-            return None
-
-    def abandon(self) -> None:
-        """Interrupt the connection; its thread ends as soon as it can."""
-        self._abandoned = True
-        self._connection.interrupt()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the thread has ended, for so many seconds at most."""
-        if self._thread is not threading.current_thread() and not sys.is_finalizing():
-            self._thread.join(seconds)
-
-    def _read(self) -> None:
-        error: Exception | None = None
-        try:
-            with closing(self._connection.pictures()) as captures:
-                for capture in captures:
-                    self.heard = capture.arrived
-                    if not self._put(capture):
-                        return
-        except Exception as caught:  # raised again, or the reason to connect again
-            error = caught
-        self._put(_End(error))
-
-    def _put(self, entry: Capture | _End) -> bool:
-        while not self._abandoned:
-            try:
-                self._queue.put(entry, timeout=_POLL)
-            except queue.Full:
-                continue
-            return True
-        return False

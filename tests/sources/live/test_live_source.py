@@ -14,6 +14,7 @@ import pytest
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.live import source as live
+from mjpeg_restore.sources.live.attempt import DEPTH
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
@@ -128,16 +129,41 @@ def test_a_camera_that_is_not_there_yet_is_waited_for(log: pytest.LogCaptureFixt
     assert log.messages[0] == "cam: connection refused; connecting again"
 
 
+def failing(*reasons: str) -> list[list[Step]]:
+    return [[ConnectionFailed(f"cam: {reason}")] for reason in reasons]
+
+
 def test_reasons_that_alternate_are_told_once_each(log: pytest.LogCaptureFixture) -> None:
-    attempts = [[ConnectionFailed(f"cam: {why}")] for why in ("refused", "no route", "refused", "no route")]
-    take(camera([b"a"], *attempts, [b"b"], attempts[0], [b"c", FOREVER]), 3)
-    told = [
-        message.split("; ")[0]
-        for message, event in zip(log.messages, events(log), strict=True)
-        if event == "reconnecting"
+    take(camera([b"a"], *failing("refused", "no route", "refused", "no route"), [b"b", FOREVER]), 2)
+    assert [message.split(";")[0] for message in log.messages[1:-1]] == [
+        "cam: the camera ended the stream",
+        "cam: refused",
+        "cam: no route",
     ]
-    ended = "cam: the camera ended the stream"
-    assert told == [ended, "cam: refused", "cam: no route", ended, "cam: refused"]
+    assert events(log) == ["connected", *["reconnecting"] * 3, "connected"]
+
+
+def test_a_camera_that_ends_the_stream_after_each_picture_fills_no_log(log: pytest.LogCaptureFixture) -> None:
+    source = camera(*([bytes([number])] for number in range(30)), [b"x", FOREVER])
+    take(source, 31)
+    assert source.status and source.status.reconnects == 30
+    assert events(log) == ["connected", "reconnecting", "connected"]
+
+
+def test_a_reason_is_told_again_after_a_steady_connection(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_STEADY", 0.1)
+    take(camera([b"a"], [b"b", 0.2, b"c"], [b"d", FOREVER]), 4)
+    assert events(log) == ["connected", *["reconnecting", "connected"] * 2]
+
+
+def test_an_outage_is_told_although_its_reason_was(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_STEADY", 0.2)
+    take(camera([b"a"], [b"b"], *failing(*["the camera ended the stream"] * 30), [b"c", FOREVER]), 3)
+    assert events(log) == ["connected", *["reconnecting", "connected"] * 2]
 
 
 def test_reasons_without_end_are_not_told_for_ever(log: pytest.LogCaptureFixture) -> None:
@@ -281,7 +307,7 @@ def test_the_reader_never_runs_far_ahead() -> None:
     for number in range(1, 20):
         next(packets)
         time.sleep(0.002)
-        assert sent - number <= live._DEPTH + 1
+        assert sent - number <= DEPTH + 1
     source.stop()
 
 
