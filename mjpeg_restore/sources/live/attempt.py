@@ -28,7 +28,7 @@ class Attempt:
     """One connection, read on a thread of its own.
 
     Attributes:
-        heard: `time.monotonic()` of the latest picture, or of the beginning.
+        heard: `time.monotonic()` since which the camera is silent: of the latest picture, or of the beginning.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -61,9 +61,9 @@ class Attempt:
         try:
             with closing(self._connection.pictures()) as captures:
                 for capture in captures:
-                    self.heard = capture.arrived
                     if not self._put(capture):
                         return
+                    self.heard = time.monotonic()  # the wait for room was not the camera's
         except Exception as caught:  # raised again, or the reason to connect again
             error = caught
         self._put(End(error))

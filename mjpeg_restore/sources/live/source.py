@@ -92,12 +92,13 @@ class LiveSource(BaseSource):
         """Whether a picture has arrived."""
         self._index = 0
         self._step = float(1 / fps) if fps else 1.0
-        self._heard = self._shown = time.monotonic()
+        self._heard = self._taken = self._shown = time.monotonic()
+        """Arrival of the latest picture; when it was taken, which may be later; and of the latest silence."""
         self._ended = False
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
-        self._heard = self._shown = time.monotonic()
+        self._heard = self._taken = self._shown = time.monotonic()
         for packet in self._stream():
             if self._window.is_past(packet.pts):
                 return
@@ -153,6 +154,7 @@ class LiveSource(BaseSource):
         if self._any and not discontinuity:
             self._step += (min(capture.arrived - self._heard, 1.0) - self._step) / 16
         self._heard = self._shown = capture.arrived
+        self._taken = time.monotonic()
         discontinuity, self._any = discontinuity and self._any, True
         return Packet(capture.data, 0, pts, TIME_BASE, discontinuity=discontinuity, arrived=capture.arrived)
 
@@ -160,7 +162,7 @@ class LiveSource(BaseSource):
         """Say that nothing arrived, at the pace of the pictures before; and give up after long enough."""
         now = time.monotonic()
         give_up = self._settings.give_up
-        if give_up is not None and now - self._heard > give_up:
+        if give_up is not None and now - self._taken > give_up:
             self._end(f"nothing came for {give_up:g} s, gave up")
         elif self._any and now - max(self._shown, self._heard + _MIN_SILENCE - self._step) >= self._step:
             self._shown = now

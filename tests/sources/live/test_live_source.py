@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -214,6 +215,15 @@ def test_giving_up_ends_the_source_after_its_pictures(log: pytest.LogCaptureFixt
     assert source.status and source.status.gave_up
     assert source.truncated == "cam: nothing came for 0.3 s, gave up"
     assert events(log)[-1] == "gave_up"
+
+
+def test_a_consumer_that_pauses_is_no_reason_to_give_up() -> None:
+    source = camera([b"a", b"b"], [b"c", FOREVER], give_up=0.3)
+    packets = iter(source)
+    next(packets)
+    time.sleep(0.5)
+    assert [packet.data for packet in itertools.islice(packets, 2)] == [b"b", b"c"]
+    source.stop()
 
 
 def test_giving_up_without_a_picture_is_an_error_that_says_why() -> None:
