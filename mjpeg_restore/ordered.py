@@ -172,7 +172,7 @@ class _Production(Generic[Item, Result]):
         """The next finished result; None at the end."""
         entry = None
         if self._end.forked:
-            raise SourceError("a recording cannot be read on in a forked process: open it there")
+            raise SourceError("a source cannot be read on in a forked process: open it there")
         while not self._end.requested:
             try:
                 entry = entry or self._pending.get(timeout=_POLL)

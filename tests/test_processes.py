@@ -115,7 +115,7 @@ _, status = os.waitpid(child, 0)
 print(status, sum(1 for _ in pictures))
 """
     told, counted = run(script, tmp_path / "a.mjpeg").splitlines()
-    assert told == "a recording cannot be read on in a forked process: open it there"
+    assert told == "a source cannot be read on in a forked process: open it there"
     assert counted == "0 79"  # the parent's own threads go on
 
 
