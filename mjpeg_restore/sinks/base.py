@@ -93,7 +93,7 @@ class BaseSink(ABC):
 class SegmentLimit:
     """When a recording goes on in a new file. With both limits, the one that is reached first counts."""
 
-    seconds: Fraction | None = None
+    seconds: Fraction | float | None = None
     """Video time from the first picture of a file to the first one of the next."""
     size: int | None = None
     """Bytes of a file. It is exceeded by what encoder and container still hold back: less than a second in a live
