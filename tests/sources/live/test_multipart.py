@@ -83,8 +83,7 @@ def test_m3_true_lengths_save_a_picture_with_broken_markers() -> None:
     # The length of a segment has a flipped bit: its end is beyond the picture's.
     dqt = next(segment for segment in segments(JPEGS[1], 0) if segment.marker == DQT)
     broken = JPEGS[1][: dqt.offset + 2] + b"\x7f" + JPEGS[1][dqt.offset + 3 :]
-    found = pictures(part(JPEGS[0]) + part(broken) + part(JPEGS[2]))
-    assert found[0] == JPEGS[0] and found[-1] == JPEGS[2]
+    assert pictures(part(JPEGS[0]) + part(broken) + part(JPEGS[2])) == [JPEGS[0], broken, JPEGS[2]]
 
 
 def test_m3_true_lengths_keep_a_picture_with_a_false_eoi_whole() -> None:
