@@ -12,6 +12,8 @@ from mjpeg_restore.verification import Verification
 
 MOST_WARNINGS = 3
 """Number of kinds of warnings in the summary; the report in JSON has them all."""
+_LABELS = {"late": "of them late"}
+"""Labels of the counts that are not their names; late packets are counted among the dropped ones."""
 
 
 def summary(report: Report, output: str | None, device: str) -> Iterator[str]:
@@ -25,7 +27,7 @@ def summary(report: Report, output: str | None, device: str) -> Iterator[str]:
     where = f" to {output}" if output else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
     yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
-    odd = [f"{getattr(report, name)} {name}" for name in COUNTS if getattr(report, name)]
+    odd = [f"{getattr(report, name)} {_LABELS.get(name, name)}" for name in COUNTS if getattr(report, name)]
     if odd:
         trouble = f" (first: {report.first_trouble})" if report.first_trouble else ""
         yield ", ".join(odd) + trouble

@@ -54,6 +54,11 @@ def test_damage_is_summed_up(tmp_path: Path, output: Path, capfd: pytest.Capture
     assert len(times(output / "b.mp4")) == 4
 
 
+def test_late_pictures_are_among_the_dropped_ones() -> None:
+    report = Report(frames=5, packets=8, dropped=3, late=2, model="decode")
+    assert "3 dropped, 2 of them late" in summary(report, None, "auto")
+
+
 def test_verify_counts_what_quantises_back(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run([clip, "--verify", "--json", *FAST], capfd)
     found = json.loads(out)["verified"]
