@@ -26,8 +26,8 @@ class LiveEpisodes:
             return
         trouble = job.damage or job.trouble
         self._damage.update(bool(trouble), job.arrived, f"damaged since packet {job.packet.index}: {trouble}")
-        late = f"late since packet {job.packet.index}: restoring or writing is slower than the camera, pictures are dropped"
-        self._late.update(job.late, job.arrived, late)
+        slow = "restoring or writing is slower than the camera, pictures are dropped"
+        self._late.update(job.late, job.arrived, f"late since packet {job.packet.index}: {slow}")
 
 
 class _Episode:
