@@ -129,7 +129,8 @@ class HttpConnection:
             except NotMjpeg as error:
                 if not snapshots:
                     raise
-                raise ConnectionFailed(f"{self._name}: no snapshot at the moment: {error}") from None
+                reason = str(error).removeprefix(f"{self._name} ")
+                raise ConnectionFailed(f"{self._name}: no snapshot at the moment, it {reason}") from None
             if found != 1 or opened.multipart:
                 return
             opened.response.close()
