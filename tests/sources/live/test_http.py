@@ -554,6 +554,15 @@ def test_what_a_url_holds_is_told_by_its_bytes(jpegs: list[bytes]) -> None:
         assert [packet.data for packet in source] == jpegs
 
 
+def test_what_is_longer_than_a_picture_is_a_recording_and_not_read_ahead(
+    monkeypatch: pytest.MonkeyPatch, jpegs: list[bytes]
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.sources.live.http_opening.MAX_PICTURE_BYTES", 1 << 16)
+    begin = respond(jpegs[0] + bytes(1 << 18), type="application/octet-stream")[: 1 << 17]
+    with Server(always(begin, 60.0)) as server, open_source(server.url()) as source:  # the rest never comes
+        assert isinstance(source, StreamSource) and not source.info.live
+
+
 def test_a_camera_that_is_not_there_yet_is_waited_for(jpegs: list[bytes]) -> None:
     with Server(always(b"")) as server:
         url, port = server.url(), server.port
