@@ -115,7 +115,9 @@ def _parser() -> _Parser:
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
-    inspect.add_argument("--frames", type=values.positive, metavar="N", help="look at that many pictures only")
+    inspect.add_argument(
+        "--frames", type=values.positive, metavar="N", help="look at that many pictures only (all; of a camera 25)"
+    )
     inspect.add_argument(
         "--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1"
     )
@@ -258,7 +260,7 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
 
 
 def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
-    if options.input == "-" or not Path(options.output or "").suffix:
+    if options.input == "-" or "://" in options.input or not Path(options.output or "").suffix:
         parser.error(
             "--candidates: INPUT is read once for each, so it must be a file, and OUTPUT a file such as out.png"
         )

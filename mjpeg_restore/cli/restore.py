@@ -16,7 +16,7 @@ from typing import Any
 
 from mjpeg_restore.cli.arguments import OF_CAMERAS, candidate
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.cli.streams import LogHandler, set_log_format, warn, write
+from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import Hint, SourceError
@@ -42,13 +42,8 @@ MOST_STREAMS = 4
 def command(options: argparse.Namespace) -> int:
     """Restore an input once, or once for each candidate; the result is the exit code."""
     set_log_format(options.log_format)
-    log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
-    log.addHandler(handler)
-    log.setLevel(logging.ERROR if options.quiet else logging.INFO)
-    try:
+    with logged(logging.ERROR if options.quiet else logging.INFO):
         return _restore(options)
-    finally:
-        log.removeHandler(handler)
 
 
 def _restore(options: argparse.Namespace) -> int:

@@ -243,3 +243,20 @@ def test_ctrl_c_loses_nothing_that_had_arrived(tmp_path: Path) -> None:
     assert report["dropped"] == 0
     assert sent - 5 <= report["packets"] <= sent
     assert numbers(output) == camera.numbers()[: report["frames"]]
+
+
+def test_inspecting_a_camera_ends_by_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(SMALL, fps=100) as camera:
+        code, out, err = run(["inspect", camera.url], capfd)
+    assert (code, err) == (0, "")
+    assert "multipart MJPEG, 25 pictures" in out
+    assert re.search(r"time stamps  arrival, 0\.000 s to 0\.\d+ s, \d+\.\d+ frames/s on average", out)
+
+
+def test_inspecting_a_camera_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with HttpCamera(SMALL) as camera:
+        url = camera.url
+    with subprocess.Popen([*COMMAND, "inspect", url], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert "refused" in process.stderr.readline()
+        process.terminate()
