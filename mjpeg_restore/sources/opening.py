@@ -150,6 +150,8 @@ def _open_rtsp(url: str, options: OpenOptions) -> LiveSource:
 def _open_device(device: str, options: OpenOptions) -> LiveSource:
     from mjpeg_restore.sources.live.v4l2 import V4l2Connection
 
+    if not device:
+        raise SourceError("v4l2: names no device: write v4l2:/dev/video0")
     options.check_without_tracks(device)
     return LiveSource(
         device,

@@ -111,7 +111,7 @@ class RtspConnection(DemuxedConnection):
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
                 Hint("{insecure} accepts any", insecure=None),
             )
-        return ConnectionFailed(f"cannot connect to {self.name}: {reason_of(error)}")
+        return ConnectionFailed(f"{self.name}: no connection ({reason_of(error).lower()})")
 
 
 def with_size(jpeg: bytes, size: tuple[int, int]) -> bytes:

@@ -31,6 +31,8 @@ that a camera that is back is missed for no longer than that share of its absenc
 _DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
+_MOST_REASONS = 8
+"""Reasons that are logged in one outage; a server may invent a new one for each attempt."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ class LiveSource(BaseSource):
         self._attempt: _Attempt | None = None
         self._reason = ""
         """Why the last attempt failed; empty once a picture has come."""
+        self._logged: set[str] = set()
+        """The reasons since the last picture that the log has."""
         self._failing_since = 0.0
         self._any = False
         """Whether a picture has arrived."""
@@ -194,12 +198,14 @@ class LiveSource(BaseSource):
         self._ended = True
 
     def _failed(self, event: str, reason: str) -> None:
-        """Note a failure, and log it unless the last attempt failed for the same reason."""
+        """Note a failure, and log it unless an attempt since the last picture failed for the same reason."""
         self._status.connected = False
         if not self._reason:
             self._failing_since = time.monotonic()
-        if reason != self._reason:
-            self._reason = reason
+            self._logged.clear()
+        self._reason = reason
+        if reason not in self._logged and len(self._logged) < _MOST_REASONS:
+            self._logged.add(reason)
             self._note(logging.WARNING, event, f"{reason}; connecting again")
 
     def _end(self, reason: str) -> None:

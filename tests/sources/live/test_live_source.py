@@ -128,6 +128,19 @@ def test_a_camera_that_is_not_there_yet_is_waited_for(log: pytest.LogCaptureFixt
     assert log.messages[0] == "cam: connection refused; connecting again"
 
 
+def test_reasons_that_alternate_are_logged_once(log: pytest.LogCaptureFixture) -> None:
+    refused, lost = ConnectionFailed("cam: connection refused"), OSError("no route")
+    take(camera([refused], [lost], [refused], [lost], [refused], [b"a"], [refused], [b"b", FOREVER]), 2)
+    assert [message.split(";")[0] for message in log.messages] == [
+        "cam: connection refused",
+        "cam: no route",
+        "cam: connected again after " + log.messages[2].rpartition("after ")[2],
+        "cam: the camera ended the stream",
+        "cam: connection refused",
+        "cam: connected again after " + log.messages[-1].rpartition("after ")[2],
+    ]
+
+
 @pytest.mark.parametrize("error", [NotMjpeg("cam sends H.264"), SourceError("cam: wrong password"), ValueError("bug")])
 def test_hopeless_errors_at_first_end_the_source(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):

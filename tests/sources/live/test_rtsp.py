@@ -177,7 +177,7 @@ def test_refusals_are_told_apart_and_name_no_password(rewrite: Callable[[str], s
 def test_nobody_listens() -> None:
     with RtspCamera() as camera:
         url = camera.url.replace("//", "//admin:secret@")
-    with pytest.raises(ConnectionFailed, match=r"cannot connect to rtsp://127.0.0.1:\d+/video: Connection refused"):
+    with pytest.raises(ConnectionFailed, match=r"rtsp://127.0.0.1:\d+/video: no connection \(connection refused\)"):
         list(connection(url).pictures())
 
 
