@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, cast
 
 from mjpeg_restore.errors import ConnectionFailed, reason_of
 from mjpeg_restore.jpeg import Splitter
+from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.detection import OpenOptions, open_file
 from mjpeg_restore.sources.live.address import Address
@@ -21,6 +22,8 @@ from mjpeg_restore.sources.probe import Content, detect_content, read_head
 
 _MAX_PROBING: Final = 60.0
 """Seconds in which FFmpeg may find out what a container holds; a camera's H.264 takes it some."""
+_MAX_AHEAD: Final = MAX_PICTURE_BYTES
+"""Bytes in which the second picture of a recording must begin."""
 _PICTURES: Final = frozenset({Content.JPEG, Content.JPEG_LATER})
 
 
@@ -114,12 +117,12 @@ def _is_live(opened: Opened, address: Address, timeout: float) -> bool:
     length = opened.response.length
     if length is None or opened.type.startswith("image/"):
         return True
-    data, found, splitter = b"", 0, Splitter()
+    data, found, splitter = bytearray(), 0, Splitter()
     with _deadline(opened, address, timeout):
-        while found < 2 and (chunk := opened.stream.read()):
+        while found < 2 and len(data) < _MAX_AHEAD and (chunk := opened.stream.read()):
             data += chunk
             found += len(splitter.feed(chunk))
-    opened.stream.unread(data)
+    opened.stream.unread(bytes(data))
     return found + len(splitter.flush()) == 1
 
 

@@ -42,6 +42,12 @@ def test_a_camera_has_no_second_track() -> None:
         open_source("rtsp://cam/1", track=2)
 
 
+@pytest.mark.parametrize("spec", ["v4l2:", "v4l2://"])
+def test_a_device_without_a_name(spec: str) -> None:
+    with pytest.raises(SourceError, match="v4l2: names no device"):
+        open_source(spec)
+
+
 @needs_linux
 @pytest.mark.parametrize("spec", ["v4l2:/dev/video-none", "V4L2:///dev/video-none"])
 def test_a_device(spec: str) -> None:

@@ -20,6 +20,7 @@ import pytest
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.container import ContainerSource
+from mjpeg_restore.sources.live import http_opening
 from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.http import HttpConnection
@@ -552,6 +553,16 @@ def test_what_a_url_holds_is_told_by_its_bytes(jpegs: list[bytes]) -> None:
     with Server(always(respond(stream, type="video/x-motion-jpeg"))) as server, open_source(server.url()) as source:
         assert isinstance(source, StreamSource) and not source.info.live
         assert [packet.data for packet in source] == jpegs
+
+
+def test_an_endless_picture_is_not_read_ahead_for_long(jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_opening, "_MAX_AHEAD", 1 << 16)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n"
+    with Server(always(head + jpegs[0][:-2] + b"5" * (1 << 17), 60.0)) as server:
+        begin = time.monotonic()
+        with open_source(server.url(), camera=LiveSettings(stall_timeout=10)) as source:
+            assert source.info.live
+        assert time.monotonic() - begin < 5
 
 
 def test_a_camera_that_is_not_there_yet_is_waited_for(jpegs: list[bytes]) -> None:
