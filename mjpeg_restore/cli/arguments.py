@@ -50,8 +50,12 @@ OF_THE_OUTPUT: dict[str, object] = {
 
 OF_CAMERAS = ("drop", "max_latency", "stall_timeout", "give_up", "on_stall", "size", "rtsp_transport", "insecure")
 """Options that concern live sources alone; each is None or False unless it is given."""
-OF_SERVERS = ("stall_timeout", "insecure")
+OF_SERVERS = {"stall_timeout", "insecure"}
 """Those of them that recordings over HTTP take as well."""
+OF_DEVICES = {"size", "rtsp_transport"}
+"""Those that HTTP cameras do not take."""
+OF_CONNECTIONS = {"stall_timeout", "give_up", "on_stall", *OF_DEVICES}
+"""Those that a container in a pipe does not take: it has its own time stamps, and nobody to connect to again."""
 
 EPILOG = """\
 exit codes: 0 done, 2 wrong arguments, 3 the input, also a camera that is given up, 4 the network or its
@@ -266,7 +270,7 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
 
 
 def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
-    if options.input == "-" or not Path(options.output or "").suffix:
+    if options.input == "-" or "://" in options.input or not Path(options.output or "").suffix:
         parser.error(
             "--candidates: INPUT is read once for each, so it must be a file, and OUTPUT a file such as out.png"
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator
 
 from mjpeg_restore.cli import wording
-from mjpeg_restore.cli.streams import write
+from mjpeg_restore.cli.streams import logged, write
 from mjpeg_restore.inspection import Inspection, survey
 from mjpeg_restore.sources import LiveSettings, SourceInfo, open_source
 
@@ -22,7 +23,8 @@ PATIENCE = 20.0
 def command(options: argparse.Namespace) -> int:
     """Read a source through and print what is in it; the result is the exit code."""
     camera = LiveSettings(give_up=PATIENCE)
-    with open_source(options.input, fps=options.fps, track=options.track, camera=camera) as source:
+    opened = open_source(options.input, fps=options.fps, track=options.track, camera=camera)
+    with logged(logging.WARNING), opened as source:
         found = survey(source, options.frames or (LIVE_PICTURES if source.info.live else None))
     write(json.dumps(found.as_dict(), indent=2) if options.json else "\n".join(described(found)), sys.stdout)
     return 0
@@ -98,11 +100,15 @@ def _row(table: list[int], row: int) -> str:
 def _times(found: Inspection) -> str:
     if found.first_time is None or found.last_time is None:
         return "none"
-    origin = {"container": "the container's", "assumed": "none: assumed", "file order": "none: file order"}
+    origins = {"container": "the container's", "assumed": "none: assumed", "file order": "none: file order"}
+    origin = origins.get(found.info.origin, found.info.origin)
     span = f"{float(found.first_time):.3f} s to {float(found.last_time):.3f} s"
     if not found.steps:
-        return f"{origin[found.info.origin]}, {span}"
+        return f"{origin}, {span}"
+    if found.info.live:  # no two steps are equal
+        seconds = float(found.last_time - found.first_time)
+        return f"{origin}, {span}, {found.steps.total() / seconds:.3f} frames/s on average"
     step, count = found.steps.most_common(1)[0]
     rate = f"{float(1 / step):.3f} frames/s" if step else "irregular"
     steady = "constant" if count == sum(found.steps.values()) else "variable, mostly"
-    return f"{origin[found.info.origin]}, {span}, {steady} {rate}"
+    return f"{origin}, {span}, {steady} {rate}"

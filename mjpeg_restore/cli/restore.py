@@ -14,9 +14,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_SERVERS, candidate
+from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_SERVERS, candidate
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.cli.streams import LogHandler, set_log_format, warn, write
+from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
 from mjpeg_restore.errors import Hint, SourceError
@@ -42,13 +42,8 @@ MOST_STREAMS = 4
 def command(options: argparse.Namespace) -> int:
     """Restore an input once, or once for each candidate; the result is the exit code."""
     set_log_format(options.log_format)
-    log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
-    log.addHandler(handler)
-    log.setLevel(logging.ERROR if options.quiet else logging.INFO)
-    try:
+    with logged(logging.ERROR if options.quiet else logging.INFO):
         return _restore(options)
-    finally:
-        log.removeHandler(handler)
 
 
 def _restore(options: argparse.Namespace) -> int:
@@ -115,12 +110,19 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _check_live(options: argparse.Namespace, source: Source) -> None:
-    """Refuse options for cameras with a recording."""
-    fetched = options.input.lower().startswith(("http://", "https://"))
-    given = [name for name in OF_CAMERAS if getattr(options, name) and not (fetched and name in OF_SERVERS)]
-    if given and not source.info.live:
-        hint = Hint(f"leave {{{given[0]}}} out", **{given[0]: None})
-        raise SourceError(f"{source.info.name} is a recording, no camera", hint)
+    """Refuse options for cameras that have no effect on the source."""
+    given = {name for name in OF_CAMERAS if getattr(options, name)}
+    over_http = options.input.lower().startswith(("http://", "https://"))
+    needless, why = set[str](), ""
+    if not source.info.live:
+        needless, why = given - (OF_SERVERS if over_http else set()), "is a recording, no camera"
+    elif over_http:
+        needless, why = given & OF_DEVICES, "decides that itself"
+    elif source.status is None:
+        needless, why = given & OF_CONNECTIONS, "is a container in a pipe, and ends with it"
+    if needless:
+        name = min(needless)
+        raise SourceError(f"{source.info.name} {why}", Hint(f"leave {{{name}}} out", **{name: None}))
 
 
 def _open_sink(options: argparse.Namespace, output: str | None, source: Source) -> Sink:

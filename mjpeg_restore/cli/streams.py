@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -73,6 +74,18 @@ class LogHandler(logging.Handler):
         else:
             when = datetime.fromtimestamp(record.created).isoformat(" ", "seconds")
             _print_error(f"mjpeg-restore: {when} {_joined(message)}")
+
+
+@contextlib.contextmanager
+def logged(level: int) -> Generator[None]:
+    """Print the package's log, from a level on."""
+    log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _json(seconds: float, level: str, message: str, **more: object) -> str:

@@ -72,6 +72,8 @@ def open_container(target: str | ByteStream, name: str, more: Mapping[str, str] 
     options = {**_OPTIONS, "protocol_whitelist": protocol, **more}
     try:
         return av.open(where, "r", container_options=options, metadata_errors="replace")
+    except TimeoutError:
+        raise ContainerOpenError(f"cannot open {name}: it fell silent before it told what it holds") from None
     except (av.error.FFmpegError, OSError) as error:
         hint = (
             PIPED_HINT

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
-from mjpeg_restore.errors import Hint, SourceError, SourceNotFound, reason_of
+from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
@@ -138,13 +138,12 @@ def _open_rtsp(url: str, options: OpenOptions) -> LiveSource:
 
     address = Address.parse(url)
     options.check_without_tracks(address.name)
-    if options.fps is not None:
-        raise SourceError(f"{address.name} sends at its own rate", Hint("leave out {fps}", fps=None))
     return LiveSource(
         address.name,
         "RTP/JPEG",
         lambda: RtspConnection(address, options.camera),
         options.camera,
+        fps=options.fps,
         start=options.start,
         duration=options.duration,
     )
@@ -153,6 +152,8 @@ def _open_rtsp(url: str, options: OpenOptions) -> LiveSource:
 def _open_device(device: str, options: OpenOptions) -> LiveSource:
     from mjpeg_restore.sources.live.v4l2 import V4l2Connection
 
+    if not device:
+        raise SourceError("v4l2: names no device: write v4l2:/dev/video0")
     options.check_without_tracks(device)
     return LiveSource(
         device,

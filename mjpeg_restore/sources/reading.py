@@ -62,7 +62,7 @@ class FileStream(StoppableStream):
         self._stopped = False
 
     def read(self, size: int = CHUNK, /) -> bytes:
-        """Return up to `size` bytes; none at the end, and after `stop`.
+        """Return up to `size` bytes; none at the end, after `stop`, and after an error.
 
         Raises:
             OSError: the file cannot be read, is closed, or its socket's timeout has passed.
@@ -75,8 +75,9 @@ class FileStream(StoppableStream):
                 if (chunk := self._try_read(size)) is not None:
                     return chunk
         except ValueError as error:  # closed by its owner
+            self.stop()
             raise OSError(str(error)) from error
-        except KeyboardInterrupt:  # FFmpeg would read again
+        except (OSError, KeyboardInterrupt):  # FFmpeg would read again, and PyAV print the traceback of a second error
             self.stop()
             raise
         return b""

@@ -115,9 +115,12 @@ def test_candidates_need_a_model_that_has_them(clip: Path, output: Path, capfd: 
     assert "model 'stream' knows one answer only; one-to-many has many" in capfd.readouterr().err
 
 
-def test_candidates_need_an_input_that_can_be_read_again(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("source", ["-", "http://cam/snapshot.jpg"])
+def test_candidates_need_an_input_that_can_be_read_again(
+    source: str, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["-", "-o", str(output / "a.mp4"), "-m", "one-to-many", "--candidates", "2"])
+        main([source, "-o", str(output / "a.mp4"), "-m", "one-to-many", "--candidates", "2"])
     assert stopped.value.code == 2
     assert "INPUT is read once for each" in capfd.readouterr().err
 

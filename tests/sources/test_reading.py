@@ -101,8 +101,10 @@ def test_an_error_of_a_file_is_raised() -> None:
         def read(self, size: int = -1, /) -> bytes:
             raise OSError(5, "the cable is out")
 
+    stream = FileStream(Broken())
     with pytest.raises(OSError, match="the cable is out"):
-        within(FileStream(Broken()).read)
+        within(stream.read)
+    assert stream.read() == b"", "once: FFmpeg reads again"
 
 
 def test_a_container_is_read_from_an_object_that_seeks(mux: MuxClip, jpegs: list[bytes]) -> None:

@@ -71,3 +71,6 @@ class PipedContainerSource(ContainerSource):
         """Yield the pictures, with their arrival; see `Source`."""
         for packet in super().__iter__():
             yield replace(packet, arrived=time.monotonic())
+
+    def _check_length(self) -> None:
+        """A recorder into a pipe cannot know the duration: FFmpeg's AVI states 8 months."""

@@ -26,7 +26,6 @@ that a camera that is back is missed for no longer than that share of its absenc
 _DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
-
 _STEADY = 10.0
 """Seconds after which a connection or its absence counts as a change that is worth another line in the log. Some
 cameras end the stream after every few pictures: they change several times a second, for days."""

@@ -32,14 +32,20 @@ def test_the_name_shows_no_password() -> None:
         assert source.info.name == "rtsps://cam/1?pwd=***"
 
 
-def test_an_rtsp_camera_has_its_own_rate() -> None:
-    with pytest.raises(SourceError, match="rtsp://cam/1 sends at its own rate: leave out fps"):
-        open_source("rtsp://admin:secret@cam/1", fps=25)
+def test_the_rate_of_an_rtsp_camera_may_be_stated() -> None:
+    with open_source("rtsp://admin:secret@cam/1", fps=15) as source:
+        assert source.info.fps == 15
 
 
 def test_a_camera_has_no_second_track() -> None:
     with pytest.raises(SourceError, match="there is no track number 2"):
         open_source("rtsp://cam/1", track=2)
+
+
+@pytest.mark.parametrize("spec", ["v4l2:", "v4l2://"])
+def test_a_device_without_a_name(spec: str) -> None:
+    with pytest.raises(SourceError, match="v4l2: names no device"):
+        open_source(spec)
 
 
 @needs_linux

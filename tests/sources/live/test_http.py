@@ -634,6 +634,25 @@ def test_a_recording_that_stalls_can_be_stopped_and_closed(mux: MuxClip) -> None
         assert time.monotonic() - begin < 3
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("sent", [0.05, 0.5])
+def test_a_recording_whose_connection_breaks_is_read_up_to_there(
+    mux: MuxClip, ranges: bool, sent: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """PyAV would print the traceback of a second error."""
+    data = mux("a.mkv", sound=None).read_bytes()
+    head = respond(data, "200 OK", "video/x", *(["Accept-Ranges: bytes"] if ranges else []))[: -len(data)]
+    with Server(always(head, data[: int(sent * len(data))], 60.0)) as server:
+        try:
+            with open_source(server.url(), camera=LiveSettings(stall_timeout=0.3)) as source:
+                list(source)
+        except SourceError as error:
+            assert sent < 0.5 and "fell silent" in str(error)
+        else:
+            assert sent >= 0.5 and source.truncated and source.truncated.endswith("timed out")
+    assert capfd.readouterr().err == ""
+
+
 def h264(format: str) -> bytes:
     file = io.BytesIO()
     options = {"movflags": "frag_keyframe+empty_moov"} if format == "mp4" else {}

@@ -111,9 +111,20 @@ def test_a_source_is_stopped_while_it_waits() -> None:
             assert not numbers(list(packets))
 
 
-def test_a_container_keeps_its_time_stamps() -> None:
-    file = io.BytesIO()
-    with av.open(file, "w", format="nut") as container:
+class Unseekable(io.BytesIO):
+    """A file in memory that, like a pipe, is only written on."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("format", ["nut", "matroska", "avi"])
+def test_a_container_keeps_its_time_stamps(format: str) -> None:
+    file = Unseekable()
+    with av.open(file, "w", format=format) as container:
         stream = container.add_mux_stream("mjpeg", rate=25, width=160, height=112)
         for number, pts in enumerate((0, 40, 120)):
             packet = av.Packet(PICTURES.jpeg(number))
@@ -122,6 +133,7 @@ def test_a_container_keeps_its_time_stamps() -> None:
     with Writer([file.getvalue()]) as writer, live(writer) as source:
         packets = list(source)
     assert (source.info.live, source.info.origin) == (True, "container")
+    assert source.truncated is None, "an AVI that goes into a pipe states no true duration"
     assert numbers(packets) == [0, 1, 2]
     assert [packet.time for packet in packets] == [0, Fraction(40, 1000), Fraction(120, 1000)]
     assert all(packet.arrived for packet in packets)
