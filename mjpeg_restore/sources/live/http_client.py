@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import CONTINUE, BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +17,7 @@ from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError
 from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.authorisation import Authorisation, parse_challenges
 from mjpeg_restore.sources.live.http_refusals import check_status, failure, missing_credentials, printable
+from mjpeg_restore.sources.live.http_response import Response
 from mjpeg_restore.sources.live.http_sockets import connect, look_up
 
 _MAX_REDIRECTS: Final = 10
@@ -25,15 +26,6 @@ _MAX_ANSWERS: Final = 2
 _MAX_DRAINED: Final = 1 << 16
 """Bytes; the body of a refusal is read to its end, to keep the connection, if it is not longer."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_STATUS = re.compile(
-    rb"(?:ICY|HTTP(?:/([0-9]+\.?[0-9]*))?)[ \t]+([1-9][0-9]{2})(?![0-9])(.*)", re.IGNORECASE | re.DOTALL
-)
-"""The status line of a response. Small servers write it in lower case, without or with an impossible version, and
-SHOUTcast's as `ICY 200 OK`."""
-_MAX_STATUS_LINE: Final = 1 << 16
-"""Bytes."""
-_MAX_EMPTY_LINES: Final = 4
-"""Empty lines in front of a status line that are skipped: some servers end the response before with one too many."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -208,7 +200,7 @@ class HttpClient:
         plain.settimeout(self._timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = HTTPConnection(address.host, address.port)
-        connection.response_class = _Response
+        connection.response_class = Response
         connection.sock = self._secure(plain, address) if address.scheme == "https" else plain
         self._connection, self._server = connection, (address.scheme, address.host, address.port)
 
@@ -277,22 +269,3 @@ class HttpClient:
             raise ConnectionFailed(f"{address.name}: interrupted")
         if self._expired:
             raise ConnectionFailed(f"{address.name}: the server does not answer within {self._timeout:g} s")
-
-
-class _Response(HTTPResponse):
-    """A response whose status line is read tolerantly: see `_STATUS`."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        line = b""
-        for _ in range(_MAX_EMPTY_LINES):
-            line = self.fp.readline(_MAX_STATUS_LINE)
-            if line.strip():
-                break
-        if not line:
-            raise RemoteDisconnected("no answer")
-        found = _STATUS.match(line)
-        if found is None:
-            raise BadStatusLine(line.decode("latin-1"))
-        version, status, reason = found[1] == b"1.1", int(found[2]), found[3].decode("latin-1").strip()
-        # http.client skips 100 Continue, but not 102 Processing and 103 Early Hints.
-        return "HTTP/1.1" if version else "HTTP/1.0", CONTINUE if status in (102, 103) else status, reason

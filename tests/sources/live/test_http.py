@@ -112,6 +112,8 @@ def test_bare_pictures_and_sloppy_headers(jpegs: list[bytes]) -> None:
         b"HTTP/1.1 200\r\nServer:x\r\n: y\r\n\r\n",
         b"\r\nhttp/1.1 200 ok\r\n\r\n",
         b"HTTP 200 OK\r\n\r\n",
+        b"",
+        b"--frame\r\nContent-Type: image/jpeg\r\n\r\n",
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"HTTP/1.1 203 Non-Authoritative\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
@@ -332,7 +334,7 @@ def test_servers_that_are_not_there_or_speak_something_else() -> None:
     for answer, why in (
         ([CLOSE], "closes the connection without an answer"),
         ([b"SSH-2.0-OpenSSH_9\r\n"], "does not answer with HTTP, but with 'SSH-2.0-OpenSSH_9'"),
-        ([b"\xff\xd8\xff\x00\r\n\r\n"], "does not answer with HTTP"),
+        ([b"\x00\xd8\xff\x00\r\n\r\n"], "does not answer with HTTP"),
         ([b"HTTP/1.1 2000 OK\r\n\r\n"], "does not answer with HTTP"),
         ([b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 500, CLOSE], "not HTTP"),
         ([b"\r\n" * 9], "does not answer with HTTP"),
