@@ -18,7 +18,6 @@ from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
 from mjpeg_restore.sources.live.address import Address, redact
-from mjpeg_restore.sources.live.http_opening import open_http
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.stills import files_in_folder, files_matching
@@ -96,6 +95,9 @@ def open_source(
         return _open_device(name[len("v4l2:") :].removeprefix("//"), options)
     if url := _URL.match(name):
         if url[1].lower() in ("http", "https"):
+            # Imported here: TLS and http.client take a tenth of the command's start.
+            from mjpeg_restore.sources.live.http_opening import open_http
+
             return open_http(name, options)
         if url[1].lower() in ("rtsp", "rtsps"):
             return _open_rtsp(name, options)
