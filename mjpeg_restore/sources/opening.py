@@ -95,7 +95,7 @@ def open_source(
         return _open_device(name[len("v4l2:") :].removeprefix("//"), options)
     if url := _URL.match(name):
         if url[1].lower() in ("http", "https"):
-            # Imported here: TLS and http.client take a tenth of the command's start.
+            # Imported here: TLS and http.client take a twentieth of the command's start.
             from mjpeg_restore.sources.live.http_opening import open_http
 
             return open_http(name, options)
