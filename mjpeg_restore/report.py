@@ -33,7 +33,8 @@ class Report:
     frames: int = 0
     """Pictures written, held ones included."""
     packets: int = 0
-    """Packets that arrived. After a run, `packets = frames - held + dropped + unreadable`."""
+    """Packets that arrived, but those under way when the run was stopped. After a run it is
+    `frames - held + dropped + unreadable`."""
     damaged: int = 0
     """Coded pictures with blocks missing."""
     repaired: int = 0
@@ -43,8 +44,7 @@ class Report:
     held: int = 0
     """Times that the picture before was shown again, or a black one, because there was no other to show."""
     dropped: int = 0
-    """Packets whose picture was not shown though something of it could be read: it was damaged, a fragment, late, or
-    still under way when the run was stopped."""
+    """Packets whose picture was not shown though something of it could be read: it was damaged, a fragment, or late."""
     late: int = 0
     """Dropped packets that had waited too long for the network."""
     extra: int = 0
@@ -152,10 +152,10 @@ class Report:
         """Stop the clock.
 
         Args:
-            cut_off: the run ended before all pictures were written: packets that are still under way are dropped.
+            cut_off: the run ended before all pictures were written: packets that are still under way do not count.
         """
         if cut_off:
-            self.dropped += self.packets - (self.frames - self.held + self.dropped + self.unreadable)
+            self.packets = self.frames - self.held + self.dropped + self.unreadable
         self._ended = time.monotonic()
 
     def as_dict(self) -> dict[str, Any]:

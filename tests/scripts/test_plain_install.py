@@ -14,6 +14,7 @@ SCRIPTS = [
     "train",
     "export",
     "evaluate",
+    "fuzz",
     "benchmark",
     "reproduce",
     "make_sample",

@@ -157,8 +157,10 @@ for picture in arriving(100_000):
 
 
 def started(program: str, *arguments: str) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parents[2])
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True, cwd=root)
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join([str(root), str(root / "scripts")])  # as pytest has them
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths})
 
 
 @pytest.mark.parametrize(("extension", "codec"), [("mp4", ""), ("mov", ""), ("mkv", ""), ("webm", "vp9")])
