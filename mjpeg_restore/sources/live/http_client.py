@@ -27,6 +27,8 @@ _MAX_DRAINED: Final = 1 << 16
 """Bytes; the body of a refusal is read to its end, to keep the connection, if it is not longer."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+ANOTHER_ADDRESS: Final = 2.0
+"""Seconds to connect to an address of a host that has others: some have an IPv6 address at which nobody answers."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -187,11 +189,12 @@ class HttpClient:
         def check() -> None:
             self._check_time(address)
 
-        for family, kind, protocol, _, where in look_up(address.host, address.port, check):
+        found = look_up(address.host, address.port, check)
+        for left, (family, kind, protocol, _, where) in zip(reversed(range(len(found))), found, strict=True):
             plain = socket.socket(family, kind, protocol)
             self._watch(plain, address)
             try:
-                connect(plain, where, check)
+                connect(plain, where, check, ANOTHER_ADDRESS if left else self._timeout)
                 break
             except OSError as error:
                 refused = error

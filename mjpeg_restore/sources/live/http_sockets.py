@@ -7,6 +7,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any, Final
@@ -43,17 +44,19 @@ def look_up(host: str, port: int, check: Callable[[], None]) -> list[Any]:
     return found.result()
 
 
-def connect(sock: socket.socket, where: Any, check: Callable[[], None]) -> None:
+def connect(sock: socket.socket, where: Any, check: Callable[[], None], seconds: float) -> None:
     """Connect a socket, which is not blocking afterwards.
 
     Args:
         sock: the socket.
         where: its peer.
         check: called while it waits; it raises an error to end the wait.
+        seconds: the wait ends after that time.
 
     Raises:
-        OSError: the peer cannot be reached.
+        OSError: the peer cannot be reached, or not in time.
     """
+    until = time.monotonic() + seconds
     sock.setblocking(False)
     code = sock.connect_ex(where)
     if code in _UNDER_WAY:
@@ -61,6 +64,8 @@ def connect(sock: socket.socket, where: Any, check: Callable[[], None]) -> None:
             selector.register(sock, selectors.EVENT_WRITE)
             while not selector.select(_POLL):
                 check()
+                if time.monotonic() > until:
+                    raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
