@@ -22,11 +22,11 @@ _MAX_EMPTY_LINES: Final = 4
 class Response(HTTPResponse):
     """A response whose status line is read as `_STATUS` says, or which begins with the first part (HTTP/0.9)."""
 
-    def begin(self) -> None:
-        """Read the status line and the headers, if there are any."""
+    def begin(self, **limits: Any) -> None:
+        """Read the status line and the headers, if there are any; the newest Pythons limit the number of headers."""
         start = cast(Any, self.fp).peek(3)[:3]
         if not start.startswith(b"--") and find_start(start) != 0:
-            super().begin()
+            super().begin(**limits)
             return
         self.version, self.status, self.reason = 9, 200, ""
         self.headers = self.msg = HTTPMessage()
