@@ -56,7 +56,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
     data = still(0), still(1)
     report = run(ListSource(data[number % 2] for number in range(400)), DECODE, Forget())
     assert report.frames == 400
-    assert most <= 5  # the one at hand, the one before it, the report's first and last, the restorer's last
+    assert most <= 8  # the one at hand, the restorer's last, what is under way, and what threads have not let go yet
 
 
 def test_a_source_is_not_read_far_ahead_of_a_slow_sink() -> None:
