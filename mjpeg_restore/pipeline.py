@@ -164,12 +164,13 @@ def run(
         SinkError: the output cannot be written.
         RuntimeUnavailable, ModelError: the network cannot be run.
     """
-    live, on_resize = source.info.live, (settings or PipelineSettings()).on_resize
+    settings = settings or PipelineSettings()
+    live = source.info.live
     report = Report(model=restorer.model.name, reader=reader_name())
     pictures = restore_pictures(source, restorer, settings, report)
     cut_off = False
     try:
-        for picture in _sized(pictures, sink, report, letterbox=on_resize == "letterbox"):
+        for picture in _sized(pictures, sink, report, letterbox=settings.on_resize == "letterbox"):
             sink.write(picture)
             if progress:
                 progress(report)

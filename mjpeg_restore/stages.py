@@ -68,10 +68,10 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.independent)
     for packet in _first(source, packets):
-        job = Job(packet, packet.arrived or time.monotonic(), fragment=is_fragment(packet.data))
         if packet.silent:
-            yield replace(job, fragment=False)
+            yield Job(packet, time.monotonic())
             continue
+        job = Job(packet, packet.arrived or time.monotonic(), fragment=is_fragment(packet.data))
         if packet.discontinuity:
             walk.forget()
         walk.remember(packet.tables)

@@ -96,10 +96,7 @@ def test_a_restorer_works_in_a_forked_process(device: str, tmp_path: Path) -> No
     assert run(FORKED, tmp_path / "a.jpg", tmp_path / "grey.jpg", device) == "7\n"
 
 
-@needs_fork
-def test_a_stream_cannot_be_read_on_in_a_forked_process(tmp_path: Path) -> None:
-    (tmp_path / "a.mjpeg").write_bytes(DATA * 20)
-    script = """
+FORK_WHILE_READING = """
 stream = mjpeg_restore.open(sys.argv[1], "decode")
 pictures = iter(stream)
 next(pictures)
@@ -107,7 +104,14 @@ child = os.fork()
 if child == 0:
     import signal
     signal.alarm(90)  # it hangs
-    try: next(pictures)
+"""
+"""Opens a source and forks; the child's lines follow, indented."""
+
+
+@needs_fork
+def test_a_stream_cannot_be_read_on_in_a_forked_process(tmp_path: Path) -> None:
+    (tmp_path / "a.mjpeg").write_bytes(DATA * 20)
+    script = f"""{FORK_WHILE_READING}    try: next(pictures)
     except mjpeg_restore.SourceError as error: print(error)
     stream.close()
     sys.exit()
@@ -122,15 +126,7 @@ print(status, sum(1 for _ in pictures))
 @needs_fork
 @pytest.mark.network
 def test_a_forked_process_does_not_end_the_connection_of_its_parent() -> None:
-    script = """
-stream = mjpeg_restore.open(sys.argv[1], "decode")
-pictures = iter(stream)
-next(pictures)
-child = os.fork()
-if child == 0:
-    import signal
-    signal.alarm(90)  # it hangs
-    stream.close()
+    script = f"""{FORK_WHILE_READING}    stream.close()
     sys.exit()
 _, status = os.waitpid(child, 0)
 for _ in range(20): next(pictures)
