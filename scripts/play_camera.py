@@ -16,7 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cameras.dialects import DIALECTS
-from cameras.faults import KINDS, random_faults
+from cameras.faults import random_faults
+from cameras.options import add_camera_options
 from installed import needed
 
 from mjpeg_restore.errors import MissingExtra
@@ -31,15 +32,11 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dialect", choices=sorted(DIALECTS), default="standard", help="of multipart (standard)")
     parser.add_argument("--snapshot", action="store_true", help="one picture for each request")
-    parser.add_argument("--fps", type=float, default=30, help="pictures a second (30)")
     parser.add_argument("--seconds", type=float, default=_DAY, help="the stream ends after so long (a day)")
-    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT, at least 64x48 (640x480)")
     parser.add_argument("--sampling", choices=("4:4:4", "4:2:2", "4:2:0", "gray"), default="4:2:0", help="(4:2:0)")
     parser.add_argument("--quality", type=int, default=50, help="of the JPEGs (50)")
     parser.add_argument("--street", action="store_true", help="a street with traffic instead of one scene")
-    parser.add_argument("--faults", nargs="+", choices=KINDS, default=[], help="kinds of faults, chosen at random")
-    parser.add_argument("--every", type=float, default=10, help="mean seconds between two faults (10)")
-    parser.add_argument("--seed", type=int, default=1, help="of the faults (1)")
+    add_camera_options(parser, faults=(), every=10)
     parser.add_argument("--log", type=Path, help="a file for what was sent")
     options = parser.parse_args()
     try:

@@ -16,12 +16,13 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from cameras.faults import KINDS
+from cameras.faults import KINDS, Kind
+from cameras.options import add_camera_options
 from installed import needed
 
 from mjpeg_restore.errors import MissingExtra
 
-_KINDS = [kind for kind in KINDS if kind not in ("resize", "resample", "flip")]
+_KINDS: list[Kind] = [kind for kind in KINDS if kind not in ("resize", "resample", "flip")]
 """Faults after which the pictures go on as they were. A flipped bit may leave a picture that looks sound."""
 
 
@@ -29,12 +30,8 @@ def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="length (10)")
-    parser.add_argument("--fps", type=float, default=30, help="pictures a second (30)")
-    parser.add_argument("--size", default="640x480", help="of the pictures (640x480)")
+    add_camera_options(parser, faults=_KINDS, every=5)
     parser.add_argument("--model", default="stream-lite", help="the network (stream-lite)")
-    parser.add_argument("--faults", nargs="+", choices=KINDS, default=_KINDS, help="kinds, chosen at random")
-    parser.add_argument("--every", type=float, default=5, help="mean seconds between two faults (5)")
-    parser.add_argument("--seed", type=int, default=1, help="of the faults (1)")
     parser.add_argument("--stall-timeout", default="2", help="seconds, of the command (2)")
     parser.add_argument("--keep", type=Path, help="a folder for the file, the camera's log and the command's")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
