@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel, reason_of
 
@@ -19,7 +20,94 @@ DECODE = "decode"
 MAX_QUALITY_DISTANCE = 10
 """Distance in IJG quality from the training range within which a network still does well."""
 
-Extra = Literal["noise", "context"]
+COMPONENTS = ("y", "cb", "cr")
+"""The components' names in the names of ports."""
+
+PortKind = Literal["coefficients", "table", "noise", "context", "samples"]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of a graph; `models/graph.py` states what each kind holds."""
+
+    name: str
+    """Of the tensor: "y.coefficients", "cb.table", "noise", "context", "y"."""
+    dtype: str
+    """The array's type: "int16"."""
+    shape: tuple[str | int, ...]
+    """An integer, or entries for each block of a component's grid: "y.high", "8*cb.wide"."""
+
+    @property
+    def kind(self) -> PortKind:
+        """The meaning of the values."""
+        component, _, kind = self.name.rpartition(".")
+        kind = "samples" if not component and kind in COMPONENTS else kind
+        assert kind in get_args(PortKind), self.name
+        return kind  # pyright: ignore[reportReturnType]
+
+    @property
+    def component(self) -> int:
+        """Index of the component whose grid of blocks the values follow, or to which they belong."""
+        for extent in (self.name, *self.shape):
+            name = str(extent).rpartition("*")[2].partition(".")[0]
+            if name in COMPONENTS:
+                return COMPONENTS.index(name)
+        raise ValueError(f"{self.name} belongs to no component")
+
+    @property
+    def per_block(self) -> int | None:
+        """Entries for each block, down and across; None if the values belong to the whole picture."""
+        if isinstance(self.shape[0], int):
+            return None
+        return int(self.shape[0].rpartition("*")[0] or 1)
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Port:
+        """A port as the manifest has it: `"y.coefficients": "int16 [y.high, y.wide, 64]"`."""
+        found = re.fullmatch(r"(\w+) \[(.+)\]", text)
+        if not found:
+            raise ValueError(f"port {name}: {text!r}")
+        port = cls(name, found[1], tuple(int(n) if n.isdecimal() else n for n in found[2].split(", ")))
+        if port.kind != "context":
+            _ = port.component  # checked
+        return port
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """An ONNX graph under the contract of `models/graph.py`."""
+
+    file: str
+    sha256: str
+    inputs: tuple[Port, ...]
+    """In the graph's order, and so are the outputs."""
+    outputs: tuple[Port, ...]
+    folder: Path
+
+    def path(self) -> Path:
+        """The path of the file, its checksum verified.
+
+        Raises:
+            ModelCorrupt: it is missing, or is not the one that the manifest describes.
+        """
+        return verified(self.folder, self.file, self.sha256)
+
+    @classmethod
+    def parse(cls, folder: Path, entry: dict[str, Any]) -> GraphFile:
+        """A graph as the manifest has it."""
+        inputs, outputs = (
+            tuple(Port.parse(name, text) for name, text in entry[side].items()) for side in ("inputs", "outputs")
+        )
+        return cls(entry["file"], entry["sha256"], inputs, outputs, folder)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        sides = {"inputs": self.inputs, "outputs": self.outputs}
+        ports = {side: {port.name: str(port) for port in some} for side, some in sides.items()}
+        return {"file": self.file, "sha256": self.sha256, **ports}
 
 
 def quality_label(qualities: tuple[int, int] | None) -> str:
@@ -38,23 +126,14 @@ class Variant:
     """The IJG qualities that it was trained for, first and last; None for all."""
     training: dict[str, Any]
     """The training record of each graph; empty for `decode`."""
-    graphs: dict[str, dict[str, str]]
-    """File and checksum: "grey" and "colour", and "grey.context" and "colour.context" of a model with a context.
-    "grey" alone of a model that is `per_component`, and of an ablation."""
-    folder: Path
+    graphs: dict[str, GraphFile]
+    """"grey" and "colour", and "grey.context" and "colour.context" of a model with a context. "grey" alone of a model
+    that is `per_component`, and of an ablation."""
 
     @property
     def name(self) -> str:
         """For people: "Q10", "Q10-60" or "all qualities"."""
         return quality_label(self.qualities)
-
-    def file(self, kind: str) -> Path:
-        """One of `graphs`, its checksum verified.
-
-        Raises:
-            ModelCorrupt: the file is missing, or is not the one that the manifest describes.
-        """
-        return verified(self.folder, self.graphs[kind])
 
     def distance(self, quality: int) -> tuple[int, int]:
         """Sort key, smaller is better: distance of an IJG quality from the range, then the width of the range."""
@@ -84,15 +163,17 @@ class Model:
     """Whether every restored coefficient lies in its quantisation cell, and so quantises back to the file's."""
     per_component: bool = False
     """Whether one single-channel graph, "grey", runs on Y, Cb and Cr independently."""
-    extra: Extra | None = None
-    """The additional input of its graphs; see `models/graph.py`."""
     texture: dict[str, Any] | None = None
     """File, checksum, training record and figures of the texture weights; None where there are none."""
 
     @property
     def folder(self) -> Path:
         """The folder of its files."""
-        return self.variants[0].folder
+        return next(iter(self.variants[0].graphs.values())).folder
+
+    def takes(self, kind: PortKind) -> bool:
+        """Whether its graphs have an input of that kind."""
+        return any(port.kind == kind for graph in self.variants[0].graphs.values() for port in graph.inputs)
 
     def variant(self, quality: int) -> Variant:
         """The network that suits an IJG quality best."""
@@ -106,7 +187,12 @@ class Model:
         """The whole as JSON's types."""
         entry = {field.name: getattr(self, field.name) for field in fields(self)}
         entry["variants"] = [
-            {field.name: getattr(v, field.name) for field in fields(v) if field.name != "folder"} for v in self.variants
+            {
+                "qualities": variant.qualities,
+                "training": variant.training,
+                "graphs": {kind: graph.as_dict() for kind, graph in variant.graphs.items()},
+            }
+            for variant in self.variants
         ]
         return entry
 
@@ -127,18 +213,18 @@ def training_time(record: dict[str, Any]) -> str:
     return " and ".join(f"{spent:.2f} h on {machine}" for machine, spent in hours.items())
 
 
-def verified(folder: Path, entry: dict[str, Any]) -> Path:
+def verified(folder: Path, file: str, sha256: str) -> Path:
     """The path of a file of the manifest, its checksum verified.
 
     Raises:
         ModelCorrupt: it is missing, or is not the one that the manifest describes.
     """
-    path = folder / entry["file"]
+    path = folder / file
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise ModelCorrupt(f"{path}: {reason_of(error)}; reinstall mjpeg-restore") from error
-    if found != entry["sha256"]:
+    if found != sha256:
         raise ModelCorrupt(f"{path}: not the file that the manifest describes; reinstall mjpeg-restore")
     return path
 
@@ -167,7 +253,11 @@ def models(folder: Path | None = None) -> dict[str, Model]:
 
 def _model(name: str, folder: Path, entry: dict[str, Any]) -> Model:
     variants = tuple(
-        Variant(tuple(v["qualities"]) if v["qualities"] else None, v["training"], v["graphs"], folder)
+        Variant(
+            tuple(v["qualities"]) if v["qualities"] else None,
+            v["training"],
+            {kind: GraphFile.parse(folder, graph) for kind, graph in v["graphs"].items()},
+        )
         for v in entry.pop("variants")
     )
     return Model(name=name, variants=variants, **entry)

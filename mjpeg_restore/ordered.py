@@ -1,4 +1,4 @@
-"""A parallel `map` in order, with bounded memory: it joins the stages of the pipeline."""
+"""Work on items in order, several at the same time, with bounded memory: it joins the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from mjpeg_restore.errors import SourceError
 
+Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -116,7 +117,56 @@ def ordered_map(
         SourceError: this process was forked while the map ran: its threads are in the parent.
     """
     end = halt or Halt()
-    production = _Production(function, items, ThreadPoolExecutor(workers, thread_name_prefix=name), in_flight, end)
+    pool = Workers(workers, name, end)
+    return in_order(
+        lambda item: pool.submit(function, item), items, in_flight=in_flight, name=name, halt=end, close=pool.close
+    )
+
+
+class Workers(ThreadPoolExecutor):
+    """A pool of threads. Once a halt is requested, it does none of the work that waits: nobody takes the results."""
+
+    def __init__(self, count: int, name: str, halt: Halt) -> None:
+        super().__init__(count, thread_name_prefix=name)
+        self._halt = halt
+
+    def submit(
+        self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        """Have a thread call the function; its future raises `CancelledError` if it was not called."""
+        return super().submit(self._call, fn, *args, **kwargs)
+
+    def _call(self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if self._halt.requested:
+            raise CancelledError
+        return fn(*args, **kwargs)
+
+    def close(self) -> None:
+        """End the threads once they have done what was submitted; does not wait."""
+        self.shutdown(wait=False)
+
+
+def in_order(
+    submit: Callable[[Item], Future[Result]],
+    items: Iterable[Item],
+    *,
+    in_flight: int,
+    name: str,
+    halt: Halt | None = None,
+    close: Callable[[], None] | None = None,
+) -> Generator[Result]:
+    """The results of items whose work is submitted in their order; otherwise like `ordered_map`.
+
+    Args:
+        submit: begins the work on an item, on the feeder's thread.
+        items: as for `ordered_map`, and so are the other arguments.
+        in_flight: likewise.
+        name: likewise.
+        halt: likewise.
+        close: called by the feeder when there are no more items.
+    """
+    end = halt or Halt()
+    production = _Production(submit, items, in_flight, end, close)
     try:
         end.start(Feeder(production.feed, name))
         while (entry := production.next()) is not None:
@@ -131,17 +181,17 @@ def ordered_map(
 
 
 class _Production(Generic[Item, Result]):
-    """The results between the feeder and the caller of an ordered map."""
+    """The results between the feeder and the caller."""
 
     def __init__(
         self,
-        function: Callable[[Item], Result],
+        submit: Callable[[Item], Future[Result]],
         items: Iterable[Item],
-        pool: ThreadPoolExecutor,
         in_flight: int,
         end: Halt,
+        close: Callable[[], None] | None,
     ) -> None:
-        self._function, self._items, self._pool, self._end = function, items, pool, end
+        self._submit, self._items, self._end, self._close = submit, items, end, close
         self._room = threading.Semaphore(in_flight)
         self._pending: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
 
@@ -154,8 +204,8 @@ class _Production(Generic[Item, Result]):
                     item = next(items)
                 except StopIteration:
                     break
-                self._pending.put(self._pool.submit(self._work, item))
-                del item  # the pool has it
+                self._pending.put(self._submit(item))
+                del item  # whoever works on it has it
         except BaseException as error:  # raised again in the caller's thread
             failed: Future[Result] = Future()
             failed.set_exception(error)
@@ -166,7 +216,8 @@ class _Production(Generic[Item, Result]):
             if close is not None:
                 close()
             self._pending.put(None)
-            self._pool.shutdown(wait=False)
+            if self._close:
+                self._close()
 
     def next(self) -> Future[Result] | None:
         """The next finished result; None at the end."""
@@ -189,11 +240,6 @@ class _Production(Generic[Item, Result]):
     def make_room(self) -> None:
         """Let the feeder take another item."""
         self._room.release()
-
-    def _work(self, item: Item) -> Result:
-        if self._end.requested:
-            raise CancelledError  # nobody takes the result
-        return self._function(item)
 
     def _wait_for_room(self) -> bool:
         while not self._end.requested:

@@ -23,7 +23,7 @@ from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.jpeg import reader_name
 from mjpeg_restore.latency import drop_late
-from mjpeg_restore.ordered import Halt, ordered_map
+from mjpeg_restore.ordered import Halt, Workers, in_order
 from mjpeg_restore.orientation import fit
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
@@ -119,15 +119,15 @@ def restore_pictures(
         jobs = drop_late(
             jobs, waiting=settings.waiting, max_latency=settings.max_latency, in_flight=in_flight, halt=dropping
         )
-    restored = ordered_map(
-        Restoration(restorer, source.info, compare=settings.compare, verify=settings.verify),
-        jobs,
-        # One worker more than streams keeps all streams busy while a worker waits for the encoder.
-        workers=restorer.streams + 1,
-        in_flight=in_flight,
-        name="restore",
-        halt=halt,
-    )
+    # One worker more than streams keeps all streams busy while a worker waits for the encoder.
+    pool = Workers(restorer.streams + 1, "restore", halt)
+    restoration = Restoration(restorer, source.info, pool, compare=settings.compare, verify=settings.verify)
+
+    def close() -> None:
+        restoration.close()
+        pool.close()
+
+    restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
     try:
         any_shown = yield from _shown(restored, report, source.info, settings, holds=policy.holds)
     finally:

@@ -6,8 +6,7 @@ import ctypes
 import math
 import os
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import Executor, Future
 from typing import Any
 from weakref import WeakSet
 
@@ -15,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.catalogue import Model, Variant, verified
+from mjpeg_restore.catalogue import GraphFile, Model, Port, Variant, verified
 from mjpeg_restore.errors import UnknownModel
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
+from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
-from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Planes, Runtime, open_runtime
+from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
 from mjpeg_restore.tiles import Tile, tiles
 
 DEFAULT_MEMORY = 300_000_000
@@ -44,12 +44,13 @@ class Restorer:
         texture: float = 0.0,
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
+        progress: Progress | None = None,
     ) -> None:
         """Choose a model.
 
         Args:
             model: a name from the catalogue, or a `catalogue.Model`.
-            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_runtime`. With "auto", `decode` takes the
+            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_network`. With "auto", `decode` takes the
                 native extension where it was built, else ONNX Runtime.
             threads: CPU threads in all; every core by default.
             streams: pictures that callers restore at the same time.
@@ -57,6 +58,8 @@ class Restorer:
                 appendix B.2).
             seed: of the noise, for a model that gives one of many possible pictures; equal seeds give equal pictures.
             memory: approximate limit for the restoration of one picture, bytes; larger pictures are restored in tiles.
+                A device with memory of its own has its own limit.
+            progress: called while a network is made ready, if that takes long; see `runtime.open_network`.
 
         Raises:
             UnknownModel: no such model, or a texture for a model without texture weights.
@@ -76,8 +79,9 @@ class Restorer:
         self._texture = texture
         self._seed = seed
         self._memory = memory
-        self._runtimes: dict[str, Runtime] = {}
-        self._loading = threading.Lock()
+        self._progress = progress
+        self._networks: dict[str, Network] = {}
+        self._sessions = _Sessions()
         _restorers.add(self)
 
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
@@ -85,42 +89,36 @@ class Restorer:
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
         return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
-    def runtime(self, coded: CodedPicture, suffix: str = "") -> Runtime:
-        """The loaded graph for a picture, or its context graph (`suffix` ".context").
+    def network(self, graph: GraphFile) -> Network:
+        """One of the model's graphs, loaded.
 
         Raises:
             RuntimeUnavailable: the device is not available.
             ModelCorrupt: an engine file is missing or altered.
         """
-        variant, kind = self.choose(coded)
-        kind += suffix
-        key = variant.graphs[kind]["file"]
-        with self._loading:
-            if key not in self._runtimes:
-                self._runtimes[key] = self._load(variant.file(kind))
-            return self._runtimes[key]
+        network = self._networks.get(graph.file)
+        if network is None:
+            network = self._networks[graph.file] = self._load(graph)  # the same one, should two threads come here
+        return network
 
-    def _load(self, graph: Path) -> Runtime:
+    def _load(self, graph: GraphFile) -> Network:
         device = self._device
         if device == "auto" and self.model.name == catalogue.DECODE:
             if NativeDecode.available:
                 return NativeDecode()
             device = "onnxruntime"  # it starts faster, and bf16 has nothing to speed up
         blend = texture_of(self.model, self._texture) if self._texture else None
-        return open_runtime(graph, device, self._threads, self.streams, blend)
+        return open_network(graph, device, self._threads, self.streams, blend, self._progress)
 
-    def forget_graphs(self) -> None:
-        """Drop the loaded graphs in a forked process; each is loaded again when it is needed."""
-        # One reference is leaked: the destructors would wait for threads that exist in the parent process only.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._runtimes))
-        self._runtimes = {}
-        self._loading = threading.Lock()  # a thread of the parent may hold the old one
+    def forget_networks(self) -> None:
+        """Drop the loaded networks in a forked process; each is loaded again when it is needed."""
+        _leak(self._networks)
+        self._networks = {}
 
     @property
     def runtime_name(self) -> str:
         """Library, device and precision that run the network, in words; empty before the first picture."""
-        with self._loading:
-            return next((runtime.name for key, runtime in self._runtimes.items() if ".context." not in key), "")
+        return next((network.name for file, network in [*self._networks.items()] if ".context." not in file), "")
 
     def restore(self, coded: CodedPicture) -> Picture:
         """Restore one picture.
@@ -131,93 +129,203 @@ class Restorer:
         Returns:
             Planes at the coded picture's own sampling, cropped to its size, top row first; without a time.
         """
-        return Picture(
-            planes=_crop(self.planes(coded), coded),
-            sampling=coded.sampling,
-            full_range=coded.colour.full_range,
-            quality=estimate_quality(coded.tables[0], LUMA),
-            damage=coded.damage,
-        )
+        return _picture(self.planes(coded), coded)
 
-    def stream(self) -> RestorerStream:
-        """Begin to restore the pictures of one camera; all streams share this network, which is loaded once."""
-        return RestorerStream(self)
+    def stream(self, pool: Executor = INLINE) -> RestorerStream:
+        """Begin to restore the pictures of one camera; all streams share this network, which is loaded once.
+
+        Args:
+            pool: its threads compute the pictures, or wait for the device that does. By default the thread that asks
+                for a picture computes it.
+        """
+        return RestorerStream(self, pool, _Sessions())
 
     def planes(self, coded: CodedPicture) -> Planes:
         """The restored planes of all components, uint8 `[8 blocks_high, 8 blocks_wide]` each, not cropped."""
-        inputs = self.inputs(coded)
-        run, count = self.runtime(coded).run, len(coded.coefficients)
-        if self.model.per_component:
-            alone = [inputs[2 * index : 2 * index + 2] for index in range(count)]
-            return tuple(plane for component in alone for plane in self._tiled(run, component, 1))
-        return self._tiled(run, inputs, count)
-
-    def _tiled(self, run: Callable[[Inputs], Planes], inputs: Inputs, count: int) -> Planes:
-        """Run a graph on the inputs of `count` components, in tiles where the whole would take too much memory."""
-        grids = [array.shape[:2] for array in inputs[: 2 * count : 2]]
-        high, wide = grids[-1]
-        steps = [(rows // high, columns // wide) for rows, columns in grids]
-        mcu = self.model.bytes_per_pixel * 64 * math.prod(steps[0])
-        parts = tiles(high, wide, self.model.margin, int(self._memory / mcu))
-        if len(parts) == 1:
-            return run(inputs)
-        planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)
-        for tile in parts:
-            restored = run(self._cut(inputs, tile, steps))
-            for plane, whole, (down, across) in zip(restored, planes, steps, strict=True):
-                tile.paste(plane, whole, 8 * down, 8 * across)
-        return planes
-
-    def _cut(self, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:
-        """The part of a graph's inputs that belongs to a tile."""
-        cut: list[NDArray[Any]] = []
-        for index, (down, across) in enumerate(steps):
-            blocks, table = inputs[2 * index : 2 * index + 2]
-            cut += [np.ascontiguousarray(tile.cut(blocks, down, across)), table]
-        extra = list(inputs[2 * len(steps) :])
-        if self.model.extra == "noise":
-            down, across = steps[0]
-            extra = [np.ascontiguousarray(tile.cut(extra[0], 4 * down, 4 * across))]
-        return [*cut, *extra]
+        return self._alone().planes(coded).result()
 
     def inputs(self, coded: CodedPicture) -> Inputs:
-        """The inputs of the picture's graph: its components, then the noise or the context of a model with one."""
-        inputs = components(coded)
-        high, wide = inputs[0].shape[:2]
-        match self.model.extra:
-            case None:
-                return inputs
-            case "noise":
-                random = np.random.default_rng(self._seed)
-                return [*inputs, random.standard_normal((4 * high, 4 * wide), np.float32)]
-            case "context":
-                return [*inputs, *self.runtime(coded, ".context").run(inputs)]
+        """The inputs of the graph that restores a picture; of a model that is `per_component`, of the first in turn."""
+        variant, kind = self.choose(coded)
+        return self._alone().inputs(coded, variant.graphs[kind].inputs)
+
+    def _alone(self) -> RestorerStream:
+        """A stream for one picture, computed by this thread; all of them share their sessions."""
+        return RestorerStream(self, INLINE, self._sessions)
+
+    def noise(self, high: int, wide: int) -> NDArray[np.float32]:
+        """The noise for a picture of that many blocks of luma, standard normal, float32 `[4 high, 4 wide]`."""
+        return np.random.default_rng(self._seed).standard_normal((4 * high, 4 * wide), np.float32)
+
+    def memory(self, network: Network) -> int:
+        """Bytes that one picture may take."""
+        return self._memory if network.memory is None else network.memory
 
 
 class RestorerStream:
     """One camera's pictures, restored by a shared network: what it remembers belongs to that camera.
 
     It remembers the last picture, so that one which comes again, as from a camera that is polled faster than it takes
-    pictures, costs next to nothing. Safe from several threads.
+    pictures, costs next to nothing. Safe from several threads; the order is that of the calls.
     """
 
-    def __init__(self, restorer: Restorer) -> None:
+    def __init__(self, restorer: Restorer, pool: Executor, sessions: _Sessions) -> None:
         """Begin a stream; see `Restorer.stream`."""
-        self._restorer = restorer
-        self._last: tuple[CodedPicture, Picture] | None = None
+        self._restorer, self._pool, self._sessions = restorer, pool, sessions
+        self._last: tuple[CodedPicture, Future[Picture]] | None = None
 
-    def restore(self, coded: CodedPicture) -> Picture:
-        """Restore the stream's next picture; see `Restorer.restore`."""
+    def submit(self, coded: CodedPicture) -> Future[Picture]:
+        """Begin to restore the stream's next picture, and return as soon as another one may be submitted.
+
+        Returns:
+            Its result is that of `Restorer.restore`.
+
+        Raises:
+            RuntimeUnavailable: the device is not available, or cannot begin the picture.
+            ModelCorrupt: an engine file is missing or altered.
+        """
         last = self._last
         if last and _same(coded, last[0]):
             return last[1]
-        restored = self._restorer.restore(coded)
+        restored = gather([self.planes(coded)], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
+
+    def restore(self, coded: CodedPicture) -> Picture:
+        """Restore the stream's next picture; see `Restorer.restore`."""
+        return self.submit(coded).result()
+
+    def planes(self, coded: CodedPicture) -> Future[Planes]:
+        """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
+        model = self._restorer.model
+        variant, kind = self._restorer.choose(coded)
+        graph = variant.graphs[kind]
+        if not model.per_component:
+            return self._tiled(graph, self.inputs(coded, graph.inputs), graph.outputs)
+        both = components(coded)
+        alone = [both[2 * index : 2 * index + 2] for index in range(len(coded.coefficients))]
+        return gather(
+            [self._tiled(graph, inputs, graph.outputs) for inputs in alone],
+            lambda planes: tuple(plane for (plane,) in planes),
+        )
 
     def restart(self) -> None:
         """Forget earlier pictures: the next one does not continue them."""
         self._last = None
+
+    def close(self) -> None:
+        """Wait for the pictures under way on the device, and free the memory there."""
+        self._sessions.close()
+
+    def inputs(self, coded: CodedPicture, ports: tuple[Port, ...]) -> Inputs:
+        """The arrays that a graph takes, in the order of its ports."""
+        both = components(coded)
+        high, wide = both[0].shape[:2]
+
+        def array(port: Port) -> NDArray[Any]:
+            match port.kind:
+                case "coefficients":
+                    return both[2 * port.component]
+                case "table":
+                    return both[2 * port.component + 1]
+                case "noise":
+                    return self._restorer.noise(high, wide)
+                case "context":
+                    return self._context(coded)
+                case "samples":
+                    raise AssertionError("samples are no input")
+
+        return [array(port) for port in ports]
+
+    def _context(self, coded: CodedPicture) -> NDArray[np.float32]:
+        """The context of a whole picture, computed at once."""
+        variant, kind = self._restorer.choose(coded)
+        graph = variant.graphs[f"{kind}.context"]
+        (context,) = self._session(graph, INLINE).submit(self.inputs(coded, graph.inputs)).result()
+        return context
+
+    def _session(self, graph: GraphFile, pool: Executor) -> Session:
+        """This stream's session of a graph."""
+        return self._sessions.get(graph.file, self._restorer.network(graph), pool)
+
+    def _tiled(self, graph: GraphFile, inputs: Inputs, outputs: tuple[Port, ...]) -> Future[Planes]:
+        """Run a graph, in tiles where the whole would take too much memory or is larger than the network takes."""
+        session, network, model = self._session(graph, self._pool), self._restorer.network(graph), self._restorer.model
+        given = zip(inputs, graph.inputs, strict=True)
+        grids = [array.shape[:2] for array, port in given if port.kind == "coefficients"]
+        high, wide = grids[-1]
+        steps = [(rows // high, columns // wide) for rows, columns in grids]
+        mcu = model.bytes_per_pixel * 64 * math.prod(steps[0])
+        largest = network.largest and (network.largest[0] // steps[0][0], network.largest[1] // steps[0][1])
+        parts = tiles(high, wide, model.margin, int(self._restorer.memory(network) / mcu), largest)
+        if len(parts) == 1:
+            return session.submit(inputs)
+        planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)
+
+        def paste(restored: list[Planes]) -> Planes:
+            for tile, some in zip(parts, restored, strict=True):
+                for plane, whole, (down, across) in zip(some, planes, steps, strict=True):
+                    tile.paste(plane, whole, 8 * down, 8 * across)
+            return planes
+
+        return gather([session.submit(_cut(graph, inputs, tile, steps)) for tile in parts], paste)
+
+
+class _Sessions:
+    """Sessions by their graphs' files. A forked process opens them again."""
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()  # a thread of the parent may hold the old one
+        self._open: dict[str, Session] = {}
+
+    def get(self, file: str, network: Network, pool: Executor) -> Session:
+        """The session of a graph, whose network is loaded."""
+        if self._process != os.getpid():
+            _leak(self._open)
+            self._renew()
+        with self._lock:
+            if file not in self._open:
+                self._open[file] = network.session(pool)
+            return self._open[file]
+
+    def close(self) -> None:
+        """Close all of them."""
+        if self._process == os.getpid():
+            with self._lock:
+                sessions, self._open = self._open, {}
+            for session in sessions.values():
+                session.close()
+
+
+def _leak(lost: object) -> None:
+    """Keep an object for ever: its destructor would wait for threads that exist in the parent process only."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
+
+
+def _cut(graph: GraphFile, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:
+    """The part of a graph's inputs that belongs to a tile; `steps` are each component's blocks in an MCU."""
+    cut: list[NDArray[Any]] = []
+    for array, port in zip(inputs, graph.inputs, strict=True):
+        if port.per_block:
+            down, across = steps[port.component]
+            array = np.ascontiguousarray(tile.cut(array, port.per_block * down, port.per_block * across))
+        cut.append(array)
+    return cut
+
+
+def _picture(planes: Planes, coded: CodedPicture) -> Picture:
+    """A restored picture, cropped to its size."""
+    return Picture(
+        planes=_crop(planes, coded),
+        sampling=coded.sampling,
+        full_range=coded.colour.full_range,
+        quality=estimate_quality(coded.tables[0], LUMA),
+        damage=coded.damage,
+    )
 
 
 def _same(coded: CodedPicture, other: CodedPicture) -> bool:
@@ -235,7 +343,7 @@ _restorers: WeakSet[Restorer] = WeakSet()
 
 def _forget_all() -> None:
     for restorer in _restorers:
-        restorer.forget_graphs()
+        restorer.forget_networks()
 
 
 if hasattr(os, "register_at_fork"):
@@ -268,7 +376,7 @@ def texture_of(model: Model, share: float) -> Blend:
     """
     if model.texture is None:
         raise UnknownModel(f"model {model.name!r} has no texture to blend in")
-    with np.load(verified(model.folder, model.texture)) as weights:
+    with np.load(verified(model.folder, model.texture["file"], model.texture["sha256"])) as weights:
         return Blend(dict(weights), share)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet, Picture
+from mjpeg_restore.futures import done, gather
 from mjpeg_restore.interlace import resolve_layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Parts, is_fragment, is_tables_only, read
 from mjpeg_restore.ordered import Halt, ordered_map
@@ -125,31 +127,51 @@ class Restoration:
     """Coefficients to a picture: restored, verified, woven of its fields, turned upright, beside the plain decode."""
 
     def __init__(
-        self, restorer: Restorer, info: SourceInfo, *, compare: Comparison | None = None, verify: bool = False
+        self,
+        restorer: Restorer,
+        info: SourceInfo,
+        pool: Executor,
+        *,
+        compare: Comparison | None = None,
+        verify: bool = False,
     ) -> None:
         """Prepare for the packets of one source.
 
         Args:
             restorer: the network.
             info: the source's field order and rotation.
+            pool: its threads compute.
             compare: show the plain decode too.
             verify: count the restored coefficients that quantise back to the stream's.
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
-        self._streams = restorer.stream(), restorer.stream()
+        self._streams = restorer.stream(pool), restorer.stream(pool)
         self._info = info
         self._verify = verify
         self._compare: Comparison | None = compare
         self._decoder = Restorer("decode", threads=1) if compare else None
 
-    def __call__(self, job: Job) -> tuple[Job, Picture | None]:
-        """Restore a job's picture, without its time; None where there is nothing to restore."""
+    def submit(self, job: Job) -> Future[tuple[Job, Picture | None]]:
+        """Begin to restore the picture of the next job.
+
+        Returns:
+            The job, and its picture without its time; None where there is nothing to restore.
+        """
         if not job.coded:
-            return job, None
+            return done((job, None))
         if job.packet.discontinuity:
             for stream in self._streams:
                 stream.restart()
-        restored = [stream.restore(coded) for stream, coded in zip(self._streams, job.coded, strict=False)]
+        fields = [stream.submit(coded) for stream, coded in zip(self._streams, job.coded, strict=False)]
+        return gather(fields, lambda restored: self._finish(job, restored))
+
+    def close(self) -> None:
+        """Wait for the pictures under way on the device, and free the memory there."""
+        for stream in self._streams:
+            stream.close()
+
+    def _finish(self, job: Job, restored: list[Picture]) -> tuple[Job, Picture | None]:
+        """A job without its coefficients, and its picture as it is shown."""
         after = self._frame(restored, job)
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         if self._decoder and self._compare:

@@ -56,21 +56,25 @@ class Tile:
 
 
 @lru_cache(maxsize=64)
-def tiles(high: int, wide: int, margin: int, most: int) -> tuple[Tile, ...]:
+def tiles(high: int, wide: int, margin: int, most: int, largest: tuple[int, int] | None = None) -> tuple[Tile, ...]:
     """Divide a picture into tiles of one size, with the least work in all; a runtime compiles once for a size.
 
     Args:
         high, wide: size of the picture, in MCUs.
         margin: MCUs on each side that are restored and not kept.
         most: MCUs that a tile may have; if the margins alone have more, the smallest possible tiles are taken.
+        largest: MCUs that a tile may have down and across; None: any number.
 
     Returns:
-        One tile if the whole picture is within `most`; otherwise tiles row by row.
+        One tile if the whole picture is within the limits; otherwise tiles row by row.
     """
+    limits = largest or (high, wide)
 
-    def work(counts: tuple[int, int]) -> tuple[int, int]:
-        one = _side(high, counts[0], margin) * _side(wide, counts[1], margin)
-        return max(one, most), one * counts[0] * counts[1]
+    def work(counts: tuple[int, int]) -> tuple[int, int, int]:
+        sides = _side(high, counts[0], margin), _side(wide, counts[1], margin)
+        beyond = sum(max(side - limit, 0) for side, limit in zip(sides, limits, strict=True))
+        one = sides[0] * sides[1]
+        return beyond, max(one, most), one * counts[0] * counts[1]
 
     rows, columns = min(product(_counts(high, margin), _counts(wide, margin)), key=work)
     across = list(_spans(wide, columns, margin))

@@ -44,7 +44,11 @@ def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
     def graphs(entry: dict[str, Any], quality: str) -> dict[str, Any]:
         found = [
-            catalogue.Variant(v["qualities"] and tuple(v["qualities"]), {}, v["graphs"], Path())
+            catalogue.Variant(
+                v["qualities"] and tuple(v["qualities"]),
+                {},
+                {kind: catalogue.GraphFile.parse(Path(), graph) for kind, graph in v["graphs"].items()},
+            )
             for v in entry["variants"]
         ]
         return min(found, key=lambda variant: variant.distance(int(quality))).graphs

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mjpeg_restore.catalogue import Extra
 from mjpeg_restore.errors import ModelError
 from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import checksum, export_variant, initializers, per_component
+from mjpeg_restore.models.graph import Extra, checksum, export_variant, initializers, per_component
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import ModelRecipe, Variant
 from mjpeg_restore.training.recipes import MODELS
@@ -77,7 +76,7 @@ class Exporter:
         return {
             "qualities": variant.qualities,
             "training": {kind: training for kind, (_, training) in kinds.items() if kind in graphs},
-            "graphs": graphs,
+            "graphs": {kind: graph.as_dict() for kind, graph in graphs.items()},
         }
 
     def texture(self) -> dict[str, Any] | None:
@@ -130,7 +129,8 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     if name == "decode":
         network = Decode()
         graphs = export_variant({"grey": network, "colour": network}, name, engines)
-        return description(network, DECODE, [{"qualities": None, "training": {}, "graphs": graphs}])
+        written = {kind: graph.as_dict() for kind, graph in graphs.items()}
+        return description(network, DECODE, [{"qualities": None, "training": {}, "graphs": written}])
     recipe = MODELS[name]
     exporter = Exporter(name, recipe, runs, engines)
     ready = exporter.variants()
@@ -150,7 +150,7 @@ def stage_entry(model: str, stage: str, runs: Path, engines: Path) -> dict[str, 
     variant = {
         "qualities": recipe.stages[stage].degradation.qualities,
         "training": {"grey": training},
-        "graphs": graphs,
+        "graphs": {kind: graph.as_dict() for kind, graph in graphs.items()},
     }
     found = description(
         network,
@@ -178,7 +178,6 @@ def description(
         **figures(network, colour=colour, extra=extra),
         "projected": projected,
         "per_component": per_component(network),
-        "extra": extra,
         "texture": None,
         "variants": variants,
     }

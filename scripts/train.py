@@ -242,7 +242,7 @@ def training_record(graph: Path) -> dict[str, Any] | None:
     for model in catalogue.models(graph.parent).values():
         for variant in model.variants:
             for kind, training in variant.training.items():
-                if variant.graphs[kind]["file"] == graph.name:
+                if variant.graphs[kind].file == graph.name:
                     return training
     return None
 

@@ -28,16 +28,16 @@ def test_every_shipped_graph_has_its_checksum(name: str) -> None:
     for variant in model.variants:
         assert variant.graphs.keys() == graphs_of(model)
         for kind in variant.graphs:
-            assert variant.file(kind).is_file()
+            assert variant.graphs[kind].path().is_file()
     if model.texture:
-        assert catalogue.verified(model.folder, model.texture).suffix == ".npz"
+        assert catalogue.verified(model.folder, model.texture["file"], model.texture["sha256"]).suffix == ".npz"
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_has_its_checksum_and_is_for_grey_pictures(name: str) -> None:
     (variant,) = ABLATIONS[name].variants
     assert list(variant.graphs) == list(variant.training) == ["grey"]
-    assert variant.file("grey").parent == catalogue.shipped_folder() / "ablations"
+    assert variant.graphs["grey"].path().parent == catalogue.shipped_folder() / "ablations"
 
 
 def graphs_of(model: catalogue.Model) -> set[str]:
@@ -45,7 +45,7 @@ def graphs_of(model: catalogue.Model) -> set[str]:
     if model.per_component:
         return {"grey"}
     kinds = {"grey", "colour"}
-    return kinds | {f"{kind}.context" for kind in kinds} if model.extra == "context" else kinds
+    return kinds | {f"{kind}.context" for kind in kinds} if model.takes("context") else kinds
 
 
 def test_what_is_shipped() -> None:
@@ -55,7 +55,7 @@ def test_what_is_shipped() -> None:
     assert [name for name, model in shipped.items() if model.projected] == ours
     assert all(model.quality for model in shipped.values())
     assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
-    assert [name for name, model in shipped.items() if model.extra == "noise"] == ["one-to-many"]
+    assert [name for name, model in shipped.items() if model.takes("noise")] == ["one-to-many"]
     assert [name for name, model in shipped.items() if model.per_component] == ["l4", "l8", "hr-cnn", "one-to-many-l2"]
     assert catalogue.DEFAULT == "stream"
     assert shipped["decode"].parameters == 0
@@ -75,9 +75,8 @@ def test_the_time_of_a_training_is_that_of_all_its_stages() -> None:
 
 def test_nothing_lies_beside_the_manifest() -> None:
     models = [*catalogue.models().values(), *ABLATIONS.values()]
-    entries = [entry for model in models for variant in model.variants for entry in variant.graphs.values()]
-    entries += [model.texture for model in models if model.texture]
-    named = [entry["file"] for entry in entries]
+    named = [graph.file for model in models for variant in model.variants for graph in variant.graphs.values()]
+    named += [model.texture["file"] for model in models if model.texture]
     assert len(named) == len(set(named))
     found = {path.name for path in catalogue.shipped_folder().rglob("*.*") if path.suffix in (".onnx", ".npz")}
     assert found == set(named)
@@ -114,14 +113,14 @@ def test_an_altered_graph_is_refused(engines: Path) -> None:
     path.write_bytes(data)
     stream = catalogue.models(engines)["stream"]
     with pytest.raises(ModelCorrupt, match="not the file that the manifest describes"):
-        stream.variants[0].file("colour")
-    assert stream.variants[0].file("grey").is_file()
+        stream.variants[0].graphs["colour"].path()
+    assert stream.variants[0].graphs["grey"].path().is_file()
 
 
 def test_a_missing_graph_is_named(engines: Path) -> None:
     (engines / "decode.grey.onnx").unlink()
     with pytest.raises(ModelCorrupt, match=r"decode\.grey\.onnx: No such file or directory; reinstall"):
-        catalogue.models(engines)["decode"].variants[0].file("grey")
+        catalogue.models(engines)["decode"].variants[0].graphs["grey"].path()
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"models": {"decode": {}}}'])
@@ -135,10 +134,9 @@ def test_a_broken_manifest_is_one_error(engines: Path, text: str | None) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_a_variant_is_chosen_by_the_pictures_quality(tmp_path: Path) -> None:
-    folder = tmp_path
+def test_a_variant_is_chosen_by_the_pictures_quality() -> None:
     ranges = [(10, 10), (10, 60), (50, 50)]
-    variants = tuple(catalogue.Variant(qualities, {}, {}, folder) for qualities in ranges)
+    variants = tuple(catalogue.Variant(qualities, {}, {}) for qualities in ranges)
     model = replace(catalogue.find("stream"), variants=variants)
     chosen = {quality: model.variant(quality).qualities for quality in (5, 10, 12, 50, 55, 90)}
     assert chosen == {5: (10, 10), 10: (10, 10), 12: (10, 60), 50: (50, 50), 55: (10, 60), 90: (10, 60)}

@@ -21,6 +21,7 @@ from mjpeg_restore.pipeline import restore_pictures
 from tests.cli.command import mux
 from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
+from tests.restorers import Counting
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, case, within
 
 PICTURES = [encode("4:2:0", (64, 48), seed) for seed in range(4)]
@@ -205,21 +206,15 @@ def test_a_halt_ends_a_generator_that_is_used_directly() -> None:
     assert halt.wait(LIMIT)
 
 
-def test_closing_does_not_wait_for_a_slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, woken = threading.Event(), threading.Event()
-
-    def slow(*words: object, **more: object) -> None:
-        begun.set()
-        woken.wait(60)
-
-    restorer = mjpeg_restore.Restorer(PLAIN)
-    monkeypatch.setattr(restorer, "restore", slow)
+def test_closing_does_not_wait_for_a_slow_network() -> None:
+    restorer = Counting(PLAIN)
+    restorer.go.clear()
     stream = mjpeg_restore.Stream(ListSource(PICTURES), restorer)
-    closing = threading.Thread(target=lambda: (begun.wait(60), stream.close()), daemon=True)
+    closing = threading.Thread(target=lambda: (restorer.begun.wait(60), stream.close()), daemon=True)
     closing.start()
     try:
         assert within(lambda: list(stream)) == []
         closing.join(LIMIT)
         assert not closing.is_alive()
     finally:
-        woken.set()
+        restorer.go.set()

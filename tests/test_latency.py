@@ -20,6 +20,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import BaseSource, SourceInfo
 from mjpeg_restore.stages import Job
 from tests.in_memory import Collect
+from tests.restorers import Counting
 from tests.streams import cut, decoded, still
 
 BASE = Fraction(1, 1000)
@@ -198,15 +199,6 @@ def test_latency_counts_from_the_arrival_until_the_sink_has_it() -> None:
 def test_as_many_pictures_are_under_way_as_the_docstring_says(live: bool, more: int, streams: int) -> None:
     """In the network's stage: as many as streams for a camera, two more for a recording."""
 
-    class Counting(Restorer):
-        restored = 0
-
-        def restore(self, coded: CodedPicture) -> Picture:
-            with lock:
-                self.restored += 1
-            return super().restore(coded)
-
-    lock = threading.Lock()
     counting = Counting("decode", streams=streams)
     pictures = restore_pictures(Camera([still(n) for n in range(20)], live=live), counting)
     next(pictures)  # the consumer has taken one, and asks for no other

@@ -62,16 +62,16 @@ def work():
     while working: restorer.restore(coded)
 # A lock of TBB that a thread at work holds while the process forks would stay locked in the child.
 workers = [threading.Thread(target=work) for _ in range(2 * (sys.argv[3] == "onnxruntime"))]
-load, loading, forked = restoring.open_runtime, threading.Event(), threading.Event()
+load, loading, forked = restoring.open_network, threading.Event(), threading.Event()
 def load_slowly(*words, **more):
     loading.set()
     forked.wait(30)
     return load(*words, **more)
-restoring.open_runtime = load_slowly
+restoring.open_network = load_slowly
 workers.append(threading.Thread(target=restorer.restore, args=(read(grey),)))
 for worker in workers: worker.start()
 assert loading.wait(30)
-restoring.open_runtime = load
+restoring.open_network = load
 child = os.fork()
 if child == 0:
     import signal

@@ -17,11 +17,12 @@ from mjpeg_restore.frames import Sampling
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
-from mjpeg_restore.runtime import NativeDecode, open_runtime
+from mjpeg_restore.runtime import NativeDecode, open_network
 from tests.exact_decode import to_pixels
 from tests.jpeg.pictures import SAMPLINGS, encode
 from tests.lacking import needs, needs_native_projection
-from tests.restorers import NETWORKS, RESTORERS, jpeg, photograph
+from tests.restorers import NETWORKS, RESTORERS, in_folder, jpeg, photograph
+from tests.runtime.graphs import run
 
 SIZES = [(163, 117), (1, 1), (8, 8), (17, 9)]
 
@@ -103,7 +104,7 @@ def test_float_output_quantises_back_always(model: str, quality: int, sampling: 
     coded = read(jpeg(photograph(163, 117), quality, sampling))
     restorer = RESTORERS[model]
     inputs = restorer.inputs(coded)
-    right, total = FloatOutput(restorer.model.variants[0].file("colour")).consistent(inputs)
+    right, total = FloatOutput(restorer.model.variants[0].graphs["colour"].path()).consistent(inputs)
     assert right == total
 
 
@@ -153,7 +154,7 @@ def test_padding_completes_lumas_grid() -> None:
 
 @needs_native_projection
 def test_the_decode_loads_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjpeg_restore.restorer.open_runtime", pytest.fail)
+    monkeypatch.setattr("mjpeg_restore.restorer.open_network", pytest.fail)
     restorer = Restorer("decode")
     restorer.restore(read(encode()))
     assert restorer.runtime_name.startswith("native")
@@ -169,9 +170,9 @@ def test_the_decode_has_a_runtime_where_the_extension_was_not_built(monkeypatch:
 def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     shipped = catalogue.find("decode")
-    monkeypatch.setattr("mjpeg_restore.restorer.open_runtime", lambda graph, *_: opened.append(graph))
-    Restorer(replace(shipped, name="sharpen")).runtime(read(encode()))
-    assert opened == [shipped.variants[0].file("colour")]
+    monkeypatch.setattr("mjpeg_restore.restorer.open_network", lambda graph, *_: opened.append(graph))
+    Restorer(replace(shipped, name="sharpen")).network(shipped.variants[0].graphs["colour"])
+    assert opened == [shipped.variants[0].graphs["colour"]]
 
 
 @pytest.mark.parametrize("wrong", [{"threads": 0}, {"threads": -3}, {"streams": 0}])
@@ -186,16 +187,13 @@ def test_an_unknown_model_is_named_at_once() -> None:
 
 
 def test_an_unknown_device_is_named_with_the_first_picture() -> None:
-    with pytest.raises(RuntimeUnavailable, match="no device 'cuda'"):
-        Restorer("decode", "cuda").restore(read(encode()))
+    with pytest.raises(RuntimeUnavailable, match="no device 'tpu'"):
+        Restorer("decode", "tpu").restore(read(encode()))
 
 
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = catalogue.models()
-    moved = {
-        name: replace(model, variants=tuple(replace(variant, folder=tmp_path) for variant in model.variants))
-        for name, model in shipped.items()
-    }
+    moved = {name: in_folder(model, tmp_path) for name, model in shipped.items()}
     monkeypatch.setattr(catalogue, "models", lambda: moved)
     with pytest.raises(ModelCorrupt, match="No such file"):
         Restorer("decode", "onnxruntime").restore(read(encode()))
@@ -211,10 +209,10 @@ def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
     coded = read(encode(sampling, (48, 40), quality=10))
     restorer = Restorer("l4", "onnxruntime", threads=2)
     restored, inputs = restorer.planes(coded), components(coded)
-    graph = open_runtime(restorer.model.variant(10).file("grey"), "onnxruntime", 2)
+    graph = open_network(restorer.model.variant(10).graphs["grey"], "onnxruntime", 2)
     assert len(restored) == len(coded.coefficients)
     for index, plane in enumerate(restored):
-        (alone,) = graph.run(inputs[2 * index : 2 * index + 2])
+        (alone,) = run(graph, inputs[2 * index : 2 * index + 2])
         assert np.abs(alone.astype(int) - plane).max() <= 1
 
 
@@ -239,7 +237,7 @@ def textured(folder: Path) -> tuple[catalogue.Model, dict[str, NDArray[np.floati
     np.savez_compressed(path, **weights)
     entry = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     stream = catalogue.find("stream")
-    return replace(stream, texture=entry, variants=(replace(stream.variants[0], folder=folder),)), weights
+    return replace(in_folder(stream, folder), texture=entry), weights
 
 
 def test_texture_comes_with_its_share(tmp_path: Path) -> None:

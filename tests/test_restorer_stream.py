@@ -7,22 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mjpeg_restore.frames import CodedPicture, Damage, Picture
+from mjpeg_restore.frames import Damage
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restorer import Restorer
+from tests.restorers import Counting
 from tests.streams import still
-
-
-class Counting(Restorer):
-    """Counts the pictures that pass the network."""
-
-    def __init__(self) -> None:
-        super().__init__("decode", threads=1)
-        self.restored = 0
-
-    def restore(self, coded: CodedPicture) -> Picture:
-        self.restored += 1
-        return super().restore(coded)
 
 
 def test_streams_give_what_the_restorer_gives() -> None:

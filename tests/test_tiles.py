@@ -106,7 +106,7 @@ def contextual(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
     shipped = catalogue.find("qgcn")
     variant, graphs = shipped.variants[0], {}
     for kind, entry in variant.graphs.items():
-        model, path = onnx.load(variant.file(kind)), folder / entry["file"]
+        model, path = onnx.load(variant.graphs[kind].path()), folder / entry.file
         for tensor in model.graph.initializer:
             if "global_branch" in tensor.name or "merge" in tensor.name:
                 weight = onnx.numpy_helper.to_array(tensor)
@@ -114,8 +114,9 @@ def contextual(tmp_path_factory: pytest.TempPathFactory) -> Restorer:
                 weight = random.normal(0, spread, weight.shape).astype(weight.dtype)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
         onnx.save(model, path)
-        graphs[kind] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    model = replace(shipped, variants=(catalogue.Variant(None, {}, graphs, folder),))
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        graphs[kind] = replace(entry, sha256=sha256, folder=folder)
+    model = replace(shipped, variants=(catalogue.Variant(None, {}, graphs),))
     return Restorer(model, "onnxruntime", threads=2)
 
 

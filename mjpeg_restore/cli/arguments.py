@@ -258,8 +258,8 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     if options.no_audio and options.audio_track:
         parser.error("--audio-track and --no-audio exclude each other")
     model = catalogue.find(options.model)
-    noisy = [name for name, known in catalogue.models().items() if known.extra == "noise"]
-    if model.extra != "noise" and (options.candidates or options.seed is not None):
+    noisy = [name for name, known in catalogue.models().items() if known.takes("noise")]
+    if not model.takes("noise") and (options.candidates or options.seed is not None):
         which = "--candidates" if options.candidates else "--seed"
         parser.error(f"{which}: model {model.name!r} knows one answer only; {', '.join(noisy) or 'none'} has many")
     textured = [name for name, known in catalogue.models().items() if known.texture]

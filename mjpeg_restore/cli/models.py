@@ -37,7 +37,7 @@ def described(model: Model) -> Iterator[str]:
     """The lines of one model."""
     yield f"{model.name}: {model.summary}"
     yield f"    {model.parameters:,} parameters, {model.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0"
-    if model.extra == "noise":
+    if model.takes("noise"):
         yield "    one of many possible pictures: --seed and --candidates"
     yield from _measured(model.quality)
     for variant in model.variants:

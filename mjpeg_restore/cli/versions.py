@@ -10,8 +10,7 @@ from mjpeg_restore import __version__
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.jpeg import reader_name
 from mjpeg_restore.runtime import NativeDecode
-
-RUNTIMES = (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino"))
+from mjpeg_restore.runtime.devices import RUNTIMES
 
 
 def versions() -> list[str]:
@@ -20,7 +19,7 @@ def versions() -> list[str]:
         reader = reader_name()
     except MjpegRestoreError as error:
         reader = f"none: {error}"
-    runtimes = [f"{name} {found}" for name, package in RUNTIMES if (found := installed(package))]
+    runtimes = [f"{one.title} {found}" for one in RUNTIMES if (found := installed(one.package))]
     return [
         f"mjpeg-restore {__version__}",
         f"coefficient reader: {reader}",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mjpeg_restore.catalogue import Extra
+from mjpeg_restore.models.graph import Extra
 from mjpeg_restore.models.int8 import Int8Conv
 
 HIGH, WIDE = 136, 240

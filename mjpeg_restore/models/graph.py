@@ -42,6 +42,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -50,13 +51,15 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.catalogue import Extra
+from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import FLOAT16_SUFFIX, fuse_rounding, name_inner_tensors, store_as_float16, strip
 
-COMPONENTS = ("y", "cb", "cr")
 OPSET = 18
+
+Extra = Literal["noise", "context"]
+"""What a network may take besides coefficients and tables."""
 
 
 class Graph(nn.Module):
@@ -171,7 +174,7 @@ def _write(model: onnx.ModelProto, path: Path) -> None:
 
 def export_variant(
     networks: dict[str, nn.Module], name: str, folder: Path, extra: Extra | None = None
-) -> dict[str, dict[str, str]]:
+) -> dict[str, GraphFile]:
     """Write a variant's graphs, `NAME.grey.onnx` and `NAME.colour.onnx`, and their context graphs, if any.
 
     Args:
@@ -182,9 +185,9 @@ def export_variant(
         extra: the networks' further input.
 
     Returns:
-        File name and checksum of each graph, as in the catalogue's `Variant.graphs`.
+        The files with their ports, as in the catalogue's `Variant.graphs`.
     """
-    graphs: dict[str, dict[str, str]] = {}
+    graphs: dict[str, GraphFile] = {}
     for kind, network in networks.items():
         if kind == "colour" and per_component(network):
             continue
@@ -193,8 +196,31 @@ def export_variant(
         if extra == "context":
             paths[f"{kind}.context"] = context_path(paths[kind])
             export_context(network, paths[f"{kind}.context"], colour=kind == "colour")
-        graphs |= {part: {"file": path.name, "sha256": checksum(path)} for part, path in paths.items()}
+        graphs |= {part: described(path) for part, path in paths.items()}
     return graphs
+
+
+def described(path: Path) -> GraphFile:
+    """A graph's file with its ports, which the manifest declares."""
+    graph = onnx.load(path).graph
+    inputs, outputs = (tuple(map(_port, side)) for side in (graph.input, graph.output))
+    return GraphFile(path.name, checksum(path), inputs, outputs, path.parent)
+
+
+def _port(tensor: onnx.ValueInfoProto) -> Port:
+    """A tensor as a port: the sizes that depend on the picture are those of the contract."""
+    kind, shape = tensor.type.tensor_type, tensor.type.tensor_type.shape.dim
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    component, _, name = tensor.name.rpartition(".")
+    sizes: list[str | int] = [size.dim_value for size in shape]
+    match name:
+        case "coefficients":
+            sizes[:2] = f"{component}.high", f"{component}.wide"
+        case "noise":
+            sizes = ["4*y.high", "4*y.wide"]
+        case "y" | "cb" | "cr":
+            sizes = [f"8*{name}.high", f"8*{name}.wide"]
+    return Port(tensor.name, dtype, tuple(sizes))
 
 
 def context_path(path: Path) -> Path:

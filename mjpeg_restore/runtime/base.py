@@ -1,8 +1,14 @@
-"""The protocol of runtimes, which run graphs with the inputs and outputs of `models/graph.py`."""
+"""The protocols of runtimes, which run graphs with the inputs and outputs of `models/graph.py`.
+
+A `Network` is a graph that is loaded on a device, once for all cameras. A `Session` is one camera's use of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,11 +19,19 @@ from numpy.typing import NDArray
 from mjpeg_restore.errors import Hint, MjpegRestoreError, RuntimeUnavailable
 
 Inputs = Sequence[NDArray[Any]]
-"""Coefficients (int16 `[blocks_high, blocks_wide, 64]`) and table (uint16 `[64]`) of each component in turn, then the
-graph's further inputs, if any."""
+"""The arrays of a graph's input ports, in its order; `models/graph.py` states their types. They need not be
+contiguous."""
 
-Planes = tuple[NDArray[np.uint8], ...]
-"""One plane for each component: uint8 `[8 blocks_high, 8 blocks_wide]`."""
+Planes = tuple[NDArray[Any], ...]
+"""The arrays of a graph's output ports: for each component a plane, uint8 `[8 blocks_high, 8 blocks_wide]`; or the
+context, float32 `[n]`."""
+
+Shapes = tuple[tuple[int, ...], ...]
+"""Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""
+
+Progress = Callable[[str, float], None]
+"""Called while a network is made ready, if that takes long, with what is being done and the share that is done, 0..1.
+An exception that it raises ends the work, and is raised by whatever asked for the network."""
 
 _MAX_MESSAGE = 200
 """Most characters of a library's error message."""
@@ -35,23 +49,104 @@ class Blend:
     share: float = 1.0
     """Share of these weights in the mixture, 0..1; the rest is the graph's own."""
 
+    def digest(self) -> str:
+        """SHA-256 of weights and share, in hexadecimal: equal blends make the same network."""
+        found = hashlib.sha256(repr(self.share).encode())
+        for name, array in sorted(self.weights.items()):
+            found.update(f"{name} {array.dtype} {array.shape} ".encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
-class Runtime(Protocol):
-    """A graph that is loaded on a device."""
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """How a graph is loaded."""
+
+    detail: str
+    """What follows the runtime's name in `device`, such as "GPU" in "openvino:GPU"; empty for the runtime's default."""
+    threads: int
+    """CPU threads in total."""
+    streams: int
+    """Pictures that are restored at the same time; the threads are divided among them."""
+    blend: Blend | None
+    """Weights to mix with the graph's own."""
+    progress: Progress
+    """Told of work that takes long."""
+
+
+class Session(Protocol):
+    """One camera's use of a network: the buffers and shapes of its pictures, and their order.
+
+    Safe from several threads; the order is that of the calls.
+    """
+
+    def submit(self, inputs: Inputs) -> Future[Planes]:
+        """Begin to restore a picture, and return as soon as another one may be submitted.
+
+        Args:
+            inputs: not changed by the caller before the future is done.
+
+        Returns:
+            Its result belongs to the caller: later pictures do not change it. It may be `RuntimeUnavailable`: the
+            library failed, most likely for lack of memory.
+
+        Raises:
+            RuntimeUnavailable: the picture could not be begun.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for the pictures under way, and free the buffers."""
+        ...
+
+
+class Network(Protocol):
+    """A graph that is loaded on a device, once for all cameras."""
 
     name: str
     """The library, device and precision, for users: "OpenVINO 2026.4, CPU, bf16"."""
+    largest: tuple[int, int] | None
+    """Most blocks of luma that it takes, high and wide; larger pictures are restored in tiles. None: any number."""
+    memory: int | None
+    """Bytes of the device's own memory that a picture may take; None: it takes the host's, which the caller limits."""
 
+    def session(self, pool: Executor) -> Session:
+        """Begin a session, whose pictures are computed, or waited for, on the threads of the pool."""
+        ...
+
+
+class HostNetwork(ABC):
+    """A `Network` that the pool's threads compute in the host's memory, several pictures at the same time."""
+
+    name: str
+    largest: tuple[int, int] | None = None
+    memory: int | None = None
+
+    @abstractmethod
     def run(self, inputs: Inputs) -> Planes:
-        """Restore one picture. May be called from several threads at once.
-
-        Returns:
-            Planes that the caller owns: later runs do not change them.
+        """Restore one picture, on this thread. May be called from several threads at once.
 
         Raises:
-            RuntimeUnavailable: the library failed, most likely for lack of memory.
+            RuntimeUnavailable: the library failed.
         """
-        ...
+
+    def session(self, pool: Executor) -> Session:
+        """Begin a session; see `Network`."""
+        return HostSession(self.run, pool)
+
+
+class HostSession:
+    """A `Session` of a `HostNetwork`: nothing is kept between its pictures."""
+
+    def __init__(self, run: Callable[[Inputs], Planes], pool: Executor) -> None:
+        self._run, self._pool = run, pool
+
+    def submit(self, inputs: Inputs) -> Future[Planes]:
+        """Compute a picture on the pool; see `Session`."""
+        return self._pool.submit(self._run, inputs)
+
+    def close(self) -> None:
+        """Nothing is to be freed, and pictures under way may be finished later."""
 
 
 @contextmanager

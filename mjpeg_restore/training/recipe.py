@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mjpeg_restore.catalogue import Extra, quality_label
+from mjpeg_restore.catalogue import quality_label
+from mjpeg_restore.models.graph import Extra
 from mjpeg_restore.training.degradation import Compressed, Degradation
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import muon

@@ -34,7 +34,7 @@ class Teacher(nn.Module):
         self.network = Stream(STREAM)
         self.requires_grad_(False)
         self.eval()  # before loading, as it would overwrite the loaded quantisation steps
-        load_weights(self.network, catalogue.find(self.name).variants[0].file("colour"))
+        load_weights(self.network, catalogue.find(self.name).variants[0].graphs["colour"].path())
 
     @torch.no_grad()
     def forward(self, coded: Compressed) -> Compressed:

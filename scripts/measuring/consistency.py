@@ -25,9 +25,9 @@ class Consistency:
         if not self.restorer.model.projected:
             return
         variant, kind = self.restorer.choose(coded)
-        graph = variant.graphs[kind]["file"]
+        graph = variant.graphs[kind].file
         if graph not in self._outputs:
-            self._outputs[graph] = FloatOutput(variant.file(kind))
+            self._outputs[graph] = FloatOutput(variant.graphs[kind].path())
         right, total = self._outputs[graph].consistent(self.restorer.inputs(coded))
         self._right, self._total = self._right + right, self._total + total
 

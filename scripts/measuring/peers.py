@@ -156,7 +156,7 @@ def publish(name: str, network: LumaNetwork, folder: Path) -> Model:
         name=name,
         summary=(type(network).__doc__ or "").rstrip("."),
         quality={},
-        variants=(Variant(None, {}, graphs, folder),),
+        variants=(Variant(None, {}, graphs),),
         **figures(network),
     )
 

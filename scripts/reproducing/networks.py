@@ -141,5 +141,5 @@ def with_weights(model: Model, stage: str, quality: int) -> nn.Module:
     network = architecture(model.name, stage)
     from mjpeg_restore.models.graph import load_weights
 
-    load_weights(network, model.variant(quality).file("grey" if model.per_component else "colour"))
+    load_weights(network, model.variant(quality).graphs["grey" if model.per_component else "colour"].path())
     return network

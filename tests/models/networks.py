@@ -12,7 +12,8 @@ from torch import nn
 
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import Graph
-from mjpeg_restore.runtime import Runtime
+from mjpeg_restore.runtime import Network
+from tests.runtime.graphs import run
 
 
 def components(span: tuple[int, int] | None = (2, 2), grid: tuple[int, int] = (2, 3)) -> list[torch.Tensor]:
@@ -25,7 +26,7 @@ def components(span: tuple[int, int] | None = (2, 2), grid: tuple[int, int] = (2
     return found
 
 
-def assert_restored_alike(opened: Runtime, network: nn.Module, inputs: Sequence[NDArray[Any]], *, bf16: bool) -> None:
+def assert_restored_alike(opened: Network, network: nn.Module, inputs: Sequence[NDArray[Any]], *, bf16: bool) -> None:
     """Hold a runtime to the network whose graph it runs.
 
     In float32 it is within 1 of it. In bf16 what the network adds to the plain decode is true to a few in a hundred.
@@ -33,7 +34,7 @@ def assert_restored_alike(opened: Runtime, network: nn.Module, inputs: Sequence[
     tensors = [torch.from_numpy(array) for array in inputs]
     with torch.no_grad():
         expected, plain = Graph(network)(*tensors), Graph(Decode())(*tensors)
-    for plane, wanted, decoded in zip(opened.run(inputs), expected, plain, strict=True):
+    for plane, wanted, decoded in zip(run(opened, inputs), expected, plain, strict=True):
         change = (wanted.int() - decoded.int()).abs().max().item()
         assert change > 0
         error = np.abs(plane.astype(int) - wanted.numpy()).max()

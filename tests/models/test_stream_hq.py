@@ -18,10 +18,11 @@ from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import export, load_weights
 from mjpeg_restore.models.int8 import Int8Conv
 from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig
-from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime import open_network
 from mjpeg_restore.runtime.cpu.projection import CELL
 from tests.models.layers import bias
 from tests.models.networks import assert_restored_alike
+from tests.runtime.graphs import graph_file
 
 TINY = StreamHqConfig(widths=(8, 12, 16), blocks=(1, 1, 1), chroma_widths=(8, 12), chroma_blocks=(1, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -136,6 +137,6 @@ def test_both_runtimes_give_what_the_network_gives(tmp_path: Path) -> None:
     export(network, path, colour=True)
     load_weights(network, path)  # large ones are kept as float16
     for runtime in ("onnxruntime", "openvino"):
-        opened = open_runtime(path, runtime, 1)
+        opened = open_network(graph_file(path), runtime, 1)
         for grids in ([(4, 6), (2, 3), (2, 3)], [(1, 1)] * 3, [(3, 6), (3, 3), (3, 3)]):
             assert_restored_alike(opened, network, picture(grids), bf16=runtime == "openvino")

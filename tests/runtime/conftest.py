@@ -1,10 +1,17 @@
-"""OpenVINO on a CPU without bf16."""
+"""Networks that no other test has loaded, and OpenVINO on a CPU without bf16."""
 
 from __future__ import annotations
 
 import pytest
 
+from mjpeg_restore.runtime.loading import Loader
 from tests.lacking import needs
+
+
+@pytest.fixture(autouse=True)
+def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loads each network anew: tests change what a runtime finds when it loads one."""
+    monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())
 
 
 @pytest.fixture

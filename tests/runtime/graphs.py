@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import GraphFile
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import components
-from mjpeg_restore.runtime import Inputs, Planes, Runtime, open_runtime
+from mjpeg_restore.runtime import Inputs, Network, Planes, open_network
 from tests.agreement import ROUNDED, assert_same, difference, plain_decode
 from tests.jpeg.pictures import encode
 from tests.lacking import needs
@@ -17,10 +22,25 @@ NETWORKS = ["stream", "stream-lite"]
 DEVICES = ["onnxruntime", "openvino"]
 
 
-def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Runtime:
+def open_device(model: str, device: str, *, colour: bool = True, streams: int = 1) -> Network:
     if device == "openvino":
         needs("openvino")
-    return open_runtime(catalogue.find(model).variants[0].file("colour" if colour else "grey"), device, 2, streams)
+    graphs = catalogue.find(model).variants[0].graphs
+    return open_network(graphs["colour" if colour else "grey"], device, 2, streams)
+
+
+def graph_file(path: Path) -> GraphFile:
+    """A file that is in no catalogue."""
+    data = path.read_bytes() if path.is_file() else b""
+    return GraphFile(path.name, hashlib.sha256(data).hexdigest(), (), (), path.parent)
+
+
+def run(network: Network, inputs: Inputs) -> Planes:
+    """Restore one picture in a session of its own."""
+    session = network.session(INLINE)
+    planes = session.submit(inputs).result()
+    session.close()
+    return planes
 
 
 def picture(sampling: str = "4:2:0", size: tuple[int, int] = (96, 64), seed: int = 0, quality: int = 40) -> Inputs:
@@ -32,7 +52,7 @@ def with_three_tables(inputs: Inputs) -> Inputs:
     return [*inputs[:5], inputs[5] + np.uint16(9)] if len(inputs) == 6 else inputs
 
 
-def assert_agree(ours: Planes, theirs: Planes, coded: Inputs, runtime: Runtime, share: float = ROUNDED) -> None:
+def assert_agree(ours: Planes, theirs: Planes, coded: Inputs, runtime: Network, share: float = ROUNDED) -> None:
     """Check that two runs, one of them in `runtime`, agree within its precision."""
     if runtime.name.endswith(", CPU, f32"):  # neither int8 nor bf16
         assert_same(ours, theirs)

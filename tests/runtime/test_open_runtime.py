@@ -9,8 +9,8 @@ import pytest
 
 from mjpeg_restore import catalogue, runtime
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime import open_runtime
-from tests.runtime.graphs import open_device, picture
+from mjpeg_restore.runtime import open_network
+from tests.runtime.graphs import open_device, picture, run
 
 
 @pytest.mark.usefixtures("without_bf16")
@@ -19,16 +19,16 @@ def test_auto_is_openvino_if_installed() -> None:
 
 
 def test_auto_falls_back_on_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_device("decode", "auto").run(picture())
+    assert run(open_device("decode", "auto"), picture())
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
 
 
-@pytest.mark.parametrize("device", ["cuda", "", "onnxruntime:GPU", "openvinos"])
+@pytest.mark.parametrize("device", ["tpu", "", "openvinos", "auto:GPU"])
 def test_the_error_for_an_unknown_device_lists_the_known_ones(device: str) -> None:
-    with pytest.raises(RuntimeUnavailable, match="there are auto, onnxruntime, openvino") as caught:
-        open_runtime(catalogue.find("decode").variants[0].file("colour"), device)
+    with pytest.raises(RuntimeUnavailable, match="there are auto, openvino, onnxruntime") as caught:
+        open_network(catalogue.find("decode").variants[0].graphs["colour"], device)
     assert repr(device) in str(caught.value)
 
 
@@ -36,21 +36,21 @@ def test_without_openvino_the_error_names_the_extra(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
-        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+        open_network(catalogue.find("decode").variants[0].graphs["colour"], "openvino")
 
 
 def test_without_onnx_runtime_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.onnxruntime", raising=False)
-    graph = catalogue.find("decode").variants[0].file("colour")
+    graph = catalogue.find("decode").variants[0].graphs["colour"]
     with pytest.raises(MissingExtra, match=r"pip install onnxruntime \(the extra mjpeg-restore\[onnxruntime\]\)"):
-        open_runtime(graph, "onnxruntime")
+        open_network(graph, "onnxruntime")
     if find_spec("openvino"):
-        assert open_runtime(graph).name.startswith("OpenVINO ")
+        assert open_network(graph).name.startswith("OpenVINO ")
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
     with pytest.raises(MissingExtra, match="needs OpenVINO"):  # the faster one is recommended
-        open_runtime(graph)
+        open_network(graph)
 
 
 def break_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -75,7 +75,7 @@ def test_a_broken_openvino_is_an_error_or_skipped_by_auto(monkeypatch: pytest.Mo
     with pytest.raises(
         RuntimeUnavailable, match=r"does not load \(libtbb\.so\.12: .*\): try device='onnxrun"
     ) as caught:
-        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino")
+        open_network(catalogue.find("decode").variants[0].graphs["colour"], "openvino")
     assert not isinstance(caught.value, MissingExtra)
     assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import MissingExtra, ModelCorrupt
-from mjpeg_restore.runtime import Blend, Inputs, open_runtime
+from mjpeg_restore.runtime import Blend, Inputs, open_network
 from mjpeg_restore.runtime.weights import blended
 from tests.lacking import needs
+from tests.runtime.graphs import graph_file, run
 
 onnx = needs("onnx")
 
@@ -28,7 +29,7 @@ Graphs = tuple[Path, Path]
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
     """A shipped graph, and the same with weights drawn at random."""
-    shipped = catalogue.find("stream-lite").variants[0].file("colour")
+    shipped = catalogue.find("stream-lite").variants[0].graphs["colour"].path()
     other = tmp_path_factory.mktemp("graphs") / "other.onnx"
     model = onnx.load(shipped)
     random = np.random.default_rng(7)
@@ -59,7 +60,7 @@ def picture() -> Inputs:
 def planes(graph: Path, device: str, blend: Blend | None = None) -> list[NDArray[np.int_]]:
     if device == "openvino":
         needs("openvino")
-    return [plane.astype(int) for plane in open_runtime(graph, device, 1, 1, blend).run(picture())]
+    return [plane.astype(int) for plane in run(open_network(graph_file(graph), device, 1, 1, blend), picture())]
 
 
 def test_halves_and_floats_are_among_them(graphs: Graphs) -> None:
@@ -99,7 +100,7 @@ def test_weights_of_another_shape_are_refused(graphs: Graphs) -> None:
 
 
 def test_weights_of_another_graph_are_refused() -> None:
-    graph = catalogue.find("decode").variants[0].file("grey").read_bytes()
+    graph = catalogue.find("decode").variants[0].graphs["grey"].path().read_bytes()
     with pytest.raises(ModelCorrupt, match="none of the weights"):
         blended(graph, Blend({"network.body.weight": np.zeros(3, np.float32)}))
 
@@ -113,7 +114,7 @@ def test_a_file_changes_in_its_weights_alone(graphs: Graphs) -> None:
 def test_the_extra_is_named_where_onnx_is_missing(graphs: Graphs, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtra, match=r"Texture needs onnx: pip install onnx .*mjpeg-restore\[texture\]"):
-        open_runtime(graphs[0], device, 1, 1, Blend({"network.body.weight": np.zeros(3, np.float32)}))
+        open_network(graph_file(graphs[0]), device, 1, 1, Blend({"network.body.weight": np.zeros(3, np.float32)}))
 
 
 def test_onnx_is_imported_for_texture_alone() -> None:

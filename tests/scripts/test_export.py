@@ -115,7 +115,7 @@ def test_the_entry_says_what_the_network_costs(entry: dict[str, Any], network: S
     assert entry["macs_per_pixel"] == pytest.approx(macs_per_pixel(network), abs=0.05)
     assert entry["bytes_per_pixel"] == pytest.approx(bytes_per_pixel(network), abs=0.05)
     assert entry["margin"] == network.margin
-    assert (entry["projected"], entry["extra"], entry["texture"]) == (True, None, None)
+    assert (entry["projected"], entry["texture"]) == (True, None)
 
 
 def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def test_the_other_models_stay_in_their_place(engines: Path) -> None:
     exported, shipped = catalogue.models(engines), catalogue.models()
     assert list(exported) == ["decode", "stream-lite"]
     assert exported["decode"].as_dict() == shipped["decode"].as_dict()
-    assert exported["decode"].variants[0].file("grey").parent == engines
+    assert exported["decode"].variants[0].graphs["grey"].path().parent == engines
 
 
 def test_what_was_exported_restores(engines: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_
     found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
     assert list(variant.graphs) == ["grey"]
-    assert variant.file("grey") == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
+    assert variant.graphs["grey"].path() == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"
     assert (variant.training["grey"]["steps"], found.parameters) == (12, sum(p.numel() for p in network.parameters()))
     assert not (tmp_path / "manifest.json").exists()
     assert "has no stage 'none'" in run("export", *words, "--stage", "none").stderr

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.lacking import DATA, needs, needs_data
+from tests.runtime.graphs import run
 
 needs("torch")
 needs("onnxscript")
@@ -28,7 +29,7 @@ from measuring.peers import (
 
 from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode, blocks_to_plane
-from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime import open_network
 
 WEIGHTS = DATA / "peers"
 """The authors' files, where there are any."""
@@ -146,7 +147,7 @@ def test_a_published_graph_does_what_the_network_does(tmp_path: Path, components
     model = publish("peer", network, tmp_path)
     assert model.parameters == 106_561
     for kind, inputs in (("colour", components), ("grey", components[:2])):
-        found = open_runtime(model.variants[0].file(kind), "onnxruntime").run(inputs)
+        found = run(open_network(model.variants[0].graphs[kind], "onnxruntime"), inputs)
         expected = planes(network, inputs)
         assert len(found) == len(expected)
         for plane, wanted in zip(found, expected, strict=True):

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from mjpeg_restore.errors import Hint, MissingExtra
-from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
+from mjpeg_restore.catalogue import GraphFile
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime.base import HostNetwork, Inputs, LoadSettings, Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.weights import blended
 
 # Nobody consented to telemetry, and a forked process, which lacks the telemetry thread, would hang on exit.
@@ -33,25 +33,28 @@ _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite",
 ort.disable_telemetry_events()  # for versions that ignore the environment variable
 
 
-class OnnxRuntime:
-    """A graph in a session of ONNX Runtime."""
+class OnnxRuntime(HostNetwork):
+    """A graph in a session of ONNX Runtime, which serves all threads."""
 
-    def __init__(self, graph: Path, threads: int, streams: int, blend: Blend | None) -> None:
+    def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
+        if settings.detail:
+            raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only CPU")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = max(1, threads // streams)
+        options.intra_op_num_threads = max(1, settings.threads // settings.streams)
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # fatal only: errors are raised as exceptions
         # Workers that spin between two layers would take CPU time from the encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        with wrap_errors(f"ONNX Runtime cannot load {graph.name}", _LOADING):
-            model = blended(graph.read_bytes(), blend) if blend else str(graph)
+        with wrap_errors(f"ONNX Runtime cannot load {graph.file}", _LOADING):
+            path, blend = graph.path(), settings.blend
+            model = blended(path.read_bytes(), blend) if blend else str(path)
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, CPU"
 
     def run(self, inputs: Inputs) -> Planes:
-        """Restore one picture; see `Runtime`."""
+        """Restore one picture; see `HostNetwork`."""
         with wrap_errors(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
             planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return tuple(planes)

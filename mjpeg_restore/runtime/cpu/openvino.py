@@ -20,14 +20,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from concurrent.futures import Executor
 
 import numpy as np
 
+from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Blend, Inputs, Planes, picture_size, wrap_errors
+from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
-from mjpeg_restore.runtime.cpu.shape_cache import InputShapes, ShapeCache
+from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -56,9 +57,13 @@ CUTS = (".phases", ".place")
 
 
 class OpenVino:
-    """A graph compiled for one of OpenVINO's devices."""
+    """A graph for one of OpenVINO's devices, compiled for the sizes of its sessions' pictures."""
 
-    def __init__(self, graph: Path, threads: int, streams: int, device: str, blend: Blend | None) -> None:
+    largest: tuple[int, int] | None = None
+    memory: int | None = None
+
+    def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
+        device, blend = settings.detail or "CPU", settings.blend
         with wrap_errors("OpenVINO does not start", _LOADING):
             self._core = ov.Core()
             # A list of all devices takes a tenth of a second, and the CPU is always one of them.
@@ -66,14 +71,14 @@ class OpenVino:
         if device not in available:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
-        with wrap_errors(f"OpenVINO cannot load {graph.name}", _LOADING):
-            model = io.BytesIO(blended(graph.read_bytes(), blend)) if blend else graph
-            self._graph = self._core.read_model(model)
+        with wrap_errors(f"OpenVINO cannot load {graph.file}", _LOADING):
+            path = graph.path()
+            self._graph = self._core.read_model(io.BytesIO(blended(path.read_bytes(), blend)) if blend else path)
         self._bf16 = has_bf16(self._core, device)
         self._settings = {}
         if device == "CPU":
-            self._settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-        self._cache: ShapeCache[list[ov.InferRequest]] = ShapeCache()
+            self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
+        self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
         self._native = device == "CPU" and native is not None and bool(has_cuts)
         precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
@@ -81,20 +86,21 @@ class OpenVino:
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
 
-    def run(self, inputs: Inputs) -> Planes:
-        """Restore one picture; see `Runtime`."""
+    def session(self, pool: Executor) -> HostSession:
+        """Begin a session, for whose sizes the graph is compiled; see `Network`."""
+        cache = ShapeCache(self._compiled)
+        return HostSession(lambda inputs: self._run(inputs, cache), pool)
+
+    def _run(self, inputs: Inputs, cache: ShapeCache[list[ov.InferRequest]]) -> Planes:
         with wrap_errors(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
-            return self._run(inputs)
+            inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
+            with cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
+                for request in requests:
+                    for index, array in enumerate(inputs):
+                        request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+                return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
 
-    def _run(self, inputs: Inputs) -> Planes:
-        inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
-        with self._cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
-            for request in requests:
-                for index, array in enumerate(inputs):
-                    request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-            return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
-
-    def _compile(self, shapes: InputShapes | None) -> Callable[[], list[ov.InferRequest]]:
+    def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
         if shapes is not None:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))

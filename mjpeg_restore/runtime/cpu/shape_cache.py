@@ -1,8 +1,9 @@
 """Compiled graphs by the shapes of their inputs.
 
 A graph compiled for fixed shapes is an eighth faster than one for any shapes. But compilation takes as long as the
-restoration of ten pictures, and each compiled graph keeps the memory of its features. So the cache has graphs of their
-own for a few sizes: the first ones, and later frequent ones. All other sizes share one graph for any shapes.
+restoration of ten pictures, and each compiled graph keeps the memory of its features. So a session has graphs for a few
+sizes: the first ones, and later frequent ones. A camera has one size, and so a graph of its own from the first picture
+on. All other sizes share one graph for any shapes. What one session has compiled serves the others as well.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
-InputShapes = tuple[tuple[int, ...], ...]
-"""Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""
+from mjpeg_restore.runtime.base import Shapes
 
 Request = TypeVar("Request")
 """One run of a compiled graph at a time, such as OpenVINO's `InferRequest`."""
 
 MAX_SIZES = 4
-"""Sizes with a graph of their own at a time."""
+"""Sizes with a graph of their own at a time, for a session."""
 
 MAX_MEMORY = 2
-"""Memory of these graphs' features together, in units of that of the largest size so far."""
+"""Memory of these graphs' features together, in units of that of the session's largest size so far."""
 
 COMPILE_AFTER = 64
 """Pictures of a size after which it gets a graph: on the shared graph, so many cost the time of a compilation."""
@@ -31,15 +32,16 @@ COMPILE_AFTER = 64
 MAX_COUNTED = 64
 """Sizes without a graph whose pictures are counted at a time."""
 
-Compile = Callable[[InputShapes | None], Callable[[], Request]]
+Compile = Callable[[Shapes | None], Callable[[], Request]]
 """Compiles a graph for some shapes, or for any if None. The result creates requests."""
 
 
 class CompiledGraph(Generic[Request]):
     """A graph for some shapes, or for any: compiled by the first picture, with a request for each thread at work."""
 
-    def __init__(self, shapes: InputShapes | None, compile_lock: threading.Lock) -> None:
-        self._shapes, self._compile_lock = shapes, compile_lock
+    def __init__(self, shapes: Shapes | None) -> None:
+        self._shapes = shapes
+        self._lock = threading.Lock()
         self._create_request: Callable[[], Request] | None = None
         # Free requests. They are lent and not kept by threads: OpenVINO may abort the process if a thread that ends
         # frees one while the interpreter exits.
@@ -49,7 +51,7 @@ class CompiledGraph(Generic[Request]):
     def request(self, compile: Compile[Request]) -> Generator[Request]:
         """Lend a request; no other thread has it meanwhile. After an exception it is not used again."""
         if self._create_request is None:
-            with self._compile_lock:
+            with self._lock:
                 self._create_request = self._create_request or compile(self._shapes)
         try:
             request = self._free.pop()
@@ -59,37 +61,55 @@ class CompiledGraph(Generic[Request]):
         self._free.append(request)
 
 
+class CompiledGraphs(Generic[Request]):
+    """A network's compiled graphs; each for as long as a session keeps it. Safe from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fixed: WeakValueDictionary[Shapes, CompiledGraph[Request]] = WeakValueDictionary()
+        self.any = CompiledGraph[Request](None)
+        """For any shapes."""
+
+    def fixed(self, shapes: Shapes) -> CompiledGraph[Request]:
+        """The graph for these shapes alone."""
+        with self._lock:
+            graph = self._fixed.get(shapes)
+            if graph is None:
+                graph = self._fixed[shapes] = CompiledGraph(shapes)
+            return graph
+
+
 class ShapeCache(Generic[Request]):
-    """The compiled graphs of a network. May be used from several threads at once.
+    """The compiled graphs that a session uses. Safe from several threads.
 
     A picture whose size is compiled never waits for the compilation of another size.
     """
 
-    def __init__(self) -> None:
-        self._lookup_lock, self._compile_lock = threading.Lock(), threading.Lock()
-        self._fixed: OrderedDict[InputShapes, CompiledGraph[Request]] = OrderedDict()  # least recently used first
-        self._any = CompiledGraph[Request](None, self._compile_lock)
+    def __init__(self, graphs: CompiledGraphs[Request]) -> None:
+        self._graphs = graphs
+        self._lock = threading.Lock()
+        self._fixed: OrderedDict[Shapes, CompiledGraph[Request]] = OrderedDict()  # least recently used first
         self._largest = 0  # blocks of luma
-        self._counts: Counter[InputShapes] = Counter()
+        self._counts: Counter[Shapes] = Counter()
 
-    def graph_for(self, shapes: InputShapes) -> CompiledGraph[Request]:
+    def graph_for(self, shapes: Shapes) -> CompiledGraph[Request]:
         """The graph for a picture whose inputs have these shapes."""
-        with self._lookup_lock:
+        with self._lock:
             self._largest = max(self._largest, _blocks(shapes))
             if shapes not in self._fixed:
                 if not self._has_room(shapes) and not self._is_frequent(shapes):
-                    return self._any
+                    return self._graphs.any
                 while not self._has_room(shapes):
                     self._fixed.popitem(last=False)
-                self._fixed[shapes] = CompiledGraph(shapes, self._compile_lock)
+                self._fixed[shapes] = self._graphs.fixed(shapes)
             self._fixed.move_to_end(shapes)
             return self._fixed[shapes]
 
-    def _has_room(self, shapes: InputShapes) -> bool:
+    def _has_room(self, shapes: Shapes) -> bool:
         together = sum(map(_blocks, [*self._fixed, shapes]))
         return len(self._fixed) < MAX_SIZES and together <= MAX_MEMORY * self._largest
 
-    def _is_frequent(self, shapes: InputShapes) -> bool:
+    def _is_frequent(self, shapes: Shapes) -> bool:
         """Count a picture without a graph of its own; True once its size is worth a compilation."""
         if shapes not in self._counts and len(self._counts) == MAX_COUNTED:
             self._counts.clear()
@@ -100,6 +120,6 @@ class ShapeCache(Generic[Request]):
         return True
 
 
-def _blocks(shapes: InputShapes) -> int:
+def _blocks(shapes: Shapes) -> int:
     high, wide, *_ = shapes[0]
     return high * wide

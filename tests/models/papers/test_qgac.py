@@ -34,10 +34,11 @@ from mjpeg_restore.models.papers.qgac import (
     QgacConfig,
 )
 from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb
-from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime import open_network
 from tests.agreement import ROUNDED, assert_same, difference
 from tests.models.layers import conv
 from tests.models.networks import components
+from tests.runtime.graphs import graph_file, run
 
 TINY = QgacConfig(width=64, growth=8, chroma_width=64, chroma_growth=4, manifold=4)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -377,7 +378,7 @@ def picture(grids: list[tuple[int, int]], step: int) -> list[NDArray[np.generic]
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtime: str, colour: bool) -> None:
     needs(runtime)
-    network, opened = shortened(), open_runtime(graphs[colour], runtime, 1)
+    network, opened = shortened(), open_network(graph_file(graphs[colour]), runtime, 1)
     load_weights(network, graphs[True])  # large ones are kept as float16
     for grids, step in product(SAMPLINGS if colour else [[(3, 5)], [(1, 1)]], (8, 60)):
         inputs = picture(grids, step)
@@ -387,9 +388,9 @@ def test_a_runtime_gives_what_the_network_gives(graphs: dict[bool, Path], runtim
         wanted, decoded = ([plane.numpy() for plane in planes] for planes in (expected, plain))
         assert all((new != old).any() for new, old in zip(wanted, decoded, strict=True))
         if opened.name.endswith("bf16"):
-            assert difference(opened.run(inputs), wanted, decoded) <= ROUNDED
+            assert difference(run(opened, inputs), wanted, decoded) <= ROUNDED
         else:
-            assert_same(opened.run(inputs), wanted)
+            assert_same(run(opened, inputs), wanted)
 
 
 @pytest.mark.slow

@@ -30,9 +30,10 @@ from mjpeg_restore.models.papers.qgac_planes import (
     QgacPlanes,
 )
 from mjpeg_restore.models.papers.rrdb import DenseBlock, Rrdb
-from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime import open_network
 from tests.models.layers import conv
 from tests.models.networks import assert_restored_alike, components
+from tests.runtime.graphs import graph_file
 
 TINY = QgacConfig(width=64, growth=64, chroma_width=64, chroma_growth=4, manifold=4)
 WIDTH, COUNT = 70, 3
@@ -233,6 +234,6 @@ def test_both_runtimes_give_what_the_network_gives(tmp_path: Path) -> None:
         blocks = [random.integers(-2, 3, (*grid, 64)).astype(np.int16) for grid in grids]
         pictures.append([array for block in blocks for array in (block, np.full(64, 30, np.uint16))])
     for runtime in ("onnxruntime", "openvino"):
-        opened = open_runtime(path, runtime, 1)
+        opened = open_network(graph_file(path), runtime, 1)
         for inputs in pictures:
             assert_restored_alike(opened, network, inputs, bf16=runtime == "openvino")

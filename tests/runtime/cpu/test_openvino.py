@@ -4,11 +4,12 @@ import pytest
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime import open_runtime
+from mjpeg_restore.runtime import open_network
 from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.runtime.loading import Loader
 from tests.agreement import FINE, ROUNDED
 from tests.lacking import needs, needs_native_projection, needs_openvino
-from tests.runtime.graphs import DEVICES, NETWORKS, assert_agree, open_device, picture, with_three_tables
+from tests.runtime.graphs import DEVICES, NETWORKS, assert_agree, open_device, picture, run, with_three_tables
 
 
 @pytest.mark.parametrize("model", NETWORKS)
@@ -18,7 +19,7 @@ def test_both_runtimes_give_the_same_without_bf16(model: str) -> None:
     assert other.name.endswith(", int8 and f32")
     for quality, share in [(5, ROUNDED), (40, ROUNDED), (90, FINE)]:
         coded = with_three_tables(picture(quality=quality))
-        assert_agree(other.run(coded), one.run(coded), coded, other, share)
+        assert_agree(run(other, coded), run(one, coded), coded, other, share)
 
 
 @needs_native_projection
@@ -34,15 +35,16 @@ def test_the_tail_of_the_graph_agrees_with_the_native_extension(
     native = open_device(model, "openvino", colour=colour)
     monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.native", None)
     monkeypatch.setattr(projection, "native", None)
+    monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())  # the same network would be shared
     without = open_device(model, "openvino", colour=colour)
     assert native.name == without.name
     coded = with_three_tables(picture("4:2:0" if colour else "gray"))
-    planes = without.run(coded)
+    planes = run(without, coded)
     monkeypatch.undo()
-    assert_agree(native.run(coded), planes, coded, native)
+    assert_agree(run(native, coded), planes, coded, native)
 
 
 def test_the_error_for_a_missing_openvino_device_lists_the_present_ones() -> None:
     needs("openvino")
     with pytest.raises(RuntimeUnavailable, match=r"OpenVINO has no device 'NPU\.7' here, only .*CPU"):
-        open_runtime(catalogue.find("decode").variants[0].file("colour"), "openvino:NPU.7")
+        open_network(catalogue.find("decode").variants[0].graphs["colour"], "openvino:NPU.7")

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mjpeg_restore.runtime.cpu.shape_cache import COMPILE_AFTER, MAX_COUNTED, MAX_SIZES, InputShapes, ShapeCache
+from mjpeg_restore.runtime.base import Shapes
+from mjpeg_restore.runtime.cpu.shape_cache import COMPILE_AFTER, MAX_COUNTED, MAX_SIZES, CompiledGraphs, ShapeCache
 
 
 class Request:
     """A request of a graph compiled for `shapes`."""
 
-    def __init__(self, shapes: InputShapes | None) -> None:
+    def __init__(self, shapes: Shapes | None) -> None:
         self.shapes = shapes
 
 
@@ -24,23 +25,23 @@ class Compiler:
     """Stands in for a runtime, and records the compiled shapes in order."""
 
     def __init__(self) -> None:
-        self.compiled: list[InputShapes | None] = []
-        self.cache: ShapeCache[Request] = ShapeCache()
+        self.compiled: list[Shapes | None] = []
+        self.cache: ShapeCache[Request] = ShapeCache(CompiledGraphs())
 
-    def __call__(self, shapes: InputShapes | None) -> Callable[[], Request]:
+    def __call__(self, shapes: Shapes | None) -> Callable[[], Request]:
         self.compiled.append(shapes)
         return lambda: Request(shapes)
 
-    def request(self, shapes: InputShapes) -> Request:
+    def request(self, shapes: Shapes) -> Request:
         with self.cache.graph_for(shapes).request(self) as request:
             return request
 
 
-def shapes(high: int, wide: int) -> InputShapes:
+def shapes(high: int, wide: int) -> Shapes:
     return ((high, wide, 64), (64,))
 
 
-def small(count: int) -> list[InputShapes]:
+def small(count: int) -> list[Shapes]:
     """A large size, and others that need little memory in comparison."""
     return [shapes(100, 100), *(shapes(10, 10 + n) for n in range(count - 1))]
 
@@ -131,7 +132,7 @@ def test_a_compiled_size_does_not_wait_for_a_compilation() -> None:
     known, new = small(2)
     compiler.request(known)
 
-    def slow(size: InputShapes | None) -> Callable[[], Request]:
+    def slow(size: Shapes | None) -> Callable[[], Request]:
         begun.set()
         assert finish.wait(30)
         return compiler(size)
@@ -163,7 +164,7 @@ def test_requests_of_a_dropped_graph_are_freed() -> None:
 def test_a_failed_compilation_is_tried_again() -> None:
     compiler = Compiler()
 
-    def fails(_: InputShapes | None) -> Callable[[], Request]:
+    def fails(_: Shapes | None) -> Callable[[], Request]:
         raise MemoryError
 
     with pytest.raises(MemoryError), compiler.cache.graph_for(shapes(2, 3)).request(fails):

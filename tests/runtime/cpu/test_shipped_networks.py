@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.runtime import Inputs, Runtime, open_runtime
+from mjpeg_restore.runtime import Inputs, Network, open_network
 from tests.agreement import ROUNDED, difference, plain_decode
 from tests.lacking import needs
-from tests.runtime.graphs import NETWORKS, open_device, picture, with_three_tables
+from tests.runtime.graphs import NETWORKS, graph_file, open_device, picture, run, with_three_tables
 
 
 def broken(model: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """Copies of a network's graph, each with one wrong weight, and a description of it."""
     onnx = needs("onnx")
-    graph = onnx.load(catalogue.find(model).variants[0].file("colour"))
+    graph = onnx.load(catalogue.find(model).variants[0].graphs["colour"].path())
     for tensor in graph.graph.initializer:
         weight = onnx.numpy_helper.to_array(tensor)
         if not tensor.name.removesuffix(".half").endswith(".weight") or weight.ndim != 4:
@@ -38,18 +38,18 @@ def broken(model: str, folder: Path) -> Iterator[tuple[str, Path]]:
 @pytest.mark.parametrize("model", NETWORKS)
 def test_wrong_weights_differ_by_more_than_the_tolerance(model: str, tmp_path: Path) -> None:
     inputs = [with_three_tables(picture(quality=quality)) for quality in (5, 40)]
-    right = [open_device(model, "onnxruntime").run(coded) for coded in inputs]
+    right = [run(open_device(model, "onnxruntime"), coded) for coded in inputs]
 
-    def error(loaded: Runtime, seen: Sequence[Inputs]) -> float:
+    def error(loaded: Network, seen: Sequence[Inputs]) -> float:
         return max(
-            difference(loaded.run(ours), planes, plain_decode(coded))
+            difference(run(loaded, ours), planes, plain_decode(coded))
             for ours, planes, coded in zip(seen, right, inputs, strict=True)
         )
 
     exchanged = [[*coded[:3], coded[5], coded[4], coded[3]] for coded in inputs]
     found = {"tables exchanged": error(open_device(model, "onnxruntime"), exchanged)}
     for what, path in broken(model, tmp_path):
-        found[what] = error(open_runtime(path, "onnxruntime", 2), inputs)
+        found[what] = error(open_network(graph_file(path), "onnxruntime", 2), inputs)
     assert len(found) > 20
     assert min(found.values()) > ROUNDED, min(found, key=lambda what: found[what])
 
@@ -57,7 +57,7 @@ def test_wrong_weights_differ_by_more_than_the_tolerance(model: str, tmp_path: P
 @pytest.mark.parametrize("model", NETWORKS)
 def test_pairs_of_int8_products_fit_into_16_bits(model: str) -> None:
     onnx = needs("onnx")
-    graph = onnx.load(catalogue.find(model).variants[0].file("colour")).graph
+    graph = onnx.load(catalogue.find(model).variants[0].graphs["colour"].path()).graph
     arrays = {entry.name.removesuffix(".half"): onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
     layers = [name.removesuffix(".weight_step") for name in arrays if name.endswith(".weight_step")]
     assert len(layers) >= 8

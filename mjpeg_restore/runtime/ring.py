@@ -1,0 +1,119 @@
+"""A session over a ring of buffers: while a device computes one picture, the next goes up, the one before comes down.
+
+A slot is what one picture under way needs: memory of the host that the device reads and writes, memory of the device,
+and events. Starting a picture in a slot only enqueues work, in the order of the pictures. Its end is waited for on the
+pool, where several pictures can be copied out at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from typing import Protocol
+
+from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.runtime.base import Inputs, Planes, Shapes
+
+SLOTS = 3
+"""Pictures under way at the same time: one goes up, one is computed, one comes down."""
+
+
+class Slot(Protocol):
+    """The buffers of one picture under way."""
+
+    def start(self, inputs: Inputs) -> None:
+        """Copy the inputs to memory that the device reads, and enqueue all work.
+
+        The session calls it in the order of the pictures, one call at a time. Where it raises, nothing is under way.
+        """
+        ...
+
+    def finish(self) -> Planes:
+        """Wait until the work is done, and copy its result, which the caller owns. May be called on any thread."""
+        ...
+
+
+class RingSession:
+    """One camera's use of a network on a device with memory of its own; see `Session`."""
+
+    def __init__(
+        self, allocate: Callable[[Shapes], Sequence[Slot]], release: Callable[[], None], pool: Executor
+    ) -> None:
+        """Prepare a session, which allocates with its first picture.
+
+        Args:
+            allocate: makes the slots for inputs of these shapes, and frees those of the shapes before.
+            release: frees all slots.
+            pool: its threads wait for the device.
+        """
+        self._allocate, self._release, self._pool = allocate, release, pool
+        self._order = threading.Lock()  # held while a picture is started
+        self._changed = threading.Condition()  # a slot was freed
+        self._shapes: Shapes | None = None
+        self._slots: list[Slot] = []
+        self._free: list[Slot] = []
+        self._closed = False
+
+    def submit(self, inputs: Inputs) -> Future[Planes]:
+        """Start a picture once a slot is free; see `Session`."""
+        with self._order:
+            if self._closed:
+                raise RuntimeUnavailable("the session is closed")
+            shapes = tuple(array.shape for array in inputs)
+            if shapes != self._shapes:
+                self._drain()
+                self._shapes, self._slots = None, []
+                self._slots = list(self._allocate(shapes))
+                self._shapes, self._free = shapes, list(self._slots)
+            slot = self._take()
+            waited = False
+
+            def finish() -> Planes:
+                nonlocal waited
+                waited = True
+                return slot.finish()
+
+            def free(_: object) -> None:
+                if not waited:  # the pool dropped the task, and the device may still work in the slot
+                    with suppress(RuntimeUnavailable):
+                        slot.finish()
+                self._give_back(slot)
+
+            try:
+                slot.start(inputs)
+            except BaseException:
+                self._give_back(slot)
+                raise
+            try:
+                finished = self._pool.submit(finish)
+            except BaseException:
+                free(None)
+                raise
+        finished.add_done_callback(free)
+        return finished
+
+    def close(self) -> None:
+        """Wait for the pictures under way, and free the memory. Nothing can be submitted any more."""
+        with self._order:
+            if not self._closed:
+                self._closed = True
+                self._drain()
+                self._release()
+
+    def _take(self) -> Slot:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free)
+            return self._free.pop(0)  # the one that was freed first
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._changed:
+            self._free.append(slot)
+            self._changed.notify_all()
+
+    def _drain(self) -> None:
+        """Wait until no picture is under way."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._free) == len(self._slots))
+            self._free = []
