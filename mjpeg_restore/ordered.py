@@ -68,6 +68,11 @@ class Halt:
         if self._stop:
             self._stop()
 
+    def check(self) -> None:
+        """Raise `CancelledError` if the stage is to end."""
+        if self.requested:
+            raise CancelledError
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the feeder has ended, for `timeout` seconds at most.
 

@@ -121,7 +121,7 @@ def restore_pictures(
         )
     # One worker more than streams keeps all streams busy while a worker waits for the encoder.
     pool = Workers(restorer.streams + 1, "restore", halt)
-    restoration = Restoration(restorer, source.info, pool, compare=settings.compare, verify=settings.verify)
+    restoration = Restoration(restorer, source.info, pool, halt, compare=settings.compare, verify=settings.verify)
 
     def close() -> None:
         restoration.close()

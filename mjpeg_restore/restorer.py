@@ -6,7 +6,9 @@ import ctypes
 import math
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -45,6 +47,7 @@ class Restorer:
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
         progress: Progress | None = None,
+        engine_cache: str | os.PathLike[str] | None = None,
     ) -> None:
         """Choose a model.
 
@@ -60,6 +63,7 @@ class Restorer:
             memory: approximate limit for the restoration of one picture, bytes; larger pictures are restored in tiles.
                 A device with memory of its own has its own limit.
             progress: called while a network is made ready, if that takes long; see `runtime.open_network`.
+            engine_cache: folder of the engines that TensorRT builds; None for the user's cache.
 
         Raises:
             UnknownModel: no such model, or a texture for a model without texture weights.
@@ -80,6 +84,7 @@ class Restorer:
         self._seed = seed
         self._memory = memory
         self._progress = progress
+        self._engine_cache = None if engine_cache is None else Path(engine_cache)
         self._networks: dict[str, Network] = {}
         self._sessions = _Sessions()
         _restorers.add(self)
@@ -89,8 +94,12 @@ class Restorer:
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
         return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
 
-    def network(self, graph: GraphFile) -> Network:
+    def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
         """One of the model's graphs, loaded.
+
+        Args:
+            graph: of one of the model's variants.
+            progress: called if it is loaded now, and that takes long; None: the restorer's own.
 
         Raises:
             RuntimeUnavailable: the device is not available.
@@ -98,17 +107,27 @@ class Restorer:
         """
         network = self._networks.get(graph.file)
         if network is None:
-            network = self._networks[graph.file] = self._load(graph)  # the same one, should two threads come here
+            network = self._networks[graph.file] = self._load(
+                graph, progress
+            )  # the same one, should two threads come here
         return network
 
-    def _load(self, graph: GraphFile) -> Network:
+    def _load(self, graph: GraphFile, progress: Progress | None) -> Network:
         device = self._device
         if device == "auto" and self.model.name == catalogue.DECODE:
             if NativeDecode.available:
                 return NativeDecode()
             device = "onnxruntime"  # it starts faster, and bf16 has nothing to speed up
         blend = texture_of(self.model, self._texture) if self._texture else None
-        return open_network(graph, device, self._threads, self.streams, blend, self._progress)
+        return open_network(
+            graph,
+            device,
+            self._threads,
+            self.streams,
+            blend,
+            progress or self.report,
+            engine_cache=self._engine_cache,
+        )
 
     def forget_networks(self) -> None:
         """Drop the loaded networks in a forked process; each is loaded again when it is needed."""
@@ -131,14 +150,21 @@ class Restorer:
         """
         return _picture(self.planes(coded), coded)
 
-    def stream(self, pool: Executor = INLINE) -> RestorerStream:
+    def stream(self, pool: Executor = INLINE, halt: Callable[[], None] | None = None) -> RestorerStream:
         """Begin to restore the pictures of one camera; all streams share this network, which is loaded once.
 
         Args:
             pool: its threads compute the pictures, or wait for the device that does. By default the thread that asks
                 for a picture computes it.
+            halt: called several times a second while a network is made ready; its exception ends that, and is raised by
+                what asked for the picture.
         """
-        return RestorerStream(self, pool, _Sessions())
+        return RestorerStream(self, pool, _Sessions(), halt)
+
+    def report(self, what: str, share: float) -> None:
+        """Tell whoever watches of a network that is being made ready; see `Progress`."""
+        if self._progress:
+            self._progress(what, share)
 
     def planes(self, coded: CodedPicture) -> Planes:
         """The restored planes of all components, uint8 `[8 blocks_high, 8 blocks_wide]` each, not cropped."""
@@ -151,7 +177,7 @@ class Restorer:
 
     def _alone(self) -> RestorerStream:
         """A stream for one picture, computed by this thread; all of them share their sessions."""
-        return RestorerStream(self, INLINE, self._sessions)
+        return RestorerStream(self, INLINE, self._sessions, None)
 
     def noise(self, high: int, wide: int) -> NDArray[np.float32]:
         """The noise for a picture of that many blocks of luma, standard normal, float32 `[4 high, 4 wide]`."""
@@ -169,9 +195,11 @@ class RestorerStream:
     pictures, costs next to nothing. Safe from several threads; the order is that of the calls.
     """
 
-    def __init__(self, restorer: Restorer, pool: Executor, sessions: _Sessions) -> None:
+    def __init__(
+        self, restorer: Restorer, pool: Executor, sessions: _Sessions, halt: Callable[[], None] | None
+    ) -> None:
         """Begin a stream; see `Restorer.stream`."""
-        self._restorer, self._pool, self._sessions = restorer, pool, sessions
+        self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
 
     def submit(self, coded: CodedPicture) -> Future[Picture]:
@@ -246,7 +274,12 @@ class RestorerStream:
 
     def _session(self, graph: GraphFile, pool: Executor) -> Session:
         """This stream's session of a graph."""
-        return self._sessions.get(graph.file, self._restorer.network(graph), pool)
+        return self._sessions.get(graph.file, self._restorer.network(graph, self._progress), pool)
+
+    def _progress(self, what: str, share: float) -> None:
+        if self._halt:
+            self._halt()
+        self._restorer.report(what, share)
 
     def _tiled(self, graph: GraphFile, inputs: Inputs, outputs: tuple[Port, ...]) -> Future[Planes]:
         """Run a graph, in tiles where the whole would take too much memory or is larger than the network takes."""

@@ -131,6 +131,7 @@ class Restoration:
         restorer: Restorer,
         info: SourceInfo,
         pool: Executor,
+        halt: Halt,
         *,
         compare: Comparison | None = None,
         verify: bool = False,
@@ -141,11 +142,12 @@ class Restoration:
             restorer: the network.
             info: the source's field order and rotation.
             pool: its threads compute.
+            halt: ends also the wait for a network that is made ready.
             compare: show the plain decode too.
             verify: count the restored coefficients that quantise back to the stream's.
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
-        self._streams = restorer.stream(pool), restorer.stream(pool)
+        self._streams = tuple(restorer.stream(pool, halt.check) for _ in range(2))
         self._info = info
         self._verify = verify
         self._compare: Comparison | None = compare

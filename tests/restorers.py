@@ -14,7 +14,7 @@ from PIL import Image
 from mjpeg_restore.catalogue import GraphFile, Model
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.runtime import Inputs, Network, Planes
+from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
 
 NETWORKS = ["stream", "stream-lite"]
@@ -40,8 +40,8 @@ class Counting(Restorer):
         self.go.set()
         self._lock = threading.Lock()
 
-    def network(self, graph: GraphFile) -> Network:
-        return _Counted(super().network(graph), self)
+    def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
+        return _Counted(super().network(graph, progress), self)
 
     def count(self) -> None:
         with self._lock:

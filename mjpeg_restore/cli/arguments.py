@@ -16,6 +16,7 @@ from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.pipeline import Drop, OnStall
+from mjpeg_restore.runtime.devices import known_devices
 from mjpeg_restore.sources import RtspTransport
 from mjpeg_restore.sources.live.address import redact
 
@@ -150,7 +151,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
         "http://, https://, rtsp://, /dev/video0",
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
-    add("--device", default="auto", help="auto, onnxruntime, openvino, openvino:GPU, openvino:NPU (%(default)s)")
+    add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
     add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")

@@ -19,7 +19,9 @@ def versions() -> list[str]:
         reader = reader_name()
     except MjpegRestoreError as error:
         reader = f"none: {error}"
-    runtimes = [f"{one.title} {found}" for one in RUNTIMES if (found := installed(one.package))]
+    runtimes = [
+        f"{one.title} {found}" for one in RUNTIMES if (found := next(filter(None, map(installed, one.packages)), None))
+    ]
     return [
         f"mjpeg-restore {__version__}",
         f"coefficient reader: {reader}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from pathlib import Path
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Progress, Session
+from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
-from mjpeg_restore.runtime.devices import RUNTIMES
+from mjpeg_restore.runtime.devices import DEVICES, candidates, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.weights import imported_onnx
 
@@ -19,14 +21,12 @@ __all__ = [
     "NativeDecode",
     "Network",
     "Planes",
+    "Precision",
     "Progress",
     "Session",
     "open_network",
     "usable_cores",
 ]
-
-DEVICES = ("auto", *(runtime.name for runtime in RUNTIMES))
-"""Values of `device`; "openvino" may be followed by ":" and one of OpenVINO's device names."""
 
 _LOADER = Loader()
 
@@ -38,18 +38,20 @@ def open_network(
     streams: int = 1,
     blend: Blend | None = None,
     progress: Progress | None = None,
+    precision: Precision = "fp16",
+    engine_cache: Path | None = None,
 ) -> Network:
     """Load a graph, or take the network that was loaded for others with the same arguments.
 
     Args:
         graph: a file of the catalogue.
-        device: one of `DEVICES`. "auto" is OpenVINO if it works, else ONNX Runtime. `stream` is three times as fast in
-            OpenVINO on a CPU with bf16, and two and a half times without: OpenVINO computes the network's int8 layers
-            in int8. Networks without int8 layers gain from bf16 alone.
+        device: one of `DEVICES`, with or without a detail; `devices.py` says what "auto" takes.
         threads: CPU threads in total; None: all usable cores.
         streams: pictures that are restored at the same time; the threads are divided among them.
         blend: weights to mix with the graph's own.
         progress: called while the network is made ready, if that takes long; may end it.
+        precision: of the network on a GPU.
+        engine_cache: folder of the engines that TensorRT builds; None for the user's cache.
 
     Raises:
         RuntimeUnavailable: the device is unknown or absent, or its runtime failed.
@@ -58,22 +60,18 @@ def open_network(
     """
     if blend:
         imported_onnx()  # checked first: "auto" would report a runtime as missing instead
-    name, _, detail = device.partition(":")
-    if name not in DEVICES or (name == "auto" and detail):
-        raise RuntimeUnavailable(f"no device {device!r}; there are {', '.join(DEVICES)}, openvino:GPU, openvino:NPU")
-    settings = LoadSettings(detail, threads or usable_cores(), streams, blend, progress or _ignore)
-
-    def load(name: str) -> Network:
-        (runtime,) = (runtime for runtime in RUNTIMES if runtime.name == name)
-        key = graph.folder, graph.file, graph.sha256, name, detail, settings.threads, streams, blend and blend.digest()
-        return _LOADER.get(key, lambda: runtime.load(graph, settings))
-
-    if name != "auto":
-        return load(name)
+    watch = progress or _ignore
+    waiting = partial(watch, f"another thread loads {graph.file}", 0.0)
     errors: list[RuntimeUnavailable] = []
-    for runtime in RUNTIMES:
+    for candidate in candidates(device):
+        runtime, detail = runtime_of(candidate)
+        settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
+        key = (
+            *(graph.folder, graph.file, graph.sha256, candidate),
+            *(settings.threads, streams, blend and blend.digest(), precision, engine_cache),
+        )
         try:
-            return load(runtime.name)
+            return _LOADER.get(key, partial(runtime.load, graph, settings), waiting)
         except RuntimeUnavailable as error:
             errors.append(error)
     # What is broken says more than what is not installed; of what is not installed, the first is recommended.

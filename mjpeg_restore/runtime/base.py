@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,11 @@ Shapes = tuple[tuple[int, ...], ...]
 """Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""
 
 Progress = Callable[[str, float], None]
-"""Called while a network is made ready, if that takes long, with what is being done and the share that is done, 0..1.
-An exception that it raises ends the work, and is raised by whatever asked for the network."""
+"""Called several times a second while a network is made ready, if that takes long, with what is being done and the
+share that is done, 0..1. An exception that it raises ends the work, and is raised by whatever asked for the network."""
+
+Precision = Literal["fp16", "fp32"]
+"""Of a network on a GPU. What stands around it, such as the projection into the quantisation cell, is float32 always."""
 
 _MAX_MESSAGE = 200
 """Most characters of a library's error message."""
@@ -72,6 +76,10 @@ class LoadSettings:
     """Weights to mix with the graph's own."""
     progress: Progress
     """Told of work that takes long."""
+    precision: Precision
+    """Of the network, where the device is a GPU with TensorRT or PyTorch."""
+    engine_cache: Path | None
+    """Folder of the engines that TensorRT builds; None for the user's cache."""
 
 
 class Session(Protocol):

@@ -6,9 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
+from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.runtime.base import Network
+
+_POLL = 0.1
+"""Seconds between two calls of `waiting`."""
 
 
 class Loader:
@@ -29,22 +34,34 @@ class Loader:
         self._networks: WeakValueDictionary[Hashable, Network] = WeakValueDictionary()
         self._loading: dict[Hashable, Future[Network]] = {}
 
-    def get(self, key: Hashable, load: Callable[[], Network]) -> Network:
+    def get(self, key: Hashable, load: Callable[[], Network], waiting: Callable[[], None]) -> Network:
         """The network of that key.
 
         Args:
             key: all that the network depends on.
-            load: makes it. Its exception is raised here, and for all that wait; the next call tries again.
+            load: makes it. Its exception is raised here and, if it is an `MjpegRestoreError`, for all that wait; after
+                any other, such as one that ends a build, one of them loads the network itself. The next call tries
+                again.
+            waiting: called several times a second while another thread loads the network. Its exception ends the wait.
         """
-        with self._lock:
-            network = self._networks.get(key)
-            if network is not None:
-                return network
-            under_way = self._loading.get(key)
-            ours = Future[Network]()
-            self._loading.setdefault(key, ours)
-        if under_way is not None:
-            return under_way.result()
+        while True:
+            with self._lock:
+                network = self._networks.get(key)
+                if network is not None:
+                    return network
+                under_way = self._loading.get(key)
+                ours = Future[Network]()
+                self._loading.setdefault(key, ours)
+            if under_way is None:
+                return self._load(key, load, ours)
+            while not under_way.done():
+                waiting()
+                with suppress(TimeoutError):
+                    under_way.exception(_POLL)
+            if isinstance(error := under_way.exception(), MjpegRestoreError):
+                raise error
+
+    def _load(self, key: Hashable, load: Callable[[], Network], ours: Future[Network]) -> Network:
         try:
             network = load()
         except BaseException as error:
