@@ -107,9 +107,7 @@ class Restorer:
         """
         network = self._networks.get(graph.file)
         if network is None:
-            network = self._networks[graph.file] = self._load(
-                graph, progress
-            )  # the same one, should two threads come here
+            network = self._networks[graph.file] = self._load(graph, progress)
         return network
 
     def _load(self, graph: GraphFile, progress: Progress | None) -> Network:

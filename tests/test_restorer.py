@@ -170,7 +170,7 @@ def test_the_decode_has_a_runtime_where_the_extension_was_not_built(monkeypatch:
 def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     shipped = catalogue.find("decode")
-    monkeypatch.setattr("mjpeg_restore.restorer.open_network", lambda graph, *_: opened.append(graph))
+    monkeypatch.setattr("mjpeg_restore.restorer.open_network", lambda graph, *_, **__: opened.append(graph))
     Restorer(replace(shipped, name="sharpen")).network(shipped.variants[0].graphs["colour"])
     assert opened == [shipped.variants[0].graphs["colour"]]
 

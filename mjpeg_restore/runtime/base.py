@@ -35,7 +35,7 @@ Progress = Callable[[str, float], None]
 share that is done, 0..1. An exception that it raises ends the work, and is raised by whatever asked for the network."""
 
 Precision = Literal["fp16", "fp32"]
-"""Of a network on a GPU. What stands around it, such as the projection into the quantisation cell, is float32 always."""
+"""Of a network on a GPU. What stands around it, such as the projection into the quantisation cell, is float32."""
 
 _MAX_MESSAGE = 200
 """Most characters of a library's error message."""
