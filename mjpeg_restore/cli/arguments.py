@@ -152,6 +152,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
+    add("--engine-cache", type=Path, metavar="DIR", help="where TensorRT's engines are kept (the user's cache)")
     add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")

@@ -1,9 +1,10 @@
-"""The progress of a run on standard error: a bar on a terminal, else a plain line every ten seconds."""
+"""The progress of a run, and of what comes before it, on standard error: a bar on a terminal, or plain lines."""
 
 from __future__ import annotations
 
 import sys
 import time
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -53,6 +54,32 @@ class Progress:
     ) -> None:
         if self._bar:
             self._bar.stop()
+
+
+class Preparing:
+    """Shows a network that is being made ready, such as an engine that is built, where that takes long.
+
+    Attributes:
+        stop: once it is set, the work ends as by Ctrl-C.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.stop: Event | None = None
+        self._quiet = quiet
+        self._said: float | None = None
+
+    def __call__(self, what: str, share: float) -> None:
+        """Show a share of the work, 0..1, as a plain line every `EVERY` seconds; see `Restorer`'s `progress`.
+
+        Raises:
+            KeyboardInterrupt: the run is to stop.
+        """
+        if self.stop and self.stop.is_set():
+            raise KeyboardInterrupt
+        now = time.monotonic()
+        if not self._quiet and (self._said is None or now - self._said >= EVERY):
+            self._said = now
+            warn(f"{what}: {share:.0%}")
 
 
 def _rate(report: Report) -> str:

@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_SERVERS, candidate
-from mjpeg_restore.cli.progress import Progress
+from mjpeg_restore.cli.progress import Preparing, Progress
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
@@ -60,7 +60,17 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
     threads = options.threads or usable_cores()
     streams = min(threads, MOST_STREAMS)
     texture = options.texture or 0.0
-    restorer = Restorer(options.model, options.device, threads=threads, streams=streams, texture=texture, seed=seed)
+    preparing = Preparing(quiet=options.quiet)
+    restorer = Restorer(
+        options.model,
+        options.device,
+        threads=threads,
+        streams=streams,
+        texture=texture,
+        seed=seed,
+        progress=preparing,
+        engine_cache=options.engine_cache,
+    )
     opened = open_source(
         options.input,
         fps=options.fps,
@@ -72,6 +82,7 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         camera=_camera(options),
     )
     with opened as source, _stopping(source) as stop:
+        preparing.stop = stop
         _check_live(options, source)
         settings = _policies(options)
         sink = _open_sink(options, output, source)
