@@ -39,7 +39,7 @@ def open_runtime(
         MissingExtra: the runtime's package is not installed, or `onnx` is not and there is a blend.
     """
     if blend:
-        imported_onnx()  # checked first: "auto" would report a runtime as missing instead
+        imported_onnx("texture", "Texture")  # checked first: "auto" would report a runtime as missing instead
     threads = threads or usable_cores()
     name, _, detail = device.partition(":")
     if device == "auto":
