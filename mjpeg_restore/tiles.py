@@ -76,14 +76,20 @@ def tiles(high: int, wide: int, margin: int, most: int, largest: tuple[int, int]
         one = sides[0] * sides[1]
         return beyond, max(one, most), one * counts[0] * counts[1]
 
-    rows, columns = min(product(_counts(high, margin), _counts(wide, margin)), key=work)
+    rows, columns = min(product(_counts(high, margin, limits[0]), _counts(wide, margin, limits[1])), key=work)
     across = list(_spans(wide, columns, margin))
     return tuple(Tile(*spans) for spans in product(_spans(high, rows, margin), across))
 
 
-def _counts(length: int, margin: int) -> range:
-    """Possible numbers of spans along an axis: each keeps at least the margin and at least `MIN_KEPT_MCUS`."""
-    return range(1, 1 + max(1, (length - 2 * margin) // max(MIN_KEPT_MCUS, margin)))
+def _counts(length: int, margin: int, limit: int) -> range:
+    """Possible numbers of spans along an axis: each keeps at least the margin and at least `MIN_KEPT_MCUS`.
+
+    There are more if otherwise no span would be within the limit.
+    """
+    most = (length - 2 * margin) // max(MIN_KEPT_MCUS, margin)
+    if limit > 2 * margin:
+        most = max(most, math.ceil((length - 2 * margin) / (limit - 2 * margin)))
+    return range(1, 1 + max(1, most))
 
 
 def _side(length: int, count: int, margin: int) -> int:

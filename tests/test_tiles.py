@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
+from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.tiles import tiles
 from tests.agreement import ROUNDED, assert_same, difference
 from tests.lacking import needs
@@ -30,9 +34,14 @@ def test_what_is_kept_covers_the_picture_once(high: int, wide: int, margin: int,
     assert (kept == 1).all()
 
 
-@given(sides, sides, margins, st.integers(1, 900))
-def test_a_tile_sees_its_margin_or_the_pictures_edge(high: int, wide: int, margin: int, most: int) -> None:
-    for tile in tiles(high, wide, margin, most):
+limits = st.one_of(st.none(), st.tuples(st.integers(13, 30), st.integers(13, 30)))
+
+
+@given(sides, sides, margins, st.integers(1, 900), limits)
+def test_a_tile_sees_its_margin_or_the_pictures_edge(
+    high: int, wide: int, margin: int, most: int, limit: tuple[int, int] | None
+) -> None:
+    for tile in tiles(high, wide, margin, most, limit):
         for span, length in ((tile.rows, high), (tile.columns, wide)):
             assert 0 <= span.start <= span.kept_start < span.kept_stop <= span.stop <= length
             assert span.kept_start - span.start >= min(margin, span.kept_start)
@@ -127,3 +136,40 @@ def test_tiles_share_the_context_of_the_whole_picture(contextual: Restorer, kind
     coded = read(jpeg(pixels, 20, "4:4:4") if kind == "colour" else jpeg(pixels[..., 0], 20))
     assert contextual.choose(coded)[1] == kind
     assert_seamless(contextual, coded, 4)
+
+
+class Small(Restorer):
+    """A restorer whose network takes few blocks at a time, as an engine with a small profile does."""
+
+    largest = 20, 28
+
+    def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
+        return _Limited(super().network(graph, progress), self.largest)
+
+
+class _Limited(HostNetwork):
+    name = "limited"
+
+    def __init__(self, network: Network, largest: tuple[int, int]) -> None:
+        self.largest = largest
+        self._session = network.session(INLINE)
+
+    def run(self, inputs: Inputs) -> Planes:
+        high, wide = inputs[0].shape[:2]
+        assert high <= 20
+        assert wide <= 28
+        return self._session.submit(inputs).result()
+
+
+@pytest.mark.parametrize(("model", "sampling"), [("l4", "4:2:0"), ("decode", "4:2:2"), ("decode", "4:4:4")])
+def test_pictures_larger_than_the_network_takes_have_no_seams(model: str, sampling: str) -> None:
+    coded = read(jpeg(photograph(480, 200), 20, sampling))
+    whole, tiled = (kind(model, "onnxruntime", threads=2).restore(coded) for kind in (Restorer, Small))
+    assert_same(tiled.planes, whole.planes)
+
+
+@given(sides, sides, margins, st.integers(14, 30), st.integers(14, 30))
+def test_tiles_are_as_large_as_the_network_takes(high: int, wide: int, margin: int, down: int, across: int) -> None:
+    for tile in tiles(high, wide, margin, 10**6, (down, across)):
+        for span, limit in ((tile.rows, down), (tile.columns, across)):
+            assert span.stop - span.start <= limit

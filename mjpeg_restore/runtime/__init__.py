@@ -59,7 +59,7 @@ def open_network(
         ModelCorrupt: the file is missing or altered.
     """
     if blend:
-        imported_onnx()  # checked first: "auto" would report a runtime as missing instead
+        imported_onnx("texture", "Texture")  # checked first: "auto" would report a runtime as missing instead
     watch = progress or _ignore
     waiting = partial(watch, f"another thread loads {graph.file}", 0.0)
     errors: list[RuntimeUnavailable] = []

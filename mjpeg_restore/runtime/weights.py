@@ -29,7 +29,7 @@ def blended(graph: bytes, blend: Blend) -> bytes:
         MissingExtra: the package `onnx` is not installed.
         ModelCorrupt: the graph has none of these weights, or has one in another type or shape.
     """
-    onnx = imported_onnx()
+    onnx = imported_onnx("texture", "Texture")
     model = onnx.load_model_from_string(graph)
     tensors = [tensor for tensor in model.graph.initializer if tensor.name in blend.weights]
     if not tensors:
@@ -43,8 +43,12 @@ def blended(graph: bytes, blend: Blend) -> bytes:
     return model.SerializeToString()
 
 
-def imported_onnx() -> ModuleType:
-    """The package `onnx`, imported where weights are mixed and nowhere else: it costs a tenth of a second.
+def imported_onnx(extra: str, purpose: str) -> ModuleType:
+    """The package `onnx`, imported where graphs are changed and nowhere else: it costs a tenth of a second.
+
+    Args:
+        extra: of ours, which installs it.
+        purpose: what it is needed for: "Texture".
 
     Raises:
         MissingExtra: it is not installed.
@@ -52,5 +56,5 @@ def imported_onnx() -> ModuleType:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtra("onnx", "texture", "Texture") from error
+        raise MissingExtra("onnx", extra, purpose) from error
     return onnx

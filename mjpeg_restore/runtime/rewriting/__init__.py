@@ -1,0 +1,82 @@
+"""Graphs of the contract (`models/graph.py`), rewritten for the runtimes of GPUs when a network is loaded or built.
+
+The files are written for CPUs, with 8-bit steps in the trunk and 16-bit integers at the beginning. Passes over the ONNX
+graph turn them into what a GPU's runtime takes:
+
+    folding.py      casts and rounding of constants are computed once
+    rounding.py     pairs of QuantizeLinear and DequantizeLinear are removed
+    ends.py         TensorRT's forms of the inputs and outputs
+    precision.py    float16 where learnt layers compute, float32 elsewhere
+"""
+
+from __future__ import annotations
+
+from mjpeg_restore.runtime.weights import imported_onnx
+
+
+def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
+    """Rewrite a graph for TensorRT, which has no 16-bit integers, no zero points, and 8-bit ones at the ends alone.
+
+    | input | here |
+    |---|---|
+    | `*.coefficients`, int16 `[high, wide, 64]` | uint8 `[high, wide, 64, 2]`: the same bytes, the lower one first |
+    | `*.table`, uint16 `[64]` | float32 `[64]` |
+
+    All other inputs and all outputs, and all names, stay as they are. In float32 a graph without 8-bit steps gives the
+    same planes to the bit.
+
+    Args:
+        graph: the contents of an ONNX file of the contract, with its weights.
+        half: whether learnt layers, and what lies between them, compute in float16; see `precision.py`. The types are
+            part of the graph: it is for a strongly typed network.
+
+    Returns:
+        The contents of an ONNX file.
+
+    Raises:
+        MissingExtra: the package `onnx` is not installed.
+        RuntimeUnavailable: the graph has a control flow.
+    """
+    imported_onnx("tensorrt", "TensorRT")
+    from mjpeg_restore.runtime.rewriting.ends import inputs_as_bytes, outputs_cast_last
+    from mjpeg_restore.runtime.rewriting.folding import fold_constants
+    from mjpeg_restore.runtime.rewriting.graph import Graph
+    from mjpeg_restore.runtime.rewriting.precision import halve
+    from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
+
+    rewritten = Graph.load(graph)
+    fold_constants(rewritten)
+    remove_rounding(rewritten)
+    inputs_as_bytes(rewritten)
+    outputs_cast_last(rewritten)
+    if half:
+        halve(rewritten)
+    return rewritten.save()
+
+
+def for_torch(graph: bytes, *, half: bool) -> bytes:
+    """Rewrite a graph for PyTorch: without 8-bit steps, with the inputs and outputs of the contract.
+
+    Args:
+        graph: the contents of an ONNX file of the contract, with its weights.
+        half: whether learnt layers, and what lies between them, compute in float16; see `precision.py`.
+
+    Returns:
+        The contents of an ONNX file.
+
+    Raises:
+        MissingExtra: the package `onnx` is not installed.
+        RuntimeUnavailable: the graph has a control flow.
+    """
+    imported_onnx("torch", "PyTorch")
+    from mjpeg_restore.runtime.rewriting.folding import fold_constants
+    from mjpeg_restore.runtime.rewriting.graph import Graph
+    from mjpeg_restore.runtime.rewriting.precision import halve
+    from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
+
+    rewritten = Graph.load(graph)
+    fold_constants(rewritten)
+    remove_rounding(rewritten)
+    if half:
+        halve(rewritten)
+    return rewritten.save()
