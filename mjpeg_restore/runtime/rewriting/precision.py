@@ -26,8 +26,8 @@ from onnx import NodeProto, TensorProto, helper
 from mjpeg_restore.runtime.rewriting.graph import Graph
 
 LIMIT = 256.0
-"""Largest magnitude of a value that enters float16. Samples and normalised coefficients of pictures are far below,
-and a network's features, up to 30 times larger than its input, are below 65504, float16's largest number."""
+"""Largest magnitude of a value that enters float16. Samples in all usual units, and normalised coefficients, are below:
+of LIVE1 the largest is 38. Features grow up to 125 times above it, which leaves half of float16's range, 65504."""
 
 CONVOLUTIONS = {"Conv", "ConvTranspose"}
 PRODUCTS = {"Gemm", "MatMul"}

@@ -54,7 +54,9 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
             case "noise":
                 found.append(random.standard_normal((4 * high, 4 * wide), np.float32))
             case _:
-                found.append(random.random(port.shape, np.float32) / 100)  # as QGCN's contexts are
+                found.append(
+                    random.random([int(size) for size in port.shape], np.float32) / 100
+                )  # as QGCN's contexts are
     return found
 
 
