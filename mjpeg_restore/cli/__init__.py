@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from mjpeg_restore.cli import inspect, models, restore
+from mjpeg_restore.cli import build, inspect, models, restore
 from mjpeg_restore.cli.arguments import parse
 from mjpeg_restore.cli.streams import flush, open_missing, set_log_format, warn
 from mjpeg_restore.cli.wording import worded
@@ -29,7 +29,12 @@ EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
     (SinkError, 5),
 )
 
-COMMANDS = {"restore": restore.command, "inspect": inspect.command, "models": models.command}
+COMMANDS = {
+    "restore": restore.command,
+    "inspect": inspect.command,
+    "models": models.command,
+    "build": build.command,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,11 +30,12 @@ Restore Motion-JPEG from its DCT coefficients.
 commands:
   mjpeg-restore inspect INPUT   say what is in a recording, or what a camera sends
   mjpeg-restore models          list the networks
+  mjpeg-restore build           build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
 With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
-NAMED_COMMANDS = ("inspect", "models")
+NAMED_COMMANDS = ("inspect", "models", "build")
 
 OF_THE_OUTPUT: dict[str, object] = {
     "codec": None,
@@ -57,6 +58,13 @@ OF_DEVICES = {"size", "rtsp_transport"}
 """Those that HTTP cameras do not take."""
 OF_CONNECTIONS = {"stall_timeout", "give_up", "on_stall", *OF_DEVICES}
 """Those that a container in a pipe does not take: it has its own time stamps, and nobody to connect to again."""
+
+BUILDING = """\
+Build TensorRT's engines for NVIDIA GPUs. Without that, each is built when it is first used. An engine is for one
+version of TensorRT and one kind of GPU.
+"""
+
+ENGINE_CACHE = "where TensorRT's engines are kept (the user's cache)"
 
 EPILOG = """\
 exit codes: 0 done, 2 wrong arguments, 3 the input, also a camera that is given up, 4 the network or its
@@ -89,9 +97,10 @@ class _Version(argparse.Action):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; `command` is "inspect", "models" or, by default, "restore".
+    """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show and --verify: beside one of them "inspect" and "models" are names of files.
+    No other command takes -o, --show and --verify: beside one of them "inspect", "models" and "build" are names of
+    files.
     """
     goals = ("-o", "--output", "--show", "--verify")
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
@@ -131,7 +140,26 @@ def _parser() -> _Parser:
     inspect.add_argument("--json", action="store_true", help="as JSON")
     models = commands.add_parser("models", description="List the shipped networks.", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="as JSON")
+    add_build_options(commands.add_parser("build", description=BUILDING, allow_abbrev=False))
     return parser
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `build`, which scripts/build_engines.py takes as well."""
+    add = parser.add_argument
+    add("models", nargs="*", metavar="MODEL", help="which ones (all); see 'mjpeg-restore models'")
+    add("--device", choices=("tensorrt", "tensorrt-rtx"), help="what builds them (whatever is installed)")
+    add(
+        "--compute-capability",
+        type=values.capability,
+        action="extend",
+        nargs="+",
+        metavar="X.Y",
+        help="of the GPUs that they are for, such as 8.9; with tensorrt-rtx, which needs no GPU to build",
+    )
+    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    add("-q", "--quiet", action="store_true", help="errors only")
+    add("--json", action="store_true", help="say as JSON what was built")
 
 
 def _add_restore_options(parser: argparse.ArgumentParser) -> None:
@@ -152,7 +180,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
-    add("--engine-cache", type=Path, metavar="DIR", help="where TensorRT's engines are kept (the user's cache)")
+    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
     add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")

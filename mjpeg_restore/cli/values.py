@@ -124,6 +124,14 @@ def size(word: str) -> tuple[int, int]:
     return size
 
 
+def capability(word: str) -> tuple[int, int]:
+    """A GPU's compute capability."""
+    found = re.fullmatch(r"([0-9]{1,2})\.([0-9])", word)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a compute capability such as 8.9")
+    return int(found[1]), int(found[2])
+
+
 def pair(word: str) -> tuple[str, str]:
     """A key and its value."""
     key, equals, value = word.partition("=")

@@ -158,12 +158,12 @@ class HostSession:
 
 
 @contextmanager
-def wrap_errors(what: str, hint: Hint) -> Generator[None]:
+def wrap_errors(what: str, hint: Hint | None = None) -> Generator[None]:
     """Convert a library's exceptions to `RuntimeUnavailable`, with a message of one line.
 
     Args:
         what: what failed: "ONNX Runtime cannot load stream.onnx".
-        hint: what to do: `Hint("try {device}", device="openvino")`.
+        hint: what to do, if anything helps: `Hint("try {device}", device="openvino")`.
 
     Raises:
         RuntimeUnavailable: for any exception but `MjpegRestoreError`.

@@ -1,0 +1,143 @@
+"""`mjpeg-restore build`: engines of TensorRT, built ahead of their first use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.catalogue import GraphFile, Model
+from mjpeg_restore.cli.progress import Preparing
+from mjpeg_restore.cli.streams import logged, warn, write
+from mjpeg_restore.cli.wording import worded
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError
+from mjpeg_restore.runtime import Precision
+from mjpeg_restore.runtime.tensorrt.cache import EngineCache
+from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
+from mjpeg_restore.runtime.tensorrt.package import (
+    EDITIONS,
+    Capability,
+    Package,
+    Target,
+    is_installed,
+    load_package,
+    written,
+)
+
+UNAVAILABLE = 4
+"""The exit code of `RuntimeUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one engine."""
+
+    graph: str
+    device: str
+    target: str
+    """The GPU, or the compute capability."""
+    file: str | None = None
+    bytes: int = 0
+    built: bool = False
+    """Whether it was built now, and not there already."""
+    seconds: float = 0.0
+    error: str | None = None
+    """Why there is none."""
+
+    def __str__(self) -> str:
+        how = f"built in {self.seconds:.1f} s" if self.built else "was there"
+        return f"{self.graph}, {self.target}: {self.bytes / 1e6:.1f} MB, {how}"
+
+
+def command(options: argparse.Namespace) -> int:
+    """Build the engines of some models, or of all; the result is the exit code."""
+    models = [catalogue.find(name) for name in options.models] or [*catalogue.models().values()]
+    return build_models(models, options, "fp16")
+
+
+def build_models(models: Sequence[Model], options: argparse.Namespace, precision: Precision) -> int:
+    """Build the engines of some models, and say so; the result is the exit code.
+
+    Args:
+        models: whose graphs are built.
+        options: those of `arguments.add_build_options`.
+        precision: of the networks.
+    """
+    wanted = options.compute_capability or ()
+    requests = [
+        EngineRequest(graph, package, target, precision)
+        for package in _packages(options.device)
+        for target in _targets(package, wanted)
+        for graph in graphs_of(models)
+    ]
+    outcomes: list[Outcome] = []
+    with logged(logging.WARNING):
+        for outcome in build_engines(requests, EngineCache(options.engine_cache), Preparing(quiet=options.quiet)):
+            outcomes.append(outcome)
+            if outcome.error:
+                warn(outcome.error, "error")
+            elif not (options.quiet or options.json):
+                write(str(outcome), sys.stdout)
+    if options.json:
+        write(json.dumps([asdict(outcome) for outcome in outcomes], indent=2), sys.stdout)
+    return UNAVAILABLE if any(outcome.error for outcome in outcomes) else 0
+
+
+def build_engines(requests: Iterable[EngineRequest], cache: EngineCache, watch: Preparing) -> Iterator[Outcome]:
+    """Build engines, one after the other. One that cannot be built does not keep the others from it.
+
+    Raises:
+        SinkError: an engine could not be kept.
+    """
+    for request in requests:
+        capability = f"compute capability {written(request.target.capability)}"
+        who = (request.name, request.package.edition.device, request.target.gpu or capability)
+        began = time.monotonic()
+        try:
+            made = engine(request, cache, watch)
+        except RuntimeUnavailable as error:
+            yield Outcome(*who, error=worded(error))
+            continue
+        file = cache.folder / made.key.file
+        if not file.is_file():  # a warning has said why
+            raise SinkError(f"{request.name} was built, and could not be kept in {cache.folder}")
+        yield Outcome(*who, str(file), len(made.content), made.built, round(time.monotonic() - began, 2))
+
+
+def graphs_of(models: Iterable[Model]) -> Iterator[GraphFile]:
+    """All graphs of some models."""
+    for model in models:
+        for variant in model.variants:
+            yield from variant.graphs.values()
+
+
+def _packages(device: str | None) -> list[Package]:
+    """The package of a device; else all that are installed."""
+    devices = [device] if device else [edition.device for edition in EDITIONS if is_installed(edition)]
+    if not devices:
+        raise RuntimeUnavailable(
+            "engines are built by TensorRT: pip install tensorrt (the extra mjpeg-restore[tensorrt]), or tensorrt-rtx "
+            "for RTX cards and to build on a machine without a GPU (mjpeg-restore[tensorrt-rtx])"
+        )
+    return [load_package(device) for device in devices]
+
+
+def _targets(package: Package, capabilities: Sequence[Capability]) -> list[Target]:
+    """What a package builds for: the compute capabilities that are named.
+
+    Raises:
+        RuntimeUnavailable: none is named, or one that it does not build for.
+    """
+    if not package.edition.portable:
+        raise RuntimeUnavailable(f"{package.name} builds engines for the GPU that is there alone, and there is none")
+    if not capabilities:
+        known = ", ".join(map(written, package.capabilities))
+        raise RuntimeUnavailable(f"no GPU is here to build for: name its --compute-capability ({known})")
+    for capability in capabilities:
+        package.kind_of(capability)
+    return [Target(capability) for capability in capabilities]
