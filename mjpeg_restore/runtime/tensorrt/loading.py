@@ -9,7 +9,7 @@ from mjpeg_restore.runtime.cuda import Device
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
-from mjpeg_restore.runtime.tensorrt.package import Target, load_package
+from mjpeg_restore.runtime.tensorrt.package import Target, load_package, written
 
 
 def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork:
@@ -38,6 +38,19 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     cache.remove(found.key)  # of another driver, for example: a new one is built
     found = engine(request, cache, settings.progress)
     return TensorRtNetwork(package, device, graph, found.content, settings.precision)
+
+
+def check(name: str) -> str:
+    """The first GPU, in words.
+
+    Raises:
+        MissingExtra: the package is not installed, or what it needs.
+        RuntimeUnavailable: there is no GPU, or the package builds nothing for it.
+    """
+    package, device = load_package(name), Device()
+    if package.edition.portable:
+        package.kind_of(device.capability)
+    return f"{device.name}, compute capability {written(device.capability)}, {device.total_memory / 1e9:.0f} GB"
 
 
 def gpu_index(detail: str) -> int:
