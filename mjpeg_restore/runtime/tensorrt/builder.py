@@ -90,6 +90,7 @@ def _build(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
             config.set_compute_capability(package.kind_of(plan.target.capability), 0)
         else:
             measured = _timing_cache(config, timing)
+        package.failure()  # what was logged before, such as of another GPU's timing cache, is not why a build fails
         engine = builder.build_serialized_network(network, config)
         if engine is None:
             raise RuntimeUnavailable(f"{package.name} cannot build {plan.name} ({package.failure()})")
