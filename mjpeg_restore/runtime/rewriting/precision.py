@@ -25,7 +25,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from mjpeg_restore.runtime.rewriting.graph import Graph
 
-LIMIT = 2048.0
+LIMIT = 256.0
 """Largest magnitude of a value that enters float16. Samples and normalised coefficients of pictures are far below,
 and a network's features, up to 30 times larger than its input, are below 65504, float16's largest number."""
 

@@ -1,0 +1,217 @@
+"""A GPU, and the memory, streams and events on it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.runtime.cuda.driver import ELSEWHERE, Driver, Handle, open_driver
+
+
+class Device:
+    """An NVIDIA GPU, in its primary context. Safe from several threads, and beside PyTorch.
+
+    What it makes belongs to it, and is freed by `close` or with the last reference. Nothing is freed at the
+    interpreter's exit, when the driver may have ended already, nor in a forked process, where CUDA does not work.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        """Open a GPU.
+
+        Args:
+            index: among the GPUs that CUDA_VISIBLE_DEVICES leaves.
+
+        Raises:
+            MissingExtra: no package that calls the driver is installed.
+            RuntimeUnavailable: there is no driver, or no such GPU.
+        """
+        self.driver: Driver = open_driver()
+        count = self.driver.count()
+        if not 0 <= index < count:
+            there = f"only {', '.join(map(str, range(count)))}" if count else "and none at all"
+            raise RuntimeUnavailable(f"there is no NVIDIA GPU {index} here, {there}", ELSEWHERE)
+        self.index = index
+        self.name = self.driver.name(index)
+        self.capability = self.driver.capability(index)
+        self._process = os.getpid()
+        context = self._context = self.driver.retain(index)
+        self._free = weakref.finalize(self, _release, self.driver, index, context, self._process)
+        self._free.atexit = False
+
+    @contextmanager
+    def current(self) -> Generator[None]:
+        """Make the GPU's primary context this thread's current one, and afterwards the one before again.
+
+        Raises:
+            RuntimeUnavailable: this process was forked after the GPU was opened.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeUnavailable("CUDA does not survive a fork: start the process anew", ELSEWHERE)
+        self.driver.push(self._context)
+        try:
+            yield
+        finally:
+            self.driver.pop()
+
+    @property
+    def free_memory(self) -> int:
+        """Bytes that nobody uses now."""
+        with self.current():
+            return self.driver.memory()[0]
+
+    @property
+    def total_memory(self) -> int:
+        """Bytes in all."""
+        with self.current():
+            return self.driver.memory()[1]
+
+
+def _release(driver: Driver, index: int, context: Handle, process: int) -> None:
+    if os.getpid() == process:
+        with suppress(RuntimeUnavailable):
+            driver.release(index, context)
+
+
+class Owned:
+    """Something on a GPU that is freed once: by `close`, or with the last reference."""
+
+    def __init__(self, device: Device, handle: Handle, free: Callable[[Handle], None]) -> None:
+        self.device = device
+        self.handle = handle
+        self._finalizer = weakref.finalize(self, _free, device, handle, free)
+        self._finalizer.atexit = False
+
+    def close(self) -> None:
+        """Free it now; what the GPU still does with it must be finished."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _free(device: Device, handle: Handle, free: Callable[[Handle], None]) -> None:
+    with suppress(RuntimeUnavailable), device.current():  # after an error that has ended the context, all calls fail
+        free(handle)
+
+
+class DeviceBuffer(Owned):
+    """Memory of the GPU, aligned to 256 bytes at least.
+
+    Attributes:
+        address: on the GPU.
+        nbytes: its size.
+    """
+
+    def __init__(self, device: Device, nbytes: int) -> None:
+        with device.current():
+            handle, self.address = device.driver.allocate(max(nbytes, 1))
+        super().__init__(device, handle, device.driver.free)
+        self.nbytes = nbytes
+
+
+class PinnedBuffer(Owned):
+    """Page-locked memory of the host, which the GPU reads and writes by itself.
+
+    Attributes:
+        address: of the host.
+        array: uint8 `[nbytes]`; not to be used after `close`.
+    """
+
+    def __init__(self, device: Device, nbytes: int) -> None:
+        with device.current():
+            handle, self.address = device.driver.allocate_pinned(max(nbytes, 1))
+        super().__init__(device, handle, device.driver.free_pinned)
+        self.array: NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(self.address))
+
+
+class Event(Owned):
+    """A point in a stream that others wait for."""
+
+    def __init__(self, device: Device) -> None:
+        with device.current():
+            handle = device.driver.create_event()
+        super().__init__(device, handle, device.driver.destroy_event)
+
+    def synchronize(self) -> None:
+        """Wait until it has happened, without spinning.
+
+        Raises:
+            RuntimeUnavailable: work of the GPU before it has failed.
+        """
+        with self.device.current():
+            self.device.driver.synchronize_event(self.handle)
+
+
+class Stream(Owned):
+    """Work of the GPU that is done in order. It does not wait for the default stream.
+
+    Attributes:
+        number: its handle, for libraries that enqueue work in it.
+    """
+
+    def __init__(self, device: Device) -> None:
+        with device.current():
+            handle, self.number = device.driver.create_stream()
+        super().__init__(device, handle, device.driver.destroy_stream)
+
+    def upload(self, source: PinnedBuffer, target: DeviceBuffer, nbytes: int) -> None:
+        """Enqueue a copy of the first `nbytes` to the GPU."""
+        with self.device.current():
+            self.device.driver.upload(target.address, source.address, nbytes, self.handle)
+
+    def download(self, source: DeviceBuffer, target: PinnedBuffer, nbytes: int) -> None:
+        """Enqueue a copy of the first `nbytes` from the GPU."""
+        with self.device.current():
+            self.device.driver.download(target.address, source.address, nbytes, self.handle)
+
+    def record(self, event: Event) -> None:
+        """Have an event happen when all that is enqueued so far is done."""
+        with self.device.current():
+            self.device.driver.record(event.handle, self.handle)
+
+    def wait(self, event: Event) -> None:
+        """Have all that is enqueued later wait for an event."""
+        with self.device.current():
+            self.device.driver.wait(self.handle, event.handle)
+
+    def synchronize(self) -> None:
+        """Wait until all that is enqueued is done.
+
+        Raises:
+            RuntimeUnavailable: it has failed.
+        """
+        with self.device.current():
+            self.device.driver.synchronize_stream(self.handle)
+
+    def capture(self, enqueue: Callable[[], None]) -> CudaGraph | None:
+        """Capture what a function enqueues in this stream, which does not do it; None where that cannot be done.
+
+        Raises:
+            RuntimeUnavailable: what it enqueues cannot be captured.
+        """
+        with self.device.current():
+            handle = self.device.driver.capture(self.handle, enqueue)
+        return None if handle is None else CudaGraph(self.device, handle, self.device.driver.destroy_graph)
+
+    def launch(self, graph: CudaGraph) -> None:
+        """Enqueue a captured graph."""
+        with self.device.current():
+            self.device.driver.launch(graph.handle, self.handle)
+
+
+class CudaGraph(Owned):
+    """Work that was captured, with fixed sizes and addresses."""

@@ -1,0 +1,51 @@
+"""From a shipped graph to a network on a GPU: the engine is found or built, and loaded."""
+
+from __future__ import annotations
+
+from mjpeg_restore.catalogue import GraphFile
+from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.runtime.base import LoadSettings
+from mjpeg_restore.runtime.cuda import Device
+from mjpeg_restore.runtime.tensorrt.cache import EngineCache
+from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
+from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
+from mjpeg_restore.runtime.tensorrt.package import Target, load_package
+
+
+def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork:
+    """Load a graph by one of the two packages.
+
+    Args:
+        name: "tensorrt" or "tensorrt-rtx".
+        graph: of the catalogue.
+        settings: the detail is the GPU's index.
+
+    Raises:
+        MissingExtra: the package is not installed, or what it needs.
+        RuntimeUnavailable: there is no such GPU, or the package refuses the GPU or the graph.
+    """
+    package = load_package(name)
+    device = Device(gpu_index(settings.detail))
+    target = Target(device.capability, None if package.edition.portable else device.name, device.current)
+    request = EngineRequest(graph, package, target, settings.precision, blend=settings.blend)
+    cache = EngineCache(settings.engine_cache)
+    found = engine(request, cache, settings.progress)
+    try:
+        return TensorRtNetwork(package, device, graph, found.content, settings.precision)
+    except EngineUnusable:
+        if found.built:
+            raise
+    cache.remove(found.key)  # of another driver, for example: a new one is built
+    found = engine(request, cache, settings.progress)
+    return TensorRtNetwork(package, device, graph, found.content, settings.precision)
+
+
+def gpu_index(detail: str) -> int:
+    """What follows a device's name, as the index of a GPU; 0 if nothing does.
+
+    Raises:
+        RuntimeUnavailable: it is no number.
+    """
+    if detail and not detail.isdecimal():
+        raise RuntimeUnavailable(f"no GPU {detail!r}: they have numbers from 0, as in cuda:1")
+    return int(detail or 0)

@@ -1,0 +1,214 @@
+"""One camera's buffers for an engine: three pictures under way, on three streams.
+
+    upload stream     picture 3 up      picture 4 up
+    compute stream    picture 2         picture 3         picture 4
+    download stream   picture 1 down    picture 2 down    picture 3 down
+
+Events order the streams. A slot has one block of pinned memory and one of the GPU's for all inputs of a picture, and
+likewise for its outputs, so that a picture is one copy up and one copy down.
+"""
+
+# Neither package has stubs.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.catalogue import GraphFile, Port
+from mjpeg_restore.errors import Hint, RuntimeUnavailable
+from mjpeg_restore.runtime.base import Inputs, Planes, Shapes
+from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, PinnedBuffer, Stream
+from mjpeg_restore.runtime.ring import SLOTS
+from mjpeg_restore.runtime.tensorrt.package import Package
+
+ALIGNMENT = 256
+"""Of tensors in a block of memory, bytes: what an allocation of their own would have."""
+
+CAPTURE_AFTER = 2 * SLOTS
+"""Pictures of one size after which the engine's launches are captured as a CUDA graph: pictures of many sizes, as in a
+folder, are not worth it."""
+
+ON_HOST = {"coefficients": "<i2", "table": "<f4", "noise": "<f4", "context": "<f4"}
+"""Types in which inputs go up, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`, which is
+the same memory. See `rewriting.for_tensorrt`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A part of a block of memory."""
+
+    name: str
+    dtype: str
+    """As it lies in the host's memory."""
+    shape: tuple[int, ...]
+    offset: int
+    """From the beginning of the block, bytes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return np.dtype(self.dtype).itemsize * math.prod(self.shape)
+
+    def of(self, block: PinnedBuffer) -> NDArray[Any]:
+        """The tensor in a block, as an array that shares its memory."""
+        return block.array[self.offset : self.offset + self.nbytes].view(self.dtype).reshape(self.shape)
+
+
+class EngineBuffers:
+    """An execution context with its memory, for pictures of one size at a time."""
+
+    def __init__(self, package: Package, device: Device, graph: GraphFile, context: Any) -> None:
+        self.package, self.device, self.context = package, device, context
+        self._graph = graph
+        self.upload, self.compute, self.download = (Stream(device) for _ in range(3))
+        self.pictures = 0
+        """Number of pictures of the present size."""
+        self.capturable = True
+        self._scratch: DeviceBuffer | None = None
+        self._slots: list[EngineSlot] = []
+
+    def allocate(self, shapes: Shapes) -> list[EngineSlot]:
+        """Free the slots of the size before, and make those of a new size.
+
+        Raises:
+            RuntimeUnavailable: the engine does not take it, or the GPU lacks memory.
+        """
+        self._free_slots()
+        self.pictures, self.capturable = 0, True
+        with self.device.current():
+            inputs = _laid_out(
+                [(port, ON_HOST[port.kind], shape) for port, shape in zip(self._graph.inputs, shapes, strict=True)]
+            )
+            for port, tensor in zip(self._graph.inputs, inputs, strict=True):
+                shape = (*tensor.shape, 2) if port.kind == "coefficients" else tensor.shape
+                if not self.context.set_input_shape(tensor.name, shape):
+                    raise self._refused(tensor)
+            if missing := self.context.infer_shapes():
+                raise RuntimeUnavailable(f"{self.package.name} needs the shapes of {', '.join(missing)}, too")
+            nbytes = self.context.update_device_memory_size_for_shapes()
+            self._scratch = DeviceBuffer(self.device, nbytes)
+            self.context.set_device_memory(self._scratch.address, nbytes)
+            outputs = _laid_out(
+                [(port, port.dtype, tuple(self.context.get_tensor_shape(port.name))) for port in self._graph.outputs]
+            )
+        for _ in range(SLOTS):
+            self._slots.append(EngineSlot(self, inputs, outputs))
+        return self._slots
+
+    def release(self) -> None:
+        """Free everything."""
+        self._free_slots()
+        self.context = None
+        for stream in (self.upload, self.compute, self.download):
+            stream.close()
+
+    def _free_slots(self) -> None:
+        for slot in self._slots:
+            slot.close()
+        self._slots = []
+        if self._scratch:
+            self._scratch.close()
+            self._scratch = None
+
+    def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
+        high, wide = tensor.shape[:2]
+        return RuntimeUnavailable(
+            f"{self.package.name} does not take {wide}x{high} blocks of {tensor.name} ({self.package.failure()})"
+        )
+
+
+def _laid_out(tensors: list[tuple[Port, str, tuple[int, ...]]]) -> list[Tensor]:
+    """Tensors one after the other in a block."""
+    found: list[Tensor] = []
+    offset = 0
+    for port, dtype, shape in tensors:
+        found.append(Tensor(port.name, dtype, shape, offset))
+        offset = math.ceil((offset + found[-1].nbytes) / ALIGNMENT) * ALIGNMENT
+    return found
+
+
+class EngineSlot:
+    """The memory and events of one picture under way; see `Slot`."""
+
+    def __init__(self, buffers: EngineBuffers, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        device = buffers.device
+        self._buffers, self._inputs, self._outputs = buffers, inputs, outputs
+        self._sizes = [part[-1].offset + part[-1].nbytes for part in (inputs, outputs)]
+        up, down = self._sizes
+        self._sent, self._taken = PinnedBuffer(device, up), DeviceBuffer(device, up)
+        self._made, self._received = DeviceBuffer(device, down), PinnedBuffer(device, down)
+        self._uploaded, self._computed, self._downloaded = (Event(device) for _ in range(3))
+        self._graph: CudaGraph | None = None
+
+    def start(self, inputs: Inputs) -> None:
+        """Enqueue the copy up, the engine and the copy down; see `Slot`."""
+        buffers = self._buffers
+        for tensor, array in zip(self._inputs, inputs, strict=True):
+            np.copyto(tensor.of(self._sent), array)
+        with buffers.device.current():
+            try:
+                buffers.upload.upload(self._sent, self._taken, self._sizes[0])
+                buffers.upload.record(self._uploaded)
+                buffers.compute.wait(self._uploaded)
+                self._compute()
+                buffers.compute.record(self._computed)
+                buffers.download.wait(self._computed)
+                buffers.download.download(self._made, self._received, self._sizes[1])
+                buffers.download.record(self._downloaded)
+            except BaseException:
+                for stream in (buffers.upload, buffers.compute, buffers.download):
+                    with suppress(RuntimeUnavailable):
+                        stream.synchronize()
+                raise
+
+    def finish(self) -> Planes:
+        """Wait for the copy down; see `Slot`."""
+        self._downloaded.synchronize()
+        return tuple(tensor.of(self._received).copy() for tensor in self._outputs)
+
+    def close(self) -> None:
+        """Free the memory; nothing may be under way."""
+        owned = (self._sent, self._taken, self._made, self._received, self._uploaded, self._computed, self._downloaded)
+        for one in (*owned, *filter(None, [self._graph])):
+            one.close()
+
+    def _compute(self) -> None:
+        """Enqueue the engine, as a graph once this size has come often enough."""
+        buffers = self._buffers
+        buffers.pictures += 1
+        if self._graph is None and buffers.capturable and buffers.pictures > CAPTURE_AFTER:
+            self._graph = self._captured()
+            buffers.capturable = self._graph is not None
+        if self._graph:
+            buffers.compute.launch(self._graph)
+        else:
+            self._execute()
+
+    def _captured(self) -> CudaGraph | None:
+        """The engine's work on this slot's memory as a graph; None where it cannot be captured."""
+        context, stream = self._buffers.context, self._buffers.compute
+        asks = getattr(context, "is_stream_capturable", None)
+        if asks and not asks(stream.number):
+            return None
+        try:
+            return stream.capture(self._execute)
+        except RuntimeUnavailable:
+            return None  # it is launched kernel by kernel, then
+
+    def _execute(self) -> None:
+        buffers = self._buffers
+        for tensors, block in ((self._inputs, self._taken), (self._outputs, self._made)):
+            for tensor in tensors:
+                buffers.context.set_tensor_address(tensor.name, block.address + tensor.offset)
+        if not buffers.context.execute_async_v3(buffers.compute.number):
+            hint = Hint("try {device}", device="openvino")
+            raise RuntimeUnavailable(
+                f"{buffers.package.name} cannot restore a picture ({buffers.package.failure()})", hint
+            )
