@@ -118,5 +118,5 @@ def test_tensorrt_keeps_what_it_measured_beside_the_engines(tensorrt: Path, cach
 
 
 def test_tensorrt_needs_a_gpu(tensorrt: Path, cache: EngineCache) -> None:
-    with pytest.raises(RuntimeUnavailable, match="for the GPU that is there alone, and there is none"):
+    with pytest.raises(RuntimeUnavailable, match="only for the GPUs of this machine, and there is none"):
         engine(replace(request(), package=load_package("tensorrt"), target=ADA), cache, ignore)
