@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
-from mjpeg_restore.runtime.devices import DEVICES, candidates, runtime_of
+from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, candidates, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.weights import imported_onnx
 
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _LOADER = Loader()
+_LOG = logging.getLogger(__name__)
 
 
 def open_network(
@@ -71,11 +73,32 @@ def open_network(
             *(settings.threads, streams, blend and blend.digest(), precision, engine_cache),
         )
         try:
-            return _LOADER.get(key, partial(runtime.load, graph, settings), waiting)
+            network = _LOADER.get(key, partial(runtime.load, graph, settings), waiting)
         except RuntimeUnavailable as error:
             errors.append(error)
-    # What is broken says more than what is not installed; of what is not installed, the first is recommended.
-    raise next((error for error in reversed(errors) if not isinstance(error, MissingExtra)), errors[0])
+            continue
+        if candidate in ON_HOST and len(errors) >= len(ON_GPU):
+            _tell_once(_gpu_unused(errors[: len(ON_GPU)], network))
+        return network
+    raise _telling(errors)
+
+
+def _telling(errors: list[RuntimeUnavailable]) -> RuntimeUnavailable:
+    """What is broken says more than what is not installed; of what is not installed, the first is recommended."""
+    return next((error for error in reversed(errors) if not isinstance(error, MissingExtra)), errors[0])
+
+
+def _gpu_unused(errors: list[RuntimeUnavailable], network: Network) -> str:
+    """Why a GPU that is there is not used, in one sentence."""
+    error = _telling(errors)
+    if isinstance(error, MissingExtra):
+        return 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+    return f"the GPU is not used: {error.message}; {network.name} instead"
+
+
+@cache
+def _tell_once(words: str) -> None:
+    _LOG.warning(words)
 
 
 def _ignore(what: str, share: float) -> None:

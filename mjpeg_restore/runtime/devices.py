@@ -1,16 +1,18 @@
 """The list of runtimes: what each is called, what installs it, and how it loads a graph.
 
-A device is a runtime's name, which ":" and a detail may follow, or one of `CHOICES`.
+A device is a runtime's name, which ":" and a detail may follow, or one of the words that stand for several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import LoadSettings, Network
+from mjpeg_restore.runtime.cuda import gpu_present
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,16 @@ class Runtime:
     """Loads a graph, or raises `RuntimeUnavailable`; imports the library."""
 
 
-def _onnxruntime(graph: GraphFile, settings: LoadSettings) -> Network:
-    from mjpeg_restore.runtime.cpu.onnxruntime import OnnxRuntime
+def _tensorrt(name: str, graph: GraphFile, settings: LoadSettings) -> Network:
+    from mjpeg_restore.runtime.tensorrt.loading import load
 
-    return OnnxRuntime(graph, settings)
+    return load(name, graph, settings)
+
+
+def _torch(graph: GraphFile, settings: LoadSettings) -> Network:
+    from mjpeg_restore.runtime.torch.network import load
+
+    return load(graph, settings)
 
 
 def _openvino(graph: GraphFile, settings: LoadSettings) -> Network:
@@ -43,27 +51,42 @@ def _openvino(graph: GraphFile, settings: LoadSettings) -> Network:
     return OpenVino(graph, settings)
 
 
+def _onnxruntime(graph: GraphFile, settings: LoadSettings) -> Network:
+    from mjpeg_restore.runtime.cpu.onnxruntime import OnnxRuntime
+
+    return OnnxRuntime(graph, settings)
+
+
+_RTX = ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
+_TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
+
 RUNTIMES = (
+    Runtime("tensorrt", "TensorRT", _TENSORRT, "tensorrt", ("0",), partial(_tensorrt, "tensorrt")),
+    Runtime("tensorrt-rtx", "TensorRT-RTX", _RTX, "tensorrt-rtx", ("0",), partial(_tensorrt, "tensorrt-rtx")),
+    Runtime("torch", "PyTorch", ("torch",), "torch", ("0", "cpu"), _torch),
     Runtime("openvino", "OpenVINO", ("openvino",), "openvino", ("GPU", "NPU"), _openvino),
-    Runtime("onnxruntime", "ONNX Runtime", ("onnxruntime",), "onnxruntime", (), _onnxruntime),
+    Runtime("onnxruntime", "ONNX Runtime", ("onnxruntime", "onnxruntime-gpu"), "onnxruntime", ("cuda",), _onnxruntime),
 )
 
 AUTO, CUDA = "auto", "cuda"
 
+ON_GPU = ("tensorrt", "tensorrt-rtx", "torch", "onnxruntime:cuda")
+"""Devices that "cuda" tries in turn, and "auto" where there is an NVIDIA GPU. TensorRT knows every GPU, TensorRT for
+RTX those of PCs; PyTorch is large and seldom installed for this alone."""
+
 ON_HOST = ("openvino", "onnxruntime")
-"""Devices that "auto" tries in turn. `stream` is three times as fast in OpenVINO as in ONNX Runtime on a CPU with bf16,
+"""Devices that "auto" tries then. `stream` is three times as fast in OpenVINO as in ONNX Runtime on a CPU with bf16,
 and two and a half times without: OpenVINO computes the network's int8 layers in int8. Networks without int8 layers gain
 from bf16 alone."""
 
-DEVICES = (AUTO, *(runtime.name for runtime in RUNTIMES))
+DEVICES = (AUTO, CUDA, *(runtime.name for runtime in RUNTIMES))
 """Values of `device` without details."""
 
 
 def known_devices() -> str:
-    """The devices in words: "auto, openvino, openvino:GPU, ..."."""
-    return ", ".join(
-        [AUTO, *(f"{one.name}{detail and ':'}{detail}" for one in RUNTIMES for detail in ("", *one.details))]
-    )
+    """The devices in words: "auto, cuda, openvino, openvino:GPU, ..."."""
+    detailed = [f"{one.name}:{detail}" for one in RUNTIMES for detail in one.details if not detail.isdecimal()]
+    return ", ".join([*DEVICES, *detailed])
 
 
 def candidates(device: str) -> list[str]:
@@ -72,10 +95,12 @@ def candidates(device: str) -> list[str]:
     Raises:
         RuntimeUnavailable: there is no device of that name.
     """
-    name, _, _ = device.partition(":")
+    name, _, detail = device.partition(":")
     if device == AUTO:
-        return [*ON_HOST]
-    if name == AUTO or name not in DEVICES:
+        return [*(ON_GPU if gpu_present() else ()), *ON_HOST]
+    if name == CUDA:
+        return [f"{one}:{detail}" if detail else one for one in ON_GPU]
+    if name not in DEVICES or name == AUTO:
         raise RuntimeUnavailable(f"no device {device!r}; there are {known_devices()}")
     return [device]
 

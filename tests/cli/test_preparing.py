@@ -15,6 +15,7 @@ from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.runtime import Network, devices
 from mjpeg_restore.runtime.base import LoadSettings
+from mjpeg_restore.runtime.loading import Loader
 from tests.cli.command import pictures, run
 from tests.in_memory import ListSource
 from tests.lacking import needs_sigint
@@ -46,6 +47,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
     built = Builder()
     runtime = devices.Runtime(SLOW, "Slow", (), SLOW, (), built)
     monkeypatch.setattr(devices, "RUNTIMES", (runtime,))
+    monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())  # others may have loaded the network
     return built
 
 

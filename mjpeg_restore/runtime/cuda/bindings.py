@@ -2,7 +2,7 @@
 
 # The package's types are those of generated code.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false, reportMissingImports=false
+# pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

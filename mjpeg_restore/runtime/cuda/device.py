@@ -7,14 +7,34 @@ import os
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime.cuda.driver import ELSEWHERE, Driver, Handle, open_driver
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime.cuda.driver import ELSEWHERE, Driver, Handle
+
+
+@cache
+def open_driver() -> Driver:
+    """The driver by `cuda-bindings` or, where that is not installed, by PyCUDA.
+
+    Raises:
+        MissingExtra: neither is installed.
+        RuntimeUnavailable: the package does not load.
+    """
+    try:
+        from mjpeg_restore.runtime.cuda.bindings import Bindings
+
+        return Bindings()
+    except MissingExtra:
+        pass
+    from mjpeg_restore.runtime.cuda.pycuda import PyCuda
+
+    return PyCuda()
 
 
 class Device:

@@ -1,12 +1,11 @@
-"""What a package that calls the CUDA driver has to offer, and which one is taken."""
+"""What a package that calls the CUDA driver has to offer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Protocol
 
-from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, RuntimeUnavailable
 
 Handle = Any
 """A context, stream, event, graph or block of memory, as the package has it."""
@@ -126,25 +125,6 @@ class Driver(Protocol):
     def destroy_graph(self, graph: Handle) -> None:
         """Destroy a graph."""
         ...
-
-
-@cache
-def open_driver() -> Driver:
-    """The driver by `cuda-bindings` or, where that is not installed, by PyCUDA.
-
-    Raises:
-        MissingExtra: neither is installed.
-        RuntimeUnavailable: the package does not load.
-    """
-    try:
-        from mjpeg_restore.runtime.cuda.bindings import Bindings
-
-        return Bindings()
-    except MissingExtra:
-        pass
-    from mjpeg_restore.runtime.cuda.pycuda import PyCuda
-
-    return PyCuda()
 
 
 def failure(what: str, code: str, description: str) -> RuntimeUnavailable:

@@ -36,8 +36,8 @@ CAPTURE_AFTER = 2 * SLOTS
 folder, are not worth it."""
 
 ON_HOST = {"coefficients": "<i2", "table": "<f4", "noise": "<f4", "context": "<f4"}
-"""Types in which inputs go up, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`, which is
-the same memory. See `rewriting.for_tensorrt`."""
+"""Types in which inputs go up, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`: the
+same memory. See `rewriting.for_tensorrt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class EngineBuffers:
     """An execution context with its memory, for pictures of one size at a time."""
 
     def __init__(self, package: Package, device: Device, graph: GraphFile, context: Any) -> None:
-        self.package, self.device, self.context = package, device, context
+        self.package, self.device = package, device
+        self.context: Any = context
         self._graph = graph
         self.upload, self.compute, self.download = (Stream(device) for _ in range(3))
         self.pictures = 0
