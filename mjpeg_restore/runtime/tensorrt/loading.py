@@ -9,7 +9,7 @@ from mjpeg_restore.runtime.cuda import Device
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
-from mjpeg_restore.runtime.tensorrt.package import Target, load_package, written
+from mjpeg_restore.runtime.tensorrt.package import load_package, written
 
 
 def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork:
@@ -26,8 +26,7 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     """
     package = load_package(name)
     device = Device(gpu_index(settings.detail))
-    target = Target(device.capability, None if package.edition.portable else device.name, device.current)
-    request = EngineRequest(graph, package, target, settings.precision, blend=settings.blend)
+    request = EngineRequest(graph, package, package.target(device), settings.precision, blend=settings.blend)
     cache = EngineCache(settings.engine_cache)
     found = engine(request, cache, settings.progress)
     try:
