@@ -11,7 +11,13 @@ graph turn them into what a GPU's runtime takes:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from mjpeg_restore.runtime.weights import imported_onnx
+
+if TYPE_CHECKING:  # it needs the package `onnx`
+    from mjpeg_restore.runtime.rewriting.graph import Graph
 
 
 def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
@@ -39,19 +45,8 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
     """
     imported_onnx("tensorrt", "TensorRT")
     from mjpeg_restore.runtime.rewriting.ends import inputs_as_bytes, outputs_cast_last
-    from mjpeg_restore.runtime.rewriting.folding import fold_constants
-    from mjpeg_restore.runtime.rewriting.graph import Graph
-    from mjpeg_restore.runtime.rewriting.precision import halve
-    from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
 
-    rewritten = Graph.load(graph)
-    fold_constants(rewritten)
-    remove_rounding(rewritten)
-    inputs_as_bytes(rewritten)
-    outputs_cast_last(rewritten)
-    if half:
-        halve(rewritten)
-    return rewritten.save()
+    return _rewritten(graph, half, inputs_as_bytes, outputs_cast_last)
 
 
 def for_torch(graph: bytes, *, half: bool) -> bytes:
@@ -69,14 +64,16 @@ def for_torch(graph: bytes, *, half: bool) -> bytes:
         RuntimeUnavailable: the graph has a control flow.
     """
     imported_onnx("torch", "PyTorch")
+    return _rewritten(graph, half)
+
+
+def _rewritten(data: bytes, half: bool, *ends: Callable[[Graph], None]) -> bytes:
     from mjpeg_restore.runtime.rewriting.folding import fold_constants
     from mjpeg_restore.runtime.rewriting.graph import Graph
     from mjpeg_restore.runtime.rewriting.precision import halve
     from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
 
-    rewritten = Graph.load(graph)
-    fold_constants(rewritten)
-    remove_rounding(rewritten)
-    if half:
-        halve(rewritten)
-    return rewritten.save()
+    graph = Graph.load(data)
+    for change in (fold_constants, remove_rounding, *ends, *([halve] if half else [])):
+        change(graph)
+    return graph.save()

@@ -75,11 +75,12 @@ def _rounded(graph: Graph, node: NodeProto) -> list[NodeProto]:
         return [helper.make_node("Floor", [node.input[0]], [name])]  # as a Cast does; most are whole already
     if node.op_type != "QuantizeLinear":
         return [node]
-    source, step, zero = node.input
+    source, step, *rest = node.input
+    zero = graph.constants[rest[0]] if any(rest) else np.uint8(0)
     limits = [graph.constant(f"rounding.{end}", np.float32(end)) for end in (0, 255)]
-    shift = graph.constant(f"{zero}.float", graph.constants[zero].astype(np.float32))
+    shift = graph.constant(f"{name}.shift", zero.astype(np.float32))
     nodes: list[NodeProto] = []
-    if graph.constants[step] != 1:
+    if graph.constants.get(step) != 1:
         nodes.append(helper.make_node("Div", [source, step], [f"{name}.steps"]))
         source = f"{name}.steps"
     return [

@@ -26,8 +26,8 @@ from onnx import NodeProto, TensorProto, helper
 from mjpeg_restore.runtime.rewriting.graph import Graph
 
 LIMIT = 256.0
-"""Largest magnitude of a value that enters float16. Samples and normalised coefficients of pictures are far below,
-and a network's features, up to 30 times larger than its input, are below 65504, float16's largest number."""
+"""Largest magnitude of a value that enters float16. Samples in all usual units, and normalised coefficients, are below:
+of LIVE1 the largest is 38. Features grow up to 125 times above it, which leaves half of float16's range, 65504."""
 
 CONVOLUTIONS = {"Conv", "ConvTranspose"}
 PRODUCTS = {"Gemm", "MatMul"}
@@ -131,11 +131,10 @@ def _halved(graph: Graph, types: dict[str, int]) -> set[str]:
     """The tensors that are in float16."""
     layers, able = _able(graph, types)
     users = graph.users()
-    outputs = {output.name for output in graph.model.graph.output}
     halved: set[str] = set()
     for node in reversed(graph.nodes):
         first = node.output[0]
-        if types.get(first) != TensorProto.FLOAT or not outputs.isdisjoint(node.output):
+        if types.get(first) != TensorProto.FLOAT:
             continue
         onwards = [user.output[0] in halved for name in node.output for user in users.get(name, [])]
         in_trunk = first in able and any(onwards)
@@ -189,5 +188,9 @@ def _is_transform(constant: NDArray[Any]) -> bool:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if rows.shape[0] > rows.shape[1] or not lengths.all():
         return False
-    cosines = rows / lengths @ (rows / lengths).T
-    return bool(np.abs(cosines - np.eye(len(rows))).max() < ORTHOGONAL)
+    return all(_orthogonal(some) for some in (rows[:FEWEST_ROWS] / lengths[:FEWEST_ROWS], rows / lengths))
+
+
+def _orthogonal(rows: NDArray[np.float64]) -> bool:
+    """Whether rows of length one are orthogonal to each other."""
+    return bool(np.abs(rows @ rows.T - np.eye(len(rows))).max() < ORTHOGONAL)

@@ -47,14 +47,16 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
         high, wide = chroma if port.name.startswith(("cb.", "cr.")) else luma
         match port.kind:
             case "coefficients":
-                spread = np.geomspace(20, 0.1, 64)
+                spread = np.geomspace(8, 0.05, 64)
                 found.append(np.rint(random.laplace(0, spread, (high, wide, 64))).astype(np.int16))
             case "table":
-                found.append(random.integers(1, 60, 64).astype(np.uint16))
+                found.append(random.integers(1, 30, 64).astype(np.uint16))
             case "noise":
                 found.append(random.standard_normal((4 * high, 4 * wide), np.float32))
             case _:
-                found.append(random.random(port.shape, np.float32) / 100)  # as QGCN's contexts are
+                found.append(
+                    random.random([int(size) for size in port.shape], np.float32) / 100
+                )  # as QGCN's contexts are
     return found
 
 

@@ -52,14 +52,14 @@ def test_sizes_and_integers_of_the_inputs_stay() -> None:
 
 
 @pytest.mark.parametrize("step", [1.0, 0.3])
-@pytest.mark.parametrize("zero", [0, 128])
-def test_samples_are_rounded_as_before(step: float, zero: int) -> None:
+@pytest.mark.parametrize("zero", [None, 0, 128])
+def test_samples_are_rounded_as_before(step: float, zero: int | None) -> None:
     graph = small_graph(
-        [node("QuantizeLinear", ["x", "step", "zero"], ["y"])],
+        [node("QuantizeLinear", ["x", "step", *([] if zero is None else ["zero"])], ["y"])],
         [("x", Kind.FLOAT, ["n"])],
         [("y", Kind.UINT8, ["n"])],
         step=np.array(step, np.float32),
-        zero=np.array(zero, np.uint8),
+        zero=np.array(zero or 0, np.uint8),
     )
     halves = np.arange(-600, 601, dtype=np.float32) / 2 * np.float32(step)  # each tie between two samples
     values = np.concatenate([np.nextafter(halves, np.float32(end)) for end in (-1e9, 1e9)] + [halves])
