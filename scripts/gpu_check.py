@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from installed import needed
 from measuring import gpu, gpu_page
@@ -27,6 +28,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable
+from mjpeg_restore.runtime import Precision
 
 PARTS = ("speed", "parity", "cameras")
 DEVICES = ("tensorrt", "tensorrt-rtx", "torch", "onnxruntime:cuda")
@@ -46,7 +48,7 @@ class Task:
 
     part: str
     key: str
-    """Names it among the results of its part; it holds the graphs' checksums, so that a new network is measured anew."""
+    """Its name among the results of its part, with the graphs' checksums, so that a new network is measured anew."""
     measure: Callable[[], dict[str, Any]]
 
 
@@ -68,39 +70,36 @@ def arguments() -> argparse.Namespace:
 def tasks(options: argparse.Namespace, models: list[Model]) -> Iterator[Task]:
     """All tasks, in the order of their worth."""
     by_name = {model.name: model for model in models}
-    pairs = [(name, size) for name, size in FIRST if name in by_name]
-    pairs += [(model.name, size) for size in SIZES for model in models if (model.name, size) not in pairs]
-    speeds = [
-        Task(
-            "speed",
-            _key(by_name[name], device, f"{size[0]}x{size[1]}"),
-            partial(gpu.speed, subject, size, options.seconds),
-        )
-        for name, size in pairs
-        for device in options.device
-        for subject in [gpu.Subject(by_name[name], device, options.engine_cache)]
-    ]
-    urgent = len(FIRST) * len(options.device)
-    yield from speeds[:urgent]
-    for name in ("stream", "stream-lite"):
-        for device in options.device:
-            if name in by_name:
-                subject = gpu.Subject(by_name[name], device, options.engine_cache)
-                key = _key(by_name[name], device, f"{ON_CAMERAS[0]}x{ON_CAMERAS[1]}")
-                yield Task("cameras", key, partial(gpu.cameras, subject, ON_CAMERAS, options.seconds))
-    for model in models:
-        for variant in model.variants:
-            for graph in variant.graphs.values():
-                for device in options.device:
-                    for precision in ("fp16", "fp32"):
-                        key = f"{graph.file} {graph.sha256[:12]} {device} {precision}"
-                        yield Task("parity", key, partial(gpu.parity, graph, device, precision, options.engine_cache))
-    yield from speeds[urgent:]
+    devices: list[str] = options.device
+    precisions: tuple[Precision, ...] = get_args(Precision)
+    urgent = [(by_name[name], size) for name, size in FIRST if name in by_name]
+    others = [(model, size) for size in SIZES for model in models if (model, size) not in urgent]
+    yield from _speeds(options, urgent)
+    for model in (by_name[name] for name in ("stream", "stream-lite") if name in by_name):
+        for device in devices:
+            subject = gpu.Subject(model, device, options.engine_cache)
+            yield Task(
+                "cameras",
+                _key(model, device, ON_CAMERAS),
+                partial(gpu.cameras, subject, ON_CAMERAS, options.seconds),
+            )
+    graphs = [graph for model in models for variant in model.variants for graph in variant.graphs.values()]
+    for graph, device, precision in product(graphs, devices, precisions):
+        key = f"{graph.file} {graph.sha256[:12]} {device} {precision}"
+        yield Task("parity", key, partial(gpu.parity, graph, device, precision, options.engine_cache))
+    yield from _speeds(options, others)
 
 
-def _key(model: Model, device: str, size: str) -> str:
+def _speeds(options: argparse.Namespace, pairs: list[tuple[Model, Size]]) -> Iterator[Task]:
+    devices: list[str] = options.device
+    for (model, size), device in product(pairs, devices):
+        subject = gpu.Subject(model, device, options.engine_cache)
+        yield Task("speed", _key(model, device, size), partial(gpu.speed, subject, size, options.seconds))
+
+
+def _key(model: Model, device: str, size: Size) -> str:
     graphs = [graph.sha256[:6] for graph in model.variants[0].graphs.values()]
-    return f"{model.name} {'-'.join(graphs)} {device} {size}"
+    return f"{model.name} {'-'.join(graphs)} {device} {size[0]}x{size[1]}"
 
 
 def check(options: argparse.Namespace) -> int:

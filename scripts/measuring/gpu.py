@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from measuring import clips
 from measuring.clips import Size
+from measuring.machine import machine
 from measuring.metrics import psnr
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model
@@ -26,7 +27,8 @@ from mjpeg_restore.frames import CodedPicture, Picture
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer, components
-from mjpeg_restore.runtime import Inputs, Planes, Precision, open_network
+from mjpeg_restore.runtime import Inputs, Planes, Precision, cuda, open_network
+from mjpeg_restore.runtime.devices import runtime_of
 
 QUALITY = 75
 """Of the pictures: a camera's."""
@@ -151,8 +153,6 @@ def _run_for(seconds: float, submit: Callable[[], Future[Picture]]) -> float:
 
 def _free_memory(device: str) -> int | None:
     """Free memory of a GPU, bytes; None if the device is none, or its driver cannot be asked."""
-    from mjpeg_restore.runtime import cuda
-
     if device.startswith(("openvino", "onnxruntime")) and "cuda" not in device:
         return None
     if device.endswith("cpu"):
@@ -187,6 +187,7 @@ def parity(graph: GraphFile, device: str, precision: Precision, engine_cache: Pa
 def reference(graph: GraphFile, inputs: Inputs) -> Planes:
     """What the rewritten float32 graph gives in ONNX Runtime on the CPU."""
     import onnxruntime
+
     from mjpeg_restore.runtime.rewriting import for_tensorrt
 
     options = onnxruntime.SessionOptions()
@@ -194,7 +195,8 @@ def reference(graph: GraphFile, inputs: Inputs) -> Planes:
     rewritten = for_tensorrt(graph.path().read_bytes(), half=False)
     session = onnxruntime.InferenceSession(rewritten, options, providers=["CPUExecutionProvider"])
     given = [as_rewritten(array) for array in inputs]
-    return tuple(session.run(None, {port.name: array for port, array in zip(graph.inputs, given, strict=True)}))
+    found: Any = session.run(None, {port.name: array for port, array in zip(graph.inputs, given, strict=True)})
+    return tuple(found)
 
 
 def as_rewritten(array: NDArray[Any]) -> NDArray[Any]:
@@ -220,7 +222,7 @@ def _pictured(graph: GraphFile) -> tuple[NDArray[np.uint8], Inputs]:
     random = np.random.default_rng(1)
     further = {
         "noise": lambda: random.standard_normal((4 * found[0].shape[0], 4 * found[0].shape[1]), np.float32),
-        "context": lambda: random.uniform(0, 1, graph.inputs[-1].shape).astype(np.float32),
+        "context": lambda: random.uniform(0, 1, [int(size) for size in graph.inputs[-1].shape]).astype(np.float32),
     }
     return luma, [*found, *(further[port.kind]() for port in graph.inputs if port.kind in further)]
 
@@ -229,3 +231,75 @@ def models(names: list[str], folder: Path | None) -> list[Model]:
     """Models by name, and all of a further folder with a manifest."""
     further = list(catalogue.models(folder).values()) if folder else []
     return [*(catalogue.find(name) for name in names), *further]
+
+
+def is_absent(device: str) -> bool:
+    """Whether a runtime cannot work here at all, whatever the graph."""
+    try:
+        runtime_of(device)[0].check()
+    except RuntimeUnavailable:
+        return True
+    return False
+
+
+def card() -> dict[str, Any]:
+    """The first GPU: what it is, how fast it copies and, where PyTorch can measure that, how fast it computes.
+
+    Raises:
+        RuntimeUnavailable: there is none.
+    """
+    device = cuda.Device()
+    up, down = _copies(device)
+    return {
+        "name": device.name,
+        "capability": ".".join(map(str, device.capability)),
+        "memory_gb": device.total_memory / 1e9,
+        "cuda": ".".join(map(str, device.driver.version())),
+        "bindings": device.driver.title,
+        "cpu": f"{machine().cpu}, {machine().cores} cores",
+        "up_gbs": up,
+        "down_gbs": down,
+        "peak_tflops": _peak(),
+    }
+
+
+def _copies(device: cuda.Device, nbytes: int = 8 << 20, times: int = 40) -> tuple[float, float]:
+    """Speed of copies to the GPU and back, from pinned memory, in 10^9 bytes a second."""
+    with (
+        cuda.PinnedBuffer(device, nbytes) as host,
+        cuda.DeviceBuffer(device, nbytes) as there,
+        cuda.Stream(device) as stream,
+    ):
+
+        def speed(copy: Callable[[], None]) -> float:
+            copy()
+            stream.synchronize()
+            begun = time.perf_counter()
+            for _ in range(times):
+                copy()
+            stream.synchronize()
+            return times * nbytes / (time.perf_counter() - begun) / 1e9
+
+        return (
+            speed(lambda: stream.upload(host, there, nbytes)),
+            speed(lambda: stream.download(there, host, nbytes)),
+        )
+
+
+def _peak(side: int = 8192, times: int = 10) -> float | None:
+    """Speed of float16 products of large matrices, 10^12 operations a second; None without PyTorch on the GPU."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    if not torch.cuda.is_available():
+        return None
+    one = torch.randn(side, side, device="cuda", dtype=torch.float16)
+    for _ in range(3):
+        torch.mm(one, one)
+    torch.cuda.synchronize()
+    begun = time.perf_counter()
+    for _ in range(times):
+        torch.mm(one, one)
+    torch.cuda.synchronize()
+    return 2 * side**3 * times / (time.perf_counter() - begun) / 1e12

@@ -73,42 +73,50 @@ def _card(found: dict[str, Any]) -> Iterator[str]:
     card = found["card"]
     yield f"## {card['name']}"
     yield ""
+    peak = "" if card["peak_tflops"] is None else f" Products of float16 matrices: {card['peak_tflops']:.0f} TFLOP/s."
     yield (
-        f"Compute capability {card['capability']}, {card['memory_gb']:.0f} GB, driver {card['driver']}; {card['cpu']}. Copies: "
-        f"{card['up_gbs']:.1f} GB/s up, {card['down_gbs']:.1f} GB/s down, from pinned memory."
+        f"Compute capability {card['capability']}, {card['memory_gb']:.0f} GB, driver for CUDA {card['cuda']}, "
+        f"{card['bindings']}; {card['cpu']}."
     )
+    yield f"Copies of pinned memory: {card['up_gbs']:.1f} GB/s up, {card['down_gbs']:.1f} GB/s down.{peak}"
     yield from _speed(found)
     yield from _cameras(found["cameras"])
     yield from _parity(found["parity"])
     yield from _not_run(found)
 
 
+def _table(title: str, about: str, header: str) -> Iterator[str]:
+    """The beginning of a table, after a heading and a sentence."""
+    yield from ("", f"### {title}", "", about, "", f"| {header} |", "|---" * (1 + header.count("|")) + "|")
+
+
 def _speed(found: dict[str, Any]) -> Iterator[str]:
-    rows = {key.split()[0::2][0]: None for key in found["speed"]}
-    if not any("error" not in row for row in found["speed"].values()):
+    done = {key: row for key, row in found["speed"].items() if "error" not in row}
+    if not done:
         return
-    yield ""
-    yield "### Speed"
-    yield ""
-    yield (
-        "From coefficients in the host's memory to planes in the host's memory, 4:2:0. Frames/s with several pictures under way; ms of one\n"
-        "alone. The floor is the longer of the two: copies at the speed above, and arithmetic at the card's peak."
+    yield from _table(
+        "Speed",
+        "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several pictures\n"
+        "under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at the\n"
+        "card's peak.",
+        "model | size | runtime | frames/s | floor, ms | ms | copies | device memory, MB | first picture, s | target",
     )
-    yield ""
-    yield "| model | size | runtime | frames/s | floor, ms | ms | of that copies | device memory, MB | first picture, s | target |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
-    del rows
-    for key, row in sorted(found["speed"].items(), key=_by_model):
-        if "error" in row:
-            continue
+    for key, row in sorted(done.items(), key=_by_model):
         model, _, _, size = key.split()
         copies, arithmetic = floor(model, size, found["card"])
-        memory = "-" if row["device_mb"] is None else f"{row['device_mb']:.0f}"
-        bound = "-" if arithmetic is None else f"{max(copies, arithmetic):.2f}"
-        yield (
-            f"| `{model}` | {size} | {row['runtime']} | {row['fps']:.0f} | {bound} | {row['ms']:.2f} | {100 * copies / row['ms']:.0f} % | "
-            f"{memory} | {row['load_s']:.1f} | {_verdict(model, size, row)} |"
-        )
+        cells = [
+            f"`{model}`",
+            size,
+            row["runtime"],
+            f"{row['fps']:.0f}",
+            f"{max(copies, arithmetic or 0):.2f}",
+            f"{row['ms']:.2f}",
+            f"{100 * copies / row['ms']:.0f} %",
+            "-" if row["device_mb"] is None else f"{row['device_mb']:.0f}",
+            f"{row['load_s']:.1f}",
+            _verdict(model, size, row),
+        ]
+        yield f"| {' | '.join(cells)} |"
 
 
 def floor(model: str, size: str, card: dict[str, Any]) -> tuple[float, float | None]:
@@ -145,11 +153,11 @@ def _cameras(rows: dict[str, Any]) -> Iterator[str]:
     done = {key: row for key, row in rows.items() if "error" not in row}
     if not done:
         return
-    yield ""
-    yield "### Cameras of 25 pictures a second that one card carries"
-    yield ""
-    yield "| model | size | runtime | coefficients at hand | read from JPEGs by the CPU |"
-    yield "|---|---|---|---|---|"
+    yield from _table(
+        "Cameras of 25 pictures a second that one card carries",
+        "With coefficients at hand, and with JPEGs at hand, whose coefficients the CPU reads meanwhile.",
+        "model | size | runtime | coefficients at hand | JPEGs at hand",
+    )
     for key, row in sorted(done.items(), key=_by_model):
         model, _, device, size = key.split()
         yield f"| `{model}` | {size} | {device} | {row['inference']:.0f} | {row['whole']:.0f} |"
@@ -163,16 +171,15 @@ def _parity(rows: dict[str, Any]) -> Iterator[str]:
             done[device, precision].append((file, row))
     if not done:
         return
-    yield ""
-    yield "### The same as on the CPU"
-    yield ""
-    yield "Each graph, compared with its float32 form in ONNX Runtime on the CPU."
-    yield ""
-    yield "| runtime | precision | graphs | largest difference of a sample | most PSNR lost, dB | verdict |"
-    yield "|---|---|---|---|---|---|"
+    yield from _table(
+        "The same as on the CPU",
+        "Each graph beside its float32 form in ONNX Runtime on the CPU.",
+        "runtime | precision | graphs | largest difference of a sample | most PSNR lost, dB | target",
+    )
     for (device, precision), graphs in sorted(done.items()):
         planes = [row for _, row in graphs if "loss_db" in row]
-        most, loss = max(row["most"] for row in planes), max(row["loss_db"] for row in planes)
+        most = max((row["most"] for row in planes), default=0.0)
+        loss = max((row["loss_db"] for row in planes), default=0.0)
         bad = [file for file, row in graphs if not _agrees(row, precision)]
         verdict = f"MISSED by {', '.join(bad)}" if bad else "reached"
         yield f"| {device} | {precision} | {len(graphs)} | {most:.0f} | {loss:+.3f} | {verdict} |"
