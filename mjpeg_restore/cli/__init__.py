@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from mjpeg_restore.cli import build, inspect, models, restore
+from mjpeg_restore.cli import build, doctor, inspect, models, restore
 from mjpeg_restore.cli.arguments import parse
 from mjpeg_restore.cli.streams import flush, open_missing, set_log_format, warn
 from mjpeg_restore.cli.wording import worded
@@ -34,6 +34,7 @@ COMMANDS = {
     "inspect": inspect.command,
     "models": models.command,
     "build": build.command,
+    "doctor": doctor.command,
 }
 
 

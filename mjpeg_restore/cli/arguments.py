@@ -30,12 +30,13 @@ Restore Motion-JPEG from its DCT coefficients.
 commands:
   mjpeg-restore inspect INPUT   say what is in a recording, or what a camera sends
   mjpeg-restore models          list the networks
+  mjpeg-restore doctor          say what is here, what each network runs on, and what to install
   mjpeg-restore build           build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
 With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
-NAMED_COMMANDS = ("inspect", "models", "build")
+NAMED_COMMANDS = ("inspect", "models", "build", "doctor")
 
 OF_THE_OUTPUT: dict[str, object] = {
     "codec": None,
@@ -99,8 +100,7 @@ class _Version(argparse.Action):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show and --verify: beside one of them "inspect", "models" and "build" are names of
-    files.
+    No other command takes -o, --show and --verify: beside one of them their names are names of files.
     """
     goals = ("-o", "--output", "--show", "--verify")
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
@@ -141,6 +141,9 @@ def _parser() -> _Parser:
     models = commands.add_parser("models", description="List the shipped networks.", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="as JSON")
     add_build_options(commands.add_parser("build", description=BUILDING, allow_abbrev=False))
+    doctor = commands.add_parser("doctor", description="Say what is here and what is missing.", allow_abbrev=False)
+    doctor.add_argument("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    doctor.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 

@@ -14,9 +14,10 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.streams import logged, warn, write
-from mjpeg_restore.cli.wording import worded
+from mjpeg_restore.cli.wording import option, worded
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError
 from mjpeg_restore.runtime import Precision
+from mjpeg_restore.runtime.cuda import Device, gpu_present
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.package import (
@@ -68,11 +69,9 @@ def build_models(models: Sequence[Model], options: argparse.Namespace, precision
         options: those of `arguments.add_build_options`.
         precision: of the networks.
     """
-    wanted = options.compute_capability or ()
     requests = [
         EngineRequest(graph, package, target, precision)
-        for package in _packages(options.device)
-        for target in _targets(package, wanted)
+        for package, target in _targets(options.device, options.compute_capability or ())
         for graph in graphs_of(models)
     ]
     outcomes: list[Outcome] = []
@@ -116,28 +115,52 @@ def graphs_of(models: Iterable[Model]) -> Iterator[GraphFile]:
             yield from variant.graphs.values()
 
 
-def _packages(device: str | None) -> list[Package]:
-    """The package of a device; else all that are installed."""
+def _targets(device: str | None, capabilities: Sequence[Capability]) -> list[tuple[Package, Target]]:
+    """What is built, and by which package: that of a device, else all that are installed and can.
+
+    Raises:
+        RuntimeUnavailable: none can.
+    """
     devices = [device] if device else [edition.device for edition in EDITIONS if is_installed(edition)]
     if not devices:
         raise RuntimeUnavailable(
             "engines are built by TensorRT: pip install tensorrt (the extra mjpeg-restore[tensorrt]), or tensorrt-rtx "
             "for RTX cards and to build on a machine without a GPU (mjpeg-restore[tensorrt-rtx])"
         )
-    return [load_package(device) for device in devices]
+    found: list[tuple[Package, Target]] = []
+    errors: list[RuntimeUnavailable] = []
+    for name in devices:
+        try:
+            package = load_package(name)
+            found += [(package, target) for target in _targets_of(package, capabilities)]
+        except RuntimeUnavailable as error:
+            errors.append(error)
+    if not found:
+        raise errors[-1]  # the package for RTX can do more without a GPU, and says what
+    return found
 
 
-def _targets(package: Package, capabilities: Sequence[Capability]) -> list[Target]:
-    """What a package builds for: the compute capabilities that are named.
-
-    Raises:
-        RuntimeUnavailable: none is named, or one that it does not build for.
-    """
-    if not package.edition.portable:
-        raise RuntimeUnavailable(f"{package.name} builds engines for the GPU that is there alone, and there is none")
-    if not capabilities:
+def _targets_of(package: Package, capabilities: Sequence[Capability]) -> list[Target]:
+    """What a package builds for: the compute capabilities, or the GPUs of this machine."""
+    if package.edition.portable and capabilities:
+        targets = [Target(capability) for capability in capabilities]
+    else:
+        targets = [package.target(gpu) for gpu in _gpus() if not capabilities or gpu.capability in capabilities]
+    if not targets and package.edition.portable:
         known = ", ".join(map(written, package.capabilities))
-        raise RuntimeUnavailable(f"no GPU is here to build for: name its --compute-capability ({known})")
-    for capability in capabilities:
-        package.kind_of(capability)
-    return [Target(capability) for capability in capabilities]
+        raise RuntimeUnavailable(f"no GPU is here to build for: name its {option('compute_capability')} ({known})")
+    if not targets:
+        which = " of this compute capability" if capabilities else ""
+        raise RuntimeUnavailable(f"{package.name} builds only for the GPUs of this machine, and there is none{which}")
+    if package.edition.portable:
+        for target in targets:
+            package.kind_of(target.capability)
+    return [*{(target.capability, target.gpu): target for target in targets}.values()]  # each kind of GPU once
+
+
+def _gpus() -> list[Device]:
+    """The NVIDIA GPUs of this machine."""
+    if not gpu_present():
+        return []
+    first = Device()
+    return [first, *(Device(index) for index in range(1, first.driver.count()))]

@@ -31,6 +31,8 @@ class Runtime:
     """What may follow the name, for help and messages."""
     load: Callable[[GraphFile, LoadSettings], Network]
     """Loads a graph, or raises `RuntimeUnavailable`; imports the library."""
+    check: Callable[[], str]
+    """The devices that it finds here, in words, or raises `RuntimeUnavailable`; loads no graph."""
 
 
 def _tensorrt(name: str, graph: GraphFile, settings: LoadSettings) -> Network:
@@ -39,10 +41,22 @@ def _tensorrt(name: str, graph: GraphFile, settings: LoadSettings) -> Network:
     return load(name, graph, settings)
 
 
+def _check_tensorrt(name: str) -> str:
+    from mjpeg_restore.runtime.tensorrt.loading import check
+
+    return check(name)
+
+
 def _torch(graph: GraphFile, settings: LoadSettings) -> Network:
     from mjpeg_restore.runtime.torch.network import load
 
     return load(graph, settings)
+
+
+def _check_torch() -> str:
+    from mjpeg_restore.runtime.torch.network import check
+
+    return check()
 
 
 def _openvino(graph: GraphFile, settings: LoadSettings) -> Network:
@@ -51,21 +65,57 @@ def _openvino(graph: GraphFile, settings: LoadSettings) -> Network:
     return OpenVino(graph, settings)
 
 
+def _check_openvino() -> str:
+    from mjpeg_restore.runtime.cpu.openvino import check
+
+    return check()
+
+
 def _onnxruntime(graph: GraphFile, settings: LoadSettings) -> Network:
     from mjpeg_restore.runtime.cpu.onnxruntime import OnnxRuntime
 
     return OnnxRuntime(graph, settings)
 
 
+def _check_onnxruntime() -> str:
+    from mjpeg_restore.runtime.cpu.onnxruntime import check
+
+    return check()
+
+
 _RTX = ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
 _TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
 
 RUNTIMES = (
-    Runtime("tensorrt", "TensorRT", _TENSORRT, "tensorrt", ("0",), partial(_tensorrt, "tensorrt")),
-    Runtime("tensorrt-rtx", "TensorRT-RTX", _RTX, "tensorrt-rtx", ("0",), partial(_tensorrt, "tensorrt-rtx")),
-    Runtime("torch", "PyTorch", ("torch",), "torch", ("0", "cpu"), _torch),
-    Runtime("openvino", "OpenVINO", ("openvino",), "openvino", ("GPU", "NPU"), _openvino),
-    Runtime("onnxruntime", "ONNX Runtime", ("onnxruntime", "onnxruntime-gpu"), "onnxruntime", ("cuda",), _onnxruntime),
+    Runtime(
+        "tensorrt",
+        "TensorRT",
+        _TENSORRT,
+        "tensorrt",
+        ("0",),
+        partial(_tensorrt, "tensorrt"),
+        partial(_check_tensorrt, "tensorrt"),
+    ),
+    Runtime(
+        "tensorrt-rtx",
+        "TensorRT-RTX",
+        _RTX,
+        "tensorrt-rtx",
+        ("0",),
+        partial(_tensorrt, "tensorrt-rtx"),
+        partial(_check_tensorrt, "tensorrt-rtx"),
+    ),
+    Runtime("torch", "PyTorch", ("torch",), "torch", ("0", "cpu"), _torch, _check_torch),
+    Runtime("openvino", "OpenVINO", ("openvino",), "openvino", ("GPU", "NPU"), _openvino, _check_openvino),
+    Runtime(
+        "onnxruntime",
+        "ONNX Runtime",
+        ("onnxruntime", "onnxruntime-gpu"),
+        "onnxruntime",
+        ("cuda",),
+        _onnxruntime,
+        _check_onnxruntime,
+    ),
 )
 
 AUTO, CUDA = "auto", "cuda"

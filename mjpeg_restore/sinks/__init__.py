@@ -10,6 +10,7 @@ from mjpeg_restore.sinks.opening import open_sink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
 from mjpeg_restore.sinks.tee import Tee
+from mjpeg_restore.sinks.usable import usable_encoders
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.window import Window
 from mjpeg_restore.sinks.y4m import Y4mStream
@@ -28,4 +29,5 @@ __all__ = [
     "Window",
     "Y4mStream",
     "open_sink",
+    "usable_encoders",
 ]

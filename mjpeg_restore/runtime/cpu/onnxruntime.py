@@ -33,6 +33,11 @@ _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite",
 ort.disable_telemetry_events()  # for versions that ignore the environment variable
 
 
+def check() -> str:
+    """The devices that this build of ONNX Runtime knows, in words."""
+    return "CPU, CUDA" if "CUDAExecutionProvider" in ort.get_available_providers() else "CPU"
+
+
 class OnnxRuntime(HostNetwork):
     """A graph in a session of ONNX Runtime, which serves all threads."""
 

@@ -52,6 +52,14 @@ def has_bf16(core: ov.Core, device: str) -> bool:
         return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
+def check() -> str:
+    """The devices that OpenVINO finds, and those that have bf16, in words."""
+    with wrap_errors("OpenVINO does not start", _LOADING):
+        core = ov.Core()
+        devices = core.available_devices
+    return ", ".join(f"{device} (bf16)" if has_bf16(core, device) else device for device in devices)
+
+
 CUTS = (".phases", ".place")
 """Suffixes of the names of the tensors at which graphs are cut."""
 

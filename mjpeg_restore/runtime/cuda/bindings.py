@@ -35,7 +35,7 @@ class Bindings:
         except RuntimeUnavailable:
             raise
         except Exception as error:  # the package finds no library of the driver, and says so in several ways
-            raise RuntimeUnavailable(f"there is no NVIDIA driver here ({one_line(error)})", ELSEWHERE) from error
+            raise RuntimeUnavailable("there is no NVIDIA driver here", ELSEWHERE) from error
         return _call("count GPUs", cu.cuDeviceGetCount)
 
     def name(self, index: int) -> str:

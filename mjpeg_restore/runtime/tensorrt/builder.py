@@ -75,25 +75,30 @@ def build(plan: Plan, package: Package, progress: Progress, timing: bytes = b"")
 
 def _build(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
     with wrap_errors(f"{package.name} cannot build {plan.name}"), plan.target.current():
-        trt = package.module
-        builder = _builder(package)
-        flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # TensorRT 11 knows no other networks
-        network = builder.create_network(0 if flag is None else 1 << int(flag))
-        _parse(plan, package, network)
-        config = builder.create_builder_config()
-        config.add_optimization_profile(_profile(plan, builder, network))
-        monitor = _monitor(trt, meter)
-        config.progress_monitor = monitor
-        measured: Any = None
-        if package.edition.portable:
-            config.num_compute_capabilities = 1
-            config.set_compute_capability(package.kind_of(plan.target.capability), 0)
-        else:
-            measured = _timing_cache(config, timing)
-        engine = builder.build_serialized_network(network, config)
-        if engine is None:
-            raise RuntimeUnavailable(f"{package.name} cannot build {plan.name} ({package.failure()})")
-        return Built(bytes(engine), b"" if measured is None else bytes(measured.serialize()))
+        return _built(plan, package, meter, timing)  # its objects end while the GPU is still the current one
+
+
+def _built(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
+    trt = package.module
+    builder = _builder(package)
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # TensorRT 11 knows no other networks
+    network = builder.create_network(0 if flag is None else 1 << int(flag))
+    _parse(plan, package, network)
+    config = builder.create_builder_config()
+    config.add_optimization_profile(_profile(plan, builder, network))
+    monitor = _monitor(trt, meter)
+    config.progress_monitor = monitor
+    measured: Any = None
+    if package.edition.portable:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(package.kind_of(plan.target.capability), 0)
+    else:
+        measured = _timing_cache(config, timing)
+    package.failure()  # what was logged before, such as of another GPU's timing cache, is not why a build fails
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise RuntimeUnavailable(f"{package.name} cannot build {plan.name} ({package.failure()})")
+    return Built(bytes(engine), b"" if measured is None else bytes(measured.serialize()))
 
 
 def _builder(package: Package) -> Any:

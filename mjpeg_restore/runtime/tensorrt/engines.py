@@ -64,7 +64,7 @@ def engine(request: EngineRequest, cache: EngineCache, progress: Progress) -> En
     if package.edition.portable:
         package.kind_of(target.capability)
     elif target.gpu is None:
-        raise RuntimeUnavailable(f"{package.name} builds engines for the GPU that is there alone, and there is none")
+        raise RuntimeUnavailable(f"{package.name} builds only for the GPUs of this machine, and there is none")
     graph = request.graph.path().read_bytes()
     if request.blend:
         graph = blended(graph, request.blend)

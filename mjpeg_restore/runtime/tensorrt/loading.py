@@ -9,7 +9,7 @@ from mjpeg_restore.runtime.cuda import Device
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
-from mjpeg_restore.runtime.tensorrt.package import Target, load_package
+from mjpeg_restore.runtime.tensorrt.package import load_package, written
 
 
 def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork:
@@ -26,8 +26,7 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     """
     package = load_package(name)
     device = Device(gpu_index(settings.detail))
-    target = Target(device.capability, None if package.edition.portable else device.name, device.current)
-    request = EngineRequest(graph, package, target, settings.precision, blend=settings.blend)
+    request = EngineRequest(graph, package, package.target(device), settings.precision, blend=settings.blend)
     cache = EngineCache(settings.engine_cache)
     found = engine(request, cache, settings.progress)
     try:
@@ -38,6 +37,19 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     cache.remove(found.key)  # of another driver, for example: a new one is built
     found = engine(request, cache, settings.progress)
     return TensorRtNetwork(package, device, graph, found.content, settings.precision)
+
+
+def check(name: str) -> str:
+    """The first GPU, in words.
+
+    Raises:
+        MissingExtra: the package is not installed, or what it needs.
+        RuntimeUnavailable: there is no GPU, or the package builds nothing for it.
+    """
+    package, device = load_package(name), Device()
+    if package.edition.portable:
+        package.kind_of(device.capability)
+    return f"{device.name}, compute capability {written(device.capability)}, {device.total_memory / 1e9:.0f} GB"
 
 
 def gpu_index(detail: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import one_line
+from mjpeg_restore.runtime.cuda import Device
 
 Capability = tuple[int, int]
 """A GPU's compute capability: (8, 9) for 8.9."""
@@ -81,6 +82,10 @@ class Package:
         if not self.edition.portable:
             return ()
         return tuple(sorted(_capability(kind.name) for kind in self._kinds()))
+
+    def target(self, device: Device) -> Target:
+        """What is built for a GPU of this machine."""
+        return Target(device.capability, None if self.edition.portable else device.name, device.current)
 
     def kind_of(self, capability: Capability) -> Any:
         """The value of the enum `ComputeCapability`.
