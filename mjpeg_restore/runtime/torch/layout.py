@@ -121,12 +121,20 @@ def slice_(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, 
     strides = [1] * len(first) if steps is None else integers(steps)
     for axis, start, end, step in zip(where, first, integers(ends), strides, strict=True):
         last = x.shape[axis] - 1
-        places = range(last + 1)[start:end:step]
+        places = _stepped(last + 1, start, end, step)
         if step < 0:  # PyTorch has no negative steps
             x, places = x.flip(axis), range(last - places.start, last - places.stop, -step)
         before = (slice(None),) * (axis % x.ndim)
         x = x[(*before, slice(places.start, places.stop, places.step))]
     return x
+
+
+def _stepped(extent: int, start: int, end: int, step: int) -> range:
+    """The places of a slice; ONNX limits its ends in another way than Python."""
+    start, end = (place + extent if place < 0 else place for place in (start, end))
+    if step > 0:
+        return range(min(max(start, 0), extent), min(max(end, 0), extent), step)
+    return range(min(max(start, 0), extent - 1), min(max(end, -1), extent - 1), step)
 
 
 def space_to_depth(x: Tensor, *, blocksize: int) -> Tensor:
