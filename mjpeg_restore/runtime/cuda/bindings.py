@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -66,6 +67,15 @@ class Bindings:
 
     def pop(self) -> None:
         _call("leave the GPU", cu.cuCtxPopCurrent)
+
+    @contextmanager
+    def freeing(self) -> Generator[None]:
+        modes = cu.CUstreamCaptureMode
+        before = _call("free", cu.cuThreadExchangeStreamCaptureMode, modes.CU_STREAM_CAPTURE_MODE_RELAXED)
+        try:
+            yield
+        finally:
+            _call("free", cu.cuThreadExchangeStreamCaptureMode, before)
 
     def memory(self) -> tuple[int, int]:
         free, total = _call("measure memory", cu.cuMemGetInfo)
