@@ -6,12 +6,17 @@ import logging
 import os
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from mjpeg_restore.catalogue import GraphFile
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
-from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, candidates, runtime_of
+from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.weights import imported_onnx
 
@@ -68,12 +73,14 @@ def open_network(
     for candidate in candidates(device):
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
+        on_host = runtime.name in ON_HOST
         key = (
-            *(graph.folder, graph.file, graph.sha256, candidate),
-            *(settings.threads, streams, blend and blend.digest(), precision, engine_cache),
+            *(graph.folder, graph.file, graph.sha256, candidate, blend and blend.digest()),
+            *((settings.threads, streams) if on_host else (precision, engine_cache)),
         )
+        load = partial(runtime.load if on_host else partial(_load_on_gpu, runtime), graph, settings)
         try:
-            network = _LOADER.get(key, partial(runtime.load, graph, settings), waiting)
+            network = _LOADER.get(key, load, waiting)
         except RuntimeUnavailable as error:
             errors.append(error)
             continue
@@ -81,6 +88,23 @@ def open_network(
             _tell_once(_gpu_unused(errors[: len(ON_GPU)], network))
         return network
     raise _telling(errors)
+
+
+def _load_on_gpu(runtime: Runtime, graph: GraphFile, settings: LoadSettings) -> Network:
+    """Load a graph, and have it restore a tiny picture: a library that does not fit the GPU may say so only then."""
+    network = runtime.load(graph, settings)
+    session = network.session(INLINE)
+    try:
+        session.submit([_smallest(port) for port in graph.inputs]).result()
+    finally:
+        session.close()
+    return network
+
+
+def _smallest(port: Port) -> NDArray[Any]:
+    """An input for a picture of two by two blocks."""
+    shape = [size if isinstance(size, int) else 2 * (port.per_block or 1) for size in port.shape]
+    return (np.ones if port.kind == "table" else np.zeros)(shape, port.dtype)
 
 
 def _telling(errors: list[RuntimeUnavailable]) -> RuntimeUnavailable:

@@ -45,7 +45,7 @@ class Builder:
 @pytest.fixture
 def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
     built = Builder()
-    runtime = devices.Runtime(SLOW, "Slow", (), SLOW, (), built)
+    runtime = devices.Runtime(SLOW, "Slow", (), SLOW, (), built, lambda: "CPU")
     monkeypatch.setattr(devices, "RUNTIMES", (runtime,))
     monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())  # others may have loaded the network
     return built
