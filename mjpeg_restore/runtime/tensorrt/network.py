@@ -88,6 +88,7 @@ def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[An
     with wrap_errors(f"{package.name} does not load its engine of {graph.file}"):
         loaded = runtime.deserialize_cuda_engine(engine)
     if loaded is None:
+        del runtime  # here, where the GPU is current: an error keeps the variables of its function
         why = package.failure()
         kind = RuntimeUnavailable if why == "out of memory" else EngineUnusable  # another one would not fit either
         raise kind(f"{package.name} does not load its engine of {graph.file} ({why})", _ELSEWHERE)
