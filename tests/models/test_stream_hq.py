@@ -20,9 +20,11 @@ from mjpeg_restore.models.int8 import Int8Conv
 from mjpeg_restore.models.stream_hq import STREAM_HQ, Level, StreamHq, StreamHqConfig
 from mjpeg_restore.runtime import open_network
 from mjpeg_restore.runtime.cpu.projection import CELL
+from mjpeg_restore.runtime.rewriting import for_tensorrt
 from tests.models.layers import bias
 from tests.models.networks import assert_restored_alike
 from tests.runtime.graphs import graph_file
+from tests.runtime.rewriting.running import Loaded, as_bytes
 
 TINY = StreamHqConfig(widths=(8, 12, 16), blocks=(1, 1, 1), chroma_widths=(8, 12), chroma_blocks=(1, 1))
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
@@ -129,14 +131,34 @@ def picture(grids: list[tuple[int, int]]) -> list[NDArray[np.generic]]:
     return found
 
 
-@pytest.mark.slow
-def test_both_runtimes_give_what_the_network_gives(tmp_path: Path) -> None:
-    for module in ("onnxscript", "onnxruntime", "openvino"):
-        needs(module)
-    network, path = scrambled(), tmp_path / "hq.onnx"
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[StreamHq, Path]:
+    """A network and its colour graph."""
+    needs("onnxscript")
+    network, path = scrambled(), tmp_path_factory.mktemp("hq") / "hq.onnx"
     export(network, path, colour=True)
+    return network, path
+
+
+@pytest.mark.slow
+def test_both_runtimes_give_what_the_network_gives(exported: tuple[StreamHq, Path]) -> None:
+    for module in ("onnxruntime", "openvino"):
+        needs(module)
+    network, path = exported
     load_weights(network, path)  # large ones are kept as float16
     for runtime in ("onnxruntime", "openvino"):
         opened = open_network(graph_file(path), runtime, 1)
         for grids in ([(4, 6), (2, 3), (2, 3)], [(1, 1)] * 3, [(3, 6), (3, 3), (3, 3)]):
             assert_restored_alike(opened, network, picture(grids), bf16=runtime == "openvino")
+
+
+@pytest.mark.slow
+def test_the_forms_for_a_gpu_give_what_the_graph_gives(exported: tuple[StreamHq, Path]) -> None:
+    needs("onnxruntime")
+    graph = exported[1].read_bytes()
+    original, single, half = map(Loaded, (graph, *(for_tensorrt(graph, half=half) for half in (False, True))))
+    inputs = picture([(4, 6), (2, 3), (2, 3)])
+    planes = zip(original.run(inputs), single.run(as_bytes(inputs)), half.run(as_bytes(inputs)), strict=True)
+    for before, floating, rounded in planes:
+        np.testing.assert_array_equal(floating, before)
+        assert np.abs(rounded.astype(int) - before).max() <= 1

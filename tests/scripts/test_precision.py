@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from measuring import precision
-from measuring.precision import losses, round_as_float16
 
 from mjpeg_restore import catalogue
 from tests.lacking import needs
@@ -17,6 +15,10 @@ from tests.scripts.running import run
 onnx = needs("onnx")
 onnxruntime = needs("onnxruntime")
 image = needs("PIL.Image")
+
+from measuring import precision
+from measuring.precision import losses, round_as_float16
+
 node, Kind = onnx.helper.make_node, onnx.TensorProto
 
 ROW = "| stream-lite | luma | 40 |"

@@ -90,6 +90,9 @@ def _built(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # which cannot be captured as a graph
     monitor = _monitor(trt, meter)
     config.progress_monitor = monitor
+    # TF32 has 11 significant bits: too few for a DCT to stay in the quantisation cell. At quality 95, 0.3 % of the
+    # coefficients left it.
+    config.clear_flag(trt.BuilderFlag.TF32)
     measured: Any = None
     if package.edition.portable:
         config.num_compute_capabilities = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
@@ -14,6 +13,7 @@ from mjpeg_restore.runtime import Inputs
 from tests.lacking import needs
 
 onnx = needs("onnx")
+onnxruntime = needs("onnxruntime")
 
 SAMPLINGS = {"4:4:4": (1, 1), "4:2:0": (2, 2), "4:2:2": (1, 2), "4:1:1": (1, 4), "4:4:0": (2, 1)}
 """Blocks of luma for one of chroma, down and across."""

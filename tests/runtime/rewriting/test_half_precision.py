@@ -14,17 +14,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measuring.precision import round_as_float16
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.runtime import Inputs
 from mjpeg_restore.runtime.rewriting import for_tensorrt, for_torch
-from mjpeg_restore.runtime.rewriting.precision import ELEMENTWISE, LAYOUT
 from tests.lacking import needs
 from tests.runtime.rewriting.running import GRAPHS, Loaded, as_bytes, content, inputs, small_graph, types
 
 onnx = needs("onnx")
+needs("PIL")
+
+from measuring.precision import round_as_float16
+
+from mjpeg_restore.runtime.rewriting.precision import ELEMENTWISE, LAYOUT
+
 node, Kind = onnx.helper.make_node, onnx.TensorProto
 
 RANDOM = np.random.default_rng(0)
