@@ -48,7 +48,6 @@ class TensorRtNetwork:
         self.package, self.device, self.graph = package, device, graph
         self.name = f"{package.name}, {device.name}, {precision}"
         with device.current():
-            # The order matters in which they end: engine before runtime, and contexts before both.
             self._engine = Owned(device, _deserialised(package, graph, engine))
         luma = self._engine.handle[-1].get_tensor_profile_shape(graph.inputs[0].name, 0)[2]
         self.largest: tuple[int, int] | None = (int(luma[0]), int(luma[1]))
@@ -73,7 +72,9 @@ class TensorRtNetwork:
             context = engine.create_execution_context(_rtx_config(trt, engine, strategy) or strategy)
             if context is None:
                 raise RuntimeUnavailable(f"{self.name}: no further camera ({self.package.failure()})")
-            return Owned(self.device, context)
+            # A tuple's members end from the last to the first: whatever else ends first, a context does so before its
+            # engine, and the engine before its runtime.
+            return Owned(self.device, (*self._engine.handle, context))
 
 
 def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[Any, Any]:

@@ -67,7 +67,7 @@ class EngineBuffers:
     """An execution context with its memory, for pictures of one size at a time."""
 
     def __init__(self, network: TensorRtNetwork, context: Owned) -> None:
-        self.network = network  # its engine has to outlive the context
+        self.network = network  # others that open it share it for as long as a session is there
         self.package, self.device = network.package, network.device
         self._context = context
         self.upload, self.compute, self.download = (Stream(self.device) for _ in range(3))
@@ -80,7 +80,7 @@ class EngineBuffers:
     @property
     def context(self) -> Any:
         """The package's `IExecutionContext`."""
-        return self._context.handle
+        return self._context.handle[-1]
 
     def allocate(self, shapes: Shapes) -> list[EngineSlot]:
         """Free the slots of the size before, and make those of a new size.

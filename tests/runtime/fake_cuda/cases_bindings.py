@@ -288,46 +288,57 @@ def test_other_threads_allocate_while_one_captures(driver: FakeDriver) -> None:
 def in_another_process(words: str, **environment: str) -> str:
     """What a program prints, in a process with the same driver."""
     program = f"import os, sys\nfrom mjpeg_restore.runtime.cuda import *\n{words}"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], env=os.environ | environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], env=os.environ | environment, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def test_a_process_ends_in_peace_whatever_is_still_there(driver: FakeDriver) -> None:
-    assert in_another_process(
-        "device = Device()\n"
-        "there = [DeviceBuffer(device, 4), PinnedBuffer(device, 4), Stream(device), Event(device)]\n"
-        "there.append(there)\n"
-        "print(device.name)"
-    ) == "NVIDIA L4\n"
+    assert (
+        in_another_process(
+            "device = Device()\n"
+            "there = [DeviceBuffer(device, 4), PinnedBuffer(device, 4), Stream(device), Event(device)]\n"
+            "there.append(there)\n"
+            "print(device.name)"
+        )
+        == "NVIDIA L4\n"
+    )
 
 
 def test_a_driver_that_lacks_a_function_is_too_old(driver: FakeDriver) -> None:
-    assert in_another_process(
-        "from mjpeg_restore.errors import RuntimeUnavailable\n"
-        "stream = Stream(Device())\n"
-        "try:\n"
-        "    stream.capture(lambda: None)\n"
-        "except RuntimeUnavailable as error:\n"
-        "    print(error.message)",
-        FAKE_CUDA_LACKS="cuGraphInstantiate",
-    ) == "the NVIDIA driver is too old: it cannot make a graph. Update it\n"
+    assert (
+        in_another_process(
+            "from mjpeg_restore.errors import RuntimeUnavailable\n"
+            "stream = Stream(Device())\n"
+            "try:\n"
+            "    stream.capture(lambda: None)\n"
+            "except RuntimeUnavailable as error:\n"
+            "    print(error.message)",
+            FAKE_CUDA_LACKS="cuGraphInstantiate",
+        )
+        == "the NVIDIA driver is too old: it cannot make a graph. Update it\n"
+    )
 
 
 def test_a_forked_process_says_so_and_frees_nothing(driver: FakeDriver) -> None:
-    assert in_another_process(
-        "from mjpeg_restore.errors import RuntimeUnavailable\n"
-        "device = Device()\n"
-        "buffer = DeviceBuffer(device, 4)\n"
-        "if os.fork():\n"
-        "    os.wait()\n"
-        "else:\n"
-        "    try:\n"
-        "        device.free_memory\n"
-        "    except RuntimeUnavailable as error:\n"
-        "        print(error.message, flush=True)\n"
-        "    buffer.close()\n"
-        "    os._exit(0)\n"
-        "import ctypes\n"
-        "print(ctypes.CDLL('libcuda.so.1').fake_calls(b'cuMemFree'))"
-    ) == "CUDA does not survive a fork: start the process anew\n0\n"
+    assert (
+        in_another_process(
+            "from mjpeg_restore.errors import RuntimeUnavailable\n"
+            "device = Device()\n"
+            "buffer = DeviceBuffer(device, 4)\n"
+            "if os.fork():\n"
+            "    os.wait()\n"
+            "else:\n"
+            "    try:\n"
+            "        device.free_memory\n"
+            "    except RuntimeUnavailable as error:\n"
+            "        print(error.message, flush=True)\n"
+            "    buffer.close()\n"
+            "    os._exit(0)\n"
+            "import ctypes\n"
+            "print(ctypes.CDLL('libcuda.so.1').fake_calls(b'cuMemFree'))"
+        )
+        == "CUDA does not survive a fork: start the process anew\n0\n"
+    )

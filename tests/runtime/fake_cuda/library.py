@@ -21,7 +21,16 @@ COUNTED = ("memory", "pinned", "streams", "events", "graphs", "instances", "cont
 def compile_driver(folder: Path) -> Path:
     """Make the library in a folder, which is then the driver's for who has it in LD_LIBRARY_PATH."""
     library = folder / "libcuda.so.1"
-    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", f"-Wl,-soname,{library.name}"]
+    flags = [
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        f"-Wl,-soname,{library.name}",
+    ]
     source = Path(__file__).with_name("libcuda.c")
     subprocess.run(["cc", *flags, "-o", library, source, "-lpthread", "-ldl"], check=True)
     return folder

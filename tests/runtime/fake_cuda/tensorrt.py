@@ -48,6 +48,7 @@ class NetworkDefinitionCreationFlag(IntEnum):
 
 
 class BuilderFlag(IntEnum):
+    TF32 = 7
     REQUIRE_USER_ALLOCATION = 28
 
 
@@ -151,7 +152,7 @@ class Config:
 
     def __init__(self) -> None:
         self.profile = Profile()
-        self.flags: list[str] = []
+        self.flags = [BuilderFlag.TF32]
         self.capability: str | None = None
 
     def add_optimization_profile(self, profile: Profile) -> int:
@@ -159,7 +160,10 @@ class Config:
         return 0
 
     def set_flag(self, flag: BuilderFlag) -> None:
-        self.flags.append(flag.name)
+        self.flags.append(flag)
+
+    def clear_flag(self, flag: BuilderFlag) -> None:
+        self.flags.remove(flag)
 
     def set_compute_capability(self, capability: ComputeCapability, index: int) -> None:
         self.capability = capability.name
