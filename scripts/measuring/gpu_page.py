@@ -97,8 +97,8 @@ def _speed(found: dict[str, Any]) -> Iterator[str]:
     yield from _table(
         "Speed",
         "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several pictures\n"
-        "under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at the\n"
-        "card's peak.",
+        "under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at\n"
+        "the card's peak.",
         "model | size | runtime | frames/s | floor, ms | ms | copies | device memory, MB | first picture, s | target",
     )
     for key, row in sorted(done.items(), key=_by_model):
