@@ -58,12 +58,8 @@ def page(results: Results) -> str:
     """The whole page."""
     lines = [BEFORE.read_text().rstrip()]
     if not results:
-        lines += [
-            "",
-            "## Measured",
-            "",
-            "Nothing yet: no GPU was at hand. `python scripts/gpu_check.py` fills this page.",
-        ]
+        nothing = "Nothing yet. `python scripts/gpu_check.py` adds a section for each card."
+        lines += ["", "## Measured on GPUs", "", nothing]
     for card in results.values():
         lines += ["", *_card(card)]
     return "\n".join(lines) + "\n"
@@ -96,8 +92,8 @@ def _speed(found: dict[str, Any]) -> Iterator[str]:
         return
     yield from _table(
         "Speed",
-        "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several pictures\n"
-        "under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at\n"
+        "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several\n"
+        "pictures under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at\n"
         "the card's peak.",
         "model | size | runtime | frames/s | floor, ms | ms | copies | device memory, MB | first picture, s | target",
     )
