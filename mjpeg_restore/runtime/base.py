@@ -40,7 +40,7 @@ Precision = Literal["fp16", "fp32"]
 _MAX_MESSAGE = 200
 """Most characters of a library's error message."""
 
-_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
+_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
 """Parts of the libraries' error messages when memory runs out."""
 
 

@@ -1,0 +1,200 @@
+"""A camera's pictures on a GPU: three under way, each with one copy up and one copy down.
+
+Pictures are computed in a stream of the session, copies are made in two others. When a size has come often enough, the
+program for it is captured as a CUDA graph, and is then launched as one.
+
+What PyTorch keeps for the whole process stays as it is: its default stream, its settings of TF32 and of cuDNN, and
+which GPU is current. Products of matrices in float32 follow `torch.set_float32_matmul_precision`, whose default is as
+exact as a CPU: there is no other way to choose.
+"""
+
+# pyright: basic
+# PyTorch's types say little.
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mjpeg_restore.errors import Hint
+from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
+from mjpeg_restore.runtime.ring import SLOTS
+from mjpeg_restore.runtime.torch.program import Plan, Program
+
+CAPTURE_AFTER = 2 * SLOTS
+"""Pictures of one size after which the program is tuned and captured: pictures of many sizes, as in a folder, are not
+worth it."""
+
+ALIGNMENT = 256
+"""Of tensors in a block of memory, bytes: what an allocation of their own would have."""
+
+RUNNING = Hint("try {device} or {model}", device="onnxruntime", model="stream-lite")
+
+_CAPTURING = threading.Lock()
+_LOG = logging.getLogger(__name__)
+
+
+class GpuBuffers:
+    """The memory and streams of a session, for pictures of one size at a time."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.device = program, program.device
+        with self.running("begin a session"):
+            self.upload, self.compute, self.download = (torch.cuda.Stream(self.device) for _ in range(3))
+            # Of another kind than all sessions' streams. PyTorch hands out the same few of a kind again and again, and
+            # work that another thread enqueues in a stream that is captured would be captured, too.
+            self._capturing = torch.cuda.Stream(self.device, priority=-1)
+        self._slots: list[GpuSlot] = []
+        self._pool: Any = None
+        self._tuned: Plan | None = None
+        self._pictures = 0
+        self._capturable = True
+
+    def allocate(self, shapes: Shapes) -> list[GpuSlot]:
+        """Make the slots for pictures of a new size, after those of the size before are free.
+
+        Raises:
+            RuntimeUnavailable: the GPU lacks memory, or an operator does not take this size.
+        """
+        self.release()
+        with self.running("prepare for pictures of this size"), torch.cuda.stream(self.compute):
+            self._shapes = shapes
+            self.plan = self.program.plan(shapes)
+            self._slots = [GpuSlot(self, shapes) for _ in range(SLOTS)]
+            self.compute.synchronize()
+        return self._slots
+
+    def release(self) -> None:
+        """Free everything but the streams; nothing may be under way."""
+        for slot in self._slots:
+            slot.close()
+        self._slots, self._tuned, self._pool = [], None, None  # with the last graph the pool is freed
+        self._pictures, self._capturable = 0, True
+
+    @contextmanager
+    def running(self, what: str) -> Generator[None]:
+        """PyTorch's errors in one sentence, and nothing recorded for training."""
+        with wrap_errors(f"PyTorch cannot {what} on {self.device}", RUNNING), torch.inference_mode():
+            yield
+
+    def due(self) -> bool:
+        """Count a picture; True if a program for its size should be captured by now."""
+        self._pictures += 1
+        return self._capturable and self._pictures > CAPTURE_AFTER
+
+    def captured(self, slot: GpuSlot) -> torch.cuda.CUDAGraph | None:
+        """The program on a slot's memory as a CUDA graph; None where it cannot be captured."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with _CAPTURING, torch.cuda.stream(self._capturing):
+                self._tuned = self._tuned or self.program.plan(self._shapes, tuned=True)
+                self._pool = self._pool or torch.cuda.graph_pool_handle()  # one: the graphs never run at the same time
+                slot.compute(self._tuned)  # algorithms are timed, for this thread, and libraries take their memory
+                self._capturing.synchronize()
+                # Not `torch.cuda.graph`, which waits for all of the GPU's work and empties PyTorch's cache.
+                graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+                try:
+                    slot.compute(self._tuned)
+                except BaseException:
+                    with suppress(RuntimeError):
+                        graph.capture_end()
+                    raise
+                graph.capture_end()
+        except RuntimeError as error:
+            _LOG.info("no CUDA graph: %s", error)
+            self._capturable = False
+            return None
+        return graph
+
+
+class GpuSlot:
+    """The memory and events of one picture under way; see `Slot`."""
+
+    def __init__(self, buffers: GpuBuffers, shapes: Shapes) -> None:
+        program = buffers.program
+        self._buffers = buffers
+        inputs, outputs = list(zip(shapes, program.types, strict=True)), buffers.plan.outputs
+        self._sent, self._taken = Block(inputs, None), Block(inputs, buffers.device)
+        self._made, self._received = Block(outputs, buffers.device), Block(outputs, None)
+        self._uploaded, self._computed, self._downloaded = (torch.cuda.Event(blocking=True) for _ in range(3))
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def start(self, inputs: Inputs) -> None:
+        """Enqueue the copy up, the program and the copy down; see `Slot`."""
+        for tensor, array in zip(self._sent.tensors, inputs, strict=True):
+            np.copyto(tensor.numpy(), array)
+        buffers = self._buffers
+        with buffers.running("restore a picture"):
+            try:
+                with torch.cuda.stream(buffers.upload):
+                    self._taken.copy(self._sent)
+                    self._uploaded.record()
+                if self._graph is None and buffers.due():
+                    self._graph = buffers.captured(self)
+                with torch.cuda.stream(buffers.compute):
+                    buffers.compute.wait_event(self._uploaded)
+                    if self._graph:
+                        self._graph.replay()
+                    else:
+                        self.compute(buffers.plan)
+                    self._computed.record()
+                with torch.cuda.stream(buffers.download):
+                    buffers.download.wait_event(self._computed)
+                    self._received.copy(self._made)
+                    self._downloaded.record()
+            except BaseException:
+                for stream in (buffers.upload, buffers.compute, buffers.download):
+                    with suppress(RuntimeError):
+                        stream.synchronize()
+                raise
+
+    def compute(self, plan: Plan) -> None:
+        """Enqueue the program in the current stream, on this slot's memory."""
+        for made, target in zip(plan(self._taken.tensors), self._made.tensors, strict=True):
+            target.copy_(made)
+
+    def finish(self) -> Planes:
+        """Wait for the copy down; see `Slot`."""
+        with self._buffers.running("restore a picture"):
+            self._downloaded.synchronize()
+            return tuple(tensor.numpy().copy() for tensor in self._received.tensors)
+
+    def close(self) -> None:
+        """Free the memory, and the captured program; nothing may be under way."""
+        if self._graph:
+            self._graph.reset()
+        self._graph = None
+        del self._sent, self._taken, self._made, self._received
+
+
+class Block:
+    """Tensors one after the other in a block of memory, so that one copy moves them all."""
+
+    def __init__(self, tensors: Sequence[tuple[Sequence[int], torch.dtype]], device: torch.device | None) -> None:
+        """Allocate.
+
+        Args:
+            tensors: their shapes and types.
+            device: where; None for memory of the host that GPUs read and write by themselves.
+        """
+        sizes = [math.prod(shape) * kind.itemsize for shape, kind in tensors]
+        offsets = [0]
+        for size in sizes:
+            offsets.append(offsets[-1] + math.ceil(size / ALIGNMENT) * ALIGNMENT)
+        self._memory = torch.zeros(offsets[-1], dtype=torch.uint8, device=device, pin_memory=device is None)
+        self.tensors: list[Tensor] = [
+            self._memory[offset : offset + size].view(kind).reshape(tuple(shape))
+            for (shape, kind), size, offset in zip(tensors, sizes, offsets, strict=False)
+        ]
+
+    def copy(self, source: Block) -> None:
+        """Enqueue a copy of all of another block of the same tensors."""
+        self._memory.copy_(source._memory, non_blocking=True)
