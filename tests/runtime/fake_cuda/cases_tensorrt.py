@@ -622,8 +622,8 @@ def test_auto_says_once_why_the_gpu_is_not_used(
     assert all(name.startswith(("OpenVINO ", "ONNX Runtime ")) for name in names)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith("the GPU is not used: ")
-    assert record.message.endswith(f"; {names[0]} instead")
+    assert record.message.startswith("the GPU is not used: the NVIDIA driver does not fit (system has unsupported ")
+    assert record.message.endswith(f"): update it; {names[0]} instead")
     driver.reset()
 
 
@@ -638,9 +638,19 @@ def test_auto_takes_the_next_runtime_of_the_gpu(
 
 
 @pytest.mark.usefixtures("gpu", "no_other")
+def test_auto_says_what_to_install_for_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.package.is_installed", lambda _: False)
+    open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
+    (record,) = caplog.records
+    assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
 def test_cuda_falls_back_on_no_cpu(tmp_path: Path, driver: FakeDriver) -> None:
     driver.set_gpus(0)
-    with pytest.raises(RuntimeUnavailable):
+    with pytest.raises(RuntimeUnavailable, match="there is no NVIDIA GPU here that CUDA can use"):
         open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "cuda", engine_cache=tmp_path)
 
 
