@@ -49,7 +49,8 @@ class PyCuda:
             return major, minor
 
     def version(self) -> tuple[int, int]:
-        number: int = cu.get_driver_version()
+        with _wrapped("tell its version"):
+            number: int = cu.get_driver_version()
         return number // 1000, number % 1000 // 10
 
     def retain(self, index: int) -> Handle:

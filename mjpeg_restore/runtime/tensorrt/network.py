@@ -56,7 +56,7 @@ class TensorRtNetwork:
 
     def session(self, pool: Executor) -> RingSession:
         """Begin a session; see `Network`."""
-        buffers = EngineBuffers(self, self._context())
+        buffers = EngineBuffers(self.package, self.device, self.graph, self._context())
         return RingSession(buffers.allocate, buffers.release, pool)
 
     def _context(self) -> Owned:

@@ -16,19 +16,17 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.catalogue import Port
+from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
-from mjpeg_restore.runtime.cuda import CudaGraph, DeviceBuffer, Event, Owned, PinnedBuffer, Stream
+from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, Owned, PinnedBuffer, Stream
 from mjpeg_restore.runtime.ring import SLOTS
-
-if TYPE_CHECKING:
-    from mjpeg_restore.runtime.tensorrt.network import TensorRtNetwork
+from mjpeg_restore.runtime.tensorrt.package import Package
 
 ALIGNMENT = 256
 """Of tensors in a block of memory, bytes: what an allocation of their own would have."""
@@ -66,10 +64,17 @@ class Tensor:
 class EngineBuffers:
     """An execution context with its memory, for pictures of one size at a time."""
 
-    def __init__(self, network: TensorRtNetwork, context: Owned) -> None:
-        self.network = network  # others that open it share it for as long as a session is there
-        self.package, self.device = network.package, network.device
-        self._context = context
+    def __init__(self, package: Package, device: Device, graph: GraphFile, context: Owned) -> None:
+        """Prepare a session.
+
+        Args:
+            package: whose engine it is.
+            device: where it runs.
+            graph: which the engine was built of.
+            context: its last member is the `IExecutionContext`; the others have to outlive that.
+        """
+        self.package, self.device = package, device
+        self._graph, self._context = graph, context
         self.upload, self.compute, self.download = (Stream(self.device) for _ in range(3))
         self.pictures = 0
         """Number of pictures of the present size."""
@@ -106,7 +111,7 @@ class EngineBuffers:
 
     def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor]]:
         """Set the size, and give the context the memory that it needs for that. The inputs and outputs."""
-        graph, context = self.network.graph, self.context
+        graph, context = self._graph, self.context
         inputs = _laid_out(
             [(port, ON_HOST[port.kind], shape) for port, shape in zip(graph.inputs, shapes, strict=True)]
         )

@@ -1,4 +1,4 @@
-"""CUDA's memory, streams and events by `cuda-bindings`, with a driver that needs no GPU."""
+"""CUDA's memory, streams and events by `cuda-bindings` and by PyCUDA, with a driver that needs no GPU."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lacking import needs_fake_cuda
+from tests.lacking import needs, needs_fake_cuda
 from tests.runtime.fake_cuda.library import run_cases
 
 
 @needs_fake_cuda
 def test_a_device_its_memory_streams_events_and_graphs(cuda_driver: Path) -> None:
     run_cases("cases_bindings.py", cuda_driver)
+
+
+@needs_fake_cuda
+def test_the_same_by_pycuda(cuda_driver: Path) -> None:
+    needs("onnx")
+    needs("onnxruntime")
+    run_cases("cases_pycuda.py", cuda_driver)
 
 
 @needs_fake_cuda

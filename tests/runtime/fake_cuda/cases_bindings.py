@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +17,7 @@ from tests.runtime.fake_cuda.library import (
     NOT_INITIALIZED,
     OUT_OF_MEMORY,
     FakeDriver,
+    in_another_process,
 )
 
 
@@ -285,19 +283,10 @@ def test_other_threads_allocate_while_one_captures(driver: FakeDriver) -> None:
 # ---- processes ----
 
 
-def in_another_process(words: str, **environment: str) -> str:
-    """What a program prints, in a process with the same driver."""
-    program = f"import os, sys\nfrom mjpeg_restore.runtime.cuda import *\n{words}"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], env=os.environ | environment, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_a_process_ends_in_peace_whatever_is_still_there(driver: FakeDriver) -> None:
     assert (
         in_another_process(
+            "from mjpeg_restore.runtime.cuda import *\n"
             "device = Device()\n"
             "there = [DeviceBuffer(device, 4), PinnedBuffer(device, 4), Stream(device), Event(device)]\n"
             "there.append(there)\n"
@@ -310,7 +299,9 @@ def test_a_process_ends_in_peace_whatever_is_still_there(driver: FakeDriver) -> 
 def test_a_driver_that_lacks_a_function_is_too_old(driver: FakeDriver) -> None:
     assert (
         in_another_process(
+            "import os\n"
             "from mjpeg_restore.errors import RuntimeUnavailable\n"
+            "from mjpeg_restore.runtime.cuda import *\n"
             "stream = Stream(Device())\n"
             "try:\n"
             "    stream.capture(lambda: None)\n"
@@ -325,7 +316,9 @@ def test_a_driver_that_lacks_a_function_is_too_old(driver: FakeDriver) -> None:
 def test_a_forked_process_says_so_and_frees_nothing(driver: FakeDriver) -> None:
     assert (
         in_another_process(
+            "import os\n"
             "from mjpeg_restore.errors import RuntimeUnavailable\n"
+            "from mjpeg_restore.runtime.cuda import *\n"
             "device = Device()\n"
             "buffer = DeviceBuffer(device, 4)\n"
             "if os.fork():\n"

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -20,7 +19,6 @@ import pytest
 
 from mjpeg_restore import catalogue, runtime
 from mjpeg_restore.cli import main
-from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
@@ -39,7 +37,13 @@ from mjpeg_restore.runtime.tensorrt.session import CAPTURE_AFTER
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode
 from tests.runtime.fake_cuda import tensorrt as fake
-from tests.runtime.fake_cuda.library import DRIVER_MISMATCH, ILLEGAL_ADDRESS, OUT_OF_MEMORY, FakeDriver
+from tests.runtime.fake_cuda.library import (
+    DRIVER_MISMATCH,
+    ILLEGAL_ADDRESS,
+    OUT_OF_MEMORY,
+    FakeDriver,
+    in_another_process,
+)
 from tests.runtime.rewriting.running import GRAPHS, Loaded, as_bytes, content, inputs
 
 LIMIT = 60
@@ -364,6 +368,24 @@ def test_a_session_outlives_whoever_opened_its_network(
     assert driver.live == {}
 
 
+def test_a_process_ends_in_peace_whatever_is_still_there(tmp_path: Path) -> None:
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import pytest
+from tests.runtime.fake_cuda.cases_tensorrt import DECODE, GRAPHS, installed, load, pictures, settings
+
+installed("tensorrt-rtx", pytest.MonkeyPatch())
+network = load("tensorrt-rtx", GRAPHS[DECODE], settings(Path(sys.argv[1])))
+session = network.session(ThreadPoolExecutor(3))
+there = [network, session, [session.submit(picture) for picture in pictures(DECODE, 20)]]
+there.append(there)
+print(there[2][0].result()[0].shape)
+"""
+    assert in_another_process(program, tmp_path) == "(48, 64)\n"
+
+
 # ---- errors ----
 
 
@@ -413,7 +435,10 @@ def test_a_call_that_fails_spoils_one_picture(
         session.submit(bad)
     for _ in range(SLOTS):
         assert_equal(session.submit(good).result(), expected(DECODE, good))
-    session.close()
+    driver.fail(function, 999)
+    with pytest.raises(RuntimeUnavailable):
+        session.submit(bad)
+    session.close()  # nothing of it may be under way
 
 
 def test_after_an_error_of_the_gpu_every_picture_is_one(
@@ -463,6 +488,16 @@ def test_pictures_of_one_size_become_graphs(open_graph: Callable[..., TensorRtNe
     assert driver.calls("cuGraphLaunch") == launches + 10
     assert driver.calls("cuGraphInstantiate") + driver.calls("cuGraphInstantiateWithFlags") >= SLOTS
     assert fake.COUNTS["executed"] == executed + 2 * CAPTURE_AFTER + SLOTS  # those captured are computed by launches
+
+
+def test_sizes_that_alternate_become_none(open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver) -> None:
+    session = open_graph(DECODE).session(INLINE)
+    for _ in range(3):
+        for size in ((1, 1), (2, 1)):
+            for picture in pictures(DECODE, CAPTURE_AFTER - 1, size):
+                session.submit(picture).result()
+    session.close()
+    assert not driver.calls("cuStreamBeginCapture")
 
 
 def test_an_engine_that_cannot_be_captured(
@@ -587,8 +622,8 @@ def test_auto_says_once_why_the_gpu_is_not_used(
     assert all(name.startswith(("OpenVINO ", "ONNX Runtime ")) for name in names)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith("the GPU is not used: ")
-    assert record.message.endswith(f"; {names[0]} instead")
+    assert record.message.startswith("the GPU is not used: the NVIDIA driver does not fit (system has unsupported ")
+    assert record.message.endswith(f"): update it; {names[0]} instead")
     driver.reset()
 
 
@@ -596,16 +631,26 @@ def test_auto_says_once_why_the_gpu_is_not_used(
 def test_auto_takes_the_next_runtime_of_the_gpu(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, packages: dict[str, ModuleType]
 ) -> None:
-    del packages["tensorrt"].__version__
+    del vars(packages["tensorrt"])["__version__"]
     graph = catalogue.find("stream-lite").variants[0].graphs["grey"]
     assert open_network(graph, "auto", 1, engine_cache=tmp_path).name.startswith("TensorRT-RTX 1.7.1, NVIDIA L4")
     assert caplog.records == []
 
 
 @pytest.mark.usefixtures("gpu", "no_other")
+def test_auto_says_what_to_install_for_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.package.is_installed", lambda _: False)
+    open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
+    (record,) = caplog.records
+    assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
 def test_cuda_falls_back_on_no_cpu(tmp_path: Path, driver: FakeDriver) -> None:
     driver.set_gpus(0)
-    with pytest.raises(RuntimeUnavailable):
+    with pytest.raises(RuntimeUnavailable, match="there is no NVIDIA GPU here that CUDA can use"):
         open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "cuda", engine_cache=tmp_path)
 
 

@@ -572,6 +572,7 @@ EXPORT void fake_reset(void)
     for (int gpu = 0; gpu < GPUS; gpu++) used[gpu] = 0;
     blocks = NULL;
     streams = NULL;
+    depth = pushed = 0; /* PyCUDA leaves a context on the stack */
     for (int gpu = 0; gpu < GPUS; gpu++) contexts[gpu].references = 0;
     top = ALIGNED;
     pthread_mutex_unlock(&lock);

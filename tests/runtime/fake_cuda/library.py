@@ -52,6 +52,16 @@ def run_cases(file: str, driver: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def in_another_process(program: str, *arguments: object, **environment: str) -> str:
+    """What a program prints, in a process with the same driver. It must succeed, and complain of nothing."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
+    command = [sys.executable, "-W", "error", "-c", program, *map(str, arguments)]
+    given = os.environ | {"PYTHONPATH": paths} | environment
+    done = subprocess.run(command, env=given, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
 class FakeDriver:
     """The driver of this process, seen from the other side."""
 
