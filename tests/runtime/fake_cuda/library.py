@@ -46,6 +46,10 @@ def run_cases(file: str, driver: Path) -> None:
     options = ["-q", "-p", "tests.runtime.fake_cuda.fixtures", "-p", "no:cacheprovider", "-o", "addopts=", "--tb=short"]
     environment = os.environ | {"LD_LIBRARY_PATH": str(driver), "OMP_NUM_THREADS": "1"}
     environment.pop("CUDA_VISIBLE_DEVICES", None)
+    coverage = sys.modules.get("coverage")
+    if coverage and coverage.Coverage.current():  # its lines are added to those of this process
+        options += ["--cov=mjpeg_restore", "--cov-report=", "--cov-fail-under=0"]
+        environment["COVERAGE_FILE"] = str(ROOT / f".coverage.{path.stem}.{os.getpid()}")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, path], cwd=ROOT, env=environment, capture_output=True, text=True
     )
