@@ -23,6 +23,7 @@ from typing import Any, get_args
 from installed import needed
 from measuring import gpu, gpu_page
 from measuring.clips import Size
+from measuring.gpu_page import PARTS
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
@@ -30,7 +31,6 @@ from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable
 from mjpeg_restore.runtime import Precision
 
-PARTS = ("speed", "parity", "cameras")
 DEVICES = ("tensorrt", "tensorrt-rtx", "torch", "onnxruntime:cuda")
 FIRST: tuple[tuple[str, Size], ...] = (
     ("stream", (1920, 1080)),
@@ -83,6 +83,10 @@ def tasks(options: argparse.Namespace, models: list[Model]) -> Iterator[Task]:
                 _key(model, device, ON_CAMERAS),
                 partial(gpu.cameras, subject, ON_CAMERAS, options.seconds),
             )
+    builders = [device for device in devices if device in gpu.BUILDERS]
+    for (model, size), device in product(urgent, builders):
+        subject = gpu.Subject(model, device, options.engine_cache)
+        yield Task("static", _key(model, device, size), partial(gpu.static_speed, subject, size, options.seconds))
     graphs = [graph for model in models for variant in model.variants for graph in variant.graphs.values()]
     for graph, device, precision in product(graphs, devices, precisions):
         key = f"{graph.file} {graph.sha256[:12]} {device} {precision}"
@@ -109,7 +113,7 @@ def check(options: argparse.Namespace) -> int:
     models = gpu.models(options.model, options.engines)
     card = gpu.card()
     found = results.setdefault(card["name"], {"card": card, **{part: {} for part in PARTS}})
-    found["card"] = card
+    found |= {"card": card, **{part: found.get(part, {}) for part in PARTS}}
     absent: dict[str, str] = {}
     left = 0
     for task in tasks(options, models):

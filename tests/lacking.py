@@ -73,6 +73,13 @@ needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program 
 
 needs_openvino = _unless(find_spec("openvino") is not None, "needs the package openvino")
 needs_tensorrt_rtx = _unless(find_spec("tensorrt_rtx") is not None, "needs the package tensorrt_rtx")
+needs_fake_cuda = _unless(
+    sys.platform == "linux"
+    and shutil.which("cc") is not None
+    and find_spec("cuda") is not None
+    and find_spec("cuda.bindings") is not None,
+    "needs Linux, a C compiler and the package cuda-bindings",
+)
 needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.

@@ -151,7 +151,7 @@ class _Limited(HostNetwork):
     name = "limited"
 
     def __init__(self, network: Network, largest: tuple[int, int]) -> None:
-        self.largest = largest
+        self.largest: tuple[int, int] | None = largest
         self._session = network.session(INLINE)
 
     def run(self, inputs: Inputs) -> Planes:

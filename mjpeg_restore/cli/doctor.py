@@ -17,9 +17,13 @@ from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MissingExtra, MjpegRestoreError, RuntimeUnavailable
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime.cuda import gpu_present
-from mjpeg_restore.runtime.devices import ON_GPU, RUNTIMES, Runtime, candidates, runtime_of
+from mjpeg_restore.runtime.devices import RUNTIMES, Runtime
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
+from mjpeg_restore.runtime.tensorrt.package import EDITIONS
 from mjpeg_restore.sinks import usable_encoders
+
+BUILDERS = tuple(edition.device for edition in EDITIONS)
+"""Runtimes that build engines."""
 
 NOTHING_RUNS = 4
 """The exit code where no runtime works, as of `RuntimeUnavailable`."""
@@ -103,12 +107,10 @@ def _look_at(runtime: Runtime) -> Finding:
 
 
 def _runs_on(model: Model, runtimes: list[Finding]) -> str:
-    """What restores a colour picture by a model, in words."""
-    working = {finding.name: finding for finding in runtimes if finding.runs_on}
-    first = next((one for one in candidates("auto") if runtime_of(one)[0].name in working), None)
-    if first in ON_GPU and model.name != catalogue.DECODE:
-        finding = working[runtime_of(first)[0].name]
-        return f"{finding.title}, {finding.runs_on}"
+    """What restores a colour picture by a model, in words. No engine is built to find that out."""
+    builders = [one for one in runtimes if one.name in BUILDERS and one.runs_on]
+    if gpu_present() and builders and model.name != catalogue.DECODE:
+        return f"{builders[0].title} {builders[0].version}, {builders[0].runs_on}"
     graphs = model.variants[0].graphs
     try:
         return Restorer(model).network(graphs["grey" if model.per_component else "colour"]).name
@@ -119,7 +121,7 @@ def _runs_on(model: Model, runtimes: list[Finding]) -> str:
 def _advice(runtimes: list[Finding]) -> Iterator[str]:
     """What to install for more speed."""
     working = {finding.name for finding in runtimes if finding.runs_on}
-    if gpu_present() and not working & {"tensorrt", "tensorrt-rtx"}:
+    if gpu_present() and not working.intersection(BUILDERS):
         yield 'advice: pip install "mjpeg-restore[tensorrt-rtx]" (RTX cards) or "mjpeg-restore[tensorrt]" uses the GPU'
     if "openvino" not in working and platform.machine() in ("x86_64", "AMD64"):
         yield 'advice: pip install "mjpeg-restore[openvino]" is faster on this CPU'

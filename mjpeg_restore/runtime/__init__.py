@@ -108,8 +108,8 @@ def _smallest(port: Port) -> NDArray[Any]:
 
 
 def _telling(errors: list[RuntimeUnavailable]) -> RuntimeUnavailable:
-    """What is broken says more than what is not installed; of what is not installed, the first is recommended."""
-    return next((error for error in reversed(errors) if not isinstance(error, MissingExtra)), errors[0])
+    """What is broken says more than what is not installed; of either, the first is what is preferred."""
+    return next((error for error in errors if not isinstance(error, MissingExtra)), errors[0])
 
 
 def _gpu_unused(errors: list[RuntimeUnavailable], network: Network) -> str:

@@ -23,12 +23,17 @@ from measuring.metrics import psnr
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model
 from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.frames import CodedPicture, Picture
+from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer, components
 from mjpeg_restore.runtime import Inputs, Planes, Precision, cuda, open_network
 from mjpeg_restore.runtime.devices import runtime_of
+from mjpeg_restore.runtime.tensorrt.cache import EngineCache
+from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
+from mjpeg_restore.runtime.tensorrt.network import TensorRtNetwork
+from mjpeg_restore.runtime.tensorrt.package import EDITIONS, load_package
+from mjpeg_restore.runtime.tensorrt.profile import Profile
 
 QUALITY = 75
 """Of the pictures: a camera's."""
@@ -38,6 +43,9 @@ PICTURES = 4
 
 IN_FLIGHT = 6
 """Pictures under way: as many as a session has slots, and as many whose planes are copied or read meanwhile."""
+
+BUILDERS = tuple(edition.device for edition in EDITIONS)
+"""Devices whose runtimes build engines."""
 
 FPS = 25
 """Pictures a second of a camera."""
@@ -101,6 +109,28 @@ def speed(subject: Subject, size: Size, seconds: float) -> dict[str, Any]:
     return found | {"load_s": loaded, "device_mb": taken and taken / 1e6}
 
 
+def static_speed(subject: Subject, size: Size, seconds: float) -> dict[str, Any]:
+    """Frames per second of an engine of TensorRT that is built for one size alone.
+
+    Returns:
+        `runtime` and `fps`, as `speed` has them.
+    """
+    graph = subject.model.variants[0].graphs["colour"]
+    restorer, package, device = subject.restorer(), load_package(subject.device), cuda.Device()
+    pictures = cycle([restorer.inputs(picture) for picture in coded(size)])
+    luma, _, chroma, *_ = next(pictures)
+    profile = Profile.static(luma.shape[:2], chroma.shape[:2])
+    request = EngineRequest(graph, package, package.target(device), profile=profile)
+    built = engine(request, EngineCache(subject.engine_cache), lambda what, share: None)
+    network = TensorRtNetwork(package, device, graph, built.content, request.precision)
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        session = network.session(pool)
+        _run_for(seconds / 2, lambda: session.submit(next(pictures)))
+        fps = _run_for(seconds, lambda: session.submit(next(pictures)))
+        session.close()
+    return {"runtime": network.name, "fps": fps}
+
+
 def cameras(subject: Subject, size: Size, seconds: float, streams: int = 4) -> dict[str, Any]:
     """Cameras of 25 pictures a second that one device carries, each with a stream of its own.
 
@@ -136,7 +166,7 @@ def cameras(subject: Subject, size: Size, seconds: float, streams: int = 4) -> d
     return {"streams": streams, "inference": inference, "whole": whole}
 
 
-def _run_for(seconds: float, submit: Callable[[], Future[Picture]]) -> float:
+def _run_for(seconds: float, submit: Callable[[], Future[Any]]) -> float:
     """Results per second of what is submitted, with `IN_FLIGHT` of them under way."""
     waiting = deque(submit() for _ in range(IN_FLIGHT))
     waiting.popleft().result()

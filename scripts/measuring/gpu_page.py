@@ -15,6 +15,9 @@ from mjpeg_restore.errors import SourceError, UnknownModel
 Results = dict[str, dict[str, Any]]
 """By the card's name, then by part and key."""
 
+PARTS = ("speed", "static", "parity", "cameras")
+"""What is measured."""
+
 TARGETS = {
     ("stream", "1920x1080"): ("fps", 1000.0),
     ("stream-lite", "3840x2160"): ("fps", 500.0),
@@ -58,12 +61,8 @@ def page(results: Results) -> str:
     """The whole page."""
     lines = [BEFORE.read_text().rstrip()]
     if not results:
-        lines += [
-            "",
-            "## Measured",
-            "",
-            "Nothing yet: no GPU was at hand. `python scripts/gpu_check.py` fills this page.",
-        ]
+        nothing = "Nothing yet. `python scripts/gpu_check.py` adds a section for each card."
+        lines += ["", "## Measured on GPUs", "", nothing]
     for card in results.values():
         lines += ["", *_card(card)]
     return "\n".join(lines) + "\n"
@@ -80,6 +79,7 @@ def _card(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"Copies of pinned memory: {card['up_gbs']:.1f} GB/s up, {card['down_gbs']:.1f} GB/s down.{peak}"
     yield from _speed(found)
+    yield from _static(found)
     yield from _cameras(found["cameras"])
     yield from _parity(found["parity"])
     yield from _not_run(found)
@@ -96,9 +96,9 @@ def _speed(found: dict[str, Any]) -> Iterator[str]:
         return
     yield from _table(
         "Speed",
-        "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several pictures\n"
-        "under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and arithmetic at the\n"
-        "card's peak.",
+        "From coefficients in the host's memory to planes in the host's memory, 4:2:0, fp16. Frames/s: several\n"
+        "pictures under way; ms: one alone. The floor is the longer of two times: copies at the speed above, and\n"
+        "arithmetic at the card's peak.",
         "model | size | runtime | frames/s | floor, ms | ms | copies | device memory, MB | first picture, s | target",
     )
     for key, row in sorted(done.items(), key=_by_model):
@@ -117,6 +117,22 @@ def _speed(found: dict[str, Any]) -> Iterator[str]:
             _verdict(model, size, row),
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _static(found: dict[str, Any]) -> Iterator[str]:
+    done = {key: row for key, row in found.get("static", {}).items() if "error" not in row}
+    if not done:
+        return
+    yield from _table(
+        "An engine for one size",
+        "The same with an engine that is built for the camera's size alone, beside the one for all sizes.",
+        "model | size | runtime | frames/s | with the engine for all sizes",
+    )
+    for key, row in sorted(done.items(), key=_by_model):
+        model, _, _, size = key.split()
+        dynamic = found["speed"].get(key, {}).get("fps")
+        beside = "-" if dynamic is None else f"{dynamic:.0f}"
+        yield f"| `{model}` | {size} | {row['runtime']} | {row['fps']:.0f} | {beside} |"
 
 
 def floor(model: str, size: str, card: dict[str, Any]) -> tuple[float, float | None]:
@@ -194,8 +210,8 @@ def _agrees(row: dict[str, Any], precision: str) -> bool:
 
 def _not_run(found: dict[str, Any]) -> Iterator[str]:
     errors: dict[tuple[str, str], int] = defaultdict(int)
-    for part in ("speed", "cameras", "parity"):
-        for key, row in found[part].items():
+    for part in PARTS:
+        for key, row in found.get(part, {}).items():
             if "error" in row:
                 errors[key.split()[2], row["error"]] += 1
     if errors:

@@ -1,11 +1,20 @@
-"""Networks that no other test has loaded, and OpenVINO on a CPU without bf16."""
+"""Networks that no other test has loaded, OpenVINO on a CPU without bf16, and a CUDA driver without a GPU."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from mjpeg_restore.runtime.loading import Loader
 from tests.lacking import needs
+from tests.runtime.fake_cuda.library import compile_driver
+
+
+@pytest.fixture(scope="session")
+def cuda_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a CUDA driver that needs no GPU; see `fake_cuda.library.run_cases`."""
+    return compile_driver(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,9 @@ SCRIPTS = [
     "demo",
     "build_libjpeg",
     "check_wheel",
+    "gpu_check",
+    "build_engines",
+    "check_precision",
 ]
 EXTRAS = ["torch", "torchvision", "onnx", "onnxscript", "PIL", "matplotlib", "scipy", "h5py"]
 """Modules of packages that a plain install does not bring."""

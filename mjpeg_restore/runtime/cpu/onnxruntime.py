@@ -42,6 +42,8 @@ class OnnxRuntime(HostNetwork):
     """A graph in a session of ONNX Runtime, which serves all threads."""
 
     def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
+        if settings.detail == "cuda":
+            raise MissingExtra("onnxruntime-gpu", "", "onnxruntime:cuda")
         if settings.detail:
             raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only CPU")
         options = ort.SessionOptions()

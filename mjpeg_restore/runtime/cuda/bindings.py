@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -31,11 +32,10 @@ class Bindings:
     def count(self) -> int:
         """See `Driver`, and so for the others."""
         try:
-            _call("start", cu.cuInit, 0)
-        except RuntimeUnavailable:
-            raise
+            started = cu.cuInit(0)
         except Exception as error:  # the package finds no library of the driver, and says so in several ways
             raise RuntimeUnavailable("there is no NVIDIA driver here", ELSEWHERE) from error
+        _result("start", started)
         return _call("count GPUs", cu.cuDeviceGetCount)
 
     def name(self, index: int) -> str:
@@ -66,6 +66,15 @@ class Bindings:
 
     def pop(self) -> None:
         _call("leave the GPU", cu.cuCtxPopCurrent)
+
+    @contextmanager
+    def freeing(self) -> Generator[None]:
+        modes = cu.CUstreamCaptureMode
+        before = _call("free", cu.cuThreadExchangeStreamCaptureMode, modes.CU_STREAM_CAPTURE_MODE_RELAXED)
+        try:
+            yield
+        finally:
+            _call("free", cu.cuThreadExchangeStreamCaptureMode, before)
 
     def memory(self) -> tuple[int, int]:
         free, total = _call("measure memory", cu.cuMemGetInfo)
@@ -150,9 +159,17 @@ def _call(what: str, function: Callable[..., tuple[Any, ...]], *arguments: objec
     """Call the driver; its result, or a tuple of several.
 
     Raises:
-        RuntimeUnavailable: the driver returned an error.
+        RuntimeUnavailable: the driver returned an error, or has no such function.
     """
-    code, *results = function(*arguments)
+    try:
+        returned = function(*arguments)
+    except RuntimeError as error:  # a function that came with a later driver
+        raise RuntimeUnavailable(f"the NVIDIA driver is too old: it cannot {what}. Update it", ELSEWHERE) from error
+    return _result(what, returned)
+
+
+def _result(what: str, returned: tuple[Any, ...]) -> Any:
+    code, *results = returned
     if int(code):
         _, words = cu.cuGetErrorString(code)
         raise failure(what, getattr(code, "name", str(code)), (words or b"").decode(errors="replace"))

@@ -102,13 +102,25 @@ def _release(driver: Driver, index: int, context: Handle, process: int) -> None:
 
 
 class Owned:
-    """Something on a GPU that is freed once: by `close`, or with the last reference."""
+    """Something whose end needs the GPU to be the current one. It ends once: by `close`, or with the last reference."""
 
-    def __init__(self, device: Device, handle: Handle, free: Callable[[Handle], None]) -> None:
+    def __init__(self, device: Device, handle: Handle, free: Callable[[Handle], None] | None = None) -> None:
+        """Take something over, of which nobody else keeps a reference.
+
+        Args:
+            device: the GPU that it is on.
+            handle: an object, or a number.
+            free: frees it. None: an object ends by itself, with the last reference to it.
+        """
         self.device = device
-        self.handle = handle
-        self._finalizer = weakref.finalize(self, _free, device, handle, free)
+        self._held = [handle]
+        self._finalizer = weakref.finalize(self, _free, device, self._held, free)
         self._finalizer.atexit = False
+
+    @property
+    def handle(self) -> Handle:
+        """What it is in the package that made it. Not after `close`."""
+        return self._held[0]
 
     def close(self) -> None:
         """Free it now; what the GPU still does with it must be finished."""
@@ -123,9 +135,12 @@ class Owned:
         self.close()
 
 
-def _free(device: Device, handle: Handle, free: Callable[[Handle], None]) -> None:
-    with suppress(RuntimeUnavailable), device.current():  # after an error that has ended the context, all calls fail
-        free(handle)
+def _free(device: Device, held: list[Handle], free: Callable[[Handle], None] | None) -> None:
+    # After an error that has ended the context, all calls fail. A finalizer may run at any time on any thread.
+    with suppress(RuntimeUnavailable), device.current(), device.driver.freeing():
+        if free:
+            free(held[0])
+        held.clear()  # some end with the last reference: here, where the GPU is the current one
 
 
 class DeviceBuffer(Owned):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
@@ -52,6 +53,10 @@ class Driver(Protocol):
 
     def pop(self) -> None:
         """Make the one before the current one again."""
+        ...
+
+    def freeing(self) -> AbstractContextManager[object]:
+        """Entered to free something, which must not spoil what this thread may be capturing."""
         ...
 
     def memory(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 
 import numpy as np
@@ -31,6 +31,7 @@ class PyCuda:
 
     def __init__(self) -> None:
         self.title = f"PyCUDA {version('pycuda')}"
+        self._contexts: dict[int, Handle] = {}
 
     def count(self) -> int:
         """See `Driver`, and so for the others."""
@@ -48,16 +49,19 @@ class PyCuda:
             return major, minor
 
     def version(self) -> tuple[int, int]:
-        number: int = cu.get_driver_version()
+        with _wrapped("tell its version"):
+            number: int = cu.get_driver_version()
         return number // 1000, number % 1000 // 10
 
     def retain(self, index: int) -> Handle:
         with _wrapped("open the GPU"):
-            return cu.Device(index).retain_primary_context()
+            if index not in self._contexts:
+                self._contexts[index] = cu.Device(index).retain_primary_context()
+            return self._contexts[index]
 
     def release(self, index: int, context: Handle) -> None:
-        with _wrapped("close the GPU"):
-            context.detach()
+        """Nothing: a context that PyCUDA gives back stays on the thread's stack of the driver, and what was made in it
+        may end in no other one. So there is one for each GPU, until the process ends."""
 
     def push(self, context: Handle) -> None:
         with _wrapped("use the GPU"):
@@ -66,6 +70,9 @@ class PyCuda:
     def pop(self) -> None:
         with _wrapped("leave the GPU"):
             cu.Context.pop()
+
+    def freeing(self) -> AbstractContextManager[None]:
+        return nullcontext()  # nothing is captured
 
     def memory(self) -> tuple[int, int]:
         with _wrapped("measure memory"):

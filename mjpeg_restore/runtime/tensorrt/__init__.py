@@ -6,4 +6,7 @@ builder.py   graph -> engine, with progress, and cancelled by an exception of th
 cache.py     files of engines: verified when read, complete when they appear, built once
 lock.py      a lock between processes that dies with its process
 engines.py   an engine for a shipped graph: out of the cache, or built
+loading.py   a shipped graph as a network on a GPU of this machine
+network.py   an engine on a GPU, which the cameras share
+session.py   one camera's buffers: three pictures under way, on three streams
 """

@@ -86,6 +86,8 @@ def _built(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
     _parse(plan, package, network)
     config = builder.create_builder_config()
     config.add_optimization_profile(_profile(plan, builder, network))
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # of RTX: else its engines may allocate while they run,
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # which cannot be captured as a graph
     monitor = _monitor(trt, meter)
     config.progress_monitor = monitor
     # TF32 has 11 significant bits: too few for a DCT to stay in the quantisation cell. At quality 95, 0.3 % of the

@@ -10,15 +10,18 @@ from concurrent.futures import Executor
 from typing import Any
 
 from mjpeg_restore.catalogue import GraphFile
-from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime.base import Precision
-from mjpeg_restore.runtime.cuda import Device
+from mjpeg_restore.errors import Hint, RuntimeUnavailable
+from mjpeg_restore.runtime.base import Precision, wrap_errors
+from mjpeg_restore.runtime.cuda import Device, Owned
 from mjpeg_restore.runtime.ring import RingSession
 from mjpeg_restore.runtime.tensorrt.package import Package
 from mjpeg_restore.runtime.tensorrt.session import EngineBuffers
 
 MEMORY_SHARE = 4
 """A picture may take one part in this many of the GPU's memory, before it is restored in tiles."""
+
+
+_ELSEWHERE = Hint("try {device}", device="openvino")
 
 
 class EngineUnusable(RuntimeUnavailable):
@@ -40,44 +43,66 @@ class TensorRtNetwork:
 
         Raises:
             EngineUnusable: the package refuses it.
+            RuntimeUnavailable: there is no memory for it, or the driver is too old.
         """
         self.package, self.device, self.graph = package, device, graph
         self.name = f"{package.name}, {device.name}, {precision}"
         with device.current():
-            self._runtime: Any = package.module.Runtime(package.logger)
-            self._engine: Any = self._runtime.deserialize_cuda_engine(engine)
-        if self._engine is None:
-            raise EngineUnusable(f"{package.name} does not load its engine of {graph.file} ({package.failure()})")
-        luma = self._engine.get_tensor_profile_shape(graph.inputs[0].name, 0)[2]
+            self._engine = Owned(device, _deserialised(package, graph, engine))
+        luma = self._engine.handle[-1].get_tensor_profile_shape(graph.inputs[0].name, 0)[2]
         self.largest: tuple[int, int] | None = (int(luma[0]), int(luma[1]))
         self.memory: int | None = device.total_memory // MEMORY_SHARE
         self._lock = threading.Lock()
 
     def session(self, pool: Executor) -> RingSession:
         """Begin a session; see `Network`."""
-        buffers = EngineBuffers(self.package, self.device, self.graph, self.context())
+        buffers = EngineBuffers(self.package, self.device, self.graph, self._context())
         return RingSession(buffers.allocate, buffers.release, pool)
 
-    def context(self) -> Any:
+    def _context(self) -> Owned:
         """A new execution context, whose memory the caller provides.
 
         Raises:
             RuntimeUnavailable: there is no memory for it.
         """
-        trt = self.package.module
-        ours = trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        with self._lock, self.device.current():
-            if hasattr(trt, "IRuntimeConfig") and hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
-                config = self._engine.create_runtime_config()
-                config.set_execution_context_allocation_strategy(ours)
-                # Kernels for a camera's size are compiled with its first picture. Compiled beside the work, as is the
-                # default, they would be missing in a graph that is captured too early.
-                config.dynamic_shapes_kernel_specialization_strategy = (
-                    trt.DynamicShapesKernelSpecializationStrategy.EAGER
-                )
-                context = self._engine.create_execution_context(config)
-            else:
-                context = self._engine.create_execution_context(ours)
-        if context is None:
-            raise RuntimeUnavailable(f"{self.name}: no further camera ({self.package.failure()})")
-        return context
+        trt, engine = self.package.module, self._engine.handle[-1]
+        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        self.package.failure()  # what was logged before is not why this fails
+        with self._lock, self.device.current(), wrap_errors(f"{self.name}: no further camera"):
+            context = engine.create_execution_context(_rtx_config(trt, engine, strategy) or strategy)
+            if context is None:
+                raise RuntimeUnavailable(f"{self.name}: no further camera ({self.package.failure()})")
+            # A tuple's members end from the last to the first: whatever else ends first, a context does so before its
+            # engine, and the engine before its runtime.
+            return Owned(self.device, (*self._engine.handle, context))
+
+
+def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[Any, Any]:
+    """The package's runtime, and the engine in it."""
+    package.failure()  # what was logged before is not why this fails
+    try:
+        runtime = package.module.Runtime(package.logger)
+    except TypeError:  # the bindings' way to say that it is None
+        raise RuntimeUnavailable(
+            f"{package.name} finds no GPU, or its driver is too old ({package.failure()})", _ELSEWHERE
+        ) from None
+    with wrap_errors(f"{package.name} does not load its engine of {graph.file}"):
+        loaded = runtime.deserialize_cuda_engine(engine)
+    if loaded is None:
+        del runtime  # here, where the GPU is current: an error keeps the variables of its function
+        why = package.failure()
+        kind = RuntimeUnavailable if why == "out of memory" else EngineUnusable  # another one would not fit either
+        raise kind(f"{package.name} does not load its engine of {graph.file} ({why})", _ELSEWHERE)
+    return runtime, loaded
+
+
+def _rtx_config(trt: Any, engine: Any, strategy: Any) -> Any:
+    """How TensorRT for RTX is to execute an engine; None for TensorRT, which has nothing to choose."""
+    if not hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
+        return None
+    config = engine.create_runtime_config()
+    config.set_execution_context_allocation_strategy(strategy)
+    # Kernels for a camera's size are compiled with its first picture. Compiled beside the work, as is the default, they
+    # would be missing in a graph that is captured too early. The package's own graphs stay off: it captures none.
+    config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+    return config

@@ -14,7 +14,7 @@ likewise for its outputs, so that a picture is one copy up and one copy down.
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
-from mjpeg_restore.runtime.base import Inputs, Planes, Shapes
-from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, PinnedBuffer, Stream
+from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
+from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, Owned, PinnedBuffer, Stream
 from mjpeg_restore.runtime.ring import SLOTS
 from mjpeg_restore.runtime.tensorrt.package import Package
 
@@ -64,59 +64,69 @@ class Tensor:
 class EngineBuffers:
     """An execution context with its memory, for pictures of one size at a time."""
 
-    def __init__(self, package: Package, device: Device, graph: GraphFile, context: Any) -> None:
+    def __init__(self, package: Package, device: Device, graph: GraphFile, context: Owned) -> None:
+        """Prepare a session.
+
+        Args:
+            package: whose engine it is.
+            device: where it runs.
+            graph: which the engine was built of.
+            context: its last member is the `IExecutionContext`; the others have to outlive that.
+        """
         self.package, self.device = package, device
-        self.context: Any = context
-        self._graph = graph
-        self.upload, self.compute, self.download = (Stream(device) for _ in range(3))
+        self._graph, self._context = graph, context
+        self.upload, self.compute, self.download = (Stream(self.device) for _ in range(3))
         self.pictures = 0
         """Number of pictures of the present size."""
         self.capturable = True
-        self._scratch: DeviceBuffer | None = None
-        self._slots: list[EngineSlot] = []
+        self.memory = ExitStack()
+        """What is freed when the size changes."""
+
+    @property
+    def context(self) -> Any:
+        """The package's `IExecutionContext`."""
+        return self._context.handle[-1]
 
     def allocate(self, shapes: Shapes) -> list[EngineSlot]:
         """Free the slots of the size before, and make those of a new size.
 
         Raises:
-            RuntimeUnavailable: the engine does not take it, or the GPU lacks memory.
+            RuntimeUnavailable: the engine does not take it, or the GPU lacks memory. Nothing is allocated then.
         """
-        self._free_slots()
+        self.memory.close()
         self.pictures, self.capturable = 0, True
-        with self.device.current():
-            inputs = _laid_out(
-                [(port, ON_HOST[port.kind], shape) for port, shape in zip(self._graph.inputs, shapes, strict=True)]
-            )
-            for port, tensor in zip(self._graph.inputs, inputs, strict=True):
-                shape = (*tensor.shape, 2) if port.kind == "coefficients" else tensor.shape
-                if not self.context.set_input_shape(tensor.name, shape):
-                    raise self._refused(tensor)
-            if missing := self.context.infer_shapes():
-                raise RuntimeUnavailable(f"{self.package.name} needs the shapes of {', '.join(missing)}, too")
-            nbytes = self.context.update_device_memory_size_for_shapes()
-            self._scratch = DeviceBuffer(self.device, nbytes)
-            self.context.set_device_memory(self._scratch.address, nbytes)
-            outputs = _laid_out(
-                [(port, port.dtype, tuple(self.context.get_tensor_shape(port.name))) for port in self._graph.outputs]
-            )
-        for _ in range(SLOTS):
-            self._slots.append(EngineSlot(self, inputs, outputs))
-        return self._slots
+        with wrap_errors(f"{self.package.name} does not take this size"), ExitStack() as memory:
+            self.package.failure()  # what was logged before is not why this fails
+            inputs, outputs = self._shaped(shapes, memory)
+            slots = [EngineSlot(self, inputs, outputs, memory) for _ in range(SLOTS)]
+            self.memory = memory.pop_all()
+        return slots
 
     def release(self) -> None:
         """Free everything."""
-        self._free_slots()
-        self.context = None
+        self.memory.close()
+        self._context.close()
         for stream in (self.upload, self.compute, self.download):
             stream.close()
 
-    def _free_slots(self) -> None:
-        for slot in self._slots:
-            slot.close()
-        self._slots = []
-        if self._scratch:
-            self._scratch.close()
-            self._scratch = None
+    def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor]]:
+        """Set the size, and give the context the memory that it needs for that. The inputs and outputs."""
+        graph, context = self._graph, self.context
+        inputs = _laid_out(
+            [(port, ON_HOST[port.kind], shape) for port, shape in zip(graph.inputs, shapes, strict=True)]
+        )
+        with self.device.current():
+            for port, tensor in zip(graph.inputs, inputs, strict=True):
+                shape = (*tensor.shape, 2) if port.kind == "coefficients" else tensor.shape
+                if not context.set_input_shape(tensor.name, shape):
+                    raise self._refused(tensor)
+            if missing := context.infer_shapes():
+                raise RuntimeUnavailable(f"{self.package.name} needs the shapes of {', '.join(missing)}, too")
+            nbytes = context.update_device_memory_size_for_shapes()
+            scratch = memory.enter_context(DeviceBuffer(self.device, nbytes))
+            context.set_device_memory(scratch.address, nbytes)
+            shaped = [(port, port.dtype, tuple(context.get_tensor_shape(port.name))) for port in graph.outputs]
+        return inputs, _laid_out(shaped)
 
     def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
         high, wide = tensor.shape[:2]
@@ -138,14 +148,14 @@ def _laid_out(tensors: list[tuple[Port, str, tuple[int, ...]]]) -> list[Tensor]:
 class EngineSlot:
     """The memory and events of one picture under way; see `Slot`."""
 
-    def __init__(self, buffers: EngineBuffers, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        device = buffers.device
+    def __init__(self, buffers: EngineBuffers, inputs: list[Tensor], outputs: list[Tensor], memory: ExitStack) -> None:
+        device, own = buffers.device, memory.enter_context
         self._buffers, self._inputs, self._outputs = buffers, inputs, outputs
         self._sizes = [part[-1].offset + part[-1].nbytes for part in (inputs, outputs)]
         up, down = self._sizes
-        self._sent, self._taken = PinnedBuffer(device, up), DeviceBuffer(device, up)
-        self._made, self._received = DeviceBuffer(device, down), PinnedBuffer(device, down)
-        self._uploaded, self._computed, self._downloaded = (Event(device) for _ in range(3))
+        self._sent, self._taken = own(PinnedBuffer(device, up)), own(DeviceBuffer(device, up))
+        self._made, self._received = own(DeviceBuffer(device, down)), own(PinnedBuffer(device, down))
+        self._uploaded, self._computed, self._downloaded = (own(Event(device)) for _ in range(3))
         self._graph: CudaGraph | None = None
 
     def start(self, inputs: Inputs) -> None:
@@ -174,12 +184,6 @@ class EngineSlot:
         self._downloaded.synchronize()
         return tuple(tensor.of(self._received).copy() for tensor in self._outputs)
 
-    def close(self) -> None:
-        """Free the memory; nothing may be under way."""
-        owned = (self._sent, self._taken, self._made, self._received, self._uploaded, self._computed, self._downloaded)
-        for one in (*owned, *filter(None, [self._graph])):
-            one.close()
-
     def _compute(self) -> None:
         """Enqueue the engine, as a graph once this size has come often enough."""
         buffers = self._buffers
@@ -199,9 +203,10 @@ class EngineSlot:
         if asks and not asks(stream.number):
             return None
         try:
-            return stream.capture(self._execute)
+            graph = stream.capture(self._execute)
         except RuntimeUnavailable:
             return None  # it is launched kernel by kernel, then
+        return graph and self._buffers.memory.enter_context(graph)
 
     def _execute(self) -> None:
         buffers = self._buffers
