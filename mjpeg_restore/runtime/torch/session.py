@@ -101,9 +101,10 @@ class GpuBuffers:
         """The program on a slot's memory as a CUDA graph; None where it cannot be captured."""
         graph = torch.cuda.CUDAGraph()
         try:
+            with _CAPTURING:
+                self._tuned = self._tuned or self._fastest(slot)
             with _CAPTURING, torch.cuda.stream(self._capturing):
                 slot.wait_for_inputs(self._capturing)
-                self._tuned = self._tuned or self._fastest(slot)
                 self._pool = self._pool or torch.cuda.graph_pool_handle()  # one: the graphs never run at the same time
                 slot.compute(self._tuned)  # libraries take their memory
                 self._capturing.synchronize()
@@ -140,13 +141,16 @@ class GpuBuffers:
     def _timed(self, slot: GpuSlot, plan: Plan) -> tuple[float, list[Tensor]]:
         """Milliseconds that a plan takes, and what it makes of the slot's picture."""
         begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        slot.compute(plan)  # algorithms are timed, for this thread, and kernels compiled
-        begun.record()
-        for _ in range(TIMED):
-            slot.compute(plan)
-        ended.record()
-        ended.synchronize()
-        return begun.elapsed_time(ended) / TIMED, [made.clone() for made in slot.made]
+        with torch.cuda.stream(self._capturing):
+            slot.wait_for_inputs(self._capturing)
+            slot.compute(plan)  # algorithms are timed, for this thread, and kernels compiled
+            begun.record()
+            for _ in range(TIMED):
+                slot.compute(plan)
+            ended.record()
+            made = [one.clone() for one in slot.made]
+            self._capturing.synchronize()
+        return begun.elapsed_time(ended) / TIMED, made
 
 
 def _alike(found: Tensor, right: Tensor) -> bool:

@@ -64,8 +64,11 @@ class Stream:
 
 
 class Event:
-    def __init__(self, blocking: bool = False) -> None:
-        assert blocking, "waiting must not spin"
+    times: list[float]
+    """Milliseconds between the next pairs of events."""
+
+    def __init__(self, blocking: bool = False, enable_timing: bool = False) -> None:
+        assert blocking != enable_timing, "waiting must not spin"
         self._mark: Callable[[], None] = lambda: None
         self._stream: Stream | None = None
 
@@ -73,6 +76,11 @@ class Event:
         self._stream = current()
         self._mark = lambda: None
         self._stream.enqueue(self._mark)
+
+    def elapsed_time(self, later: Event) -> float:
+        assert later._stream
+        assert not later._stream.queue, "what is timed is not done"
+        return Event.times.pop(0) if Event.times else 1.0
 
     def marked(self) -> Callable[[], None]:
         """What waits for the event as it is recorded now."""
@@ -173,7 +181,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
         finally:
             _streams.pop()
 
-    Graph.made, Graph.broken = 0, False
+    Graph.made, Graph.broken, Event.times = 0, False, []
     patch.setattr("mjpeg_restore.runtime.torch.session.torch.zeros", allocate)
     patch.setattr(torch.cuda, "Stream", Stream)
     patch.setattr(torch.cuda, "Event", Event)

@@ -11,6 +11,7 @@ torch = needs("torch")
 onnx = needs("onnx")
 
 from collections import Counter
+from typing import Any
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.runtime.rewriting import for_torch
@@ -54,7 +55,7 @@ def test_what_a_real_time_network_joins() -> None:
     assert joined["Mul+Add"] == 2  # the conditions on tables
 
 
-def nodes_of(*made: onnx.NodeProto, outputs: tuple[str, ...] = ("out",)) -> Program:
+def nodes_of(*made: Any, outputs: tuple[str, ...] = ("out",)) -> Program:
     tensor = onnx.helper.make_tensor_value_info
     floats = onnx.TensorProto.FLOAT
     weights = [
@@ -72,7 +73,7 @@ def nodes_of(*made: onnx.NodeProto, outputs: tuple[str, ...] = ("out",)) -> Prog
     return Program(model.SerializeToString(), "joined", torch.device("cpu"))
 
 
-def convolved(name: str = "c") -> onnx.NodeProto:
+def convolved(name: str = "c") -> Any:
     return onnx.helper.make_node("Conv", ["x", "w", "b"], [name], pads=[1, 1, 1, 1])
 
 
@@ -92,9 +93,7 @@ def convolved(name: str = "c") -> onnx.NodeProto:
         ),
     ],
 )
-def test_only_what_nobody_else_needs_is_joined(
-    nodes: list[onnx.NodeProto], outputs: tuple[str, ...], kinds: list[str]
-) -> None:
+def test_only_what_nobody_else_needs_is_joined(nodes: list[Any], outputs: tuple[str, ...], kinds: list[str]) -> None:
     read = nodes_of(*nodes, outputs=outputs)
     assert [node.kind for node in fused(read._nodes, read._outputs)] == kinds
     x = torch.arange(2 * 5 * 7, dtype=torch.float32).reshape(1, 2, 5, 7)
@@ -107,7 +106,7 @@ def test_the_functions_are_what_their_parts_are() -> None:
     random = torch.Generator().manual_seed(1)
     x, weight = torch.randn(1, 4, 9, 6, generator=random), torch.randn(8, 4, 3, 3, generator=random)
     bias, other = torch.randn(8, generator=random), torch.randn(1, 8, 9, 6, generator=random)
-    attributes = {"pads": [1, 1, 1, 1], "strides": [1, 1]}
+    attributes: dict[str, Any] = {"pads": [1, 1, 1, 1], "strides": [1, 1]}
     plain = conv(x, weight, bias, **attributes)
     torch.testing.assert_close(conv_relu(x, weight, bias, **attributes), plain.relu())
     torch.testing.assert_close(conv_add(x, weight, bias, other, **attributes), plain + other)

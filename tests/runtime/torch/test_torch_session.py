@@ -154,3 +154,50 @@ def test_results_belong_to_the_caller(network: GpuNetwork) -> None:
 def test_the_name_says_gpu_and_precision_and_memory_is_a_share(network: GpuNetwork) -> None:
     assert network.name.endswith(", NVIDIA Fake, fp32")
     assert network.memory == 2 << 30
+
+
+@pytest.mark.parametrize(("plain", "joined", "taken"), [(2.0, 1.0, True), (1.0, 2.0, False)])
+def test_the_faster_plan_is_captured(
+    plain: float, joined: float, taken: bool, network: GpuNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lazy_cuda.Event, "times", [plain, joined])
+    session, made = capture(network, monkeypatch)
+    assert made[-1] is taken
+    session.close()
+
+
+@pytest.mark.parametrize("what", ["wrong", "missing"])
+def test_joined_steps_that_do_not_work_are_not_taken(
+    what: str, network: GpuNetwork, reference: CpuNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(x: Tensor, weight: Tensor, bias: Tensor, *, tuned: bool = False, **attributes: Any) -> Tensor:
+        if what == "missing" and not x.is_meta:
+            raise RuntimeError("cuDNN has no such thing")
+        return layers.conv(x, weight, bias, tuned=tuned, **attributes)  # not rectified
+
+    monkeypatch.setattr("mjpeg_restore.runtime.torch.fusing.conv_relu", broken)
+    monkeypatch.setattr(lazy_cuda.Event, "times", [2.0, 1.0])
+    session, _ = capture(network, monkeypatch)
+    for seed in range(4):
+        inputs = picture(seed=seed, size=(32, 16))
+        assert_equal(session.submit(inputs).result(), inputs, reference)
+    assert lazy_cuda.Graph.made == 3
+    session.close()
+
+
+def capture(network: GpuNetwork, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[bool]]:
+    """A session whose next picture is captured, and whether each plan that was computed had joined steps."""
+    made: list[bool] = []
+    computed = Plan.__call__
+
+    def watched(plan: Plan, inputs: Any) -> list[Tensor]:
+        made.append(
+            any(getattr(step.function, "func", step.function).__module__.endswith("fusing") for step in plan._steps)
+        )
+        return computed(plan, inputs)
+
+    monkeypatch.setattr(Plan, "__call__", watched)
+    session = network.session(INLINE)
+    for _ in range(CAPTURE_AFTER + 1):
+        session.submit(picture(seed=5, size=(32, 16))).result()
+    return session, made
