@@ -23,7 +23,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime import Inputs, open_network
-from mjpeg_restore.runtime.devices import runtime_of
+from mjpeg_restore.runtime.devices import on_gpu, runtime_of
 from mjpeg_restore.runtime.rewriting import for_torch
 from mjpeg_restore.runtime.torch.program import Program
 from tests.agreement import ROUNDED, assert_same, difference, plain_decode
@@ -259,11 +259,18 @@ def test_an_invalid_graph_names_its_file(tmp_path: Path) -> None:
         open_network(graph_file(tmp_path / "broken.onnx"), "torch:cpu")
 
 
-def test_without_pytorch_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("torch", r"^this device needs torch: pip install torch \(the extra mjpeg-restore\[torch\]\)"),
+        ("onnx", r"^PyTorch needs onnx: pip install onnx \(the extra mjpeg-restore\[torch\]\)"),
+    ],
+)
+def test_without_a_package_the_error_names_the_extra(package: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     for name in [name for name in sys.modules if name.startswith("mjpeg_restore.runtime.torch")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtra, match=r"needs torch: pip install torch \(the extra mjpeg-restore\[torch\]\)"):
+    with pytest.raises(MissingExtra, match=words):
         open_network(replace(shipped("decode"), sha256="another"), "torch:cpu")
 
 
@@ -285,3 +292,11 @@ def test_without_cuda_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_is_there_is_told() -> None:
     assert runtime_of("torch")[0].check().endswith("CPU")
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [("torch", True), ("torch:1", True), ("torch:cpu", False), ("onnxruntime", False), ("onnxruntime:cuda:1", True)],
+)
+def test_which_devices_are_gpus(device: str, expected: bool) -> None:
+    assert on_gpu(device) is expected
