@@ -16,7 +16,7 @@ from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
-from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, runtime_of
+from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.weights import imported_onnx
 
@@ -73,7 +73,7 @@ def open_network(
     for candidate in candidates(device):
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
-        on_host = runtime.name in ON_HOST
+        on_host = not on_gpu(candidate)
         key = (
             *(graph.folder, graph.file, graph.sha256, candidate, blend and blend.digest()),
             *((settings.threads, streams) if on_host else (precision, engine_cache)),

@@ -133,6 +133,11 @@ DEVICES = (AUTO, CUDA, *(runtime.name for runtime in RUNTIMES))
 """Values of `device` without details."""
 
 
+def on_gpu(device: str) -> bool:
+    """Whether a device is one of those that "cuda" tries, on any GPU."""
+    return device != "torch:cpu" and any(device == one or device.startswith(f"{one}:") for one in ON_GPU)
+
+
 def known_devices() -> str:
     """The devices in words: "auto, cuda, openvino, openvino:GPU, ..."."""
     detailed = [f"{one.name}:{detail}" for one in RUNTIMES for detail in one.details if not detail.isdecimal()]

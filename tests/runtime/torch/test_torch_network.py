@@ -23,7 +23,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime import Inputs, open_network
-from mjpeg_restore.runtime.devices import runtime_of
+from mjpeg_restore.runtime.devices import on_gpu, runtime_of
 from mjpeg_restore.runtime.rewriting import for_torch
 from mjpeg_restore.runtime.torch.program import Program
 from tests.agreement import ROUNDED, assert_same, difference, plain_decode
@@ -233,31 +233,11 @@ def test_what_it_cannot_do_is_one_sentence_with_the_first_picture(
     kind: str, inputs: list[np.ndarray], attributes: dict[str, object], outputs: int, words: str
 ) -> None:
     constants = [i for i in range(1, len(inputs)) if inputs[i] is not None and kind == "Resize"]
-    data = onnx.load_model_from_string(bare(kind, inputs, attributes, constants, outputs))
+    data = model(kind, inputs, attributes, constants, outputs)
     given = tuple(one.shape for i, one in enumerate(inputs) if one is not None and i not in constants)
     with pytest.raises(RuntimeUnavailable, match=f"operator {kind} of one.onnx .*{words}") as caught:
-        program(data.SerializeToString()).plan(given)
+        program(data).plan(given)
     assert "\n" not in str(caught.value)
-
-
-def bare(
-    kind: str, inputs: list[np.ndarray], attributes: dict[str, object], constants: list[int], outputs: int
-) -> bytes:
-    """A graph whose types nobody infers."""
-    names = [f"in{i}" if array is not None else "" for i, array in enumerate(inputs)]
-    results = [f"out{i}" for i in range(outputs)]
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node(kind, names, results, **attributes)],
-        "one",
-        [
-            onnx.helper.make_tensor_value_info(names[i], onnx.TensorProto.FLOAT, [None] * array.ndim)
-            for i, array in enumerate(inputs)
-            if array is not None and i not in constants
-        ],
-        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in results],
-        [onnx.numpy_helper.from_array(inputs[i], names[i]) for i in constants],
-    )
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]).SerializeToString()
 
 
 def test_sizes_that_depend_on_samples_are_refused() -> None:
@@ -279,11 +259,18 @@ def test_an_invalid_graph_names_its_file(tmp_path: Path) -> None:
         open_network(graph_file(tmp_path / "broken.onnx"), "torch:cpu")
 
 
-def test_without_pytorch_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("torch", r"^this device needs torch: pip install torch \(the extra mjpeg-restore\[torch\]\)"),
+        ("onnx", r"^PyTorch needs onnx: pip install onnx \(the extra mjpeg-restore\[torch\]\)"),
+    ],
+)
+def test_without_a_package_the_error_names_the_extra(package: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     for name in [name for name in sys.modules if name.startswith("mjpeg_restore.runtime.torch")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtra, match=r"needs torch: pip install torch \(the extra mjpeg-restore\[torch\]\)"):
+    with pytest.raises(MissingExtra, match=words):
         open_network(replace(shipped("decode"), sha256="another"), "torch:cpu")
 
 
@@ -305,3 +292,11 @@ def test_without_cuda_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_is_there_is_told() -> None:
     assert runtime_of("torch")[0].check().endswith("CPU")
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [("torch", True), ("torch:1", True), ("torch:cpu", False), ("onnxruntime", False), ("onnxruntime:cuda:1", True)],
+)
+def test_which_devices_are_gpus(device: str, expected: bool) -> None:
+    assert on_gpu(device) is expected
