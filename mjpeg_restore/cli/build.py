@@ -17,7 +17,7 @@ from mjpeg_restore.cli.streams import logged, warn, write
 from mjpeg_restore.cli.wording import option, worded
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError
 from mjpeg_restore.runtime import Precision
-from mjpeg_restore.runtime.cuda import Device, gpu_present
+from mjpeg_restore.runtime.cuda import gpus
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.package import (
@@ -145,7 +145,7 @@ def _targets_of(package: Package, capabilities: Sequence[Capability]) -> list[Ta
     if package.edition.portable and capabilities:
         targets = [Target(capability) for capability in capabilities]
     else:
-        targets = [package.target(gpu) for gpu in _gpus() if not capabilities or gpu.capability in capabilities]
+        targets = [package.target(gpu) for gpu in gpus() if not capabilities or gpu.capability in capabilities]
     if not targets and package.edition.portable:
         known = ", ".join(map(written, package.capabilities))
         raise RuntimeUnavailable(f"no GPU is here to build for: name its {option('compute_capability')} ({known})")
@@ -156,11 +156,3 @@ def _targets_of(package: Package, capabilities: Sequence[Capability]) -> list[Ta
         for target in targets:
             package.kind_of(target.capability)
     return [*{(target.capability, target.gpu): target for target in targets}.values()]  # each kind of GPU once
-
-
-def _gpus() -> list[Device]:
-    """The NVIDIA GPUs of this machine."""
-    if not gpu_present():
-        return []
-    first = Device()
-    return [first, *(Device(index) for index in range(1, first.driver.count()))]

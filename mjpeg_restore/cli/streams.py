@@ -80,11 +80,13 @@ class LogHandler(logging.Handler):
 def logged(level: int) -> Generator[None]:
     """Print the package's log, from a level on."""
     log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
+    before = log.level
     log.addHandler(handler)
     log.setLevel(level)
     try:
         yield
     finally:
+        log.setLevel(before)
         log.removeHandler(handler)
 
 

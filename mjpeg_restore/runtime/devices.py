@@ -28,7 +28,7 @@ class Runtime:
     extra: str
     """Of this package, that installs the library."""
     details: tuple[str, ...]
-    """What may follow the name, for help and messages."""
+    """What may follow the name, for messages; where that is the index of a GPU, none is listed."""
     load: Callable[[GraphFile, LoadSettings], Network]
     """Loads a graph, or raises `RuntimeUnavailable`; imports the library."""
     check: Callable[[], str]
@@ -92,7 +92,7 @@ RUNTIMES = (
         "TensorRT",
         _TENSORRT,
         "tensorrt",
-        ("0",),
+        (),
         partial(_tensorrt, "tensorrt"),
         partial(_check_tensorrt, "tensorrt"),
     ),
@@ -101,11 +101,11 @@ RUNTIMES = (
         "TensorRT-RTX",
         _RTX,
         "tensorrt-rtx",
-        ("0",),
+        (),
         partial(_tensorrt, "tensorrt-rtx"),
         partial(_check_tensorrt, "tensorrt-rtx"),
     ),
-    Runtime("torch", "PyTorch", ("torch",), "torch", ("0", "cpu"), _torch, _check_torch),
+    Runtime("torch", "PyTorch", ("torch",), "torch", ("cpu",), _torch, _check_torch),
     Runtime("openvino", "OpenVINO", ("openvino",), "openvino", ("GPU", "NPU"), _openvino, _check_openvino),
     Runtime(
         "onnxruntime",
@@ -140,7 +140,7 @@ def on_gpu(device: str) -> bool:
 
 def known_devices() -> str:
     """The devices in words: "auto, cuda, openvino, openvino:GPU, ..."."""
-    detailed = [f"{one.name}:{detail}" for one in RUNTIMES for detail in one.details if not detail.isdecimal()]
+    detailed = [f"{one.name}:{detail}" for one in RUNTIMES for detail in one.details]
     return ", ".join([*DEVICES, *detailed])
 
 

@@ -11,6 +11,10 @@ import av
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Sampling
+from mjpeg_restore.sinks.pixels import choose_format
+
 SOFTWARE = {
     "H.264": "libx264",
     "HEVC": "libx265",
@@ -44,12 +48,13 @@ def _exists(name: str) -> bool:
 
 
 def _opens(name: str) -> bool:
+    """Whether an encoder opens as a sink would open it: some, as Intel's, take nv12 alone."""
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = 640, 480, "yuv420p"
-    context.time_base = Fraction(1, 25)
+    context.width, context.height, context.time_base = 640, 480, Fraction(1, 25)
     try:
+        _, context.pix_fmt = choose_format(context.codec, Sampling.YUV420)
         context.open()
-    except (FFmpegError, ValueError, OSError):
+    except (SinkError, FFmpegError, ValueError, OSError):
         return False
     return True

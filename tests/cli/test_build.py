@@ -29,7 +29,7 @@ ADA = ["--compute-capability", "8.9"]
 
 @pytest.fixture(autouse=True)
 def without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    monkeypatch.setattr("mjpeg_restore.cli.build.gpu_present", lambda: False)
+    monkeypatch.setattr("mjpeg_restore.runtime.cuda.device.gpu_present", lambda: False)
     load_package.cache_clear()
     yield
     load_package.cache_clear()
@@ -174,13 +174,8 @@ def test_ctrl_c_cancels_and_leaves_nothing_half_done(tmp_path: Path) -> None:
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def there(*found: tuple[str, tuple[int, int]]) -> None:
-        def device(index: int = 0) -> SimpleNamespace:
-            name, capability = found[index]
-            driver = SimpleNamespace(count=lambda: len(found))
-            return SimpleNamespace(name=name, capability=capability, current=nullcontext, driver=driver)
-
-        monkeypatch.setattr("mjpeg_restore.cli.build.gpu_present", lambda: True)
-        monkeypatch.setattr("mjpeg_restore.cli.build.Device", device)
+        cards = [SimpleNamespace(name=name, capability=number, current=nullcontext) for name, number in found]
+        monkeypatch.setattr("mjpeg_restore.cli.build.gpus", lambda: cards)
 
     return there
 

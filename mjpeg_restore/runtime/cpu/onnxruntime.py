@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
@@ -49,8 +50,8 @@ class OnnxRuntime(HostNetwork):
     """A graph in a session of ONNX Runtime, which serves all threads."""
 
     def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
-        kind, _, index = settings.detail.partition(":")
-        if kind not in ("", "cuda") or not (index or "0").isdecimal():
+        gpu = re.fullmatch(r"cuda(?::(\d+))?", settings.detail)
+        if settings.detail and not gpu:
             raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only CPU, cuda and cuda:1")
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, settings.threads // settings.streams)
@@ -62,10 +63,10 @@ class OnnxRuntime(HostNetwork):
         with wrap_errors(f"ONNX Runtime cannot load {graph.file}", _LOADING):
             path, blend = graph.path(), settings.blend
             model = blended(path.read_bytes(), blend) if blend else str(path)
-            if kind:
+            if gpu:
                 half = settings.precision == "fp16"
                 content = model if isinstance(model, bytes) else path.read_bytes()
-                self._session = _on_gpu(for_torch(content, half=half), options, int(index or 0))
+                self._session = _on_gpu(for_torch(content, half=half), options, int(gpu[1] or 0))
                 where = f"CUDA, {settings.precision}"
             else:
                 self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

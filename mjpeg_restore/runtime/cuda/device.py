@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.cuda.driver import ELSEWHERE, Driver, Handle
+from mjpeg_restore.runtime.cuda.presence import gpu_present
 
 
 @cache
@@ -67,6 +68,11 @@ class Device:
         self._free = weakref.finalize(self, _release, self.driver, index, context, self._process)
         self._free.atexit = False
 
+    def __str__(self) -> str:
+        """For people: "NVIDIA L4, compute capability 8.9, 24 GB"."""
+        major, minor = self.capability
+        return f"{self.name}, compute capability {major}.{minor}, {self.total_memory / 1e9:.0f} GB"
+
     @contextmanager
     def current(self) -> Generator[None]:
         """Make the GPU's primary context this thread's current one, and afterwards the one before again.
@@ -93,6 +99,16 @@ class Device:
         """Bytes in all."""
         with self.current():
             return self.driver.memory()[1]
+
+
+def gpus() -> list[Device]:
+    """The GPUs of this machine, as far as CUDA_VISIBLE_DEVICES leaves them; none where no driver is at work.
+
+    Raises:
+        MissingExtra: there is a driver, and no package that calls it.
+        RuntimeUnavailable: the driver does not work.
+    """
+    return [Device(index) for index in range(open_driver().count())] if gpu_present() else []
 
 
 def _release(driver: Driver, index: int, context: Handle, process: int) -> None:

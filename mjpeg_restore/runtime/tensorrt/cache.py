@@ -141,7 +141,7 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     """The header of a file, which is read to the beginning of its content; empty if it has none."""
     try:
         header: Any = json.loads(file.readline(_LONGEST_HEADER))
-        return header if header["magic"] == MAGIC else {}
+        return header if header["magic"] == MAGIC and isinstance(header["about"], dict) else {}
     except (ValueError, LookupError, TypeError):  # another file, or damaged
         return {}
 

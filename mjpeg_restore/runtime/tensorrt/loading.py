@@ -9,7 +9,7 @@ from mjpeg_restore.runtime.cuda import Device
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
-from mjpeg_restore.runtime.tensorrt.package import load_package, written
+from mjpeg_restore.runtime.tensorrt.package import load_package
 
 
 def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork:
@@ -49,7 +49,7 @@ def check(name: str) -> str:
     package, device = load_package(name), Device()
     if package.edition.portable:
         package.kind_of(device.capability)
-    return f"{device.name}, compute capability {written(device.capability)}, {device.total_memory / 1e9:.0f} GB"
+    return str(device)
 
 
 def gpu_index(detail: str) -> int:

@@ -59,8 +59,13 @@ def load(graph: GraphFile, settings: LoadSettings) -> Network:
 
 
 def check() -> str:
-    """The devices that PyTorch finds, in words."""
-    return ", ".join([*(torch.cuda.get_device_name(index) for index in range(_gpus())), "CPU"])
+    """The devices that PyTorch finds, in words.
+
+    Raises:
+        RuntimeUnavailable: it fails to look at a GPU.
+    """
+    with wrap_errors("PyTorch cannot look at the GPU", _CPU):
+        return ", ".join([*(torch.cuda.get_device_name(index) for index in range(_gpus())), "CPU"])
 
 
 def gpu(detail: str) -> torch.device:

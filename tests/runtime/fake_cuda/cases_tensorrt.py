@@ -661,7 +661,7 @@ def test_cuda_falls_back_on_no_cpu(tmp_path: Path, driver: FakeDriver) -> None:
 def test_build_takes_the_gpu_that_is_there(
     device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.build.gpu_present", lambda: True)
+    monkeypatch.setattr("mjpeg_restore.runtime.cuda.device.gpu_present", lambda: True)
     assert main(["build", "decode", "--device", device, "--engine-cache", str(tmp_path / "engines")]) == 0
     lines = capsys.readouterr().out.splitlines()
     target = {"tensorrt": "NVIDIA L4", "tensorrt-rtx": "compute capability 8.9"}[device]
@@ -675,7 +675,7 @@ def test_build_takes_the_gpu_that_is_there(
 def test_build_takes_each_kind_of_gpu_once(
     tmp_path: Path, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.build.gpu_present", lambda: True)
+    monkeypatch.setattr("mjpeg_restore.runtime.cuda.device.gpu_present", lambda: True)
     driver.set_gpus(2)
     assert main(["build", "decode", "--device", "tensorrt", "--engine-cache", str(tmp_path)]) == 0
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
