@@ -16,7 +16,7 @@ from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
-from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, Runtime, candidates, on_host, runtime_of
+from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.weights import imported_onnx
 
@@ -69,25 +69,25 @@ def open_network(
         imported_onnx("texture", "Texture")  # checked first: "auto" would report a runtime as missing instead
     watch = progress or _ignore
     waiting = partial(watch, f"another thread loads {graph.file}", 0.0)
-    errors: dict[str, RuntimeUnavailable] = {}
+    errors: list[RuntimeUnavailable] = []
     for candidate in candidates(device):
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
-        in_host_memory = on_host(candidate)
+        on_host = not on_gpu(candidate)
         key = (
             *(graph.folder, graph.file, graph.sha256, candidate, blend and blend.digest()),
-            *((settings.threads, streams) if in_host_memory else (precision, engine_cache)),
+            *((settings.threads, streams) if on_host else (precision, engine_cache)),
         )
-        load = partial(runtime.load if in_host_memory else partial(_load_on_gpu, runtime), graph, settings)
+        load = partial(runtime.load if on_host else partial(_load_on_gpu, runtime), graph, settings)
         try:
             network = _LOADER.get(key, load, waiting)
         except RuntimeUnavailable as error:
-            errors[candidate] = error
+            errors.append(error)
             continue
-        if in_host_memory and (unused := [error for failed, error in errors.items() if failed in ON_GPU]):
-            _tell_once(_gpu_unused(unused, network))
+        if candidate in ON_HOST and len(errors) >= len(ON_GPU):
+            _tell_once(_gpu_unused(errors[: len(ON_GPU)], network))
         return network
-    raise _telling([*errors.values()])
+    raise _telling(errors)
 
 
 def _load_on_gpu(runtime: Runtime, graph: GraphFile, settings: LoadSettings) -> Network:

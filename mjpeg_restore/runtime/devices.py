@@ -133,6 +133,11 @@ DEVICES = (AUTO, CUDA, *(runtime.name for runtime in RUNTIMES))
 """Values of `device` without details."""
 
 
+def on_gpu(device: str) -> bool:
+    """Whether a device is one of those that "cuda" tries, on any GPU."""
+    return device != "torch:cpu" and any(device == one or device.startswith(f"{one}:") for one in ON_GPU)
+
+
 def known_devices() -> str:
     """The devices in words: "auto, cuda, openvino, openvino:GPU, ..."."""
     detailed = [f"{one.name}:{detail}" for one in RUNTIMES for detail in one.details]
@@ -153,12 +158,6 @@ def candidates(device: str) -> list[str]:
     if name not in DEVICES or name == AUTO:
         raise RuntimeUnavailable(f"no device {device!r}; there are {known_devices()}")
     return [device]
-
-
-def on_host(device: str) -> bool:
-    """Whether a device is the CPU or another one of OpenVINO's, and no NVIDIA GPU."""
-    name, _, detail = device.partition(":")
-    return detail == "cpu" or (name in ON_HOST and not detail.startswith("cuda"))
 
 
 def runtime_of(device: str) -> tuple[Runtime, str]:

@@ -29,6 +29,11 @@ def open_device(model: str, device: str, *, colour: bool = True, streams: int = 
     return open_network(graphs["colour" if colour else "grey"], device, 2, streams)
 
 
+def shipped(model: str, kind: str = "colour") -> GraphFile:
+    """The first graph of a model."""
+    return catalogue.find(model).variants[0].graphs[kind]
+
+
 def graph_file(path: Path) -> GraphFile:
     """A file that is in no catalogue."""
     data = path.read_bytes() if path.is_file() else b""

@@ -1,10 +1,11 @@
-"""ONNX Runtime on the CPU: a small package for nearly every platform, computing in float32.
+"""ONNX Runtime on the CPU: a small package for nearly every platform, computing in float32; and on NVIDIA GPUs.
 
 A graph's int8 layers are quantised and computed in float32: ONNX Runtime could fuse few of them into int8
 convolutions, and would be no faster. Results on different CPUs thus differ only in the last bits of float32, so quality
 is measured with this runtime.
 
-Its builds for NVIDIA GPUs run the form of a graph that PyTorch runs there, in float16 where that is allowed.
+On a GPU, for which the package `onnxruntime-gpu` is needed, each picture is copied up, computed and copied down before
+the next one: it is there for those who have that package and no other.
 """
 
 # onnxruntime has no stubs.
@@ -13,9 +14,11 @@ Its builds for NVIDIA GPUs run the form of a graph that PyTorch runs there, in f
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 from mjpeg_restore.catalogue import GraphFile
@@ -32,18 +35,15 @@ with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {devic
     except ModuleNotFoundError as error:
         raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
-_GPU = Hint("try {device}", device="onnxruntime")
+CUDA = "CUDAExecutionProvider"
 _LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
 _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite", device="openvino", threads=None)
 ort.disable_telemetry_events()  # for versions that ignore the environment variable
 
 
-_CUDA = "CUDAExecutionProvider"
-
-
 def check() -> str:
     """The devices that this build of ONNX Runtime knows, in words."""
-    return "CPU, CUDA" if _CUDA in ort.get_available_providers() else "CPU"
+    return "CPU, CUDA" if CUDA in ort.get_available_providers() else "CPU"
 
 
 class OnnxRuntime(HostNetwork):
@@ -51,10 +51,8 @@ class OnnxRuntime(HostNetwork):
 
     def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
         gpu = re.fullmatch(r"cuda(?::(\d+))?", settings.detail)
-        if gpu and _CUDA not in ort.get_available_providers():
-            raise MissingExtra("onnxruntime-gpu", "", "onnxruntime:cuda")
         if settings.detail and not gpu:
-            raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only {check()}")
+            raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only CPU, cuda and cuda:1")
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, settings.threads // settings.streams)
         options.inter_op_num_threads = 1
@@ -63,20 +61,16 @@ class OnnxRuntime(HostNetwork):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         with wrap_errors(f"ONNX Runtime cannot load {graph.file}", _LOADING):
-            content, blend = graph.path().read_bytes(), settings.blend
-            content = blended(content, blend) if blend else content
-            provider: Any = "CPUExecutionProvider"
-            where = "CPU"
+            path, blend = graph.path(), settings.blend
+            model = blended(path.read_bytes(), blend) if blend else str(path)
             if gpu:
-                content = for_torch(content, half=settings.precision == "fp16")
-                # With TF32, products of float32 would lose half of their bits.
-                provider = (_CUDA, {"device_id": gpu[1] or "0", "use_tf32": "0"})
+                half = settings.precision == "fp16"
+                content = model if isinstance(model, bytes) else path.read_bytes()
+                self._session = _on_gpu(for_torch(content, half=half), options, int(gpu[1] or 0))
                 where = f"CUDA, {settings.precision}"
-            self._session = ort.InferenceSession(content, options, providers=[provider])
-        if gpu and _CUDA not in self._session.get_providers():  # it only logs that, and takes the CPU
-            raise RuntimeUnavailable(
-                "ONNX Runtime finds no NVIDIA GPU that it can use, or lacks CUDA's libraries", _GPU
-            )
+            else:
+                self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                where = "CPU"
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
         self.name = f"ONNX Runtime {ort.__version__}, {where}"
 
@@ -85,3 +79,26 @@ class OnnxRuntime(HostNetwork):
         with wrap_errors(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
             planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return tuple(planes)
+
+
+def _on_gpu(model: bytes, options: Any, index: int) -> Any:
+    """A session on a GPU.
+
+    Raises:
+        RuntimeUnavailable: this build of ONNX Runtime knows no CUDA, or CUDA does not start.
+    """
+    if CUDA not in ort.get_available_providers():
+        raise MissingExtra("onnxruntime-gpu", "", "onnxruntime:cuda")
+    if hasattr(ort, "preload_dlls"):  # of CUDA and cuDNN, where pip has installed them; since 1.21
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
+    # TF32 has eleven bits, and would be used for float32 as well. The search for the fastest algorithms would be made
+    # anew for each size of pictures.
+    settings = {"device_id": index, "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
+    session = ort.InferenceSession(model, options, providers=[(CUDA, settings)], enable_fallback=0)
+    if CUDA not in session.get_providers():  # it would compute on the CPU, and say nothing
+        raise RuntimeUnavailable(
+            "ONNX Runtime finds no GPU, or lacks the libraries of CUDA or cuDNN",
+            Hint("try {device}", device="onnxruntime"),
+        )
+    return session

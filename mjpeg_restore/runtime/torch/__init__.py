@@ -12,12 +12,14 @@ No package that converts ONNX graphs to PyTorch would do: `onnx2torch` is at ops
 young and computes shapes as it runs, which no CUDA graph can hold.
 """
 
-# The first thing that all modules of this package do; they import `torch` as if it were always there.
+# What follows is the first thing that all modules of this package do; they import both as if they were always there.
 from mjpeg_restore.errors import Hint, MissingExtra
 from mjpeg_restore.runtime.base import wrap_errors
+from mjpeg_restore.runtime.weights import imported_onnx
 
 with wrap_errors("PyTorch is installed but does not load", Hint("try {device}", device="onnxruntime")):
     try:
         import torch as torch
     except ModuleNotFoundError as error:
         raise MissingExtra("torch", "torch", "this device") from error
+imported_onnx("torch", "PyTorch")

@@ -30,10 +30,30 @@ def conv(
     Args:
         tuned: on a GPU, time the algorithms with the first picture of a size, and take the fastest.
     """
-    rank = x.ndim - 2
-    dilations, strides = dilations or [1] * rank, strides or [1] * rank
+    x, strides, padding, dilations, group = conv_arguments(
+        x, weight, auto_pad=auto_pad, dilations=dilations, group=group, pads=pads, strides=strides
+    )
+    return _convolved(x, weight, bias, strides, padding, dilations, False, [0] * len(strides), group, tuned)
+
+
+def conv_arguments(
+    x: Tensor,
+    weight: Tensor,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: list[int] | None = None,
+    group: int = 1,
+    kernel_shape: list[int] | None = None,
+    pads: list[int] | None = None,
+    strides: list[int] | None = None,
+) -> tuple[Tensor, list[int], list[int], list[int], int]:
+    """Conv's arguments as PyTorch has them: the input, padded where PyTorch cannot, strides, padding, dilations and
+    groups.
+    """
+    ones = [1] * (x.ndim - 2)
+    dilations, strides = dilations or ones, strides or ones
     x, padding = _padded(x, _pads(x, auto_pad, pads, list(weight.shape[2:]), dilations, strides))
-    return _convolved(x, weight, bias, strides, padding, dilations, False, [0] * rank, group, tuned)
+    return x, strides, padding, dilations, group
 
 
 def conv_transpose(

@@ -109,19 +109,17 @@ class CpuNetwork(HostNetwork):
 
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `HostNetwork`."""
-        return self._workers.submit(self._computed, inputs).result()
+        with wrap_errors(f"PyTorch cannot restore a picture of {picture_size(inputs)}", RUNNING):
+            return self._workers.submit(self._computed, inputs).result()
 
+    @torch.inference_mode()
     def _computed(self, inputs: Inputs) -> Planes:
-        with (
-            wrap_errors(f"PyTorch cannot restore a picture of {picture_size(inputs)}", RUNNING),
-            torch.inference_mode(),
-        ):
-            plan = self._plan(tuple(array.shape for array in inputs))
-            tensors = [
-                torch.from_numpy(np.ascontiguousarray(array)).to(kind)
-                for array, kind in zip(inputs, self._types, strict=True)
-            ]
-            return tuple(made.numpy().copy() for made in plan(tensors))
+        plan = self._plan(tuple(array.shape for array in inputs))
+        tensors = [
+            torch.from_numpy(np.array(array, order="C")).to(kind)  # a copy: PyTorch warns of what cannot be written
+            for array, kind in zip(inputs, self._types, strict=True)
+        ]
+        return tuple(made.numpy().copy() for made in plan(tensors))
 
 
 def _limit_threads(count: int) -> None:

@@ -9,7 +9,7 @@ See `layout.py` for the form of these functions.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -67,6 +67,28 @@ class Operator:
             return frozenset()
         found = inspect.signature(self.function).parameters.values()
         return frozenset(one.name for one in found if one.kind is one.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a graph."""
+
+    kind: str
+    """ONNX's name of the operator."""
+    operator: Operator
+    attributes: dict[str, Any]
+    inputs: tuple[str, ...]
+    """Names of tensors; "" for an input that is left out."""
+    outputs: tuple[str, ...]
+
+    def computed(self, arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        """Its results."""
+        return as_tuple(self.operator.function(*arguments, **self.attributes))
+
+
+def as_tuple(made: Any) -> tuple[Tensor, ...]:
+    """The results of a function that gives a tensor, or several."""
+    return (made,) if isinstance(made, Tensor) else tuple(made)
 
 
 def _of_one(function: Callable[[Tensor], Tensor]) -> Operator:

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Shapes, wrap_errors
-from mjpeg_restore.runtime.torch.operators import OPERATORS, SHAPES, TUNED, TYPES, Operator
+from mjpeg_restore.runtime.torch.fusing import fused
+from mjpeg_restore.runtime.torch.operators import OPERATORS, SHAPES, TUNED, TYPES, Node
 
 OLDEST = 13
 """Version of ONNX's operators from which on all of `OPERATORS` mean the same, or have other attributes."""
@@ -32,23 +33,6 @@ WEIGHTED = ("Conv", "ConvTranspose")
 Shape = tuple[int, ...]
 
 _HINT = Hint("try {device}", device="onnxruntime")
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node of a graph."""
-
-    kind: str
-    """ONNX's name of the operator."""
-    operator: Operator
-    attributes: dict[str, Any]
-    inputs: tuple[str, ...]
-    """Names of tensors; "" for an input that is left out."""
-    outputs: tuple[str, ...]
-
-    def computed(self, arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-        """Its results."""
-        return as_tuple(self.operator.function(*arguments, **self.attributes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +114,19 @@ class Program:
         """Of the inputs."""
         return [kind for _, kind in self._inputs]
 
-    def plan(self, shapes: Shapes, *, tuned: bool = False) -> Plan:
+    def plan(self, shapes: Shapes, *, tuned: bool = False, fuse: bool = False) -> Plan:
         """Prepare for inputs of these shapes.
 
         Args:
             shapes: of all inputs.
             tuned: on a GPU, time the algorithms of convolutions with the first picture: worth it for many pictures.
+            fuse: join steps, to spare passes over memory; see `fusing.py`. Results may differ in the last bit.
 
         Raises:
             RuntimeUnavailable: an operator does not take these shapes, or what PyTorch cannot do.
         """
-        return _Planning(self, shapes, tuned).plan()
+        nodes = fused(self._nodes, self._outputs) if fuse else self._nodes
+        return _Planning(self, shapes, tuned).plan(nodes)
 
     def _read(self, node: onnx.NodeProto) -> None:
         """Add a node, or compute it if nothing in it depends on the picture."""
@@ -213,10 +199,10 @@ class _Planning:
         self._places: list[Tensor | None] = []
         self._steps: list[tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = []
 
-    def plan(self) -> Plan:
+    def plan(self, nodes: Sequence[Node]) -> Plan:
         program = self._program
         with torch.inference_mode():
-            for node in program._nodes:
+            for node in nodes:
                 self._add(node)
             results = [self._result(name) for name in program._outputs]
         outputs = [(tuple(value.shape), value.dtype) for value in map(self._value, program._outputs)]
@@ -284,11 +270,6 @@ def _freeing(
         needed |= {*taken, *made}
         found.append(Step(function, taken, made, tuple(free)))
     return found[::-1]
-
-
-def as_tuple(made: Any) -> tuple[Tensor, ...]:
-    """The results of a function that gives a tensor, or several."""
-    return (made,) if isinstance(made, Tensor) else tuple(made)
 
 
 def _numbers(tensor: onnx.TensorProto) -> Any:

@@ -39,7 +39,11 @@ def model(
     names = ["" if array is None else f"in{i}" for i, array in enumerate(inputs)]
     results = [f"out{i}" for i in range(outputs)]
     given = [(names[i], array) for i, array in enumerate(inputs) if array is not None and i not in constants]
-    kept = [onnx.numpy_helper.from_array(inputs[i], names[i]) for i in constants if inputs[i] is not None]
+    kept = [
+        onnx.numpy_helper.from_array(array, names[i])
+        for i, array in enumerate(inputs)
+        if array is not None and i in constants
+    ]
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node(kind, names, results, domain=domain, **attributes)],
         "one",
@@ -49,12 +53,11 @@ def model(
     )
     imports = [onnx.helper.make_opsetid("", version), *([onnx.helper.make_opsetid(domain, 1)] if domain else [])]
     made = onnx.helper.make_model(graph, opset_imports=imports, ir_version=9)
+    inferred = {
+        one.name: one.type.tensor_type.elem_type for one in onnx.shape_inference.infer_shapes(made).graph.output
+    }
     for output in made.graph.output:
-        output.ClearField("type")
-    inferred = {one.name: one for one in onnx.shape_inference.infer_shapes(made).graph.output}
-    for output in made.graph.output:
-        output.CopyFrom(inferred[output.name])
-        output.type.tensor_type.ClearField("shape")
+        output.type.tensor_type.elem_type = inferred[output.name] or onnx.TensorProto.FLOAT
     return made.SerializeToString()
 
 
@@ -81,7 +84,7 @@ def by_onnx_runtime(data: bytes, given: Sequence[NDArray[Any]]) -> list[NDArray[
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
-    return session.run(None, dict(zip(names, given, strict=True)))
+    return [np.asarray(one) for one in session.run(None, dict(zip(names, given, strict=True)))]
 
 
 def assert_equal_results(

@@ -16,7 +16,6 @@ needs("torch")
 needs("onnx")
 needs("onnxruntime")
 
-from mjpeg_restore.errors import RuntimeUnavailable
 from tests.runtime.torch.single_nodes import assert_equal_results, by_pytorch, model
 
 few = settings(max_examples=25, deadline=None)

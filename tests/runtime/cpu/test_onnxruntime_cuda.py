@@ -1,0 +1,88 @@
+"""ONNX Runtime on a GPU, without one: what is asked of it, and what is said where it cannot be had."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.runtime import open_network
+from tests.agreement import assert_same
+from tests.lacking import needs
+from tests.runtime.graphs import open_device, picture, run, shipped
+
+ort = needs("onnxruntime")
+needs("onnx")
+
+
+class Session:
+    """ONNX Runtime's session on the CPU, which says that it is on a GPU, or that it could not be."""
+
+    starts = True
+    asked: Any = None
+    real = ort.InferenceSession
+
+    def __init__(self, model: bytes, options: object, *, providers: list[Any], **others: object) -> None:
+        if providers != ["CPUExecutionProvider"]:
+            assert others == {"enable_fallback": 0}
+            Session.asked = providers
+        self._session = Session.real(model, options, providers=["CPUExecutionProvider"])
+        self.get_inputs, self.run = self._session.get_inputs, self._session.run
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider"] * Session.starts + ["CPUExecutionProvider"]
+
+
+@pytest.fixture
+def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: sys.stdout.write("noise"), raising=False)
+
+
+@pytest.mark.usefixtures("with_cuda")
+@pytest.mark.parametrize("device", ["onnxruntime:cuda", "onnxruntime:cuda:1"])
+def test_it_computes_what_the_cpu_computes(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    network = open_network(shipped("decode"), device, precision="fp32")
+    [(name, settings)] = Session.asked
+    assert name == "CUDAExecutionProvider"
+    assert settings["device_id"] == (1 if device.endswith("1") else 0)
+    assert not settings["use_tf32"]
+    assert network.name == f"ONNX Runtime {ort.__version__}, CUDA, fp32"
+    assert_same(run(network, picture()), run(open_device("decode", "onnxruntime"), picture()))
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("with_cuda")
+def test_a_cpu_in_the_place_of_a_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "starts", False)
+    with pytest.raises(RuntimeUnavailable, match=r"finds no GPU, or lacks .* cuDNN: try device='onnxruntime'"):
+        open_network(shipped("decode"), "onnxruntime:cuda")
+
+
+@pytest.mark.usefixtures("with_cuda")
+def test_float16_is_part_of_the_graph() -> None:
+    network = open_network(shipped("stream-lite"), "onnxruntime:cuda", precision="fp16")
+    assert network.name.endswith(", CUDA, fp16")
+    apart = [
+        np.abs(one.astype(int) - other).mean()
+        for one, other in zip(
+            run(network, picture()), run(open_device("stream-lite", "onnxruntime"), picture()), strict=True
+        )
+    ]
+    assert 0 < max(apart) < 2
+
+
+def test_a_build_without_cuda_names_the_package_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(MissingExtra, match=r"^onnxruntime:cuda needs onnxruntime-gpu: pip install onnxruntime-gpu$"):
+        open_network(shipped("decode"), "onnxruntime:cuda")
+
+
+@pytest.mark.parametrize("device", ["onnxruntime:rocm", "onnxruntime:cuda:x"])
+def test_other_devices_are_refused(device: str) -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"has no device '.+' here, only CPU, cuda and cuda:1"):
+        open_network(shipped("decode"), device)
