@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from measuring import gpu_page
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
@@ -65,6 +66,10 @@ def test_figures_of_our_own_networks() -> None:
         assert row[rgb] == gains(model, rgb, "rgb_gain")
         for quality in ("10", "20", "30", "40"):
             assert row[f"Q{quality}"] == measured(model, quality, lambda row: f"{row['luma_psnr']:.2f}")
+
+
+def test_the_page_about_gpus_is_made_of_its_text_and_its_results() -> None:
+    assert (ROOT / "docs/gpu.md").read_text() == gpu_page.page(gpu_page.load(ROOT / "docs/gpu.json"))
 
 
 # ---- docs/quirks.md ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ needs("onnx")
 needs("onnxruntime")
 
 import gpu_check
-from measuring import gpu, gpu_page
+from measuring import gpu, gpu_card, gpu_page
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import RuntimeUnavailable
@@ -40,11 +41,11 @@ class Check:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.json, self.page = folder / "gpu.json", folder / "gpu.md"
-        self._patch = monkeypatch
+        self.patch = monkeypatch
 
     def __call__(self, *words: str) -> int:
         given = ["--json", str(self.json), "--page", str(self.page), "--seconds", "0.01", *words]
-        self._patch.setattr(sys, "argv", ["gpu_check.py", *given])
+        self.patch.setattr(sys, "argv", ["gpu_check.py", *given])
         return gpu_check.main()
 
     @property
@@ -54,7 +55,7 @@ class Check:
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    monkeypatch.setattr(gpu, "card", lambda: CARD)
+    monkeypatch.setattr(gpu_card, "card", lambda: CARD)
     monkeypatch.setattr(gpu_check, "SIZES", (SMALL,))
     monkeypatch.setattr(gpu_check, "FIRST", (("stream-lite", SMALL),))
     monkeypatch.setattr(gpu_check, "ON_CAMERAS", SMALL)
@@ -71,7 +72,6 @@ def test_all_parts_are_measured_and_written(check: Check) -> None:
         assert row["runtime"].startswith("ONNX Runtime")
         assert row["fps"] > 0
         assert row["ms"] > 0
-        assert row["device_mb"] is None
     for key, row in found["parity"].items():
         if "qgcn" in key:  # without layers in eight bits, the same arithmetic
             assert row["most"] <= 1
@@ -95,28 +95,112 @@ def test_without_time_nothing_begins_and_the_next_call_is_asked_for(
     check: Check, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert check("--model", "decode", "--device", "onnxruntime", "--budget", "0") == 0
-    assert "5 measurements are left: call this again" in capfd.readouterr().out
+    assert "5 left: call this again" in capfd.readouterr().out
     assert not any(check.results[part] for part in gpu_check.PARTS)
 
 
-def test_what_cannot_run_is_noted_once_and_tried_again(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "--model", "decode", "--device", "openvino:NPU", "--parts", "speed", "parity"
+DONE = {"runtime": "x", "fps": 1.0, "ms": 1.0, "load_s": 0.1, "device_mb": None, "macs": 1000}
 
+
+def test_a_runtime_that_is_absent_is_noted_once_and_nothing_is_measured(check: Check) -> None:
+    assert check("--model", "decode", "--device", "onnxruntime:nothing", "onnxruntime", "--parts", "speed") == 0
+    assert {key.split()[2] for key in check.results["speed"]} == {"onnxruntime"}
+    assert check.results["absent"]["onnxruntime"] is None
+    assert "* onnxruntime:nothing: ONNX Runtime has no device 'nothing' here, only CPU\n" in check.page.read_text()
+
+
+def test_what_fails_is_noted_and_tried_again_after_what_is_new(
+    check: Check, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def broken(*_: object) -> dict[str, Any]:
-        raise RuntimeUnavailable("it does not work")
+        raise RuntimeUnavailable("out of memory")
 
+    def surprising(*_: object) -> dict[str, Any]:
+        raise KeyError("no such layer")
+
+    words = "--device", "onnxruntime", "--parts", "speed"
     monkeypatch.setattr(gpu, "speed", broken)
-    monkeypatch.setattr(gpu, "parity", broken)
-    monkeypatch.setattr(gpu, "is_absent", lambda device: True)
-    assert check(*words) == 0
-    assert {row["error"] for part in ("speed", "parity") for row in check.results[part].values()} == {
-        "it does not work"
-    }
-    assert "* openvino:NPU, 5 measurements: it does not work" in check.page.read_text()
-    monkeypatch.setattr(gpu, "speed", lambda *_: {"runtime": "x", "fps": 1, "ms": 1, "load_s": 0, "device_mb": None})
-    monkeypatch.setattr(gpu, "parity", lambda *_: {"runtime": "x", "most": 1, "off": 0.1, "loss_db": 0.0})
-    assert check(*words) == 0
+    assert check("--model", "stream-lite", *words) == 0
+    monkeypatch.setattr(gpu, "speed", surprising)
+    assert check("--model", "decode", *words) == 0
+    page = check.page.read_text()
+    assert "* onnxruntime, 1 measurement: out of memory\n" in page
+    assert "* onnxruntime, 1 measurement: it fails ('no such layer')\n" in page
+    assert "### Speed" not in page
+    monkeypatch.setattr(gpu, "speed", lambda *_: DONE)
+    capfd.readouterr()
+    assert check("--model", "stream-lite", "decode", "l8", *words) == 0
+    assert [line.split()[1] for line in capfd.readouterr().out.splitlines()] == ["l8", "stream-lite", "decode"]
     assert "error" not in json.dumps(check.results)
+    assert "### Not run" not in check.page.read_text()
+
+
+def test_an_engine_whose_building_takes_too_long_is_left_for_the_next_call(
+    check: Check, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def building(subject: gpu.Subject, *_: object) -> dict[str, Any]:
+        subject.progress("building", 0.5)  # ends it, once the time is up
+        return DONE
+
+    monkeypatch.setattr(gpu, "speed", building)
+    monkeypatch.setattr(gpu_check, "OVERTIME", -1000.0)
+    words = "--model", "decode", "--device", "onnxruntime", "--parts", "speed"
+    assert check(*words) == 0
+    assert check.results["speed"] == {}
+    assert "1 left: call this again" in capfd.readouterr().out
+    monkeypatch.setattr(gpu_check, "OVERTIME", 20.0)
+    assert check(*words) == 0
+    assert len(check.results["speed"]) == 1
+
+
+def test_results_are_kept_as_they_come(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    def speed(subject: gpu.Subject, *_: object) -> dict[str, Any]:
+        if subject.model.name == "qgac":
+            raise KeyboardInterrupt
+        return DONE
+
+    monkeypatch.setattr(gpu, "speed", speed)
+    with pytest.raises(KeyboardInterrupt):
+        check("--model", "l8", "qgac", "qgcn", "--device", "onnxruntime", "--parts", "speed")
+    assert [key.split()[0] for key in check.results["speed"]] == ["l8"]
+    assert [path.name for path in check.json.parent.iterdir()] == ["gpu.json"]
+
+
+def test_without_a_gpu_it_is_one_sentence(check: Check, capfd: pytest.CaptureFixture[str]) -> None:
+    def none() -> dict[str, Any]:
+        raise RuntimeUnavailable("there is no NVIDIA driver here")
+
+    check.patch.setattr(gpu_card, "card", none)
+    assert check("--model", "decode") == 4
+    assert capfd.readouterr().err == "error: there is no NVIDIA driver here\n"
+    assert not check.json.exists()
+
+
+def test_a_package_that_it_needs_is_named_before_anything_is_measured(
+    check: Check, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check.patch.setitem(sys.modules, "PIL", None)
+    assert check("--model", "decode") == 4
+    assert "Checking a GPU needs Pillow" in capfd.readouterr().err
+    assert not check.json.exists()
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(check: Check, capfd: pytest.CaptureFixture[str]) -> None:
+    check.json = check.json.parent / "none" / "gpu.json"
+    assert check("--model", "decode", "--device", "onnxruntime") == 4
+    assert capfd.readouterr().err.startswith(f"error: cannot write {check.json} (")
+
+
+@pytest.mark.usefixtures("check")
+def test_what_has_a_target_comes_first_and_nothing_twice() -> None:
+    options = Namespace(engine_cache=None, seconds=0.1)
+    found = [*gpu_check.tasks(options, ["tensorrt", "torch"], [*catalogue.models().values()], until=0.0)]
+    names = [f"{task.part} {task.key}" for task in found]
+    assert len(names) == len(set(names)) == 2 + 2 + 1 + 28 * 2 * 2 + 9 * 2
+    order = list(dict.fromkeys((task.part, task.key.split()[0].partition(".")[0]) for task in found))
+    first = [(part, "stream-lite") for part in ("speed", "cameras", "parity", "static")]
+    assert order[:4] == first
+    assert found[-1].part == "speed"
 
 
 def test_results_of_another_card_stay(check: Check) -> None:
@@ -128,11 +212,12 @@ def test_results_of_another_card_stay(check: Check) -> None:
     assert page.index("## NVIDIA Other") < page.index("## NVIDIA Test")
 
 
-def test_a_file_of_something_else_is_one_sentence(check: Check, capfd: pytest.CaptureFixture[str]) -> None:
-    check.json.write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]", '{"NVIDIA Test": 1}', '{"NVIDIA Test": {"speed": {}}}', "\xff"])
+def test_a_file_of_something_else_is_one_sentence(text: str, check: Check, capfd: pytest.CaptureFixture[str]) -> None:
+    check.json.write_bytes(text.encode("latin-1"))
     assert check("--model", "decode") == 4
-    assert capfd.readouterr().err.startswith("error: ")
-    assert check.json.read_text() == "{"
+    assert capfd.readouterr().err.startswith(f"error: {check.json}: no results of an earlier check")
+    assert check.json.read_bytes() == text.encode("latin-1")
 
 
 def test_the_page_without_a_card_says_that_nothing_was_measured(check: Check) -> None:
@@ -143,12 +228,12 @@ def test_the_page_without_a_card_says_that_nothing_was_measured(check: Check) ->
 
 
 def test_the_floor_is_that_of_copies_and_of_arithmetic() -> None:
-    copies, arithmetic = gpu_page.floor("stream", "1920x1080", CARD)
+    macs = catalogue.find("stream").macs_per_pixel
+    copies, arithmetic = gpu_page.floor(macs, "1920x1080", CARD)
     samples = 1920 * 1080 * 1.5
     assert copies == pytest.approx(1e3 * (2 * samples / 20e9 + samples / 10e9))
-    macs = catalogue.find("stream").macs_per_pixel * 1920 * 1080
-    assert arithmetic == pytest.approx(1e3 * 2 * macs / 100e12)
-    assert gpu_page.floor("of-others", "64x64", CARD)[1] is None
+    assert arithmetic == pytest.approx(1e3 * 2 * macs * 1920 * 1080 / 100e12)
+    assert gpu_page.floor(macs, "1920x1080", CARD | {"peak_tflops": None}) == (copies, None)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +244,8 @@ def test_the_floor_is_that_of_copies_and_of_arithmetic() -> None:
     ],
 )
 def test_targets_are_reached_or_missed(fps: float, ms: float, verdict: str) -> None:
-    row = {"runtime": "x", "fps": fps, "ms": ms, "load_s": 0.1, "device_mb": 300.0}
-    parts = {"speed": {"stream 0-1 tensorrt 1920x1080": row}, "cameras": {}, "parity": {}}
-    page = gpu_page.page({"one": {"card": CARD, **parts}})
+    row = DONE | {"fps": fps, "ms": ms, "device_mb": 300.0}
+    page = gpu_page.page({"one": {"card": CARD, "speed": {"stream 0-1 tensorrt 1920x1080": row}}})
     assert f"| {verdict} |" in page
 
 
@@ -171,11 +255,34 @@ def test_targets_are_reached_or_missed(fps: float, ms: float, verdict: str) -> N
 )
 def test_parity_is_judged_by_the_precision(precision: str, most: float, loss: float, agrees: bool) -> None:
     row = {"runtime": "x", "most": most, "off": 0.1, "loss_db": loss}
-    parts = {"parity": {f"l8.grey.onnx 0 tensorrt {precision}": row}, "speed": {}, "cameras": {}}
-    page = gpu_page.page({"one": {"card": CARD, **parts}})
+    page = gpu_page.page({"one": {"card": CARD, "parity": {f"l8.grey.onnx 0 tensorrt {precision}": row}}})
     assert ("| reached |" if agrees else "| MISSED by l8.grey.onnx |") in page
 
 
-def test_the_page_of_the_repository_is_that_of_its_results() -> None:
-    docs = Path(gpu_page.__file__).parents[2] / "docs"
-    assert (docs / "gpu.md").read_text() == gpu_page.page(gpu_page.load(docs / "gpu.json"))
+def test_networks_come_in_the_order_of_the_catalogue_and_sizes_from_small_to_large() -> None:
+    keys = [
+        "zoo 0 torch 640x480",
+        "stream-lite 0 torch 1920x1080",
+        "stream 0 torch 1920x1080",
+        "stream 0 torch 640x480",
+    ]
+    page = gpu_page.page({"one": {"card": CARD, "speed": dict.fromkeys(keys, DONE)}})
+    rows = [
+        line.split(" | ")[:2]
+        for line in page.splitlines()
+        if line.startswith(("| `stream", "| `zoo")) and " x " in line
+    ]
+    assert rows == [
+        ["| `stream`", "640x480"],
+        ["| `stream`", "1920x1080"],
+        ["| `stream-lite`", "1920x1080"],
+        ["| `zoo`", "640x480"],
+    ]
+
+
+def test_an_engine_for_one_size_stands_beside_the_one_for_all() -> None:
+    key, other = "stream 0 tensorrt 1920x1080", "stream-hq 0 tensorrt 1920x1080"
+    static = {key: {"runtime": "x", "fps": 1500.0}, other: {"runtime": "x", "fps": 200.0}}
+    page = gpu_page.page({"one": {"card": CARD, "static": static, "speed": {key: DONE | {"fps": 1400.0}}}})
+    assert "| `stream` | 1920x1080 | x | 1500 | 1400 |" in page
+    assert "| `stream-hq` | 1920x1080 | x | 200 | - |" in page
