@@ -133,7 +133,7 @@ class GpuBuffers:
         try:
             joined = self.program.plan(self._shapes, tuned=True, fuse=True)
             taken_joined, found = self._timed(slot, joined)
-        except RuntimeError as error:  # not every build of PyTorch and cuDNN has them
+        except Exception as error:  # not every build of PyTorch and cuDNN has them
             _LOG.info("no joined steps: %s", error)
             return plain
         return joined if taken_joined < taken and all(map(_alike, found, right)) else plain

@@ -15,7 +15,7 @@ from typing import Any
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.runtime.rewriting import for_torch
-from mjpeg_restore.runtime.torch.fusing import conv_add, conv_relu, fused, multiply_add
+from mjpeg_restore.runtime.torch.fusing import MOST_INPUTS, Expression, conv_relu, fused, pointwise
 from mjpeg_restore.runtime.torch.layers import conv
 from mjpeg_restore.runtime.torch.program import Program
 from tests.runtime.graphs import picture
@@ -49,10 +49,13 @@ def test_networks_restore_the_same(model: str, sampling: str, half: bool) -> Non
 
 def test_what_a_real_time_network_joins() -> None:
     read = program("stream")
-    joined = Counter(node.kind for node in fused(read._nodes, read._outputs) if "+" in node.kind)
-    assert joined["Conv+Relu"] == 7  # each block's first convolution
-    assert joined["Conv+Add"] == 8  # each block's second one, and chroma's guide
-    assert joined["Mul+Add"] == 2  # the conditions on tables
+    nodes = fused(read._nodes, read._outputs)
+    kinds = Counter(node.kind for node in nodes)
+    assert kinds["Conv+Relu"] == 7  # each block's first convolution
+    # No residual is a pass of its own, but the one from before the block on the coarse grid, which has two users.
+    assert not {"Add", "Mul"} & {node.kind for node in nodes if any("conv" in name for name in node.inputs)}
+    assert kinds["Pointwise"] >= 10
+    assert all(len(node.inputs) <= MOST_INPUTS for node in nodes if node.kind == "Pointwise")
 
 
 def nodes_of(*made: Any, outputs: tuple[str, ...] = ("out",)) -> Program:
@@ -77,40 +80,57 @@ def convolved(name: str = "c") -> Any:
     return onnx.helper.make_node("Conv", ["x", "w", "b"], [name], pads=[1, 1, 1, 1])
 
 
+def node(kind: str, *names: str) -> Any:
+    *inputs, output = names
+    return onnx.helper.make_node(kind, inputs, [output])
+
+
 @pytest.mark.parametrize(
     ("nodes", "outputs", "kinds"),
     [
-        ([convolved(), onnx.helper.make_node("Relu", ["c"], ["out"])], ("out",), ["Conv+Relu"]),
-        ([convolved(), onnx.helper.make_node("Add", ["c", "x"], ["out"])], ("out",), ["Conv+Add"]),
-        ([convolved(), onnx.helper.make_node("Add", ["x", "c"], ["out"])], ("out",), ["Conv+Add"]),
-        # What others need as well stays, and so does what is added to itself.
-        ([convolved(), onnx.helper.make_node("Relu", ["c"], ["out"])], ("out", "c"), ["Conv", "Relu"]),
-        ([convolved(), onnx.helper.make_node("Add", ["c", "c"], ["out"])], ("out",), ["Conv", "Add"]),
-        (
-            [convolved("c"), convolved("d"), onnx.helper.make_node("Add", ["d", "c"], ["out"])],
-            ("out",),
-            ["Conv", "Conv+Add"],
-        ),
+        ([convolved(), node("Relu", "c", "out")], ("out",), ["Conv+Relu"]),
+        ([convolved(), node("Add", "c", "x", "out")], ("out",), ["Conv", "Pointwise"]),
+        ([convolved(), node("Sub", "x", "c", "out")], ("out",), ["Conv", "Pointwise"]),
+        ([convolved(), node("Mul", "c", "x", "m"), node("Add", "m", "x", "out")], ("out",), ["Conv", "Pointwise"]),
+        ([node("Mul", "x", "x", "m"), node("Add", "m", "x", "a"), node("Relu", "a", "out")], ("out",), ["Pointwise"]),
+        ([node("Sub", "x", "x", "m"), node("Mul", "m", "m", "out")], ("out",), ["Sub", "Mul"]),
+        # What others need as well stays as it is.
+        ([convolved(), node("Relu", "c", "out")], ("out", "c"), ["Conv", "Relu"]),
+        ([convolved(), node("Add", "c", "c", "out")], ("out",), ["Conv", "Add"]),
+        ([convolved(), node("Add", "c", "x", "a"), node("Mul", "a", "c", "out")], ("out",), ["Conv", "Pointwise"]),
+        ([convolved("c"), convolved("d"), node("Add", "d", "c", "out")], ("out",), ["Conv", "Conv", "Pointwise"]),
+        ([node("Add", "x", "x", "out")], ("out",), ["Add"]),
     ],
 )
 def test_only_what_nobody_else_needs_is_joined(nodes: list[Any], outputs: tuple[str, ...], kinds: list[str]) -> None:
     read = nodes_of(*nodes, outputs=outputs)
-    assert [node.kind for node in fused(read._nodes, read._outputs)] == kinds
+    assert [one.kind for one in fused(read._nodes, read._outputs)] == kinds
     x = torch.arange(2 * 5 * 7, dtype=torch.float32).reshape(1, 2, 5, 7)
     plain, joined = (read.plan((tuple(x.shape),), fuse=fuse)([x]) for fuse in (False, True))
     for one, other in zip(plain, joined, strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_the_functions_are_what_their_parts_are() -> None:
-    random = torch.Generator().manual_seed(1)
-    x, weight = torch.randn(1, 4, 9, 6, generator=random), torch.randn(8, 4, 3, 3, generator=random)
-    bias, other = torch.randn(8, generator=random), torch.randn(1, 8, 9, 6, generator=random)
+def test_a_long_chain_is_several_kernels() -> None:
+    chain = [node("Add", f"s{n}" if n else "x", "x", "out" if n == 19 else f"s{n + 1}") for n in range(20)]
+    read = nodes_of(*chain)
+    found = fused(read._nodes, read._outputs)
+    assert 3 <= len(found) < 20
+    assert all(len(one.inputs) <= MOST_INPUTS for one in found)
+    x = torch.ones(1, 2, 3, 4)
+    assert (read.plan((tuple(x.shape),), fuse=True)([x])[0] == 21).all()
+
+
+def test_an_expression_in_cpp() -> None:
+    one, bias = Expression("", index=0), Expression("bias", index=1)
+    whole = Expression("Relu", (Expression("Mul", (Expression("Add", (one, bias)), Expression("", index=2))),))
+    assert whole.code() == "(((v0 + v1) * v2) > T(0) ? ((v0 + v1) * v2) : T(0))"
+    assert whole.biases == {1}
+    x, weights, gain = torch.randn(1, 3, 4, 5), torch.randn(3), torch.randn(1, 3, 1, 1)
+    torch.testing.assert_close(pointwise(whole, x, weights, gain), ((x + weights[:, None, None]) * gain).relu())
+
+
+def test_a_rectified_convolution_is_what_its_parts_are() -> None:
+    x, weight, bias = torch.randn(1, 4, 9, 6), torch.randn(8, 4, 3, 3), torch.randn(8)
     attributes: dict[str, Any] = {"pads": [1, 1, 1, 1], "strides": [1, 1]}
-    plain = conv(x, weight, bias, **attributes)
-    torch.testing.assert_close(conv_relu(x, weight, bias, **attributes), plain.relu())
-    torch.testing.assert_close(conv_add(x, weight, bias, other, **attributes), plain + other)
-    torch.testing.assert_close(conv_add(x, weight, None, other, **attributes), conv(x, weight, **attributes) + other)
-    gain, shift = torch.randn(1, 8, 1, 1, generator=random), torch.randn(1, 8, 1, 1, generator=random)
-    torch.testing.assert_close(multiply_add(plain, gain, shift), plain * gain + shift)
-    torch.testing.assert_close(multiply_add(plain, torch.tensor(2.0), other), 2 * plain + other)
+    torch.testing.assert_close(conv_relu(x, weight, bias, **attributes), conv(x, weight, bias, **attributes).relu())
