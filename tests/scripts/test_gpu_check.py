@@ -106,7 +106,7 @@ def test_a_runtime_that_is_absent_is_noted_once_and_nothing_is_measured(check: C
     assert check("--model", "decode", "--device", "onnxruntime:nothing", "onnxruntime", "--parts", "speed") == 0
     assert {key.split()[2] for key in check.results["speed"]} == {"onnxruntime"}
     assert check.results["absent"]["onnxruntime"] is None
-    assert "* onnxruntime:nothing: ONNX Runtime has no device 'nothing' here, only CPU\n" in check.page.read_text()
+    assert "* onnxruntime:nothing: ONNX Runtime has no device 'nothing' here, only CPU" in check.page.read_text()
 
 
 def test_what_fails_is_noted_and_tried_again_after_what_is_new(
