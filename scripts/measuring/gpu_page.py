@@ -81,7 +81,10 @@ def page(results: Results) -> str:
     """The whole page."""
     lines = [BEFORE.read_text().rstrip()]
     if not results:
-        nothing = "Nothing yet. `python scripts/gpu_check.py` adds a section for each card."
+        nothing = (
+            "Nothing yet: no network has run on a GPU, by whichever runtime. `python scripts/gpu_check.py` adds a\n"
+            "section for each card."
+        )
         lines += ["", "## Measured on GPUs", "", nothing]
     for card in results.values():
         lines += ["", *_card(card)]

@@ -52,7 +52,7 @@ def test_the_cpu_and_what_openvino_runs_is_no_nvidia_gpu(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", [*ON_GPU, "tensorrt:1", "torch:0", "onnxruntime:cuda:1"])
-def test_a_gpu_is_none_of_the_hosts(device: str) -> None:
+def test_an_nvidia_gpu_has_several_names(device: str) -> None:
     assert on_gpu(device)
 
 

@@ -224,7 +224,7 @@ def test_the_page_without_a_card_says_that_nothing_was_measured(check: Check) ->
     assert check("--page-only") == 0
     page = check.page.read_text()
     assert page.startswith("# GPUs\n")
-    assert "Nothing yet." in page
+    assert "Nothing yet: no network has run on a GPU" in page
 
 
 def test_the_floor_is_that_of_copies_and_of_arithmetic() -> None:

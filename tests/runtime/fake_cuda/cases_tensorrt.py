@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import gpu_check
 import numpy as np
 import pytest
 
@@ -686,3 +688,42 @@ def test_build_takes_each_kind_of_gpu_once(
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         f"decode.{kind}, NVIDIA GeForce RTX 5090" for kind in ("grey", "colour")
     ]
+
+
+# ---- what scripts/gpu_check.py measures ----
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("device", NAMES)
+def test_a_gpu_is_checked(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 96, 64
+    monkeypatch.setattr(gpu_check, "FIRST", (("stream-lite", size),))
+    monkeypatch.setattr(gpu_check, "SIZES", (size,))
+    monkeypatch.setattr(gpu_check, "ON_CAMERAS", size)
+    results, page = tmp_path / "gpu.json", tmp_path / "gpu.md"
+    words = [
+        "--model",
+        "stream-lite",
+        "--device",
+        device,
+        "cpu",
+        "--seconds",
+        "0.01",
+        "--json",
+        results,
+        "--page",
+        page,
+    ]
+    words += ["--engine-cache", tmp_path / "engines"]
+    monkeypatch.setattr(sys, "argv", ["gpu_check.py", *map(str, words)])
+    assert gpu_check.main() == 0
+    found = json.loads(results.read_text())["NVIDIA L4"]
+    assert found["card"]["capability"] == "8.9"
+    assert found["card"]["up_gbs"] > 0
+    assert (found["absent"][device], found["absent"]["cpu"][:9]) == (None, "no device")
+    for part, rows in found.items():
+        if part in gpu_check.PARTS:
+            assert rows
+            assert not any("error" in row for row in rows.values())
+    assert all(row["most"] == 0 for key, row in found["parity"].items() if key.endswith(" fp32"))
+    assert "NVIDIA L4, fp16" in page.read_text()

@@ -12,4 +12,5 @@ from tests.runtime.fake_cuda.library import run_cases
 def test_engines_networks_sessions_and_restorers(cuda_driver: Path) -> None:
     needs("onnx")
     needs("onnxruntime")
+    needs("PIL")
     run_cases("cases_tensorrt.py", cuda_driver)
