@@ -89,23 +89,25 @@ def plain(target: Target, seeds: Sequence[bytes], corpus: Path, options: argpars
     """Try mutations of the seeds, the same for the same seed."""
     mutations = importlib.import_module("fuzzing.mutations")
     rng, began = Random(options.seed), time.monotonic()
-    with (corpus / "last").open("wb") as last:  # where the process dies, the input is here
-        for count in range(options.runs):
-            data = mutations.mutate(rng.choice(seeds), rng, seeds, options.max_bytes)
-            last.seek(0)
-            last.write(data)
-            last.truncate()
-            last.flush()
-            if count % 100 == 0:
-                faulthandler.dump_traceback_later(60 * SECONDS, exit=True, file=2)
-            try:
-                _execute(target, data)
-            except Exception:
-                found = corpus / f"failed-{options.seed}-{count}"
-                found.write_bytes(data)
-                print(f"fuzz: {options.target} fails for {found}", file=sys.stderr)
-                raise
-    faulthandler.cancel_dump_traceback_later()
+    try:
+        with (corpus / "last").open("wb") as last:  # where the process dies, the input is here
+            for count in range(options.runs):
+                data = mutations.mutate(rng.choice(seeds), rng, seeds, options.max_bytes)
+                last.seek(0)
+                last.write(data)
+                last.truncate()
+                last.flush()
+                if count % 100 == 0:
+                    faulthandler.dump_traceback_later(60 * SECONDS, exit=True, file=2)
+                try:
+                    _execute(target, data)
+                except Exception:
+                    found = corpus / f"failed-{options.seed}-{count}"
+                    found.write_bytes(data)
+                    print(f"fuzz: {options.target} fails for {found}", file=sys.stderr)
+                    raise
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     print(f"{options.target}: {options.runs} executions, {options.runs / (time.monotonic() - began):.0f} per second")
 
 
