@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Generator
+
 import pytest
 
 
@@ -10,3 +13,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker("no_cover")
+
+
+@pytest.fixture(autouse=True)
+def no_handler_stays() -> Generator[None]:
+    """Remove what a script has added to the log: its stream is one that pytest closes after the test."""
+    yield
+    root = logging.getLogger()
+    for handler in [*root.handlers]:
+        if type(handler) is logging.StreamHandler:  # not those of pytest
+            root.removeHandler(handler)
