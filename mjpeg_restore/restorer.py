@@ -227,11 +227,11 @@ class RestorerStream:
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if not model.per_component:
-            return self._tiled(graph, self.inputs(coded, graph.inputs), graph.outputs)
+            return self._tiled(graph, self.inputs(coded, graph.inputs))
         both = components(coded)
         alone = [both[2 * index : 2 * index + 2] for index in range(len(coded.coefficients))]
         return gather(
-            [self._tiled(graph, inputs, graph.outputs) for inputs in alone],
+            [self._tiled(graph, inputs) for inputs in alone],
             lambda planes: tuple(plane for (plane,) in planes),
         )
 
@@ -279,7 +279,7 @@ class RestorerStream:
             self._halt()
         self._restorer.report(what, share)
 
-    def _tiled(self, graph: GraphFile, inputs: Inputs, outputs: tuple[Port, ...]) -> Future[Planes]:
+    def _tiled(self, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
         """Run a graph, in tiles where the whole would take too much memory or is larger than the network takes."""
         session, network, model = self._session(graph, self._pool), self._restorer.network(graph), self._restorer.model
         given = zip(inputs, graph.inputs, strict=True)
