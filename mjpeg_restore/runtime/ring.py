@@ -19,6 +19,13 @@ from mjpeg_restore.runtime.base import Inputs, Planes, Shapes
 SLOTS = 3
 """Pictures under way at the same time: one goes up, one is computed, one comes down."""
 
+CAPTURE_AFTER = 2 * SLOTS
+"""Pictures of one size after which a device's work is captured as a CUDA graph: pictures of many sizes, as in a folder,
+are not worth it."""
+
+ALIGNMENT = 256
+"""Of tensors in a block of memory, bytes: what an allocation of their own would have."""
+
 
 class Slot(Protocol):
     """The buffers of one picture under way."""

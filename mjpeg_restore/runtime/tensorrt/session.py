@@ -25,15 +25,8 @@ from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
 from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, Owned, PinnedBuffer, Stream
-from mjpeg_restore.runtime.ring import SLOTS
+from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
 from mjpeg_restore.runtime.tensorrt.package import Package
-
-ALIGNMENT = 256
-"""Of tensors in a block of memory, bytes: what an allocation of their own would have."""
-
-CAPTURE_AFTER = 2 * SLOTS
-"""Pictures of one size after which the engine's launches are captured as a CUDA graph: pictures of many sizes, as in a
-folder, are not worth it."""
 
 ON_HOST = {"coefficients": "<i2", "table": "<f4", "noise": "<f4", "context": "<f4"}
 """Types in which inputs go up, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`: the

@@ -26,12 +26,8 @@ from torch import Tensor
 
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
-from mjpeg_restore.runtime.ring import SLOTS
+from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
 from mjpeg_restore.runtime.torch.program import Plan, Program
-
-CAPTURE_AFTER = 2 * SLOTS
-"""Pictures of one size after which the program is tuned and captured: pictures of many sizes, as in a folder, are not
-worth it."""
 
 TIMED = 4
 """Runs of a plan that are timed together."""
@@ -39,9 +35,6 @@ TIMED = 4
 MOST_OFF, MEAN_OFF = 8, 0.02
 """Most that samples of a plan with joined steps may differ from those of the plain one, in grey levels: a single one,
 and on average. Rounding of float16 at other places changed single samples by 3, and one in a hundred at all."""
-
-ALIGNMENT = 256
-"""Of tensors in a block of memory, bytes: what an allocation of their own would have."""
 
 RUNNING = Hint("try {device} or {model}", device="onnxruntime", model="stream-lite")
 

@@ -31,11 +31,10 @@ from mjpeg_restore.runtime.base import LoadSettings, Precision
 from mjpeg_restore.runtime.cuda import DeviceBuffer
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.rewriting import for_tensorrt
-from mjpeg_restore.runtime.ring import SLOTS
+from mjpeg_restore.runtime.ring import CAPTURE_AFTER, SLOTS
 from mjpeg_restore.runtime.tensorrt.loading import check, load
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
 from mjpeg_restore.runtime.tensorrt.package import load_package
-from mjpeg_restore.runtime.tensorrt.session import CAPTURE_AFTER
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode
 from tests.runtime.fake_cuda import tensorrt as fake

@@ -19,8 +19,8 @@ from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime import Inputs, Network, Precision, open_network
 from mjpeg_restore.runtime.rewriting import for_torch
-from mjpeg_restore.runtime.ring import RingSession
-from mjpeg_restore.runtime.torch.session import CAPTURE_AFTER, GpuBuffers, GpuSlot
+from mjpeg_restore.runtime.ring import CAPTURE_AFTER, RingSession
+from mjpeg_restore.runtime.torch.session import GpuBuffers, GpuSlot
 from tests.agreement import ROUNDED, assert_same, difference, plain_decode
 from tests.runtime.graphs import picture, run, shipped
 from tests.runtime.torch.single_nodes import by_onnx_runtime

@@ -20,10 +20,10 @@ from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.rewriting import for_torch
+from mjpeg_restore.runtime.ring import CAPTURE_AFTER
 from mjpeg_restore.runtime.torch import layers
 from mjpeg_restore.runtime.torch.network import CpuNetwork, GpuNetwork
 from mjpeg_restore.runtime.torch.program import Plan, Program
-from mjpeg_restore.runtime.torch.session import CAPTURE_AFTER
 from tests.runtime.graphs import picture, run, shipped
 from tests.runtime.torch import lazy_cuda
 
