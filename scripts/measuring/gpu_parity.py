@@ -44,25 +44,10 @@ def parity(
 @lru_cache(1)  # the same graph comes for each device and precision
 def reference(graph: GraphFile) -> tuple[NDArray[np.uint8], Inputs, Planes]:
     """A picture's luma, a graph's inputs for its JPEG, and what the rewritten float32 graph gives on the CPU."""
-    import onnxruntime
-
-    from mjpeg_restore.runtime.rewriting import for_tensorrt
+    from measuring.precision import RewrittenNetwork
 
     picture, inputs = _pictured(graph)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    rewritten = for_tensorrt(graph.path().read_bytes(), half=False)
-    session = onnxruntime.InferenceSession(rewritten, options, providers=["CPUExecutionProvider"])
-    given = [as_rewritten(array) for array in inputs]
-    found: Any = session.run(None, {port.name: array for port, array in zip(graph.inputs, given, strict=True)})
-    return picture, inputs, tuple(found)
-
-
-def as_rewritten(array: NDArray[Any]) -> NDArray[Any]:
-    """An input as the rewritten graph takes it: coefficients as their bytes, tables as float32."""
-    if array.dtype == np.int16:
-        return np.ascontiguousarray(array, "<i2").view(np.uint8).reshape(*array.shape, 2)
-    return array.astype(np.float32)
+    return picture, inputs, RewrittenNetwork(graph, half=False).run(inputs)
 
 
 def _pictured(graph: GraphFile) -> tuple[NDArray[np.uint8], Inputs]:
