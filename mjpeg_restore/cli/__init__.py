@@ -10,24 +10,10 @@ from typing import NoReturn
 
 from mjpeg_restore.cli import build, doctor, inspect, models, restore
 from mjpeg_restore.cli.arguments import parse
+from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.streams import flush, open_missing, set_log_format, warn
 from mjpeg_restore.cli.wording import worded
-from mjpeg_restore.errors import (
-    JpegError,
-    MjpegRestoreError,
-    ModelError,
-    RuntimeUnavailable,
-    SinkError,
-    SourceError,
-)
-
-EXIT_CODES: tuple[tuple[type[MjpegRestoreError], int], ...] = (
-    (SourceError, 3),
-    (JpegError, 3),
-    (ModelError, 4),
-    (RuntimeUnavailable, 4),
-    (SinkError, 5),
-)
+from mjpeg_restore.errors import MjpegRestoreError
 
 COMMANDS = {
     "restore": restore.command,
@@ -46,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command](options)
     except MjpegRestoreError as error:
         warn(worded(error), "error")
-        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+        return exit_code(type(error))
     except KeyboardInterrupt:
         warn("stopped")
         return restore.INTERRUPTED

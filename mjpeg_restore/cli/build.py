@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model
+from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.streams import logged, warn, write
 from mjpeg_restore.cli.wording import option, worded
@@ -29,9 +30,6 @@ from mjpeg_restore.runtime.tensorrt.package import (
     load_package,
     written,
 )
-
-UNAVAILABLE = 4
-"""The exit code of `RuntimeUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def build_models(models: Sequence[Model], options: argparse.Namespace, precision
                 write(str(outcome), sys.stdout)
     if options.json:
         write(json.dumps([asdict(outcome) for outcome in outcomes], indent=2), sys.stdout)
-    return UNAVAILABLE if any(outcome.error for outcome in outcomes) else 0
+    return exit_code(RuntimeUnavailable) if any(outcome.error for outcome in outcomes) else 0
 
 
 def build_engines(requests: Iterable[EngineRequest], cache: EngineCache, watch: Preparing) -> Iterator[Outcome]:

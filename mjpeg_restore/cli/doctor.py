@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
+from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.streams import logged, write
 from mjpeg_restore.cli.versions import installed, versions
 from mjpeg_restore.cli.wording import worded
@@ -27,9 +28,6 @@ from mjpeg_restore.sinks import usable_encoders
 
 BUILDERS = tuple(edition.device for edition in EDITIONS)
 """Runtimes that build engines."""
-
-NOTHING_RUNS = 4
-"""The exit code where no runtime works, as of `RuntimeUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def command(options: argparse.Namespace) -> int:
             *_advice(runtimes),
         ]
         write("\n".join(lines), sys.stdout)
-    return 0 if any(runtime.runs_on for runtime in runtimes) else NOTHING_RUNS
+    return 0 if any(runtime.runs_on for runtime in runtimes) else exit_code(RuntimeUnavailable)
 
 
 def _system() -> str:

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_SERVERS, candidate
+from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing, Progress
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
@@ -29,8 +30,6 @@ from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
 from mjpeg_restore.sources import LiveSettings, Source, open_source
 
 INTERRUPTED = 130
-GAVE_UP = 3
-"""As for other errors of the input, although the output is finished properly."""
 
 SAME_SIGNAL = 0.5
 """Seconds within which a second signal is the first one: `timeout -s INT` sends it to the process and to its group."""
@@ -100,7 +99,7 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
             for line in _output_remarks(options, output, source, sink, taken):
                 warn(line)
         if report.connection and report.connection.gave_up:
-            return GAVE_UP
+            return exit_code(SourceError)  # although the output is finished properly
         return INTERRUPTED if stop.is_set() else 0
 
 
