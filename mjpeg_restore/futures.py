@@ -45,9 +45,11 @@ def gather(parts: Sequence[Future[Part]], function: Callable[[list[Part]], Whole
         function: takes the results in the order of the parts.
 
     Returns:
-        Its future has the function's result, or the exception of the first part, in their order, that failed.
+        Its future has the function's result, or the exception of the first part, in their order, that failed. It
+        cannot be cancelled, as the parts can.
     """
     whole: Future[Whole] = Future()
+    whole.set_running_or_notify_cancel()
     waiting = len(parts)
     results = list(parts)
     lock = threading.Lock()

@@ -168,7 +168,7 @@ def in_order(
         in_flight: likewise.
         name: likewise.
         halt: likewise.
-        close: called by the feeder when there are no more items.
+        close: called by the feeder when there are no more items; its exception is the last result.
     """
     end = halt or Halt()
     production = _Production(submit, items, in_flight, end, close)
@@ -201,28 +201,27 @@ class _Production(Generic[Item, Result]):
         self._pending: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
 
     def feed(self) -> None:
-        """Submit the items, in the feeder's thread; an exception takes its place in the order."""
-        try:
-            items = iter(self._items)
-            while self._wait_for_room():
-                try:
-                    item = next(items)
-                except StopIteration:
-                    break
-                self._pending.put(self._submit(item))
-                del item  # whoever works on it has it
-        except BaseException as error:  # raised again in the caller's thread
-            failed: Future[Result] = Future()
-            failed.set_exception(error)
-            self._pending.put(failed)
-        finally:
-            # A generator is closed by the thread that ran it: its own cleanup may need that.
-            close = getattr(self._items, "close", None)
-            if close is not None:
-                close()
-            self._pending.put(None)
-            if self._close:
-                self._close()
+        """Submit the items, and close them, in the feeder's thread; an exception takes its place in the order."""
+        # A generator is closed by the thread that ran it: its own cleanup may need that.
+        for step in (self._submit_all, getattr(self._items, "close", None), self._close):
+            try:
+                if step:
+                    step()
+            except BaseException as error:  # raised again in the caller's thread
+                failed: Future[Result] = Future()
+                failed.set_exception(error)
+                self._pending.put(failed)
+        self._pending.put(None)
+
+    def _submit_all(self) -> None:
+        items = iter(self._items)
+        while self._wait_for_room():
+            try:
+                item = next(items)
+            except StopIteration:
+                break
+            self._pending.put(self._submit(item))
+            del item  # whoever works on it has it
 
     def next(self) -> Future[Result] | None:
         """The next finished result; None at the end."""

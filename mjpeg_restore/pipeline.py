@@ -124,8 +124,10 @@ def restore_pictures(
     restoration = Restoration(restorer, source.info, pool, halt, compare=settings.compare, verify=settings.verify)
 
     def close() -> None:
-        restoration.close()
-        pool.close()
+        try:
+            restoration.close()
+        finally:
+            pool.close()
 
     restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
     try:

@@ -90,9 +90,16 @@ class Restorer:
         _restorers.add(self)
 
     def choose(self, coded: CodedPicture) -> tuple[Variant, str]:
-        """The variant that suits a picture best, and the key of the graph that restores it: "grey" or "colour"."""
+        """The variant that suits a picture best, and the key of the graph that restores it: "grey" or "colour".
+
+        Raises:
+            UnknownModel: the model has no graph for pictures in colour.
+        """
         variant = self.model.variant(estimate_quality(coded.tables[0], LUMA))
-        return variant, "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
+        kind = "grey" if coded.sampling is Sampling.GRAY or self.model.per_component else "colour"
+        if kind not in variant.graphs:
+            raise UnknownModel(f"model {self.model.name!r} restores grey pictures alone")
+        return variant, kind
 
     def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
         """One of the model's graphs, loaded.
@@ -211,7 +218,7 @@ class RestorerStream:
             ModelCorrupt: an engine file is missing or altered.
         """
         last = self._last
-        if last and _same(coded, last[0]):
+        if last and _same(coded, last[0]) and not _failed(last[1]):
             return last[1]
         restored = gather([self.planes(coded)], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
@@ -367,6 +374,10 @@ def _same(coded: CodedPicture, other: CodedPicture) -> bool:
     # Two pictures of a camera nearly always differ in the first row: comparing it first costs microseconds.
     pairs = (*zip(coded.tables, other.tables, strict=True), *zip(coded.coefficients, other.coefficients, strict=True))
     return all(np.array_equal(a[:1], b[:1]) for a, b in pairs) and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def _failed(picture: Future[Picture]) -> bool:
+    return picture.done() and picture.exception() is not None
 
 
 _restorers: WeakSet[Restorer] = WeakSet()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
@@ -44,6 +44,22 @@ def test_the_functions_failure_is_that_of_the_whole() -> None:
     whole = gather([done(0)], lambda results: 1 // results[0])
     with pytest.raises(ZeroDivisionError):
         whole.result()
+
+
+def test_the_whole_cannot_be_cancelled_and_is_not_disturbed() -> None:
+    part = Future[int]()
+    whole = gather([part], sum)
+    assert not whole.cancel()
+    part.set_result(1)
+    assert whole.result(0) == 1
+
+
+def test_a_part_that_is_cancelled_is_a_failure_of_the_whole() -> None:
+    parts = [Future[int](), done(1)]
+    whole = gather(parts, sum)
+    assert parts[0].cancel()
+    with pytest.raises(CancelledError):
+        whole.result(0)
 
 
 def test_nothing_is_kept_but_the_result() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mjpeg_restore.ordered import Halt, ordered_map
+from mjpeg_restore.futures import done
+from mjpeg_restore.ordered import Halt, in_order, ordered_map
 
 
 def feeders(name: str) -> list[threading.Thread]:
@@ -90,6 +91,36 @@ def test_closing_early_ends_the_feeder_and_closes_the_items_on_its_thread() -> N
     results.close()
     assert closed == ["early-feeder"]
     assert not feeders("early")
+
+
+class Closing:
+    """Items that fail when they are closed."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+    def close(self) -> None:
+        raise OSError("cannot be closed")
+
+
+def test_an_exception_of_closing_comes_last_and_everything_is_closed() -> None:
+    closed = threading.Event()
+    results = in_order(done, Closing(), in_flight=2, name="closing", close=closed.set)
+    assert list(itertools.islice(results, 3)) == [0, 1, 2]
+    with pytest.raises(OSError, match="cannot be closed"):
+        next(results)
+    assert closed.is_set()
+    assert not feeders("closing")
+
+
+def test_an_exception_of_the_close_function_comes_last() -> None:
+    def close() -> None:
+        raise OSError("cannot be closed")
+
+    results = in_order(done, range(3), in_flight=2, name="end", close=close)
+    assert list(itertools.islice(results, 3)) == [0, 1, 2]
+    with pytest.raises(OSError, match="cannot be closed"):
+        next(results)
 
 
 def test_closing_before_the_first_result_starts_nothing() -> None:

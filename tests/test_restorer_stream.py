@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -53,6 +55,20 @@ def test_nearly_the_same_is_not_the_same(change: str) -> None:
     stream.restore(coded)
     stream.restore(other)
     assert restorer.restored == 2
+
+
+def test_a_picture_that_failed_is_tried_again() -> None:
+    restorer = Counting()
+    with ThreadPoolExecutor(1) as pool:
+        stream, go = restorer.stream(pool), Event()
+        pool.submit(go.wait, 30)
+        failed = stream.submit(read(still(1)))
+        pool.shutdown(wait=False, cancel_futures=True)
+        go.set()
+    with pytest.raises(CancelledError):
+        failed.result(30)
+    with pytest.raises(RuntimeError, match="shutdown"):  # the network is asked again
+        stream.submit(read(still(1)))
 
 
 def test_a_restart_forgets() -> None:
