@@ -90,6 +90,8 @@ class EngineCache:
         """The content of a file; None if it is not there, is damaged, or may not be trusted."""
         path = self.folder / key.file
         try:
+            if not path.is_file():  # a named pipe would keep us waiting
+                return None
             with path.open("rb") as file:
                 if not _trusted(os.fstat(file.fileno())):
                     LOG.warning("%s is not used: it belongs to another user, or others may write it", path)
@@ -129,7 +131,10 @@ class EngineCache:
 
     def entries(self) -> Iterator[Entry]:
         """The files that are there, by name."""
-        for path in sorted(self.folder.glob("*.engine")):
+        paths: list[Path] = []
+        with suppress(OSError):  # the folder cannot be read
+            paths = sorted(path for path in self.folder.glob("*.engine") if path.is_file())
+        for path in paths:
             with suppress(OSError), path.open("rb") as file:
                 yield Entry(path, os.fstat(file.fileno()).st_size, _header(file).get("about", {}))
 
@@ -142,7 +147,7 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     try:
         header: Any = json.loads(file.readline(_LONGEST_HEADER))
         return header if header["magic"] == MAGIC and isinstance(header["about"], dict) else {}
-    except (ValueError, LookupError, TypeError):  # another file, or damaged
+    except (ValueError, LookupError, TypeError, RecursionError):  # another file, or damaged
         return {}
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 POLL = 0.1
 """Seconds between two attempts."""
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link would make a file elsewhere
+
 
 @contextmanager
 def file_lock(path: Path, waiting: Callable[[], None]) -> Generator[None]:
@@ -43,7 +45,7 @@ def _locked(path: Path, waiting: Callable[[], None]) -> int | None:
     while True:
         descriptor = None
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
             while not _try_lock(descriptor):
                 waiting()
                 time.sleep(POLL)

@@ -74,6 +74,36 @@ def test_a_damaged_file_is_built_again(cache: EngineCache, damage: Callable[[byt
     assert cache.read(KEY) == CONTENT
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes are files on POSIX alone")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nested", "link to itself"])
+def test_what_is_no_engine_keeps_nobody_waiting(cache: EngineCache, kind: str) -> None:
+    cache.folder.mkdir(parents=True)
+    path = cache.folder / KEY.file
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "nested":
+            path.write_bytes(b"[" * 60_000)
+        case _:
+            path.symlink_to(path)
+    assert [entry.about for entry in cache.entries()] == ([{}] if kind == "nested" else [])
+    assert cache.get(KEY, lambda: CONTENT, nobody) == (CONTENT, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_lock_makes_no_file_elsewhere(cache: EngineCache, tmp_path: Path) -> None:
+    cache.folder.mkdir(parents=True)
+    (cache.folder / f"{KEY.file}.lock").symlink_to(tmp_path / "elsewhere")
+    assert cache.get(KEY, lambda: CONTENT, nobody) == (CONTENT, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_cannot_be_read_has_no_entries() -> None:
+    assert list(EngineCache(Path("x" * 1000)).entries()) == []
+
+
 def test_a_file_about_something_else_is_none_of_the_key(cache: EngineCache) -> None:
     cache.write(KEY, CONTENT)
     assert cache.read(CacheKey(KEY.file, KEY.about | {"version": "1.7.2"})) is None
