@@ -7,11 +7,15 @@ so they are mixed before it sees the graph.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, ModelCorrupt
-from mjpeg_restore.runtime.base import Blend
+from mjpeg_restore.runtime.base import Blend, one_line
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 def blended(graph: bytes, blend: Blend) -> bytes:
@@ -27,10 +31,10 @@ def blended(graph: bytes, blend: Blend) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        ModelCorrupt: the graph has none of these weights, or has one in another type or shape.
+        ModelCorrupt: the graph has none of these weights, or has one in another type or shape; see `parsed`.
     """
     onnx = imported_onnx("texture", "Texture")
-    model = onnx.load_model_from_string(graph)
+    model = parsed(graph)
     tensors = [tensor for tensor in model.graph.initializer if tensor.name in blend.weights]
     if not tensors:
         raise ModelCorrupt("the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore")
@@ -41,6 +45,29 @@ def blended(graph: bytes, blend: Blend) -> bytes:
         mixed = (1 - blend.share) * own.astype(np.float32) + blend.share * other.astype(np.float32)
         tensor.CopyFrom(onnx.numpy_helper.from_array(mixed.astype(own.dtype), tensor.name))
     return model.SerializeToString()
+
+
+def parsed(graph: bytes) -> ModelProto:
+    """Parse an ONNX file that holds its weights. The package `onnx` is installed.
+
+    Raises:
+        ModelCorrupt: it is no ONNX file, or its weights are in files of their own, which might be any of the user's.
+    """
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(graph)
+    except Exception as error:  # of protobuf, whose types differ between its versions
+        raise ModelCorrupt(f"a graph is no ONNX file ({one_line(error)}); reinstall mjpeg-restore") from error
+    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+    tensors = [
+        *model.graph.initializer,
+        *(one.t for one in attributes),
+        *(t for one in attributes for t in one.tensors),
+    ]
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+        raise ModelCorrupt("a graph has weights in files of their own, which are not read; reinstall mjpeg-restore")
+    return model
 
 
 def imported_onnx(extra: str, purpose: str) -> ModuleType:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mjpeg_restore.runtime.base import wrap_errors
 from mjpeg_restore.runtime.weights import imported_onnx
 
 if TYPE_CHECKING:  # it needs the package `onnx`
@@ -41,7 +42,8 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        RuntimeUnavailable: the graph has a control flow.
+        RuntimeUnavailable: the graph has a control flow, or is not one of the contract.
+        ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
     """
     imported_onnx("tensorrt", "TensorRT")
     from mjpeg_restore.runtime.rewriting.ends import inputs_as_bytes, outputs_cast_last
@@ -61,7 +63,8 @@ def for_torch(graph: bytes, *, half: bool) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        RuntimeUnavailable: the graph has a control flow.
+        RuntimeUnavailable: the graph has a control flow, or is not one of the contract.
+        ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
     """
     imported_onnx("torch", "PyTorch")
     return _rewritten(graph, half)
@@ -73,7 +76,8 @@ def _rewritten(data: bytes, half: bool, *ends: Callable[[Graph], None]) -> bytes
     from mjpeg_restore.runtime.rewriting.precision import halve
     from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
 
-    graph = Graph.load(data)
-    for change in (fold_constants, remove_rounding, *ends, *([halve] if half else [])):
-        change(graph)
-    return graph.save()
+    with wrap_errors("the graph cannot be rewritten for a GPU"):  # it may be anybody's
+        graph = Graph.load(data)
+        for change in (fold_constants, remove_rounding, *ends, *([halve] if half else [])):
+            change(graph)
+        return graph.save()

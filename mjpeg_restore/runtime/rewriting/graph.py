@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, ValueInfoProto
 
 from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.runtime.weights import parsed
 
 
 @dataclass
@@ -29,9 +30,12 @@ class Graph:
         """Read the contents of an ONNX file.
 
         Raises:
-            RuntimeUnavailable: it has a control flow, whose inner graphs the passes would not see.
+            RuntimeUnavailable: it has a control flow or functions, whose inner graphs the passes would not see.
+            ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
         """
-        model = onnx.load_model_from_string(data)
+        model = parsed(data)
+        if model.functions or model.graph.sparse_initializer:
+            raise RuntimeUnavailable("a graph with functions or sparse weights cannot be rewritten for a GPU")
         constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         nodes: list[NodeProto] = []
         for node in model.graph.node:
