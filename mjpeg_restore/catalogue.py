@@ -25,6 +25,9 @@ COMPONENTS = ("y", "cb", "cr")
 
 PortKind = Literal["coefficients", "table", "noise", "context", "samples"]
 
+DTYPES = ("int16", "uint16", "uint8", "float32")
+"""Types of the arrays of ports."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -42,7 +45,8 @@ class Port:
         """The meaning of the values."""
         component, _, kind = self.name.rpartition(".")
         kind = "samples" if not component and kind in COMPONENTS else kind
-        assert kind in get_args(PortKind), self.name
+        if kind not in get_args(PortKind):
+            raise ValueError(f"{self.name} is no port of a graph")
         return kind  # pyright: ignore[reportReturnType]
 
     @property
@@ -65,11 +69,11 @@ class Port:
     def parse(cls, name: str, text: str) -> Port:
         """A port as the manifest has it: `"y.coefficients": "int16 [y.high, y.wide, 64]"`."""
         found = re.fullmatch(r"(\w+) \[(.+)\]", text)
-        if not found:
+        if not found or found[1] not in DTYPES:
             raise ValueError(f"port {name}: {text!r}")
         port = cls(name, found[1], tuple(int(n) if n.isdecimal() else n for n in found[2].split(", ")))
         if port.kind != "context":
-            _ = port.component  # checked
+            _ = port.component, port.per_block  # checked
         return port
 
     def __str__(self) -> str:
@@ -101,6 +105,16 @@ class GraphFile:
         inputs, outputs = (
             tuple(Port.parse(name, text) for name, text in entry[side].items()) for side in ("inputs", "outputs")
         )
+        taken, given = ({port.kind for port in ports} for ports in (inputs, outputs))
+        if (
+            not inputs
+            or inputs[0].kind != "coefficients"
+            or "samples" in taken
+            or given not in ({"samples"}, {"context"})
+        ):
+            raise ValueError(f"ports of {entry['file']}: coefficients go in first, and samples or a context come out")
+        if Path(entry["file"]).name != entry["file"]:
+            raise ValueError(f"{entry['file']} is not in the manifest's folder")
         return cls(entry["file"], entry["sha256"], inputs, outputs, folder)
 
     def as_dict(self) -> dict[str, Any]:
@@ -247,20 +261,30 @@ def models(folder: Path | None = None) -> dict[str, Model]:
     try:
         entries = json.loads((folder / "manifest.json").read_text())["models"]
         return {name: _model(name, folder, entry) for name, entry in entries.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ModelCorrupt(f"{folder / 'manifest.json'}: {error}; reinstall mjpeg-restore") from error
 
 
 def _model(name: str, folder: Path, entry: dict[str, Any]) -> Model:
     variants = tuple(
         Variant(
-            tuple(v["qualities"]) if v["qualities"] else None,
+            _range(v["qualities"]) if v["qualities"] else None,
             v["training"],
             {kind: GraphFile.parse(folder, graph) for kind, graph in v["graphs"].items()},
         )
         for v in entry.pop("variants")
     )
-    return Model(name=name, variants=variants, **entry)
+    if not variants or not all("grey" in variant.graphs for variant in variants):
+        raise ValueError(f"{name}: each of its variants needs a graph for grey pictures")
+    model = Model(name=name, variants=variants, **entry)
+    if model.margin < 0 or model.bytes_per_pixel <= 0:
+        raise ValueError(f"{name}: margin {model.margin}, bytes_per_pixel {model.bytes_per_pixel}")
+    return model
+
+
+def _range(qualities: list[int]) -> tuple[int, int]:
+    first, last = map(int, qualities)
+    return first, last
 
 
 def find(name: str) -> Model:

@@ -123,12 +123,43 @@ def test_a_missing_graph_is_named(engines: Path) -> None:
         catalogue.models(engines)["decode"].variants[0].graphs["grey"].path()
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"models": {"decode": {}}}'])
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "[" * 100_000, '{"models": {"decode": {}}}'])
 def test_a_broken_manifest_is_one_error(engines: Path, text: str | None) -> None:
     if text is None:
         (engines / "manifest.json").unlink()
     else:
         (engines / "manifest.json").write_text(text)
+    with pytest.raises(ModelCorrupt, match=r"manifest\.json.*reinstall") as caught:
+        catalogue.models(engines)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("variants",), []),
+        (("variants", 0, "graphs"), {}),
+        (("variants", 0, "qualities"), [10]),
+        (("margin",), -1),
+        (("margin",), "wide"),
+        (("bytes_per_pixel",), 0),
+        (("variants", 0, "graphs", "grey", "file"), "../decode.grey.onnx"),
+        (("variants", 0, "graphs", "grey", "inputs"), {}),
+        (("variants", 0, "graphs", "grey", "inputs"), {"y": "uint8 [8*y.high, 8*y.wide]"}),
+        (("variants", 0, "graphs", "grey", "inputs", "y.weather"), "int16 [y.high, y.wide]"),
+        (("variants", 0, "graphs", "grey", "inputs", "y.coefficients"), "object [y.high, y.wide, 64]"),
+        (("variants", 0, "graphs", "grey", "inputs", "y.coefficients"), "int16 [a*y.high, y.wide, 64]"),
+        (("variants", 0, "graphs", "grey", "outputs"), {"y.coefficients": "int16 [y.high, y.wide, 64]"}),
+    ],
+)
+def test_an_entry_that_is_no_models_is_one_error(engines: Path, place: tuple[Any, ...], value: Any) -> None:
+    path = engines / "manifest.json"
+    manifest = json.loads(path.read_text())
+    inner = manifest["models"]["decode"]
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(manifest))
     with pytest.raises(ModelCorrupt, match=r"manifest\.json.*reinstall") as caught:
         catalogue.models(engines)
     assert "\n" not in str(caught.value)
