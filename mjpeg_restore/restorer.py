@@ -310,21 +310,15 @@ class RestorerStream:
 
 
 class _Sessions:
-    """Sessions by their graphs' files. A forked process opens them again."""
+    """Sessions by their graphs' files."""
 
     def __init__(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()  # a thread of the parent may hold the old one
+        self._lock = threading.Lock()
         self._open: dict[str, Session] = {}
+        _sessions.add(self)
 
     def get(self, file: str, network: Network, pool: Executor) -> Session:
         """The session of a graph, whose network is loaded."""
-        if self._process != os.getpid():
-            _leak(self._open)
-            self._renew()
         with self._lock:
             if file not in self._open:
                 self._open[file] = network.session(pool)
@@ -332,11 +326,16 @@ class _Sessions:
 
     def close(self) -> None:
         """Close all of them."""
-        if self._process == os.getpid():
-            with self._lock:
-                sessions, self._open = self._open, {}
-            for session in sessions.values():
-                session.close()
+        with self._lock:
+            sessions, self._open = self._open, {}
+        for session in sessions.values():
+            session.close()
+
+    def forget(self) -> None:
+        """Drop them in a forked process, even if nobody uses them there; each is opened again when it is needed."""
+        _leak(self._open)
+        self._open = {}
+        self._lock = threading.Lock()  # a thread of the parent may hold the old one
 
 
 def _leak(lost: object) -> None:
@@ -381,11 +380,14 @@ def _failed(picture: Future[Picture]) -> bool:
 
 
 _restorers: WeakSet[Restorer] = WeakSet()
+_sessions: WeakSet[_Sessions] = WeakSet()
 
 
 def _forget_all() -> None:
     for restorer in _restorers:
         restorer.forget_networks()
+    for sessions in _sessions:
+        sessions.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -96,6 +96,32 @@ def test_a_restorer_works_in_a_forked_process(device: str, tmp_path: Path) -> No
     assert run(FORKED, tmp_path / "a.jpg", tmp_path / "grey.jpg", device) == "7\n"
 
 
+FORKED_WITH_STREAMS = """
+from mjpeg_restore.jpeg import read
+coded = read(open(sys.argv[1], "rb").read())
+restorer, other = (mjpeg_restore.Restorer("stream-lite", "openvino", threads=1) for _ in range(2))
+stream = restorer.stream()
+stream.restore(coded)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(90)  # it hangs
+    if sys.argv[2] == "used": stream.restart()
+    (stream if sys.argv[2] == "used" else other).restore(coded)
+    sys.exit(7)  # frees what the parent had opened, unless that is kept: its threads are not here
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@needs_fork
+@needs_openvino
+@pytest.mark.parametrize("stream", ["used", "not used"])
+def test_a_forked_process_ends_with_the_streams_of_its_parent(stream: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(PICTURES[0])
+    assert run(FORKED_WITH_STREAMS, tmp_path / "a.jpg", stream) == "7\n"
+
+
 FORK_WHILE_READING = """
 stream = mjpeg_restore.open(sys.argv[1], "decode")
 pictures = iter(stream)
