@@ -83,10 +83,12 @@ class RingSession:
                 return slot.finish()
 
             def free(_: object) -> None:
-                if not waited:  # the pool dropped the task, and the device may still work in the slot
-                    with suppress(RuntimeUnavailable):
-                        slot.finish()
-                self._give_back(slot)
+                try:
+                    if not waited:  # the pool dropped the task, and the device may still work in the slot
+                        with suppress(Exception):  # nobody is left to be told: not even of memory that runs out
+                            slot.finish()
+                finally:
+                    self._give_back(slot)
 
             try:
                 slot.start(inputs)

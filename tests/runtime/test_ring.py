@@ -67,6 +67,8 @@ class Buffers:
         self.device.under_way -= 1
         if doubled.flat[0] == 26:
             raise RuntimeUnavailable("thirteen")
+        if doubled.flat[0] == 28:
+            raise MemoryError("fourteen")
         return (doubled,)
 
 
@@ -101,6 +103,18 @@ def test_another_size_waits_for_the_pictures_under_way() -> None:
         assert [future.result(LIMIT)[0].flat[0] for future in futures] == [2 * n for n in range(20, 36)]
         session.close()
     assert device.allocated == [((2,),), ((1,),)] * 2
+
+
+def test_a_slot_is_free_again_whatever_its_end_raises() -> None:
+    device, busy, closed = Device(), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(busy.wait, LIMIT)
+        session = RingSession(device.allocate, device.release, pool)
+        assert session.submit(number(14)).cancel()
+        busy.set()
+        threading.Thread(target=lambda: (session.close(), closed.set()), daemon=True).start()
+        assert closed.wait(LIMIT)
+    assert device.alive == 0
 
 
 def test_it_works_without_threads() -> None:
