@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mjpeg_restore.errors import MissingExtra, ModelCorrupt
-from mjpeg_restore.runtime.base import Blend, one_line
+from mjpeg_restore.runtime.base import Blend
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,7 +31,8 @@ def blended(graph: bytes, blend: Blend) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        ModelCorrupt: the graph has none of these weights, or has one in another type or shape; see `parsed`.
+        ModelCorrupt: the graph has none of these weights, or has one in another type or shape.
+        Exception: it is no ONNX file, or is one without weights; see `parsed`.
     """
     onnx = imported_onnx("texture", "Texture")
     model = parsed(graph)
@@ -51,22 +52,20 @@ def parsed(graph: bytes) -> ModelProto:
     """Parse an ONNX file that holds its weights. The package `onnx` is installed.
 
     Raises:
-        ModelCorrupt: it is no ONNX file, or its weights are in files of their own, which might be any of the user's.
+        ValueError: its weights are in files of their own, which might be any of the user's.
+        Exception: it is no ONNX file; the type is protobuf's.
     """
     import onnx
 
-    try:
-        model = onnx.load_model_from_string(graph)
-    except Exception as error:  # of protobuf, whose types differ between its versions
-        raise ModelCorrupt(f"a graph is no ONNX file ({one_line(error)}); reinstall mjpeg-restore") from error
+    model = onnx.load_model_from_string(graph)
     attributes = [attribute for node in model.graph.node for attribute in node.attribute]
     tensors = [
         *model.graph.initializer,
         *(one.t for one in attributes),
-        *(t for one in attributes for t in one.tensors),
+        *(tensor for one in attributes for tensor in one.tensors),
     ]
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-        raise ModelCorrupt("a graph has weights in files of their own, which are not read; reinstall mjpeg-restore")
+        raise ValueError("its weights are in files of their own, which are not read")
     return model
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mjpeg_restore.runtime.base import wrap_errors
 from mjpeg_restore.runtime.weights import imported_onnx
 
 if TYPE_CHECKING:  # it needs the package `onnx`
@@ -42,8 +41,8 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        RuntimeUnavailable: the graph has a control flow, or is not one of the contract.
-        ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
+        RuntimeUnavailable: the graph has a control flow.
+        Exception: it is no graph of the contract. Whoever knows its name says so, by `wrap_errors`.
     """
     imported_onnx("tensorrt", "TensorRT")
     from mjpeg_restore.runtime.rewriting.ends import inputs_as_bytes, outputs_cast_last
@@ -63,8 +62,8 @@ def for_torch(graph: bytes, *, half: bool) -> bytes:
 
     Raises:
         MissingExtra: the package `onnx` is not installed.
-        RuntimeUnavailable: the graph has a control flow, or is not one of the contract.
-        ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
+        RuntimeUnavailable: the graph has a control flow.
+        Exception: it is no graph of the contract. Whoever knows its name says so, by `wrap_errors`.
     """
     imported_onnx("torch", "PyTorch")
     return _rewritten(graph, half)
@@ -76,8 +75,7 @@ def _rewritten(data: bytes, half: bool, *ends: Callable[[Graph], None]) -> bytes
     from mjpeg_restore.runtime.rewriting.precision import halve
     from mjpeg_restore.runtime.rewriting.rounding import remove_rounding
 
-    with wrap_errors("the graph cannot be rewritten for a GPU"):  # it may be anybody's
-        graph = Graph.load(data)
-        for change in (fold_constants, remove_rounding, *ends, *([halve] if half else [])):
-            change(graph)
-        return graph.save()
+    graph = Graph.load(data)
+    for change in (fold_constants, remove_rounding, *ends, *([halve] if half else [])):
+        change(graph)
+    return graph.save()

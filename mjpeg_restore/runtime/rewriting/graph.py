@@ -31,7 +31,7 @@ class Graph:
 
         Raises:
             RuntimeUnavailable: it has a control flow or functions, whose inner graphs the passes would not see.
-            ModelCorrupt: it is no ONNX file, or its weights are in files of their own.
+            Exception: it is no ONNX file, or one without its weights; see `weights.parsed`.
         """
         model = parsed(data)
         if model.functions or model.graph.sparse_initializer:

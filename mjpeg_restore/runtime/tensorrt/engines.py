@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable
-from mjpeg_restore.runtime.base import Blend, Precision, Progress
+from mjpeg_restore.runtime.base import Blend, Precision, Progress, wrap_errors
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.tensorrt.builder import Plan, build
 from mjpeg_restore.runtime.tensorrt.cache import CacheKey, EngineCache
@@ -66,9 +66,10 @@ def engine(request: EngineRequest, cache: EngineCache, progress: Progress) -> En
     elif target.gpu is None:
         raise RuntimeUnavailable(f"{package.name} builds only for the GPUs of this machine, and there is none")
     graph = request.graph.path().read_bytes()
-    if request.blend:
-        graph = blended(graph, request.blend)
-    graph = for_tensorrt(graph, half=request.precision == "fp16")
+    with wrap_errors(f"{package.name} does not take {request.name}"):  # it may be anybody's
+        if request.blend:
+            graph = blended(graph, request.blend)
+        graph = for_tensorrt(graph, half=request.precision == "fp16")
     timing = _timing_key(package, target)
 
     def made() -> bytes:

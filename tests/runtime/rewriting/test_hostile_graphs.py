@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt
+from mjpeg_restore.catalogue import GraphFile, Port
+from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime import Blend
 from mjpeg_restore.runtime.rewriting import for_tensorrt, for_torch
+from mjpeg_restore.runtime.tensorrt.cache import EngineCache
+from mjpeg_restore.runtime.tensorrt.engines import engine
 from mjpeg_restore.runtime.weights import blended
-from tests.lacking import needs
+from tests.lacking import needs, needs_tensorrt_rtx
+from tests.runtime.tensorrt.engine_requests import ignore, request
 
 onnx = needs("onnx")
 node, Kind = onnx.helper.make_node, onnx.TensorProto
@@ -52,16 +59,20 @@ def test_weights_in_other_files_are_not_read(
     (tmp_path / "secret").write_bytes(bytes(16))
     monkeypatch.chdir(tmp_path)
     graph = elsewhere(file, place)
-    for change in (for_tensorrt, for_torch):
-        with pytest.raises(ModelCorrupt, match="files of their own"):
-            change(graph, half=False)
-    with pytest.raises(ModelCorrupt, match="files of their own"):
-        blended(graph, Blend({"w": np.zeros(4, np.float32)}))
+    for change in (partial(for_tensorrt, half=False), partial(for_torch, half=False), with_zeros):
+        with pytest.raises(ValueError, match="files of their own"):
+            change(graph)
 
 
+def with_zeros(graph: bytes) -> bytes:
+    return blended(graph, Blend({"w": np.zeros(4, np.float32)}))
+
+
+@needs_tensorrt_rtx
 @pytest.mark.parametrize(
     "nodes",
     [
+        b"\0garbage",
         [],
         [node("Cast", ["x"], [], to=Kind.UINT8)],
         [node("Cast", [], ["y"], to=Kind.UINT8)],
@@ -70,22 +81,15 @@ def test_weights_in_other_files_are_not_read(
         [node("QuantizeLinear", ["x", "x", "x"], ["y"])],
         [node("Add", ["y", "x"], ["y"])],
         [node("Spell", ["x"], ["y"], domain="org.example")],
+        [node("Cast", ["x"], ["y"], to=Kind.UINT8)],  # sound, but the manifest has another input
     ],
-    ids=lambda nodes: " ".join(str(node.op_type) for node in nodes) or "none",
 )
-@pytest.mark.parametrize("half", [False, True])
-def test_a_graph_that_is_no_graph_is_one_sentence(nodes: list[Any], half: bool) -> None:
-    graph = unchecked(nodes)
-    for change in (for_tensorrt, for_torch):
-        try:
-            change(graph, half=half)  # what the passes do not look at is the runtime's
-        except MjpegRestoreError as error:
-            assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize("content", [b"\0garbage" * 9, unchecked([])[:-3]])
-def test_what_is_no_onnx_is_said(content: bytes) -> None:
-    with pytest.raises(ModelCorrupt, match="no ONNX file"):
-        for_tensorrt(content, half=True)
-    with pytest.raises(ModelCorrupt, match="no ONNX file"):
-        blended(content, Blend({}))
+def test_what_no_engine_can_be_built_of_is_one_sentence_with_its_name(tmp_path: Path, nodes: list[Any] | bytes) -> None:
+    content = nodes if isinstance(nodes, bytes) else unchecked(nodes)
+    (tmp_path / "evil.onnx").write_bytes(content)
+    inputs = (Port.parse("y.coefficients", "int16 [y.high, y.wide, 64]"),)
+    outputs = (Port.parse("y", "uint8 [8*y.high, 8*y.wide]"),)
+    graph = GraphFile("evil.onnx", hashlib.sha256(content).hexdigest(), inputs, outputs, tmp_path)
+    with pytest.raises(RuntimeUnavailable, match="evil") as caught:
+        engine(replace(request(), graph=graph), EngineCache(tmp_path / "engines"), ignore)
+    assert "\n" not in str(caught.value)
