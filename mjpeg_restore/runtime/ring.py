@@ -75,31 +75,32 @@ class RingSession:
                 self._slots = list(self._allocate(shapes))
                 self._shapes, self._free = shapes, list(self._slots)
             slot = self._take()
-            waited = False
-
-            def finish() -> Planes:
-                nonlocal waited
-                waited = True
-                return slot.finish()
-
-            def free(_: object) -> None:
-                try:
-                    if not waited:  # the pool dropped the task, and the device may still work in the slot
-                        with suppress(Exception):  # nobody is left to be told: not even of memory that runs out
-                            slot.finish()
-                finally:
-                    self._give_back(slot)
-
             try:
                 slot.start(inputs)
             except BaseException:
                 self._give_back(slot)
                 raise
+        waited = False
+
+        def finish() -> Planes:
+            nonlocal waited
+            waited = True
+            return slot.finish()
+
+        def free(_: object) -> None:
             try:
-                finished = self._pool.submit(finish)
-            except BaseException:
-                free(None)
-                raise
+                if not waited:  # the pool dropped the task, and the device may still work in the slot
+                    with suppress(Exception):  # nobody is left to be told: not even of memory that runs out
+                        slot.finish()
+            finally:
+                self._give_back(slot)
+
+        # Without the lock: a pool that waits on this very thread lets others start their pictures meanwhile.
+        try:
+            finished = self._pool.submit(finish)
+        except BaseException:
+            free(None)
+            raise
         finished.add_done_callback(free)
         return finished
 

@@ -178,3 +178,19 @@ def test_a_pool_that_was_shut_down_leaves_no_slot_in_use() -> None:
         session.submit(number(2))
     session.close()
     assert device.under_way == 0
+
+
+def test_threads_that_wait_for_their_own_pictures_have_several_under_way() -> None:
+    device = Device()
+    device.go.clear()
+    session = RingSession(device.allocate, device.release, INLINE)
+    with ThreadPoolExecutor(SLOTS) as callers:
+        futures = [callers.submit(session.submit, number(n)) for n in range(SLOTS)]
+        until = time.monotonic() + LIMIT
+        while len(device.started) < SLOTS and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(device.started) == SLOTS
+        device.go.set()
+        assert sorted(future.result(LIMIT).result()[0].item() for future in futures) == [2 * n for n in range(SLOTS)]
+    session.close()
+    assert device.alive == 0
