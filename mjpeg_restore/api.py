@@ -33,7 +33,7 @@ def restore(
     Args:
         data: the coded picture; foreign bytes may stand around it.
         model: a name from the catalogue, "stream" by default.
-        device: "auto", "onnxruntime" or "openvino".
+        device: "auto", "cuda" for an NVIDIA GPU, "openvino" and so on; see `Restorer`.
         texture: amount of invented texture, 0..1; "qgac" only.
         seed: which of many possible pictures; "one-to-many" only.
 
@@ -74,7 +74,7 @@ def open(
         source: a path, "-", a glob pattern, bytes, a binary file, or a camera's URL or device; see `open_source`.
         model: a name from the catalogue, or a `Restorer`, which several recordings can share, and which has more
             settings: `Restorer("qgac", texture=0.7)`.
-        device: "auto", "onnxruntime" or "openvino"; ignored with a `Restorer`, which has its own.
+        device: "auto", "cuda" for an NVIDIA GPU, "openvino" and so on; ignored with a `Restorer`, which has its own.
         fps: frame rate for sources without time stamps, 25 if None; rate of polling a snapshot camera, 1 if None.
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
@@ -86,6 +86,7 @@ def open(
     Raises:
         SourceError: the source cannot be opened, or holds no Motion-JPEG.
         UnknownModel: no such model.
+        RuntimeUnavailable: no such device.
     """
     restorer = model if isinstance(model, Restorer) else Restorer(model, device)
     opened = open_source(

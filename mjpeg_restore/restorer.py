@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from weakref import WeakSet
 
 import numpy as np
@@ -22,6 +23,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
+from mjpeg_restore.runtime.devices import candidates
 from mjpeg_restore.tiles import Tile, tiles
 
 DEFAULT_MEMORY = 300_000_000
@@ -53,8 +55,8 @@ class Restorer:
 
         Args:
             model: a name from the catalogue, or a `catalogue.Model`.
-            device: "auto", "onnxruntime" or "openvino"; see `runtime.open_network`. With "auto", `decode` takes the
-                native extension where it was built, else ONNX Runtime.
+            device: one of `runtime.DEVICES`, which ":1" or another detail may follow. "auto" is an NVIDIA GPU where one
+                works, else the CPU; but `decode` then takes the native extension where it was built, else ONNX Runtime.
             threads: CPU threads in all; every core by default.
             streams: pictures that callers restore at the same time.
             texture: amount of invented texture, 0..1, for a model with texture weights: their share in the blend (QGAC,
@@ -67,6 +69,7 @@ class Restorer:
 
         Raises:
             UnknownModel: no such model, or a texture for a model without texture weights.
+            RuntimeUnavailable: no such device; one that is absent is found out with the first picture.
             ValueError: a texture outside 0..1, a seed below 0, or fewer than one thread or stream.
         """
         if streams < 1 or (threads is not None and threads < 1):
@@ -77,6 +80,7 @@ class Restorer:
         if texture and not self.model.texture:
             able = [name for name, known in catalogue.models().items() if known.texture]
             raise UnknownModel(f"model {self.model.name!r} has no texture to blend in; {', '.join(able) or 'none'} has")
+        candidates(device)  # an unknown one is an error
         self._device = device
         self._threads = threads
         self.streams = streams
@@ -197,7 +201,8 @@ class RestorerStream:
     """One camera's pictures, restored by a shared network: what it remembers belongs to that camera.
 
     It remembers the last picture, so that one which comes again, as from a camera that is polled faster than it takes
-    pictures, costs next to nothing. Safe from several threads; the order is that of the calls.
+    pictures, costs next to nothing. Safe from several threads; the order is that of the calls. A context manager, which
+    closes it: on a GPU it holds memory.
     """
 
     def __init__(
@@ -218,7 +223,7 @@ class RestorerStream:
             ModelCorrupt: an engine file is missing or altered.
         """
         last = self._last
-        if last and _same(coded, last[0]) and not _failed(last[1]):
+        if last and not _failed(last[1]) and _same(coded, last[0]):
             return last[1]
         restored = gather([self.planes(coded)], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
@@ -247,8 +252,18 @@ class RestorerStream:
         self._last = None
 
     def close(self) -> None:
-        """Wait for the pictures under way on the device, and free the memory there."""
+        """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew."""
         self._sessions.close()
+
+    def __enter__(self) -> Self:
+        """Return the stream itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the stream."""
+        self.close()
 
     def inputs(self, coded: CodedPicture, ports: tuple[Port, ...]) -> Inputs:
         """The arrays that a graph takes, in the order of its ports."""
@@ -365,6 +380,11 @@ def _picture(planes: Planes, coded: CodedPicture) -> Picture:
     )
 
 
+def _failed(restored: Future[Picture]) -> bool:
+    """Whether a picture could not be restored, such as for lack of memory: the same one may be next time."""
+    return restored.done() and restored.exception() is not None
+
+
 def _same(coded: CodedPicture, other: CodedPicture) -> bool:
     """Whether two pictures are restored to the same planes."""
     kinds = ((one.width, one.height, one.sampling, one.colour, one.damage) for one in (coded, other))
@@ -373,10 +393,6 @@ def _same(coded: CodedPicture, other: CodedPicture) -> bool:
     # Two pictures of a camera nearly always differ in the first row: comparing it first costs microseconds.
     pairs = (*zip(coded.tables, other.tables, strict=True), *zip(coded.coefficients, other.coefficients, strict=True))
     return all(np.array_equal(a[:1], b[:1]) for a, b in pairs) and all(np.array_equal(a, b) for a, b in pairs)
-
-
-def _failed(picture: Future[Picture]) -> bool:
-    return picture.done() and picture.exception() is not None
 
 
 _restorers: WeakSet[Restorer] = WeakSet()

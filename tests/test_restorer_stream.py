@@ -9,6 +9,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.frames import Damage
 from mjpeg_restore.jpeg import read
 from tests.restorers import Counting
@@ -57,7 +58,7 @@ def test_nearly_the_same_is_not_the_same(change: str) -> None:
     assert restorer.restored == 2
 
 
-def test_a_picture_that_failed_is_tried_again() -> None:
+def test_a_picture_that_the_pool_dropped_is_tried_again() -> None:
     restorer = Counting()
     with ThreadPoolExecutor(1) as pool:
         stream, go = restorer.stream(pool), Event()
@@ -78,3 +79,20 @@ def test_a_restart_forgets() -> None:
     stream.restart()
     stream.restore(read(still(1)))
     assert restorer.restored == 2
+
+
+def test_a_picture_that_failed_is_tried_again() -> None:
+    restorer = Failing()
+    with restorer.stream() as stream:
+        with pytest.raises(RuntimeUnavailable, match="out of memory"):
+            stream.restore(read(still(1)))
+        restorer.fails = False
+        assert stream.restore(read(still(1))).planes
+
+
+class Failing(Counting):
+    fails = True
+
+    def count(self) -> None:
+        if self.fails:
+            raise RuntimeUnavailable("out of memory")

@@ -89,7 +89,7 @@ def speed(subject: Subject, size: Size, seconds: float) -> dict[str, Any]:
     """
     free = _free_memory()
     restorer, pictures = subject.restorer(), cycle(coded(size))
-    with ThreadPoolExecutor(IN_FLIGHT) as pool, closing(restorer.stream(pool)) as stream:
+    with ThreadPoolExecutor(IN_FLIGHT) as pool, restorer.stream(pool) as stream:
         begun = time.perf_counter()
         stream.restore(next(pictures))
         loaded = time.perf_counter() - begun
@@ -141,7 +141,7 @@ def cameras(subject: Subject, size: Size, seconds: float, streams: int = 4) -> d
     """
     restorer = subject.restorer()
     with ThreadPoolExecutor(IN_FLIGHT) as pool, ThreadPoolExecutor(4 * streams) as feeders, ExitStack() as opened:
-        own = [opened.enter_context(closing(restorer.stream(pool))) for _ in range(streams)]
+        own = [opened.enter_context(restorer.stream(pool)) for _ in range(streams)]
 
         def all_at_once(pictures: Callable[[], Iterator[CodedPicture]], seconds: float = seconds) -> float:
             def one(stream: RestorerStream) -> float:
