@@ -34,8 +34,9 @@ class Restorer:
     """A loaded model that restores pictures of any size and sampling.
 
     Safe from several threads. Each graph is loaded with the first picture that needs it. A forked process loads its
-    graphs again: the threads of a runtime do not survive a fork. Fork while no other thread restores with OpenVINO: a
-    lock of its scheduler that is held then stays locked in the child.
+    graphs again: the threads of a runtime do not survive a fork. OpenVINO may hang in the child nevertheless, on a lock
+    of its scheduler, above all if several threads restored in the parent: fork before the first picture, start the
+    process anew ("spawn"), or take the device "onnxruntime".
     """
 
     def __init__(
