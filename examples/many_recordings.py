@@ -20,7 +20,7 @@ def restored(path: str, folder: Path, restorer: Restorer) -> str:
     target = folder / f"{Path(path).stem}.mp4"
     try:
         with open_source(path) as source:
-            sink = open_sink(str(target), audio=source.sound, inputs=source.paths)
+            sink = open_sink(str(target), sound=source.sound, inputs=source.paths)
             report = run(source, restorer, sink)
     except MjpegRestoreError as error:
         return f"{error}"  # it names the file

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore import BaseSink, MjpegRestoreError, Picture, Restorer, SinkError, open_source, run
+from mjpeg_restore import BaseSink, Frame, MjpegRestoreError, Restorer, SinkError, open_source, run
 
 ACROSS = 4
 MOST = 40
@@ -23,7 +23,7 @@ SCALE = 4
 
 
 class ContactSheet(BaseSink):
-    """Pictures side by side; `run` calls `write` with each picture, then `close`, or after an error `discard`."""
+    """Pictures side by side; `run` calls `write` with each frame, then `close`, or after an error `discard`."""
 
     fixed_size = True  # the pipeline scales pictures to the size of the first
 
@@ -33,8 +33,9 @@ class ContactSheet(BaseSink):
         self._due: Fraction | None = None
         self._small: list[NDArray[np.uint8]] = []
 
-    def write(self, picture: Picture) -> None:
-        """Keep a small copy of the picture if one is due; skip the others."""
+    def write(self, frame: Frame) -> None:
+        """Keep a small copy of the restored picture if one is due; skip the others."""
+        picture = frame.picture
         if self._due is None or picture.time >= self._due:
             self._small.append(picture.to_ndarray("rgb")[::SCALE, ::SCALE].copy())  # a view would keep the whole
             self._due = picture.time + self._interval

@@ -26,11 +26,13 @@ from mjpeg_restore.errors import (
     UnknownModel,
     UnsupportedJpeg,
 )
-from mjpeg_restore.frames import CodedPicture, Colour, Damage, Packet, Picture, Sampling
-from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
-from mjpeg_restore.report import Report
+from mjpeg_restore.frames import CodedPicture, Colour, Damage, Frame, Packet, Picture, Sampling, SoundPacket
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.pipeline import PipelineSettings, restore_frames, restore_pictures, run
+from mjpeg_restore.report import OutputReport, Report
 from mjpeg_restore.restorer import Restorer, RestorerStream
 from mjpeg_restore.sinks import BaseSink, OutputSettings, SegmentLimit, Sink, open_sink
+from mjpeg_restore.sound import SoundTrack
 from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo, open_source
 from mjpeg_restore.verification import Verification
 
@@ -46,6 +48,7 @@ __all__ = [
     "Colour",
     "ConnectionFailed",
     "Damage",
+    "Frame",
     "Hint",
     "JpegError",
     "LiveSettings",
@@ -55,7 +58,9 @@ __all__ = [
     "ModelCorrupt",
     "ModelError",
     "NotMjpeg",
+    "Outlet",
     "OutputExists",
+    "OutputReport",
     "OutputSettings",
     "Packet",
     "Picture",
@@ -68,6 +73,8 @@ __all__ = [
     "SegmentLimit",
     "Sink",
     "SinkError",
+    "SoundPacket",
+    "SoundTrack",
     "Source",
     "SourceError",
     "SourceInfo",
@@ -81,6 +88,7 @@ __all__ = [
     "open_sink",
     "open_source",
     "restore",
+    "restore_frames",
     "restore_pictures",
     "run",
 ]

@@ -1,6 +1,6 @@
 """The values that flow between the stages.
 
-    Source --Packet--> jpeg.read --CodedPicture--> Restorer --Picture--> Sink
+    Source --Packet--> jpeg.read --CodedPicture--> Restorer --Picture--> pipeline --Frame--> Sink
 
 Each value is frozen: one stage makes it, and no later stage changes it. The arrays are checked on creation.
 """
@@ -34,8 +34,30 @@ class FieldLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundPacket:
+    """Coded sound, as the source holds it, on the pictures' clock."""
+
+    track: int
+    """Position of its track in `Source.sound`."""
+    data: bytes = field(repr=False)
+    pts: int | None
+    """Presentation time in units of `time_base`; None where the source does not state it."""
+    dts: int | None
+    """Decoding time in units of `time_base`; likewise."""
+    duration: int
+    """In units of `time_base`; 0 where the source does not state it."""
+    time_base: Fraction
+    """Seconds per unit of `pts`, `dts` and `duration`."""
+
+    @property
+    def time(self) -> Fraction | None:
+        """Presentation time in seconds, exact; None where it is not known."""
+        return None if self.pts is None else self.pts * self.time_base
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded picture as the source holds it, with its time."""
+    """One coded picture as the source holds it, with its time and its sound."""
 
     data: bytes
     """The JPEG, SOI to EOI; foreign bytes may stand around it."""
@@ -63,6 +85,8 @@ class Packet:
     silent: bool = False
     """True: no picture, only the time, because a live source has not sent one for a while. `data` is empty, and `index`
     is that of the next picture."""
+    sound: tuple[SoundPacket, ...] = field(default=(), repr=False)
+    """The sound up to the next picture, in the order of the source; with the last picture, all that follows."""
 
     @property
     def time(self) -> Fraction:
@@ -229,6 +253,19 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Picture({self.width}x{self.height} {self.sampling.label}, index={self.index}, pts={self.pts})"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What flows to the sinks: a restored picture and, where a sink asks for it, the plain decode beside it."""
+
+    picture: Picture
+    """Restored, upright, its fields woven."""
+    original: Picture | None = None
+    """The plain decode of the same coded picture, with the same size, sampling and time; None where no sink asked."""
+    arrived: float | None = None
+    """When the last byte of the coded picture arrived, seconds of `time.monotonic()`; None where a picture is shown
+    again."""
 
 
 def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) -> None:

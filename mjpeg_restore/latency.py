@@ -118,6 +118,6 @@ class _Backlog:
         old = self._jobs.popleft()
         late = self._jobs[0].late + old.late + (not old.packet.silent and old.error is None)
         packet = self._jobs[0].packet
-        if old.packet.discontinuity:
-            packet = replace(packet, discontinuity=True)
+        lost = old.packet.discontinuity or packet.discontinuity
+        packet = replace(packet, discontinuity=lost, sound=(*old.packet.sound, *packet.sound))
         self._jobs[0] = replace(self._jobs[0], packet=packet, late=late)

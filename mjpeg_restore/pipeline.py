@@ -1,35 +1,36 @@
-"""The stages joined: packets are read, damage is dealt with, pictures are restored and written.
+"""The stages joined: packets are read, damage is dealt with, pictures are restored and handed to the outlets.
 
-    source -> header walk -> coefficient readers -> damage policy -> drop late -> restorers -> times -> size policy
-              in order       a pool                 in order         live only    a pool       in order in order
+    source -> header walk -> coefficient readers -> damage policy -> drop late -> restorers -> times -> outlets
+              in order       a pool                 in order         live only    a pool       in order a thread each
 
 The stages run at the same time behind bounded queues, and deliver in order. The policies for damage (`damage.py`), late
 pictures (`latency.py`), silence and changing sizes are applied here. Sources skip packets without a picture, and the
-header walk those of tables alone.
+header walk those of tables alone. Sound passes with the packets that it came with, and leaves before their pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Literal, get_args
 
 from mjpeg_restore.colour import blackened
-from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import DamagePolicy, OnCorrupt
 from mjpeg_restore.episodes import LiveEpisodes
 from mjpeg_restore.errors import Hint, SourceError
-from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.frames import Frame, Packet, Picture, SoundPacket
 from mjpeg_restore.jpeg import reader_name
 from mjpeg_restore.latency import drop_late
-from mjpeg_restore.ordered import Halt, Workers, in_order
+from mjpeg_restore.ordered import Halt, Workers, in_order, in_turn
 from mjpeg_restore.orientation import fit
+from mjpeg_restore.outlets import Delivery, Outlet
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Sink
 from mjpeg_restore.sources import Source, SourceInfo
-from mjpeg_restore.stages import Job, Restoration, read_jobs
+from mjpeg_restore.stages import Job, Restoration, read_coefficients, read_jobs, walk_headers
 from mjpeg_restore.verification import Verification
 
 Drop = Literal["oldest", "never"]
@@ -46,8 +47,6 @@ class PipelineSettings:
     picture before again, "drop" leaves it out, "pass" shows it as it is. A picture that cannot be repaired is held; one
     that cannot be held is dropped, up to five times in a run; later ones are shown as they are (S8). None: "repair" for
     videos; for pictures in files of their own, which need have nothing in common, "pass" without holding."""
-    compare: Comparison | None = None
-    """Show the plain decode too: side by side, or the left half before and the right half after."""
     frames: int | None = None
     """Stop after that many packets."""
     verify: bool = False
@@ -71,9 +70,9 @@ class PipelineSettings:
         """Check the values.
 
         Raises:
-            ValueError: a policy or a comparison of no such name, or a number out of its range.
+            ValueError: a policy of no such name, or a number out of its range.
         """
-        choices = {"on_corrupt": OnCorrupt, "compare": Comparison, "drop": Drop}
+        choices = {"on_corrupt": OnCorrupt, "drop": Drop}
         for name, known in {**choices, "on_stall": OnStall, "on_resize": OnResize}.items():
             value = getattr(self, name)
             if value not in get_args(known) and not (value is None and name in choices):
@@ -91,7 +90,27 @@ def restore_pictures(
     report: Report | None = None,
     halt: Halt | None = None,
 ) -> Generator[Picture]:
-    """Restore a source's pictures, in order.
+    """The pictures of `restore_frames` alone."""
+    frames = restore_frames(source, restorer, settings, report, halt)
+    try:
+        for item in frames:
+            if isinstance(item, Frame):
+                yield item.picture
+    finally:
+        frames.close()
+
+
+def restore_frames(
+    source: Source,
+    restorer: Restorer,
+    settings: PipelineSettings | None = None,
+    report: Report | None = None,
+    halt: Halt | None = None,
+    *,
+    original: bool | Callable[[], bool] = False,
+    pool: Executor | None = None,
+) -> Generator[Frame | SoundPacket]:
+    """Restore a source's pictures, in order; its sound comes between them.
 
     Like every generator, it is for one thread at a time; another thread ends it with `halt`.
 
@@ -102,6 +121,9 @@ def restore_pictures(
         settings: policies; the defaults if None.
         report: counts what happens, where the caller wants to know.
         halt: ends the generator at once, from any thread; `Halt(source.stop)`.
+        original: whether frames hold the plain decode, too; a function is asked for each picture.
+        pool: threads that several cameras share. Each camera has one picture in it at a time, reads its coefficients as
+            its packets come, and has no threads of its own but one for the dropping of late pictures.
 
     Raises:
         SourceError: the source cannot be read, or not one picture could be restored.
@@ -110,26 +132,35 @@ def restore_pictures(
     report = report or Report()
     halt = halt or Halt(source.stop)  # a silent camera would otherwise block the end
     live = source.info.live
-    in_flight = restorer.streams + (0 if live else 2)
+    in_flight = 1 if pool else restorer.streams + (0 if live else 2)
     policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
     reading = Halt(source.stop)
-    jobs = policy(read_jobs(source, settings.frames, reading))
+    if pool:
+        read = (read_coefficients(job) for job in walk_headers(source, settings.frames))
+    else:
+        read = read_jobs(source, settings.frames, reading)
+    jobs = policy(read)
     if settings.drop == "oldest" or (settings.drop is None and live):
         dropping = Halt(reading.request)
         jobs = drop_late(
             jobs, waiting=settings.waiting, max_latency=settings.max_latency, in_flight=in_flight, halt=dropping
         )
     # One worker more than streams keeps all streams busy while a worker waits for the encoder.
-    pool = Workers(restorer.streams + 1, "restore", halt)
-    restoration = Restoration(restorer, source.info, pool, halt, compare=settings.compare, verify=settings.verify)
+    workers = pool or Workers(restorer.streams + 1, "restore", halt)
+    asked = original if callable(original) else lambda: original
+    restoration = Restoration(restorer, source.info, workers, halt, original=asked, verify=settings.verify)
 
     def close() -> None:
         try:
             restoration.close()
         finally:
-            pool.close()
+            if workers is not pool:
+                workers.shutdown(wait=False)
 
-    restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
+    if pool:
+        restored = in_turn(restoration.submit, jobs, halt=halt, close=close)
+    else:
+        restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
     try:
         any_shown = yield from _shown(restored, report, source.info, settings, holds=policy.holds)
     finally:
@@ -144,117 +175,155 @@ def restore_pictures(
 def run(
     source: Source,
     restorer: Restorer,
-    sink: Sink,
+    sink: Sink | Sequence[Outlet],
     settings: PipelineSettings | None = None,
     *,
+    report: Report | None = None,
     progress: Callable[[Report], None] | None = None,
     stop: Event | None = None,
+    pool: Executor | None = None,
 ) -> Report:
-    """Restore a source into a sink, and finish the sink.
+    """Restore a source into a sink, or into several, and finish them.
 
     Args:
         source: where packets come from; not closed here.
         restorer: the network.
-        sink: closed at the end, discarded where the run fails.
+        sink: closed at the end, discarded where the run fails. Of several outlets one that fails is discarded and
+            reported, and the others go on.
         settings: policies; the defaults if None.
-        progress: called after each picture, in this thread, with the report so far.
+        report: counts what happens, for callers that read it meanwhile; a new one if None.
+        progress: called after each picture, with the report so far; in this thread, but with an interactive sink, which
+            has this thread for itself.
         stop: read after each picture; once it is set, the run ends properly. Call `source.stop()` too: it ends the wait
             for a silent source, and the run of a live one, whose last pictures are still written.
+        pool: threads that several cameras share; see `restore_frames`.
 
     Raises:
         SourceError: the source cannot be read, or not one picture could be restored.
-        SinkError: the output cannot be written.
+        SinkError: no output can be written.
         RuntimeUnavailable, ModelError: the network cannot be run.
     """
     settings = settings or PipelineSettings()
-    live = source.info.live
-    report = Report(model=restorer.model.name, reader=reader_name())
-    pictures = restore_pictures(source, restorer, settings, report)
-    cut_off = False
+    report = report or Report()
+    report.model, report.reader, report.connection = restorer.model.name, reader_name(), source.status
+    outlets = sink if isinstance(sink, Sequence) else [Outlet(sink)]
+    delivery = Delivery(outlets, report.taken, source.stop)
+    report.outputs = delivery.reports
+    halt = Halt(source.stop)
+    frames = restore_frames(source, restorer, settings, report, halt, original=lambda: delivery.original, pool=pool)
+    sizes = _Sizes(report, letterbox=settings.on_resize == "letterbox")
+    # A live source has been stopped with `stop`: the few pictures under way would be lost for good.
+    until = stop if stop and not source.info.live else None
     try:
-        for picture in _sized(pictures, sink, report, letterbox=settings.on_resize == "letterbox"):
-            sink.write(picture)
-            if progress:
-                progress(report)
-            # A live source has been stopped with it: the few pictures under way would be lost for good.
-            if sink.closed or (stop and stop.is_set() and not live):
-                cut_off = True
-                break
-        report.interrupted = sink.closed or (stop is not None and stop.is_set())
-        source.stop()  # a silent camera would otherwise block the end
-        pictures.close()
-        sink.close()
+        delivery.deliver(_watched(frames, report, progress, until), sizes)
+        cut_off = delivery.ended or (until is not None and until.is_set())
+        report.interrupted = delivery.ended or (stop is not None and stop.is_set())
     except BaseException:
         try:
-            source.stop()
-            pictures.close()
+            halt.request()
+            halt.wait()
         finally:
-            sink.discard()
+            delivery.discard()
         raise
     report.truncated, report.remarks = source.truncated, tuple(source.remarks)
-    report.connection = source.status
     report.runtime = restorer.runtime_name
     report.end(cut_off=cut_off)
     return report
 
 
+def _watched(
+    frames: Generator[Frame | SoundPacket],
+    report: Report,
+    progress: Callable[[Report], None] | None,
+    until: Event | None,
+) -> Generator[Frame | SoundPacket]:
+    """The items, until the event is set; progress is told once a frame has been taken."""
+    try:
+        for item in frames:
+            yield item
+            if isinstance(item, SoundPacket):
+                continue
+            if progress:
+                progress(report)
+            if until and until.is_set():
+                return
+    finally:
+        frames.close()
+
+
 def _shown(
-    restored: Iterable[tuple[Job, Picture | None]],
+    restored: Iterable[tuple[Job, Frame | None]],
     report: Report,
     info: SourceInfo,
     settings: PipelineSettings,
     *,
     holds: bool,
-) -> Generator[Picture, None, bool]:
-    """The pictures that are shown, each with its packet's time; where there is none, the one before is held.
+) -> Generator[Frame | SoundPacket, None, bool]:
+    """The frames that are shown, each with its packet's time; where there is none, the one before is held.
 
     Returns:
         Whether there was any.
     """
-    previous: Picture | None = None
+    previous: Frame | None = None
     episodes = LiveEpisodes(info.name) if info.live else None
     for job, made in restored:
         report.late += job.late
         report.dropped += job.late
         if episodes:
             episodes.update(job)
+        yield from job.packet.sound
         if job.packet.silent:
-            picture = _instead(previous, settings.on_stall)
+            frame = _instead(previous, settings.on_stall) if info.live else None
         else:
             report.dropped += made is None and not job.error
-            picture = previous if made is None and holds and not job.fragment else made
-        if picture is None:
+            frame = previous if made is None and holds and not job.fragment else made
+        if frame is None:
             continue
         report.held += made is None
         if job.verified:
             report.verified = (report.verified or Verification()) + job.verified
-        picture = _stamped(picture, job.packet)
+        frame = _stamped(frame, job.packet, None if made is None else job.arrived)
         if not (job.packet.silent and settings.on_stall == "black"):
-            previous = picture
-        report.delivered(picture)
-        yield picture
-        if made is not None:
-            report.taken(job.arrived)
+            previous = frame
+        report.delivered(frame.picture)
+        yield frame
     return previous is not None
 
 
-def _instead(previous: Picture | None, on_stall: OnStall) -> Picture | None:
+def _instead(previous: Frame | None, on_stall: OnStall) -> Frame | None:
     """What is shown while a live source is silent."""
     if previous is None or on_stall == "gap":
         return None
-    return blackened(previous) if on_stall == "black" else previous
+    return _each(previous, blackened) if on_stall == "black" else previous
 
 
-def _stamped(picture: Picture, packet: Packet) -> Picture:
-    return replace(picture, index=packet.index, pts=packet.pts, time_base=packet.time_base, duration=packet.duration)
+def _stamped(frame: Frame, packet: Packet, arrived: float | None) -> Frame:
+    """The frame with a packet's time; `arrived` is None where it is shown again."""
+
+    def stamp(picture: Picture) -> Picture:
+        time = {"pts": packet.pts, "time_base": packet.time_base, "duration": packet.duration}
+        return replace(picture, index=packet.index, **time)
+
+    return replace(_each(frame, stamp), arrived=arrived)
 
 
-def _sized(pictures: Iterable[Picture], sink: Sink, report: Report, *, letterbox: bool) -> Generator[Picture]:
-    """The pictures, scaled to the size of the first where the sink takes one size only (B2)."""
-    size: tuple[int, int] | None = None
-    for picture in pictures:
-        size = size or (picture.width, picture.height)
-        if sink.fixed_size and (picture.width, picture.height) != size:
-            report.resized += 1
-            picture = fit(picture, *size, letterbox=letterbox)
-        yield picture
+def _each(frame: Frame, change: Callable[[Picture], Picture]) -> Frame:
+    """The frame with both of its pictures changed."""
+    original = frame.original and change(frame.original)
+    return replace(frame, picture=change(frame.picture), original=original)
+
+
+class _Sizes:
+    """Scales frames to the size of the first one, for sinks that take one size only (B2)."""
+
+    def __init__(self, report: Report, *, letterbox: bool) -> None:
+        self._report, self._letterbox = report, letterbox
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        size = frame.picture.width, frame.picture.height
+        self._size = first = self._size or size
+        if size == first:
+            return frame
+        self._report.resized += 1
+        return _each(frame, lambda picture: fit(picture, *first, letterbox=self._letterbox))

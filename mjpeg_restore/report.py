@@ -24,14 +24,28 @@ _MOST_WARNINGS = 256
 
 
 @dataclass(slots=True)
-class Report:
-    """What happened in a run so far. Each count is written by one thread.
+class OutputReport:
+    """What became of one output of a run."""
 
-    `run` sets `model`, `runtime`, `reader`, `truncated`, `remarks` and `connection`, and stops the clock at the end.
+    name: str
+    frames: int = 0
+    """Frames that it took."""
+    dropped: int = 0
+    """Frames that came while it was busy, and were replaced by newer ones."""
+    error: str | None = None
+    """Why it was given up, in one line, if it was."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened in a run so far. Each count is written by one thread, and may be read from others.
+
+    `run` sets `model`, `runtime`, `reader`, `truncated`, `remarks`, `connection` and `outputs`, and stops the clock at
+    the end.
     """
 
     frames: int = 0
-    """Pictures written, held ones included."""
+    """Pictures handed to the outputs, held ones included."""
     packets: int = 0
     """Packets that arrived, but those under way when the run was stopped. After a run it is
     `frames - held + dropped + unreadable`."""
@@ -67,6 +81,8 @@ class Report:
     """Further remarks on the source, a sentence each; see `Source.remarks`."""
     connection: LiveStatus | None = None
     """How the connection of a live source fared; None of a recording."""
+    outputs: tuple[OutputReport, ...] = ()
+    """What became of each output."""
     interrupted: bool = False
     """True where the run was stopped before the source's end."""
     first_trouble: str | None = None
@@ -95,7 +111,7 @@ class Report:
 
     @property
     def fps(self) -> float:
-        """Pictures written in a second of wall-clock time, to two decimals."""
+        """Pictures handed to the outputs in a second of wall-clock time, to two decimals."""
         return round(self.frames / self.seconds, 2)
 
     @property
@@ -107,9 +123,9 @@ class Report:
     def latency_ms(self) -> dict[str, float]:
         """Percentiles "p50", "p95" and "p99" of the latest 4,096 latencies, milliseconds; empty before the first one.
 
-        A latency begins when the last byte of the coded picture arrives, and ends when the sink has taken the restored
-        one. Of a recording it begins when the source yields the packet, and most of it is waiting: packets are read
-        ahead.
+        A latency begins when the last byte of the coded picture arrives, and ends when a sink has taken the restored
+        one; of several sinks each counts. Of a recording it begins when the source yields the packet, and most of it is
+        waiting: packets are read ahead.
         """
         delays = sorted(self._latencies)
         shares = (50, 95, 99) if delays else ()
@@ -137,7 +153,7 @@ class Report:
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
     def taken(self, arrived: float) -> None:
-        """Note the latency of a picture that the sink has taken; its packet arrived at that monotonic time."""
+        """Note the latency of a picture that a sink has taken; its packet arrived at that monotonic time."""
         self._latencies.append(time.monotonic() - arrived)
 
     def delivered(self, picture: Picture) -> None:
@@ -177,6 +193,7 @@ class Report:
             "truncated": self.truncated,
             "remarks": list(self.remarks),
             "connection": asdict(self.connection) if self.connection else None,
+            "outputs": [asdict(output) for output in self.outputs],
             "interrupted": self.interrupted,
             "first_trouble": self.first_trouble,
             "warnings": dict(self.warnings),

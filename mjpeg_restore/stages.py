@@ -6,13 +6,12 @@ A `Job` carries a packet from stage to stage. `read_jobs` joins the first two st
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from mjpeg_restore.compare import Comparison, compose
 from mjpeg_restore.errors import JpegError
-from mjpeg_restore.frames import CodedPicture, Packet, Picture
+from mjpeg_restore.frames import CodedPicture, Frame, Packet, Picture
 from mjpeg_restore.futures import done, gather
 from mjpeg_restore.interlace import resolve_layout, weave
 from mjpeg_restore.jpeg import HeaderWalk, Parts, is_fragment, is_tables_only, read
@@ -79,6 +78,8 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
         walk.remember(packet.tables)
         if is_tables_only(packet.data):
             walk.pass_over(packet.data)
+            if packet.sound:
+                yield Job(replace(packet, data=b"", silent=True), time.monotonic())
             continue
         if not job.fragment:
             try:
@@ -124,7 +125,7 @@ def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = No
 
 
 class Restoration:
-    """Coefficients to a picture: restored, verified, woven of its fields, turned upright, beside the plain decode."""
+    """Coefficients to a frame: restored, verified, woven of its fields, turned upright; the plain decode beside it."""
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class Restoration:
         pool: Executor,
         halt: Halt,
         *,
-        compare: Comparison | None = None,
+        original: Callable[[], bool],
         verify: bool = False,
     ) -> None:
         """Prepare for the packets of one source.
@@ -143,21 +144,21 @@ class Restoration:
             info: the source's field order and rotation.
             pool: its threads compute.
             halt: ends also the wait for a network that is made ready.
-            compare: show the plain decode too.
+            original: asked for each picture: whether its plain decode is wanted, too.
             verify: count the restored coefficients that quantise back to the stream's.
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
         self._streams = tuple(restorer.stream(pool, halt.check) for _ in range(2))
         self._info = info
         self._verify = verify
-        self._compare: Comparison | None = compare
-        self._decoder = Restorer("decode", threads=1) if compare else None
+        self._original = original
+        self._decoder = Restorer("decode", threads=1)  # nothing is loaded before it is needed
 
-    def submit(self, job: Job) -> Future[tuple[Job, Picture | None]]:
+    def submit(self, job: Job) -> Future[tuple[Job, Frame | None]]:
         """Begin to restore the picture of the next job.
 
         Returns:
-            The job, and its picture without its time; None where there is nothing to restore.
+            The job, and its frame without its time; None where there is nothing to restore.
         """
         if not job.coded:
             return done((job, None))
@@ -172,17 +173,17 @@ class Restoration:
         for stream in self._streams:
             stream.close()
 
-    def _finish(self, job: Job, restored: list[Picture]) -> tuple[Job, Picture | None]:
-        """A job without its coefficients, and its picture as it is shown."""
-        after = self._frame(restored, job)
+    def _finish(self, job: Job, restored: list[Picture]) -> tuple[Job, Frame | None]:
+        """A job without its coefficients, and its frame as it is shown."""
+        original = None
+        if self._original():
+            original = self._shown([self._decoder.restore(coded) for coded in job.coded], job)
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
-        if self._decoder and self._compare:
-            decoded = [self._decoder.restore(coded) for coded in job.coded]
-            after = compose(self._frame(decoded, job), after, self._compare)
+        frame = Frame(self._shown(restored, job), original, job.arrived)
         # Coefficients are large, and pictures that wait for the sink no longer need them.
-        return replace(job, parts=None, coded=(), verified=verified), after
+        return replace(job, parts=None, coded=(), verified=verified), frame
 
-    def _frame(self, pictures: list[Picture], job: Job) -> Picture:
+    def _shown(self, pictures: list[Picture], job: Job) -> Picture:
         """The picture as it is shown: its fields woven (S6), turned upright (H5)."""
         assert job.parts is not None
         header = job.parts.pictures[0].header

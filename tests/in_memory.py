@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.frames import Frame, Packet, Picture, SoundPacket
 from mjpeg_restore.sinks import BaseSink
 from mjpeg_restore.sources import SourceInfo
 from mjpeg_restore.sources.base import BaseSource
@@ -47,20 +47,34 @@ class ListSource(BaseSource):
 
 
 class Collect(BaseSink):
-    """Keeps the pictures."""
+    """Keeps the pictures, their plain decodes and the sound."""
 
-    def __init__(self, *, fixed_size: bool = False, fail_at: int | None = None, leave_at: int | None = None) -> None:
-        self.fixed_size = fixed_size
+    def __init__(
+        self,
+        *,
+        fixed_size: bool = False,
+        original: bool = False,
+        fail_at: int | None = None,
+        leave_at: int | None = None,
+    ) -> None:
+        self.fixed_size, self.original, self.sound = fixed_size, original, True
         self.pictures: list[Picture] = []
+        self.originals: list[Picture | None] = []
+        self.items: list[Frame | SoundPacket] = []
         self.ended: list[str] = []
         self._fail_at = fail_at
         self._leave_at = leave_at
 
-    def write(self, picture: Picture) -> None:
+    def write(self, frame: Frame) -> None:
         if len(self.pictures) == self._fail_at:
             raise SinkError("the disk is full")
-        self.pictures.append(picture)
+        self.pictures.append(frame.picture)
+        self.originals.append(frame.original)
+        self.items.append(frame)
         self.closed = len(self.pictures) == self._leave_at
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        self.items.append(packet)
 
     def close(self) -> None:
         self.ended.append("closed")

@@ -7,12 +7,14 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.compare import Comparison
 from mjpeg_restore.frames import Picture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.segments import APP0
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.sinks import Comparing
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode, scan_span, segment
 
@@ -35,11 +37,17 @@ def decoded(data: bytes) -> list[NDArray[np.uint8]]:
 
 
 def restore(
-    pictures: list[bytes], *, height: int | None = None, tag: str = "", **policy: str | int
+    pictures: list[bytes],
+    *,
+    height: int | None = None,
+    tag: str = "",
+    compare: Comparison | None = None,
+    **policy: str | int,
 ) -> tuple[list[Picture], Report]:
     sink = Collect()
     settings = PipelineSettings(**policy)  # pyright: ignore[reportArgumentType]
-    report = run(ListSource(pictures, height=height, tag=tag), DECODE, sink, settings)
+    shown = Comparing(sink, compare) if compare else sink
+    report = run(ListSource(pictures, height=height, tag=tag), DECODE, shown, settings)
     assert sink.ended == ["closed"]
     assert report.frames == len(sink.pictures)
     return sink.pictures, report

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.errors import BadJpeg
-from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, Frame, Packet, Sampling
 from mjpeg_restore.latency import drop_late
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
@@ -162,8 +162,8 @@ class Slow(Collect):
         super().__init__()
         self.first = threading.Event()
 
-    def write(self, picture: Picture) -> None:
-        super().write(picture)
+    def write(self, frame: Frame) -> None:
+        super().write(frame)
         self.first.set()
         if len(self.pictures) == 1:
             time.sleep(1.0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, SourceError
-from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.frames import Frame, Packet
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Network, Progress
@@ -50,9 +50,9 @@ def test_memory_does_not_grow_with_the_length() -> None:
     most = 0
 
     class Forget(Collect):
-        def write(self, picture: Picture) -> None:
+        def write(self, frame: Frame) -> None:
             nonlocal most
-            planes.append(weakref.ref(picture.planes[0]))
+            planes.append(weakref.ref(frame.picture.planes[0]))
             most = max(most, sum(plane() is not None for plane in planes))
 
     data = still(0), still(1)
@@ -66,8 +66,8 @@ def test_a_source_is_not_read_far_ahead_of_a_slow_sink() -> None:
     ahead: list[int] = []
 
     class Slow(Collect):
-        def write(self, picture: Picture) -> None:
-            super().write(picture)
+        def write(self, frame: Frame) -> None:
+            super().write(frame)
             threading.Event().wait(0.002)
             ahead.append(source.yielded - len(self.pictures))
 
@@ -97,7 +97,7 @@ def test_a_single_damaged_picture_names_the_way_to_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"on_corrupt": "mend"}, {"compare": "above"}, {"frames": -1}], ids=lambda wrong: next(iter(wrong))
+    "wrong", [{"on_corrupt": "mend"}, {"on_stall": "wait"}, {"frames": -1}], ids=lambda wrong: next(iter(wrong))
 )
 def test_settings_that_there_are_not_are_refused_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

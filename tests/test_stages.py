@@ -19,6 +19,7 @@ from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.planes import interleave
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.sinks import Comparing
 from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without
 from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, decoded, exif, restore, still, troubles
@@ -163,8 +164,8 @@ def test_compare_shows_the_network_on_the_right() -> None:
     run(
         ListSource([still(1, quality=10)]),
         Restorer("stream-lite", "onnxruntime"),
-        sink,
-        PipelineSettings("hold", "side"),
+        Comparing(sink, "side"),
+        PipelineSettings("hold"),
     )
     luma = sink.pictures[0].planes[0]
     np.testing.assert_array_equal(luma[:, :64], decoded(still(1, quality=10))[0])
@@ -208,7 +209,15 @@ def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparis
     fields = [still(seed, sampling, (64, 27)) for seed in (1, 2)]
     source = ListSource([fields[0] + fields[1]], height=54)
     report = Report()
-    (picture,) = restore_pictures(source, DECODE, PipelineSettings(compare=comparison, verify=True), report)
+    sink = Collect()
+    run(
+        source,
+        DECODE,
+        Comparing(sink, comparison) if comparison else sink,
+        PipelineSettings(verify=True),
+        report=report,
+    )
+    (picture,) = sink.pictures
     assert [len(plane) for plane in picture.planes] == [54, 28, 28]
     assert report.verified is not None
     assert report.verified.outside == 0

@@ -83,7 +83,7 @@ def test_a_run_counts_every_picture_and_both_fields() -> None:
     field = encode(size=(64, 24))
     avi1 = insert(without(field, APP0), segment(APP0, b"AVI1\x01" + bytes(9)))
     source = ListSource([encode(size=(64, 48)), avi1 + avi1], height=48)
-    report = run(source, DECODE, Collect(), PipelineSettings(verify=True, compare="side"))
+    report = run(source, DECODE, Collect(original=True), PipelineSettings(verify=True))
     assert report.verified is not None
     whole, fields = 64 * (8 * 6 + 2 * 4 * 3), 2 * 64 * (8 * 3 + 2 * 4 * 1)
     assert report.verified.coefficients == whole + fields

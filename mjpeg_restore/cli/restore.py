@@ -8,8 +8,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,13 +21,14 @@ from mjpeg_restore.cli.progress import Preparing, Progress
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
-from mjpeg_restore.errors import Hint, SourceError
+from mjpeg_restore.errors import Hint, SinkError, SourceError
 from mjpeg_restore.orientation import upright_aspect
+from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import usable_cores
-from mjpeg_restore.sinks import OutputSettings, Sink, Tee, Window, open_sink
+from mjpeg_restore.sinks import Comparing, OutputSettings, Window, open_sink
 from mjpeg_restore.sources import LiveSettings, Source, open_source
 
 INTERRUPTED = 130
@@ -84,11 +86,11 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         preparing.stop = stop
         _check_live(options, source)
         settings = _policies(options)
-        sink = _open_sink(options, output, source)
-        taken = any(track.enabled for track in source.sound)
+        outlets = _open_outlets(options, output, source)
+        taken = any(outlet.sink.sound for outlet in outlets)
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
-                report = run(source, restorer, sink, settings, progress=progress.update, stop=stop)
+                report = run(source, restorer, outlets, settings, progress=progress.update, stop=stop)
             except SourceError:
                 if stop.is_set():  # before the first picture
                     raise KeyboardInterrupt from None
@@ -96,8 +98,10 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         report.remarks = (*left_out(source.info.tracks, sound=taken or not source.sound), *report.remarks)
         _tell(options, output, report)
         if not options.quiet:
-            for line in _output_remarks(options, output, source, sink, taken):
+            for line in _output_remarks(options, output, source, outlets, taken):
                 warn(line)
+        if any(output.error for output in report.outputs):
+            return exit_code(SinkError)  # it was said when it happened
         if report.connection and report.connection.gave_up:
             return exit_code(SourceError)  # although the output is finished properly
         return INTERRUPTED if stop.is_set() else 0
@@ -109,7 +113,7 @@ def _camera(options: argparse.Namespace) -> LiveSettings:
 
 
 def _policies(options: argparse.Namespace) -> PipelineSettings:
-    given = _given(options, "on_corrupt", "compare", "frames", "drop", "max_latency", "on_stall")
+    given = _given(options, "on_corrupt", "frames", "drop", "max_latency", "on_stall")
     bars = options.on_resize == "letterbox"
     return PipelineSettings(verify=options.verify, on_resize="letterbox" if bars else "scale", **given)
 
@@ -135,7 +139,7 @@ def _check_live(options: argparse.Namespace, source: Source) -> None:
         raise SourceError(f"{source.info.name} {why}", Hint(f"leave {{{name}}} out", **{name: None}))
 
 
-def _open_sink(options: argparse.Namespace, output: str | None, source: Source) -> Sink:
+def _open_outlets(options: argparse.Namespace, output: str | None, source: Source) -> list[Outlet]:
     settings = OutputSettings(
         codec=options.codec,
         crf=options.crf,
@@ -150,12 +154,17 @@ def _open_sink(options: argparse.Namespace, output: str | None, source: Source) 
         segment=options.segment,
         new_file_on_resize=options.on_resize == "new-file",
     )
-    audio = () if options.no_audio else source.sound
     # The window is opened first, so that no output is left behind where there is no display.
-    sinks: list[Sink] = [Window(f"mjpeg-restore {source.info.name}")] if options.show else []
+    window = Window(f"mjpeg-restore {source.info.name}") if options.show else None
+    outlets: list[Outlet] = []
     if output:
-        sinks.insert(0, open_sink(output, settings, audio, source.paths))
-    return sinks[0] if len(sinks) == 1 else Tee(sinks)
+        sound = () if options.no_audio else source.sound
+        outlets.append(Outlet(open_sink(output, settings, sound, source.paths), output))
+    if window:  # alone it sets the pace of a recording; beside a file it shows what it can
+        outlets.append(Outlet(window, "the window", when_full="drop" if output else "wait", ends_run=True))
+    if options.compare:
+        outlets = [replace(outlet, sink=Comparing(outlet.sink, options.compare)) for outlet in outlets]
+    return outlets
 
 
 def _tell(options: argparse.Namespace, output: str | None, report: Report) -> None:
@@ -167,11 +176,12 @@ def _tell(options: argparse.Namespace, output: str | None, report: Report) -> No
 
 
 def _output_remarks(
-    options: argparse.Namespace, output: str | None, source: Source, sink: Sink, sound_taken: bool
+    options: argparse.Namespace, output: str | None, source: Source, outlets: Sequence[Outlet], sound_taken: bool
 ) -> Iterator[str]:
     """Differences of the output from the source, a line each."""
-    if sink.remark:
-        yield sink.remark
+    for outlet in outlets:
+        if outlet.sink.remark:
+            yield outlet.sink.remark
     if output and source.sound and not (sound_taken or options.no_audio):
         what = "y4m" if output == "-" else output
         yield f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov, .webm and .avi hold both"

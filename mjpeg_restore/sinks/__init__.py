@@ -4,27 +4,25 @@
 everything but `write`.
 """
 
-from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, SegmentLimit, Sink
+from mjpeg_restore.sinks.comparing import Comparing
 from mjpeg_restore.sinks.opening import open_sink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
-from mjpeg_restore.sinks.tee import Tee
 from mjpeg_restore.sinks.usable import usable_encoders
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.window import Window
 from mjpeg_restore.sinks.y4m import Y4mStream
 
 __all__ = [
-    "AudioSource",
     "BaseSink",
+    "Comparing",
     "OutputSettings",
     "SegmentLimit",
     "Segments",
     "Sink",
     "Still",
     "Stills",
-    "Tee",
     "VideoFile",
     "Window",
     "Y4mStream",

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Generator, Iterable
 from fractions import Fraction
-from typing import Protocol
 
 import av
 from av.audio.stream import AudioStream
@@ -22,7 +20,9 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from mjpeg_restore.errors import reason_of
+from mjpeg_restore.frames import SoundPacket
 from mjpeg_restore.sinks.silence import GapFiller, is_pcm
+from mjpeg_restore.sound import SoundDecoder, SoundTrack, to_av
 
 # The codecs that players support in each container; FFmpeg would also write PCM into MP4, which few players support.
 _SUPPORTED: dict[str, frozenset[str]] = {
@@ -34,17 +34,6 @@ _ENCODERS = {"webm": "libopus"}
 _BITS_PER_CHANNEL = 96_000
 
 
-class AudioSource(Protocol):
-    """An audio track of a source, which appends its packets while video is read."""
-
-    stream: AudioStream
-    """The input container's stream: codec, parameters and time base of the packets."""
-    packets: deque[av.Packet[Stream]]
-    """A queue that the source fills and the sink empties; the time stamps are on the video's clock."""
-    enabled: bool
-    """Set by the sink; while it is False, the source drops the packets."""
-
-
 class AudioWriter:
     """One audio stream of an output container.
 
@@ -53,30 +42,36 @@ class AudioWriter:
     reports them.
     """
 
-    def __init__(self, source: AudioSource, container: OutputContainer, origin: Fraction = Fraction(0)) -> None:
+    def __init__(
+        self,
+        source: SoundTrack,
+        container: OutputContainer,
+        origin: Fraction = Fraction(0),
+        first: SoundPacket | None = None,
+    ) -> None:
         """Add a stream to the container, before its header is written.
 
         Args:
             source: the track to write.
             container: the output.
             origin: for AVI, which stores no time stamps: the start of the output, in seconds on the source's clock.
+            first: the first packet, if there is one before the first picture; not written yet.
         """
         self._problem: str | None = None
-        self._source = source
+        self._source, self._first = source, first
         self._container = container
         self._gap_filler: GapFiller | None = None
         if container.format.name == "avi":
             self._gap_filler = GapFiller(source.stream, origin)
         self._stream: AudioStream | None = None
-        self._transcoding = False
+        self._decoder: SoundDecoder | None = None
+        """None where packets are copied."""
         self._last_dts: int | None = None
         self._dropped = 0
         try:
             self._stream = self._add_stream()
         except (FFmpegError, ValueError, RuntimeError) as error:
             self._problem = f"the audio is left out: {reason_of(error)}"
-            source.enabled = False
-            source.packets.clear()
             return
         self._stores_priming = self._can_store_priming(self._stream)
         labels = source.stream.metadata
@@ -103,28 +98,26 @@ class AudioWriter:
             case "matroska" | "webm":
                 has_edit_list = self._source.stream.container.format.name.startswith("mov")
                 opus = stream.codec_context.codec.canonical_name == "opus"
-                return self._transcoding or opus or not has_edit_list
+                return self._decoder is not None or opus or not has_edit_list
             case _:
                 return False
 
-    def mux_pending(self) -> None:
-        """Mux the packets that the source has queued so far; broken ones are left out."""
-        while self._stream is not None and self._source.packets:
-            packet = self._source.packets.popleft()
-            with self._dropping():
-                if self._transcoding:
-                    self._transcode(packet, self._stream)
-                else:
-                    self._copy(packet, self._stream)
-
-    def finish(self) -> None:
-        """Mux the remaining packets and flush the encoder."""
-        self.mux_pending()
-        if self._stream is None or not self._transcoding:
+    def write(self, packet: SoundPacket) -> None:
+        """Mux one packet; a broken one is left out."""
+        if self._stream is None:
             return
         with self._dropping():
-            self._transcode(None, self._stream)
-        self._source.stream.codec_context.flush_buffers()  # the next segment goes on with this decoder
+            if self._decoder:
+                self._transcode(self._decoder, packet, self._stream)
+            else:
+                self._copy(to_av(packet), self._stream)
+
+    def finish(self) -> None:
+        """Flush decoder and encoder."""
+        if self._stream is None or self._decoder is None:
+            return
+        with self._dropping():
+            self._transcode(self._decoder, None, self._stream)
         with self._dropping():
             self._mux(self._stream.encode(None))
 
@@ -139,7 +132,7 @@ class AudioWriter:
                 if container == "mov" and is_pcm(template):
                     self._gap_filler = GapFiller(template, None)
                 return stream
-        self._transcoding = True
+        self._decoder = SoundDecoder(self._source)
         return self._add_encoder(_ENCODERS.get(container, "aac"), template)
 
     def _can_copy(self, template: AudioStream, supported: frozenset[str] | None) -> bool:
@@ -148,8 +141,7 @@ class AudioWriter:
         if name == "aac" and not template.codec_context.extradata:
             return False  # without extradata, MKV refuses every packet and then the trailer
         if self._gap_filler and not is_pcm(template):
-            first = self._source.packets[0] if self._source.packets else None
-            return not self._gap_filler.starts_late(first)
+            return not self._gap_filler.starts_late(self._first)
         return supported is None or name in supported
 
     def _add_encoder(self, name: str, template: AudioStream) -> AudioStream:
@@ -179,8 +171,8 @@ class AudioWriter:
         packet.stream = stream
         self._mux([packet])
 
-    def _transcode(self, packet: av.Packet[Stream] | None, stream: AudioStream) -> None:
-        for frame in self._source.stream.codec_context.decode(packet):
+    def _transcode(self, decoder: SoundDecoder, packet: SoundPacket | None, stream: AudioStream) -> None:
+        for frame in decoder(packet):
             for filled in self._gap_filler.frames(frame) if self._gap_filler else (frame,):
                 self._mux(stream.encode(filled))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks.target import kind_of, part_name
 
 _RENAMES_OPEN_FILES = os.name != "nt"
@@ -22,9 +22,9 @@ ImageFormat = Literal["png", "jpeg"]
 
 
 class Sink(Protocol):
-    """Where pictures go: `write` for each picture in order of presentation, then `close` or `discard`.
+    """Where frames go: `write` for each in order of presentation, then `close` or `discard`.
 
-    The pipeline makes all calls from one thread.
+    All these calls come from one thread: `run`'s own, or that of the sink's outlet.
     """
 
     @property
@@ -33,8 +33,26 @@ class Sink(Protocol):
         ...
 
     @property
+    def sound(self) -> bool:
+        """True where `write_sound` is to be called."""
+        ...
+
+    @property
+    def original(self) -> bool:
+        """True where frames are to hold the plain decode, too. It may change: it is read for each picture, from any
+        thread."""
+        ...
+
+    @property
+    def interactive(self) -> bool:
+        """True where the calls must come from the thread that called `run`, as those to a window, and where `idle` is
+        to be called while no frame comes."""
+        ...
+
+    @property
     def closed(self) -> bool:
-        """True once the consumer has disconnected (window shut, pipe closed): the run ends without an error."""
+        """True once the consumer has disconnected (window shut, pipe closed): nothing more is written to it, and it is
+        closed without an error."""
         ...
 
     @property
@@ -42,12 +60,24 @@ class Sink(Protocol):
         """One line about something unexpected in the output, such as missing sound; None if there is nothing."""
         ...
 
-    def write(self, picture: Picture) -> None:
-        """Write one picture.
+    def write(self, frame: Frame) -> None:
+        """Write one frame.
 
         Raises:
-            SinkError: the output cannot be written; the pipeline calls `discard` next.
+            SinkError: the output cannot be written; `discard` is called next.
         """
+        ...
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Write the sound that stands before the next picture, or after the last one.
+
+        Raises:
+            SinkError: as for `write`.
+        """
+        ...
+
+    def idle(self) -> None:
+        """Serve the events of an interactive sink, for a few milliseconds."""
         ...
 
     def close(self) -> None:
@@ -71,16 +101,26 @@ class BaseSink(ABC):
     """Base of sinks: defaults for everything but `write`.
 
     Attributes:
-        fixed_size, closed, remark: see `Sink`; a sink sets them where the defaults do not fit.
+        fixed_size, sound, original, interactive, closed, remark: see `Sink`; a sink sets them where the defaults do not
+            fit.
     """
 
     fixed_size: bool = False
+    sound: bool = False
+    original: bool = False
+    interactive: bool = False
     closed: bool = False
     remark: str | None = None
 
     @abstractmethod
-    def write(self, picture: Picture) -> None:
-        """Write one picture; see `Sink`."""
+    def write(self, frame: Frame) -> None:
+        """Write one frame; see `Sink`."""
+
+    def write_sound(self, packet: SoundPacket) -> None:  # noqa: B027  most sinks take none
+        """Write sound; see `Sink`."""
+
+    def idle(self) -> None:  # noqa: B027  most sinks have no events
+        """Serve events; see `Sink`."""
 
     def close(self) -> None:  # noqa: B027  some sinks have nothing to finish
         """Finish the output; see `Sink`."""

@@ -9,13 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from mjpeg_restore.errors import Hint, SinkError
-from mjpeg_restore.sinks.audio import AudioSource
 from mjpeg_restore.sinks.base import OutputSettings, Sink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import EXTENSIONS, Still, Stills, is_pattern
 from mjpeg_restore.sinks.target import kind_of, part_name, refuse_inputs
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
+from mjpeg_restore.sound import SoundTrack
 
 _NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live"})
 """Settings that each sink may ignore: they are set for every output."""
@@ -24,7 +24,7 @@ _NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live"})
 def open_sink(
     target: str | os.PathLike[str],
     settings: OutputSettings | None = None,
-    audio: Sequence[AudioSource] = (),
+    sound: Sequence[SoundTrack] = (),
     inputs: Sequence[Path] = (),
 ) -> Sink:
     """Open the sink for a target.
@@ -35,7 +35,7 @@ def open_sink(
             other name is a video file, its container chosen by the extension, or with `segment` or
             `new_file_on_resize` the beginning of the names of several.
         settings: the user's choices; the defaults if None.
-        audio: tracks of sound for a video file; other sinks ignore them.
+        sound: tracks of sound for a video file; other sinks ignore them.
         inputs: the source's files, which are never replaced.
 
     Raises:
@@ -55,7 +55,7 @@ def open_sink(
         return Stills(target, settings, inputs)
     for name in (path, part_name(path)):
         refuse_inputs(name, inputs)
-    return _open_file(path, settings, audio)
+    return _open_file(path, settings, sound)
 
 
 def _open_standard_output(settings: OutputSettings) -> Sink:
@@ -65,7 +65,7 @@ def _open_standard_output(settings: OutputSettings) -> Sink:
     return Y4mStream(sys.stdout.buffer, settings)
 
 
-def _open_file(path: Path, settings: OutputSettings, audio: Sequence[AudioSource]) -> Sink:
+def _open_file(path: Path, settings: OutputSettings, sound: Sequence[SoundTrack]) -> Sink:
     suffix = path.suffix.lower()
     if suffix == ".y4m":
         _check_settings(settings, "y4m", "range")
@@ -76,8 +76,8 @@ def _open_file(path: Path, settings: OutputSettings, audio: Sequence[AudioSource
     effective = "codec", "crf", "preset", "range", "options", "segment", "new_file_on_resize"
     _check_settings(settings, "a video file", *effective)
     if settings.segment or settings.new_file_on_resize:
-        return Segments(path, settings, audio)
-    return VideoFile(path, settings, audio)
+        return Segments(path, settings, sound)
+    return VideoFile(path, settings, sound)
 
 
 def _check_stills(path: Path, settings: OutputSettings) -> None:

@@ -10,15 +10,11 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
-import av
-from av.audio.stream import AudioStream
-from av.stream import Stream
-
-from mjpeg_restore.frames import Picture, Sampling
-from mjpeg_restore.sinks.audio import AudioSource
+from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings
 from mjpeg_restore.sinks.target import kind_of, part_name
 from mjpeg_restore.sinks.video import VideoFile
+from mjpeg_restore.sound import SoundTrack
 
 _FORMAT = "%Y%m%dT%H%M%S.%f"
 _MILLISECOND = timedelta(milliseconds=1)
@@ -43,14 +39,14 @@ class Segments(BaseSink):
         self,
         path: str | os.PathLike[str],
         settings: OutputSettings,
-        audio: Sequence[AudioSource] = (),
+        sound: Sequence[SoundTrack] = (),
     ) -> None:
         """Check the settings, as `VideoFile` does; the first file is created with the first picture.
 
         Args:
             path: folder, beginning of the names, and extension.
             settings: as for `VideoFile`, and `segment` and `new_file_on_resize`; `overwrite` has no effect.
-            audio: tracks of sound.
+            sound: tracks of sound.
 
         Raises:
             SinkError: as for `VideoFile`.
@@ -58,7 +54,10 @@ class Segments(BaseSink):
         self._path = Path(path)
         self._settings = replace(settings, overwrite=False)
         self.fixed_size = not settings.new_file_on_resize
-        self._tracks = [_SegmentTrack(source) for source in audio]
+        self.sound = bool(sound)
+        self._tracks = sound
+        self._heard: deque[SoundPacket] = deque()
+        """Sound that begins after the latest picture: it may belong to the next file."""
         self._file: VideoFile | None = None
         self._start = Fraction(0)
         """Time of the first picture of the file, in seconds."""
@@ -66,19 +65,25 @@ class Segments(BaseSink):
         self._moment = datetime.min.replace(tzinfo=UTC)
         VideoFile(self._next_path(), self._settings, self._tracks).discard()
 
-    def write(self, picture: Picture) -> None:
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Keep the sound until it is known which file it is for."""
+        self._heard.append(packet)
+
+    def write(self, frame: Frame) -> None:
         """Write one picture, and the sound before it; begin a new file where it is due.
 
         Raises:
             SinkError: see `VideoFile`.
         """
+        picture = frame.picture
         if self._file and self._is_due(picture):
             self._finish(picture.time)
         if self._file is None:
             self._start, self._shape = picture.time, _shape(picture)
             self._file = VideoFile(self._next_path(), self._settings, self._tracks)
         self._take_sound(picture.time)
-        self._file.write(replace(picture, pts=picture.pts - round(self._start / picture.time_base)))
+        shifted = replace(picture, pts=picture.pts - round(self._start / picture.time_base))
+        self._file.write(replace(frame, picture=shifted))
 
     def close(self) -> None:
         """Finish the last file.
@@ -116,8 +121,20 @@ class Segments(BaseSink):
         self._file = None
 
     def _take_sound(self, end: Fraction | None) -> None:
-        for track in self._tracks:
-            track.take(end, self._start)
+        """Write the sound that begins before `end` (None: all), in seconds, its times counted from the file's start."""
+        assert self._file
+        later: deque[SoundPacket] = deque()
+        ahead = set[int]()  # tracks with a packet that waits: the ones after it wait, too
+        for packet in self._heard:
+            if packet.track in ahead or (end is not None and packet.time is not None and packet.time >= end):
+                ahead.add(packet.track)
+                later.append(packet)
+                continue
+            shift = round(self._start / packet.time_base)
+            pts = None if packet.pts is None else packet.pts - shift
+            dts = None if packet.dts is None else packet.dts - shift
+            self._file.write_sound(replace(packet, pts=pts, dts=dts))
+        self._heard = later
 
     def _next_path(self) -> Path:
         """A free name with the present time, after all others of the run."""
@@ -130,32 +147,6 @@ class Segments(BaseSink):
                 self._moment = moment
                 return path
             moment += _MILLISECOND
-
-
-class _SegmentTrack:
-    """An audio track, whose packets are handed to one file after the other, on the file's clock."""
-
-    def __init__(self, source: AudioSource) -> None:
-        source.enabled = True
-        self._source = source
-        self.stream: AudioStream = source.stream
-        self.packets: deque[av.Packet[Stream]] = deque()
-        self.enabled = True
-        """False: the file takes no sound; the next one may."""
-
-    def take(self, end: Fraction | None, start: Fraction) -> None:
-        """Take the packets that begin before `end` (None: all), and count their times from `start`; in seconds."""
-        waiting = self._source.packets
-        while waiting:
-            pts, time_base = waiting[0].pts, waiting[0].time_base
-            if end is not None and pts is not None and pts * time_base >= end:
-                return
-            packet = waiting.popleft()
-            shift = round(start / time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
-            if self.enabled:
-                self.packets.append(packet)
 
 
 def _shape(picture: Picture) -> tuple[int, int, Sampling]:

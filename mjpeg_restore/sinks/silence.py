@@ -14,6 +14,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Stream
 
+from mjpeg_restore.frames import SoundPacket
+
 TOLERANCE = Fraction(2, 25)
 """Seconds of gap or overlap that are ignored: time stamps are rounded, and devices' clocks differ a little."""
 
@@ -55,10 +57,10 @@ class GapFiller:
         """Seconds of sound so far."""
         self._block_align = _block_align(stream)
 
-    def starts_late(self, first: av.Packet[Stream] | None) -> bool:
+    def starts_late(self, first: SoundPacket | None) -> bool:
         """Whether silence is needed before the sound, by its first packet or else by its container's start times."""
-        if first is not None and first.pts is not None:
-            return first.pts * first.time_base - self._origin > TOLERANCE
+        if first is not None and first.time is not None:
+            return first.time - self._origin > TOLERANCE
         begin = Fraction(cast(InputContainer, self._stream.container).start_time or 0, av.time_base)
         start = self._stream.start_time
         return start is None or start * Fraction(self._stream.time_base or 0) - min(begin, self._origin) > TOLERANCE

@@ -17,7 +17,7 @@ from av.error import FFmpegError
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, ImageFormat, OutputSettings, PartFile
 from mjpeg_restore.sinks.encoder import find_encoder
@@ -88,12 +88,13 @@ class Stills(BaseSink):
         _refuse_inputs(path, inputs)
         _prepare_folder(path, pattern_given=Path(target) == path, overwrite=settings.overwrite)
 
-    def write(self, picture: Picture) -> None:
+    def write(self, frame: Frame) -> None:
         """Write one file.
 
         Raises:
             SinkError: it cannot be written.
         """
+        picture = frame.picture
         self._last = picture.index if picture.index > self._last else self._last + 1
         name = _PLACEHOLDER.sub(lambda match: match.group() % self._last, self._pattern.name)
         path = self._pattern.with_name(name)
@@ -127,7 +128,7 @@ class Still(BaseSink):
         self._part = PartFile(path, settings.overwrite)
         self._written = self._finished = False
 
-    def write(self, picture: Picture) -> None:
+    def write(self, frame: Frame) -> None:
         """Write the file.
 
         Raises:
@@ -138,7 +139,7 @@ class Still(BaseSink):
             pattern = target.with_name(f"{target.stem}-%06d{target.suffix}")
             raise SinkError(f"{target} holds one picture, and more came: name a folder, {pattern}, or a video file")
         try:
-            self._part.path.write_bytes(self._encoder.encode(picture))
+            self._part.path.write_bytes(self._encoder.encode(frame.picture))
         except (FFmpegError, OSError) as error:
             reason = reason_of(error)
             raise SinkError(f"cannot write {target} ({reason}): is there room on the disk?") from error

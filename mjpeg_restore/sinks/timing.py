@@ -7,8 +7,7 @@ from fractions import Fraction
 from math import floor
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Picture
-from mjpeg_restore.sinks.audio import AudioSource
+from mjpeg_restore.frames import Picture, SoundPacket
 
 _MAX_RATE = 240
 """Pictures a second. A finer time base is a clock's, not the duration of a picture."""
@@ -44,13 +43,17 @@ def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:
     return time_base if units > 1 and units.denominator > 1 and 1 / time_base <= _MAX_RATE else 1 / rate
 
 
-def avi_origin(first: Picture, rate: Fraction, audio: Sequence[AudioSource]) -> Fraction:
+def avi_origin(first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
     """Start time of an AVI, in seconds on the source's clock.
 
     That is the time of the first picture, or a whole number of frames earlier if sound starts before it.
+
+    Args:
+        first: the first picture.
+        rate: pictures a second.
+        sound: the packets before it.
     """
-    packets = [track.packets[0] for track in audio if track.packets]
-    starts = [packet.pts * packet.time_base for packet in packets if packet.pts is not None]
+    starts = [packet.time for packet in sound if packet.time is not None]
     lead = max(floor((first.time - min(starts, default=first.time)) * rate), 0)
     return first.time - (lead if lead <= MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
 

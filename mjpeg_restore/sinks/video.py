@@ -16,10 +16,9 @@ import av
 from av.error import FFmpegError
 
 from mjpeg_restore.errors import SinkError, reason_of
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.audio import AudioSource
-from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import check_container, find_encoder
 from mjpeg_restore.sinks.timing import (
     MAX_LIVE_REPEATS,
@@ -32,6 +31,7 @@ from mjpeg_restore.sinks.timing import (
     timescale_options,
 )
 from mjpeg_restore.sinks.writer import VideoWriter
+from mjpeg_restore.sound import SoundTrack
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -62,7 +62,7 @@ _LIVE_OPTIONS = {
 """Muxer options that keep a file playable at any time, by container."""
 
 
-class VideoFile:
+class VideoFile(BaseSink):
     """An MP4, MOV, MKV, WebM or AVI file, by the file's extension.
 
     *Samples.* Planes are encoded at their own chroma subsampling. If the encoder does not support it, they are
@@ -98,20 +98,19 @@ class VideoFile:
     """
 
     fixed_size = True
-    closed = False
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         settings: OutputSettings | None = None,
-        audio: Sequence[AudioSource] = (),
+        sound: Sequence[SoundTrack] = (),
     ) -> None:
         """Check the settings and create the temporary file; the encoder opens with the first picture.
 
         Args:
             path: the extension names the container.
             settings: all but `image_format`; a missing frame rate is guessed from the time base. The defaults if None.
-            audio: tracks of sound; copied if the container supports the codec, else transcoded to AAC (WebM: Opus).
+            sound: tracks of sound; copied if the container supports the codec, else transcoded to AAC (WebM: Opus).
 
         Raises:
             OutputExists: the file exists and `overwrite` is False.
@@ -135,14 +134,10 @@ class VideoFile:
         """True once FFmpeg could not write: more would only do harm."""
         self._whole = 0
         """Bytes of a live file's header and whole fragments."""
-        self._audio = audio
-        for track in audio:
-            track.enabled = True
-
-    @property
-    def remark(self) -> str | None:
-        """How chroma, times or sound were changed or lost, in one line; None if they were not."""
-        return self._writer.remark if self._writer else None
+        self.sound = bool(sound)
+        self._tracks = sound
+        self._early: list[SoundPacket] = []
+        """The sound before the first picture."""
 
     @property
     def size(self) -> int:
@@ -153,21 +148,38 @@ class VideoFile:
         """
         return self._part.size()
 
-    def write(self, picture: Picture) -> None:
-        """Encode one picture, and mux finished packets and the sound so far.
+    def write(self, frame: Frame) -> None:
+        """Encode one picture, and mux finished packets.
 
         Raises:
             SinkError: the encoder cannot be opened, the size changed, the file cannot be written, or a live file was
                 removed.
         """
+        picture = frame.picture
         with self._wrap_errors():
             if self._writer is None:
                 self._writer = self._open(picture)
                 self._whole = self.size
+                for packet in self._early:
+                    self._writer.write_sound(packet)
+                self._early = []
             check_size(picture, self._writer.size, self._part.target)
             self._writer.write(picture)
+            self.remark = self._writer.remark
         if self._settings.live:
             self._show()
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Mux sound, once there is a picture.
+
+        Raises:
+            SinkError: the file cannot be written.
+        """
+        if self._writer is None:
+            self._early.append(packet)
+            return
+        with self._wrap_errors():
+            self._writer.write_sound(packet)
 
     def _show(self) -> None:
         """Give a live file its name once it has a fragment."""
@@ -190,6 +202,7 @@ class VideoFile:
         try:
             with self._wrap_errors():
                 self._writer.finish()
+                self.remark = self._writer.remark
         except SinkError:
             self.discard()
             raise
@@ -215,7 +228,7 @@ class VideoFile:
         rate = self._settings.fps or guess_rate(picture.time_base)
         is_avi = self._format_name == "avi"
         time_base = avi_time_base(picture.time_base, rate) if is_avi else picture.time_base
-        origin = avi_origin(picture, rate, self._audio) if is_avi else Fraction(0)
+        origin = avi_origin(picture, rate, self._early) if is_avi else Fraction(0)
         timeline = Timeline(
             time_base,
             rate,
@@ -234,7 +247,8 @@ class VideoFile:
         if self._settings.live:
             container.metadata["creation_time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         first = pixels.convert(picture, picture.sampling, self._full_range)
-        return VideoWriter(container, self._encoder, first, timeline, self._settings.sample_aspect, self._audio)
+        aspect = self._settings.sample_aspect
+        return VideoWriter(container, self._encoder, first, timeline, aspect, self._tracks, self._early)
 
     @contextlib.contextmanager
     def _wrap_errors(self) -> Generator[None, None, None]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from mjpeg_restore.errors import MissingExtra, SinkError
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks.base import BaseSink
 
 _QUIT = frozenset({ord("q"), ord("Q"), 27})
@@ -25,6 +25,8 @@ class Window(BaseSink):
     `closed` is True once the window is shut; further pictures are ignored.
     """
 
+    interactive = True
+
     def __init__(self, title: str = "mjpeg-restore") -> None:
         """Load OpenCV; the window opens with the first picture.
 
@@ -39,7 +41,7 @@ class Window(BaseSink):
         self._start: float | None = None
         self._first = Fraction(0)
 
-    def write(self, picture: Picture) -> None:
+    def write(self, frame: Frame) -> None:
         """Wait until the picture is due, then show it; do nothing once `closed` is True.
 
         Raises:
@@ -47,6 +49,7 @@ class Window(BaseSink):
         """
         if self.closed:
             return
+        picture = frame.picture
         pixels = picture.to_ndarray("bgr")
         try:
             self._wait_until_due(picture)
@@ -61,6 +64,11 @@ class Window(BaseSink):
         except self._cv2.error as error:
             message = "no window can be opened here: is there a display? write a file instead"
             raise SinkError(message) from error
+
+    def idle(self) -> None:
+        """Act on keys and on the close button."""
+        if self._start is not None:
+            self._handle_events(1)
 
     def close(self) -> None:
         """Shut the window."""

@@ -15,12 +15,13 @@ from av.error import FFmpegError
 from av.stream import Stream
 from av.video.frame import PictureType
 
-from mjpeg_restore.frames import FieldOrder, Picture, Sampling
+from mjpeg_restore.frames import FieldOrder, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.audio import AudioSource, AudioWriter
+from mjpeg_restore.sinks.audio import AudioWriter
 from mjpeg_restore.sinks.encoder import Encoder, open_stream
 from mjpeg_restore.sinks.interlacing import FieldMarker
 from mjpeg_restore.sinks.timing import Timeline
+from mjpeg_restore.sound import SoundTrack
 
 _KEY_FRAME_INTERVAL = 2
 """Seconds between key frames of a live recording, at most."""
@@ -40,7 +41,8 @@ class VideoWriter:
         first: Picture,
         timeline: Timeline,
         sample_aspect: Fraction,
-        audio: Sequence[AudioSource],
+        sound: Sequence[SoundTrack],
+        early: Sequence[SoundPacket],
     ) -> None:
         """Open the encoder and write the header.
 
@@ -50,7 +52,8 @@ class VideoWriter:
             first: the first picture, in the range to be coded.
             timeline: the time stamps.
             sample_aspect: width of a sample over its height.
-            audio: tracks of sound.
+            sound: tracks of sound.
+            early: their packets before the first picture; not written yet.
 
         Raises:
             SinkError: the encoder refuses the picture or an option.
@@ -66,7 +69,10 @@ class VideoWriter:
             container, encoder, first, timeline.time_base, timeline.rate, sample_aspect
         )
         self._full_range = first.full_range
-        self._audio = [AudioWriter(track, container, timeline.origin) for track in audio]
+        first_of = {packet.track: packet for packet in reversed(early)}
+        self._sound = [
+            AudioWriter(track, container, timeline.origin, first_of.get(number)) for number, track in enumerate(sound)
+        ]
         self._field_marker: FieldMarker | None = None
         self._last_frame: av.VideoFrame | None = None
         self._first_dts: int | None = None
@@ -88,11 +94,11 @@ class VideoWriter:
         if self._is_avi and self._timeline.max_shift > self._timeline.time_base / 10:
             by = f"up to {1000 * float(self._timeline.max_shift):.0f} ms"
             found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
-        found += dict.fromkeys(writer.problem for writer in self._audio if writer.problem)
+        found += dict.fromkeys(writer.problem for writer in self._sound if writer.problem)
         return "; ".join(found) or None
 
     def write(self, picture: Picture) -> None:
-        """Encode and mux one picture, and mux the sound so far."""
+        """Encode and mux one picture."""
         context = self._stream.codec_context
         if pixels.loses_chroma(picture.sampling, self._sampling):
             self._reduced_sampling = picture.sampling
@@ -102,9 +108,11 @@ class VideoWriter:
             self._encode(self._last_frame or frame, pts, picture.field_order)
         self._last_frame = frame
         self._encode(frame, self._timeline.next(picture), picture.field_order)
-        for writer in self._audio:
-            writer.mux_pending()
         self._written += 1
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Mux sound."""
+        self._sound[packet.track].write(packet)
 
     @property
     def _is_avi(self) -> bool:
@@ -140,7 +148,7 @@ class VideoWriter:
                 packet.dts = packet.pts  # x265 leaves it undefined; one or two pictures are never reordered
         self._extend_last(packets)
         self._mux(packets)
-        for writer in self._audio:
+        for writer in self._sound:
             writer.finish()
         self._container.close()
 

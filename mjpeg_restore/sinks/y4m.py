@@ -10,9 +10,9 @@ from typing import BinaryIO
 import numpy as np
 
 from mjpeg_restore.errors import SinkError, reason_of
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.timing import guess_rate
 
 # Values of the header's tag C; "420jpeg" is 4:2:0 with centre-sited chroma. There is none for 4:4:0.
@@ -27,7 +27,7 @@ _COLOUR_SPACES = {
 _INTERLACING = {None: "Ip", "top": "It", "bottom": "Ib"}
 
 
-class Y4mStream:
+class Y4mStream(BaseSink):
     """A y4m file or pipe: unchanged planes of any size (4:4:0 becomes 4:4:4), tagged with the range.
 
     y4m stores one frame rate and no time stamps. A variable rate is lost, and `remark` reports it.
@@ -75,12 +75,7 @@ class Y4mStream:
         self._size = (0, 0)
         self._finished = False
 
-    @property
-    def remark(self) -> str | None:
-        """In one line, how the pictures' intervals differ from the header's rate; None if they match."""
-        return self._rate_monitor.remark
-
-    def write(self, picture: Picture) -> None:
+    def write(self, frame: Frame) -> None:
         """Write one picture; do nothing once `closed` is True.
 
         Raises:
@@ -88,12 +83,13 @@ class Y4mStream:
         """
         if self.closed:
             return
-        header = b""
+        header, picture = b"", frame.picture
         if self._sampling is None:
             header = self._open(picture)
         assert self._sampling is not None
         check_size(picture, self._size, self._part.target if self._part else "the y4m stream")
         self._rate_monitor.add(picture)
+        self.remark = self._rate_monitor.remark
         planes = pixels.convert(picture, self._sampling, self._full_range).planes
         self._write(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
         if self._part and self._live:

@@ -1,9 +1,8 @@
-"""What every source offers: its packets in order, a description of them, and the sound beside them."""
+"""What every source offers: its packets in order, and a description of them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,12 +10,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
-import av
-from av.audio.stream import AudioStream
-from av.stream import Stream
-
 from mjpeg_restore.frames import FieldLayout, Packet
-from mjpeg_restore.sources.timing import TimeWindow
+from mjpeg_restore.sound import SoundTrack
 
 TimeOrigin = Literal["container", "assumed", "file order", "arrival"]
 """Where time stamps come from (quirk T1). "container": copied exactly from the container. "assumed": the number of the
@@ -95,41 +90,6 @@ class LiveStatus:
     """True: the source ended, because nothing came for good."""
 
 
-def _no_packets() -> deque[av.Packet[Stream]]:
-    return deque()
-
-
-@dataclass(slots=True)
-class AudioTrack:
-    """An audio track of a source, for a stream copy.
-
-    Set `enabled` before iterating. The source then appends each audio packet to `packets` as it is demuxed, cut and
-    shifted like the pictures. The consumer takes them with `packets.popleft()`, from any one thread, as pictures are
-    written and once more after the last picture. While `enabled` is False no packet is kept, so that memory cannot
-    grow if nobody takes the sound.
-    """
-
-    stream: AudioStream
-    """Template for a stream copy; valid until the source is closed."""
-    metadata: Mapping[str, str]
-    """The track's language, title and so on."""
-    enabled: bool = False
-    packets: deque[av.Packet[Stream]] = field(default_factory=_no_packets)
-
-    def keep(self, packet: av.Packet[Stream], window: TimeWindow) -> None:
-        """Append a packet if the track is enabled and `window`, in the packet's time base, contains it."""
-        pts = packet.pts if packet.pts is not None else packet.dts
-        if not self.enabled or packet.size == 0:
-            return
-        if pts is not None and not window.contains(pts):
-            return
-        if packet.pts is not None:
-            packet.pts -= window.shift
-        if packet.dts is not None:
-            packet.dts -= window.shift
-        self.packets.append(packet)
-
-
 class Source(Protocol):
     """What the pipeline needs of a source; `BaseSource` implements all of it but `info` and `__iter__`.
 
@@ -152,8 +112,9 @@ class Source(Protocol):
         ...
 
     @property
-    def sound(self) -> tuple[AudioTrack, ...]:
-        """The chosen audio tracks, in the container's order; empty if there are none."""
+    def sound(self) -> tuple[SoundTrack, ...]:
+        """The chosen audio tracks, in the container's order; empty if there are none. Their packets come with the
+        pictures; see `Packet.sound`."""
         ...
 
     @property
@@ -218,7 +179,7 @@ class BaseSource(ABC):
     info: SourceInfo
     stopped = False
     paths: tuple[Path, ...] = ()
-    sound: tuple[AudioTrack, ...] = ()
+    sound: tuple[SoundTrack, ...] = ()
     status: LiveStatus | None = None
     truncated: str | None = None
     remarks: Sequence[str] = ()

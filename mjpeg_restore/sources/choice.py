@@ -15,7 +15,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import Hint, NotMjpeg, SourceError
-from mjpeg_restore.sources.base import AudioTrack, TrackInfo
+from mjpeg_restore.sound import SoundTrack
+from mjpeg_restore.sources.base import TrackInfo
 from mjpeg_restore.sources.lookahead import MAX_PACKETS, Lookahead
 from mjpeg_restore.sources.tracks import codec_tag, printable, time_base
 
@@ -94,7 +95,7 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     )
 
 
-def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[AudioTrack, ...]:
+def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[SoundTrack, ...]:
     """The chosen audio tracks; if `choice` is None, the first that FFmpeg can copy.
 
     Raises:
@@ -110,10 +111,10 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
         copyable = [sounds[choice - 1]]
         if not _can_be_copied(copyable[0]):
             raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy: choose another")
-    return tuple(AudioTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in copyable)
+    return tuple(SoundTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in copyable)
 
 
-def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[AudioTrack]) -> tuple[TrackInfo, ...]:
+def list_tracks(container: InputContainer, video: VideoStream, sound: Sequence[SoundTrack]) -> tuple[TrackInfo, ...]:
     """All video and audio tracks; Motion-JPEG and audio tracks have the numbers that select them."""
     tracks: list[TrackInfo] = []
     number = 0

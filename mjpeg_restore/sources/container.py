@@ -14,7 +14,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from mjpeg_restore.errors import JpegError, SourceError, reason_of
-from mjpeg_restore.frames import Packet
+from mjpeg_restore.frames import Packet, SoundPacket
 from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
 from mjpeg_restore.sources.avi import ChunkCounter, CountingReader
 from mjpeg_restore.sources.base import BaseSource
@@ -26,7 +26,7 @@ from mjpeg_restore.sources.lookahead import Lookahead
 from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import ByteStream, Closable
 from mjpeg_restore.sources.reading import StoppableStream
-from mjpeg_restore.sources.soundtrack import AudioCollector, stamp_of
+from mjpeg_restore.sources.soundtrack import SoundCollector, stamp_of
 from mjpeg_restore.sources.timestamps import TimestampCorrector, correction_remark
 from mjpeg_restore.sources.timing import TimeWindow, start_after_end
 from mjpeg_restore.sources.tracks import describe, duration_of, time_base
@@ -103,6 +103,8 @@ class ContainerSource(BaseSource):
         self.remarks = [remark] if remark else []
         self._joiner = self._detect_field_pairs()
         self._unpaired = 0
+        self._heard: list[SoundPacket] = []
+        """Sound that has been demuxed since the last picture that was yielded."""
         if self._joiner is not None:
             self.info = self._joiner.frame_info()
 
@@ -128,7 +130,7 @@ class ContainerSource(BaseSource):
     def __iter__(self) -> Iterator[Packet]:
         """Yield the pictures; see `Source`."""
         try:
-            yield from self._packets()
+            yield from self._with_sound(self._packets()) if self.sound else self._packets()
         finally:
             remarks = (
                 correction_remark(self._corrector, self._time_base),
@@ -154,6 +156,20 @@ class ContainerSource(BaseSource):
                 walk.pass_over(picture.data)
         if not index and not self.stopped:
             raise self._no_picture_error()
+
+    def _with_sound(self, packets: Iterator[Packet]) -> Iterator[Packet]:
+        """Give each packet the sound that was demuxed before the next one, and the last one all the rest."""
+        last: Packet | None = None
+        for packet in packets:
+            if last:
+                yield self._sounding(last)
+            last = packet
+        if last:
+            yield self._sounding(last)
+
+    def _sounding(self, packet: Packet) -> Packet:
+        heard, self._heard = tuple(self._heard), []
+        return replace(packet, sound=heard)
 
     def _no_picture_error(self) -> SourceError:
         if self._piped and self.truncated:
@@ -222,9 +238,8 @@ class ContainerSource(BaseSource):
     def _video_packets(self) -> Iterator[av.Packet[Stream]]:
         """Yield the packets of the video track up to the end of the window, and collect those of the sound."""
         collectors = {
-            track.stream.index: AudioCollector(track, self._corrector, self._time_base)
-            for track in self.sound
-            if track.enabled
+            track.stream.index: SoundCollector(track, number, self._keep_sound, self._corrector, self._time_base)
+            for number, track in enumerate(self.sound)
         }
         for packet in self._all_packets():
             if packet.stream_index == self._track.index:
@@ -236,6 +251,9 @@ class ContainerSource(BaseSource):
                 break
         for collector in collectors.values():
             collector.flush(self._window)
+
+    def _keep_sound(self, packet: SoundPacket) -> None:
+        self._heard.append(packet)
 
     def _all_packets(self) -> Iterator[av.Packet[Stream]]:
         """Yield the packets of all tracks; where the container breaks off, end and set `truncated`."""

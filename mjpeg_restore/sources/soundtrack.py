@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
 import av
 from av.stream import Stream
 
-from mjpeg_restore.sources.base import AudioTrack
+from mjpeg_restore.frames import SoundPacket
+from mjpeg_restore.sound import SoundTrack
 from mjpeg_restore.sources.length import usual_step
 from mjpeg_restore.sources.timestamps import RestartAlignment, TimestampCorrector
 from mjpeg_restore.sources.timing import TimeWindow
 from mjpeg_restore.sources.tracks import time_base
 
 
-class AudioCollector:
-    """Collects the packets of an audio track; where the pictures' clock restarts, the sound moves by the same time.
+class SoundCollector:
+    """Keeps the packets of an audio track; where the pictures' clock restarts, the sound moves by the same time.
 
     Attributes:
         finished: True once a packet lies after the window.
     """
 
-    def __init__(self, track: AudioTrack, pictures: TimestampCorrector[Any], pictures_base: Fraction) -> None:
-        """Collect packets in `track`, in step with `pictures`, whose time base is `pictures_base`."""
+    def __init__(
+        self,
+        track: SoundTrack,
+        number: int,
+        keep: Callable[[SoundPacket], None],
+        pictures: TimestampCorrector[Any],
+        pictures_base: Fraction,
+    ) -> None:
+        """Begin with a track.
+
+        Args:
+            track: the track.
+            number: its position in `Source.sound`.
+            keep: takes each packet, cut and shifted like the pictures.
+            pictures: the sound stays in step with them.
+            pictures_base: their time base.
+        """
         self.finished = False
-        self._track = track
+        self._track, self._number, self._keep_packet = track, number, keep
         own_base = time_base(track.stream)
         self._time_bases = pictures_base, own_base
         self._second = round(1 / own_base)
@@ -51,9 +67,11 @@ class AudioCollector:
         window = window.rescaled(*self._time_bases)
         for packet, time in corrected:
             delay = 0 if packet.pts is None or packet.dts is None else packet.dts - packet.pts
-            packet.pts, packet.dts = time, time + delay
             self.finished = self.finished or window.is_past(time)
-            self._track.keep(packet, window)
+            if window.contains(time):
+                pts, base = time - window.shift, self._time_bases[1]
+                duration = packet.duration or 0
+                self._keep_packet(SoundPacket(self._number, bytes(packet), pts, pts + delay, duration, base))
 
 
 def stamp_of(packet: av.Packet[Stream]) -> int | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks import OutputSettings, VideoFile
+from mjpeg_restore.sound import SoundTrack
 from tests.sources.clips import time_of
 
 ORANGE = (150, 90, 200)
@@ -111,7 +109,7 @@ def save(path: Path, pictures: list[Picture], codec: str | None = None, **settin
     """Write a video file and read its frames back."""
     sink = VideoFile(path, OutputSettings(codec=codec, **settings))
     for picture in pictures:
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.close()
     return read(path)
 
@@ -123,10 +121,12 @@ def shown(path: Path) -> list[Fraction]:
     return [stamp - stamps[0] for stamp in stamps]
 
 
-@dataclass
-class Track:
-    """An audio track, as a source has it."""
-
-    stream: AudioStream
-    packets: deque[av.Packet[Any]] = field(default_factory=deque)
-    enabled: bool = False
+def sound_of(container: InputContainer) -> tuple[SoundTrack, list[SoundPacket]]:
+    """The first audio track and its packets, as a source has them."""
+    stream = container.streams.audio[0]
+    packets = [
+        SoundPacket(0, bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.time_base)
+        for packet in container.demux(stream)
+        if packet.size
+    ]
+    return SoundTrack(stream, stream.metadata), packets

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
 
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import VideoFile
-from tests.sinks.conftest import Track, flat, read, times
+from tests.sinks.conftest import flat, read, sound_of, times
 from tests.sources.clips import time_of
 
 RATE = 16_000
@@ -46,22 +48,20 @@ def samples_of(path: Path) -> tuple[np.ndarray, float]:
         return np.concatenate(parts), float(time_of(frames[0]))
 
 
-def join(target: Path, recording: Path, *, late: int = 0, collecting: bool = True) -> VideoFile:
+def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
     """Two seconds of video with the recording; the last `late` packets arrive after the last picture."""
     with av.open(str(recording)) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(target, audio=[sound])
-        assert sound.enabled
-        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        track, packets = sound_of(container)
+        sink = VideoFile(target, sound=[track])
+        assert sink.sound
         prompt, rest = packets[: len(packets) - late], packets[len(packets) - late :]
         for index in range(50):
-            if sound.enabled:
-                sound.packets.extend(prompt[index * len(prompt) // 50 : (index + 1) * len(prompt) // 50])
-            sink.write(flat(index=index))
-        assert sound.enabled == collecting
-        sound.packets.extend(rest)
+            for packet in prompt[index * len(prompt) // 50 : (index + 1) * len(prompt) // 50]:
+                sink.write_sound(packet)
+            sink.write(Frame(flat(index=index)))
+        for packet in rest:
+            sink.write_sound(packet)
         sink.close()
-        assert not sound.packets
     return sink
 
 
@@ -132,17 +132,13 @@ def test_audio_and_video_are_interleaved(output: Path) -> None:
 
 def test_a_broken_packet_is_left_out_and_remarked(output: Path) -> None:
     with av.open(str(record(output / "in.mkv", "flac"))) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(output / "out.mov", audio=[sound])
-        packets: list[av.Packet[Any]] = [packet for packet in container.demux(audio=0) if packet.size]
-        broken: av.Packet[Any] = av.Packet(b"not a flac frame")
-        broken.pts = broken.dts = packets[3].pts
-        broken.time_base = packets[3].time_base
-        packets[3] = broken
+        track, packets = sound_of(container)
+        sink = VideoFile(output / "out.mov", sound=[track])
+        packets[3] = replace(packets[3], data=b"not a flac frame", dts=packets[3].pts, duration=0)
+        for packet in packets:
+            sink.write_sound(packet)
         for index in range(50):
-            sound.packets.extend(packets)
-            packets.clear()
-            sink.write(flat(index=index))
+            sink.write(Frame(flat(index=index)))
         sink.close()
     assert sink.remark is not None
     assert sink.remark.startswith("audio packets left out: 1, the last because of: Invalid data")
@@ -159,20 +155,18 @@ def test_audio_without_an_encoder_is_left_out_and_remarked(output: Path, monkeyp
         return find(name, mode)
 
     monkeypatch.setattr(av, "Codec", without_aac)
-    sink = join(output / "out.mp4", record(output / "in.avi", "pcm_s16le"), collecting=False)
+    sink = join(output / "out.mp4", record(output / "in.avi", "pcm_s16le"))
     assert sink.remark == "the audio is left out: no encoder for it"
     assert len(read(output / "out.mp4")) == 50
 
 
 def test_packets_without_times_are_left_out(output: Path) -> None:
     with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(output / "out.mkv", audio=[sound])
-        good, timeless, without_dts = [packet for packet in container.demux(audio=0) if packet.size][:3]
-        timeless.pts = timeless.dts = None
-        without_dts.dts = None
-        sound.packets.extend([good, timeless, without_dts])
-        sink.write(flat())
+        track, (good, timeless, without_dts, *_) = sound_of(container)
+        sink = VideoFile(output / "out.mkv", sound=[track])
+        for packet in (good, replace(timeless, pts=None, dts=None), replace(without_dts, dts=None)):
+            sink.write_sound(packet)
+        sink.write(Frame(flat()))
         sink.close()
     assert sink.remark is None
     with av.open(str(output / "out.mkv")) as container:
@@ -189,12 +183,11 @@ def test_language_and_title_are_kept(output: Path) -> None:
 
 def test_a_packet_with_a_repeated_time_is_left_out(output: Path) -> None:
     with av.open(str(record(output / "in.avi", "pcm_s16le"))) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(output / "out.mkv", audio=[sound])
-        first, second = [packet for packet in container.demux(audio=0) if packet.size][:2]
-        second.pts = second.dts = first.dts
-        sound.packets.extend([first, second])
-        sink.write(flat())
+        track, (first, second, *_) = sound_of(container)
+        sink = VideoFile(output / "out.mkv", sound=[track])
+        for packet in (first, replace(second, pts=first.dts, dts=first.dts)):
+            sink.write_sound(packet)
+        sink.write(Frame(flat()))
         sink.close()
     assert sink.remark is None
     with av.open(str(output / "out.mkv")) as container:

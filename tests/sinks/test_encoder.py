@@ -9,6 +9,7 @@ import av.logging
 import pytest
 
 from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, VideoFile
 from tests.sinks.conftest import flat, noise, save
 
@@ -44,7 +45,7 @@ def test_the_error_has_the_encoders_reason(output: Path) -> None:
     ):
         sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
         with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
-            sink.write(flat(time_base=Fraction(1, 90000)))
+            sink.write(Frame(flat(time_base=Fraction(1, 90000))))
         sink.discard()
     assert (av.logging.get_level(), av.logging.get_skip_repeated()) == log
 
@@ -67,7 +68,7 @@ def test_valid_options_reach_x264(output: Path, settings: dict[str, Any]) -> Non
 def test_an_encoders_refusal_is_an_error_of_one_line(output: Path, settings: dict[str, object], message: str) -> None:
     sink = VideoFile(output / "a.mkv", OutputSettings(**settings))  # pyright: ignore[reportArgumentType]
     with pytest.raises(SinkError, match=message) as caught:
-        sink.write(flat())
+        sink.write(Frame(flat()))
     assert "\n" not in str(caught.value)
     sink.discard()
     assert list(output.iterdir()) == []

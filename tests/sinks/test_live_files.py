@@ -17,7 +17,7 @@ import av
 import pytest
 
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import Picture
+from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks import OutputSettings, VideoFile, Y4mStream, base
 from tests.lacking import needs, needs_proc
 from tests.sinks.conftest import ORANGE, PAIRS, flat, noise, planes_of, read, shown, times
@@ -53,7 +53,7 @@ def test_at_most_half_a_second_is_not_yet_in_the_file(output: Path, extension: s
     path = output / f"a.{extension}"
     sink = VideoFile(path, live(codec))
     for index, picture in enumerate(arriving(2 * RATE)):
-        sink.write(picture)
+        sink.write(Frame(picture))
         if index > 17 and index % 7 == 0:
             assert kept(sink, path) >= index - 16
     sink.close()
@@ -67,7 +67,7 @@ def test_live_times_are_exact(output: Path, extension: str, codec: str, start: i
     pictures = list(arriving(RATE, start))
     sink = VideoFile(path, live(codec))
     for picture in pictures:
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.close()
     found, expected = times(read(path)), [picture.time for picture in pictures]
     if extension in ("mp4", "mov"):
@@ -81,7 +81,7 @@ def test_a_slow_camera_loses_one_picture(output: Path, extension: str) -> None:
     path = output / f"a.{extension}"
     sink = VideoFile(path, live(None if extension != "webm" else "vp9"))
     for index in range(5):
-        sink.write(flat(64, 48, index=index, pts=index * 5 * 90000, time_base=CLOCK))
+        sink.write(Frame(flat(64, 48, index=index, pts=index * 5 * 90000, time_base=CLOCK)))
         assert not index or kept(sink, path) >= index
     sink.discard()
 
@@ -94,7 +94,7 @@ def test_there_is_a_key_frame_every_two_seconds(output: Path, extension: str, co
     path = output / f"a.{extension}"
     sink = VideoFile(path, live(codec))
     for index in range(60):  # the camera keeps a third of its nominal rate
-        sink.write(flat(64, 48, index=index, pts=index * 9000, time_base=CLOCK))
+        sink.write(Frame(flat(64, 48, index=index, pts=index * 9000, time_base=CLOCK)))
     sink.close()
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.is_keyframe]
@@ -109,7 +109,7 @@ def test_a_gap_of_twelve_hours(output: Path, extension: str) -> None:
     sink = VideoFile(path, live())
     seconds = [0, 1, 2, 43_202, 43_203, 43_204]
     for index, second in enumerate(seconds):
-        sink.write(flat(64, 48, index=index, pts=second * 90000, time_base=CLOCK))
+        sink.write(Frame(flat(64, 48, index=index, pts=second * 90000, time_base=CLOCK)))
     sink.close()
     assert [time for time in shown(path) if time in seconds] == seconds
 
@@ -117,7 +117,7 @@ def test_a_gap_of_twelve_hours(output: Path, extension: str) -> None:
 def test_a_camera_that_is_away_for_a_month_comes_back(output: Path) -> None:
     sink = VideoFile(output / "a.mp4", live())
     for index, second in enumerate([0, 1, 2_592_000]):
-        sink.write(flat(64, 48, index=index, pts=second * 90000, time_base=CLOCK))
+        sink.write(Frame(flat(64, 48, index=index, pts=second * 90000, time_base=CLOCK)))
     sink.close()
     assert shown(output / "a.mp4")[-1] == 2_592_000
 
@@ -126,7 +126,7 @@ def test_a_camera_that_is_away_for_a_month_comes_back(output: Path) -> None:
 def test_colour_is_tagged_in_a_live_file(output: Path, extension: str) -> None:
     path = output / f"a.{extension}"
     sink = VideoFile(path, live())
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
@@ -140,7 +140,7 @@ def test_creation_time_is_that_of_the_first_picture(output: Path, extension: str
     path = output / f"a.{extension}"
     before = datetime.now(UTC)
     sink = VideoFile(path, live())
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     with av.open(str(path)) as container:
         created = datetime.fromisoformat(container.metadata["creation_time"].replace("Z", "+00:00"))
@@ -149,11 +149,12 @@ def test_creation_time_is_that_of_the_first_picture(output: Path, extension: str
 
 WRITER = """
 import sys
+from mjpeg_restore.frames import Frame
 from tests.sinks.test_live_files import arriving, live
 from mjpeg_restore.sinks import VideoFile
 sink = VideoFile(sys.argv[1], live(sys.argv[2] or None))
 for picture in arriving(100_000):
-    sink.write(picture)
+    sink.write(Frame(picture))
     print(picture.index, flush=True)
 """
 
@@ -183,6 +184,7 @@ def test_a_killed_recording_is_playable(output: Path, extension: str, codec: str
 
 FULL_DISK = """
 import resource, signal, sys
+from mjpeg_restore.frames import Frame
 from tests.sinks.test_live_files import detailed, live
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks import VideoFile
@@ -191,7 +193,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 sink = VideoFile(sys.argv[1], live("mjpeg"))
 try:
     for picture in detailed(10_000):
-        sink.write(picture)
+        sink.write(Frame(picture))
 except SinkError as error:
     sink.discard()
     print(picture.index, error)
@@ -209,7 +211,7 @@ def fragment_end(path: Path) -> int:
     sink = VideoFile(path, live("mjpeg"))
     sizes: list[int] = []
     for picture in detailed(75):
-        sink.write(picture)
+        sink.write(Frame(picture))
         sizes.append(sink.size)
     sink.close()
     path.unlink()
@@ -239,7 +241,7 @@ def test_an_error_elsewhere_finishes_the_recording(output: Path) -> None:
     for name, count in (("long", 40), ("short", 3)):
         sink = VideoFile(output / f"{name}.mp4", live())
         for picture in arriving(count):
-            sink.write(picture)
+            sink.write(Frame(picture))
         sink.discard()
         sink.discard()
         assert len(read(output / f"{name}.mp4")) == count
@@ -253,10 +255,10 @@ def test_the_file_has_its_name_from_the_first_fragment_on(output: Path) -> None:
         VideoFile(path, live())
     sink = VideoFile(path, live(overwrite=True))
     pictures = arriving(30)
-    sink.write(next(pictures))
+    sink.write(Frame(next(pictures)))
     assert path.read_bytes() == b"old"
     for picture in pictures:
-        sink.write(picture)
+        sink.write(Frame(picture))
     assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
     assert kept(sink, path) >= 15
     sink.close()
@@ -275,7 +277,7 @@ def test_a_system_that_cannot_rename_open_files(
     assert (path.read_bytes() if path.exists() else None) == old
     sink = VideoFile(path, live(overwrite=True))
     for picture in arriving(30):
-        sink.write(picture)
+        sink.write(Frame(picture))
     assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
     sink.close()
     assert len(read(path)) == 30
@@ -294,10 +296,10 @@ def test_a_file_that_is_removed_ends_the_run(output: Path, extension: str) -> No
     sink = VideoFile(path, live())
     pictures = arriving(60)
     for _ in range(30):
-        sink.write(next(pictures))
+        sink.write(Frame(next(pictures)))
     path.unlink()
     with pytest.raises(SinkError, match=rf"a\.{extension} is gone while it is written \(No such file"):
-        sink.write(next(pictures))
+        sink.write(Frame(next(pictures)))
     sink.discard()
     assert list(output.iterdir()) == []
 
@@ -306,9 +308,9 @@ def test_a_live_y4m_file_has_its_name_from_the_first_picture_on(output: Path) ->
     path = output / "a.y4m"
     sink = Y4mStream(path, live())
     pictures = arriving(3)
-    sink.write(next(pictures))
+    sink.write(Frame(next(pictures)))
     assert len(read(path)) == 1
-    sink.write(next(pictures))
+    sink.write(Frame(next(pictures)))
     sink.discard()
     assert [entry.name for entry in output.iterdir()] == ["a.y4m"]
     assert len(read(path)) == 2
@@ -336,7 +338,7 @@ def growth_of_a_recording(path: Path, codec: str) -> int:
     resident: list[int] = []
     picture = flat(16, 16, time_base=CLOCK)
     for index in range(120_000):
-        sink.write(replace(picture, index=index, pts=index * 3000))
+        sink.write(Frame(replace(picture, index=index, pts=index * 3000)))
         if index in (40_000, 119_999):
             resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     sink.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, Still, Stills, VideoFile, Y4mStream, open_sink
 from tests.sinks.conftest import flat, read
 
@@ -42,7 +43,7 @@ def test_dash_is_y4m_on_standard_output(monkeypatch: pytest.MonkeyPatch) -> None
     pipe = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
     sink = open_sink("-", OutputSettings(fps=Fraction(10)))
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     assert pipe.getvalue().startswith(b"YUV4MPEG2 W128 H96 F10:1 ")
 
@@ -51,12 +52,12 @@ def test_settings_reach_the_sink(output: Path) -> None:
     settings = OutputSettings(codec="ffv1", range="limited", overwrite=True)
     (output / "a.mkv").touch()
     sink = open_sink(str(output / "a.mkv"), settings)
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     (frame,) = read(output / "a.mkv")
     assert frame.color_range == 1
     jpegs = open_sink(str(output / "f"), OutputSettings(image_format="jpeg"))
-    jpegs.write(flat())
+    jpegs.write(Frame(flat()))
     assert (output / "f" / "000000.jpg").exists()
 
 
@@ -102,7 +103,7 @@ def test_settings_with_effect_are_accepted(output: Path, target: str, settings: 
 @pytest.mark.parametrize(("before", "after"), [("\0", ""), ("x" * 300, ""), ("x" * 300 + "/", "")])
 def test_invalid_file_names_are_sink_errors(output: Path, name: str, before: str, after: str) -> None:
     with pytest.raises(SinkError):
-        open_sink(f"{output}/{before}{name}{after}").write(flat())
+        open_sink(f"{output}/{before}{name}{after}").write(Frame(flat()))
 
 
 def test_closed_standard_output_is_a_sink_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +116,7 @@ def test_closed_standard_output_is_a_sink_error(monkeypatch: pytest.MonkeyPatch)
 def test_a_percent_sign_alone_is_not_a_pattern(output: Path, name: str, kind: type) -> None:
     sink = open_sink(f"{output}/{name}")
     assert isinstance(sink, kind)
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     assert [path.name for path in output.iterdir()] == [name]
 
@@ -127,7 +128,7 @@ def test_two_numbers_in_a_pattern_are_refused(output: Path) -> None:
 
 def test_a_target_is_a_path_or_its_name(output: Path) -> None:
     sink = open_sink(output / "a.png")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     assert (output / "a.png").exists()
     with pytest.raises(SinkError, match="has an empty name"):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import FieldLayout, Picture, Sampling
+from mjpeg_restore.frames import FieldLayout, Frame, Picture, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import OutputSettings, Still, Stills
 from tests.sinks.conftest import ORANGE, flat, noise
@@ -21,7 +21,7 @@ JPEG_LOSS = 10
 @pytest.mark.parametrize("sampling", Sampling)
 def test_png_holds_the_picture_exactly(output: Path, sampling: Sampling, size: tuple[int, int]) -> None:
     picture = noise(*size, sampling, index=7)
-    Stills(output / "png").write(picture)
+    Stills(output / "png").write(Frame(picture))
     image = Image.open(output / "png" / "000007.png")
     assert image.mode == ("L" if sampling is Sampling.GRAY else "RGB")
     assert np.array_equal(np.asarray(image.convert("RGB")), picture.to_ndarray("rgb"))
@@ -30,7 +30,7 @@ def test_png_holds_the_picture_exactly(output: Path, sampling: Sampling, size: t
 @pytest.mark.parametrize("sampling", Sampling)
 def test_a_jpeg_file_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampling) -> None:
     picture = flat(163, 117, sampling)
-    Stills(output / "%d.jpg").write(picture)
+    Stills(output / "%d.jpg").write(Frame(picture))
     image = Image.open(output / "0.jpg")
     assert image.format == "JPEG"
     assert "jfif" in image.info
@@ -40,7 +40,7 @@ def test_a_jpeg_file_is_a_jfif_of_the_right_colour(output: Path, sampling: Sampl
 
 
 def test_s6_png_has_the_colours_of_each_field(output: Path) -> None:
-    Stills(output / "%d.png").write(woven(Sampling.YUV420, 117))
+    Stills(output / "%d.png").write(Frame(woven(Sampling.YUV420, 117)))
     pixels = np.asarray(Image.open(output / "0.png"))
     for lines, colour in ((pixels[0::2], ORANGE), (pixels[1::2], BLUE)):
         assert np.all(lines == flat(163, 117, sample=colour).to_ndarray("rgb")[0, 0])
@@ -50,7 +50,7 @@ def test_s6_png_has_the_colours_of_each_field(output: Path) -> None:
 @pytest.mark.parametrize("sampling", Sampling)
 def test_s6_jpeg_has_the_colours_of_each_field(output: Path, sampling: Sampling, height: int) -> None:
     picture = woven(sampling, height)
-    Stills(output / "%d.jpg", OutputSettings(crf=1)).write(picture)
+    Stills(output / "%d.jpg", OutputSettings(crf=1)).write(Frame(picture))
     pixels = np.asarray(Image.open(output / "0.jpg").convert("RGB")).astype(int)
     assert pixels.shape == (2 * height, 163, 3)
     assert np.abs(pixels - picture.to_ndarray("rgb")).max() <= JPEG_LOSS
@@ -63,14 +63,14 @@ def woven(sampling: Sampling, height: int) -> Picture:
 
 def test_jpeg_quality_changes_the_size(output: Path) -> None:
     for quality in (1, 20):
-        Stills(output / f"{quality}-%d.jpg", OutputSettings(crf=quality)).write(noise())
+        Stills(output / f"{quality}-%d.jpg", OutputSettings(crf=quality)).write(Frame(noise()))
     assert (output / "1-0.jpg").stat().st_size > 2 * (output / "20-0.jpg").stat().st_size
 
 
 def test_numbers_are_the_sources_indices_and_strictly_rise(output: Path) -> None:
     sink = Stills(output / "f", OutputSettings(image_format="jpeg"))
     for index in (3, 5, 5, 2):
-        sink.write(flat(index=index))
+        sink.write(Frame(flat(index=index)))
     sink.close()
     sink.discard()
     assert sorted(path.name for path in (output / "f").iterdir()) == [
@@ -84,8 +84,8 @@ def test_numbers_are_the_sources_indices_and_strictly_rise(output: Path) -> None
 def test_sizes_may_change(output: Path) -> None:
     sink = Stills(output / "f")
     assert not sink.fixed_size
-    sink.write(flat(64, 48))
-    sink.write(flat(32, 16, index=1))
+    sink.write(Frame(flat(64, 48)))
+    sink.write(Frame(flat(32, 16, index=1)))
     for name, size in (("000000.png", (64, 48)), ("000001.png", (32, 16))):
         with Image.open(output / "f" / name) as image:
             assert image.size == size
@@ -95,7 +95,7 @@ def test_a_folder_with_files_needs_overwrite(output: Path) -> None:
     (output / "notes.txt").touch()
     with pytest.raises(OutputExists, match="holds 1 file already: overwrite=True writes into it"):
         Stills(output)
-    Stills(output, OutputSettings(overwrite=True)).write(flat())
+    Stills(output, OutputSettings(overwrite=True)).write(Frame(flat()))
     with pytest.raises(OutputExists):
         Stills(output / "%06d.png")
     Stills(output / "other-%06d.png")
@@ -113,13 +113,13 @@ def test_a_failed_write_is_a_sink_error(output: Path) -> None:
     sink = Stills(output / "f")
     (output / "f").rmdir()
     with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
-        sink.write(flat())
+        sink.write(Frame(flat()))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "A.JPEG"])
 def test_a_single_picture(output: Path, name: str) -> None:
     sink = Still(output / name)
-    sink.write(noise(163, 117))
+    sink.write(Frame(noise(163, 117)))
     assert not (output / name).exists()
     sink.close()
     sink.close()
@@ -131,9 +131,9 @@ def test_a_single_picture(output: Path, name: str) -> None:
 
 def test_a_second_picture_in_one_file_is_refused_with_advice(output: Path) -> None:
     sink = Still(output / "a.png")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     with pytest.raises(SinkError, match=r"a\.png holds one picture, and more came: name a folder, .*a-%06d\.png"):
-        sink.write(flat())
+        sink.write(Frame(flat()))
     sink.discard()
     assert list(output.iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_a_single_picture_needs_overwrite_to_be_replaced(output: Path) -> None:
     with pytest.raises(OutputExists, match="overwrite=True replaces it"):
         Still(output / "a.png")
     sink = Still(output / "a.png", OutputSettings(overwrite=True))
-    sink.write(flat())
+    sink.write(Frame(flat()))
     assert (output / "a.png").read_text() == "mine"
     sink.discard()
     assert (output / "a.png").read_text() == "mine"

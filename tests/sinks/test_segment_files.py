@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Segments, open_sink, segments
-from tests.sinks.conftest import Track, flat, noise, planes_of, read, shown, times
+from tests.sinks.conftest import flat, noise, planes_of, read, shown, sound_of, times
 from tests.sinks.test_audio import RATE as SOUND_RATE
 from tests.sinks.test_audio import record, samples_of, tone
 
@@ -54,7 +54,7 @@ def files(folder: Path) -> list[Path]:
 def test_no_picture_is_lost_or_doubled(output: Path, extension: str, live: bool) -> None:
     sink = Segments(output / f"a.{extension}", settings(1, codec="ffv1", live=live))
     for picture in numbered(75):
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.close()
     found = [read(path) for path in files(output)]
     assert [len(frames) for frames in found] == [30, 30, 15]
@@ -68,7 +68,7 @@ def test_no_picture_is_lost_or_doubled(output: Path, extension: str, live: bool)
 def test_a_segment_begins_after_a_gap(output: Path) -> None:
     sink = Segments(output / "a.mkv", settings(10))
     for second in (0, 4, 100, 104):
-        sink.write(flat(index=second, pts=second * 90000, time_base=CLOCK))
+        sink.write(Frame(flat(index=second, pts=second * 90000, time_base=CLOCK)))
     sink.close()
     assert [shown(path) for path in files(output)] == [[0, 4], [0, 4]]
 
@@ -78,7 +78,7 @@ def test_a_segment_has_about_the_size(output: Path, extension: str) -> None:
     sink = Segments(output / f"a.{extension}", settings(size=200_000, codec="mjpeg"))
     picture = noise()  # 4.5 kB
     for index in range(150):
-        sink.write(replace(picture, index=index, pts=index * 3000, time_base=CLOCK))
+        sink.write(Frame(replace(picture, index=index, pts=index * 3000, time_base=CLOCK)))
     sink.close()
     sizes = [path.stat().st_size for path in files(output)]
     assert len(sizes) >= 3
@@ -91,7 +91,7 @@ def test_names_are_utc_and_rise(output: Path) -> None:
     sink = Segments(output / "a.mp4", settings(Fraction(1, 30), codec="mjpeg"))
     paths: list[Path] = []
     for picture in numbered(20):
-        sink.write(picture)
+        sink.write(Frame(picture))
         paths += [path for path in output.iterdir() if path not in paths and not path.name.startswith(".")]
     sink.close()
     names = [path.name for path in files(output)]
@@ -116,7 +116,7 @@ def test_names_are_free_after_a_restart_and_when_the_clock_is_set_back(
     (output / "a-20261126T194110.252Z.mp4").write_bytes(b"before the restart")
     sink = Segments(output / "a.mp4", settings(1, codec="mjpeg"))
     for picture in numbered(4, rate=1):
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.close()
     seconds = [path.name.removeprefix("a-20261126T1941").removesuffix("Z.mp4") for path in files(output)]
     assert seconds == ["10.251", "10.252", "10.253", "10.254", "10.255"]
@@ -135,7 +135,7 @@ def test_invalid_outputs_are_refused_at_once(output: Path) -> None:
 def test_whole_segments_are_kept_when_the_run_fails(output: Path, live: bool) -> None:
     sink = Segments(output / "a.mp4", settings(1, live=live))
     for picture in numbered(45):
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.discard()
     assert [len(read(path)) for path in files(output)] == ([30, 15] if live else [30])
 
@@ -145,7 +145,7 @@ def test_a_new_size_or_sampling_begins_a_new_file(output: Path) -> None:
     assert not sink.fixed_size
     shapes = [(64, 48, Sampling.YUV422)] * 2 + [(32, 24, Sampling.YUV422)] * 3 + [(32, 24, Sampling.YUV420)]
     for index, (width, height, sampling) in enumerate(shapes):
-        sink.write(flat(width, height, sampling, index=index))
+        sink.write(Frame(flat(width, height, sampling, index=index)))
     sink.close()
     found = [[(frame.width, frame.height, frame.format.name) for frame in read(path)] for path in files(output)]
     assert found == [[(64, 48, "yuv422p")] * 2, [(32, 24, "yuv422p")] * 3, [(32, 24, "yuv420p")]]
@@ -154,9 +154,9 @@ def test_a_new_size_or_sampling_begins_a_new_file(output: Path) -> None:
 def test_segments_alone_need_one_size(output: Path) -> None:
     sink = open_sink(output / "a.mkv", settings(1))
     assert sink.fixed_size
-    sink.write(flat())
+    sink.write(Frame(flat()))
     with pytest.raises(SinkError, match="picture 1 is 64x48, the first was 128x96"):
-        sink.write(flat(64, 48, index=1))
+        sink.write(Frame(flat(64, 48, index=1)))
     sink.discard()
 
 
@@ -169,15 +169,14 @@ def test_sound_goes_on_in_the_next_file(
     tmp_path: Path, output: Path, recording: str, codec: str, extension: str, live: bool
 ) -> None:
     with av.open(str(record(tmp_path / f"a.{recording}", codec))) as container:
-        sound = Track(container.streams.audio[0])
-        sink = Segments(output / f"a.{extension}", settings(Fraction(2, 3), live=live), [sound])
-        assert sound.enabled
-        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        track, packets = sound_of(container)
+        sink = Segments(output / f"a.{extension}", settings(Fraction(2, 3), live=live), [track])
+        assert sink.sound
         for index in range(60):
-            sound.packets.extend(packets[index * len(packets) // 60 : (index + 1) * len(packets) // 60])
-            sink.write(flat(64, 48, index=index, pts=index, time_base=Fraction(1, 30)))
+            for packet in packets[index * len(packets) // 60 : (index + 1) * len(packets) // 60]:
+                sink.write_sound(packet)
+            sink.write(Frame(flat(64, 48, index=index, pts=index, time_base=Fraction(1, 30))))
         sink.close()
-        assert not sound.packets
     assert sink.remark is None
     assert len(files(output)) == 3
     whole = np.zeros(3 * SOUND_RATE, np.float32)
@@ -211,7 +210,7 @@ def test_a_new_file_takes_no_long_time(output: Path) -> None:
     longest = 0.0
     for index in range(61):
         began = time.monotonic()
-        sink.write(noise(640, 480, index=index, seed=index % 3))
+        sink.write(Frame(noise(640, 480, index=index, seed=index % 3)))
         longest = max(longest, time.monotonic() - began)
     sink.close()
     assert longest < 5

@@ -13,8 +13,9 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from numpy.typing import NDArray
 
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, VideoFile
-from tests.sinks.conftest import Track, flat, shown
+from tests.sinks.conftest import flat, shown, sound_of
 from tests.sources.clips import time_of
 
 RATE = 48_000
@@ -44,14 +45,15 @@ def record(path: Path, codec: str, spans: list[tuple[float, float]]) -> Path:
 def join(target: Path, recording: Path, pictures: list[float], *, behind: float = 0.2) -> VideoFile:
     """Write pictures at these seconds and the recording, whose packets arrive `behind` seconds after the pictures."""
     with av.open(str(recording)) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(target, OutputSettings(codec="mjpeg", fps=Fraction(10)), audio=[sound])
-        packets = deque(packet for packet in container.demux(audio=0) if packet.size)
+        track, packets = sound_of(container)
+        sink = VideoFile(target, OutputSettings(codec="mjpeg", fps=Fraction(10)), sound=[track])
+        waiting = deque(packets)
         for index, time in enumerate(pictures):
-            while packets and time_of(packets[0]) <= time - behind:
-                sound.packets.append(packets.popleft())
-            sink.write(flat(index=index, pts=round(1000 * time), time_base=Fraction(1, 1000)))
-        sound.packets.extend(packets)
+            while waiting and (waiting[0].time or 0) <= time - behind:
+                sink.write_sound(waiting.popleft())
+            sink.write(Frame(flat(index=index, pts=round(1000 * time), time_base=Fraction(1, 1000))))
+        for packet in waiting:
+            sink.write_sound(packet)
         sink.close()
     return sink
 
@@ -152,11 +154,12 @@ def test_sound_that_starts_before_the_pictures(output: Path, codec: str) -> None
 def test_sound_that_starts_an_hour_before_the_pictures(output: Path) -> None:
     source = record(output / "in.mkv", "pcm_s16le", [(0, 1)])
     with av.open(str(source)) as container:
-        sound = Track(container.streams.audio[0])
-        sink = VideoFile(output / "out.avi", OutputSettings(codec="mjpeg", fps=Fraction(25)), audio=[sound])
-        sound.packets.extend(packet for packet in container.demux(audio=0) if packet.size)
+        track, packets = sound_of(container)
+        sink = VideoFile(output / "out.avi", OutputSettings(codec="mjpeg", fps=Fraction(25)), sound=[track])
+        for packet in packets:
+            sink.write_sound(packet)
         for index in range(10):
-            sink.write(flat(index=index, pts=90_000 + index))
+            sink.write(Frame(flat(index=index, pts=90_000 + index)))
         sink.close()
     assert sink.remark is None
     assert near(heard(output / "out.avi"), [(0, 1)])

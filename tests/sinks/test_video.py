@@ -9,7 +9,7 @@ import pytest
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import Picture, Sampling
+from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.sinks import OutputSettings, VideoFile
 from tests.lacking import needs
 from tests.sinks.conftest import PAIRS, flat, noise, planes_of, read, save
@@ -89,7 +89,7 @@ def test_h264_keeps_the_subsampling_or_uses_a_finer_one(output: Path, sampling: 
 )
 def test_lost_chroma_is_remarked(output: Path, codec: str, sampling: Sampling, lost: bool) -> None:
     sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
-    sink.write(flat(sampling=sampling))
+    sink.write(Frame(flat(sampling=sampling)))
     sink.close()
     expected = "4:2:2 is written as 4:2:0 by libsvtav1: h264, hevc, vp9 and ffv1 keep its chroma"
     assert sink.remark == (expected if lost else None)
@@ -108,7 +108,7 @@ def test_a_change_to_a_finer_subsampling_is_remarked(
 ) -> None:
     sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
     for index, sampling in enumerate((first, then)):
-        sink.write(flat(sampling=sampling, index=index))
+        sink.write(Frame(flat(sampling=sampling, index=index)))
     sink.close()
     assert sink.remark == remark
 
@@ -147,7 +147,7 @@ def test_a_second_sampling_is_converted_to_the_first(output: Path) -> None:
 
 def test_the_file_gets_its_name_when_it_is_finished(output: Path) -> None:
     sink = VideoFile(output / "a.mp4")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     assert [entry.name for entry in output.iterdir()] == [".a.part.mp4"]
     sink.close()
     assert [entry.name for entry in output.iterdir()] == ["a.mp4"]
@@ -159,7 +159,7 @@ def test_the_file_gets_its_name_when_it_is_finished(output: Path) -> None:
 def test_discard_removes_the_temporary_file(output: Path, written: int) -> None:
     sink = VideoFile(output / "a.mp4")
     for index in range(written):
-        sink.write(flat(index=index))
+        sink.write(Frame(flat(index=index)))
     sink.discard()
     assert list(output.iterdir()) == []
 
@@ -168,7 +168,7 @@ def test_discard_removes_the_temporary_file(output: Path, written: int) -> None:
 def test_a_name_is_never_a_protocol(output: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(output)
     sink = VideoFile(name, OutputSettings(codec="mjpeg"))
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     assert [path.name for path in output.iterdir()] == [name]
 
@@ -184,7 +184,7 @@ def test_an_existing_file_is_kept_until_the_new_one_is_finished(output: Path) ->
     with pytest.raises(OutputExists, match="overwrite=True"):
         VideoFile(path)
     sink = VideoFile(path, OutputSettings(overwrite=True))
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.discard()
     assert path.read_bytes() == b"old"
     assert len(save(path, [flat()], overwrite=True)) == 1
@@ -212,16 +212,16 @@ def test_invalid_outputs_are_refused_before_the_first_picture(
 
 def test_a_picture_of_another_size_is_refused(output: Path) -> None:
     sink = VideoFile(output / "a.mp4")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     with pytest.raises(SinkError, match="picture 1 is 64x48, the first was 128x96"):
-        sink.write(flat(64, 48, index=1))
+        sink.write(Frame(flat(64, 48, index=1)))
     sink.discard()
 
 
 def test_a_file_that_cannot_be_finished_is_removed(output: Path) -> None:
     resource = needs("resource")
     sink = VideoFile(output / "a.mp4")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, ((output / ".a.part.mp4").stat().st_size, hard))
     try:
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_finished_is_removed(output: Path) -> None:
 
 def test_a_folder_at_the_target_is_an_error(output: Path) -> None:
     sink = VideoFile(output / "a.mp4")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     (output / "a.mp4").mkdir()
     with pytest.raises(SinkError, match="cannot rename the file"):
         sink.close()

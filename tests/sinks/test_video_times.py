@@ -10,6 +10,7 @@ import av
 import pytest
 
 from mjpeg_restore.errors import SinkError
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, VideoFile
 from tests.sinks.conftest import JITTER, flat, save, seconds, shown, times
 
@@ -83,7 +84,7 @@ def test_an_avi_has_no_more_frames_than_pictures(output: Path) -> None:
 def test_changed_times_are_remarked(output: Path, extension: str, stamps: list[int], remark: str | None) -> None:
     sink = VideoFile(output / f"a.{extension}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
     for index, pts in enumerate(stamps):
-        sink.write(flat(index=index, pts=pts, time_base=Fraction(1, 1000)))
+        sink.write(Frame(flat(index=index, pts=pts, time_base=Fraction(1, 1000))))
     sink.close()
     assert sink.remark == remark
 
@@ -118,7 +119,7 @@ def test_the_last_picture_lasts_as_long_as_the_one_before(output: Path) -> None:
 def test_a_rate_out_of_ffmpegs_range_is_a_sink_error(output: Path) -> None:
     sink = VideoFile(output / "a.mkv", OutputSettings(fps=Fraction(10**12 + 1, 10**11)))
     with pytest.raises(SinkError, match="failed"):
-        sink.write(flat())
+        sink.write(Frame(flat()))
     sink.discard()
     assert list(output.iterdir()) == []
 
@@ -129,7 +130,7 @@ def test_a_pause_of_hours(output: Path, suffix: str) -> None:
     sink = VideoFile(path, OutputSettings(codec="mjpeg", fps=Fraction(10)))
     stamps = [0, 100, 200, 7_200_000, 7_200_100]
     for index, pts in enumerate(stamps):
-        sink.write(flat(index=index, pts=pts, time_base=Fraction(1, 1000)))
+        sink.write(Frame(flat(index=index, pts=pts, time_base=Fraction(1, 1000))))
     sink.close()
     found = shown(path)
     assert [time for time in found if time * 1000 in stamps] == [Fraction(pts, 1000) for pts in stamps]
@@ -145,7 +146,7 @@ def test_a_pause_longer_than_a_step_of_mp4(output: Path, suffix: str, ticks_a_se
     sink = VideoFile(path, OutputSettings(codec="mjpeg"))
     stamps = [0, 1, pause, pause + 1]
     for index, second in enumerate(stamps):
-        sink.write(flat(index=index, pts=second * ticks_a_second, time_base=Fraction(1, ticks_a_second)))
+        sink.write(Frame(flat(index=index, pts=second * ticks_a_second, time_base=Fraction(1, ticks_a_second))))
     sink.close()
     assert [time for time in shown(path) if time in stamps] == stamps
 
@@ -153,9 +154,9 @@ def test_a_pause_longer_than_a_step_of_mp4(output: Path, suffix: str, ticks_a_se
 @pytest.mark.parametrize("suffix", ["avi", "mp4"])
 def test_a_pause_that_would_fill_the_disk_is_refused(output: Path, suffix: str) -> None:
     sink = VideoFile(output / f"out.{suffix}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
-    sink.write(flat())
+    sink.write(Frame(flat()))
     with pytest.raises(SinkError, match="picture 1 comes 4000000000 s after the one before, a pause that this"):
-        sink.write(flat(index=1, pts=100_000_000_000))
+        sink.write(Frame(flat(index=1, pts=100_000_000_000)))
     sink.discard()
     assert not list(output.iterdir())
 
@@ -164,7 +165,7 @@ def test_a_pause_that_would_fill_the_disk_is_refused(output: Path, suffix: str) 
 def test_an_absurd_duration_is_limited(output: Path, suffix: str) -> None:
     sink = VideoFile(output / f"a.{suffix}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
     for index in range(3):
-        sink.write(replace(flat(index=index), duration=1 << 62 if index == 2 else 1))
+        sink.write(Frame(replace(flat(index=index), duration=1 << 62 if index == 2 else 1)))
     sink.close()
     assert len(shown(output / f"a.{suffix}")) == 3
 
@@ -174,7 +175,7 @@ def test_the_last_picture_is_shown_for_its_stated_duration(output: Path, codec: 
     for suffix in ("mp4", "mov", "mkv", "avi"):
         sink = VideoFile(output / f"a.{suffix}", OutputSettings(codec=codec, fps=Fraction(25)))
         for index in range(10):
-            sink.write(replace(flat(index=index), duration=26 if index == 9 else 1))
+            sink.write(Frame(replace(flat(index=index), duration=26 if index == 9 else 1)))
         sink.close()
         with av.open(str(output / f"a.{suffix}")) as container:
             assert seconds(container) == pytest.approx(1.4, abs=0.05)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.errors import MissingExtra, SinkError
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import Window
 from tests.sinks.conftest import flat
 
@@ -59,7 +60,7 @@ def test_without_opencv_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatc
 def test_pictures_appear_at_their_times(cv2: FakeOpenCv) -> None:
     window = Window()
     for index, pts in enumerate([100, 102, 107]):
-        window.write(flat(index=index, pts=pts))
+        window.write(Frame(flat(index=index, pts=pts)))
     gaps = np.diff(cv2.times)
     assert np.all(np.abs(gaps - [0.08, 0.2]) < 0.05)
     assert np.array_equal(cv2.shown[0], flat().to_ndarray("bgr"))
@@ -70,54 +71,54 @@ def test_pictures_appear_at_their_times(cv2: FakeOpenCv) -> None:
 @pytest.mark.parametrize("key", [ord("q"), 27])
 def test_q_and_esc_shut_it(cv2: FakeOpenCv, key: int) -> None:
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     assert not window.closed
     cv2.keys = [key]
-    window.write(flat(index=1))
+    window.write(Frame(flat(index=1)))
     assert window.closed
-    window.write(flat(index=2))
+    window.write(Frame(flat(index=2)))
     assert len(cv2.shown) == 1
     window.discard()
 
 
 def test_the_close_button_shuts_it(cv2: FakeOpenCv) -> None:
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     cv2.visible = 0.0
-    window.write(flat(index=1))
+    window.write(Frame(flat(index=1)))
     assert window.closed
 
 
 def test_the_space_bar_pauses_and_resumes(cv2: FakeOpenCv) -> None:
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     cv2.keys = [ord(" "), -1, -1, ord(" ")]
-    window.write(flat(index=1))
+    window.write(Frame(flat(index=1)))
     assert not window.closed
     assert cv2.times[1] - cv2.times[0] > 0.15
 
 
 def test_q_during_a_pause_shuts_it(cv2: FakeOpenCv) -> None:
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     cv2.keys = [ord(" "), -1, ord("q")]
-    window.write(flat(index=1))
+    window.write(Frame(flat(index=1)))
     assert window.closed
 
 
 def test_the_clock_restarts_after_a_stall(cv2: FakeOpenCv) -> None:
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     time.sleep(0.8)
     for index in (1, 2, 3):
-        window.write(flat(index=index))
+        window.write(Frame(flat(index=index)))
     assert cv2.times[3] - cv2.times[1] > 0.06
 
 
 def test_without_a_display_there_is_a_sink_error(cv2: FakeOpenCv) -> None:
     cv2.display = False
     with pytest.raises(SinkError, match="display"):
-        Window().write(flat())
+        Window().write(Frame(flat()))
 
 
 def test_a_window_unknown_to_opencv_counts_as_shut(cv2: FakeOpenCv, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,9 +126,9 @@ def test_a_window_unknown_to_opencv_counts_as_shut(cv2: FakeOpenCv, monkeypatch:
         raise cv2.error
 
     window = Window()
-    window.write(flat())
+    window.write(Frame(flat()))
     monkeypatch.setattr(cv2, "getWindowProperty", unknown)
     monkeypatch.setattr(cv2, "destroyWindow", unknown)
-    window.write(flat(index=1))
+    window.write(Frame(flat(index=1)))
     assert window.closed
     window.close()

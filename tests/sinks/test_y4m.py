@@ -11,7 +11,7 @@ import pytest
 
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
-from mjpeg_restore.frames import FieldLayout, Sampling
+from mjpeg_restore.frames import FieldLayout, Frame, Sampling
 from mjpeg_restore.interlace import weave
 from mjpeg_restore.sinks import OutputSettings, Y4mStream
 from tests.sinks.conftest import flat, noise, planes_of, read, times
@@ -23,7 +23,7 @@ def test_every_sample_comes_back(output: Path, sampling: Sampling, size: tuple[i
     pictures = [noise(*size, sampling, seed=i, index=i) for i in range(3)]
     sink = Y4mStream(output / "a.y4m", OutputSettings(fps=Fraction(30000, 1001)))
     for picture in pictures:
-        sink.write(picture)
+        sink.write(Frame(picture))
     sink.close()
     frames = read(output / "a.y4m")
     assert times(frames) == [Fraction(1001 * i, 30000) for i in range(3)]
@@ -36,7 +36,7 @@ def test_every_sample_comes_back(output: Path, sampling: Sampling, size: tuple[i
 def test_the_header_has_chroma_siting_range_and_rate() -> None:
     pipe = io.BytesIO()
     sink = Y4mStream(pipe)
-    sink.write(flat(6, 4))
+    sink.write(Frame(flat(6, 4)))
     sink.close()
     header, rest = pipe.getvalue().split(b"\n", 1)
     assert header == b"YUV4MPEG2 W6 H4 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL"
@@ -47,7 +47,7 @@ def test_the_header_has_chroma_siting_range_and_rate() -> None:
 @pytest.mark.parametrize(("order", "mark"), [("top", b" It "), ("bottom", b" Ib ")])
 def test_s6_the_header_has_the_field_order(order: Literal["top", "bottom"], mark: bytes) -> None:
     pipe = io.BytesIO()
-    Y4mStream(pipe).write(replace(flat(6, 4), field_order=order))
+    Y4mStream(pipe).write(Frame(replace(flat(6, 4), field_order=order)))
     assert mark in pipe.getvalue()
 
 
@@ -55,7 +55,7 @@ def test_s6_fields_of_an_odd_height_in_y4m_lose_at_most_one_line_of_chroma(outpu
     woven = weave(noise(64, 27), noise(64, 27, seed=1), FieldLayout())
     sink = Y4mStream(output / "a.y4m")
     for index in range(2):
-        sink.write(replace(woven, index=index, pts=index))
+        sink.write(Frame(replace(woven, index=index, pts=index)))
     sink.close()
     for frame in read(output / "a.y4m"):
         luma, *chroma = woven.planes
@@ -65,7 +65,7 @@ def test_s6_fields_of_an_odd_height_in_y4m_lose_at_most_one_line_of_chroma(outpu
 def test_limited_range_is_converted_and_tagged() -> None:
     pipe = io.BytesIO()
     sink = Y4mStream(pipe, OutputSettings(range="limited"))
-    sink.write(flat(2, 2, sample=(255, 128, 128)))
+    sink.write(Frame(flat(2, 2, sample=(255, 128, 128))))
     assert b"XCOLORRANGE=LIMITED\n" in pipe.getvalue()
     assert pipe.getvalue().endswith(bytes([235] * 4 + [128] * 2))
 
@@ -77,9 +77,9 @@ def test_a_reader_that_disconnects_closes_the_sink() -> None:
 
     sink = Y4mStream(Pipe())
     assert not sink.closed
-    sink.write(flat())
+    sink.write(Frame(flat()))
     assert sink.closed
-    sink.write(flat(index=1))
+    sink.write(Frame(flat(index=1)))
     sink.close()
 
 
@@ -89,12 +89,12 @@ def test_a_full_disk_is_an_error() -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(SinkError, match="No space left on device"):
-        Y4mStream(Full()).write(flat())
+        Y4mStream(Full()).write(Frame(flat()))
 
 
 def test_a_discarded_or_empty_file_is_removed(output: Path) -> None:
     sink = Y4mStream(output / "a.y4m")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.discard()
     Y4mStream(output / "b.y4m").close()
     assert list(output.iterdir()) == []
@@ -105,7 +105,7 @@ def test_a_discarded_or_empty_file_is_removed(output: Path) -> None:
 
 def test_a_second_close_does_nothing(output: Path) -> None:
     sink = Y4mStream(output / "a.y4m")
-    sink.write(flat())
+    sink.write(Frame(flat()))
     sink.close()
     sink.close()
     sink.discard()
@@ -114,14 +114,14 @@ def test_a_second_close_does_nothing(output: Path) -> None:
 
 def test_a_picture_of_another_size_is_refused_by_y4m() -> None:
     sink = Y4mStream(io.BytesIO())
-    sink.write(flat())
+    sink.write(Frame(flat()))
     with pytest.raises(SinkError, match="64x48"):
-        sink.write(flat(64, 48))
+        sink.write(Frame(flat(64, 48)))
 
 
 def test_an_unknown_rate_defaults_to_25() -> None:
     pipe = io.BytesIO()
-    Y4mStream(pipe).write(flat(time_base=Fraction(1, 90_000)))
+    Y4mStream(pipe).write(Frame(flat(time_base=Fraction(1, 90_000))))
     assert b" F25:1 " in pipe.getvalue()
 
 
@@ -137,7 +137,7 @@ def test_an_unknown_rate_defaults_to_25() -> None:
 def test_a_constant_rate_has_no_remark(fps: Fraction | None, time_base: Fraction, stamps: list[int]) -> None:
     sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
-        sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
+        sink.write(Frame(flat(8, 8, index=index, pts=pts, time_base=time_base)))
     assert sink.remark is None
 
 
@@ -154,6 +154,6 @@ def test_a_rate_other_than_the_headers_is_remarked(
 ) -> None:
     sink = Y4mStream(io.BytesIO(), OutputSettings(fps=fps))
     for index, pts in enumerate(stamps):
-        sink.write(flat(8, 8, index=index, pts=pts, time_base=time_base))
+        sink.write(Frame(flat(8, 8, index=index, pts=pts, time_base=time_base)))
     assert sink.remark is not None
     assert remark in sink.remark

@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.sources import open_source
 from tests.jpeg.pictures import encode, patch_frame, without
 from tests.lacking import RECORDINGS, needs_recordings
-from tests.sources.clips import TICK, MuxClip, add_encoder, add_sound, make_jpeg, pipe, tables_of, time_of
+from tests.sources.clips import TICK, MuxClip, add_encoder, add_sound, make_jpeg, pipe, tables_of
 
 CONTAINERS = ("avi", "mov", "mkv", "mp4", "nut")
 UNEVEN = [0, 40, 100, 120, 300, 333, 350, 400, 480, 500]
@@ -140,21 +140,15 @@ def test_a_start_after_the_end_is_an_error(mux: MuxClip) -> None:
 @pytest.mark.parametrize(
     ("suffix", "sound"), [("avi", "pcm_s16le"), ("mov", "pcm_s16le"), ("mkv", "flac"), ("mp4", "aac")]
 )
-def test_enabled_sound_is_collected(mux: MuxClip, suffix: str, sound: str) -> None:
+def test_sound_comes_with_the_pictures(mux: MuxClip, suffix: str, sound: str) -> None:
     path = mux(f"clip.{suffix}", sound=sound)
     with av.open(str(path)) as container:
         expected = [(p.pts, bytes(p)) for p in container.demux(audio=0) if p.size]
     with open_source(path) as source:
-        source.sound[0].enabled = True
-        assert len(list(source)) == 10
-        assert [(p.pts, bytes(p)) for p in source.sound[0].packets] == expected
+        packets = list(source)
+        assert len(packets) == 10
+        assert [(sound.pts, sound.data) for packet in packets for sound in packet.sound] == expected
         assert source.sound[0].stream.codec_context.name.startswith(sound[:3])
-
-
-def test_sound_that_is_not_enabled_is_not_collected(mux: MuxClip) -> None:
-    with open_source(mux("clip.avi", sound="pcm_s16le")) as source:
-        list(source)
-        assert not source.sound[0].packets
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
@@ -162,12 +156,13 @@ def test_sound_is_cut_and_shifted_like_the_pictures(mux: MuxClip, suffix: str) -
     many = [make_jpeg(number) for number in range(100)]
     path = mux(f"clip.{suffix}", many, sound="pcm_s16le")
     with open_source(path, start=Fraction(2), duration=Fraction(1)) as source:
-        source.sound[0].enabled = True
-        assert len(list(source)) == 25
-        first = source.sound[0].packets[0]
-        last = source.sound[0].packets[-1]
-        value = struct.unpack_from("<h", bytes(first))[0]
-        time, end = time_of(first), time_of(last)
+        packets = list(source)
+    assert len(packets) == 25
+    heard = [sound for packet in packets for sound in packet.sound]
+    (value,) = struct.unpack_from("<h", heard[0].data)
+    time, end = heard[0].time, heard[-1].time
+    assert time is not None
+    assert end is not None
     assert 0 <= time < Fraction(1, 25)
     assert value == 100 * int((2 + time) * 25)  # the sound of this picture
     assert end < 1

@@ -44,7 +44,6 @@ def record(path: Path, height: int = 48, *, flat: bool = False) -> bytes:
 def test_invalid_utf_8_is_replaced(tmp_path: Path, suffix: str, right: bytes, wrong: bytes) -> None:
     data = record(tmp_path / f"clip.{suffix}")
     with open_source(data.replace(right, wrong)) as source:
-        source.sound[0].enabled = True
         assert len(list(source)) == 4
         if right == b"Cafe":
             assert source.info.metadata["title"] == "Caf\ufffd"

@@ -1,0 +1,60 @@
+"""A track of sound: what a sink needs to know to copy its packets, or to decode them."""
+
+# PyAV's stubs leave the parameter of Packet, and the result of add_stream_from_template, open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.stream import Stream
+
+from mjpeg_restore.frames import SoundPacket
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """An audio track of a source. Its packets come with the pictures; see `Packet.sound`."""
+
+    stream: AudioStream
+    """Codec and parameters: the template for a stream copy. Valid until the source is closed."""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The track's language, title and so on."""
+
+
+class SoundDecoder:
+    """Decodes the packets of a track. Each consumer has its own: a decoder remembers what came before."""
+
+    def __init__(self, track: SoundTrack) -> None:
+        """Open a decoder with the track's parameters.
+
+        Raises:
+            av.FFmpegError, ValueError: there is none for this sound.
+        """
+        # A stream that is made after another one holds a codec context with all its parameters, which PyAV cannot set
+        # one by one (an ADPCM block's size, for one); the container itself is never written.
+        self._container = av.open(os.devnull, "w", format="null")
+        self._context = self._container.add_stream_from_template(track.stream).codec_context
+
+    def __call__(self, packet: SoundPacket | None) -> Iterator[AudioFrame]:
+        """The frames of a packet; None: those that the decoder has held back.
+
+        Raises:
+            av.FFmpegError, ValueError: the packet cannot be decoded.
+        """
+        yield from self._context.decode(None if packet is None else to_av(packet))
+
+
+def to_av(packet: SoundPacket) -> av.Packet[Stream]:
+    """A packet of PyAV's, which muxers may change."""
+    copied: av.Packet[Stream] = av.Packet(packet.data)
+    copied.time_base = packet.time_base
+    copied.pts, copied.dts, copied.duration = packet.pts, packet.dts, packet.duration
+    copied.is_keyframe = True  # in every codec of sound that containers mark
+    return copied

@@ -1,0 +1,302 @@
+"""Several sinks at once: each gets what it asks for, and none is another one's trouble."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from mjpeg_restore.errors import SinkError, SourceError
+from mjpeg_restore.frames import Frame, SoundPacket
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.pipeline import PipelineSettings, restore_frames, run
+from mjpeg_restore.report import Report
+from tests.in_memory import Collect, ListSource
+from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, still
+
+LIMIT = 30
+
+
+class Gated(Collect):
+    """Waits before each frame until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def write(self, frame: Frame) -> None:
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        super().write(frame)
+
+
+class Interactive(Collect):
+    """Notes the threads that call it, and shuts itself with the third look at its events, if that is asked for."""
+
+    interactive = True
+
+    def __init__(self, *, shuts: bool = False) -> None:
+        super().__init__()
+        self.threads = set[threading.Thread]()
+        self.looks = 0
+        self._shuts = shuts
+
+    def write(self, frame: Frame) -> None:
+        self.threads.add(threading.current_thread())
+        super().write(frame)
+
+    def idle(self) -> None:
+        self.threads.add(threading.current_thread())
+        self.looks += 1
+        self.closed = self._shuts and self.looks == 3
+
+
+class Silent(ListSource):
+    """One picture, and then nothing, until it is stopped."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__([data])
+        self.stopping = threading.Event()
+
+    def __iter__(self) -> Iterator:
+        yield from super().__iter__()
+        assert self.stopping.wait(LIMIT)
+
+    def stop(self) -> None:
+        super().stop()
+        self.stopping.set()
+
+
+def outlets() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name in ("outlet", "deliver")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    until = time.monotonic() + 5
+    while outlets() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not outlets()
+
+
+def test_every_sink_gets_every_frame_in_order() -> None:
+    sinks = [Collect(), Collect(), Collect()]
+    report = run(ListSource([still(n % 3) for n in range(50)]), DECODE, [Outlet(sink) for sink in sinks])
+    for sink in sinks:
+        assert [picture.index for picture in sink.pictures] == list(range(50))
+        assert_shows(sink.pictures[4], still(1))
+        assert sink.ended == ["closed"]
+    assert [output.frames for output in report.outputs] == [50, 50, 50]
+
+
+def test_a_sink_that_drops_slows_nobody_down_and_gets_the_newest() -> None:
+    slow, file = Gated(), Collect()
+    last = threading.Event()
+
+    def pictures() -> Iterator[bytes]:
+        yield still()
+        assert slow.begun.wait(LIMIT)
+        yield from [still()] * 30
+        last.set()
+
+    def release() -> None:
+        assert last.wait(LIMIT)
+        while len(file.pictures) < 31:
+            time.sleep(0.001)
+        slow.go.set()
+
+    threading.Thread(target=release, daemon=True).start()
+    report = run(ListSource(pictures()), DECODE, [Outlet(slow, "window", when_full="drop"), Outlet(file, "file")])
+    assert len(file.pictures) == 31
+    assert [picture.index for picture in slow.pictures] == [0, 29, 30]
+    assert [(output.name, output.frames, output.dropped) for output in report.outputs] == [
+        ("window", 3, 28),
+        ("file", 31, 0),
+    ]
+
+
+def test_a_sink_that_fails_is_discarded_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    failing, sound = Collect(fail_at=3), Collect()
+    report = run(ListSource([still()] * 20), DECODE, [Outlet(failing, "a.mp4"), Outlet(sound, "b.mp4")])
+    assert (failing.ended, sound.ended) == (["discarded"], ["closed"])
+    assert len(sound.pictures) == 20
+    assert [output.error for output in report.outputs] == ["the disk is full", None]
+    assert "the disk is full; the run goes on for the other outputs" in caplog.text
+
+
+def test_a_fault_of_a_sinks_own_is_a_failure_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Collect):
+        def write(self, frame: Frame) -> None:
+            raise ZeroDivisionError("division by zero")
+
+    faulty, sound = Faulty(), Collect()
+    report = run(ListSource([still()] * 20), DECODE, [Outlet(faulty, "a.mp4"), Outlet(sound, "b.mp4")])
+    assert (faulty.ended, len(sound.pictures)) == (["discarded"], 20)
+    assert report.outputs[0].error == "a.mp4: ZeroDivisionError: division by zero"
+    assert "Traceback" in caplog.text
+
+
+def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:
+    sinks = [Collect(fail_at=2), Collect(fail_at=5)]
+    source = ListSource([still()] * 500)
+    with pytest.raises(SinkError, match="the disk is full"):
+        run(source, DECODE, [Outlet(sink) for sink in sinks])
+    assert [sink.ended for sink in sinks] == [["discarded"], ["discarded"]]
+    assert source.yielded < 60
+
+
+def test_a_consumer_that_leaves_ends_its_output_alone() -> None:
+    leaving, staying = Collect(leave_at=2), Collect()
+    report = run(ListSource([still()] * 20), DECODE, [Outlet(leaving), Outlet(staying)])
+    assert (len(leaving.pictures), leaving.ended) == (2, ["closed"])
+    assert (len(staying.pictures), staying.ended) == (20, ["closed"])
+    assert not report.interrupted
+
+
+def test_a_consumer_that_leaves_ends_the_run_where_that_is_asked_for() -> None:
+    leaving, staying = Collect(leave_at=2), Collect()
+    source = ListSource([still()] * 500)
+    report = run(source, DECODE, [Outlet(leaving, ends_run=True), Outlet(staying)])
+    assert report.interrupted
+    assert source.yielded < 60
+    assert staying.ended == ["closed"]
+
+
+def test_an_error_of_the_source_discards_every_output() -> None:
+    def breaking() -> Iterator[bytes]:
+        yield still()
+        raise SourceError("the plug was pulled")
+
+    sinks = [Collect(), Collect()]
+    with pytest.raises(SourceError, match="plug"):
+        run(ListSource(breaking()), DECODE, [Outlet(sink) for sink in sinks])
+    assert [sink.ended for sink in sinks] == [["discarded"], ["discarded"]]
+
+
+def test_a_sink_that_cannot_be_closed_is_an_error_of_its_own() -> None:
+    class Unclosable(Collect):
+        def close(self) -> None:
+            raise SinkError("no room for the index")
+
+    broken, sound = Unclosable(), Collect()
+    report = run(ListSource([still()]), DECODE, [Outlet(broken), Outlet(sound)])
+    assert (broken.ended, sound.ended) == (["discarded"], ["closed"])
+    assert report.outputs[0].error == "no room for the index"
+
+
+def test_an_interactive_sink_has_the_callers_thread() -> None:
+    window, file = Interactive(), Collect()
+    run(ListSource([still()] * 10), DECODE, [Outlet(file), Outlet(window, when_full="wait")])
+    assert len(window.pictures) == len(file.pictures) == 10
+    assert window.threads == {threading.current_thread()}
+    assert window.ended == ["closed"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_interactive_sink_is_served_and_can_be_shut_while_nothing_comes(alone: bool) -> None:
+    window, file = Interactive(shuts=True), Collect()
+    shown = [Outlet(window, ends_run=True)]
+    report = run(Silent(still()), DECODE, shown if alone else [*shown, Outlet(file)])
+    assert window.looks == 3
+    assert len(window.pictures) == 1
+    assert report.interrupted
+    assert window.ended == ["closed"]
+
+
+def test_two_interactive_sinks_are_refused() -> None:
+    with pytest.raises(ValueError, match="interactive"):
+        run(ListSource([still()]), DECODE, [Outlet(Interactive()), Outlet(Interactive())])
+
+
+def test_sizes_are_made_alike_only_for_those_that_need_it() -> None:
+    fixed, free = Collect(fixed_size=True), Collect()
+    pictures = [still(1), still(2, size=(32, 32)), still(3)]
+    report = run(ListSource(pictures), DECODE, [Outlet(fixed), Outlet(free)])
+    assert [(picture.width, picture.height) for picture in fixed.pictures] == [SIZE] * 3
+    assert [(picture.width, picture.height) for picture in free.pictures] == [SIZE, (32, 32), SIZE]
+    assert report.resized == 1
+
+
+def test_the_plain_decode_is_made_only_while_a_sink_asks_for_it() -> None:
+    class Curious(Collect):
+        """Wants the plain decode once it has seen some frames."""
+
+        def write(self, frame: Frame) -> None:
+            super().write(frame)
+            self.original = len(self.pictures) >= 10
+
+    curious = Curious()
+    run(ListSource([still(n % 5) for n in range(60)]), DECODE, [Outlet(curious), Outlet(Collect())])
+    assert curious.originals[:3] == [None] * 3
+    shown = [
+        (picture, original)
+        for picture, original in zip(curious.pictures, curious.originals, strict=True)
+        if original is not None
+    ]
+    assert shown[-1][0].index == 59
+    for picture, original in shown:
+        assert_same_planes(original, picture)
+        assert (original.index, original.pts) == (picture.index, picture.pts)
+
+
+class Sounding(ListSource):
+    """Each picture brings two packets of sound."""
+
+    def __iter__(self) -> Iterator:
+        for packet in super().__iter__():
+            sound = tuple(
+                SoundPacket(0, bytes([packet.index, n]), 2 * packet.index + n, None, 1, Fraction(1, 50)) for n in (0, 1)
+            )
+            object.__setattr__(packet, "sound", sound)
+            yield packet
+
+
+def test_sound_stands_before_its_picture_also_where_that_is_dropped() -> None:
+    sink = Collect()
+    broken = still()[:100]
+    run(Sounding([still(), broken, still()]), DECODE, sink, PipelineSettings(on_corrupt="drop"))
+    found = [item.data if isinstance(item, SoundPacket) else item.picture.index for item in sink.items]
+    assert found == [b"\0\0", b"\0\1", 0, b"\1\0", b"\1\1", b"\2\0", b"\2\1", 2]
+
+
+def test_sinks_without_sound_get_none() -> None:
+    deaf, hearing = Collect(), Collect()
+    deaf.sound = False
+    run(Sounding([still()] * 5), DECODE, [Outlet(deaf), Outlet(hearing)])
+    assert (len(deaf.items), len(hearing.items)) == (5, 15)
+
+
+def test_cameras_share_a_pool_and_have_no_workers_of_their_own() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    counted: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        sinks = [Collect() for _ in range(4)]
+        before = threading.active_count()
+
+        def camera(sink: Collect) -> None:
+            run(ListSource([still(n % 3) for n in range(40)]), DECODE, sink, pool=pool)
+            counted.append(threading.active_count() - before)
+
+        threads = [threading.Thread(target=camera, args=(sink,)) for sink in sinks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+    for sink in sinks:
+        assert [picture.index for picture in sink.pictures] == list(range(40))
+    assert max(counted) <= 4 + 2
+
+
+def test_frames_hold_the_plain_decode_where_it_is_asked_for() -> None:
+    report = Report()
+    frames = list(restore_frames(ListSource([still(1)]), DECODE, report=report, original=True))
+    assert len(frames) == 1
+    assert isinstance(frames[0], Frame)
+    assert frames[0].original is not None
+    assert_same_planes(frames[0].original, frames[0].picture)
+    assert frames[0].arrived is not None
