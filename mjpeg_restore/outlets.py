@@ -1,4 +1,4 @@
-"""Sinks side by side: each has an outlet of its own, so that a slow or failing one is nobody else's trouble."""
+"""What leads to one sink: a slow or failing one is nobody else's trouble. `delivery.py` joins them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,129 +42,7 @@ class Outlet:
     """Whether the run ends once the consumer has gone; it ends anyway once all have."""
 
 
-class Delivery:
-    """Hands the items of one run to its outlets.
-
-    A single outlet is served on the caller's thread. Of several, each has a thread of its own, and one that waits holds
-    back the items, not the others' threads. An interactive sink, such as a window, is served on the caller's thread, as
-    systems demand, and the items come from another one.
-
-    Attributes:
-        ended: True once the run is to end, because a consumer has gone or nobody is left.
-    """
-
-    def __init__(self, outlets: Sequence[Outlet], taken: Callable[[float], None], stop: Callable[[], None]) -> None:
-        """Prepare.
-
-        Args:
-            outlets: at most one of them interactive. None at all is fine: the items are only counted, or verified.
-            taken: called with `Frame.arrived` when a sink has taken a frame, from any thread.
-            stop: ends the iteration over the items, even while it waits; called when the run is to end.
-
-        Raises:
-            ValueError: two are interactive.
-        """
-        interactive = [outlet for outlet in outlets if outlet.sink.interactive]
-        if len(interactive) > 1:
-            raise ValueError(f"{len(interactive)} interactive sinks: only one can have the caller's thread")
-        self.ended = False
-        self._complete = False
-        """True once all items are handed out: an outlet that is over then has only come to its end."""
-        self._stop = stop
-        alone = len(outlets) == 1 and outlets[0].when_full == "wait" and not interactive
-        self._feeds: list[_Feed] = [
-            _Direct(outlet, taken) if alone else _Queued(outlet, taken, self._look) for outlet in outlets
-        ]
-        self._interactive = next((feed for feed in self._feeds if feed.outlet.sink.interactive), None)
-
-    @property
-    def reports(self) -> tuple[OutputReport, ...]:
-        """What became of each output."""
-        return tuple(feed.report for feed in self._feeds)
-
-    @property
-    def original(self) -> bool:
-        """Whether a sink wants the plain decode of the next picture."""
-        return any(feed.outlet.sink.original for feed in self._feeds if not feed.over)
-
-    def deliver(self, items: Generator[Frame | SoundPacket], fitted: Callable[[Frame], Frame]) -> None:
-        """Hand out all items, or those until `ended`, and finish the outputs.
-
-        Args:
-            items: iterated over and closed on one thread, not always the caller's.
-            fitted: makes a frame for sinks that take one size only.
-
-        Raises:
-            SinkError: no output could be written; the reason of the first one.
-        """
-        for feed in self._feeds:
-            feed.start()
-        if self._interactive is None:
-            self._hand_out(items, fitted)
-        else:
-            self._hand_out_elsewhere(items, fitted, self._interactive)
-        self._complete = True
-        for feed in self._feeds:
-            feed.finish()
-        for feed in self._feeds:
-            feed.wait()
-        errors = [feed.error for feed in self._feeds if feed.error]
-        if errors and len(errors) == len(self._feeds):
-            raise errors[0]
-
-    def discard(self) -> None:
-        """Abandon every output. Never raises."""
-        for feed in self._feeds:
-            feed.abandon()
-        for feed in self._feeds:
-            feed.wait()
-
-    def _hand_out(self, items: Generator[Frame | SoundPacket], fitted: Callable[[Frame], Frame]) -> None:
-        with closing(items):
-            for item in items:
-                if isinstance(item, SoundPacket):
-                    for feed in self._feeds:
-                        if feed.outlet.sink.sound:
-                            feed.put(item)
-                else:
-                    fixed = fitted(item) if any(feed.outlet.sink.fixed_size for feed in self._feeds) else item
-                    for feed in self._feeds:
-                        feed.put(fixed if feed.outlet.sink.fixed_size else item)
-                self._look()
-                if self.ended:
-                    return
-
-    def _hand_out_elsewhere(
-        self, items: Generator[Frame | SoundPacket], fitted: Callable[[Frame], Frame], interactive: _Feed
-    ) -> None:
-        failed: list[BaseException] = []
-
-        def hand_out() -> None:
-            try:
-                self._hand_out(items, fitted)
-            except BaseException as error:  # raised again in the caller's thread
-                failed.append(error)
-            finally:
-                self._complete = True
-                interactive.finish()
-
-        thread = threading.Thread(target=hand_out, name="deliver", daemon=True)
-        thread.start()
-        interactive.work()
-        thread.join()
-        if failed:
-            raise failed[0]
-
-    def _look(self) -> None:
-        """See whether the run is to end."""
-        over = [feed for feed in self._feeds if feed.over]
-        ends = any(feed.outlet.ends_run and not feed.error for feed in over)
-        if not (self.ended or self._complete) and over and (ends or len(over) == len(self._feeds)):
-            self.ended = True
-            self._stop()
-
-
-class _Feed(ABC):
+class Feed(ABC):
     """What leads to one sink: all calls to it are made here, from one thread.
 
     Attributes:
@@ -241,21 +118,24 @@ class _Feed(ABC):
         self._discard()
 
 
-class _Direct(_Feed):
+class DirectFeed(Feed):
     """The only sink of a run."""
 
     def put(self, item: Frame | SoundPacket) -> None:
+        """Write the item."""
         if not self.over:
             self._write(item)
 
     def finish(self) -> None:
+        """Close the sink."""
         self._close()
 
     def abandon(self) -> None:
+        """Discard the output."""
         self._discard()
 
 
-class _Queued(_Feed):
+class QueuedFeed(Feed):
     """One of several sinks, behind a queue."""
 
     def __init__(self, outlet: Outlet, taken: Callable[[float], None], changed: Callable[[], None]) -> None:
@@ -267,11 +147,13 @@ class _Queued(_Feed):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        """Start the thread of a sink that may have one."""
         if not self.outlet.sink.interactive:
             self._thread = threading.Thread(target=self.work, name="outlet", daemon=True)
             self._thread.start()
 
     def put(self, item: Frame | SoundPacket) -> None:
+        """Queue the item: wait for room, or drop the oldest frame."""
         with self._condition:
             if self.outlet.when_full == "wait":
                 self._condition.wait_for(lambda: self._count(Frame) < _DEPTH or self._is_over)
@@ -284,11 +166,13 @@ class _Queued(_Feed):
             self._condition.notify_all()
 
     def finish(self) -> None:
+        """Let the sink write what waits, and close it."""
         with self._condition:
             self._ended = True
             self._condition.notify_all()
 
     def abandon(self) -> None:
+        """Drop what waits, and have the output discarded."""
         with self._condition:
             self._ended = self._abandoned = True
             self._items.clear()
@@ -297,10 +181,12 @@ class _Queued(_Feed):
             self._discard()
 
     def wait(self) -> None:
+        """Wait for the thread."""
         if self._thread:
             self._thread.join()
 
     def work(self) -> None:
+        """Serve the sink until its end; any failure is the sink's own."""
         try:
             self._serve()
             if self._abandoned:

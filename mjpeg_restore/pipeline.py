@@ -10,31 +10,28 @@ header walk those of tables alone. Sound passes with the packets that it came wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event
 from typing import Literal, get_args
 
-from mjpeg_restore.colour import blackened
 from mjpeg_restore.damage import DamagePolicy, OnCorrupt
-from mjpeg_restore.episodes import LiveEpisodes
+from mjpeg_restore.delivery import Delivery
 from mjpeg_restore.errors import Hint, SourceError
-from mjpeg_restore.frames import Frame, Packet, Picture, SoundPacket
+from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.jpeg import reader_name
 from mjpeg_restore.latency import drop_late
 from mjpeg_restore.ordered import Halt, Workers, in_order, in_turn
-from mjpeg_restore.orientation import fit
-from mjpeg_restore.outlets import Delivery, Outlet
+from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.showing import OnStall, Sizes, shown
 from mjpeg_restore.sinks import Sink
-from mjpeg_restore.sources import Source, SourceInfo
-from mjpeg_restore.stages import Job, Restoration, read_coefficients, read_jobs, walk_headers
-from mjpeg_restore.verification import Verification
+from mjpeg_restore.sources import Source
+from mjpeg_restore.stages import Restoration, read_coefficients, read_jobs, walk_headers
 
 Drop = Literal["oldest", "never"]
-OnStall = Literal["hold", "black", "gap"]
 OnResize = Literal["scale", "letterbox"]
 
 
@@ -162,7 +159,7 @@ def restore_frames(
     else:
         restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
     try:
-        any_shown = yield from _shown(restored, report, source.info, settings, holds=policy.holds)
+        any_shown = yield from shown(restored, report, source.info, settings.on_stall, holds=policy.holds)
     finally:
         restored.close()
     if not any_shown and not halt.requested:
@@ -211,7 +208,7 @@ def run(
     report.outputs = delivery.reports
     halt = Halt(source.stop)
     frames = restore_frames(source, restorer, settings, report, halt, original=lambda: delivery.original, pool=pool)
-    sizes = _Sizes(report, letterbox=settings.on_resize == "letterbox")
+    sizes = Sizes(report, letterbox=settings.on_resize == "letterbox")
     # A live source has been stopped with `stop`: the few pictures under way would be lost for good.
     until = stop if stop and not source.info.live else None
     try:
@@ -249,81 +246,3 @@ def _watched(
                 return
     finally:
         frames.close()
-
-
-def _shown(
-    restored: Iterable[tuple[Job, Frame | None]],
-    report: Report,
-    info: SourceInfo,
-    settings: PipelineSettings,
-    *,
-    holds: bool,
-) -> Generator[Frame | SoundPacket, None, bool]:
-    """The frames that are shown, each with its packet's time; where there is none, the one before is held.
-
-    Returns:
-        Whether there was any.
-    """
-    previous: Frame | None = None
-    episodes = LiveEpisodes(info.name) if info.live else None
-    for job, made in restored:
-        report.late += job.late
-        report.dropped += job.late
-        if episodes:
-            episodes.update(job)
-        yield from job.packet.sound
-        if job.packet.silent:
-            frame = _instead(previous, settings.on_stall) if info.live else None
-        else:
-            report.dropped += made is None and not job.error
-            frame = previous if made is None and holds and not job.fragment else made
-        if frame is None:
-            continue
-        report.held += made is None
-        if job.verified:
-            report.verified = (report.verified or Verification()) + job.verified
-        frame = _stamped(frame, job.packet, None if made is None else job.arrived)
-        if not (job.packet.silent and settings.on_stall == "black"):
-            previous = frame
-        report.delivered(frame.picture)
-        yield frame
-    return previous is not None
-
-
-def _instead(previous: Frame | None, on_stall: OnStall) -> Frame | None:
-    """What is shown while a live source is silent."""
-    if previous is None or on_stall == "gap":
-        return None
-    return _each(previous, blackened) if on_stall == "black" else previous
-
-
-def _stamped(frame: Frame, packet: Packet, arrived: float | None) -> Frame:
-    """The frame with a packet's time; `arrived` is None where it is shown again."""
-
-    def stamp(picture: Picture) -> Picture:
-        time = {"pts": packet.pts, "time_base": packet.time_base, "duration": packet.duration}
-        return replace(picture, index=packet.index, **time)
-
-    return replace(_each(frame, stamp), arrived=arrived)
-
-
-def _each(frame: Frame, change: Callable[[Picture], Picture]) -> Frame:
-    """The frame with both of its pictures changed."""
-    original = frame.original and change(frame.original)
-    return replace(frame, picture=change(frame.picture), original=original)
-
-
-class _Sizes:
-    """Scales frames to the size of the first one, for sinks that take one size only (B2)."""
-
-    def __init__(self, report: Report, *, letterbox: bool) -> None:
-        self._report, self._letterbox = report, letterbox
-        self._size: tuple[int, int] | None = None
-
-    def __call__(self, frame: Frame) -> Frame:
-        size = frame.picture.width, frame.picture.height
-        self._size = first = self._size or size
-        if size == first:
-            return frame
-        self._report.resized += 1
-        return _each(frame, lambda picture: fit(picture, *first, letterbox=self._letterbox))
