@@ -4,12 +4,14 @@ from mjpeg_restore.sources.base import BaseSource, LiveStatus, Source, SourceInf
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.live.settings import LiveSettings, RtspTransport
 from mjpeg_restore.sources.opening import Spec, open_source
+from mjpeg_restore.sources.pacing import Paced
 from mjpeg_restore.sources.timing import parse_rate
 
 __all__ = [
     "BaseSource",
     "LiveSettings",
     "LiveStatus",
+    "Paced",
     "RtspTransport",
     "SoundChoice",
     "Source",
