@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.papers.planes import to_grid
+from mjpeg_restore.models.planes import to_grid
 from mjpeg_restore.training.degradation import Compressed
 from mjpeg_restore.training.discriminator import (
     Discriminator,

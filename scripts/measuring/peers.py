@@ -24,7 +24,7 @@ from mjpeg_restore.catalogue import Model, Variant
 from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.models import graph
 from mjpeg_restore.models.cost import figures
-from mjpeg_restore.models.papers.planes import PlaneNetwork, whole_blocks
+from mjpeg_restore.models.planes import PlaneNetwork, whole_blocks
 
 AR_CNN_QUALITIES = (10, 20, 30, 40)
 """The qualities that AR-CNN has weights for."""

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, dct_matrix, exact
-from mjpeg_restore.models.papers.planes import from_unit, replicate_conv, whole_blocks
+from mjpeg_restore.models.planes import from_unit, replicate_conv, whole_blocks
 
 FREQUENCIES = 64
 DECODING_WIDTH = 8

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import exact
-from mjpeg_restore.models.papers.planes import PlaneNetwork, replicate_conv, whole_blocks
+from mjpeg_restore.models.planes import PlaneNetwork, replicate_conv, whole_blocks
 
 LAST_DEVIATION = 0.001
 """Standard deviation of the last layer's initial weights."""

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.models.papers.planes import PlaneNetwork, from_unit, to_unit, whole_blocks
+from mjpeg_restore.models.planes import PlaneNetwork, from_unit, to_unit, whole_blocks
 
 
 @dataclass(frozen=True, slots=True)

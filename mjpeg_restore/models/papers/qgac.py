@@ -53,9 +53,9 @@ from mjpeg_restore.models.papers.manifold import (
     Prelu,
     keep_variance,
 )
-from mjpeg_restore.models.papers.planes import to_grid
 from mjpeg_restore.models.papers.qgac_colour import LUMA_SPREAD, RESIDUAL_UNIT, ColourNet, Statistics
 from mjpeg_restore.models.papers.rrdb import Rrdb
+from mjpeg_restore.models.planes import to_grid
 
 
 @dataclass(frozen=True, slots=True)

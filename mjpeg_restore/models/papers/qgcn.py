@@ -50,7 +50,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, exact
-from mjpeg_restore.models.papers.planes import from_unit, to_grid, to_unit, whole_blocks
+from mjpeg_restore.models.planes import from_unit, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
 """Factor of a residual block's residual (section III.C.1)."""

@@ -21,7 +21,6 @@ from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import Graph, export, export_context, export_variant, load_weights
-from mjpeg_restore.models.papers.planes import to_unit
 from mjpeg_restore.models.papers.qgcn import (
     GlobalBranch,
     Qgcn,
@@ -30,6 +29,7 @@ from mjpeg_restore.models.papers.qgcn import (
     ResidualGroup,
     resize,
 )
+from mjpeg_restore.models.planes import to_unit
 from mjpeg_restore.training.optimiser import MuonBeside
 from tests.models.layers import bias, conv
 

@@ -1,4 +1,4 @@
-"""Shared parts of the papers' networks: conversions between blocks and planes, convolutions, networks on planes.
+"""Networks on planes of samples, and what they are made of: conversions between blocks and planes, convolutions.
 
 A plane is `[batch, channels, height, width]`, 0..1. A network on planes starts from the plain decode, rounded to 8 bits
 as a decoder does; its result is converted back to blocks of centred samples.
