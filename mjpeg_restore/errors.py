@@ -11,7 +11,7 @@
     │   └── TooLarge             claims more pixels than its bytes can hold, or than the limit allows
     ├── ModelError               the network
     │   ├── UnknownModel         no such name in the catalogue
-    │   └── ModelCorrupt         an engine file whose checksum is not the manifest's
+    │   └── ModelCorrupt         a file that is not the manifest's, a manifest that is none, a graph of another kind
     ├── RuntimeUnavailable       nothing here can run the network
     │   └── MissingExtra         an optional package that has to be installed first
     └── SinkError                the output
@@ -121,11 +121,11 @@ class ModelError(MjpegRestoreError):
 
 
 class UnknownModel(ModelError):
-    """No network of that name is shipped."""
+    """No model of that name is shipped or installed."""
 
 
 class ModelCorrupt(ModelError):
-    """An engine file is missing or is not the one that the manifest describes."""
+    """A file of a model, its manifest or its graph is missing, or is not what it has to be."""
 
 
 class RuntimeUnavailable(MjpegRestoreError):

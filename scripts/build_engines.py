@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        models = catalogue.models(options.engines)
+        models = catalogue.read_manifest(options.engines)
         unknown = [name for name in options.models if name not in models]
         if unknown:
             raise UnknownModel(f"no model {unknown[0]!r} in {options.engines}; there are {', '.join(models)}")

@@ -64,7 +64,7 @@ def main() -> int:
     try:
         with needed("Checking the precision"):
             pictures = [load(path) for path in files(options.data)]
-            models = [catalogue.find(name) for name in options.model or catalogue.models()]
+            models = [catalogue.find(name) for name in options.model or catalogue.shipped()]
             print(HEAD, flush=True)
             kept = [check(model, pictures, q, kind) for model in models for q in qualities(model, options.quality)]
     except MjpegRestoreError as error:

@@ -193,7 +193,7 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
         cells = [(values[q // 10 - 1], values[q // 10 - 1] - base[q // 10 - 1]) for q in common]
         lines.append(f"{'published: ' + name:44}"[:44] + "".join(f"{a:8.2f} ({b:+.2f})" for a, b in cells))
     for name, rows in results.items():
-        who = "ours: " if name.split()[0] in catalogue.models() else "run here: "
+        who = "ours: " if name.split()[0] in catalogue.shipped() else "run here: "
         lines.append(
             f"{who + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
         )
@@ -212,7 +212,7 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
         quality = entries[name].setdefault("quality", {})
         noted = {int(q): row for q, row in quality.get(data, {}).items()} | {q: asdict(row) for q, row in rows.items()}
         quality[data] = {str(q): noted[q] for q in sorted(noted)}
-    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    catalogue.write_manifest(path.parent, manifest["models"])
 
 
 def main() -> int:
@@ -222,7 +222,7 @@ def main() -> int:
             import onnx  # noqa: F401, a missing package is reported before the first network is measured
 
             pictures = [load(path) for path in files(options.data)]
-            networks = {name: shipped(name, options.device) for name in options.model or catalogue.models()}
+            networks = {name: shipped(name, options.device) for name in options.model or catalogue.shipped()}
             for name in [name for name in networks if catalogue.find(name).texture]:
                 networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)
             if options.peers:

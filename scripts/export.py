@@ -43,14 +43,7 @@ def still_true(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The measured quality of an entry, reduced to the JPEG qualities whose graphs did not change."""
 
     def graphs(entry: dict[str, Any], quality: str) -> dict[str, Any]:
-        found = [
-            catalogue.Variant(
-                v["qualities"] and tuple(v["qualities"]),
-                {},
-                {kind: catalogue.GraphFile.parse(Path(), graph) for kind, graph in v["graphs"].items()},
-            )
-            for v in entry["variants"]
-        ]
+        found = [catalogue.parse_variant(variant, "variant", Path()) for variant in entry["variants"]]
         return min(found, key=lambda variant: variant.distance(int(quality))).graphs
 
     measured = before.get("quality", {})
@@ -78,7 +71,7 @@ def write(path: Path, models: dict[str, Any]) -> None:
 
     order = {name: number for number, name in enumerate(["decode", *MODELS])}
     names = sorted(models, key=lambda name: order.get(name, len(order)))
-    path.write_text(json.dumps({"models": {name: models[name] for name in names}}, indent=2) + "\n")
+    catalogue.write_manifest(path.parent, {name: models[name] for name in names})
 
 
 def export_model(options: argparse.Namespace) -> list[str]:

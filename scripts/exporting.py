@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from mjpeg_restore.errors import ModelError
-from mjpeg_restore.models.cost import figures
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import Extra, checksum, export_variant, initializers, per_component
+from mjpeg_restore.models.entries import model_entry, variant_entry
+from mjpeg_restore.models.graph import checksum, export_variant, initializers, per_component
 from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import ModelRecipe, Variant
 from mjpeg_restore.training.recipes import MODELS
@@ -73,11 +73,8 @@ class Exporter:
         graphs = export_variant(
             {kind: network for kind, (network, _) in kinds.items()}, name, folder, self.recipe.extra
         )
-        return {
-            "qualities": variant.qualities,
-            "training": {kind: training for kind, (_, training) in kinds.items() if kind in graphs},
-            "graphs": {kind: graph.as_dict() for kind, graph in graphs.items()},
-        }
+        training = {kind: training for kind, (_, training) in kinds.items() if kind in graphs}
+        return variant_entry(graphs, variant.qualities, training)
 
     def texture(self) -> dict[str, Any] | None:
         """Write the weights that `--texture` blends in, under their names in the graphs; returns their entry.
@@ -129,8 +126,7 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     if name == "decode":
         network = Decode()
         graphs = export_variant({"grey": network, "colour": network}, name, engines)
-        written = {kind: graph.as_dict() for kind, graph in graphs.items()}
-        return description(network, DECODE, [{"qualities": None, "training": {}, "graphs": written}])
+        return model_entry(network, DECODE, [variant_entry(graphs)])
     recipe = MODELS[name]
     exporter = Exporter(name, recipe, runs, engines)
     ready = exporter.variants()
@@ -138,7 +134,7 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     known |= {v.qualities or (): exporter.export(v, engines) for v in ready}
     variants = [known[v.qualities or ()] for v in recipe.variants if (v.qualities or ()) in known]
     network, _ = exporter.network(ready[0].colour)
-    found = description(network, recipe.summary, variants, projected=recipe.projected, extra=recipe.extra)
+    found = model_entry(network, recipe.summary, variants, projected=recipe.projected, extra=recipe.extra)
     return found | {"texture": exporter.texture()}
 
 
@@ -147,37 +143,12 @@ def stage_entry(model: str, stage: str, runs: Path, engines: Path) -> dict[str, 
     recipe = MODELS[model]
     network, training = Exporter(model, recipe, runs, engines).network(stage)
     graphs = export_variant({"grey": network}, f"{model}-{stage}", engines, recipe.extra)
-    variant = {
-        "qualities": recipe.stages[stage].degradation.qualities,
-        "training": {"grey": training},
-        "graphs": {kind: graph.as_dict() for kind, graph in graphs.items()},
-    }
-    found = description(
+    found = model_entry(
         network,
         f"{model}, stage {stage}",
-        [variant],
+        [variant_entry(graphs, recipe.stages[stage].degradation.qualities, {"grey": training})],
         colour=per_component(network),
         projected=recipe.projected,
         extra=recipe.extra,
     )
     return found | {"quality": {}}
-
-
-def description(
-    network: nn.Module,
-    summary: str,
-    variants: list[dict[str, Any]],
-    *,
-    colour: bool = True,
-    projected: bool = False,
-    extra: Extra | None = None,
-) -> dict[str, Any]:
-    """An entry of the manifest, with the size of a network; `colour` and `extra` are those of `models.cost.figures`."""
-    return {
-        "summary": summary,
-        **figures(network, colour=colour, extra=extra),
-        "projected": projected,
-        "per_component": per_component(network),
-        "texture": None,
-        "variants": variants,
-    }

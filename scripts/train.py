@@ -239,7 +239,7 @@ def training_record(graph: Path) -> dict[str, Any] | None:
     """An exported graph's training record, from the manifest in its folder; None if there is none."""
     if not graph.with_name("manifest.json").is_file():
         return None
-    for model in catalogue.models(graph.parent).values():
+    for model in catalogue.read_manifest(graph.parent).values():
         for variant in model.variants:
             for kind, training in variant.training.items():
                 if variant.graphs[kind].file == graph.name:

@@ -192,9 +192,9 @@ def test_an_unknown_device_is_named_with_the_first_picture() -> None:
 
 
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = catalogue.models()
+    shipped = catalogue.shipped()
     moved = {name: in_folder(model, tmp_path) for name, model in shipped.items()}
-    monkeypatch.setattr(catalogue, "models", lambda: moved)
+    monkeypatch.setattr(catalogue, "shipped", lambda: moved)
     with pytest.raises(ModelCorrupt, match="No such file"):
         Restorer("decode", "onnxruntime").restore(read(encode()))
 

@@ -138,7 +138,11 @@ def _parser() -> _Parser:
         "--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1"
     )
     inspect.add_argument("--json", action="store_true", help="as JSON")
-    models = commands.add_parser("models", description="List the shipped networks.", allow_abbrev=False)
+    models = commands.add_parser(
+        "models",
+        description="List the networks: those that are shipped, and those of other packages.",
+        allow_abbrev=False,
+    )
     models.add_argument("--json", action="store_true", help="as JSON")
     add_build_options(commands.add_parser("build", description=BUILDING, allow_abbrev=False))
     doctor = commands.add_parser("doctor", description="Say what is here and what is missing.", allow_abbrev=False)
@@ -291,12 +295,12 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     if options.no_audio and options.audio_track:
         parser.error("--audio-track and --no-audio exclude each other")
     model = catalogue.find(options.model)
-    noisy = [name for name, known in catalogue.models().items() if known.takes("noise")]
     if not model.takes("noise") and (options.candidates or options.seed is not None):
+        noisy = [name for name, known in catalogue.models().items() if known.takes("noise")]
         which = "--candidates" if options.candidates else "--seed"
         parser.error(f"{which}: model {model.name!r} knows one answer only; {', '.join(noisy) or 'none'} has many")
-    textured = [name for name, known in catalogue.models().items() if known.texture]
     if options.texture and not model.texture:
+        textured = [name for name, known in catalogue.models().items() if known.texture]
         parser.error(f"--texture: model {model.name!r} has none to blend in; {', '.join(textured) or 'none'} has")
     if options.candidates:
         _check_candidates(parser, options)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.catalogue import Model
+from mjpeg_restore.catalogue import Model, ModelPackage
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.streams import logged, write
 from mjpeg_restore.cli.versions import installed, versions
@@ -56,9 +56,10 @@ class Finding:
 
 def command(options: argparse.Namespace) -> int:
     """Look around and say what there is; the result is the exit code."""
+    packages = catalogue.packages()
     with logged(logging.ERROR):  # a warning of a GPU that is not used would say what is said anyway
         runtimes = [_look_at(runtime) for runtime in RUNTIMES]
-        models = {name: _runs_on(model, runtimes) for name, model in catalogue.models().items()}
+        models = {name: _runs_on(model, runtimes) for name, model in catalogue.models(packages).items()}
         cards, encoders = _gpus(), usable_encoders()
     folder, engines = _engines(options.engine_cache)
     if options.json:
@@ -67,6 +68,7 @@ def command(options: argparse.Namespace) -> int:
             "runtimes": [asdict(runtime) for runtime in runtimes],
             "gpus": cards,
             "models": models,
+            "model_packages": [_as_dict(package) for package in packages],
             "encoders": encoders,
             "engine_cache": folder,
             "engines": [{"file": one.path.name, "bytes": one.size, "about": one.about} for one in engines],
@@ -79,6 +81,7 @@ def command(options: argparse.Namespace) -> int:
             *_listed("runtimes", map(str, runtimes)),
             *_listed("NVIDIA GPUs", cards or ["none"]),
             *_listed("models, on the device auto", (f"{name}: {where}" for name, where in models.items())),
+            *(_listed("packages with models", map(_brings, packages)) if packages else ()),
             *_listed("video encoders", (f"{codec}: {', '.join(names) or 'none'}" for codec, names in encoders.items())),
             *_listed(f"engines of TensorRT in {folder}", map(_described, engines) if engines else ["none"]),
             *_advice(runtimes),
@@ -124,9 +127,18 @@ def _runs_on(model: Model, runtimes: list[Finding]) -> str:
         return f"{builders[0].called}, {builders[0].runs_on}"
     graphs = model.variants[0].graphs
     try:
-        return Restorer(model).network(graphs["grey" if model.per_component else "colour"]).name
+        return Restorer(model).network(graphs.get("colour", graphs["grey"])).name
     except MjpegRestoreError as error:
         return f"nothing: {worded(error)}"
+
+
+def _brings(package: ModelPackage) -> str:
+    return package.fault or f"{package.name} {package.version}: {', '.join(package.models) or 'none'}"
+
+
+def _as_dict(package: ModelPackage) -> dict[str, object]:
+    found = {"name": package.name, "version": package.version, "models": [*package.models]}
+    return {**found, "fault": package.fault}
 
 
 def _engines(folder: Path | None) -> tuple[str, list[Entry]]:

@@ -1,4 +1,4 @@
-"""`mjpeg-restore models`: the shipped networks, what they cost and what they gain."""
+"""`mjpeg-restore models`: the networks, shipped or of other packages, what they cost and what they gain."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from mjpeg_restore.catalogue import Model, models, training_time
-from mjpeg_restore.cli.streams import write
+from mjpeg_restore.catalogue import Model, models, packages, training_time
+from mjpeg_restore.cli.streams import warn, write
 
 FIGURES = (
     ("luma gain, dB", "luma_gain", "+.2f"),
@@ -25,11 +25,15 @@ statistics from the originals', 0 for the same: it sees what PSNR does not see o
 
 def command(options: argparse.Namespace) -> int:
     """Print the catalogue; the result is the exit code."""
-    shipped = models()
+    others = packages()
+    known = models(others)
     if options.json:
-        write(json.dumps({name: model.as_dict() for name, model in shipped.items()}, indent=2), sys.stdout)
+        write(json.dumps({name: model.as_dict() for name, model in known.items()}, indent=2), sys.stdout)
     else:
-        write("\n".join([*(line for model in shipped.values() for line in described(model)), LEGEND]), sys.stdout)
+        write("\n".join([*(line for model in known.values() for line in described(model)), LEGEND]), sys.stdout)
+    for package in others:
+        if package.fault:
+            warn(package.fault, "warning")
     return 0
 
 
@@ -39,17 +43,25 @@ def described(model: Model) -> Iterator[str]:
     yield f"    {model.parameters:,} parameters, {model.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0"
     if model.takes("noise"):
         yield "    one of many possible pictures: --seed and --candidates"
-    yield from _measured(model.quality)
+    yield from _measured(model.quality) if model.quality else ["    no gain is stated"]
     for variant in model.variants:
         times = {kind: training_time(record) for kind, record in variant.training.items()}
         if len(set(times.values())) > 1:
             yield from (f"    {variant.name}, {kind}: trained for {time}" for kind, time in times.items())
         elif times:
             yield f"    {variant.name}: trained for {next(iter(times.values()))}"
+        elif variant.qualities:
+            yield f"    {variant.name}"
     if model.texture:
-        record = model.texture["training"]
-        yield f"    --texture blends in invented texture, trained for {training_time(record)} ({record['loss']})"
+        yield "    --texture blends in invented texture" + _trained(model.texture.get("training"))
         yield from _measured(model.texture.get("quality", {}))
+
+
+def _trained(record: dict[str, Any] | None) -> str:
+    """The end of a sentence about weights; nothing if their training is not known."""
+    if not record:
+        return ""
+    return f", trained for {training_time(record)}" + (f" ({record['loss']})" if "loss" in record else "")
 
 
 def _measured(quality: dict[str, Any]) -> Iterator[str]:
@@ -57,5 +69,7 @@ def _measured(quality: dict[str, Any]) -> Iterator[str]:
     for data, rows in quality.items():
         yield f"    {data:13}" + "".join(f"{f'Q{q}':>7}" for q in rows)
         for title, figure, form in FIGURES:
-            cells = ["-" if row[figure] is None else format(row[figure], form) for row in rows.values()]
-            yield f"    {title:13}" + "".join(f"{cell:>7}" for cell in cells)
+            found = [row.get(figure) for row in rows.values()]
+            if any(value is not None for value in found):
+                cells = ["-" if value is None else format(value, form) for value in found]
+                yield f"    {title:13}" + "".join(f"{cell:>7}" for cell in cells)

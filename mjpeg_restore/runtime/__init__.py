@@ -68,7 +68,7 @@ def open_network(
     if blend:
         imported_onnx("texture", "Texture")  # checked first: "auto" would report a runtime as missing instead
     watch = progress or _ignore
-    waiting = partial(watch, f"another thread loads {graph.file}", 0.0)
+    waiting = partial(watch, f"another thread loads {graph.label}", 0.0)
     errors: list[RuntimeUnavailable] = []
     for candidate in candidates(device):
         runtime, detail = runtime_of(candidate)

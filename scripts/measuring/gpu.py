@@ -191,7 +191,7 @@ def _free_memory() -> int | None:
 
 def models(names: list[str], folder: Path | None) -> list[Model]:
     """Models by name, and all of a further folder with a manifest."""
-    further = list(catalogue.models(folder).values()) if folder else []
+    further = list(catalogue.read_manifest(folder).values()) if folder else []
     return [*(catalogue.find(name) for name in names), *further]
 
 

@@ -50,7 +50,7 @@ class Networks:
         key = (name, qualities, texture, seed)
         self._asked[key] = None
         if key not in self._made:
-            model = catalogue.models().get(name)
+            model = catalogue.shipped().get(name)
             if model and qualities:
                 chosen = tuple(variant for variant in model.variants if variant.qualities == qualities)
                 model = replace(model, variants=chosen) if chosen else None
@@ -69,7 +69,7 @@ class Networks:
         self._asked[key] = None
         if key not in self._made:
             there = (self.ablations / "manifest.json").is_file()
-            found = catalogue.models(self.ablations).get(f"{model}-{stage}") if there else None
+            found = catalogue.read_manifest(self.ablations).get(f"{model}-{stage}") if there else None
             self._made[key] = Restorer(found, self.device) if found else None
         return self._made[key]
 

@@ -162,7 +162,7 @@ class Page:
     def networks(self, used: Sequence[Model]) -> None:
         """Add a table of the measured networks and their training."""
         cells: dict[tuple[str, ...], list[str | float]] = {}
-        known = list(catalogue.models())
+        known = list(catalogue.shipped())
         for model in sorted(used, key=lambda model: known.index(model.name) if model.name in known else len(known)):
             for variant in sorted(model.variants, key=lambda variant: variant.qualities or (1, 100)):
                 records = variant.training

@@ -24,7 +24,7 @@ def show(bench: Bench, page: Page) -> None:
     found: dict[str, tuple[float, float]] = {}
     cells = []
     plain = bench.score(bench.decode, "live1", 10, "colour").ssim
-    for name, model in catalogue.models().items():
+    for name, model in catalogue.shipped().items():
         network = bench.networks.shipped(name)
         if not network or not model.parameters:
             continue

@@ -79,7 +79,7 @@ def test_a_manifest_keeps_what_was_measured_at_other_qualities(
     monkeypatch.setattr(catalogue, "shipped_folder", lambda: tmp_path)
     row = script.Row(30.0, 29.0, 0.9, 1.5, 28.0, 1.25, 0.0, 0.5, None, None)
     script.write_manifest("live1", {"qgac": {15: row}, "qgac --texture 1": {15: row}, "AR-CNN": {15: row}})
-    before, after = (catalogue.models(folder)["qgac"] for folder in (ROOT / "engines", tmp_path))
+    before, after = (catalogue.read_manifest(folder)["qgac"] for folder in (ROOT / "engines", tmp_path))
     assert list(after.quality["live1"]) == sorted({*before.quality["live1"], "15"}, key=int)
     assert after.quality["live1"]["15"]["rgb_gain"] == 1.25
     assert all(after.quality["live1"][quality] == known for quality, known in before.quality["live1"].items())

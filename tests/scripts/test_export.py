@@ -141,14 +141,14 @@ def test_what_was_measured_of_the_same_weights_is_kept(monkeypatch: pytest.Monke
 
 
 def test_the_other_models_stay_in_their_place(engines: Path) -> None:
-    exported, shipped = catalogue.models(engines), catalogue.models()
+    exported, shipped = catalogue.read_manifest(engines), catalogue.shipped()
     assert list(exported) == ["decode", "stream-lite"]
     assert exported["decode"].as_dict() == shipped["decode"].as_dict()
     assert exported["decode"].variants[0].graphs["grey"].path().parent == engines
 
 
 def test_what_was_exported_restores(engines: Path) -> None:
-    models = catalogue.models(engines)
+    models = catalogue.read_manifest(engines)
     coded = read(encode("4:2:0", (64, 48), quality=10))
     plain, restored = (Restorer(models[name], "onnxruntime", threads=1) for name in ("decode", "stream-lite"))
     for before, after in zip(plain.restore(coded).planes, restored.restore(coded).planes, strict=True):
@@ -233,7 +233,7 @@ def test_a_stage_of_no_shipped_graph_goes_to_the_ablations(network: Stream, tmp_
     words = ("--model", "stream-lite", "--runs", tmp_path / "runs", "--engines", tmp_path)
     done = run("export", *words, "--stage", "whole")
     assert done.returncode == 0, done.stderr
-    found = catalogue.models(tmp_path / "ablations")["stream-lite-whole"]
+    found = catalogue.read_manifest(tmp_path / "ablations")["stream-lite-whole"]
     (variant,) = found.variants
     assert list(variant.graphs) == ["grey"]
     assert variant.graphs["grey"].path() == tmp_path / "ablations" / "stream-lite-whole.grey.onnx"

@@ -129,6 +129,8 @@ def _profile(plan: Plan, builder: Any, network: Any) -> Any:
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
+        if tensor.name not in ports:
+            raise RuntimeUnavailable(f"{plan.name} has an input {tensor.name}, of which its manifest knows nothing")
         shapes = plan.profile.shapes(ports[tensor.name])
         if shapes:
             rest = tuple(tensor.shape)[2:]

@@ -1,4 +1,4 @@
-"""Engines for the shipped graphs: out of the cache, or built and kept there."""
+"""Engines for the graphs of the catalogue: out of the cache, or built and kept there."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class EngineRequest:
 
     @property
     def name(self) -> str:
-        """The graph's: "stream.colour"."""
-        return self.graph.file.removesuffix(".onnx")
+        """The graph's: "stream.colour", "acme-models/soft.grey"."""
+        return self.graph.label.removesuffix(".onnx")
 
 
 class Engine(NamedTuple):
@@ -92,7 +92,8 @@ def _engine_key(request: EngineRequest, digest: str) -> CacheKey:
     in which graphs are rewritten.
     """
     device = _device_key(request.package, request.target)
-    file = f"{request.name}-{digest[:12]}-{device.file}-{request.precision}-{request.profile.label}.engine"
+    name = request.name.replace("/", "-")
+    file = f"{name}-{digest[:12]}-{device.file}-{request.precision}-{request.profile.label}.engine"
     about = {"graph": request.name, "sha256": digest, "precision": request.precision, "profile": str(request.profile)}
     return CacheKey(file, about | device.about)
 

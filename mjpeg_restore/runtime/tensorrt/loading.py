@@ -1,4 +1,4 @@
-"""From a shipped graph to a network on a GPU: the engine is found or built, and loaded."""
+"""From a graph of the catalogue to a network on a GPU: the engine is found or built, and loaded."""
 
 from __future__ import annotations
 

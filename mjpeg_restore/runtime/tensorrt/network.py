@@ -86,13 +86,13 @@ def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[An
         raise RuntimeUnavailable(
             f"{package.name} finds no GPU, or its driver is too old ({package.failure()})", _ELSEWHERE
         ) from None
-    with wrap_errors(f"{package.name} does not load its engine of {graph.file}"):
+    with wrap_errors(f"{package.name} does not load its engine of {graph.label}"):
         loaded = runtime.deserialize_cuda_engine(engine)
     if loaded is None:
         del runtime  # here, where the GPU is current: an error keeps the variables of its function
         why = package.failure()
         kind = RuntimeUnavailable if why == "out of memory" else EngineUnusable  # another one would not fit either
-        raise kind(f"{package.name} does not load its engine of {graph.file} ({why})", _ELSEWHERE)
+        raise kind(f"{package.name} does not load its engine of {graph.label} ({why})", _ELSEWHERE)
     return runtime, loaded
 
 

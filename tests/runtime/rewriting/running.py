@@ -21,7 +21,7 @@ SAMPLINGS = {"4:4:4": (1, 1), "4:2:0": (2, 2), "4:2:2": (1, 2), "4:1:1": (1, 4),
 
 def shipped() -> dict[str, GraphFile]:
     """All graphs of the catalogue by their files' names."""
-    variants = [variant for name in catalogue.models() for variant in catalogue.find(name).variants]
+    variants = [variant for name in catalogue.shipped() for variant in catalogue.find(name).variants]
     return {graph.file: graph for variant in variants for graph in variant.graphs.values()}
 
 

@@ -14,7 +14,7 @@ ADA = Target((8, 9))
 
 
 def shipped() -> Iterator[GraphFile]:
-    for model in catalogue.models().values():
+    for model in catalogue.shipped().values():
         for variant in model.variants:
             yield from variant.graphs.values()
 

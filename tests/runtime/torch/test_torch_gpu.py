@@ -27,7 +27,7 @@ from tests.runtime.torch.single_nodes import by_onnx_runtime
 
 pytestmark = needs_gpu
 
-COLOUR = [name for name, one in catalogue.models().items() if "colour" in one.variants[0].graphs]
+COLOUR = [name for name, one in catalogue.shipped().items() if "colour" in one.variants[0].graphs]
 PLAIN = [
     name for name in COLOUR if not catalogue.find(name).takes("noise") and not catalogue.find(name).takes("context")
 ]

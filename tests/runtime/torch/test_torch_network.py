@@ -32,7 +32,7 @@ from tests.runtime.torch.single_nodes import by_onnx_runtime, by_pytorch, model
 
 FILES = {
     graph.file: graph
-    for one in catalogue.models().values()
+    for one in catalogue.shipped().values()
     for variant in one.variants
     for graph in variant.graphs.values()
 }

@@ -1,0 +1,101 @@
+"""The inputs and outputs of graphs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+COMPONENTS = ("y", "cb", "cr")
+"""The components' names in the names of ports."""
+
+PortKind = Literal["coefficients", "table", "noise", "context", "samples"]
+
+FORMS: dict[PortKind, str] = {
+    "coefficients": "int16 [C.high, C.wide, 64]",
+    "table": "uint16 [64]",
+    "noise": "float32 [4*y.high, 4*y.wide]",
+    "context": "float32 [N]",
+    "samples": "uint8 [8*C.high, 8*C.wide]",
+}
+"""Types and shapes of the contract; C is the name of the port's component, N any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of a graph; `models/graph.py` states what each kind holds."""
+
+    name: str
+    """Of the tensor: "y.coefficients", "cb.table", "noise", "context", "y"."""
+    dtype: str
+    """The array's type: "int16"."""
+    shape: tuple[str | int, ...]
+    """An integer, or entries for each block of a component's grid: "y.high", "8*cb.wide"."""
+
+    @property
+    def kind(self) -> PortKind:
+        """The meaning of the values."""
+        component, _, kind = self.name.rpartition(".")
+        kind = "samples" if not component and kind in COMPONENTS else kind
+        if kind not in get_args(PortKind):
+            raise ValueError(f"{self.name!r} is no port of a graph")
+        return kind  # pyright: ignore[reportReturnType]
+
+    @property
+    def component(self) -> int:
+        """Index of the component whose grid of blocks the values follow, or to which they belong."""
+        for extent in (self.name, *self.shape):
+            name = str(extent).rpartition("*")[2].partition(".")[0]
+            if name in COMPONENTS:
+                return COMPONENTS.index(name)
+        raise ValueError(f"{self.name} belongs to no component")
+
+    @property
+    def per_block(self) -> int | None:
+        """Entries for each block, down and across; None if the values belong to the whole picture."""
+        if isinstance(self.shape[0], int):
+            return None
+        return int(self.shape[0].rpartition("*")[0] or 1)
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Port:
+        """A port as the manifest has it: `"y.coefficients": "int16 [y.high, y.wide, 64]"`.
+
+        Raises:
+            ValueError: the contract has no such port, or has it in another form.
+        """
+        form = FORMS[cls(name, "", ()).kind].replace("C", name.partition(".")[0])
+        if not re.fullmatch(re.escape(form).replace("N", "[1-9][0-9]{0,8}"), text):
+            raise ValueError(f"port {name!r} is {text!r}, not {form!r}")
+        dtype, _, shape = text.rstrip("]").partition(" [")
+        return cls(name, dtype, tuple(int(n) if n.isdecimal() else n for n in shape.split(", ")))
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+def check_sides(kind: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """Compare the inputs and outputs of a graph, and their order, with the contract.
+
+    Args:
+        kind: "grey" or "colour", or "grey.context" or "colour.context" for a context graph.
+        inputs, outputs: each in the form of the contract.
+
+    Raises:
+        ValueError: there is one too many, one is missing, or two are in the wrong order.
+    """
+    picture, _, context = kind.partition(".")
+    components = COMPONENTS if picture == "colour" else COMPONENTS[:1]
+    taken = [f"{component}.{what}" for component in components for what in ("coefficients", "table")]
+    given = ["context"] if context else [*components]
+    names = [port.name for port in inputs]
+    if names != taken and (context or names not in ([*taken, "noise"], [*taken, "context"])):
+        further = "" if context else ", then noise or context, or neither"
+        raise ValueError(f"inputs are {_listed(names)}, not {_listed(taken)}{further}")
+    if (found := [port.name for port in outputs]) != given:
+        raise ValueError(f"outputs are {_listed(found)}, not {_listed(given)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
