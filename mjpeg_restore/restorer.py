@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model, Port, Variant, verified
-from mjpeg_restore.errors import UnknownModel
+from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
@@ -55,7 +55,8 @@ class Restorer:
         """Choose a model.
 
         Args:
-            model: a name from the catalogue, or a `catalogue.Model`.
+            model: a name from the catalogue, such as "stream", or "acme-models/soft" of an installed package; or a
+                `catalogue.Model`.
             device: one of `runtime.DEVICES`, which ":1" or another detail may follow. "auto" is an NVIDIA GPU where one
                 works, else the CPU; but `decode` then takes the native extension where it was built, else ONNX Runtime.
             threads: CPU threads in all; every core by default.
@@ -70,6 +71,7 @@ class Restorer:
 
         Raises:
             UnknownModel: no such model, or a texture for a model without texture weights.
+            ModelCorrupt: the model's package is faulty.
             RuntimeUnavailable: no such device; one that is absent is found out with the first picture.
             ValueError: a texture outside 0..1, a seed below 0, or fewer than one thread or stream.
         """
@@ -305,15 +307,14 @@ class RestorerStream:
     def _tiled(self, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
         """Run a graph, in tiles where the whole would take too much memory or is larger than the network takes."""
         session, network, model = self._session(graph, self._pool), self._restorer.network(graph), self._restorer.model
-        given = zip(inputs, graph.inputs, strict=True)
-        grids = [array.shape[:2] for array, port in given if port.kind == "coefficients"]
+        grids = _grids(graph, inputs)
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
         mcu = model.bytes_per_pixel * 64 * math.prod(steps[0])
         largest = network.largest and (network.largest[0] // steps[0][0], network.largest[1] // steps[0][1])
         parts = tiles(high, wide, model.margin, int(self._restorer.memory(network) / mcu), largest)
         if len(parts) == 1:
-            return session.submit(inputs)
+            return _submitted(session, graph, inputs)
         planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)
 
         def paste(restored: list[Planes]) -> Planes:
@@ -322,7 +323,7 @@ class RestorerStream:
                     tile.paste(plane, whole, 8 * down, 8 * across)
             return planes
 
-        return gather([session.submit(_cut(graph, inputs, tile, steps)) for tile in parts], paste)
+        return gather([_submitted(session, graph, _cut(graph, inputs, tile, steps)) for tile in parts], paste)
 
 
 class _Sessions:
@@ -357,6 +358,24 @@ class _Sessions:
 def _leak(lost: object) -> None:
     """Keep an object for ever: its destructor would wait for threads that exist in the parent process only."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
+
+
+def _grids(graph: GraphFile, inputs: Inputs) -> list[tuple[int, ...]]:
+    """Blocks of each component, high and wide."""
+    return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=True) if port.kind == "coefficients"]
+
+
+def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
+    """Begin to run a graph; the result is `ModelCorrupt` if its planes are not what the contract says."""
+
+    def checked(results: list[Planes]) -> Planes:
+        for plane, (high, wide) in zip(results[0], _grids(graph, inputs), strict=True):
+            if (plane.dtype, plane.shape) != (np.uint8, (8 * high, 8 * wide)):
+                found = f"{plane.dtype} {[*plane.shape]}"
+                raise ModelCorrupt(f"{graph.label} gives a plane of {found}, not uint8 {[8 * high, 8 * wide]}")
+        return results[0]
+
+    return gather([session.submit(inputs)], checked)
 
 
 def _cut(graph: GraphFile, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:
@@ -437,8 +456,12 @@ def texture_of(model: Model, share: float) -> Blend:
     """
     if model.texture is None:
         raise UnknownModel(f"model {model.name!r} has no texture to blend in")
-    with np.load(verified(model.folder, model.texture["file"], model.texture["sha256"])) as weights:
-        return Blend(dict(weights), share)
+    path = verified(model.folder, model.texture["file"], model.texture["sha256"], model.package)
+    try:
+        with path.open("rb") as file, np.load(file) as weights:
+            return Blend(dict(weights), share)
+    except Exception as error:  # it may be anything, and NumPy's exceptions are of many types
+        raise ModelCorrupt(f"{path}: no weights in NumPy's .npz format") from error
 
 
 def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.int16]:

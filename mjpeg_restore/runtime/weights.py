@@ -38,11 +38,11 @@ def blended(graph: bytes, blend: Blend) -> bytes:
     model = parsed(graph)
     tensors = [tensor for tensor in model.graph.initializer if tensor.name in blend.weights]
     if not tensors:
-        raise ModelCorrupt("the graph has none of the weights that are to be mixed in; reinstall mjpeg-restore")
+        raise ModelCorrupt("the graph has none of the weights that are to be mixed in")
     for tensor in tensors:
         own, other = onnx.numpy_helper.to_array(tensor), blend.weights[tensor.name]
         if (own.dtype, own.shape) != (other.dtype, other.shape):
-            raise ModelCorrupt(f"weight {tensor.name} has another type or shape in the graph; reinstall mjpeg-restore")
+            raise ModelCorrupt(f"weight {tensor.name} has another type or shape in the graph")
         mixed = (1 - blend.share) * own.astype(np.float32) + blend.share * other.astype(np.float32)
         tensor.CopyFrom(onnx.numpy_helper.from_array(mixed.astype(own.dtype), tensor.name))
     return model.SerializeToString()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.catalogue import GraphFile
+from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import components
@@ -35,9 +37,14 @@ def shipped(model: str, kind: str = "colour") -> GraphFile:
 
 
 def graph_file(path: Path) -> GraphFile:
-    """A file that is in no catalogue."""
-    data = path.read_bytes() if path.is_file() else b""
-    return GraphFile(path.name, hashlib.sha256(data).hexdigest(), (), (), path.parent)
+    """A file that is in no catalogue, with the names of its ports alone; those of `decode` where it is no graph."""
+    data = path.read_bytes()
+    try:
+        graph = needs("onnx").load_model_from_string(data).graph
+    except DecodeError:
+        return replace(shipped("decode"), file=path.name, sha256=hashlib.sha256(data).hexdigest(), folder=path.parent)
+    inputs, outputs = (tuple(Port(one.name, "", ()) for one in side) for side in (graph.input, graph.output))
+    return GraphFile(path.name, hashlib.sha256(data).hexdigest(), inputs, outputs, path.parent)
 
 
 def run(network: Network, inputs: Inputs) -> Planes:

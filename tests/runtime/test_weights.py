@@ -112,9 +112,10 @@ def test_a_file_changes_in_its_weights_alone(graphs: Graphs) -> None:
 
 @pytest.mark.parametrize("device", ["auto", *DEVICES])
 def test_the_extra_is_named_where_onnx_is_missing(graphs: Graphs, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_file(graphs[0])
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtra, match=r"Texture needs onnx: pip install onnx .*mjpeg-restore\[texture\]"):
-        open_network(graph_file(graphs[0]), device, 1, 1, Blend({"network.body.weight": np.zeros(3, np.float32)}))
+        open_network(graph, device, 1, 1, Blend({"network.body.weight": np.zeros(3, np.float32)}))
 
 
 def test_onnx_is_imported_for_texture_alone() -> None:

@@ -60,7 +60,7 @@ class OnnxRuntime(HostNetwork):
         # Workers that spin between two layers would take CPU time from the encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        with wrap_errors(f"ONNX Runtime cannot load {graph.file}", _LOADING):
+        with wrap_errors(f"ONNX Runtime cannot load {graph.label}", _LOADING):
             path, blend = graph.path(), settings.blend
             model = blended(path.read_bytes(), blend) if blend else str(path)
             if gpu:
@@ -72,6 +72,7 @@ class OnnxRuntime(HostNetwork):
                 self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
                 where = "CPU"
         self._names: list[str] = [node.name for node in self._session.get_inputs()]
+        graph.check_names(self._names, [node.name for node in self._session.get_outputs()])
         self.name = f"ONNX Runtime {ort.__version__}, {where}"
 
     def run(self, inputs: Inputs) -> Planes:

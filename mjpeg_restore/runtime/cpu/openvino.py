@@ -24,7 +24,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from mjpeg_restore.catalogue import GraphFile
+from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
@@ -79,9 +79,10 @@ class OpenVino:
         if device not in available:
             raise RuntimeUnavailable(f"OpenVINO has no device {device!r} here, only {', '.join(available)}")
         self._device = device
-        with wrap_errors(f"OpenVINO cannot load {graph.file}", _LOADING):
+        with wrap_errors(f"OpenVINO cannot load {graph.label}", _LOADING):
             path = graph.path()
             self._graph = self._core.read_model(io.BytesIO(blended(path.read_bytes(), blend)) if blend else path)
+            graph.check_names(_names(self._graph.inputs, graph.inputs), _names(self._graph.outputs, graph.outputs))
         self._bf16 = has_bf16(self._core, device)
         self._settings = {}
         if device == "CPU":
@@ -122,6 +123,12 @@ class OpenVino:
             parts = [*zip(_split_model(model, cuts), (reduced, full), strict=True)]
         compiled = [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
         return lambda: [model.create_infer_request() for model in compiled]
+
+
+def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:
+    """The tensors' names; of several for one tensor, a port's."""
+    known = {port.name for port in ports}
+    return [next(iter(tensor.names & known), tensor.any_name) for tensor in tensors]
 
 
 def _tensors(model: ov.Model, *suffixes: str) -> list[ov.Output]:

@@ -49,10 +49,11 @@ def load(graph: GraphFile, settings: LoadSettings) -> Network:
     on_cpu = settings.detail == CPU
     device = torch.device(CPU) if on_cpu else gpu(settings.detail)
     half = not on_cpu and settings.precision == "fp16"
-    with wrap_errors(f"PyTorch cannot load {graph.file}", Hint("try {device}", device="onnxruntime")):
+    with wrap_errors(f"PyTorch cannot load {graph.label}", Hint("try {device}", device="onnxruntime")):
         content = graph.path().read_bytes()
         content = blended(content, settings.blend) if settings.blend else content
-        program = Program(for_torch(content, half=half), graph.file, device)
+        program = Program(for_torch(content, half=half), graph.label, device)
+        graph.check_names([*program.inputs], program.outputs)
         if on_cpu:
             return CpuNetwork(program, settings.threads, settings.streams)
         return GpuNetwork(program, half)

@@ -101,8 +101,8 @@ class Program:
                 one.name: torch.from_numpy(_numbers(one).copy()) for one in graph.initializer
             }
             inputs = [one for one in graph.input if one.name not in self._known]
-            self._inputs = [(one.name, self._type(one.type.tensor_type.elem_type)) for one in inputs]
-            self._outputs = [one.name for one in graph.output]
+            self.inputs = {one.name: self._type(one.type.tensor_type.elem_type) for one in inputs}
+            self.outputs = [one.name for one in graph.output]
             self._nodes: list[Node] = []
             for node in graph.node:
                 self._read(node)
@@ -112,7 +112,7 @@ class Program:
     @property
     def types(self) -> list[torch.dtype]:
         """Of the inputs."""
-        return [kind for _, kind in self._inputs]
+        return [*self.inputs.values()]
 
     def plan(self, shapes: Shapes, *, tuned: bool = False, fuse: bool = False) -> Plan:
         """Prepare for inputs of these shapes.
@@ -125,7 +125,7 @@ class Program:
         Raises:
             RuntimeUnavailable: an operator does not take these shapes, or what PyTorch cannot do.
         """
-        nodes = fused(self._nodes, self._outputs) if fuse else self._nodes
+        nodes = fused(self._nodes, self.outputs) if fuse else self._nodes
         return _Planning(self, shapes, tuned).plan(nodes)
 
     def _read(self, node: onnx.NodeProto) -> None:
@@ -172,7 +172,7 @@ class Program:
 
     def _place_weights(self) -> None:
         used = {name for node in self._nodes for name in node.inputs}
-        self._known = {name: known for name, known in self._known.items() if name in used or name in self._outputs}
+        self._known = {name: known for name, known in self._known.items() if name in used or name in self.outputs}
         for node in self._nodes:
             weight = self._known.get(node.inputs[1]) if node.kind in WEIGHTED else None
             if weight is not None and weight.ndim == 4:
@@ -193,7 +193,7 @@ class _Planning:
         self._known = dict(program._known)
         self._shaped: dict[str, Tensor] = {
             name: torch.empty(shape, dtype=kind, device="meta")
-            for (name, kind), shape in zip(program._inputs, shapes, strict=True)
+            for (name, kind), shape in zip(program.inputs.items(), shapes, strict=True)
         }
         self._place_of: dict[str | tuple[str, bool], int] = {name: i for i, name in enumerate(self._shaped)}
         self._places: list[Tensor | None] = []
@@ -204,8 +204,8 @@ class _Planning:
         with torch.inference_mode():
             for node in nodes:
                 self._add(node)
-            results = [self._result(name) for name in program._outputs]
-        outputs = [(tuple(value.shape), value.dtype) for value in map(self._value, program._outputs)]
+            results = [self._result(name) for name in program.outputs]
+        outputs = [(tuple(value.shape), value.dtype) for value in map(self._value, program.outputs)]
         return Plan(self._places, _freeing(self._steps, results), results, outputs)
 
     def _add(self, node: Node) -> None:
@@ -256,7 +256,7 @@ class _Planning:
 
     def _new(self, content: Tensor | None) -> int:
         self._places.append(content)
-        return len(self._program._inputs) + len(self._places) - 1
+        return len(self._program.inputs) + len(self._places) - 1
 
 
 def _freeing(

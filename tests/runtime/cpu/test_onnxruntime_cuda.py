@@ -30,7 +30,8 @@ class Session:
             assert others == {"enable_fallback": 0}
             Session.asked = providers
         self._session = Session.real(model, options, providers=["CPUExecutionProvider"])
-        self.get_inputs, self.run = self._session.get_inputs, self._session.run
+        self.get_inputs, self.get_outputs = self._session.get_inputs, self._session.get_outputs
+        self.run = self._session.run
 
     def get_providers(self) -> list[str]:
         return ["CUDAExecutionProvider"] * Session.starts + ["CPUExecutionProvider"]

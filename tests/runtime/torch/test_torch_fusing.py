@@ -49,7 +49,7 @@ def test_networks_restore_the_same(model: str, sampling: str, half: bool) -> Non
 
 def test_what_a_real_time_network_joins() -> None:
     read = program("stream")
-    nodes = fused(read._nodes, read._outputs)
+    nodes = fused(read._nodes, read.outputs)
     kinds = Counter(node.kind for node in nodes)
     assert kinds["Conv+Relu"] == 7  # each block's first convolution
     # No residual is a pass of its own, but the one from before the block on the coarse grid, which has two users.
@@ -104,7 +104,7 @@ def node(kind: str, *names: str) -> Any:
 )
 def test_only_what_nobody_else_needs_is_joined(nodes: list[Any], outputs: tuple[str, ...], kinds: list[str]) -> None:
     read = nodes_of(*nodes, outputs=outputs)
-    assert [one.kind for one in fused(read._nodes, read._outputs)] == kinds
+    assert [one.kind for one in fused(read._nodes, read.outputs)] == kinds
     x = torch.arange(2 * 5 * 7, dtype=torch.float32).reshape(1, 2, 5, 7)
     plain, joined = (read.plan((tuple(x.shape),), fuse=fuse)([x]) for fuse in (False, True))
     for one, other in zip(plain, joined, strict=True):
@@ -114,7 +114,7 @@ def test_only_what_nobody_else_needs_is_joined(nodes: list[Any], outputs: tuple[
 def test_a_long_chain_is_several_kernels() -> None:
     chain = [node("Add", f"s{n}" if n else "x", "x", "out" if n == 19 else f"s{n + 1}") for n in range(20)]
     read = nodes_of(*chain)
-    found = fused(read._nodes, read._outputs)
+    found = fused(read._nodes, read.outputs)
     assert 3 <= len(found) < 20
     assert all(len(one.inputs) <= MOST_INPUTS for one in found)
     x = torch.ones(1, 2, 3, 4)
