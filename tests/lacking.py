@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from cameras import gstreamer
 
+from mjpeg_restore.cli.versions import installed
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
 
@@ -79,6 +80,10 @@ needs_fake_cuda = _unless(
     and find_spec("cuda") is not None
     and find_spec("cuda.bindings") is not None,
     "needs Linux, a C compiler and the package cuda-bindings",
+)
+# Not by `find_spec`: setuptools has a hook there, which keeps itself from being imported once pip was looked for.
+needs_pip_and_setuptools = _unless(
+    installed("pip") is not None and installed("setuptools") is not None, "needs the packages pip and setuptools"
 )
 needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 
