@@ -1,33 +1,23 @@
 """PNG and JPEG files, a single one or a folder of them, through FFmpeg's encoders (without Pillow)."""
 
-# PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import contextlib
 import os
 import re
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.error import FFmpegError
 
-from mjpeg_restore import colour
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
-from mjpeg_restore.frames import Frame, Picture
-from mjpeg_restore.sinks import pixels
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks.base import BaseSink, ImageFormat, OutputSettings, PartFile
-from mjpeg_restore.sinks.encoder import find_encoder
+from mjpeg_restore.sinks.picture_encoder import PictureEncoder
 from mjpeg_restore.sinks.target import names_in
 
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """Picture formats by file extension."""
-
-BEST_JPEG = 2
-"""Default quality of JPEG on FFmpeg's scale: 1 (best) to 31."""
 
 _PLACEHOLDER = re.compile(r"%(?:0\d+)?d")
 
@@ -43,13 +33,8 @@ class Stills(BaseSink):
     *Numbers.* A file's number is the picture's index in the source, so that gaps show dropped pictures. An index that
     does not rise is replaced by the next number.
 
-    *PNG* stores RGB, or grey for a grey picture.
-
-    *JPEG* stores the planes in full range, at their own chroma subsampling, with three exceptions: 4:4:0 and 4:1:1
-    become the nearest finer subsampling, grey gets neutral chroma, and interlaced 4:2:0 becomes 4:2:2, because JPEG
-    decoders would mix the chroma of the two fields (quirk S6).
-
-    Pictures may differ in size. Each file appears whole or not at all; `close` and `discard` have nothing to do.
+    Pictures may differ in size; `PictureEncoder` says what each format stores. A file appears whole or not at all;
+    `close` and `discard` have nothing to do.
     """
 
     def __init__(
@@ -83,7 +68,7 @@ class Stills(BaseSink):
         else:
             path = path / ("%06d.png" if format == "png" else "%06d.jpg")
         self._pattern = path
-        self._encoder = _StillEncoder(format, settings)
+        self._encoder = PictureEncoder(format, settings)
         self._last = -1
         _refuse_inputs(path, inputs)
         _prepare_folder(path, pattern_given=Path(target) == path, overwrite=settings.overwrite)
@@ -110,7 +95,7 @@ class Stills(BaseSink):
 
 
 class Still(BaseSink):
-    """One picture in one PNG or JPEG file, by the file's extension; see `Stills` for the two formats."""
+    """One picture in one PNG or JPEG file, by the file's extension; see `PictureEncoder`."""
 
     def __init__(self, path: str | os.PathLike[str], settings: OutputSettings | None = None) -> None:
         """Check the target and create the temporary file.
@@ -124,7 +109,7 @@ class Still(BaseSink):
             SinkError: its folder is missing or cannot be written.
         """
         settings = settings or OutputSettings()
-        self._encoder = _StillEncoder(EXTENSIONS[Path(path).suffix.lower()], settings)
+        self._encoder = PictureEncoder(EXTENSIONS[Path(path).suffix.lower()], settings)
         self._part = PartFile(path, settings.overwrite)
         self._written = self._finished = False
 
@@ -164,49 +149,6 @@ class Still(BaseSink):
         if not self._finished:
             self._finished = True
             self._part.discard()
-
-
-class _StillEncoder:
-    """Encodes each picture as a PNG or JPEG file."""
-
-    def __init__(self, format: ImageFormat, settings: OutputSettings) -> None:
-        self._png = format == "png"
-        quality = BEST_JPEG if settings.crf is None else settings.crf
-        self._encoder = find_encoder("png") if self._png else find_encoder("mjpeg", OutputSettings(crf=quality))
-
-    def encode(self, picture: Picture) -> bytes:
-        """The bytes of the file."""
-        if self._png:
-            frame = _rgb_frame(picture)
-        else:
-            wanted = pixels.full_chroma_lines(picture.sampling) if picture.field_order else picture.sampling  # S6
-            sampling, pix_fmt = pixels.choose_format(self._encoder.codec, wanted)
-            converted = pixels.convert(picture, sampling, full_range=True)
-            frame = pixels.to_frame(converted, pix_fmt, picture.width, picture.height)
-        frame.pts = 0
-        frame.time_base = Fraction(1, 25)
-        context = self._open(frame)
-        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-
-    def _open(self, frame: av.VideoFrame) -> av.VideoCodecContext:
-        """An encoder for a single picture, since every file has its own header and tables."""
-        context = av.VideoCodecContext.create(self._encoder.codec, "w")
-        assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
-        context.time_base = Fraction(1, 25)
-        context.sample_aspect_ratio = Fraction(1)  # makes FFmpeg write a JFIF header
-        context.thread_type = "SLICE"
-        if not self._png:
-            pixels.tag(context, full_range=True)
-        context.options = dict(self._encoder.options)
-        context.open()
-        return context
-
-
-def _rgb_frame(picture: Picture) -> av.VideoFrame:
-    if len(picture.planes) == 1:
-        return av.VideoFrame.from_ndarray(colour.to_range(picture, full=True).planes[0], format="gray")
-    return av.VideoFrame.from_ndarray(picture.to_ndarray("rgb"), format="rgb24")
 
 
 def _refuse_inputs(pattern: Path, inputs: Iterable[Path]) -> None:
