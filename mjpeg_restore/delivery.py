@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from mjpeg_restore.frames import Frame, SoundPacket
-from mjpeg_restore.outlets import DirectFeed, Feed, Outlet, QueuedFeed
+from mjpeg_restore.outlets import DirectFeed, Feed, Outlet, QueuedFeed, Taken
 from mjpeg_restore.report import OutputReport
 
 
@@ -22,12 +22,12 @@ class Delivery:
         ended: True once the run is to end, because a consumer has gone or nobody is left.
     """
 
-    def __init__(self, outlets: Sequence[Outlet], taken: Callable[[float], None], stop: Callable[[], None]) -> None:
+    def __init__(self, outlets: Sequence[Outlet], taken: Taken, stop: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
             outlets: at most one of them interactive. None at all is fine: the items are only counted, or verified.
-            taken: called with `Frame.arrived` when a sink has taken a frame, from any thread.
+            taken: called when a sink has taken a frame, from any thread.
             stop: ends the iteration over the items, even while it waits; called when the run is to end.
 
         Raises:

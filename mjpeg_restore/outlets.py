@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from mjpeg_restore.sinks import Sink
 
 WhenFull = Literal["wait", "drop"]
 """What happens to frames that a sink cannot take as fast as they come; see `Outlet.when_full`."""
+
+Taken = Callable[[float | None, float], None]
+"""Called when a sink has taken a frame, from any thread: with `Frame.arrived`, and with the seconds that it took."""
 
 _DEPTH = 2
 """Frames that wait for a sink. Each is a picture in memory, and one in reserve keeps a steady sink busy."""
@@ -50,7 +54,7 @@ class Feed(ABC):
         error: why it failed, if it did.
     """
 
-    def __init__(self, outlet: Outlet, taken: Callable[[float], None]) -> None:
+    def __init__(self, outlet: Outlet, taken: Taken) -> None:
         self.outlet = outlet
         self.over = False
         self.error: SinkError | None = None
@@ -89,13 +93,13 @@ class Feed(ABC):
             if isinstance(item, SoundPacket):
                 sink.write_sound(item)
                 return
+            begun = time.monotonic()
             sink.write(item)
         except SinkError as error:
             self._fail(error)
             return
         self.report.frames += 1
-        if item.arrived is not None:
-            self._taken(item.arrived)
+        self._taken(item.arrived, time.monotonic() - begun)
         if sink.closed:
             self._close()
 
@@ -138,7 +142,7 @@ class DirectFeed(Feed):
 class QueuedFeed(Feed):
     """One of several sinks, behind a queue."""
 
-    def __init__(self, outlet: Outlet, taken: Callable[[float], None], changed: Callable[[], None]) -> None:
+    def __init__(self, outlet: Outlet, taken: Taken, changed: Callable[[], None]) -> None:
         super().__init__(outlet, taken)
         self._changed = changed
         self._items: deque[Frame | SoundPacket] = deque()

@@ -212,7 +212,7 @@ def run(
     # A live source has been stopped with `stop`: the few pictures under way would be lost for good.
     until = stop if stop and not source.info.live else None
     try:
-        delivery.deliver(_watched(frames, report, progress, until), sizes)
+        delivery.deliver(_watched(frames, report, restorer, progress, until), sizes)
         cut_off = delivery.ended or (until is not None and until.is_set())
         report.interrupted = delivery.ended or (stop is not None and stop.is_set())
     except BaseException:
@@ -223,7 +223,6 @@ def run(
             delivery.discard()
         raise
     report.truncated, report.remarks = source.truncated, tuple(source.remarks)
-    report.runtime = restorer.runtime_name
     report.end(cut_off=cut_off)
     return report
 
@@ -231,12 +230,14 @@ def run(
 def _watched(
     frames: Generator[Frame | SoundPacket],
     report: Report,
+    restorer: Restorer,
     progress: Callable[[Report], None] | None,
     until: Event | None,
 ) -> Generator[Frame | SoundPacket]:
     """The items, until the event is set; progress is told once a frame has been taken."""
     try:
         for item in frames:
+            report.runtime = report.runtime or restorer.runtime_name
             yield item
             if isinstance(item, SoundPacket):
                 continue

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mjpeg_restore.frames import Packet, Picture
+from mjpeg_restore.histogram import Histogram
 from mjpeg_restore.sources import LiveStatus
 from mjpeg_restore.verification import Verification
 
@@ -21,6 +22,12 @@ _RECENT = 4096
 
 _MOST_WARNINGS = 256
 """Kinds of warnings that are counted apart. Some state a number of bytes, and a run may last for weeks."""
+
+Stage = Literal["read", "restore", "write"]
+"""A stage whose time is measured for each picture: "read" reads its coefficients, "restore" is the network, "write" is
+a sink. Restoring begins when the picture is handed to the network, and both it and writing include waiting."""
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(slots=True)
@@ -93,6 +100,10 @@ class Report:
     """Estimated IJG qualities of the coded pictures, and how many pictures have them."""
     verified: Verification | None = None
     """Where the coefficients of the restored pictures lie, if that was asked for."""
+    stage_times: dict[Stage, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
+    """How long the stages took for each picture."""
+    latencies: Histogram = field(default_factory=Histogram)
+    """All latencies of the run; see `latency_ms`."""
     _begun: float = field(default_factory=time.monotonic)
     _ended: float | None = None
     _first_time: Fraction | None = None
@@ -152,9 +163,18 @@ class Report:
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
-    def taken(self, arrived: float) -> None:
-        """Note the latency of a picture that a sink has taken; its packet arrived at that monotonic time."""
-        self._latencies.append(time.monotonic() - arrived)
+    def taken(self, arrived: float | None, seconds: float) -> None:
+        """Note that a sink has taken a picture.
+
+        Args:
+            arrived: when its packet arrived, `time.monotonic()`; None where it is shown again, which is no latency.
+            seconds: how long the sink took.
+        """
+        self.stage_times["write"].observe(seconds)
+        if arrived is not None:
+            latency = time.monotonic() - arrived
+            self._latencies.append(latency)
+            self.latencies.observe(latency)
 
     def delivered(self, picture: Picture) -> None:
         """Count a picture that is handed to the sink."""

@@ -48,6 +48,9 @@ def shown(
         if frame is None:
             continue
         report.held += made is None
+        if made is not None:
+            report.stage_times["read"].observe(job.read_seconds)
+            report.stage_times["restore"].observe(job.restore_seconds)
         if job.verified:
             report.verified = (report.verified or Verification()) + job.verified
         frame = _stamped(frame, job.packet, None if made is None else job.arrived)

@@ -46,6 +46,10 @@ class Job:
     """What was wrong with its picture, in words, even if it was repaired; empty where nothing was."""
     verified: Verification | None = None
     """Where the restored coefficients lie, if that is asked for."""
+    read_seconds: float = 0.0
+    """How long the reading of its coefficients took."""
+    restore_seconds: float = 0.0
+    """How long it was with the network, waiting included."""
 
     @property
     def nbytes(self) -> int:
@@ -105,11 +109,12 @@ def read_coefficients(job: Job) -> Job:
     """Read the coefficients of all parts, or note why one of them cannot be read."""
     if job.parts is None:
         return job
+    begun = time.monotonic()
     try:
         coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in job.parts.pictures)
     except JpegError as error:
         return replace(job, error=error)
-    return replace(job, coded=coded)
+    return replace(job, coded=coded, read_seconds=time.monotonic() - begun)
 
 
 def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = None) -> Generator[Job]:
@@ -165,23 +170,25 @@ class Restoration:
         if job.packet.discontinuity:
             for stream in self._streams:
                 stream.restart()
+        begun = time.monotonic()
         fields = [stream.submit(coded) for stream, coded in zip(self._streams, job.coded, strict=False)]
-        return gather(fields, lambda restored: self._finish(job, restored))
+        return gather(fields, lambda restored: self._finish(job, restored, begun))
 
     def close(self) -> None:
         """Wait for the pictures under way on the device, and free the memory there."""
         for stream in self._streams:
             stream.close()
 
-    def _finish(self, job: Job, restored: list[Picture]) -> tuple[Job, Frame | None]:
+    def _finish(self, job: Job, restored: list[Picture], begun: float) -> tuple[Job, Frame | None]:
         """A job without its coefficients, and its frame as it is shown."""
+        seconds = time.monotonic() - begun
         original = None
         if self._original():
             original = self._shown([self._decoder.restore(coded) for coded in job.coded], job)
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         frame = Frame(self._shown(restored, job), original, job.arrived)
         # Coefficients are large, and pictures that wait for the sink no longer need them.
-        return replace(job, parts=None, coded=(), verified=verified), frame
+        return replace(job, parts=None, coded=(), verified=verified, restore_seconds=seconds), frame
 
     def _shown(self, pictures: list[Picture], job: Job) -> Picture:
         """The picture as it is shown: its fields woven (S6), turned upright (H5)."""

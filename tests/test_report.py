@@ -25,10 +25,30 @@ def test_the_report_says_what_went_through() -> None:
     assert report.first_trouble is None
 
 
+def test_each_picture_is_timed_in_each_stage() -> None:
+    pictures, report = restore([still(seed) for seed in range(4)])
+    assert {stage: times.count for stage, times in report.stage_times.items()} == {"read": 4, "restore": 4, "write": 4}
+    assert all(times.sum > 0 for times in report.stage_times.values())
+    assert report.latencies.count == len(pictures)
+
+
+def test_a_picture_that_is_shown_again_is_written_again_and_has_no_latency() -> None:
+    _, report = restore([still(1), cut(still(2)), still(3)], on_corrupt="hold")
+    assert report.held == 1
+    assert {stage: times.count for stage, times in report.stage_times.items()} == {"read": 2, "restore": 2, "write": 3}
+    assert report.latencies.count == 2
+
+
 def test_the_median_of_millions_is_found_from_counts() -> None:
     report = Report()
     report.qualities.update({20: 3_000_000_000, 50: 1, 80: 3_000_000_000})
     assert report.quality == {"min": 20, "median": 50, "max": 80}
+
+
+def test_who_reads_the_report_meanwhile_knows_what_runs_the_network() -> None:
+    seen: list[str] = []
+    run(ListSource([still()]), DECODE, Collect(), progress=lambda report: seen.append(report.runtime))
+    assert seen[0].startswith("ONNX Runtime")
 
 
 def test_a_truncated_source_is_reported() -> None:
