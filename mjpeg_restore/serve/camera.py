@@ -1,0 +1,44 @@
+"""A camera as the server sees it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from mjpeg_restore.report import Report
+from mjpeg_restore.serve.sink import WebSink
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One run whose pictures are served."""
+
+    name: str
+    """Its name in URLs and metrics: letters, digits, `.`, `_` and `-`; the first is a letter or a digit."""
+    report: Report
+    """What the run counts."""
+    sink: WebSink = field(default_factory=WebSink)
+    """What the run writes to."""
+    title: str = ""
+    """Its name for people; the name if empty."""
+    source: str = ""
+    """Where its pictures come from, without credentials."""
+    live: bool = True
+    """False: a recording, which has no latency to speak of."""
+    stall: float = 10.0
+    """Seconds without a picture after which it is unhealthy."""
+    grace: float = 60.0
+    """Seconds from the start of the server for the first picture: a network may have to be made ready."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: a name that no URL can hold, or a time that is not positive.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"camera {self.name!r}: a name has letters, digits, '.', '_' and '-'")
+        if self.stall <= 0 or self.grace <= 0:
+            raise ValueError(f"stall {self.stall}, grace {self.grace}: more than 0 seconds")
