@@ -87,6 +87,12 @@ needs_pip_and_setuptools = _unless(
 )
 needs_opencv = _unless(find_spec("cv2") is not None, "needs the package cv2")
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""The browser that shows the page."""
+needs_chromium = _unless(
+    CHROMIUM is not None and find_spec("playwright") is not None, "needs Chromium and the package playwright"
+)
+
 # A string is evaluated in the test's own module, which has imported torch: here it would be imported for every test.
 needs_gpu = pytest.mark.skipif("not torch.cuda.is_available()", reason="needs an NVIDIA GPU")
 

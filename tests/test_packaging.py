@@ -70,7 +70,7 @@ def sources() -> set[str]:
     return found | {"LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
 
 
-KINDS = {".c", ".h", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".typed"}
+KINDS = {".c", ".css", ".h", ".html", ".js", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".svg", ".typed"}
 """Of the files in those folders, but for what is built there."""
 
 
@@ -153,7 +153,8 @@ def test_the_readme_of_a_wheel_has_absolute_links(packed: Path) -> None:
 def test_a_wheel_holds_engines_stubs_and_extensions(packed: Path) -> None:
     held = {path.relative_to(packed).as_posix() for path in packed.rglob("*") if path.is_file()}
     engines = {f"engines/{path.name}" for path in (ROOT / "engines").iterdir() if path.is_file()}
-    assert engines | {f"{name}.pyi" for name in EXTENSIONS} | {"py.typed"} <= held
+    page = {f"serve/page/{path.name}" for path in (ROOT / "mjpeg_restore/serve/page").iterdir()}
+    assert engines | page | {f"{name}.pyi" for name in EXTENSIONS} | {"py.typed"} <= held
     assert {name.partition(".")[0] for name in held if name.endswith((".so", ".pyd"))} == EXTENSIONS
     assert not any(name.endswith((".c", ".h")) for name in held)
 
