@@ -15,7 +15,7 @@ from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Comparing
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, scan_span, segment
 
 SIZE = (64, 48)
@@ -47,7 +47,7 @@ def restore(
     sink = Collect()
     settings = PipelineSettings(**policy)  # pyright: ignore[reportArgumentType]
     shown = Comparing(sink, compare) if compare else sink
-    report = run(ListSource(pictures, height=height, tag=tag), DECODE, shown, settings)
+    report = run(ListSource(pictures, height=height, codec_tag=tag), DECODE, shown, settings)
     assert sink.ended == ["closed"]
     assert report.frames == len(sink.pictures)
     return sink.pictures, report

@@ -15,7 +15,7 @@ from PIL import Image
 import mjpeg_restore
 from mjpeg_restore.jpeg.segments import APP0
 from mjpeg_restore.orientation import upright
-from tests.in_memory import Collect
+from mjpeg_restore.testing import Collect
 from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment
 from tests.sources.clips import dashcam
 

@@ -9,7 +9,7 @@ import pytest
 
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.pipeline import PipelineSettings, run
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, scan_span
 from tests.streams import DECODE, SIZE, assert_shows, cut, decoded, restore, still, troubles
 

@@ -18,8 +18,8 @@ import mjpeg_restore
 from mjpeg_restore.frames import Packet, Picture
 from mjpeg_restore.ordered import Halt
 from mjpeg_restore.pipeline import restore_pictures
+from mjpeg_restore.testing import ListSource
 from tests.cli.command import mux
-from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
 from tests.restorers import Counting
 from tests.sources.silent import KINDS, LIMIT, RESPONSES, camera, case, within

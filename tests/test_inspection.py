@@ -9,7 +9,7 @@ from mjpeg_restore.cli.inspect import described
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.inspection import survey
 from mjpeg_restore.sources import open_source
-from tests.in_memory import ListSource
+from mjpeg_restore.testing import ListSource
 from tests.jpeg.pictures import encode
 
 WHOLE = encode(size=(64, 48))

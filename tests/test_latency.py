@@ -19,7 +19,7 @@ from mjpeg_restore.pipeline import PipelineSettings, restore_pictures, run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import BaseSource, SourceInfo
 from mjpeg_restore.stages import Job
-from tests.in_memory import Collect
+from mjpeg_restore.testing import Collect
 from tests.restorers import Counting
 from tests.streams import cut, decoded, still
 

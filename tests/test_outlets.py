@@ -14,7 +14,7 @@ from mjpeg_restore.frames import Frame, SoundPacket
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.pipeline import PipelineSettings, restore_frames, run
 from mjpeg_restore.report import Report
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, still
 
 LIMIT = 30
@@ -52,22 +52,6 @@ class Interactive(Collect):
         self.threads.add(threading.current_thread())
         self.looks += 1
         self.closed = self._shuts and self.looks == 3
-
-
-class Silent(ListSource):
-    """One picture, and then nothing, until it is stopped."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__([data])
-        self.stopping = threading.Event()
-
-    def __iter__(self) -> Iterator:
-        yield from super().__iter__()
-        assert self.stopping.wait(LIMIT)
-
-    def stop(self) -> None:
-        super().stop()
-        self.stopping.set()
 
 
 def outlets() -> list[threading.Thread]:
@@ -200,7 +184,7 @@ def test_an_interactive_sink_has_the_callers_thread() -> None:
 def test_an_interactive_sink_is_served_and_can_be_shut_while_nothing_comes(alone: bool) -> None:
     window, file = Interactive(shuts=True), Collect()
     shown = [Outlet(window, ends_run=True)]
-    report = run(Silent(still()), DECODE, shown if alone else [*shown, Outlet(file)])
+    report = run(ListSource([still()], ends=False), DECODE, shown if alone else [*shown, Outlet(file)])
     assert window.looks == 3
     assert len(window.pictures) == 1
     assert report.interrupted
@@ -243,30 +227,25 @@ def test_the_plain_decode_is_made_only_while_a_sink_asks_for_it() -> None:
         assert (original.index, original.pts) == (picture.index, picture.pts)
 
 
-class Sounding(ListSource):
-    """Each picture brings two packets of sound."""
-
-    def __iter__(self) -> Iterator:
-        for packet in super().__iter__():
-            sound = tuple(
-                SoundPacket(0, bytes([packet.index, n]), 2 * packet.index + n, None, 1, Fraction(1, 50)) for n in (0, 1)
-            )
-            object.__setattr__(packet, "sound", sound)
-            yield packet
+def sounds(count: int) -> list[list[SoundPacket]]:
+    """Two packets of sound with each picture."""
+    return [
+        [SoundPacket(0, bytes([index, n]), 2 * index + n, None, 1, Fraction(1, 50)) for n in (0, 1)]
+        for index in range(count)
+    ]
 
 
 def test_sound_stands_before_its_picture_also_where_that_is_dropped() -> None:
     sink = Collect()
     broken = still()[:100]
-    run(Sounding([still(), broken, still()]), DECODE, sink, PipelineSettings(on_corrupt="drop"))
+    run(ListSource([still(), broken, still()], sounds=sounds(3)), DECODE, sink, PipelineSettings(on_corrupt="drop"))
     found = [item.data if isinstance(item, SoundPacket) else item.picture.index for item in sink.items]
     assert found == [b"\0\0", b"\0\1", 0, b"\1\0", b"\1\1", b"\2\0", b"\2\1", 2]
 
 
 def test_sinks_without_sound_get_none() -> None:
-    deaf, hearing = Collect(), Collect()
-    deaf.sound = False
-    run(Sounding([still()] * 5), DECODE, [Outlet(deaf), Outlet(hearing)])
+    deaf, hearing = Collect(sound=False), Collect()
+    run(ListSource([still()] * 5, sounds=sounds(5)), DECODE, [Outlet(deaf), Outlet(hearing)])
     assert (len(deaf.items), len(hearing.items)) == (5, 15)
 
 

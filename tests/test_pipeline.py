@@ -19,7 +19,7 @@ from mjpeg_restore.frames import Frame, Packet
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Network, Progress
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import insert
 from tests.streams import DECODE, SIZE, assert_shows, exif, restore, still, troubles
 

@@ -14,7 +14,7 @@ from mjpeg_restore.inspection import survey
 from mjpeg_restore.jpeg.segments import DHT, DQT, segments
 from mjpeg_restore.pipeline import restore_pictures, run
 from mjpeg_restore.sources import open_source
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, segment, without
 from tests.streams import DECODE, SIZE, assert_shows, cut, restore, still, troubles
 

@@ -8,7 +8,7 @@ from mjpeg_restore.jpeg.segments import DQT, segments
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.sources import open_source
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.streams import DECODE, SIZE, cut, restore, still, troubles
 
 

@@ -20,7 +20,7 @@ from mjpeg_restore.planes import interleave
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Comparing
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without
 from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, decoded, exif, restore, still, troubles
 

@@ -14,8 +14,8 @@ from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.jpeg.segments import APP0, COM
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.testing import Collect, ListSource
 from mjpeg_restore.verification import Verification, verify
-from tests.in_memory import Collect, ListSource
 from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment, without
 
 DECODE = Restorer("decode", "onnxruntime", threads=1)

@@ -17,8 +17,8 @@ from mjpeg_restore.runtime import Network, devices
 from mjpeg_restore.runtime.base import LoadSettings
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.sources import Source
+from mjpeg_restore.testing import ListSource
 from tests.cli.command import pictures, run
-from tests.in_memory import ListSource
 from tests.sources.silent import LIMIT
 
 SLOW = "onnxruntime"

@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from mjpeg_restore.testing import ListSource
 from tests.cli.command import FAST, SIZE, assert_one_line, mux, picture_of, pictures, run, times
-from tests.in_memory import ListSource
 from tests.jpeg.pictures import encode
 
 

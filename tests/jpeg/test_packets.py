@@ -18,7 +18,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT, Table, tables_in
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 
 SIZE = (64, 48)
 DECODE = Restorer("decode", "onnxruntime", threads=1, streams=1)

@@ -13,7 +13,7 @@ from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import open_source
-from tests.in_memory import Collect
+from mjpeg_restore.testing import Collect
 from tests.jpeg.pictures import insert, rename_huffman, segment, tables_alone, without
 from tests.sources.clips import MuxClip, make_jpeg
 

@@ -35,7 +35,7 @@ from mjpeg_restore.runtime.ring import CAPTURE_AFTER, SLOTS
 from mjpeg_restore.runtime.tensorrt.loading import check, load
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
 from mjpeg_restore.runtime.tensorrt.package import load_package
-from tests.in_memory import Collect, ListSource
+from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode
 from tests.runtime.fake_cuda import tensorrt as fake
 from tests.runtime.fake_cuda.library import (
