@@ -6,11 +6,10 @@ packet, and only the network, which takes most of the time, is spared.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 
@@ -26,7 +25,9 @@ _MOST_BYTES = 256 << 20
 """Bytes of coefficients that wait at most, where there are two jobs: a picture of 64 megapixels has 200 MB."""
 
 
-def drop_late(jobs: Generator[Job], *, waiting: int, max_latency: float, in_flight: int, halt: Halt) -> Generator[Job]:
+def drop_late(
+    jobs: Generator[Job], *, waiting: int, max_latency: float, loaded: Callable[[], float], halt: Halt
+) -> Generator[Job]:
     """Pass on jobs as the next stage asks for them, and drop the oldest of those that wait too long.
 
     A burst, as after a pause of the network, may wait for `max_latency`. But once the next stage has been busy for that
@@ -38,11 +39,11 @@ def drop_late(jobs: Generator[Job], *, waiting: int, max_latency: float, in_flig
         waiting: most jobs in a standing queue; one more drops the oldest.
         max_latency: seconds after its packet's arrival at which a job that has not been passed on is dropped, if there
             is a newer one.
-        in_flight: jobs that the next stage takes at once. When it asks for one more, it has loaded its network; what
-            waited for that is not late.
+        loaded: when the network was loaded, `time.monotonic()` seconds; infinity before. What waited for that is not
+            late.
         halt: requested when this generator is closed; its `stop` ends `jobs`.
     """
-    backlog = _Backlog(waiting, max_latency, in_flight, halt)
+    backlog = _Backlog(waiting, max_latency, loaded, halt)
     halt.start(Feeder(partial(backlog.fill, jobs), "late"))
     try:
         while (job := backlog.next()) is not None:
@@ -55,12 +56,10 @@ def drop_late(jobs: Generator[Job], *, waiting: int, max_latency: float, in_flig
 class _Backlog:
     """The jobs that wait between the feeder and the next stage."""
 
-    def __init__(self, waiting: int, max_latency: float, in_flight: int, halt: Halt) -> None:
-        self._waiting, self._max_latency, self._halt = waiting, max_latency, halt
-        self._unasked = in_flight + 1
-        """Requests until the network is known to be loaded."""
-        self._loaded = self._idle = math.inf
-        """When the network was loaded, and when the next stage last had to wait; monotonic seconds."""
+    def __init__(self, waiting: int, max_latency: float, loaded: Callable[[], float], halt: Halt) -> None:
+        self._waiting, self._max_latency, self._loaded, self._halt = waiting, max_latency, loaded, halt
+        self._idle = time.monotonic()
+        """When the next stage last had to wait; monotonic seconds."""
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -88,12 +87,9 @@ class _Backlog:
     def next(self) -> Job | None:
         """The oldest job that is not late; None at the end."""
         with self._changed:
-            self._unasked -= 1
-            if self._unasked == 0:
-                self._loaded = self._idle = time.monotonic()
             while not self._jobs and not self._ended and not self._halt.requested:
                 self._changed.wait(_POLL)
-                self._idle = time.monotonic() if self._unasked <= 0 else self._idle
+                self._idle = time.monotonic()
             if self._halt.requested:
                 return None
             while len(self._jobs) > 1 and self._is_late(self._jobs[0]):
@@ -105,13 +101,13 @@ class _Backlog:
         return None
 
     def _is_full(self) -> bool:
-        busy = time.monotonic() - self._idle > self._max_latency
+        busy = time.monotonic() - max(self._idle, self._loaded()) > self._max_latency
         if len(self._jobs) > (self._waiting if busy else _MOST):
             return True
         return len(self._jobs) > 1 and sum(job.nbytes for job in self._jobs) > _MOST_BYTES
 
     def _is_late(self, job: Job) -> bool:
-        return time.monotonic() - max(job.arrived, self._loaded) > self._max_latency
+        return time.monotonic() - max(job.arrived, self._loaded()) > self._max_latency
 
     def _drop(self) -> None:
         """Drop the oldest job, and have the next one count it, unless it is a silence or is counted as unreadable."""

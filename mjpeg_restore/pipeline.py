@@ -86,9 +86,11 @@ def restore_pictures(
     settings: PipelineSettings | None = None,
     report: Report | None = None,
     halt: Halt | None = None,
+    *,
+    pool: Executor | None = None,
 ) -> Generator[Picture]:
     """The pictures of `restore_frames` alone."""
-    frames = restore_frames(source, restorer, settings, report, halt)
+    frames = restore_frames(source, restorer, settings, report, halt, pool=pool)
     try:
         for item in frames:
             if isinstance(item, Frame):
@@ -130,6 +132,10 @@ def restore_frames(
     halt = halt or Halt(source.stop)  # a silent camera would otherwise block the end
     live = source.info.live
     in_flight = 1 if pool else restorer.streams + (0 if live else 2)
+    # One worker more than streams keeps all streams busy while a worker waits for the encoder.
+    workers = pool or Workers(restorer.streams + 1, "restore", halt)
+    asked = original if callable(original) else lambda: original
+    restoration = Restoration(restorer, source.info, workers, halt, original=asked, verify=settings.verify)
     policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
     reading = Halt(source.stop)
     if pool:
@@ -139,13 +145,10 @@ def restore_frames(
     jobs = policy(read)
     if settings.drop == "oldest" or (settings.drop is None and live):
         dropping = Halt(reading.request)
+        waiting, max_latency = settings.waiting, settings.max_latency
         jobs = drop_late(
-            jobs, waiting=settings.waiting, max_latency=settings.max_latency, in_flight=in_flight, halt=dropping
+            jobs, waiting=waiting, max_latency=max_latency, loaded=lambda: restoration.loaded, halt=dropping
         )
-    # One worker more than streams keeps all streams busy while a worker waits for the encoder.
-    workers = pool or Workers(restorer.streams + 1, "restore", halt)
-    asked = original if callable(original) else lambda: original
-    restoration = Restoration(restorer, source.info, workers, halt, original=asked, verify=settings.verify)
 
     def close() -> None:
         try:

@@ -5,6 +5,7 @@ A `Job` carries a packet from stage to stage. `read_jobs` joins the first two st
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
@@ -130,7 +131,12 @@ def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = No
 
 
 class Restoration:
-    """Coefficients to a frame: restored, verified, woven of its fields, turned upright; the plain decode beside it."""
+    """Coefficients to a frame: restored, verified, woven of its fields, turned upright; the plain decode beside it.
+
+    Attributes:
+        loaded: when the network was seen to be loaded, by its first picture; `time.monotonic()` seconds, infinity
+            before.
+    """
 
     def __init__(
         self,
@@ -154,6 +160,7 @@ class Restoration:
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
         self._streams = tuple(restorer.stream(pool, halt.check) for _ in range(2))
+        self.loaded = math.inf
         self._info = info
         self._verify = verify
         self._original = original
@@ -181,7 +188,9 @@ class Restoration:
 
     def _finish(self, job: Job, restored: list[Picture], begun: float) -> tuple[Job, Frame | None]:
         """A job without its coefficients, and its frame as it is shown."""
-        seconds = time.monotonic() - begun
+        now = time.monotonic()
+        seconds = now - begun
+        self.loaded = min(self.loaded, now)
         original = None
         if self._original():
             original = self._shown([self._decoder.restore(coded) for coded in job.coded], job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -33,16 +34,18 @@ def job(index: int, *, silent: bool = False, discontinuity: bool = False, age: f
 
 
 def passed(
-    jobs: list[Job], *, busy: float = 0.0, waiting: int = 2, max_latency: float = 0.2, in_flight: int = 0
+    jobs: list[Job], *, busy: float = 0.0, waiting: int = 2, max_latency: float = 0.2, loading: bool = False
 ) -> list[Job]:
     """What comes out if the next stage takes the first job, and is then busy until all others have arrived and longer.
 
     Args:
         jobs: the first one is there at once, the others come when the next stage has been busy for `busy` seconds.
         busy: seconds.
-        waiting, max_latency, in_flight: of `drop_late`.
+        waiting, max_latency: of `drop_late`.
+        loading: the network is loaded when all have arrived; else it was before.
     """
     others, everything = threading.Event(), threading.Event()
+    loaded = math.inf if loading else 0.0
 
     def source() -> Generator[Job]:
         yield jobs[0]
@@ -50,11 +53,12 @@ def passed(
         yield from (replace(entry, arrived=entry.arrived + time.monotonic()) for entry in jobs[1:])
         everything.set()
 
-    slow = drop_late(source(), waiting=waiting, max_latency=max_latency, in_flight=in_flight, halt=Halt())
+    slow = drop_late(source(), waiting=waiting, max_latency=max_latency, loaded=lambda: loaded, halt=Halt())
     first = next(slow)
     time.sleep(busy)
     others.set()
     assert everything.wait(5)
+    loaded = min(loaded, time.monotonic())
     return [first, *slow]
 
 
@@ -78,12 +82,11 @@ def test_of_old_jobs_only_the_newest_is_left() -> None:
 
 
 def test_what_waits_for_the_network_to_be_loaded_is_not_late() -> None:
-    """The second request says that it is loaded: `in_flight` is 1."""
-    assert indices(passed([job(n) for n in range(20)], busy=0.3, in_flight=1)) == list(range(20))
+    assert indices(passed([job(n) for n in range(20)], busy=0.3, loading=True)) == list(range(20))
 
 
 def test_memory_is_bounded_while_the_network_is_loaded() -> None:
-    found = passed([job(n) for n in range(100)], in_flight=1)
+    found = passed([job(n) for n in range(100)], loading=True)
     assert indices(found) == [0, *range(76, 100)]
     assert found[1].late == 75
 
@@ -91,7 +94,7 @@ def test_memory_is_bounded_while_the_network_is_loaded() -> None:
 def test_memory_is_bounded_for_pictures_of_any_size() -> None:
     blocks = np.broadcast_to(np.int16(0), (1000, 1000, 64))  # 128 MB, of which none are there
     large = CodedPicture(8000, 8000, Sampling.GRAY, (blocks,), (np.ones(64, np.uint16),))
-    found = passed([replace(job(n), coded=(large,)) for n in range(20)], in_flight=1)
+    found = passed([replace(job(n), coded=(large,)) for n in range(20)], loading=True)
     assert indices(found) == [0, 18, 19]
     assert found[1].late == 17
 
@@ -115,7 +118,7 @@ def test_an_error_comes_after_the_jobs_that_wait() -> None:
         yield job(0)
         raise LookupError("gone")
 
-    stage = drop_late(source(), waiting=2, max_latency=60, in_flight=0, halt=Halt())
+    stage = drop_late(source(), waiting=2, max_latency=60, loaded=lambda: 0.0, halt=Halt())
     assert next(stage).packet.index == 0
     with pytest.raises(LookupError, match="gone"):
         next(stage)
@@ -133,7 +136,7 @@ def test_closing_ends_the_jobs() -> None:
         finally:
             ended.set()
 
-    stage = drop_late(source(), waiting=2, max_latency=60, in_flight=0, halt=Halt(closed.set))
+    stage = drop_late(source(), waiting=2, max_latency=60, loaded=lambda: 0.0, halt=Halt(closed.set))
     next(stage)
     stage.close()
     assert ended.is_set()
