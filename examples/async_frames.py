@@ -1,54 +1,46 @@
-"""Iterate over a recording in an asyncio program: the loop goes on meanwhile, and cancelling ends the reading.
+"""Watch several recordings or cameras in one asyncio program, for a number of seconds.
 
-python examples/async_frames.py cam.mjpeg 10        # at most ten seconds of it
+python examples/async_frames.py 10 http://cam1/video http://cam2/video hall.mjpeg
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from concurrent.futures import Executor, ThreadPoolExecutor
 
-import mjpeg_restore
+from mjpeg_restore import MjpegRestoreError, Restorer, aopen
 
-
-async def frames(path: str) -> AsyncGenerator[mjpeg_restore.Picture]:
-    """Yield the restored pictures of a recording; all waiting is done in threads."""
-    stream = await asyncio.to_thread(mjpeg_restore.open, path, "stream-lite")
-    try:
-        pictures = iter(stream)
-        while (picture := await asyncio.to_thread(next, pictures, None)) is not None:
-            yield picture
-    finally:
-        # After a cancellation the thread above may still wait for a silent camera; closing the stream ends the wait.
-        await asyncio.to_thread(stream.close)
+TOGETHER = 2
+"""Number of pictures that the network restores in parallel."""
 
 
-async def heartbeat() -> None:
-    """Something else that the program does all the time."""
-    while True:
-        await asyncio.sleep(0.01)
-
-
-async def main(path: str, seconds: float | None) -> None:
-    """Count the pictures that come in so many seconds."""
-    beating = asyncio.create_task(heartbeat())
+async def watch(source: str, seconds: float, restorer: Restorer, pool: Executor) -> str:
+    """Count the pictures of one source; return one line, as an error must not end the others."""
     count = 0
     try:
-        async with asyncio.timeout(seconds), aclosing(frames(path)) as pictures:
+        async with asyncio.timeout(seconds), aopen(source, restorer, pool=pool) as pictures:
             async for _ in pictures:
                 count += 1
-        print(f"{count} pictures, then the end")
+    except MjpegRestoreError as error:
+        return f"{error}"  # it names the source
     except TimeoutError:
-        print(f"{count} pictures, then the time was over")
-    beating.cancel()
+        return f"{source}: {count} pictures, then the time was over"
+    return f"{source}: {count} pictures, then the end"
+
+
+async def main(seconds: float, sources: list[str]) -> None:
+    """Watch all of them; each line is printed when it is there."""
+    restorer = Restorer("stream-lite", streams=TOGETHER)  # one network for all
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for line in asyncio.as_completed([watch(source, seconds, restorer, pool) for source in sources]):
+            print(await line, flush=True)
 
 
 if __name__ == "__main__":
-    if not 2 <= len(sys.argv) <= 3:
-        sys.exit("usage: async_frames.py RECORDING [SECONDS]")
+    if len(sys.argv) < 3:
+        sys.exit("usage: async_frames.py SECONDS SOURCE...")
     try:
-        asyncio.run(main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) == 3 else None))
-    except (mjpeg_restore.MjpegRestoreError, ValueError) as error:
+        asyncio.run(main(float(sys.argv[1]), sys.argv[2:]))
+    except ValueError as error:
         sys.exit(f"async_frames: {error}")

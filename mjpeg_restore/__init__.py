@@ -7,6 +7,7 @@ for picture in mjpeg_restore.open("cam.mjpeg"): ...
 import logging
 
 from mjpeg_restore.api import Stream, open, restore
+from mjpeg_restore.async_stream import AsyncStream, aopen
 from mjpeg_restore.errors import (
     BadJpeg,
     ConnectionFailed,
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # the program decides what becomes of the log
 
 __all__ = [
+    "AsyncStream",
     "BadJpeg",
     "BaseSink",
     "BaseSource",
@@ -84,6 +86,7 @@ __all__ = [
     "UnknownModel",
     "UnsupportedJpeg",
     "Verification",
+    "aopen",
     "open",
     "open_sink",
     "open_source",

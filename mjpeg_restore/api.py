@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from fractions import Fraction
 from functools import lru_cache
-from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.frames import Picture
@@ -50,6 +50,21 @@ def restore(
     return upright(picture, header.orientation)
 
 
+class StreamOptions(TypedDict, total=False):
+    """The keyword arguments of `open`, for functions that pass them on."""
+
+    device: str
+    fps: Fraction | None
+    start: Fraction | None
+    duration: Fraction | None
+    track: int | None
+    audio_track: SoundChoice | None
+    live: bool
+    camera: LiveSettings | None
+    settings: PipelineSettings | None
+    pool: Executor | None
+
+
 def open(
     source: Spec,
     model: str | Restorer = catalogue.DEFAULT,
@@ -63,6 +78,7 @@ def open(
     live: bool = False,
     camera: LiveSettings | None = None,
     settings: PipelineSettings | None = None,
+    pool: Executor | None = None,
 ) -> Stream:
     """Open a recording or a camera as an iterator over its restored pictures, upright and with their fields woven.
 
@@ -82,6 +98,7 @@ def open(
         live: a pipe or file object is a camera: its pictures are stamped as they arrive.
         camera: what concerns cameras alone, such as how long to wait for one; the defaults if None.
         settings: the policies for damaged, late and missing pictures; the defaults if None.
+        pool: threads that many cameras share; see `Stream`.
 
     Raises:
         SourceError: the source cannot be opened, or holds no Motion-JPEG.
@@ -99,7 +116,7 @@ def open(
         live=live,
         camera=camera,
     )
-    return Stream(opened, restorer, settings)
+    return Stream(opened, restorer, settings, pool)
 
 
 class Stream:
@@ -114,12 +131,26 @@ class Stream:
         source: the source of the packets.
     """
 
-    def __init__(self, source: Source, restorer: Restorer, settings: PipelineSettings | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        restorer: Restorer,
+        settings: PipelineSettings | None = None,
+        pool: Executor | None = None,
+    ) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            source: closed with the stream.
+            restorer: the network, which several streams can share.
+            settings: policies; the defaults if None.
+            pool: threads that restore, shared by many cameras. Each camera then has one picture in them at a time,
+                begun when it is asked for. None: the stream has threads of its own, which work ahead.
+        """
         self.source = source
         self._halt = Halt(source.stop)
-        self._pictures = restore_pictures(source, restorer, settings, halt=self._halt)
+        self._pictures = restore_pictures(source, restorer, settings, halt=self._halt, pool=pool)
         self._turn = threading.Lock()
-        self._closings = count()
 
     def __iter__(self) -> Iterator[Picture]:
         """Yield the pictures, in order; none once the stream is closed.
@@ -137,15 +168,23 @@ class Stream:
         with self._turn:  # a generator takes one thread at a time
             return None if self._halt.requested else next(self._pictures, None)
 
+    def stop(self) -> None:
+        """End the iteration without waiting; from any thread. The source is released by whoever iterates, or closes."""
+        self._halt.request()
+
     def close(self) -> None:
         """End the iteration and release the source; from any thread, also while others iterate, and more than once.
 
         A picture that takes seconds to read is finished in the background; the source is then released with the last
         reference to it.
         """
-        self._halt.request()
-        if self._halt.wait(_PATIENCE) and next(self._closings) == 0:
-            self.source.close()
+        self.stop()
+        if self._halt.wait(_PATIENCE) and self._turn.acquire(timeout=_PATIENCE):
+            try:
+                self._pictures.close()
+                self.source.close()
+            finally:
+                self._turn.release()
 
     def __enter__(self) -> Self:
         """Return the stream itself."""

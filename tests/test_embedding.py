@@ -8,6 +8,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,31 @@ def test_a_stream_is_closed_while_it_reads_a_file(tmp_path: Path) -> None:
         closing.start()
         assert within(lambda counted=counted: sum(1 for _ in counted)) < 999
         closing.join()
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["camera", "recording"])
+def test_a_stream_with_a_pool_is_closed_by_another_thread(live: bool) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        source = ListSource(PICTURES, live=live, ends=False)
+        stream = mjpeg_restore.Stream(source, mjpeg_restore.Restorer(PLAIN), pool=pool)
+        found: list[int] = []
+        enough = threading.Event()
+
+        def iterate() -> None:
+            for picture in stream:
+                found.append(picture.index)
+                if len(found) == len(PICTURES):
+                    enough.set()
+
+        iterating = threading.Thread(target=iterate, daemon=True)
+        iterating.start()
+        assert enough.wait(LIMIT)
+        within(stream.close)
+        iterating.join(LIMIT)
+        assert not iterating.is_alive()
+        assert source.closed
+    assert found == [*range(len(PICTURES))]
+    assert not feeders()
 
 
 def test_a_stream_is_closed_by_asyncio(tmp_path: Path) -> None:

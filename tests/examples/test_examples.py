@@ -23,6 +23,8 @@ from mjpeg_restore import open_source
 from tests.lacking import needs_named_pipes, needs_opencv
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+LIMIT = 60
+"""Seconds within which an example ends by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,9 @@ def test_opencv_is_named_where_it_is_missing(
 
 
 def test_asyncio_takes_every_picture(example: Example, clip: Path) -> None:
-    assert example.run("async_frames.py", clip) == ["10 pictures, then the end"]
+    missing = clip.with_name("missing.avi")
+    lines = example.run("async_frames.py", LIMIT, clip, missing, clip)
+    assert sorted(lines) == [*[f"{clip}: 10 pictures, then the end"] * 2, f"{missing}: no such file or folder"]
 
 
 @needs_named_pipes
@@ -126,11 +130,11 @@ def test_asyncio_leaves_a_camera_that_falls_silent(example: Example, tmp_path: P
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        (line,) = example.run("async_frames.py", pipe, 1)
+        (line,) = example.run("async_frames.py", 1, pipe)
     finally:
         done.set()
         sender.join()
-    assert re.fullmatch(r"[0-3] pictures, then the time was over", line)  # how many is the machine's speed
+    assert re.fullmatch(rf"{pipe}: [0-3] pictures, then the time was over", line)  # how many is the machine's speed
 
 
 def test_a_sink_of_ones_own_writes_a_sheet(example: Example, clip: Path, tmp_path: Path) -> None:
@@ -176,7 +180,6 @@ def test_a_camera_is_watched_until_it_is_gone(example: Example, monkeypatch: pyt
         ("camera.py", ()),
         ("detector_loop.py", ()),
         pytest.param("opencv.py", (), marks=needs_opencv),
-        ("async_frames.py", ()),
         ("own_sink.py", ("sheet.ppm", "1")),
         ("own_source.py", ("last.mp4", "1")),
     ],

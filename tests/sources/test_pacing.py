@@ -13,7 +13,7 @@ import pytest
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources import Paced, open_source
-from tests.in_memory import ListSource
+from mjpeg_restore.testing import ListSource
 from tests.sources.clips import MuxClip
 from tests.streams import still
 
