@@ -1,4 +1,4 @@
-"""Draw a box around whatever moves, with OpenCV; watch it, or write it to a file.
+"""A program for OpenCV that reads restored pictures: it draws a box around whatever moves.
 
 pip install 'mjpeg-restore[show]'
 python examples/opencv.py cam.avi                   # a window; q or Esc shuts it
@@ -33,23 +33,28 @@ def mark(image: Any, foreground: Any) -> None:
 def draw(path: str, target: str | None) -> None:
     """Show or write one recording; pictures of another size are scaled to the first one's."""
     subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
-    size = writer = None
-    with mjpeg_restore.open(path, "stream-lite") as pictures:
-        for picture in pictures:
-            size = size or (picture.width, picture.height)
-            image = cv2.resize(picture.to_ndarray("bgr"), size)  # uint8 [height, width, 3], as OpenCV has it
-            mark(image, subtractor.apply(image))
-            if target is None:
-                cv2.imshow(path, image)
-                if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
-                    break
-                continue
-            if writer is None:
-                fps = float(pictures.source.info.fps or 25)
-                writer = cv2.VideoWriter(target, cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
-                if not writer.isOpened():
-                    sys.exit(f"opencv: cannot write {target}")
+    capture = mjpeg_restore.VideoCapture(path, model="stream-lite")  # in place of cv2.VideoCapture(path)
+    if not capture.isOpened():
+        sys.exit(f"opencv: {capture.error}")
+    size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    writer = None
+    if target is not None:
+        writer = cv2.VideoWriter(target, cv2.VideoWriter.fourcc(*"MJPG"), capture.get(cv2.CAP_PROP_FPS) or 25, size)
+        if not writer.isOpened():
+            sys.exit(f"opencv: cannot write {target}")
+    while True:
+        found, image = capture.read()
+        if not found:
+            break
+        image = cv2.resize(image, size)
+        mark(image, subtractor.apply(image))
+        if writer is not None:
             writer.write(image)
+            continue
+        cv2.imshow(path, image)
+        if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
+            break
+    capture.release()
     if writer is not None:
         writer.release()
 
@@ -59,5 +64,5 @@ if __name__ == "__main__":
         sys.exit("usage: opencv.py RECORDING [OUTPUT.avi]")
     try:
         draw(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
-    except (mjpeg_restore.MjpegRestoreError, cv2.error) as error:
+    except cv2.error as error:
         sys.exit(f"opencv: {error}")

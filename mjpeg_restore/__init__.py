@@ -8,6 +8,7 @@ import logging
 
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.async_stream import AsyncStream, aopen
+from mjpeg_restore.capture import VideoCapture
 from mjpeg_restore.errors import (
     BadJpeg,
     ConnectionFailed,
@@ -86,6 +87,7 @@ __all__ = [
     "UnknownModel",
     "UnsupportedJpeg",
     "Verification",
+    "VideoCapture",
     "aopen",
     "open",
     "open_sink",

@@ -72,12 +72,15 @@ def add_sound(container: OutputContainer, codec: str) -> AudioStream:
     return stream
 
 
-def mux_packet(container: OutputContainer, stream: Stream, data: bytes, pts: int, base: Fraction) -> None:
+def mux_packet(
+    container: OutputContainer, stream: Stream, data: bytes, pts: int, base: Fraction, duration: int = 0
+) -> None:
     """Mux one coded picture."""
     packet = av.Packet(data)
     packet.stream = stream
     packet.time_base = base
     packet.pts = packet.dts = pts
+    packet.duration = duration
     packet.is_keyframe = True
     container.mux(packet)
 
