@@ -13,7 +13,7 @@ import pytest
 
 from mjpeg_restore.errors import MissingExtra, SinkError
 from mjpeg_restore.pipeline import run
-from tests.in_memory import ListSource
+from mjpeg_restore.testing import ListSource
 from tests.serve.clients import Server, ask, connect, parts, shade, streaming, until
 from tests.serve.served import camera, write
 from tests.serve.test_slow_clients import deaf
