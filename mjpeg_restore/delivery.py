@@ -72,9 +72,7 @@ class Delivery:
             self._hand_out(items, fitted)
         else:
             self._hand_out_elsewhere(items, fitted, self._interactive)
-        self._complete = True
-        for feed in self._feeds:
-            feed.finish()
+        self._finish()
         for feed in self._feeds:
             feed.wait()
         errors = [feed.error for feed in self._feeds if feed.error]
@@ -114,8 +112,7 @@ class Delivery:
             except BaseException as error:  # raised again in the caller's thread
                 failed.append(error)
             finally:
-                self._complete = True
-                interactive.finish()
+                self._finish()  # before the window, which may be paused
 
         thread = threading.Thread(target=hand_out, name="deliver", daemon=True)
         thread.start()
@@ -123,6 +120,12 @@ class Delivery:
         thread.join()
         if failed:
             raise failed[0]
+
+    def _finish(self) -> None:
+        """Let every outlet come to its end."""
+        self._complete = True
+        for feed in self._feeds:
+            feed.finish()
 
     def _look(self) -> None:
         """See whether the run is to end."""

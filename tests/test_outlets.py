@@ -279,3 +279,21 @@ def test_frames_hold_the_plain_decode_where_it_is_asked_for() -> None:
     assert frames[0].original is not None
     assert_same_planes(frames[0].original, frames[0].picture)
     assert frames[0].arrived is not None
+
+
+def test_a_file_is_finished_although_the_window_beside_it_is_paused() -> None:
+    file = Collect()
+
+    class Paused(Interactive):
+        """Goes on once the file is finished."""
+
+        def write(self, frame: Frame) -> None:
+            until = time.monotonic() + LIMIT
+            while not file.ended and time.monotonic() < until:
+                time.sleep(0.001)
+            super().write(frame)
+
+    window = Paused()
+    run(ListSource([still()] * 10), DECODE, [Outlet(file), Outlet(window, when_full="drop")])
+    assert (file.ended, len(file.pictures)) == (["closed"], 10)
+    assert window.ended == ["closed"]
