@@ -6,6 +6,10 @@ for picture in mjpeg_restore.open("cam.mjpeg"): ...
 
 import logging
 
+# Before everything that imports PyAV.
+import mjpeg_restore.libxcb  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+# isort: split
 from mjpeg_restore.api import Stream, open, restore
 from mjpeg_restore.async_stream import AsyncStream, aopen
 from mjpeg_restore.capture import VideoCapture
