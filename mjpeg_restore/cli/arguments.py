@@ -17,6 +17,7 @@ from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.runtime.devices import known_devices
+from mjpeg_restore.sinks.window import KEYS
 from mjpeg_restore.sources import RtspTransport
 from mjpeg_restore.sources.live.address import redact
 
@@ -67,7 +68,12 @@ version of TensorRT and one kind of GPU.
 
 ENGINE_CACHE = "where TensorRT's engines are kept (the user's cache)"
 
-EPILOG = """\
+_KEY_LINES = "\n".join(f"  {key:8}{effect}" for key, effect in KEYS)
+
+EPILOG = f"""\
+in the window:
+{_KEY_LINES}
+
 exit codes: 0 done, 2 wrong arguments, 3 the input, also a camera that is given up, 4 the network or its
 runtime, 5 the output, 130 stopped by Ctrl-C (the file is finished properly)
 """
@@ -177,7 +183,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
         metavar="OUTPUT",
         help="a video, .y4m, .png or .jpg, a folder, out/%%06d.png, or - for y4m",
     )
-    add("--show", action="store_true", help="watch it in a window")
+    add("--show", action="store_true", help="watch it in a window; its keys are listed below")
     add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
     add(
         "input",
@@ -198,7 +204,7 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
         help="N of them, from seed S up: OUT-1.png, OUT-2.png and so on",
     )
     add("--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
-    add("--compare", choices=get_args(Comparison), help="before and after in one picture")
+    add("--compare", choices=get_args(Comparison), help="before and after in one picture; in the window to begin with")
 
     live = parser.add_argument_group("cameras")
     _add_live_options(live.add_argument)

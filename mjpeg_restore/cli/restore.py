@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -86,7 +85,7 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         preparing.stop = stop
         _check_live(options, source)
         settings = _policies(options)
-        outlets = _open_outlets(options, output, source)
+        outlets = _open_outlets(options, output, source, stop)
         taken = any(outlet.sink.sound for outlet in outlets)
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
@@ -139,7 +138,7 @@ def _check_live(options: argparse.Namespace, source: Source) -> None:
         raise SourceError(f"{source.info.name} {why}", Hint(f"leave {{{name}}} out", **{name: None}))
 
 
-def _open_outlets(options: argparse.Namespace, output: str | None, source: Source) -> list[Outlet]:
+def _open_outlets(options: argparse.Namespace, output: str | None, source: Source, stop: Event) -> list[Outlet]:
     settings = OutputSettings(
         codec=options.codec,
         crf=options.crf,
@@ -155,15 +154,17 @@ def _open_outlets(options: argparse.Namespace, output: str | None, source: Sourc
         new_file_on_resize=options.on_resize == "new-file",
     )
     # The window is opened first, so that no output is left behind where there is no display.
-    window = Window(f"mjpeg-restore {source.info.name}") if options.show else None
+    # Alone it sets the pace of a recording; beside a file it shows what it can.
+    paced = not (output or source.info.live)
+    title = f"mjpeg-restore {source.info.name}"
+    window = Window(title, paced=paced, compare=options.compare, stop=stop) if options.show else None
     outlets: list[Outlet] = []
     if output:
         sound = () if options.no_audio else source.sound
-        outlets.append(Outlet(open_sink(output, settings, sound, source.paths), output))
-    if window:  # alone it sets the pace of a recording; beside a file it shows what it can
+        sink = open_sink(output, settings, sound, source.paths)
+        outlets.append(Outlet(Comparing(sink, options.compare) if options.compare else sink, output))
+    if window:
         outlets.append(Outlet(window, "the window", when_full="drop" if output else "wait", ends_run=True))
-    if options.compare:
-        outlets = [replace(outlet, sink=Comparing(outlet.sink, options.compare)) for outlet in outlets]
     return outlets
 
 
