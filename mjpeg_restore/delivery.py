@@ -109,10 +109,10 @@ class Delivery:
         def hand_out() -> None:
             try:
                 self._hand_out(items, fitted)
+                self._finish()  # here, since the window may be paused
             except BaseException as error:  # raised again in the caller's thread
                 failed.append(error)
-            finally:
-                self._finish()  # before the window, which may be paused
+                interactive.finish()
 
         thread = threading.Thread(target=hand_out, name="deliver", daemon=True)
         thread.start()

@@ -161,6 +161,17 @@ def test_an_error_of_the_source_discards_every_output() -> None:
     assert [sink.ended for sink in sinks] == [["discarded"], ["discarded"]]
 
 
+def test_an_error_of_the_source_discards_the_file_beside_a_window() -> None:
+    def breaking() -> Iterator[bytes]:
+        yield still()
+        raise SourceError("the plug was pulled")
+
+    file = Collect()
+    with pytest.raises(SourceError, match="plug"):
+        run(ListSource(breaking()), DECODE, [Outlet(file), Outlet(Interactive())])
+    assert file.ended == ["discarded"]
+
+
 def test_a_sink_that_cannot_be_closed_is_an_error_of_its_own() -> None:
     class Unclosable(Collect):
         def close(self) -> None:
