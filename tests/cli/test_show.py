@@ -11,8 +11,8 @@ import pytest
 
 from mjpeg_restore.cli import main
 from mjpeg_restore.sinks.window import KEYS
+from mjpeg_restore.testing import Collect, ListSource
 from tests.cli.command import FAST, SIZE, pictures, run
-from tests.in_memory import Collect, ListSource
 
 
 class ShownTo(Collect):
