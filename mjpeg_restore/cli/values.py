@@ -7,15 +7,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from mjpeg_restore import values
 from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.sinks import SegmentLimit
-from mjpeg_restore.sources import parse_rate
-
-_PERIOD = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ms|s|m|h|d)?")
-_SECONDS_OF = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600), "d": Fraction(86400)}
-
-_BYTES = re.compile(r"([0-9]+\.?[0-9]*)(k|M|G|T)(i?)B", re.IGNORECASE)
-_THOUSANDS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 _SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 """No exponent: the exact value of 1e999999999 is a gigabyte."""
@@ -29,22 +22,29 @@ def _argument(parse: Callable[[str], object], what: str, word: str) -> object:
         raise argparse.ArgumentTypeError(f"{word!r} is not {what}") from None
 
 
-def positive(word: str, most: int = 10**9) -> object:
-    """A whole number from 1 to `most`."""
-    number = _argument(int, "a whole number", word)
-    if not isinstance(number, int) or not 1 <= number <= most:
-        raise argparse.ArgumentTypeError(f"{word!r} is not between 1 and {most}")
-    return number
+def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """A type of argparse's: it shows the sentence of this error alone."""
+
+    def typed(word: str) -> object:
+        try:
+            return parse(word)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return typed
+
+
+positive = _typed(values.positive)
+threads = _typed(values.threads)
+rate = _typed(values.rate)
+period = _typed(values.period)
+segment = _typed(values.segment)
+size = _typed(values.size)
 
 
 def sound(word: str) -> object:
     """A number from 1, or "all"."""
     return word if word == "all" else positive(word)
-
-
-def threads(word: str) -> object:
-    """A number of threads."""
-    return positive(word, 1024)
 
 
 def seed(word: str) -> object:
@@ -61,11 +61,6 @@ def share(word: str) -> object:
     if not isinstance(number, float) or not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not between 0 and 1")
     return number
-
-
-def rate(word: str) -> object:
-    """Frames per second."""
-    return _argument(parse_rate, "a frame rate such as 25 or 30000/1001", word)
 
 
 def time(word: str) -> object:
@@ -89,39 +84,6 @@ def length(word: str) -> object:
     if not (length := time(word)):
         raise argparse.ArgumentTypeError(f"{word!r} is not more than 0 seconds")
     return length
-
-
-def period(word: str) -> float:
-    """Seconds, of a time such as 200ms, 10 or 5m."""
-    return float(_exact_period(word))
-
-
-def _exact_period(word: str) -> Fraction:
-    found = _PERIOD.fullmatch(word)
-    seconds = Fraction(found[1]) * _SECONDS_OF[found[2] or "s"] if found else Fraction(0)
-    if not Fraction(1, 1000) <= seconds <= 10**9:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a time such as 200ms, 10s, 5m, 1h or 1d")
-    return seconds
-
-
-def segment(word: str) -> SegmentLimit:
-    """When a recording goes on in a new file: a time, or a size such as 500MB."""
-    if found := _BYTES.fullmatch(word):
-        size = int(Fraction(found[1]) * (1024 if found[3] else 1000) ** _THOUSANDS[found[2].lower()])
-        if size >= 1000:
-            return SegmentLimit(size=size)
-    elif _PERIOD.fullmatch(word) and (seconds := _exact_period(word)) >= 1:
-        return SegmentLimit(seconds=seconds)
-    raise argparse.ArgumentTypeError(f"{word!r} is not a length such as 10m or 1h, or a size such as 500MB or 1GB")
-
-
-def size(word: str) -> tuple[int, int]:
-    """Width and height in pixels."""
-    found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", word, re.IGNORECASE)
-    size = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not all(0 < side <= 65535 for side in size):
-        raise argparse.ArgumentTypeError(f"{word!r} is not a size such as 1280x720")
-    return size
 
 
 def capability(word: str) -> tuple[int, int]:
