@@ -6,11 +6,11 @@ everything but `write`.
 
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, SegmentLimit, Sink
 from mjpeg_restore.sinks.comparing import Comparing
-from mjpeg_restore.sinks.opening import open_sink
+from mjpeg_restore.sinks.opening import effective_settings, open_sink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
 from mjpeg_restore.sinks.usable import usable_encoders
-from mjpeg_restore.sinks.video import VideoFile
+from mjpeg_restore.sinks.video import VideoFile, choose_format
 from mjpeg_restore.sinks.window import Window
 from mjpeg_restore.sinks.y4m import Y4mStream
 
@@ -26,6 +26,8 @@ __all__ = [
     "VideoFile",
     "Window",
     "Y4mStream",
+    "choose_format",
+    "effective_settings",
     "open_sink",
     "usable_encoders",
 ]

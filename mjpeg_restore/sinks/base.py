@@ -164,6 +164,8 @@ class OutputSettings:
     """"full": samples as they are, tagged full; "limited": converted, for players that ignore tags."""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further options of the encoder, by FFmpeg's names."""
+    threads: int | None = None
+    """Threads of the encoder; None: as many as it chooses. One is enough for a camera among many."""
     overwrite: bool = False
     """Replace an existing output."""
     fps: Fraction | None = None
@@ -186,8 +188,11 @@ class OutputSettings:
         """Check the values.
 
         Raises:
-            ValueError: an unknown range or format, or a frame rate or an aspect that is not positive.
+            ValueError: an unknown range or format, fewer than one thread, or a frame rate or an aspect that is not
+                positive.
         """
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads {self.threads}: one or more")
         for name, known in (("range", get_args(Range)), ("image_format", get_args(ImageFormat))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(known)}")

@@ -81,6 +81,8 @@ class Encoder:
     options: Mapping[str, str]
     low_delay: bool = False
     """True: each picture is coded at once, as a live recording needs it."""
+    threads: int | None = None
+    """Threads that it may use; None: as many as it chooses."""
 
     @property
     def name(self) -> str:
@@ -135,7 +137,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     if "q" in options:
         # Constant quality: FFmpeg reads `global_quality` from each frame, where PyAV cannot set it.
         options["qmin"] = options["qmax"] = str(_jpeg_quality(options.pop("q")))
-    return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live)
+    return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live, settings.threads)
 
 
 def check_container(encoder: Encoder, format_name: str) -> None:
@@ -186,6 +188,8 @@ def open_stream(
     context.pix_fmt = pix_fmt
     # PyAV's default, slices only, costs x264 both speed and quality; but threads for whole frames delay each of them.
     context.thread_type = "SLICE" if encoder.low_delay else "AUTO"
+    if encoder.threads is not None:
+        context.thread_count = encoder.threads
     context.flags |= Flags.frame_duration
     pixels.tag(context, picture.full_range)
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mjpeg_restore.errors import Hint, SinkError
-from mjpeg_restore.sinks.base import OutputSettings, Sink
+from mjpeg_restore.sinks.base import ImageFormat, OutputSettings, Sink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import EXTENSIONS, Still, Stills, is_pattern
 from mjpeg_restore.sinks.target import kind_of, part_name, refuse_inputs
@@ -17,8 +17,10 @@ from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
 from mjpeg_restore.sound import SoundTrack
 
-_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live"})
+_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live", "threads"})
 """Settings that each sink may ignore: they are set for every output."""
+_OF_VIDEO = "codec", "crf", "preset", "range", "options", "segment", "new_file_on_resize"
+"""Settings that a video file uses."""
 
 
 def open_sink(
@@ -58,6 +60,26 @@ def open_sink(
     return _open_file(path, settings, sound)
 
 
+def effective_settings(target: str, image_format: ImageFormat = "png") -> frozenset[str]:
+    """Names of the `OutputSettings` that `open_sink` does not refuse for a target; the file system is not looked at.
+
+    Args:
+        target: as for `open_sink`; a folder that exists and has a dot in its name ends in a slash.
+        image_format: of a folder.
+    """
+    path = Path(target)
+    suffix = path.suffix.lower()
+    if target == "-" or suffix == ".y4m":
+        effective = {"range"}
+    elif is_pattern(path.name) or suffix in EXTENSIONS:
+        effective = {"crf"} if EXTENSIONS.get(suffix) == "jpeg" else set[str]()
+    elif not suffix or target.endswith("/"):
+        effective = {"image_format", *({"crf"} if image_format == "jpeg" else ())}
+    else:
+        effective = {*_OF_VIDEO}
+    return _NEVER_REFUSED | effective
+
+
 def _open_standard_output(settings: OutputSettings) -> Sink:
     _check_settings(settings, "y4m", "range")
     if sys.stdout is None:  # closed before the program began
@@ -73,8 +95,7 @@ def _open_file(path: Path, settings: OutputSettings, sound: Sequence[SoundTrack]
     if suffix in EXTENSIONS:
         _check_settings(settings, suffix, *(["crf"] if EXTENSIONS[suffix] == "jpeg" else []))
         return Still(path, settings)
-    effective = "codec", "crf", "preset", "range", "options", "segment", "new_file_on_resize"
-    _check_settings(settings, "a video file", *effective)
+    _check_settings(settings, "a video file", *_OF_VIDEO)
     if settings.segment or settings.new_file_on_resize:
         return Segments(path, settings, sound)
     return VideoFile(path, settings, sound)

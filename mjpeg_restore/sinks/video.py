@@ -19,7 +19,7 @@ from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import check_container, find_encoder
+from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder
 from mjpeg_restore.sinks.timing import (
     MAX_LIVE_REPEATS,
     MAX_REPEATS,
@@ -60,6 +60,23 @@ _LIVE_OPTIONS = {
     "webm": {**_CLUSTERED, **_AT_ONCE},
 }
 """Muxer options that keep a file playable at any time, by container."""
+
+
+def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tuple[str, Encoder]:
+    """FFmpeg's name of a video file's container, and the encoder; nothing is written yet.
+
+    Raises:
+        SinkError: the extension or encoder is unknown, a setting is out of its range, the container does not support
+            the codec, or the container is AVI and the source live.
+    """
+    format_name = _CONTAINERS.get(Path(path).suffix.lower())
+    if format_name is None:
+        raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
+    if settings.live and format_name not in _LIVE_OPTIONS:
+        raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
+    encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
+    check_container(encoder, format_name)
+    return format_name, encoder
 
 
 class VideoFile(BaseSink):
@@ -114,19 +131,11 @@ class VideoFile(BaseSink):
 
         Raises:
             OutputExists: the file exists and `overwrite` is False.
-            SinkError: the extension or encoder is unknown, the container does not support the codec, or the folder
-                cannot be written; the container is AVI and the source live.
+            SinkError: see `choose_format`; or the folder cannot be written.
         """
-        format_name = _CONTAINERS.get(Path(path).suffix.lower())
-        if format_name is None:
-            raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
         self._settings = settings = settings or OutputSettings()
-        if settings.live and format_name not in _LIVE_OPTIONS:
-            raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
-        self._encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
-        check_container(self._encoder, format_name)
-        self._format_name = format_name
-        self._full_range = self._encoder.is_full_range(format_name, settings.range)
+        self._format_name, self._encoder = choose_format(path, settings)
+        self._full_range = self._encoder.is_full_range(self._format_name, settings.range)
         self._part = PartFile(path, settings.overwrite, live=settings.live)
         self._writer: VideoWriter | None = None
         self._finished = False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, VideoFile
-from tests.sinks.conftest import flat, noise, save
+from tests.lacking import needs_proc
+from tests.sinks.conftest import flat, noise, read, save
 
 
 @pytest.mark.parametrize(
@@ -105,3 +107,18 @@ def test_crf_and_options_reach_the_encoder(output: Path) -> None:
         with av.open(str(output / f"{crf}.mkv")) as container:
             assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
     assert sizes[0] > 2 * sizes[1]
+
+
+@needs_proc
+@pytest.mark.parametrize("live", [True, False])
+def test_an_encoder_with_one_thread_makes_no_other(live: bool, output: Path) -> None:
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    before = threads()
+    sink = VideoFile(output / "a.mkv", OutputSettings(threads=1, live=live))
+    for index in range(3):
+        sink.write(Frame(flat(index=index)))
+    assert threads() == before
+    sink.close()
+    assert len(read(output / "a.mkv")) == 3

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,16 @@ import pytest
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame
-from mjpeg_restore.sinks import OutputSettings, Still, Stills, VideoFile, Y4mStream, open_sink
+from mjpeg_restore.sinks import (
+    OutputSettings,
+    SegmentLimit,
+    Still,
+    Stills,
+    VideoFile,
+    Y4mStream,
+    effective_settings,
+    open_sink,
+)
 from tests.sinks.conftest import flat, read
 
 
@@ -99,6 +109,40 @@ def test_settings_with_effect_are_accepted(output: Path, target: str, settings: 
     open_sink(f"{output}/{target}", settings).discard()
 
 
+DIFFERENT = OutputSettings(
+    codec="ffv1",
+    crf=3,
+    preset="fast",
+    range="limited",
+    options={"g": "1"},
+    threads=1,
+    overwrite=True,
+    fps=Fraction(10),
+    sample_aspect=Fraction(2),
+    image_format="jpeg",
+    live=True,
+    segment=SegmentLimit(seconds=1),
+    new_file_on_resize=True,
+)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(OutputSettings)])
+@pytest.mark.parametrize("target", ["a.mkv", "a.y4m", "a.png", "a.jpg", "%d.png", "%d.jpg", "f", "v1.2/", "-"])
+def test_effective_settings_are_those_that_are_not_refused(target: str, name: str, output: Path) -> None:
+    changed = {name: getattr(DIFFERENT, name)}
+    accepted = True
+    try:
+        open_sink(target if target == "-" else f"{output}/{target}", OutputSettings(**changed)).discard()
+    except SinkError as error:
+        accepted = "no effect on" not in str(error)
+    assert (name in effective_settings(target)) is accepted
+
+
+def test_a_quality_has_an_effect_on_a_folder_of_jpegs() -> None:
+    assert "crf" in effective_settings("f", "jpeg")
+    assert "crf" not in effective_settings("f", "png")
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.y4m", "a.png", "%d.png", "folder"])
 @pytest.mark.parametrize(("before", "after"), [("\0", ""), ("x" * 300, ""), ("x" * 300 + "/", "")])
 def test_invalid_file_names_are_sink_errors(output: Path, name: str, before: str, after: str) -> None:
@@ -142,6 +186,7 @@ def test_a_target_is_a_path_or_its_name(output: Path) -> None:
         ({"image_format": "gif"}, "image_format 'gif': there are png, jpeg"),
         ({"fps": 0}, "fps 0, sample_aspect 1: more than 0"),
         ({"sample_aspect": -1}, "more than 0"),
+        ({"threads": 0}, "threads 0: one or more"),
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict[str, Any], says: str) -> None:
