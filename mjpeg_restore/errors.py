@@ -14,8 +14,9 @@
     │   └── ModelCorrupt         a file that is not the manifest's, a manifest that is none, a graph of another kind
     ├── RuntimeUnavailable       nothing here can run the network
     │   └── MissingExtra         an optional package that has to be installed first
-    └── SinkError                the output
-        └── OutputExists         the file is there and may not be overwritten
+    ├── SinkError                the output
+    │   └── OutputExists         the file is there and may not be overwritten
+    └── SettingsError            a settings file
 
 A `JpegError` concerns a single picture: the pipeline counts it and goes on. Every other error ends
 the run. Each is one line that says what happened and where and, if it helps, what to do. Advice to change a setting is
@@ -24,7 +25,7 @@ a `Hint`: the command words it with its own options.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class Hint:
@@ -160,6 +161,26 @@ class SinkError(MjpegRestoreError):
 
 class OutputExists(SinkError):
     """The output is there already and may not be overwritten."""
+
+
+class SettingsError(MjpegRestoreError):
+    """A settings file has mistakes.
+
+    Attributes:
+        mistakes: each in one line, with the file, the line in it, and the key.
+    """
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        """Join the mistakes, of which there is at least one."""
+        super().__init__(mistakes[0])
+        self.args = (tuple(mistakes),)  # so that it passes between processes
+        self.mistakes = tuple(mistakes)
+
+    @property
+    def message(self) -> str:
+        """The first mistake, and how many more there are."""
+        more = len(self.mistakes) - 1
+        return self.mistakes[0] + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,7 +9,15 @@ import pytest
 
 import mjpeg_restore
 from mjpeg_restore import errors
-from mjpeg_restore.errors import BadJpeg, Hint, MissingExtra, MjpegRestoreError, OutputExists, SourceError
+from mjpeg_restore.errors import (
+    BadJpeg,
+    Hint,
+    MissingExtra,
+    MjpegRestoreError,
+    OutputExists,
+    SettingsError,
+    SourceError,
+)
 
 HINT = Hint("{on_corrupt} may help, or {crf}, or {overwrite}", on_corrupt="pass", crf=None, overwrite=True)
 
@@ -38,6 +46,7 @@ def test_an_error_ends_with_its_hint() -> None:
         SourceError("no picture"),
         BadJpeg("two SOIs", 17),
         MissingExtra("Pillow", "demo", "Drawing"),
+        SettingsError(["a.toml:1: x: unknown key", "a.toml:2: y: unknown key"]),
     ],
 )
 def test_errors_pass_between_processes(error: MjpegRestoreError) -> None:
@@ -62,3 +71,10 @@ def test_missing_extra_names_the_package_and_the_extra() -> None:
         "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
     )
     assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"
+
+
+def test_mistakes_in_settings_are_listed_and_counted() -> None:
+    error = SettingsError(mistakes := ["a.toml:1: x: unknown key", "a.toml:2: y: unknown key"])
+    assert [*error.mistakes] == mistakes
+    assert str(error) == "a.toml:1: x: unknown key (and 1 more mistake)"
+    assert str(SettingsError(mistakes[:1])) == mistakes[0]
