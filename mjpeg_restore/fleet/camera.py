@@ -1,0 +1,254 @@
+"""One camera of many: a thread that runs it, and runs it again if it fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.fleet.backoff import BackOff
+from mjpeg_restore.fleet.reopening import Reopening
+from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
+from mjpeg_restore.orientation import upright_aspect
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.pipeline import run
+from mjpeg_restore.report import Report
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.sinks import Sink, open_sink
+from mjpeg_restore.sources import BaseSource, Source, open_source
+
+State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
+"""Of a camera. "starting": no picture yet; "stalled": none at present, and it is connected again; "failed": it is run
+again in a while; "ended": its source was a recording; "stopped": on request."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a camera fares at a moment."""
+
+    state: State
+    reason: str = ""
+    """Why it failed or, of one that runs, which output does not; empty where all is well."""
+    retry_in: float | None = None
+    """Seconds until a failed camera is run again."""
+    restarts: int = 0
+    """Times that it was run again after a failure."""
+
+
+Opener = Callable[[CameraSettings], Source]
+"""Opens a camera's source."""
+
+
+def open_camera(settings: CameraSettings) -> Source:
+    """Open a camera's source by its settings; see `open_source`."""
+    return open_source(settings.source, fps=settings.fps, live=settings.live, camera=settings.connection)
+
+
+class Audience(Protocol):
+    """Who watches cameras, such as a server. All calls but `outlets` come from the thread that drives the fleet."""
+
+    def add(self, camera: Camera) -> None:
+        """Note a new camera, also in the place of one of the same name."""
+        ...
+
+    def outlets(self, camera: Camera) -> Sequence[Outlet]:
+        """Outlets for a run of the camera's that begins, on its thread; `camera.report` is that run's."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Note that a camera is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a camera has in common with others."""
+
+    pool: Executor
+    """Its threads restore."""
+    audience: Audience | None = None
+    open: Opener = open_camera
+    changed: Callable[[], None] = lambda: None
+    """Called from a camera's thread when it has ended for good."""
+
+
+class Camera:
+    """Runs one camera until it is stopped. What concerns one run alone ends with it; the camera goes on.
+
+    Attributes:
+        settings: of the camera.
+        report: of the present run, or of the last one.
+        address: of the source for messages, without credentials; empty before it has been opened.
+        live: whether the source is a camera; True before it has been opened.
+    """
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        restorer: Restorer,
+        surroundings: Surroundings,
+        predecessor: Camera | None = None,
+        back_off: BackOff | None = None,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            settings: of the camera.
+            restorer: its network, which others use, too.
+            surroundings: what it has in common with others.
+            predecessor: must have ended before this one begins: it may hold the same device and write the same files.
+            back_off: when the camera is run again after a failure.
+        """
+        self.settings = settings
+        self.report = Report()
+        self.address = ""
+        self.live = True
+        self._restorer, self._surroundings, self._predecessor = restorer, surroundings, predecessor
+        self._back_off = back_off or BackOff()
+        self._stop = threading.Event()
+        self._source: Source | None = None
+        self._outputs: list[Reopening] = []
+        self._end: State | None = None
+        """How it ended for good; None before."""
+        self._over = threading.Event()
+        self._failure = ""
+        """Why the last run failed; empty while one is going on."""
+        self._due = 0.0
+        """When the next one begins, `time.monotonic()` seconds."""
+        self._restarts = 0
+        self._told = ""
+        self._thread = threading.Thread(target=self._watch, name=self.name, daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The camera's name."""
+        return self.settings.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether it does nothing any more."""
+        return self._end is not None
+
+    @property
+    def status(self) -> Status:
+        """How it fares now."""
+        if self._end:
+            return Status(self._end, restarts=self._restarts)
+        if self._failure:
+            return Status("failed", self._failure, max(self._due - time.monotonic(), 0.0), self._restarts)
+        troubles = [f"{one.name}: {one.failure}" for one in [*self._outputs] if one.failure]
+        connection = self.report.connection
+        state: State = "running" if self.report.frames else "starting"
+        if state == "running" and connection and not connection.connected:
+            state = "stalled"
+        return Status(state, "; ".join(troubles), None, self._restarts)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end; the outputs are finished. Does not wait."""
+        self._stop.set()
+        if source := self._source:
+            source.stop()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it has ended, for so many seconds at most; whether it has."""
+        # Not by `join`: in Python 3.11 a signal whose handler raises makes it take the thread for ended.
+        return self._over.wait(seconds)
+
+    def _watch(self) -> None:
+        """Run the camera again and again, on its thread."""
+        if self._predecessor:
+            self._predecessor.wait()
+            self._predecessor = None
+        while not self._stop.is_set():
+            began = time.monotonic()
+            failure = self._run()
+            if failure is None or self._stop.is_set():
+                break
+            self._fail(failure, time.monotonic() - began)
+            self._stop.wait(self._due - time.monotonic())
+            self._restarts += not self._stop.is_set()
+        self._end = "stopped" if self._stop.is_set() else "ended"
+        if self._end == "ended":
+            self._note(logging.INFO, "ended", f"ended after {self.report.frames} frames")
+        self._over.set()
+        self._surroundings.changed()
+
+    def _run(self) -> str | None:
+        """Run the camera once; why it failed, if it did."""
+        self._failure, self._outputs, self.report = "", [], Report()
+        settings, surroundings = self.settings, self._surroundings
+        try:
+            with surroundings.open(settings) as source:
+                self._enter(source)
+                self._outputs = [self._output(choice, source) for choice in settings.outputs]
+                outlets = [Outlet(output, output.name) for output in self._outputs]
+                if surroundings.audience:
+                    outlets += surroundings.audience.outlets(self)
+                run(
+                    source,
+                    self._restorer,
+                    outlets,
+                    settings.policies,
+                    report=self.report,
+                    stop=self._stop,
+                    pool=surroundings.pool,
+                )
+        except MjpegRestoreError as error:
+            return str(error)
+        except Exception as error:  # a fault of the program's: it is this camera's alone
+            _log.exception("%s", self.name)
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self._source = None
+            for output in self._outputs:  # those of a run that could not begin
+                output.discard()
+        gave_up = self.report.connection is not None and self.report.connection.gave_up
+        return self.report.truncated if gave_up else None
+
+    def _enter(self, source: Source) -> None:
+        """Begin to read a source, unless the end has been asked for meanwhile."""
+        self.address, self.live = source.info.name, source.info.live
+        targets = ", ".join(choice.name for choice in self.settings.outputs)
+        self._note(logging.INFO, "starting", f"reading {self.address}" + (f", writing {targets}" if targets else ""))
+        if isinstance(source, BaseSource):  # from here on its messages name the camera
+            source.info = replace(source.info, name=self.name)
+        self._source = source
+        if self._stop.is_set():
+            source.stop()
+
+    def _output(self, choice: OutputChoice, source: Source) -> Reopening:
+        info = source.info
+        settings = replace(
+            choice.settings,
+            fps=info.fps,
+            sample_aspect=upright_aspect(info.sample_aspect, info.rotation),
+            live=info.live,
+        )
+
+        def open() -> Sink:
+            return open_sink(choice.target, settings, source.sound, source.paths)
+
+        return Reopening(self.name, choice.name, open)
+
+    def _fail(self, failure: str, lasted: float) -> None:
+        delay = self._back_off.after(lasted)
+        self._due = time.monotonic() + delay
+        self._failure = failure.removeprefix(f"{self.name}: ")
+        message = f"{self._failure}; trying again in {delay:g} s"
+        if message != self._told:  # the same failure is told again only while the delays grow
+            self._told = message
+            self._note(logging.ERROR, "failed", message)
+
+    def _note(self, level: int, event: str, message: str) -> None:
+        _log.log(level, "%s: %s", self.name, message, extra={"event": event, "source": self.name})

@@ -1,0 +1,66 @@
+"""The mistakes in a settings file, each with its line and key."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+
+from mjpeg_restore.errors import SettingsError
+from mjpeg_restore.fleet.positions import KeyPath, Positions
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+class Mistakes:
+    """Collects the mistakes of one file."""
+
+    def __init__(self, file: str, positions: Positions) -> None:
+        """Begin without any.
+
+        Args:
+            file: its name in messages.
+            positions: the lines of its keys.
+        """
+        self._file = file
+        self._positions = positions
+        self._found: set[tuple[int, str]] = set()
+        """Lines and sentences; what is wrong in `[defaults]` is found once more with each camera."""
+        self._paths: set[KeyPath] = set()
+
+    def note(self, path: KeyPath, what: str) -> None:
+        """Note what is wrong with a key; of one that is not there, the line is that of its table."""
+        self._paths.add(path)
+        self._found.add((self._positions.line(path), f"{dotted(path)}: {what}"))
+
+    def noted(self, path: KeyPath) -> bool:
+        """Whether something is wrong with that very key."""
+        return path in self._paths
+
+    def check(self) -> None:
+        """Raise `SettingsError` if there are any."""
+        if self._found:
+            raise SettingsError([f"{self._file}:{line}: {what}" for line, what in sorted(self._found)])
+
+
+def syntax_error(file: str, text: str, error: tomllib.TOMLDecodeError) -> SettingsError:
+    """The error for a text that is no TOML."""
+    message = str(error)
+    found = _PLACE.search(message)
+    what = message[: found.start()] if found else message
+    what = what[:1].lower() + what[1:]
+    if found and found[1]:
+        return SettingsError([f"{file}:{found[1]}: {what}, column {found[2]}"])
+    return SettingsError([f"{file}:{text.count(chr(10)) + 1}: {what}, at the end of the file"])
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as a user writes it: `cameras.door.outputs[1].codec`."""
+    words = ""
+    for key in path:
+        if isinstance(key, int):
+            words += f"[{key}]"
+        else:
+            words += f"{'.' if words else ''}{key if _BARE.fullmatch(key) else json.dumps(key)}"
+    return words

@@ -1,0 +1,67 @@
+"""`${NAME}` and `${file:PATH}` in settings: so credentials need not stand in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from mjpeg_restore.errors import reason_of
+
+_REFERENCE = re.compile(r"\$(\$)?\{([^{}]*)\}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE = "file:"
+_USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)")
+_MOST = 1 << 16
+"""Bytes of a file that are read."""
+
+
+def expand(text: str, environment: Mapping[str, str], folder: Path) -> str:
+    """Replace `${NAME}` by a variable's value, and `${file:PATH}` by a file's text without the line end behind it.
+
+    Between `://` and `@` of a URL the values are percent-encoded, so that a password may have any characters. `$${`
+    stands for `${`.
+
+    Args:
+        text: with any number of references.
+        environment: the variables.
+        folder: where relative paths begin.
+
+    Raises:
+        ValueError: there is no such variable or file, or the file cannot be read as UTF-8. The message shows no value.
+    """
+    # References are masked for the search: a file's path has slashes, which would end the authority.
+    masked = _REFERENCE.sub(lambda found: "x" * len(found[0]), text)
+    found = _USER_INFO.match(masked)
+    start, end = found.span(1) if found else (0, 0)
+
+    def value(reference: re.Match[str]) -> str:
+        if reference[1]:
+            return reference[0][1:]
+        value = _read(reference[2], environment, folder)
+        return quote(value, safe="") if start <= reference.start() < end else value
+
+    return _REFERENCE.sub(value, text)
+
+
+def _read(name: str, environment: Mapping[str, str], folder: Path) -> str:
+    if name.startswith(_FILE):
+        return _read_file(folder / name.removeprefix(_FILE))
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"${{{name}}} is no reference: write ${{NAME}} for a variable, or ${{file:PATH}}")
+    try:
+        return environment[name]
+    except KeyError:
+        raise ValueError(f"the environment has no variable {name}") from None
+
+
+def _read_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8") from None
+    except (OSError, ValueError) as error:  # of a NUL in the name
+        raise ValueError(f"{path} cannot be read ({reason_of(error)})") from None
+    return content.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,290 @@
+"""Cameras beside one another: what one does, fails at or changes does not concern the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.errors import SourceError
+from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, OutputChoice, RunSettings
+from mjpeg_restore.fleet.camera import Camera
+from mjpeg_restore.frames import Packet
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.sinks import OutputSettings
+from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo
+from tests.in_memory import Collect
+from tests.streams import still
+
+NETWORK = NetworkChoice("decode", "onnxruntime")
+BASE = Fraction(1, 1000)
+
+
+class Scripted(BaseSource):
+    """A camera that sends pictures until it is stopped, or does what it is told."""
+
+    def __init__(self, settings: CameraSettings, script: str) -> None:
+        self.info = SourceInfo(settings.source, "scripted", "arrival", BASE, live=script != "recording")
+        self.status = self._status = LiveStatus(connected=True)
+        self._script = script
+        self._done = threading.Event()
+
+    def __iter__(self) -> Iterator[Packet]:
+        for index in range(5 if self._script in ("recording", "breaks", "gives up") else 10**9):
+            if self.stopped:
+                return
+            yield Packet(still(index % 3), index, 20 * index, BASE, arrived=time.monotonic())
+            self._done.wait(0.01)
+        if self._script == "breaks":
+            raise SourceError(f"{self.info.name}: the wire is cut")
+        if self._script == "gives up":
+            self._status.gave_up, self.truncated = True, f"{self.info.name}: nothing came for 5 s, gave up"
+
+    def stop(self) -> None:
+        super().stop()
+        self._done.set()
+
+
+class Town:
+    """Opens the sources of cameras as their scripts say, by the cameras' names."""
+
+    def __init__(self, **scripts: str) -> None:
+        self.scripts = scripts
+        self.opened: list[str] = []
+
+    def open(self, settings: CameraSettings) -> Source:
+        self.opened.append(settings.name)
+        script = self.scripts.get(settings.name, "")
+        if script == "refuses":
+            raise SourceError(f"{settings.source} refuses the user name and password")
+        if script == "crashes":
+            raise RuntimeError("a fault of the program")
+        return Scripted(settings, script)
+
+
+def camera(name: str, *targets: Path, **changes: object) -> CameraSettings:
+    outputs = tuple(OutputChoice(str(target), OutputSettings(overwrite=True, threads=1)) for target in targets)
+    return replace(CameraSettings(name, f"http://{name}/", outputs, NETWORK), **changes)
+
+
+def settings(*cameras: CameraSettings) -> FleetSettings:
+    return FleetSettings(cameras, RunSettings(threads=1))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for threads, for as long as a slow machine may need."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def running(fleet: Fleet, *names: str) -> bool:
+    return all(fleet.cameras[name].status.state == "running" for name in names)
+
+
+def test_cameras_share_a_network_and_a_pool(tmp_path: Path) -> None:
+    before = threading.active_count()
+    cameras = [camera(f"c{number}", tmp_path / f"{number}.y4m") for number in range(8)]
+    with Fleet(settings(*cameras), open=Town().open) as fleet:
+        until(lambda: running(fleet, *fleet.cameras))
+        assert len({id(one._restorer) for one in fleet.cameras.values()}) == 1
+        assert threading.active_count() - before <= 2 * 8 + 1  # each camera's own, and its dropping of late pictures
+    assert {one.status.state for one in fleet.cameras.values()} == {"stopped"}
+    for number in range(8):
+        assert (tmp_path / f"{number}.y4m").stat().st_size > 64 * 48
+    until(lambda: threading.active_count() == before)
+
+
+@pytest.mark.parametrize("script", ["breaks", "refuses", "crashes", "gives up"])
+def test_one_that_fails_is_run_again_and_leaves_the_others_alone(script: str, tmp_path: Path) -> None:
+    town = Town(bad=script)
+    cameras = [camera(name, tmp_path / f"{name}.y4m") for name in ("good", "bad", "fine")]
+    with Fleet(settings(*cameras), open=town.open) as fleet:
+        until(lambda: fleet.cameras["bad"].status.restarts > 0 and running(fleet, "good", "fine"))
+        until(lambda: fleet.cameras["bad"].status.state == "failed")
+        status = fleet.cameras["bad"].status
+        assert town.opened.count("bad") >= 2
+        assert town.opened.count("good") == town.opened.count("fine") == 1
+    assert (
+        status.reason
+        == {
+            "breaks": "the wire is cut",
+            "refuses": "http://bad/ refuses the user name and password",
+            "crashes": "RuntimeError: a fault of the program",
+            "gives up": "nothing came for 5 s, gave up",
+        }[script]
+    )
+    assert status.retry_in is not None and 0 < status.retry_in <= 4
+
+
+def test_one_that_recovers_is_running_again() -> None:
+    town = Town(bad="refuses")
+    with Fleet(settings(camera("bad")), open=town.open) as fleet:
+        until(lambda: fleet.cameras["bad"].status.state == "failed")
+        town.scripts["bad"] = ""
+        until(lambda: running(fleet, "bad"))
+        assert fleet.cameras["bad"].status.restarts == 1
+
+
+def test_an_output_that_fails_leaves_the_camera_and_its_other_outputs_alone(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.y4m", tmp_path / "none" / "bad.y4m"
+    with Fleet(settings(camera("door", good, bad)), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        reason = fleet.cameras["door"].status.reason
+        assert reason.startswith(f"{bad}: cannot write to {tmp_path}/none")
+        bad.parent.mkdir()
+        until(bad.exists)
+    assert good.stat().st_size > bad.stat().st_size > 64 * 48
+
+
+def test_recordings_end_by_themselves(tmp_path: Path) -> None:
+    ended = threading.Semaphore(0)
+    town = Town(a="recording", b="recording")
+    cameras = [camera(name, tmp_path / f"{name}.y4m") for name in "ab"]
+    with Fleet(settings(*cameras), open=town.open, changed=ended.release) as fleet:
+        for _ in cameras:
+            assert ended.acquire(timeout=30)
+        assert fleet.ended
+        assert [one.status.state for one in fleet.cameras.values()] == ["ended", "ended"]
+        assert [one.report.frames for one in fleet.cameras.values()] == [5, 5]
+
+
+def test_a_live_camera_without_pictures_is_stalled() -> None:
+    class Quiet(Scripted):
+        def __iter__(self) -> Iterator[Packet]:
+            yield Packet(still(), 0, 0, BASE, arrived=time.monotonic())
+            self._status.connected = False
+            self._done.wait(30)
+
+    with Fleet(settings(camera("door")), open=lambda one: Quiet(one, "")) as fleet:
+        assert fleet.cameras["door"].status.state == "starting"
+        until(lambda: fleet.cameras["door"].status.state == "stalled")
+
+
+# ---- new settings ----
+
+
+def test_new_settings_touch_only_what_has_changed(tmp_path: Path) -> None:
+    town = Town()
+    kept, changed, gone, new = (camera(name, tmp_path / f"{name}.y4m") for name in ("kept", "changed", "gone", "new"))
+    with Fleet(settings(kept, changed, gone), open=town.open) as fleet:
+        until(lambda: running(fleet, "kept", "changed", "gone"))
+        before = dict(fleet.cameras)
+        report, thread = before["kept"].report, before["kept"]._thread
+        again = replace(changed, connection=LiveSettings(stall_timeout=3))
+        changes = fleet.apply(settings(new, again, replace(kept)))
+        assert str(changes) == "started: new; stopped: gone; restarted: changed; kept: kept"
+        assert [*fleet.cameras] == ["new", "changed", "kept"]
+        until(lambda: running(fleet, "kept", "changed", "new"))
+        frames = report.frames
+        until(lambda: report.frames > frames)
+        assert fleet.cameras["kept"] is before["kept"]
+        assert (fleet.cameras["kept"].report, fleet.cameras["kept"]._thread) == (report, thread)
+        assert before["gone"].wait(10) and before["changed"].wait(10)
+        assert before["gone"].status.state == "stopped"
+    assert sorted(town.opened) == ["changed", "changed", "gone", "kept", "new"]
+    assert (tmp_path / "gone.y4m").stat().st_size > 64 * 48
+
+
+def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended() -> None:
+    holds = threading.Event()
+
+    class Slow(Scripted):
+        def close(self) -> None:
+            holds.wait(30)
+
+    opened: list[int] = []
+
+    def open(one: CameraSettings) -> Source:
+        opened.append(len(opened))
+        return Slow(one, "")
+
+    with Fleet(settings(camera("door")), open=open) as fleet:
+        until(lambda: running(fleet, "door"))
+        fleet.apply(settings(camera("door", live=True)))
+        time.sleep(0.1)
+        assert opened == [0]
+        holds.set()
+        until(lambda: opened == [0, 1])
+
+
+def test_new_settings_keep_the_networks_that_are_still_wanted() -> None:
+    door, yard = camera("door"), camera("yard")
+    with Fleet(settings(door), open=Town().open) as fleet:
+        first = fleet.cameras["door"]._restorer
+        other = replace(yard, network=NetworkChoice("decode"))
+        fleet.apply(settings(replace(door, live=True), yard, replace(other, name="shed")))
+        restorers = {name: one._restorer for name, one in fleet.cameras.items()}
+        assert restorers["door"] is restorers["yard"] is first
+        assert restorers["shed"] is not first
+
+
+def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    never = threading.Event()
+
+    def open(one: CameraSettings) -> Source:
+        if one.name == "stuck":
+            never.wait(30)  # as a name that is being looked up
+            raise SourceError("too late")
+        return Scripted(one, "")
+
+    fleet = Fleet(settings(camera("stuck"), camera("door")), open=open)
+    until(lambda: running(fleet, "door"))
+    assert fleet.close(0.2) is False
+    assert fleet.cameras["door"].status.state == "stopped"
+    assert caplog.messages == ["stuck: has not ended in 0.2 s"]
+    never.set()
+    assert fleet.cameras["stuck"].wait(10)
+
+
+# ---- who watches ----
+
+
+class Watching:
+    """Notes what a fleet tells it, and takes the frames."""
+
+    def __init__(self) -> None:
+        self.added: list[str] = []
+        self.removed: list[str] = []
+        self.sinks: dict[str, Collect] = {}
+        self.reports: dict[str, object] = {}
+
+    def add(self, camera: Camera) -> None:
+        self.added.append(camera.name)
+
+    def outlets(self, camera: Camera) -> Sequence[Outlet]:
+        self.sinks[camera.name] = sink = Collect()
+        self.reports[camera.name] = camera.report
+        return [Outlet(sink, "the audience", when_full="drop")]
+
+    def remove(self, name: str) -> None:
+        self.removed.append(name)
+
+
+def test_an_audience_gets_frames_and_hears_of_changes(tmp_path: Path) -> None:
+    audience = Watching()
+    door, yard = camera("door", tmp_path / "door.y4m"), camera("yard")
+    with Fleet(settings(door, yard), open=Town().open, audience=audience) as fleet:
+        until(lambda: running(fleet, "door", "yard"))
+        until(lambda: all(sink.pictures for sink in audience.sinks.values()))
+        assert audience.reports == {name: one.report for name, one in fleet.cameras.items()}
+        fleet.apply(settings(replace(door, live=True)))
+        until(lambda: running(fleet, "door"))
+    assert audience.added == ["door", "yard", "door"]
+    assert audience.removed == ["yard"]
+    assert audience.sinks["door"].ended == ["closed"]
+
+
+def test_messages_name_the_camera_and_its_address_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with Fleet(settings(camera("door")), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        assert fleet.cameras["door"].address == "http://door/"
+        assert caplog.messages[0] == "door: reading http://door/"

@@ -1,0 +1,428 @@
+"""A settings file: what it makes, and each mistake by its line and key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.errors import SettingsError
+from mjpeg_restore.fleet import CameraSettings, FleetSettings, NetworkChoice, OutputChoice, RunSettings, load_settings
+from mjpeg_restore.pipeline import PipelineSettings
+from mjpeg_restore.runtime.devices import known_devices
+from mjpeg_restore.sinks import OutputSettings, SegmentLimit
+from mjpeg_restore.sources import LiveSettings
+
+HOURLY = SegmentLimit(seconds=3600)
+VIDEO = OutputSettings(segment=HOURLY, threads=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present folder, so that messages name the file alone."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def load(text: str, **environment: str) -> FleetSettings:
+    Path("cameras.toml").write_text(text)
+    return load_settings("cameras.toml", environment)
+
+
+def load_one(text: str, **environment: str) -> CameraSettings:
+    (camera,) = load(text, **environment).cameras
+    return camera
+
+
+def mistakes(text: str, **environment: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(text, **environment)
+    return [*caught.value.mistakes]
+
+
+def camera(lines: str) -> str:
+    return f'[cameras.door]\nsource = "http://cam/video"\n{lines}\n'
+
+
+def test_the_shortest_file(folder: Path) -> None:
+    assert load(camera('output = "door.mp4"')) == FleetSettings(
+        (CameraSettings("door", "http://cam/video", (OutputChoice(f"{folder}/door.mp4", VIDEO),)),), RunSettings()
+    )
+
+
+def test_every_key_is_a_setting(folder: Path) -> None:
+    text = """
+        [run]
+        threads = 3
+        engine-cache = "engines"
+        log-format = "json"
+        serve = ":8080"
+        token = "${TOKEN}"
+        user = "al"
+        password = "${file:password}"
+        [cameras.door]
+        source = "v4l2:/dev/video0"
+        model = "decode"
+        device = "onnxruntime"
+        fps = 29.97
+        live = true
+        stall-timeout = 5
+        give-up = "1h"
+        size = "640x480"
+        rtsp-transport = "udp"
+        insecure = true
+        on-corrupt = "hold"
+        drop = "never"
+        max-latency = 0.5
+        on-stall = "black"
+        on-resize = "letterbox"
+        codec = "ffv1"
+        segment = 600
+        [[cameras.door.outputs]]
+        to = "door.mkv"
+        [[cameras.door.outputs]]
+        to = "small.mp4"
+        codec = "h264"
+        crf = 30
+        preset = "fast"
+        range = "limited"
+        segment = "1GB"
+        encoder-options = { g = 10 }
+        [[cameras.door.outputs]]
+        to = "pictures/"
+        image-format = "jpeg"
+        crf = 3
+        overwrite = true
+    """
+    Path("password").write_text("s3cret\n")
+    settings = load(text, TOKEN="t0ken")
+    assert settings.run == RunSettings(3, folder / "engines", "json", ":8080", "t0ken", "al", "s3cret")
+    small = OutputSettings(
+        codec="h264",
+        crf=30,
+        preset="fast",
+        range="limited",
+        options={"g": "10"},
+        segment=SegmentLimit(size=10**9),
+        threads=1,
+    )
+    assert settings.cameras == (
+        CameraSettings(
+            "door",
+            "v4l2:/dev/video0",
+            (
+                OutputChoice(
+                    f"{folder}/door.mkv",
+                    OutputSettings(codec="ffv1", segment=SegmentLimit(seconds=Fraction(600)), threads=1),
+                ),
+                OutputChoice(f"{folder}/small.mp4", small),
+                OutputChoice(
+                    f"{folder}/pictures/", OutputSettings(image_format="jpeg", crf=3, overwrite=True, threads=1)
+                ),
+            ),
+            NetworkChoice("decode", "onnxruntime"),
+            Fraction(30000, 1001),
+            True,
+            LiveSettings(5.0, 3600.0, (640, 480), False, "udp"),
+            PipelineSettings(on_corrupt="hold", drop="never", max_latency=0.5, on_stall="black", on_resize="letterbox"),
+        ),
+    )
+
+
+def test_defaults_hold_for_each_camera_and_give_way_to_its_own_keys(folder: Path) -> None:
+    text = """
+        [defaults]
+        model = "stream-lite"
+        crf = 30
+        output = "{camera}.mp4"
+        [cameras.door]
+        source = "http://cam/1"
+        [cameras.yard]
+        source = "http://cam/2"
+        model = "stream"
+        crf = 20
+        output = { to = "y.mkv", crf = 10 }
+        [cameras.shed]
+        source = "http://cam/3"
+        output = "shed.png"
+    """
+    door, yard, shed = load(text).cameras
+    assert (door.network.model, yard.network.model) == ("stream-lite", "stream")
+    assert door.outputs == (OutputChoice(f"{folder}/door.mp4", replace(VIDEO, crf=30)),)
+    assert yard.outputs == (OutputChoice(f"{folder}/y.mkv", replace(VIDEO, crf=10)),)
+    assert shed.outputs == (OutputChoice(f"{folder}/shed.png", OutputSettings(threads=1)),)  # which has no crf
+
+
+def test_a_video_file_that_may_be_replaced_is_one_file(folder: Path) -> None:
+    found = load_one(camera('output = "door.mp4"\noverwrite = true'))
+    assert found.outputs[0].settings == OutputSettings(overwrite=True, threads=1)
+
+
+def test_a_new_file_for_a_new_size_concerns_videos(folder: Path) -> None:
+    found = load_one(camera('outputs = ["door.mp4", "door.y4m"]\non-resize = "new-file"'))
+    assert [output.settings.new_file_on_resize for output in found.outputs] == [True, False]
+    assert found.policies.on_resize == "scale"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("clips/cam.avi", "{folder}/clips/cam.avi"),
+        ("/clips/cam.avi", "/clips/cam.avi"),
+        ("shots/*.jpg", "{folder}/shots/*.jpg"),
+        ("rtsp://cam/1", "rtsp://cam/1"),
+        ("V4L2:/dev/video1", "V4L2:/dev/video1"),
+        ("/dev/video0", "/dev/video0"),
+        ("file:///clips/cam.avi", "file:///clips/cam.avi"),
+        ("http://${USER}:${PASSWORD}@cam/", "http://al:s%2Fcret@cam/"),
+    ],
+)
+def test_sources(folder: Path, source: str, found: str) -> None:
+    text = f'[cameras.door]\nsource = "{source}"\noutput = "door.mp4"\n'
+    assert load_one(text, USER="al", PASSWORD="s/cret").source == found.format(folder=folder)
+
+
+def test_paths_begin_in_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    path = tmp_path / "deep" / "cameras.toml"
+    path.write_text('[cameras.door]\nsource = "cam.avi"\noutput = "../door.mp4"\n')
+    (found,) = load_settings(path).cameras
+    assert found.source == f"{tmp_path}/deep/cam.avi"
+    assert found.outputs[0].target == f"{tmp_path}/deep/../door.mp4"
+
+
+def test_a_camera_that_is_not_enabled_is_left_out(folder: Path) -> None:
+    text = camera('output = "door.mp4"') + camera('output = "door.mp4"\nenabled = false').replace("door]", "other]")
+    assert [one.name for one in load(text).cameras] == ["door"]
+
+
+def test_a_camera_may_only_be_watched(folder: Path) -> None:
+    assert load_one("run.serve = ':8080'\n" + camera("")).outputs == ()
+
+
+def test_secrets_are_not_shown(folder: Path) -> None:
+    found = load(
+        "run = { serve = ':8080', user = 'al', password = 's3cret', token = 's3cret' }\n"
+        "[cameras.door]\nsource = 'http://al:s3cret@cam/'\noutput = 'http://al:s3cret@h/x.mp4'\n"
+    )
+    assert "s3cret" not in repr(found)
+    assert "s3cret" not in found.cameras[0].outputs[0].name
+
+
+MODELS = ", ".join(catalogue.models())
+ONE = 'output = "door.mp4"\n'
+"""What makes a camera whole."""
+
+CASES = {
+    "an empty file": ("", ["1: cameras: there are none: begin with [cameras.NAME]"]),
+    "a table that is none": (
+        "cameras = 5\n",
+        ["1: cameras: is not a table", "1: cameras: there are none: begin with [cameras.NAME]"],
+    ),
+    "a camera that is none": (
+        "[cameras]\ndoor = 'http://cam/'\n",
+        [
+            "2: cameras.door: is not a table",
+        ],
+    ),
+    "an unknown table": ("[camera.door]\n" + camera(ONE), ["1: camera: unknown key; did you mean cameras?"]),
+    "an unknown key": (camera(ONE + "codek = 'h264'"), ["4: cameras.door.codek: unknown key; did you mean codec?"]),
+    "an underscore": (camera(ONE + "give_up = 5"), ["4: cameras.door.give_up: unknown key; did you mean give-up?"]),
+    "a strange key": (
+        "run.colour = 1\n" + camera(ONE),
+        ["1: run.colour: unknown key; there are threads, engine-cache, log-format, serve, token, user, password"],
+    ),
+    "a key of cameras in the defaults": (
+        "defaults.source = 'x'\n" + camera(ONE).replace("door", "x"),
+        ["1: defaults.source: unknown key; docs/cameras.md lists them"],
+    ),
+    "a name that no URL can hold": (
+        "[cameras.'front door']\nsource = 'http://cam/'\n" + ONE,
+        ['1: cameras."front door": a camera\'s name has letters, digits, - and _ only'],
+    ),
+    "no source": ("[cameras.door]\n" + ONE, ["1: cameras.door.source: is missing: where do the pictures come from?"]),
+    "nothing to do": (camera(""), ["1: cameras.door: nothing to do: give it an output, or serve in [run]"]),
+    "text without quotes": ("[cameras.door]\nsource = 5\n" + ONE, ["2: cameras.door.source: put it in quotes"]),
+    "empty text": ("[cameras.door]\nsource = ''\n" + ONE, ["2: cameras.door.source: is empty"]),
+    "a number that is none": (camera(ONE + "crf = 'low'"), ["4: cameras.door.crf: 'low' is not a number from 0"]),
+    "a flag that is none": (camera(ONE + "live = 'yes'"), ["4: cameras.door.live: 'yes' is not true or false"]),
+    "a time that is none": (
+        camera(ONE + "give-up = [1]"),
+        ["4: cameras.door.give-up: '[1]' is not a time such as 200ms, 10s, 5m, 1h or 1d"],
+    ),
+    "a time that is a truth": (
+        camera(ONE + "give-up = true"),
+        ["4: cameras.door.give-up: 'true' is not a time such as 200ms, 10s, 5m, 1h or 1d"],
+    ),
+    "a rate that is none": (
+        camera(ONE + "fps = 'often'"),
+        ["4: cameras.door.fps: 'often' is not a frame rate such as 25 or 30000/1001"],
+    ),
+    "a size that is none": (camera(ONE + "size = 640"), ["4: cameras.door.size: '640' is not a size such as 1280x720"]),
+    "threads that are none": ("run.threads = 0\n" + camera(ONE), ["1: run.threads: '0' is not between 1 and 1024"]),
+    "a word of several": (
+        camera(ONE + "on-corrupt = 'repare'"),
+        ["4: cameras.door.on-corrupt: 'repare' is not one of repair, hold, drop, pass; did you mean repair?"],
+    ),
+    "a segment": (
+        camera(ONE + "segment = '1 h'"),
+        ["4: cameras.door.segment: '1 h' is not a length such as 10m or 1h, or a size such as 500MB or 1GB"],
+    ),
+    "options that are no table": (
+        camera(ONE + "encoder-options = 'tune=film'"),
+        ['4: cameras.door.encoder-options: is not a table such as { tune = "film" }'],
+    ),
+    "an option of no kind": (
+        camera(ONE + "encoder-options.g = true"),
+        ["4: cameras.door.encoder-options: g is neither text nor a number"],
+    ),
+    "an unknown model": (
+        camera(ONE + "model = 'strem'"),
+        [f"4: cameras.door.model: no model 'strem'; there are {MODELS}"],
+    ),
+    "an unknown device": (
+        camera(ONE + "device = 'gpu'"),
+        [f"4: cameras.door.device: no device 'gpu'; there are {known_devices()}"],
+    ),
+    "an unknown codec": (
+        camera(ONE + "codec = 'h265x'"),
+        [
+            "4: cameras.door.codec: no video encoder is called 'h265x': give h264, hevc, av1, vp9, ffv1, mjpeg or "
+            "another by FFmpeg's name"
+        ],
+    ),
+    "a quality out of range": (
+        camera("output = { to = 'a.mp4', crf = 60 }"),
+        ["3: cameras.door.output.crf: libx264 has no quality of 60: crf is 0 (best) to 51"],
+    ),
+    "a container of no such codec": (
+        camera("output = 'a.webm'\ncodec = 'h264'"),
+        ["4: cameras.door.codec: webm does not hold libx264: use .mkv, or another codec"],
+    ),
+    "a container of none": (
+        camera("output = '/x/a.wmv'"),
+        [
+            "3: cameras.door.output: /x/a.wmv: no container has that extension; use one of .mp4 .m4v .mov .mkv .webm "
+            ".avi"
+        ],
+    ),
+    "a container that a camera needs to be finished": (
+        camera("output = '/x/a.avi'"),
+        [
+            "3: cameras.door.output: /x/a.avi: an AVI that is not finished cannot be played; record live video to "
+            ".mkv or .mp4"
+        ],
+    ),
+    "an output without a target": (
+        camera("outputs = [{ codec = 'h264' }]"),
+        ["3: cameras.door.outputs[0]: has no to: where is it written?"],
+    ),
+    "outputs that are no list": (
+        camera("outputs = 'a.mp4'"),
+        ["3: cameras.door.outputs: is not a list; one alone is called output"],
+    ),
+    "both kinds of outputs": (
+        camera(ONE + "outputs = ['a.mp4']"),
+        ["4: cameras.door.outputs: stands beside output: list all of them here"],
+    ),
+    "an output of a wrong type": (camera("outputs = [\n 5,\n]"), ["4: cameras.door.outputs[0]: put it in quotes"]),
+    "standard output": (
+        camera("output = '-'"),
+        ["3: cameras.door.output: standard output is for mjpeg-restore INPUT -o -"],
+    ),
+    "a key without effect": (
+        camera("output = { to = 'a.png', crf = 3 }"),
+        ["3: cameras.door.output.crf: has no effect on this output"],
+    ),
+    "a key of the camera's without effect": (
+        camera("output = 'a.png'\npreset = 'fast'"),
+        ["4: cameras.door.preset: has no effect on what this camera writes"],
+    ),
+    "one output twice": (
+        camera("outputs = ['a.mp4', './a.mp4']"),
+        ["3: cameras.door.outputs[1]: another output writes there, too; {camera} in a name stands for the camera's"],
+    ),
+    "an output of two cameras": (
+        "defaults.output = 'a.mp4'\n" + camera("") + camera("").replace("door", "yard"),
+        ["1: defaults.output: cameras.door writes there, too; {camera} in a name stands for the camera's"],
+    ),
+    "a mistake in the defaults is told once": (
+        "defaults = { output = '{camera}.mp4', codec = 'h265x' }\n" + camera("") + camera("").replace("door", "yard"),
+        [
+            "1: defaults.codec: no video encoder is called 'h265x': give h264, hevc, av1, vp9, ffv1, mjpeg or another "
+            "by FFmpeg's name"
+        ],
+    ),
+    "standard input": (
+        "[cameras.door]\nsource = '-'\n" + ONE,
+        ["2: cameras.door.source: standard input is for mjpeg-restore - -o OUTPUT"],
+    ),
+    "a scheme that is no camera's": (
+        "[cameras.door]\nsource = 'srt://a:b@cam/'\n" + ONE,
+        [
+            "2: cameras.door.source: srt://cam/ is no camera's address, which begins with http://, https://, rtsp://, "
+            "rtsps:// or v4l2:"
+        ],
+    ),
+    "an address of no host": (
+        "[cameras.door]\nsource = 'http:///video'\n" + ONE,
+        ["2: cameras.door.source: the address http:///video names no host"],
+    ),
+    "a variable that is not set": (
+        "[cameras.door]\nsource = 'http://${USER}@cam/'\n" + ONE,
+        ["2: cameras.door.source: the environment has no variable USER"],
+    ),
+    "a token for nothing": ("run.token = 'x'\n" + camera(ONE), ["1: run.token: has no effect without serve"]),
+    "a user without a password": (
+        "run = { serve = ':80', user = 'x' }\n" + camera(ONE),
+        ["1: run.user: needs password"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "found"), CASES.values(), ids=[*CASES])
+def test_mistakes_are_told_by_line_and_key(folder: Path, text: str, found: list[str]) -> None:
+    assert mistakes(text) == [f"cameras.toml:{one}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[run]\nthreads = \n", r"cameras\.toml:2: .*, column 11"),
+        ("[run]\nthreads = 1\nthreads = 1\n", r"cameras\.toml:3: .*, column 12"),
+        ('[run]\nserve = """a\n\n', r"cameras\.toml:4: .*, at the end of the file"),
+    ],
+)
+def test_what_is_no_toml_is_told_by_its_line(folder: Path, text: str, says: str) -> None:
+    (found,) = mistakes(text)
+    assert re.fullmatch(says, found)
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_file(folder: Path) -> None:
+    text = "[run]\nthreads = 0\n[defaults]\nfps = 'x'\n" + camera("output = 'a.wmv'\ncodek = 1")
+    assert [one.split(": ")[:2] for one in mistakes(text)] == [
+        ["cameras.toml:2", "run.threads"],
+        ["cameras.toml:4", "defaults.fps"],
+        ["cameras.toml:7", "cameras.door.output"],
+        ["cameras.toml:8", "cameras.door.codek"],
+    ]
+
+
+def test_files_that_cannot_be_read(folder: Path) -> None:
+    Path("latin1.toml").write_bytes(b"[run]\n# caf\xe9\n")
+    Path("large.toml").write_bytes(b"#" * (1 << 20) + b"\n")
+    Path("deep.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
+    for name, says in {
+        "none.toml": "none.toml: No such file or directory",
+        ".": ".: Is a directory",
+        "latin1.toml": "latin1.toml:2: not UTF-8: save it as such",
+        "large.toml": "large.toml: more than 1048576 bytes are no settings file",
+        "deep.toml": "deep.toml: its arrays or tables are nested too deeply",
+    }.items():
+        with pytest.raises(SettingsError) as caught:
+            load_settings(name)
+        assert str(caught.value) == says

@@ -1,0 +1,157 @@
+"""An output that fails is opened again, and what it cannot take is nobody's trouble."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from mjpeg_restore.errors import MjpegRestoreError, OutputExists, SinkError
+from mjpeg_restore.fleet.backoff import BackOff
+from mjpeg_restore.fleet.reopening import Reopening
+from mjpeg_restore.frames import Frame
+from tests.in_memory import Collect
+from tests.sinks.conftest import flat
+
+FRAME = Frame(flat())
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Disk:
+    """Opens sinks, or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.error: MjpegRestoreError | None = None
+        self.fail_at: int | None = None
+        self.opened: list[Collect] = []
+
+    def open(self) -> Collect:
+        if self.error:
+            raise self.error
+        self.opened.append(Collect(fixed_size=True, original=True, fail_at=self.fail_at))
+        return self.opened[-1]
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+Make = Callable[[], Reopening]
+
+
+@pytest.fixture
+def make(disk: Disk, clock: Clock) -> Make:
+    return lambda: Reopening("door", "door.mp4", disk.open, BackOff(1.0, 4.0, 60.0), clock)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_sink_that_works_is_written_and_finished(make: Make, disk: Disk) -> None:
+    sink = make()
+    assert sink.fixed_size and sink.sound and sink.original
+    sink.write(FRAME)
+    sink.close()
+    sink.discard()
+    assert [(len(one.pictures), one.ended) for one in disk.opened] == [(1, ["closed"])]
+
+
+def test_a_failure_is_discarded_and_begun_anew_after_a_while(make: Make, disk: Disk, clock: Clock) -> None:
+    disk.fail_at = 2
+    sink = make()
+    for _ in range(5):
+        sink.write(FRAME)
+    assert sink.failure == "the disk is full"
+    disk.fail_at = None
+    clock.now += 0.9
+    sink.write(FRAME)
+    assert len(disk.opened) == 1
+    clock.now += 0.2
+    sink.write(FRAME)
+    sink.close()
+    assert [(len(one.pictures), one.ended) for one in disk.opened] == [(2, ["discarded"]), (1, ["closed"])]
+
+
+def test_an_output_that_cannot_be_opened_is_tried_with_growing_delays(
+    make: Make, disk: Disk, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk.error = OutputExists("door.mp4 exists")
+    sink = make()
+    for _ in range(30):
+        clock.now += 1
+        sink.write(FRAME)
+    assert said(caplog) == [  # and no more once the delay does not grow
+        f"door: door.mp4: door.mp4 exists; trying again in {delay} s" for delay in (1, 2, 4)
+    ]
+    assert {(record.event, record.source) for record in caplog.records} == {("output_failed", "door")}  # pyright: ignore[reportAttributeAccessIssue]
+    sink.close()
+    assert not disk.opened
+
+
+def test_it_is_well_again_once_it_has_held_for_a_while(
+    make: Make, disk: Disk, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    disk.fail_at = 0
+    sink = make()
+    sink.write(FRAME)
+    disk.fail_at = None
+    clock.now += 2
+    sink.write(FRAME)
+    assert sink.failure  # on a full disk, the first pictures may fit into the encoder
+    clock.now += 10
+    sink.write(FRAME)
+    assert sink.failure is None
+    assert said(caplog)[-1] == "door: door.mp4: is written again"
+
+
+def test_sound_that_cannot_be_written_is_a_failure_too(make: Make, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(packet: object) -> None:
+        raise SinkError("no room for sound")
+
+    sink = make()
+    monkeypatch.setattr(disk.opened[0], "write_sound", fail)
+    sink.write_sound(None)  # pyright: ignore[reportArgumentType]
+    assert sink.failure == "no room for sound"
+    assert disk.opened[0].ended == ["discarded"]
+    sink.write_sound(None)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_consumer_that_has_gone_may_come_back(make: Make, disk: Disk, clock: Clock) -> None:
+    sink = make()
+    disk.opened[0]._leave_at = 1
+    sink.write(FRAME)
+    assert sink.failure == "whoever took it has gone"
+    assert not sink.closed
+    clock.now += 1
+    sink.write(FRAME)
+    assert [(len(one.pictures), one.ended) for one in disk.opened] == [(1, ["closed"]), (1, [])]
+
+
+def test_an_end_that_fails_is_told(make: Make, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise SinkError("cannot rename the file")
+
+    sink = make()
+    monkeypatch.setattr(disk.opened[0], "close", fail)
+    sink.close()
+    assert sink.failure == "cannot rename the file"
+
+
+def test_delays_begin_anew_after_a_steady_while() -> None:
+    back_off = BackOff(first=1.0, longest=5.0, steady=60.0)
+    assert [back_off.after(lasted) for lasted in (0, 59, 0, 0, 61, 0)] == [1, 2, 4, 5, 1, 2]
