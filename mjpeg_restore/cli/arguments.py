@@ -29,6 +29,7 @@ Restore Motion-JPEG from its DCT coefficients.
   mjpeg-restore http://cam/video -o out.mp4
 
 commands:
+  mjpeg-restore run cameras.toml    many cameras, by a settings file
   mjpeg-restore inspect INPUT   say what is in a recording, or what a camera sends
   mjpeg-restore models          list the networks
   mjpeg-restore doctor          say what is here, what each network runs on, and what to install
@@ -37,7 +38,7 @@ commands:
 With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
-NAMED_COMMANDS = ("inspect", "models", "build", "doctor")
+NAMED_COMMANDS = ("run", "inspect", "models", "build", "doctor")
 
 OF_THE_OUTPUT: dict[str, object] = {
     "codec": None,
@@ -60,6 +61,11 @@ OF_DEVICES = {"size", "rtsp_transport"}
 """Those that HTTP cameras do not take."""
 OF_CONNECTIONS = {"stall_timeout", "give_up", "on_stall", *OF_DEVICES}
 """Those that a container in a pipe does not take: it has its own time stamps, and nobody to connect to again."""
+
+RUNNING = """\
+Run many cameras until Ctrl-C or SIGTERM, each with outputs and policies of its own, by a settings file. SIGHUP reads it
+again: cameras that have not changed do not notice.
+"""
 
 BUILDING = """\
 Build TensorRT's engines for NVIDIA GPUs. Without that, each is built when it is first used. An engine is for one
@@ -136,6 +142,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     _add_restore_options(restore)
+    _add_run_options(commands.add_parser("run", description=RUNNING, allow_abbrev=False))
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
@@ -155,6 +162,14 @@ def _parser() -> _Parser:
     doctor.add_argument("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
     doctor.add_argument("--json", action="store_true", help="as JSON")
     return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("settings", metavar="FILE", help="the settings, such as cameras.toml")
+    add("--check", action="store_true", help="say what is wrong with the settings, and run nothing")
+    add("-q", "--quiet", action="store_true", help="errors only")
+    add("--json", action="store_true", help="print a report as JSON at the end")
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:

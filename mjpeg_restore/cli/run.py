@@ -1,0 +1,130 @@
+"""`mjpeg-restore run cameras.toml`: many cameras by a settings file, until a signal ends them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, Literal
+
+from mjpeg_restore.cli.progress import Preparing
+from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
+from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
+from mjpeg_restore.errors import SettingsError
+from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, load_settings
+
+WRONG_SETTINGS = 2
+"""Exit code for a settings file with mistakes: that of wrong arguments."""
+
+Request = Literal["stop", "reload", "look"]
+
+_log = logging.getLogger(__name__)
+
+
+def command(options: argparse.Namespace) -> int:
+    """Run the cameras of a settings file, or check the file; the result is the exit code."""
+    try:
+        settings = load_settings(options.settings)
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            warn(mistake, "error")
+        return WRONG_SETTINGS
+    if options.check:
+        names = ", ".join(camera.name for camera in settings.cameras)
+        write(f"{options.settings}: no mistakes; cameras: {names or 'none is enabled'}", sys.stdout)
+        return 0
+    set_log_format(settings.run.log_format)
+    with logged(logging.ERROR if options.quiet else logging.INFO):
+        return _run(options, settings)
+
+
+def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
+    # A queue, because a signal may come at any point of this thread: its `put` takes no lock that the thread may hold.
+    requests: SimpleQueue[Request] = SimpleQueue()
+    stopped = False
+    with (
+        _signals(requests),
+        Fleet(settings, progress=Preparing(quiet=options.quiet), changed=lambda: requests.put("look")) as fleet,
+    ):
+        while not (stopped or fleet.ended):
+            match requests.get():
+                case "stop":
+                    stopped = True
+                case "reload":
+                    settings = _reload(options.settings, settings, fleet)
+                case "look":
+                    pass
+    _tell(options, fleet)
+    return INTERRUPTED if stopped else 0
+
+
+def _reload(path: str, before: FleetSettings, fleet: Fleet) -> FleetSettings:
+    """Read the settings file again, and apply it if it has no mistakes; the settings in force."""
+    try:
+        settings = load_settings(path)
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            _log.error("%s", mistake, extra={"event": "wrong_settings"})
+        _log.error("%s is not applied: it has mistakes", path, extra={"event": "not_reloaded"})
+        return before
+    changes = fleet.apply(settings)
+    _log.info("%s is read again; %s", path, changes, extra={"event": "reloaded"})
+    if settings.run != before.run:
+        _log.warning("%s: changes in [run] need a restart", path, extra={"event": "restart_needed"})
+    return settings
+
+
+def _tell(options: argparse.Namespace, fleet: Fleet) -> None:
+    if options.json:
+        found = {"cameras": {name: _described(camera) for name, camera in fleet.cameras.items()}}
+        write(json.dumps(found), sys.stdout)
+    if not options.quiet:
+        for line in _summary(fleet):
+            warn(line)
+
+
+def _described(camera: Camera) -> dict[str, Any]:
+    status = camera.status
+    state = {"state": status.state, "reason": status.reason, "restarts": status.restarts}
+    return {**state, "source": camera.address, "report": camera.report.as_dict()}
+
+
+def _summary(fleet: Fleet) -> Iterator[str]:
+    for name, camera in fleet.cameras.items():
+        report, status = camera.report, camera.status
+        words = [f"{report.frames} frames, {report.fps:.1f} frames/s"]
+        words += [f"{getattr(report, count)} {count}" for count in ("damaged", "dropped") if getattr(report, count)]
+        words += [f"{status.restarts} restarts"] if status.restarts else []
+        yield f"{name}: {', '.join(words)}"
+
+
+@contextmanager
+def _signals(requests: SimpleQueue[Request]) -> Generator[None]:
+    """Make requests of signals: Ctrl-C and SIGTERM stop, SIGHUP reads the settings again; a second Ctrl-C or SIGTERM
+    ends at once."""
+    first: float | None = None
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal first
+        now = time.monotonic()
+        if first is None:
+            first = now
+            requests.put("stop")
+        elif now - first > SAME_SIGNAL:
+            raise KeyboardInterrupt
+
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        handlers[signal.SIGHUP] = lambda number, frame: requests.put("reload")
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
