@@ -108,6 +108,7 @@ def needs_gstreamer_elements(*names: str) -> None:
             pytest.skip("needs GStreamer's plugins for JPEG and Theora")
 
 
+needs_systemd = _unless(shutil.which("systemd-analyze") is not None, "needs systemd")
 needs_linux = _unless(sys.platform == "linux", "needs Linux")
 needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")

@@ -67,10 +67,10 @@ def sources() -> set[str]:
     folders = ("docs", "engines", "examples", "mjpeg_restore", "scripts", "tests")
     paths = [*ROOT.glob("*.md"), *(path for folder in folders for path in ROOT.glob(f"{folder}/**/*"))]
     found = {path.relative_to(ROOT).as_posix() for path in paths if path.suffix in KINDS}
-    return found | {"LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
+    return found | {".dockerignore", "Dockerfile", "LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
 
 
-KINDS = {".c", ".css", ".h", ".html", ".js", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".svg", ".typed"}
+KINDS = {f".{kind}" for kind in "c css h html js json md npz onnx png py pyi service svg typed".split()}
 """Of the files in those folders, but for what is built there."""
 
 

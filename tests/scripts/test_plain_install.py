@@ -23,6 +23,8 @@ SCRIPTS = [
     "demo",
     "build_libjpeg",
     "check_wheel",
+    "check_image",
+    "measure_fleet",
     "gpu_check",
     "build_engines",
     "check_precision",
