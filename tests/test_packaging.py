@@ -70,7 +70,10 @@ def sources() -> set[str]:
     return found | {".dockerignore", "Dockerfile", "LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "setup.py"}
 
 
-KINDS = {f".{kind}" for kind in "c css h html js json md npz onnx png py pyi service svg typed".split()}
+KINDS = {
+    *(".c", ".css", ".h", ".html", ".js", ".json", ".md", ".npz", ".onnx", ".png", ".py", ".pyi", ".service", ".svg"),
+    ".typed",
+}
 """Of the files in those folders, but for what is built there."""
 
 

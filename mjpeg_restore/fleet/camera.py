@@ -207,7 +207,7 @@ class Camera:
         except MjpegRestoreError as error:
             return str(error)
         except Exception as error:  # a fault of the program's: it is this camera's alone
-            _log.exception("%s", self.name)
+            _log.exception("%s: a fault of the program", self.name)
             return f"{type(error).__name__}: {error}"
         finally:
             self._source = None

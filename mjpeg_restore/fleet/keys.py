@@ -80,10 +80,7 @@ def pairs(value: object) -> Mapping[str, str]:
 
 def model(value: object) -> str:
     """The name of a network."""
-    name = text(value)
-    if name not in catalogue.models():
-        raise ValueError(f"no model {name!r}; there are {', '.join(catalogue.models())}")
-    return name
+    return catalogue.find(text(value)).name
 
 
 def device(value: object) -> str:
