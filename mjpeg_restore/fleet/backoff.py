@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 FIRST, LONGEST = 1.0, 60.0
 """Seconds before the second attempt, and at most; in between the delay doubles."""
-STEADY = 60.0
+STEADY = 30.0
 """Seconds of success after which the delays begin anew."""
 
 
