@@ -11,6 +11,7 @@ from typing import NoReturn, get_args
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.cli import values
+from mjpeg_restore.cli.serving import OF_SERVING, add_serving_options
 from mjpeg_restore.cli.streams import warn, write
 from mjpeg_restore.cli.versions import versions
 from mjpeg_restore.compare import Comparison
@@ -27,6 +28,7 @@ Restore Motion-JPEG from its DCT coefficients.
   mjpeg-restore cam.mjpeg -o out.mp4
   mjpeg-restore cam.avi --show --compare split
   mjpeg-restore http://cam/video -o out.mp4
+  mjpeg-restore http://cam/video --serve 8080
 
 commands:
   mjpeg-restore run cameras.toml    many cameras, by a settings file
@@ -35,7 +37,7 @@ commands:
   mjpeg-restore doctor          say what is here, what each network runs on, and what to install
   mjpeg-restore build           build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
-With -o, --show or --verify these words are names of files: mjpeg-restore models -o out.mp4
+With -o, --show, --serve or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """
 
 NAMED_COMMANDS = ("run", "inspect", "models", "build", "doctor")
@@ -59,6 +61,8 @@ OF_SERVERS = {"stall_timeout", "insecure"}
 """Those of them that recordings over HTTP take as well."""
 OF_DEVICES = {"size", "rtsp_transport"}
 """Those that HTTP cameras do not take."""
+OF_PACE = {"drop", "max_latency"}
+"""Those that recordings take that are played at their pace, for --serve."""
 OF_CONNECTIONS = {"stall_timeout", "give_up", "on_stall", *OF_DEVICES}
 """Those that a container in a pipe does not take: it has its own time stamps, and nobody to connect to again."""
 
@@ -112,15 +116,15 @@ class _Version(argparse.Action):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show and --verify: beside one of them their names are names of files.
+    No other command takes -o, --show, --serve and --verify: beside one of them their names are names of files.
     """
-    goals = ("-o", "--output", "--show", "--verify")
+    goals = ("-o", "--output", "--show", "--serve", "--verify")
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
     named = not restores and words[:1] and words[0] in NAMED_COMMANDS
     parser = _parser()
     options, more = parser.parse_known_args(words if named else ["restore", *words])
     if more and options.command == "restore" and options.input in NAMED_COMMANDS:
-        parser.error(f"{options.input} makes no output: leave out -o, --show and --verify")
+        parser.error(f"{options.input} makes no output: leave out -o, --show, --serve and --verify")
     if more and "input" in options and not any(word.startswith("-") for word in more):  # the shell expanded a pattern
         parser.error(f"one INPUT is taken, here are {1 + len(more)}: quote a pattern, or name the folder")
     if more:
@@ -221,6 +225,8 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     add("--track", type=values.positive, metavar="N", help="which Motion-JPEG track of several, from 1; see 'inspect'")
     add("--compare", choices=get_args(Comparison), help="before and after in one picture; in the window to begin with")
 
+    add_serving_options(parser.add_argument_group("browsers and other programs").add_argument)
+
     live = parser.add_argument_group("cameras")
     _add_live_options(live.add_argument)
 
@@ -308,8 +314,10 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     """Refuse options that have nothing to do, that exclude each other, or that the model does not take."""
     if options.output == "":
         parser.error("the output has an empty name: is a variable unset?")
-    if not (options.output or options.show or options.verify):
-        parser.error("nothing to do: give -o OUTPUT, --show or --verify")
+    if not (options.output or options.show or options.serve or options.verify):
+        parser.error("nothing to do: give -o OUTPUT, --show, --serve PORT or --verify")
+    if options.serve is None and (idle := next((name for name in OF_SERVING if getattr(options, name)), None)):
+        parser.error(f"--{idle} has no effect without --serve: leave it out")
     needless = [name for name, default in OF_THE_OUTPUT.items() if getattr(options, name) != default]
     if needless and not options.output:
         parser.error(f"--{needless[0].replace('_', '-')} has no effect without -o: leave it out")

@@ -14,9 +14,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_SERVERS, candidate
+from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_PACE, OF_SERVERS, candidate
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing, Progress
+from mjpeg_restore.cli.serving import played, served
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import left_out
@@ -28,7 +29,7 @@ from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import usable_cores
 from mjpeg_restore.sinks import Comparing, OutputSettings, Window, open_sink
-from mjpeg_restore.sources import LiveSettings, Source, open_source
+from mjpeg_restore.sources import LiveSettings, Paced, Source, open_source
 
 INTERRUPTED = 130
 
@@ -71,25 +72,17 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         progress=preparing,
         engine_cache=options.engine_cache,
     )
-    opened = open_source(
-        options.input,
-        fps=options.fps,
-        start=options.start,
-        duration=options.duration,
-        track=options.track,
-        audio_track=options.audio_track,
-        live=options.live,
-        camera=_camera(options),
-    )
-    with opened as source, _stopping(source) as stop:
+    report = Report()
+    opened = played(options, _open(options), lambda: _open(options))
+    with opened as source, _stopping(source) as stop, served(options, source, report) as page:
         preparing.stop = stop
         _check_live(options, source)
-        settings = _policies(options)
-        outlets = _open_outlets(options, output, source, stop)
+        settings = _policies(options, source)
+        outlets = [*_open_outlets(options, output, source, stop), *page]
         taken = any(outlet.sink.sound for outlet in outlets)
         with Progress(source.info, options.frames, quiet=options.quiet) as progress:
             try:
-                report = run(source, restorer, outlets, settings, progress=progress.update, stop=stop)
+                run(source, restorer, outlets, settings, report=report, progress=progress.update, stop=stop)
             except SourceError:
                 if stop.is_set():  # before the first picture
                     raise KeyboardInterrupt from None
@@ -106,13 +99,28 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
         return INTERRUPTED if stop.is_set() else 0
 
 
+def _open(options: argparse.Namespace) -> Source:
+    return open_source(
+        options.input,
+        fps=options.fps,
+        start=options.start,
+        duration=options.duration,
+        track=options.track,
+        audio_track=options.audio_track,
+        live=options.live,
+        camera=_camera(options),
+    )
+
+
 def _camera(options: argparse.Namespace) -> LiveSettings:
     given = _given(options, "stall_timeout", "give_up", "size", "rtsp_transport")
     return LiveSettings(verify_tls=not options.insecure, **given)
 
 
-def _policies(options: argparse.Namespace) -> PipelineSettings:
+def _policies(options: argparse.Namespace, source: Source) -> PipelineSettings:
     given = _given(options, "on_corrupt", "frames", "drop", "max_latency", "on_stall")
+    if isinstance(source, Paced) and not options.output:  # a file has every picture, what is watched keeps its pace
+        given.setdefault("drop", "oldest")
     bars = options.on_resize == "letterbox"
     return PipelineSettings(verify=options.verify, on_resize="letterbox" if bars else "scale", **given)
 
@@ -128,7 +136,9 @@ def _check_live(options: argparse.Namespace, source: Source) -> None:
     over_http = options.input.lower().startswith(("http://", "https://"))
     needless, why = set[str](), ""
     if not source.info.live:
-        needless, why = given - (OF_SERVERS if over_http else set()), "is a recording, no camera"
+        played_as_one = OF_PACE if isinstance(source, Paced) else set[str]()
+        needless = given - played_as_one - (OF_SERVERS if over_http else set())
+        why = "is a recording, no camera"
     elif over_http:
         needless, why = given & OF_DEVICES, "decides that itself"
     elif source.status is None:
@@ -155,7 +165,7 @@ def _open_outlets(options: argparse.Namespace, output: str | None, source: Sourc
     )
     # The window is opened first, so that no output is left behind where there is no display.
     # Alone it sets the pace of a recording; beside a file it shows what it can.
-    paced = not (output or source.info.live)
+    paced = not (output or source.info.live or options.serve)
     title = f"mjpeg-restore {source.info.name}"
     window = Window(title, paced=paced, compare=options.compare, stop=stop) if options.show else None
     outlets: list[Outlet] = []
@@ -164,7 +174,7 @@ def _open_outlets(options: argparse.Namespace, output: str | None, source: Sourc
         sink = open_sink(output, settings, sound, source.paths)
         outlets.append(Outlet(Comparing(sink, options.compare) if options.compare else sink, output))
     if window:
-        outlets.append(Outlet(window, "the window", when_full="drop" if output else "wait", ends_run=True))
+        outlets.append(Outlet(window, "the window", when_full="wait" if paced else "drop", ends_run=True))
     return outlets
 
 

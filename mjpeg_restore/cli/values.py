@@ -1,4 +1,4 @@
-"""The words of the command line that become numbers, times, rates and sizes."""
+"""The words of the command line that become numbers, times, rates, sizes, addresses and secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from mjpeg_restore import values
-from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.errors import MjpegRestoreError, reason_of
+from mjpeg_restore.serve.address import parse_address
 
 _SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 """No exponent: the exact value of 1e999999999 is a gigabyte."""
@@ -40,6 +41,7 @@ rate = _typed(values.rate)
 period = _typed(values.period)
 segment = _typed(values.segment)
 size = _typed(values.size)
+listening = _typed(parse_address)
 
 
 def sound(word: str) -> object:
@@ -100,3 +102,25 @@ def pair(word: str) -> tuple[str, str]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{word!r} is not KEY=VALUE")
     return key, value
+
+
+def secret(word: str) -> object:
+    """A secret, or with "@" in front the file whose first line it is: other users see the words of a command."""
+    if not word.startswith("@"):
+        return word
+    try:
+        with open(word[1:]) as file:
+            found = file.readline().strip()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {word[1:]} ({reason_of(error)})") from None
+    if not found:
+        raise argparse.ArgumentTypeError(f"the first line of {word[1:]} is empty")
+    return found
+
+
+def user_and_password(word: str) -> object:
+    """A user and a password, joined by a colon, or the file that they are in."""
+    user, _, password = str(secret(word)).partition(":")
+    if not (user and password):
+        raise argparse.ArgumentTypeError("give USER:PASSWORD, or @FILE with that in its first line")
+    return user, password

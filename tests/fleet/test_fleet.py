@@ -18,7 +18,7 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.sinks import OutputSettings
 from mjpeg_restore.sources import BaseSource, LiveSettings, LiveStatus, Source, SourceInfo
-from tests.in_memory import Collect
+from mjpeg_restore.testing import Collect
 from tests.streams import still
 
 NETWORK = NetworkChoice("decode", "onnxruntime")

@@ -11,7 +11,7 @@ from mjpeg_restore.errors import MjpegRestoreError, OutputExists, SinkError
 from mjpeg_restore.fleet.backoff import BackOff
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.frames import Frame
-from tests.in_memory import Collect
+from mjpeg_restore.testing import Collect
 from tests.sinks.conftest import flat
 
 FRAME = Frame(flat())

@@ -1,0 +1,77 @@
+"""`--serve`: the run's pictures in browsers and other programs, over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from mjpeg_restore.cli import values
+from mjpeg_restore.cli.streams import warn
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.report import Report
+from mjpeg_restore.serve import Access, Camera
+from mjpeg_restore.sources import Paced, Source
+
+OF_SERVING = ("token", "password", "loop")
+"""Options that have no effect without --serve."""
+
+
+def add_serving_options(add: Callable[..., object]) -> None:
+    """Add the options of this module."""
+    add(
+        "--serve",
+        type=values.listening,
+        metavar="[HOST:]PORT",
+        help="a page for browsers, /stream, /snapshot, /state, /metrics and /healthz; for this machine alone unless "
+        "HOST says otherwise, such as 0.0.0.0",
+    )
+    add("--token", type=values.secret, metavar="TOKEN|@FILE", help="watching takes this token")
+    add("--password", type=values.user_and_password, metavar="USER:PASSWORD|@FILE", help="or this user and password")
+    add("--loop", action="store_true", help="play a recording again and again")
+
+
+def played(options: argparse.Namespace, source: Source, again: Callable[[], Source]) -> Source:
+    """The source; a recording that is served is played at its pace.
+
+    Args:
+        options: of the command line.
+        source: opened.
+        again: opens it anew.
+    """
+    if options.serve is None or source.info.live:
+        return source
+    return Paced(source, again if options.loop else None)
+
+
+@contextmanager
+def served(options: argparse.Namespace, source: Source, report: Report) -> Generator[list[Outlet]]:
+    """Serve a run for as long as the context lasts, and yield the outlet to it, or none.
+
+    Raises:
+        MissingExtra: the server's packages are not installed.
+        SinkError: nothing can listen there.
+    """
+    if options.serve is None:
+        yield []
+        return
+    # Imported here: Starlette and uvicorn would take a third of the command's start.
+    from mjpeg_restore.serve.server import Server
+
+    user, password = options.password or (None, None)
+    info = source.info
+    stall = {"stall": options.stall_timeout} if options.stall_timeout else {}
+    camera = Camera(_short(info.name), report, title=info.name, source=info.name, live=info.live, **stall)
+    with Server([camera], *options.serve, access=Access(options.token, user, password)) as server:
+        if not options.quiet:
+            warn(f"watch it at {server.url}")
+            if server.remark:
+                warn(server.remark, "warning")
+        yield [Outlet(camera.sink, "the page")]
+
+
+def _short(name: str) -> str:
+    """A source's name as it may stand in a URL and in metrics."""
+    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-._") or "camera"

@@ -1,0 +1,106 @@
+"""`--serve`: what a run shows over HTTP, and which options go with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.cli import main
+from tests.cli.command import COMMAND, FAST
+
+
+@contextmanager
+def serving(*words: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A command that serves on a free port of this machine, and its address."""
+    command = [*COMMAND, *map(str, words), "--serve", "0", *FAST]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "watch it at" in line)
+        yield re.findall(r"http://\S+", line)[0], process
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def get(url: str, token: str = "") -> bytes:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read()
+
+
+def first_picture(url: str, token: str = "") -> bytes:
+    while True:
+        try:
+            return get(f"{url}snapshot", token)
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+
+
+def test_a_recording_is_played_and_served(clip: Path) -> None:
+    with serving(clip, "--loop") as (url, process):
+        assert first_picture(url).startswith(b"\xff\xd8")
+        state = json.loads(get(f"{url}state"))
+        assert state["name"] == clip.stem + clip.suffix
+        assert b"mjpeg_restore_frames_out_total" in get(f"{url}metrics")
+    assert process.returncode == 130
+
+
+def test_it_begins_again_and_ctrl_c_ends_it(clip: Path) -> None:
+    with serving(clip, "--loop", "--start", "0", "--duration", "0.2") as (url, process):
+        seen = 0
+        while seen < 30:
+            seen = json.loads(get(f"{url}state"))["report"]["frames"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+
+def test_a_file_beside_it_has_every_picture(clip: Path, tmp_path: Path) -> None:
+    with serving(clip, "-o", tmp_path / "out.y4m") as (_, process):
+        assert process.wait(60) == 0
+    assert (tmp_path / "out.y4m").read_bytes().count(b"FRAME\n") == 6
+
+
+def test_a_token_from_a_file_is_asked_for(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("sesame\n")
+    with serving(clip, "--loop", "--token", f"@{tmp_path / 'token'}") as (url, _):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            get(f"{url}snapshot")
+        assert first_picture(url, "sesame").startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--serve", "eighty"], "'eighty' is no address: give HOST:PORT"),
+        (["--serve", "1:2:3"], "'1:2:3' is no address"),
+        (["-o", "a.mp4", "--loop"], "--loop has no effect without --serve"),
+        (["-o", "a.mp4", "--token", "x"], "--token has no effect without --serve"),
+        (["--serve", "0", "--password", "secret"], "give USER:PASSWORD"),
+        (["--serve", "0", "--token", "@nowhere"], "cannot read nowhere (No such file or directory)"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    clip: Path, words: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([str(clip), *words])
+    said = capfd.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert "secret" not in said
+
+
+def test_a_port_that_is_taken_is_an_error_of_the_output(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(clip, "--loop") as (url, _):
+        port = url.rstrip("/").rpartition(":")[2]
+        assert main([str(clip), "--serve", port, *FAST]) == 5
+    assert f"cannot serve on 127.0.0.1, port {port}" in capfd.readouterr().err
