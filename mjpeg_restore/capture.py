@@ -256,7 +256,8 @@ class VideoCapture:
             return False
         try:
             other = self._opening.start(number, rate)
-            other.look()
+            if not other.look():
+                return False
         except SourceError:  # it lies after the end
             return False
         self._close()
