@@ -46,20 +46,23 @@ class DamagePolicy:
         """Apply the policy to the jobs of a source, in order."""
         try:
             for job in jobs:
-                if job.packet.silent:
-                    yield job
-                    continue
-                if job.packet.discontinuity:  # a camera that is connected anew starts up anew (S8)
-                    self._previous, self._lost = (), 0
-                self._report.packets += 1
-                self._count(job)
-                if not self._independent and len(self._previous) == len(job.coded):
-                    job = replace(job, coded=tuple(map(_with_dc_jump, job.coded, self._previous)))
-                job = self._apply(job)
-                self._previous = job.coded or self._previous
-                yield job
+                yield self.apply(job)
         finally:
             jobs.close()
+
+    def apply(self, job: Job) -> Job:
+        """Apply the policy to the next job."""
+        if job.packet.silent:
+            return job
+        if job.packet.discontinuity:  # a camera that is connected anew starts up anew (S8)
+            self._previous, self._lost = (), 0
+        self._report.packets += 1
+        self._count(job)
+        if not self._independent and len(self._previous) == len(job.coded):
+            job = replace(job, coded=tuple(map(_with_dc_jump, job.coded, self._previous)))
+        job = self._decide(job)
+        self._previous = job.coded or self._previous
+        return job
 
     def _count(self, job: Job) -> None:
         if job.trouble:
@@ -69,7 +72,7 @@ class DamagePolicy:
         for picture in job.coded:
             self._report.note_warnings(picture.warnings)
 
-    def _apply(self, job: Job) -> Job:
+    def _decide(self, job: Job) -> Job:
         """The job with its damage repaired, without its picture, or as it was."""
         damage = next((picture.damage for picture in job.coded if picture.damage), None)
         if not damage:

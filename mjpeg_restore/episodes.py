@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from mjpeg_restore.stages import Job
 
@@ -14,14 +16,23 @@ _START_UP = 3.0
 
 _log = logging.getLogger(__name__)
 
+Note = Callable[[int, str, str], None]
+"""Takes a level of `logging`, the name of an event, and the message for people."""
+
 
 class LiveEpisodes:
-    """Logs damage and lateness of a live source's pictures."""
+    """Tells of damage and lateness of a live source's pictures."""
 
-    def __init__(self, source: str) -> None:
-        """Begin without trouble; `source` is its name in messages."""
-        self._damage = _Episode(source, "damaged", "recovered", "sound again", "damaged")
-        self._late = _Episode(source, "late", "in_time", "in time again", "dropped")
+    def __init__(self, source: str, note: Note | None = None) -> None:
+        """Begin without trouble.
+
+        Args:
+            source: its name in messages.
+            note: told of each change; None: the log.
+        """
+        note = note or partial(_log_event, source)
+        self._damage = _Episode(note, "damaged", "recovered", "sound again", "damaged")
+        self._late = _Episode(note, "late", "in_time", "in time again", "dropped")
         self._begun: float | None = None
 
     def update(self, job: Job) -> None:
@@ -41,8 +52,8 @@ class LiveEpisodes:
 class _Episode:
     """One kind of trouble."""
 
-    def __init__(self, source: str, began: str, ended: str, over: str, counted: str) -> None:
-        self._source, self._began, self._ended = source, began, ended
+    def __init__(self, note: Note, began: str, ended: str, over: str, counted: str) -> None:
+        self._note, self._began, self._ended = note, began, ended
         self._over, self._counted = over, counted
         self._since: float | None = None
         self._last = 0.0
@@ -62,5 +73,6 @@ class _Episode:
             self._since = None
             self._note(logging.INFO, self._ended, f"{self._over}: {self._count} {self._counted}{span}")
 
-    def _note(self, level: int, event: str, message: str) -> None:
-        _log.log(level, "%s: %s", self._source, message, extra={"event": event, "source": self._source})
+
+def _log_event(source: str, level: int, event: str, message: str) -> None:
+    _log.log(level, "%s: %s", source, message, extra={"event": event, "source": source})

@@ -74,24 +74,32 @@ def walk_headers(source: Source, packets: int | None = None) -> Iterator[Job]:
     """
     walk = HeaderWalk(source.info.height, source.info.codec_tag, independent=source.info.independent)
     for packet in _first(source, packets):
-        if packet.silent:
-            yield Job(packet, time.monotonic())
-            continue
-        job = Job(packet, packet.arrived or time.monotonic(), fragment=is_fragment(packet.data))
-        if packet.discontinuity:
-            walk.forget()
-        walk.remember(packet.tables)
-        if is_tables_only(packet.data):
-            walk.pass_over(packet.data)
-            if packet.sound:
-                yield Job(replace(packet, data=b"", silent=True), time.monotonic())
-            continue
-        if not job.fragment:
-            try:
-                job = replace(job, parts=walk(packet.data))
-            except JpegError as error:
-                job = replace(job, error=error)
-        yield job
+        if job := walk_header(walk, packet):
+            yield job
+
+
+def walk_header(walk: HeaderWalk, packet: Packet) -> Job | None:
+    """Walk the headers of the next packet of a stream; None if it holds tables and nothing else.
+
+    Args:
+        walk: what is remembered of the packets before.
+        packet: the next one.
+    """
+    if packet.silent:
+        return Job(packet, time.monotonic())
+    job = Job(packet, packet.arrived or time.monotonic(), fragment=is_fragment(packet.data))
+    if packet.discontinuity:
+        walk.forget()
+    walk.remember(packet.tables)
+    if is_tables_only(packet.data):
+        walk.pass_over(packet.data)
+        return Job(replace(packet, data=b"", silent=True), time.monotonic()) if packet.sound else None
+    if job.fragment:
+        return job
+    try:
+        return replace(job, parts=walk(packet.data))
+    except JpegError as error:
+        return replace(job, error=error)
 
 
 def _first(source: Source, packets: int | None) -> Iterator[Packet]:
