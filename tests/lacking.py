@@ -109,6 +109,23 @@ def needs_gstreamer_elements(*names: str) -> None:
 
 
 needs_systemd = _unless(shutil.which("systemd-analyze") is not None, "needs systemd")
+def gstreamer_python(environment: dict[str, str]) -> str:
+    """A Python that has GStreamer's bindings, and that can import this package with its environment's packages."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [python, "-c", "import mjpeg_restore.gstreamer.element"]
+        if Path(python).exists() and not subprocess.run(command, env=environment, capture_output=True).returncode:
+            return python
+    pytest.skip("needs GStreamer and PyGObject, for a Python that can import this environment's packages")
+
+
+def needs_gstreamer_plugin(element: str, environment: dict[str, str]) -> None:
+    """Skip where GStreamer does not find an element that is written in Python."""
+    programs = shutil.which("gst-launch-1.0"), shutil.which("gst-inspect-1.0")
+    command = ["gst-inspect-1.0", element]
+    if not all(programs) or subprocess.run(command, env=environment, capture_output=True).returncode:
+        pytest.skip("needs GStreamer, and its loader of Python plugins for this environment's version of Python")
+
+
 needs_linux = _unless(sys.platform == "linux", "needs Linux")
 needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
