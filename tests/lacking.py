@@ -109,6 +109,8 @@ def needs_gstreamer_elements(*names: str) -> None:
 
 
 needs_systemd = _unless(shutil.which("systemd-analyze") is not None, "needs systemd")
+
+
 def gstreamer_python(environment: dict[str, str]) -> str:
     """A Python that has GStreamer's bindings, and that can import this package with its environment's packages."""
     for python in (sys.executable, "/usr/bin/python3"):
