@@ -25,6 +25,7 @@ SCRIPTS = [
     "check_wheel",
     "check_image",
     "measure_fleet",
+    "measure_serving",
     "gpu_check",
     "build_engines",
     "check_precision",
