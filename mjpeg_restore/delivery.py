@@ -14,9 +14,10 @@ from mjpeg_restore.report import OutputReport
 class Delivery:
     """Hands the items of one run to its outlets.
 
-    A single outlet is served on the caller's thread. Of several, each has a thread of its own, and one that waits holds
-    back the items, not the others' threads. An interactive sink, such as a window, is served on the caller's thread, as
-    systems demand, and the items come from another one.
+    Sinks that are instant are served on the thread from which the items come, and so is another one, if it is the only
+    one for which the run waits anyway. Of several, each has a thread of its own, and one that waits holds back the
+    items, not the others' threads. An interactive sink, such as a window, is served on the caller's thread, as systems
+    demand, and the items come from another one.
 
     Attributes:
         ended: True once the run is to end, because a consumer has gone or nobody is left.
@@ -40,9 +41,14 @@ class Delivery:
         self._complete = False
         """True once all items are handed out: an outlet that is over then has only come to its end."""
         self._stop = stop
-        alone = len(outlets) == 1 and outlets[0].when_full == "wait" and not interactive
+        others = [outlet for outlet in outlets if not outlet.sink.instant]
+        waits = len(others) == 1 and others[0].when_full == "wait" and not interactive
+        alone = len(outlets) == 1
         self._feeds: list[Feed] = [
-            DirectFeed(outlet, taken) if alone else QueuedFeed(outlet, taken, self._look) for outlet in outlets
+            DirectFeed(outlet, taken, alone=alone)
+            if outlet.sink.instant or waits
+            else QueuedFeed(outlet, taken, self._look)
+            for outlet in outlets
         ]
         self._interactive = next((feed for feed in self._feeds if feed.outlet.sink.interactive), None)
 

@@ -54,8 +54,15 @@ class Feed(ABC):
         error: why it failed, if it did.
     """
 
-    def __init__(self, outlet: Outlet, taken: Taken) -> None:
-        self.outlet = outlet
+    def __init__(self, outlet: Outlet, taken: Taken, *, alone: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            outlet: the sink.
+            taken: called when it has taken a frame.
+            alone: there is no other: its failure is that of the run, which is told by others.
+        """
+        self.outlet, self._alone = outlet, alone
         self.over = False
         self.error: SinkError | None = None
         self.report = OutputReport(outlet.name)
@@ -120,15 +127,28 @@ class Feed(ABC):
     def _fail(self, error: SinkError) -> None:
         self.error, self.report.error = error, str(error)
         self._discard()
+        if not self._alone:
+            _log.error("%s; the run goes on for the other outputs", error, extra={"event": "output_failed"})
+
+    def _fault(self, error: Exception) -> None:
+        """Note a fault of the sink's own, to be called where it is caught; to others it is a failure like any other."""
+        _log.exception("%s", self.outlet.name)
+        self._fail(SinkError(f"{self.outlet.name}: {type(error).__name__}: {error}"))
 
 
 class DirectFeed(Feed):
-    """The only sink of a run."""
+    """A sink that is served on the thread from which the items come."""
 
     def put(self, item: Frame | SoundPacket) -> None:
         """Write the item."""
-        if not self.over:
+        if self.over:
+            return
+        try:
             self._write(item)
+        except Exception as error:
+            if self._alone:
+                raise
+            self._fault(error)
 
     def finish(self) -> None:
         """Close the sink."""
@@ -140,7 +160,7 @@ class DirectFeed(Feed):
 
 
 class QueuedFeed(Feed):
-    """One of several sinks, behind a queue."""
+    """A sink behind a queue."""
 
     def __init__(self, outlet: Outlet, taken: Taken, changed: Callable[[], None]) -> None:
         super().__init__(outlet, taken)
@@ -197,9 +217,8 @@ class QueuedFeed(Feed):
                 self._discard()
             else:
                 self._close()
-        except Exception as error:  # a fault of the sink's own; to the others it is a failure like any other
-            _log.exception("%s", self.outlet.name)
-            self._fail(SinkError(f"{self.outlet.name}: {type(error).__name__}: {error}"))
+        except Exception as error:
+            self._fault(error)
         finally:
             self._tell()
 
@@ -248,7 +267,3 @@ class QueuedFeed(Feed):
             self._items.clear()
             self._condition.notify_all()
         self._changed()
-
-    def _fail(self, error: SinkError) -> None:
-        super()._fail(error)
-        _log.error("%s; the run goes on for the other outputs", error, extra={"event": "output_failed"})

@@ -124,6 +124,37 @@ def test_a_fault_of_a_sinks_own_is_a_failure_like_any_other(caplog: pytest.LogCa
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.parametrize("fails", [SinkError("the disk is full"), ZeroDivisionError("division by zero")])
+def test_an_instant_sink_needs_no_thread_nor_does_the_one_beside_it(
+    fails: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    threads = set[str]()
+
+    class Instant(Collect):
+        instant = True
+
+        def write(self, frame: Frame) -> None:
+            threads.add(threading.current_thread().name)
+            super().write(frame)
+
+    class Failing(Instant):
+        instant = False
+
+        def write(self, frame: Frame) -> None:
+            super().write(frame)
+            if len(self.pictures) == 3:
+                raise fails
+
+    page, file = Instant(), Failing()
+    source = ListSource([still()] * 20)
+    report = run(source, DECODE, [Outlet(page, "the page", when_full="drop"), Outlet(file, "a.mp4")])
+    assert threads == {threading.current_thread().name}
+    assert (page.ended, file.ended) == (["closed"], ["discarded"])
+    assert (len(page.pictures), len(file.pictures)) == (20, 3)
+    assert str(fails) in str(report.outputs[1].error)
+    assert "; the run goes on for the other outputs" in caplog.text
+
+
 def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:
     sinks = [Collect(fail_at=2), Collect(fail_at=5)]
     source = ListSource([still()] * 500)

@@ -17,6 +17,7 @@ class WebSink(BaseSink):
     """Keeps the newest frame for a server. `write` never waits, whoever watches.
 
     Attributes:
+        instant: so it needs no thread.
         original: True while somebody watches originals.
         latest: the newest frame; None before the first.
         last: when the newest frame that was not shown again was written, by the clock; None before the first.
@@ -25,6 +26,8 @@ class WebSink(BaseSink):
             reader takes them out; the oldest are dropped.
         on_change: called, on the run's thread, after each frame and at the end.
     """
+
+    instant = True
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare.

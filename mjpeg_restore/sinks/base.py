@@ -50,6 +50,11 @@ class Sink(Protocol):
         ...
 
     @property
+    def instant(self) -> bool:
+        """True where `write` never waits and hardly computes: it needs no thread of its own."""
+        ...
+
+    @property
     def closed(self) -> bool:
         """True once the consumer has disconnected (window shut, pipe closed): nothing more is written to it, and it is
         closed without an error."""
@@ -101,14 +106,15 @@ class BaseSink(ABC):
     """Base of sinks: defaults for everything but `write`.
 
     Attributes:
-        fixed_size, sound, original, interactive, closed, remark: see `Sink`; a sink sets them where the defaults do not
-            fit.
+        fixed_size, sound, original, interactive, instant, closed, remark: see `Sink`; a sink sets them where the
+            defaults do not fit.
     """
 
     fixed_size: bool = False
     sound: bool = False
     original: bool = False
     interactive: bool = False
+    instant: bool = False
     closed: bool = False
     remark: str | None = None
 

@@ -13,6 +13,7 @@ class Comparing:
     """Passes frames on to another sink, each with the plain decode and the restored picture in one; see `compose`."""
 
     original = True
+    instant = False
 
     def __init__(self, sink: Sink, how: Comparison) -> None:
         self._sink = sink
