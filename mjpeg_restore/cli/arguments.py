@@ -171,6 +171,12 @@ def _parser() -> _Parser:
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("settings", metavar="FILE", help="the settings, such as cameras.toml")
+    add(
+        "--serve",
+        type=values.address,
+        metavar="[HOST:]PORT",
+        help="show all cameras in a browser (what the settings say)",
+    )
     add("--check", action="store_true", help="say what is wrong with the settings, and run nothing")
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--json", action="store_true", help="print a report as JSON at the end")

@@ -63,10 +63,16 @@ class Preparing:
         stop: once it is set, the work ends as by Ctrl-C.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, at_once: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            quiet: show nothing.
+            at_once: begin with a line; False: only what takes longer than `EVERY` is worth one.
+        """
         self.stop: Event | None = None
         self._quiet = quiet
-        self._said: float | None = None
+        self._said: float | None = None if at_once else time.monotonic()
 
     def __call__(self, what: str, share: float) -> None:
         """Show a share of the work, 0..1, as a plain line every `EVERY` seconds; see `Restorer`'s `progress`.

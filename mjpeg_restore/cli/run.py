@@ -9,15 +9,18 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError
-from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, load_settings
+from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
+
+if TYPE_CHECKING:
+    from mjpeg_restore.fleet.serving import Serving
 
 WRONG_SETTINGS = 2
 """Exit code for a settings file with mistakes: that of wrong arguments."""
@@ -30,7 +33,7 @@ _log = logging.getLogger(__name__)
 def command(options: argparse.Namespace) -> int:
     """Run the cameras of a settings file, or check the file; the result is the exit code."""
     try:
-        settings = load_settings(options.settings)
+        settings = load_settings(options.settings, serve=options.serve)
     except SettingsError as error:
         for mistake in error.mistakes:
             warn(mistake, "error")
@@ -48,26 +51,49 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     # A queue, because a signal may come at any point of this thread: its `put` takes no lock that the thread may hold.
     requests: SimpleQueue[Request] = SimpleQueue()
     stopped = False
-    with (
-        _signals(requests),
-        Fleet(settings, progress=Preparing(quiet=options.quiet), changed=lambda: requests.put("look")) as fleet,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(_signals(requests))
+        audience = stack.enter_context(_serving(settings.run)) if settings.run.serve else None
+        fleet = Fleet(
+            settings,
+            audience=audience,
+            progress=Preparing(quiet=options.quiet, at_once=False),
+            changed=lambda: requests.put("look"),
+        )
+        stack.enter_context(fleet)
         while not (stopped or fleet.ended):
             match requests.get():
                 case "stop":
                     stopped = True
                 case "reload":
-                    settings = _reload(options.settings, settings, fleet)
+                    settings = _reload(options, settings, fleet)
                 case "look":
                     pass
     _tell(options, fleet)
     return INTERRUPTED if stopped else 0
 
 
-def _reload(path: str, before: FleetSettings, fleet: Fleet) -> FleetSettings:
+def _serving(run: RunSettings) -> Serving:
+    """Begin to serve, and say where.
+
+    Raises:
+        MissingExtra: a package is missing.
+        SinkError: nothing can listen there.
+    """
+    from mjpeg_restore.fleet.serving import Serving  # needs an extra
+
+    serving = Serving(run)
+    _log.info("all cameras can be watched at %s", serving.url, extra={"event": "serving"})
+    if serving.remark:
+        _log.warning("%s", serving.remark, extra={"event": "serving_openly"})
+    return serving
+
+
+def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) -> FleetSettings:
     """Read the settings file again, and apply it if it has no mistakes; the settings in force."""
+    path = options.settings
     try:
-        settings = load_settings(path)
+        settings = load_settings(path, serve=options.serve)
     except SettingsError as error:
         for mistake in error.mistakes:
             _log.error("%s", mistake, extra={"event": "wrong_settings"})

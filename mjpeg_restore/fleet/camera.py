@@ -193,12 +193,11 @@ class Camera:
                 self._enter(source)
                 self._outputs = [self._output(choice, source) for choice in settings.outputs]
                 outlets = [Outlet(output, output.name) for output in self._outputs]
-                if surroundings.audience:
-                    outlets += surroundings.audience.outlets(self)
+                watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 run(
                     source,
                     self._restorer,
-                    outlets,
+                    [*watching, *outlets],
                     settings.policies,
                     report=self.report,
                     stop=self._stop,

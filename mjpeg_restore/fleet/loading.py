@@ -18,6 +18,7 @@ from mjpeg_restore.fleet.positions import KeyPath, Positions
 from mjpeg_restore.fleet.references import expand
 from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkChoice, OutputChoice, RunSettings
 from mjpeg_restore.pipeline import PipelineSettings
+from mjpeg_restore.serve.address import parse_address
 from mjpeg_restore.sources import LiveSettings
 from mjpeg_restore.sources.live.address import DEFAULT_PORTS, Address, redact
 
@@ -27,12 +28,15 @@ _MOST = 1 << 20
 """Bytes of a settings file."""
 
 
-def load_settings(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> FleetSettings:
+def load_settings(
+    path: str | os.PathLike[str], environment: Mapping[str, str] | None = None, *, serve: str | None = None
+) -> FleetSettings:
     """Read and check a settings file; docs/cameras.md says what may stand in it.
 
     Args:
         path: the file. Relative paths in it begin in its folder.
         environment: the variables for `${NAME}`; those of the process if None.
+        serve: the address to serve at, in place of the file's.
 
     Raises:
         SettingsError: it cannot be read, or has mistakes: all of them.
@@ -46,9 +50,8 @@ def load_settings(path: str | os.PathLike[str], environment: Mapping[str, str] |
     except RecursionError:
         raise SettingsError([f"{file}: its arrays or tables are nested too deeply"]) from None
     folder = Path(os.path.abspath(file)).parent
-    return _Loader(folder, os.environ if environment is None else environment, Mistakes(file, Positions(text))).load(
-        content
-    )
+    loader = _Loader(folder, os.environ if environment is None else environment, Mistakes(file, Positions(text)))
+    return loader.load(content, serve)
 
 
 def _read(file: str) -> str:
@@ -76,11 +79,11 @@ class _Loader:
         self._targets: dict[str, str] = {}
         """The camera that writes to each target."""
 
-    def load(self, content: dict[str, Any]) -> FleetSettings:
+    def load(self, content: dict[str, Any], serve: str | None) -> FleetSettings:
         for key in content:
             if key not in keys.OF_THE_FILE:
                 self._mistakes.note((key,), keys.unknown(key, keys.OF_THE_FILE))
-        self._run = self._run_settings(content.get("run", {}))
+        self._run = self._run_settings(content.get("run", {}), serve)
         self._defaults = self._table(content.get("defaults", {}), ("defaults",), keys.OF_CAMERAS)
         given = self._is_table(content.get("cameras", {}), ("cameras",))
         if not given:
@@ -89,9 +92,11 @@ class _Loader:
         self._mistakes.check()
         return FleetSettings(tuple(camera for camera in cameras if camera is not None), self._run)
 
-    def _run_settings(self, given: object) -> RunSettings:
+    def _run_settings(self, given: object, serve: str | None) -> RunSettings:
         path = ("run",)
         table = self._table(given, path, keys.OF_THE_RUN)
+        if serve:
+            table["serve"] = serve
         for key in ("serve", "token", "user", "password", "engine-cache"):
             if key in table:
                 table[key] = self._expanded(table[key], (*path, key))
@@ -103,7 +108,17 @@ class _Loader:
         for key, other in (("user", "password"), ("password", "user")):
             if key in table and other not in table:
                 self._mistakes.note((*path, key), f"needs {other}")
-        return RunSettings(**{key.replace("-", "_"): value for key, value in table.items()})
+        self._check_served(table)
+        return RunSettings(**_fields(table, *table))
+
+    def _check_served(self, table: dict[str, Any]) -> None:
+        """Check the address, and the user's name."""
+        try:
+            parse_address(table.get("serve", ":0"))
+        except ValueError as error:
+            self._mistakes.note(("run", "serve"), str(error))
+        if ":" in table.get("user", ""):
+            self._mistakes.note(("run", "user"), "has a colon, which basic authentication cannot send")
 
     def _camera(self, name: str, given: object) -> CameraSettings | None:
         path = ("cameras", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mjpeg_restore.report import Report
@@ -31,6 +32,8 @@ class Camera:
     """Seconds without a picture after which it is unhealthy."""
     grace: float = 60.0
     """Seconds from the start of the server for the first picture: a network may have to be made ready."""
+    trouble: Callable[[], str] = lambda: ""
+    """Why no pictures come, if whoever runs the camera knows more than that none do; empty if not."""
 
     def __post_init__(self) -> None:
         """Check the values.

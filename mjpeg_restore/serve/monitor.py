@@ -72,6 +72,12 @@ class Monitor:
     @property
     def health(self) -> Health:
         """Whether pictures come."""
+        health = self._seen()
+        trouble = "" if health.state == "live" else self.camera.trouble()
+        return Health("waiting", trouble) if trouble else health
+
+    def _seen(self) -> Health:
+        """What the camera's pictures tell."""
         camera, now = self.camera, self._clock()
         if camera.sink.ended:
             return Health("ended", "the run has ended")

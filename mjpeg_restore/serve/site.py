@@ -82,8 +82,9 @@ class Site:
         return Starlette(routes=routes, lifespan=self._lifespan)
 
     def add(self, camera: Camera) -> None:
-        """Serve one more camera, or another one of the same name."""
-        self.remove(camera.name)
+        """Serve one more camera, or another one in the place of one of the same name."""
+        if before := self._broadcasts.get(camera.name):
+            before.close()
         self._broadcasts[camera.name] = Broadcast(camera, self._pool, self._encode, self._boot)
 
     def remove(self, name: str) -> None:

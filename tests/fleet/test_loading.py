@@ -204,6 +204,11 @@ def test_a_camera_may_only_be_watched(folder: Path) -> None:
     assert load_one("run.serve = ':8080'\n" + camera("")).outputs == ()
 
 
+def test_the_address_to_serve_at_may_come_from_elsewhere(folder: Path) -> None:
+    Path("cameras.toml").write_text("run.token = 'x'\n" + camera(""))
+    assert load_settings("cameras.toml", {}, serve="8080").run == RunSettings(serve="8080", token="x")
+
+
 def test_secrets_are_not_shown(folder: Path) -> None:
     found = load(
         "run = { serve = ':8080', user = 'al', password = 's3cret', token = 's3cret' }\n"
@@ -377,6 +382,14 @@ CASES = {
         ["2: cameras.door.source: the environment has no variable USER"],
     ),
     "a token for nothing": ("run.token = 'x'\n" + camera(ONE), ["1: run.token: has no effect without serve"]),
+    "an address that is none": (
+        "run.serve = 'here'\n" + camera(ONE),
+        ["1: run.serve: 'here' is no address: give HOST:PORT, such as 127.0.0.1:8080"],
+    ),
+    "a user with a colon": (
+        "run = { serve = ':80', user = 'a:b', password = 'x' }\n" + camera(ONE),
+        ["1: run.user: has a colon, which basic authentication cannot send"],
+    ),
     "a user without a password": (
         "run = { serve = ':80', user = 'x' }\n" + camera(ONE),
         ["1: run.user: needs password"],

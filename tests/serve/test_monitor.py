@@ -7,7 +7,7 @@ import pytest
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.report import Report
 from mjpeg_restore.serve import Camera, WebSink
-from mjpeg_restore.serve.monitor import SPAN, Monitor
+from mjpeg_restore.serve.monitor import SPAN, Health, Monitor
 from tests.serve.served import picture
 
 
@@ -62,6 +62,16 @@ def test_the_reason_says_how_long() -> None:
     assert (door.monitor.health.ok, door.monitor.health.reason) == (True, "")
     door.clock.now += 12
     assert (door.monitor.health.ok, door.monitor.health.reason) == (False, "no picture for 12 s")
+
+
+def test_whoever_runs_the_camera_may_know_why_no_picture_comes() -> None:
+    door = Watched()
+    door.camera = Camera("door", Report(), door.camera.sink, trouble=lambda: "the password is wrong")
+    door.monitor = Monitor(door.camera, door.clock)
+    assert door.monitor.health == Health("waiting", "the password is wrong")
+    assert not door.monitor.health.ok
+    door.frame()
+    assert door.monitor.health == Health("live")
 
 
 def test_pictures_that_are_shown_again_are_no_sign_of_life() -> None:

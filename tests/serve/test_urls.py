@@ -217,6 +217,14 @@ def test_several_cameras_have_their_own_urls() -> None:
             assert "/cameras lists them" in answer.text
 
 
+def test_a_camera_keeps_its_place_when_it_begins_anew() -> None:
+    with Server([camera("a"), camera("b")], port=0) as server:
+        server.add(again := camera("a"))
+        write(again)
+        until(lambda: ask(server, "/cameras").json[0]["report"]["frames"] == 1)
+        assert [one["name"] for one in ask(server, "/cameras").json] == ["a", "b"]
+
+
 def test_one_camera_has_both_urls(server: Server, door: Camera) -> None:
     write(door)
     assert ask(server, "/snapshot").body == ask(server, "/camera/door/snapshot").body

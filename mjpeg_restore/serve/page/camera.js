@@ -187,8 +187,8 @@ function showState() {
   $("all").hidden = state.cameras < 2;
   $("save").download = `${state.name}.jpg`;
   const [level, words, notice] = LEVELS[state.state];
-  const reason = state.state === "stalled" ? state.reason : "";
-  showStatus(level, words(state), reason ? reason[0].toUpperCase() + reason.slice(1) : notice || refusal);
+  const reason = ["stalled", "waiting"].includes(state.state) ? state.reason : "";
+  showStatus(level, words(state), reason ? reason.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()) : notice || refusal);
   if (state.report.size[0] && picture.dataset.shows === "nothing") setSize(...state.report.size);
   showFacts();
 }

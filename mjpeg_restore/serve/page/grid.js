@@ -66,6 +66,7 @@ function showCameras(cameras) {
     const status = link.querySelector(".status");
     status.dataset.level = level;
     status.textContent = words(camera.now);
+    status.title = camera.reason;
     link.toggleAttribute("data-idle", camera.state !== "live");
   }
 }

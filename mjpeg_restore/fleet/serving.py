@@ -1,0 +1,83 @@
+"""A fleet in a browser. Only who imports this module needs the extra `serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from mjpeg_restore.fleet.camera import Camera
+from mjpeg_restore.fleet.settings import RunSettings
+from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.report import Report
+from mjpeg_restore.serve import Access, WebSink
+from mjpeg_restore.serve import Camera as ServedCamera
+from mjpeg_restore.serve.address import parse_address
+from mjpeg_restore.serve.server import Server
+from mjpeg_restore.sources.live.address import redact
+
+_STALL = 10.0
+"""Seconds without a picture after which a camera is unhealthy, unless its own settings say that it takes longer."""
+
+
+class Serving:
+    """The audience of a fleet: a server that shows all cameras.
+
+    Attributes:
+        url: of the page.
+        remark: what the user should know: that others can watch; None if there is nothing.
+    """
+
+    def __init__(self, run: RunSettings) -> None:
+        """Listen, and begin to serve.
+
+        Args:
+            run: `serve`, and who may watch.
+
+        Raises:
+            SinkError: nothing can listen there.
+            ValueError: `serve` is no address.
+        """
+        host, port = parse_address(run.serve or "")
+        self._server = Server((), host, port, Access(run.token, run.user, run.password))
+        self.url, self.remark = self._server.url, self._server.remark
+
+    def add(self, camera: Camera) -> None:
+        """Show a camera that is still to begin."""
+        self._server.add(_served(camera, Report()))
+
+    def outlets(self, camera: Camera) -> Sequence[Outlet]:
+        """Show the run of a camera that begins."""
+        served = _served(camera, camera.report)
+        self._server.add(served)
+        return [Outlet(served.sink, "the server", when_full="drop")]
+
+    def remove(self, name: str) -> None:
+        """Show a camera no more."""
+        self._server.remove(name)
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        """Return the audience itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.close()
+
+
+def _served(camera: Camera, report: Report) -> ServedCamera:
+    settings = camera.settings
+    stall = max(_STALL, settings.connection.stall_timeout, float(2 / settings.fps) if settings.fps else 0.0)
+    source = redact(settings.source) if "://" in settings.source else settings.source
+
+    def trouble() -> str:
+        status = camera.status
+        return f"{status.reason}; trying again in {status.retry_in:.0f} s" if status.retry_in is not None else ""
+
+    return ServedCamera(camera.name, report, WebSink(), source=source, live=camera.live, stall=stall, trouble=trouble)
