@@ -116,9 +116,10 @@ class _Version(argparse.Action):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show, --serve and --verify: beside one of them their names are names of files.
+    No other command takes -o, --show, --verify and, but for "run", --serve: beside one of them their names are names of
+    files.
     """
-    goals = ("-o", "--output", "--show", "--serve", "--verify")
+    goals = ("-o", "--output", "--show", "--verify", *(["--serve"] if words[:1] != ["run"] else []))
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
     named = not restores and words[:1] and words[0] in NAMED_COMMANDS
     parser = _parser()

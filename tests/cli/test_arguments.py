@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.cli import main
+from mjpeg_restore.cli.arguments import parse
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
 
@@ -163,3 +164,9 @@ def test_options_of_an_output_need_one(words: list[str], option: str, capsys: py
         main(["in.mjpeg", "--verify", *words])
     assert stopped.value.code == 2
     assert f"{option} has no effect without -o: leave it out" in capsys.readouterr().err
+
+
+def test_many_cameras_are_served_and_so_is_a_file_of_a_commands_name() -> None:
+    assert parse(["run", "cameras.toml", "--serve", "8080"]).command == "run"
+    options = parse(["models", "--serve", "8080"])
+    assert (options.command, options.input, options.serve) == ("restore", "models", ("127.0.0.1", 8080))
