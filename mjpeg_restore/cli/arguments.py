@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.address import redact
 from mjpeg_restore.cli import values
 from mjpeg_restore.cli.serving import OF_SERVING, add_serving_options
 from mjpeg_restore.cli.streams import warn, write
@@ -20,7 +21,6 @@ from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.runtime.devices import known_devices
 from mjpeg_restore.sinks.window import KEYS
 from mjpeg_restore.sources import RtspTransport
-from mjpeg_restore.sources.live.address import redact
 
 DESCRIPTION = """\
 Restore Motion-JPEG from its DCT coefficients.

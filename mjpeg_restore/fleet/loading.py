@@ -20,7 +20,7 @@ from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkC
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.serve.address import parse_address
 from mjpeg_restore.sources import LiveSettings
-from mjpeg_restore.sources.live.address import DEFAULT_PORTS, Address, redact
+from mjpeg_restore.address import DEFAULT_PORTS, Address, redact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

@@ -11,7 +11,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.sinks import OutputSettings
 from mjpeg_restore.sources import LiveSettings
-from mjpeg_restore.sources.live.address import redact
+from mjpeg_restore.address import redact
 
 
 @dataclass(frozen=True, slots=True)

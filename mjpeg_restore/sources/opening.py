@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
+from mjpeg_restore.address import Address, redact
 from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
 from mjpeg_restore.sources.detection import OpenOptions, open_file, open_stills
-from mjpeg_restore.sources.live.address import Address, redact
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
 from mjpeg_restore.sources.stills import files_in_folder, files_matching

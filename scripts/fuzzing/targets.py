@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mjpeg_restore
+from mjpeg_restore.authorisation import parse_challenges
 from mjpeg_restore.errors import JpegError, MjpegRestoreError
 from mjpeg_restore.frames import CodedPicture, Damage
 from mjpeg_restore.jpeg import (
@@ -40,7 +41,6 @@ from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.runtime.cpu import projection
 from mjpeg_restore.sources.avi import ChunkCounter
 from mjpeg_restore.sources.chunked import Dechunker
-from mjpeg_restore.sources.live.authorisation import parse_challenges
 from mjpeg_restore.sources.live.multipart import MultipartReader
 from mjpeg_restore.sources.movindex import claimed_samples
 from mjpeg_restore.sources.probe import Content, detect_content, read_head

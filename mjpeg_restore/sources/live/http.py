@@ -9,8 +9,8 @@ from fractions import Fraction
 from http.client import HTTPException, HTTPResponse
 from typing import Final, Self
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, reason_of
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.http_client import HttpClient
 from mjpeg_restore.sources.live.http_refusals import printable

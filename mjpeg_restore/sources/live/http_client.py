@@ -13,9 +13,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import MappingProxyType
 from typing import Final
 
+from mjpeg_restore.address import Address
+from mjpeg_restore.authorisation import Authorisation, parse_challenges
 from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError
-from mjpeg_restore.sources.live.address import Address
-from mjpeg_restore.sources.live.authorisation import Authorisation, parse_challenges
 from mjpeg_restore.sources.live.http_refusals import check_status, failure, missing_credentials, printable
 from mjpeg_restore.sources.live.http_response import Response
 from mjpeg_restore.sources.live.http_sockets import connect, look_up

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import BinaryIO, Final, cast
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, reason_of
 from mjpeg_restore.jpeg import Splitter
 from mjpeg_restore.jpeg.splitter import MAX_PICTURE_BYTES
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.detection import OpenOptions, open_file
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.http import SNAPSHOT_FPS, HttpConnection, Opened, not_mjpeg
 from mjpeg_restore.sources.live.http_client import HttpClient
 from mjpeg_restore.sources.live.http_file import HttpFile

@@ -7,8 +7,8 @@ import ssl
 from http.client import BadStatusLine, HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Final
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, SourceError, reason_of
-from mjpeg_restore.sources.live.address import Address
 
 _HAS_BODY: Final = frozenset({200, 201, 202, 203, 206})
 _TRY_AGAIN: Final = frozenset({408, 423, 425, 429})

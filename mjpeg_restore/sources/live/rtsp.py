@@ -12,9 +12,9 @@ import av
 import av.error
 from av.container import InputContainer
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError, reason_of
 from mjpeg_restore.jpeg.segments import SOF, find_start, segments
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.demuxed import WITHOUT_PROBING, DemuxedConnection
 from mjpeg_restore.sources.live.settings import LiveSettings
 

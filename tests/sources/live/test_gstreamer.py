@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import NotMjpeg, SourceError
 from mjpeg_restore.frames import Sampling
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.rtsp import RtspConnection
 from mjpeg_restore.sources.live.settings import LiveSettings
 from tests.lacking import needs_gstreamer, needs_gstreamer_elements

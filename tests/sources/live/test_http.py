@@ -17,10 +17,10 @@ from pathlib import Path
 import av
 import pytest
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.sources import open_source
 from mjpeg_restore.sources.container import ContainerSource
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.http import HttpConnection
 from mjpeg_restore.sources.live.http_client import HttpClient

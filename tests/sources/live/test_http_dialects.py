@@ -11,7 +11,7 @@ from cameras.faults import Fault
 from cameras.http import HttpCamera
 from cameras.pictures import NumberedPictures
 
-from mjpeg_restore.sources.live.address import Address
+from mjpeg_restore.address import Address
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.http import HttpConnection
 from mjpeg_restore.sources.live.settings import LiveSettings

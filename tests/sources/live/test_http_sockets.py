@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.sources.live import http_client
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.http_client import HttpClient
 from tests.sources.live.http_servers import Server, respond
 

@@ -15,9 +15,9 @@ from cameras.access import Access
 from cameras.pictures import NumberedPictures, read_number
 from cameras.rtsp import AUDIO_TRACK, H264_TRACK, H265_TRACK, JPEG_TRACK, RtspCamera
 
+from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.sources.live.address import Address
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.rtsp import RtspConnection, with_size
 from mjpeg_restore.sources.live.settings import LiveSettings

@@ -1,8 +1,9 @@
-"""Camera addresses: what is connected to, the credentials, and a name for messages that shows no secret."""
+"""Network addresses: what is connected to, the credentials, and a name for messages that shows no secret."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Self
@@ -29,10 +30,10 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of a camera's URL. Its `repr` and its `name` show no credentials."""
+    """The parts of a URL. Its `repr` and its `name` show no credentials."""
 
     scheme: str
-    """In lower case: "http", "https", "rtsp" or "rtsps"."""
+    """In lower case: "http", "https", "rtsp" or "rtsps", or another one that was allowed."""
     host: str
     """A name or an IP address; IPv6 without brackets."""
     port: int
@@ -44,11 +45,15 @@ class Address:
     """Percent-decoded; empty if the URL holds none."""
 
     @classmethod
-    def parse(cls, url: str) -> Self:
+    def parse(cls, url: str, ports: Mapping[str, int] = DEFAULT_PORTS) -> Self:
         """Take a URL apart.
 
+        Args:
+            url: any text.
+            ports: the schemes that are allowed, and the default port of each; 0: the URL must name one.
+
         Raises:
-            SourceError: it is malformed, or its scheme is not one of `DEFAULT_PORTS`. The message shows no credentials.
+            SourceError: it is malformed, or its scheme is not one of `ports`. The message shows no credentials.
         """
         name = redact(url)
         if len(url) > _MAX_CHARACTERS:
@@ -66,12 +71,13 @@ class Address:
                 "%23 for # and %3F for ?"
             ) from None
         scheme = parts.scheme.lower()
-        if scheme not in DEFAULT_PORTS:
-            raise SourceError(f"the address {name} does not begin with http://, https://, rtsp:// or rtsps://")
+        if scheme not in ports:
+            *others, last = (f"{known}://" for known in ports)
+            raise SourceError(f"the address {name} does not begin with {', '.join(others)} or {last}")
         if not host:
             raise SourceError(f"the address {name} names no host")
         try:
-            port = DEFAULT_PORTS[scheme] if parts.port is None else parts.port
+            port = ports[scheme] if parts.port is None else parts.port
         except ValueError:  # more than 65535
             port = 0
         if port == 0:
@@ -87,7 +93,7 @@ class Address:
     def authority(self) -> str:
         """Host and port as a URL writes them; the default port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:

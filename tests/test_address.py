@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjpeg_restore.address import Address, redact
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.sources.live.address import Address, redact
 
 
 @pytest.mark.parametrize(
