@@ -29,7 +29,9 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}),
     "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u8"}),
     "webm": frozenset({"opus", "vorbis"}),
+    "mpegts": frozenset({"aac", "mp3", "mp2", "ac3", "eac3"}),
 }
+_SUPPORTED["hls"] = _SUPPORTED["mpegts"]
 _ENCODERS = {"webm": "libopus"}
 _BITS_PER_CHANNEL = 96_000
 

@@ -19,6 +19,7 @@ _RENAMES_OPEN_FILES = os.name != "nt"
 
 Range = Literal["full", "limited"]
 ImageFormat = Literal["png", "jpeg"]
+PixelFormat = Literal["yuv420p", "gray", "rgb24", "bgr24"]
 
 
 class Sink(Protocol):
@@ -52,6 +53,11 @@ class Sink(Protocol):
     @property
     def instant(self) -> bool:
         """True where `write` never waits and hardly computes: it needs no thread of its own."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Frames that it took and could not deliver, as while a server was away."""
         ...
 
     @property
@@ -106,8 +112,7 @@ class BaseSink(ABC):
     """Base of sinks: defaults for everything but `write`.
 
     Attributes:
-        fixed_size, sound, original, interactive, instant, closed, remark: see `Sink`; a sink sets them where the
-            defaults do not fit.
+        fixed_size, sound, original, interactive, instant, lost, closed, remark: see `Sink`; a sink sets what differs.
     """
 
     fixed_size: bool = False
@@ -115,6 +120,7 @@ class BaseSink(ABC):
     original: bool = False
     interactive: bool = False
     instant: bool = False
+    lost: int = 0
     closed: bool = False
     remark: str | None = None
 
@@ -182,6 +188,9 @@ class OutputSettings:
     samples unscaled."""
     image_format: ImageFormat = "png"
     """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
+    pixel_format: PixelFormat = "yuv420p"
+    """Of raw pictures, by FFmpeg's names: three planes, luma alone, or three interleaved bytes a pixel, whose range is
+    full."""
     live: bool = False
     """The source is live: a video or y4m file gets its name at once, and stays playable if the program is killed."""
     segment: SegmentLimit | None = None
@@ -199,8 +208,8 @@ class OutputSettings:
         """
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads {self.threads}: one or more")
-        for name, known in (("range", get_args(Range)), ("image_format", get_args(ImageFormat))):
-            if getattr(self, name) not in known:
+        for name, kind in (("range", Range), ("image_format", ImageFormat), ("pixel_format", PixelFormat)):
+            if getattr(self, name) not in (known := get_args(kind)):
                 raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(known)}")
         if (self.fps is not None and self.fps <= 0) or self.sample_aspect <= 0:
             raise ValueError(f"fps {self.fps}, sample_aspect {self.sample_aspect}: more than 0")
@@ -244,6 +253,8 @@ class PartFile:
         found = kind_of(self.target)
         if found == "folder":
             raise SinkError(f"{self.target} is a folder: name a file in it")
+        if found == "stream":
+            raise SinkError(f"{self.target} is a pipe or a device: give y4m:{self.target}, or raw: or ts: before it")
         if found == "file" and not overwrite:
             raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
         self.committed = False

@@ -35,6 +35,11 @@ class Comparing:
         return self._sink.interactive
 
     @property
+    def lost(self) -> int:
+        """Likewise."""
+        return self._sink.lost
+
+    @property
     def closed(self) -> bool:
         """Likewise."""
         return self._sink.closed

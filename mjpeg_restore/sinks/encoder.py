@@ -192,6 +192,8 @@ def open_stream(
         context.thread_count = encoder.threads
     context.flags |= Flags.frame_duration
     pixels.tag(context, picture.full_range)
+    if container.format.name == "rtp":
+        context.flags |= Flags.global_header  # for the description of the stream
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
     context.options = {**_container_options(container, encoder, sampling), **encoder.options}

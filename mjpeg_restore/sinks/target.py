@@ -1,19 +1,23 @@
-"""What exists at an output's path, and whether it may be replaced."""
+"""What exists at an output's path, and whether it may be replaced; pipes."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from mjpeg_restore.errors import SinkError, reason_of
 
+_log = logging.getLogger(__name__)
 
-def kind_of(target: Path) -> Literal["nothing", "file", "folder"]:
-    """What exists at a path.
+
+def kind_of(target: Path) -> Literal["nothing", "file", "folder", "stream"]:
+    """What exists at a path; a stream is a named pipe, or a device that takes bytes one after the other.
 
     Raises:
         SinkError: the path cannot be looked up, or is not a valid name.
@@ -25,7 +29,36 @@ def kind_of(target: Path) -> Literal["nothing", "file", "folder"]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = reason_of(error)
         raise SinkError(f"cannot write to {target} ({reason}): choose another name") from error
-    return "folder" if stat.S_ISDIR(mode) else "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "stream" if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) else "file"
+
+
+def open_pipe(target: str) -> BinaryIO:
+    """Open standard output, "-", or a named pipe or a device; a named pipe waits for its reader.
+
+    Raises:
+        SinkError: standard output is closed, or the pipe cannot be opened.
+    """
+    if target == "-":
+        return _standard_output()
+    try:
+        if stat.S_ISFIFO(os.stat(target).st_mode):
+            _log.info("%s: waits for its reader", target, extra={"event": "output_waiting", "output": target})
+        return Path(target).open("wb")
+    except OSError as error:
+        raise SinkError(f"cannot write to {target} ({reason_of(error)})") from error
+
+
+def _standard_output() -> BinaryIO:
+    """Standard output under a number of its own.
+
+    So a thread that waits for a reader, for good, holds no lock of `sys.stdout`, which Python flushes at its end.
+    """
+    if sys.stdout is None:  # closed before the program began
+        raise SinkError("standard output is closed: name a file")
+    sys.stdout.flush()
+    return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
 
 
 def part_name(target: Path) -> Path:

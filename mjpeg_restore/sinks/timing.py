@@ -13,6 +13,9 @@ _MAX_RATE = 240
 """Pictures a second. A finer time base is a clock's, not the duration of a picture."""
 _DEFAULT_RATE = Fraction(25)
 
+_TICK = Fraction(1, 90_000)
+"""Seconds per unit of MPEG-TS, and of H.264 in RTP."""
+
 _MIN_TIMESCALE = 10_000
 """Units a second, of MP4 and MOV."""
 
@@ -30,6 +33,17 @@ MAX_LIVE_REPEATS = 5_000
 def guess_rate(time_base: Fraction) -> Fraction:
     """Pictures a second, where only the time base is known."""
     return 1 / time_base if 1 <= 1 / time_base <= _MAX_RATE else _DEFAULT_RATE
+
+
+def container_time_base(format_name: str, time_base: Fraction, rate: Fraction) -> Fraction:
+    """Seconds per unit of an output's time stamps: those of the pictures, unless the container has its own."""
+    match format_name:
+        case "avi":
+            return avi_time_base(time_base, rate)
+        case "mpegts" | "hls" | "rtp":
+            return _TICK
+        case _:
+            return time_base
 
 
 def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:

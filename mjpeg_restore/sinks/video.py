@@ -25,7 +25,7 @@ from mjpeg_restore.sinks.timing import (
     MAX_REPEATS,
     Timeline,
     avi_origin,
-    avi_time_base,
+    container_time_base,
     guess_rate,
     max_step,
     timescale_options,
@@ -40,6 +40,7 @@ _CONTAINERS = {
     ".mkv": "matroska",
     ".webm": "webm",
     ".avi": "avi",
+    ".ts": "mpegts",
 }
 _DEFAULT_CODEC = {"webm": "av1"}
 
@@ -58,6 +59,7 @@ _LIVE_OPTIONS = {
     "mov": {**_FRAGMENTED, **_AT_ONCE},
     "matroska": {**_CLUSTERED, **_AT_ONCE},
     "webm": {**_CLUSTERED, **_AT_ONCE},
+    "mpegts": _AT_ONCE,
 }
 """Muxer options that keep a file playable at any time, by container."""
 
@@ -80,7 +82,7 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
 
 
 class VideoFile(BaseSink):
-    """An MP4, MOV, MKV, WebM or AVI file, by the file's extension.
+    """An MP4, MOV, MKV, WebM, AVI or MPEG-TS file, by the file's extension.
 
     *Samples.* Planes are encoded at their own chroma subsampling. If the encoder does not support it, they are
     converted to the nearest finer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets
@@ -92,9 +94,9 @@ class VideoFile(BaseSink):
     are written in limited range there.
 
     *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time. MKV and
-    WebM round them to 1 ms. AVI rounds them to frames of its fixed rate, counted from the first picture or sound;
-    FFmpeg reads H.264 and HEVC back from AVI with each picture at the next one's time. A time stamp that does not rise
-    is moved to one unit after the last one: no picture is lost.
+    WebM round them to 1 ms, MPEG-TS to 1/90000 s. AVI rounds them to frames of its fixed rate, counted from the first
+    picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture at the next one's time. A time stamp
+    that does not rise is moved to one unit after the last one: no picture is lost.
 
     *Fields.* Interlaced pictures are coded and tagged as interlaced by encoders that support it.
 
@@ -236,7 +238,7 @@ class VideoFile(BaseSink):
     def _open(self, picture: Picture) -> VideoWriter:
         rate = self._settings.fps or guess_rate(picture.time_base)
         is_avi = self._format_name == "avi"
-        time_base = avi_time_base(picture.time_base, rate) if is_avi else picture.time_base
+        time_base = container_time_base(self._format_name, picture.time_base, rate)
         origin = avi_origin(picture, rate, self._early) if is_avi else Fraction(0)
         timeline = Timeline(
             time_base,

@@ -1,4 +1,4 @@
-"""A container with its encoder and muxer: what `VideoFile` opens with the first picture."""
+"""A container with its encoder and muxer: what a sink of video opens with the first picture."""
 
 # PyAV's stubs leave the parameter of Packet, and the keywords of add_stream, open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
@@ -79,6 +80,14 @@ class VideoWriter:
         self._key_frame_at: Fraction | None = None
         self._written = 0
         container.start_encoding()
+        # Who joins an RTP stream late has missed its description: the parameters come again with each key frame.
+        is_rtp = container.format.name == "rtp"
+        self._repeating = BitStreamFilterContext("dump_extra", self._stream) if is_rtp else None
+
+    @property
+    def parameter_sets(self) -> bytes:
+        """What a decoder must know beforehand: of H.264, SPS and PPS in Annex B format."""
+        return bytes(self._stream.codec_context.extradata or b"")
 
     @property
     def remark(self) -> str | None:
@@ -138,7 +147,7 @@ class VideoWriter:
         for packet in packets:
             if self._first_dts is None:
                 self._first_dts = packet.dts
-            self._container.mux(packet)
+            self._container.mux(self._repeating.filter(packet) if self._repeating else packet)
 
     def finish(self) -> None:
         """Flush the encoders and write the container's trailer."""

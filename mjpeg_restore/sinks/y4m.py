@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from fractions import Fraction
 from typing import BinaryIO
 
 import numpy as np
 
-from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, check_size
+from mjpeg_restore.sinks.bytefile import ByteFile
 from mjpeg_restore.sinks.timing import guess_rate
 
 # Values of the header's tag C; "420jpeg" is 4:2:0 with centre-sited chroma. There is none for 4:4:0.
@@ -44,36 +43,28 @@ class Y4mStream(BaseSink):
         self,
         target: str | os.PathLike[str] | BinaryIO,
         settings: OutputSettings | None = None,
+        *,
+        closes: bool = False,
     ) -> None:
-        """Create the temporary file, or use a binary stream, which `close` leaves open.
+        """Create the temporary file, or use a binary stream.
 
         Args:
             target: a path, or an object with `write(bytes)` and `flush()`.
             settings: `fps` (a missing one is guessed from the first picture's time base), `range`, `sample_aspect`,
                 `overwrite` and `live`; the defaults if None.
+            closes: close a stream at the end, which otherwise stays open.
 
         Raises:
             OutputExists: the file exists and `overwrite` is False.
             SinkError: the file cannot be created.
         """
         settings = settings or OutputSettings()
-        self.closed = False
-        self._part: PartFile | None = None
-        self._file: BinaryIO
-        if isinstance(target, (str, os.PathLike)):
-            self._part = PartFile(target, settings.overwrite, live=settings.live)
-            self._file = self._part.path.open("wb")
-        else:
-            self._file = target
+        self._file = ByteFile(target, settings, "y4m", closes=closes)
         self._rate_monitor = _RateMonitor(settings.fps)
         self._full_range = settings.range == "full"
-        self._live = settings.live
-        self._whole = 0
-        """Bytes of the header and whole pictures in a live file."""
         self._sample_aspect = settings.sample_aspect
         self._sampling: Sampling | None = None
         self._size = (0, 0)
-        self._finished = False
 
     def write(self, frame: Frame) -> None:
         """Write one picture; do nothing once `closed` is True.
@@ -87,48 +78,24 @@ class Y4mStream(BaseSink):
         if self._sampling is None:
             header = self._open(picture)
         assert self._sampling is not None
-        check_size(picture, self._size, self._part.target if self._part else "the y4m stream")
+        check_size(picture, self._size, self._file.name)
         self._rate_monitor.add(picture)
         self.remark = self._rate_monitor.remark
         planes = pixels.convert(picture, self._sampling, self._full_range).planes
-        self._write(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
-        if self._part and self._live:
-            self._whole = self._part.size()
-            self._part.commit()
+        self._file.write(header + b"FRAME\n", *(np.ascontiguousarray(plane).data for plane in planes))
+        self.closed = self._file.closed
 
     def close(self) -> None:
-        """Flush the pipe, or rename the file to its target; a file without a picture is removed.
+        """Finish the file, or flush the stream; see `ByteFile.close`.
 
         Raises:
             SinkError: the last bytes cannot be written.
         """
-        if self._finished:
-            return
-        self._finished = True
-        if self._part is None:
-            self._write()
-            return
-        try:
-            self._file.close()
-        except OSError as error:
-            self._part.discard()
-            raise SinkError(f"cannot finish {self._part.target} ({reason_of(error)})") from error
-        if self._sampling is None:
-            self._part.discard()
-        else:
-            self._part.commit()
+        self._file.close()
 
     def discard(self) -> None:
-        """Remove the temporary file, or end a live one with the last whole picture; a pipe stays open."""
-        if self._finished:
-            return
-        self._finished = True
-        if self._part is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            if self._part.committed:
-                self._part.truncate(self._whole)
-            self._part.discard()
+        """Abandon the file; see `ByteFile.discard`."""
+        self._file.discard()
 
     def _open(self, picture: Picture) -> bytes:
         """Fix size, sampling and rate by the first picture; return the header."""
@@ -142,16 +109,6 @@ class Y4mStream(BaseSink):
             f"{interlacing} A{aspect.numerator}:{aspect.denominator} "
             f"C{_COLOUR_SPACES[self._sampling]} XCOLORRANGE={colour_range}\n"
         ).encode("ascii")
-
-    def _write(self, *parts: bytes | memoryview) -> None:
-        try:
-            for part in parts:
-                self._file.write(part)
-            self._file.flush()
-        except BrokenPipeError:
-            self.closed = True
-        except OSError as error:
-            raise SinkError(f"cannot write y4m ({reason_of(error)}): is there room on the disk?") from error
 
 
 class _RateMonitor:

@@ -2,7 +2,10 @@
 
     python -m cameras.gstreamer "( videotestsrc is-live=true ! ... ! rtpjpegpay name=pay0 pt=26 )"
 
-It serves the pipeline at /video, prints its port, and ends with its standard input.
+    python -m cameras.gstreamer --record "( rtph264depay name=depay0 ! ... ! filesink location=... )"
+
+It serves the pipeline at /video, or with --record takes a stream that is published there. It prints its port, and ends
+with its standard input.
 """
 
 from __future__ import annotations
@@ -21,8 +24,12 @@ def available() -> bool:
     return all(map(ctypes.util.find_library, LIBRARIES))
 
 
-def main(pipeline: str) -> None:
-    """Serve `pipeline`, in the syntax of gst-launch, until standard input is closed."""
+_RECORD = 2
+"""GST_RTSP_TRANSPORT_MODE_RECORD."""
+
+
+def main(pipeline: str, *, record: bool = False) -> None:
+    """Serve `pipeline`, in the syntax of gst-launch, or let it record, until standard input is closed."""
     gst, server_library, glib = (ctypes.CDLL(ctypes.util.find_library(name) or "") for name in LIBRARIES)
 
     def made(function: ctypes._NamedFuncPointer, *arguments: object) -> ctypes.c_void_p:
@@ -35,6 +42,8 @@ def main(pipeline: str) -> None:
     server_library.gst_rtsp_server_set_service(server, b"0")
     factory = made(server_library.gst_rtsp_media_factory_new)
     server_library.gst_rtsp_media_factory_set_launch(factory, pipeline.encode())
+    if record:
+        server_library.gst_rtsp_media_factory_set_transport_mode(factory, _RECORD)
     mounts = made(server_library.gst_rtsp_server_get_mount_points, server)
     server_library.gst_rtsp_mount_points_add_factory(mounts, b"/video", factory)
     server_library.gst_rtsp_server_attach(server, None)
@@ -49,4 +58,4 @@ def _end_with_input() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[-1], record="--record" in sys.argv)

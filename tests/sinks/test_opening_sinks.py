@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from mjpeg_restore.sinks import (
     Y4mStream,
     effective_settings,
     open_sink,
+    within,
 )
 from tests.sinks.conftest import flat, read
 
@@ -49,13 +48,11 @@ def test_an_existing_folder_with_a_dot_is_a_folder(output: Path) -> None:
     assert isinstance(open_sink(str(output / "v1.2")), Stills)
 
 
-def test_dash_is_y4m_on_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+def test_dash_is_y4m_on_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     sink = open_sink("-", OutputSettings(fps=Fraction(10)))
     sink.write(Frame(flat()))
     sink.close()
-    assert pipe.getvalue().startswith(b"YUV4MPEG2 W128 H96 F10:1 ")
+    assert capfdbinary.readouterr().out.startswith(b"YUV4MPEG2 W128 H96 F10:1 ")
 
 
 def test_settings_reach_the_sink(output: Path) -> None:
@@ -120,6 +117,7 @@ DIFFERENT = OutputSettings(
     fps=Fraction(10),
     sample_aspect=Fraction(2),
     image_format="jpeg",
+    pixel_format="gray",
     live=True,
     segment=SegmentLimit(seconds=1),
     new_file_on_resize=True,
@@ -127,12 +125,15 @@ DIFFERENT = OutputSettings(
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(OutputSettings)])
-@pytest.mark.parametrize("target", ["a.mkv", "a.y4m", "a.png", "a.jpg", "%d.png", "%d.jpg", "f", "v1.2/", "-"])
+@pytest.mark.parametrize(
+    "target",
+    ["a.mkv", "a.y4m", "a.m3u8", "a.png", "a.jpg", "%d.png", "%d.jpg", "f", "v1.2/", "-", "raw:-", "udp://h:1"],
+)
 def test_effective_settings_are_those_that_are_not_refused(target: str, name: str, output: Path) -> None:
     changed = {name: getattr(DIFFERENT, name)}
     accepted = True
     try:
-        open_sink(target if target == "-" else f"{output}/{target}", OutputSettings(**changed)).discard()
+        open_sink(within(output, target), OutputSettings(**changed)).discard()
     except SinkError as error:
         accepted = "no effect on" not in str(error)
     assert (name in effective_settings(target)) is accepted

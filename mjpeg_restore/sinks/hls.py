@@ -1,0 +1,221 @@
+"""HLS: a playlist and segments of MPEG-TS that browsers and players fetch from any web server."""
+
+# PyAV's stubs leave types open.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from mjpeg_restore.errors import Hint, SinkError, reason_of
+from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
+from mjpeg_restore.sinks import pixels
+from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.encoder import find_encoder
+from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
+from mjpeg_restore.sinks.writer import VideoWriter
+from mjpeg_restore.sound import SoundTrack
+
+_CODECS = frozenset({"h264", "hevc"})
+_SECONDS = 2
+"""Length of a segment: that of the encoder's groups of pictures. A player is about three segments behind."""
+_LISTED = 10
+"""Segments in the playlist of a live source. Older ones are removed, a few later than they leave the list: a player may
+be reading them."""
+_KEPT = 5
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+"""Characters that would be something else in a URL, or in FFmpeg's pattern of names."""
+
+
+class Hls(BaseSink):
+    """A playlist, `cam.m3u8`, and its segments, `cam-1795751234.ts` and so on, in the same folder.
+
+    *What a reader sees* is whole at any time: playlist and segments are written under other names and renamed, and a
+    segment is there before it is listed. Names of segments are never used again, so that caches do no harm; they are
+    safe in URLs whatever the playlist is called.
+
+    *A recording* gets a playlist of all segments, when it is finished. If it fails, there is nothing.
+
+    *A camera* gets one of the latest 20 seconds; older segments are removed. Numbers go on rising after a restart, as
+    players demand. At the end the playlist says that nothing more comes.
+
+    *An existing playlist* is replaced only with `overwrite`. Its segments, as far as it lists them, are removed then.
+
+    *Samples* are 4:2:0, which all browsers decode, and the encoder is that of a live recording.
+    """
+
+    fixed_size = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: OutputSettings | None = None,
+        sound: Sequence[SoundTrack] = (),
+    ) -> None:
+        """Check the settings and the folder; the first segment begins with the first picture.
+
+        Args:
+            path: of the playlist.
+            settings: `codec`, `crf`, `preset`, `range`, `options`, `overwrite`, `fps`, `sample_aspect`, `live`; the
+                defaults if None.
+            sound: tracks of sound; AAC and MP3 are copied, others become AAC.
+
+        Raises:
+            OutputExists: the playlist exists and `overwrite` is False.
+            SinkError: the encoder is unknown, its codec not one of HLS, or the folder cannot be written.
+        """
+        self._settings = settings = settings or OutputSettings()
+        self._encoder = find_encoder(settings.codec or "h264", replace(settings, live=True))
+        if self._encoder.codec.canonical_name not in _CODECS:
+            raise SinkError(f"HLS holds h264 or hevc, not {self._encoder.name}", Hint("leave {codec} out", codec=None))
+        self._full_range = self._encoder.is_full_range("hls", settings.range)
+        self._playlist = Path(path)
+        if re.search("%[0-9]*d", os.path.abspath(self._playlist.parent)):
+            raise SinkError(f"{path}: FFmpeg would take a folder's %d for the number of a segment: choose another")
+        self._part = PartFile(path, settings.overwrite)
+        if settings.live:  # FFmpeg renames its playlists again and again
+            self._part.discard()
+        self._old = _listed(self._playlist)
+        self._first = max([int(time.time()), *(number + 1 for number in self._numbers())])
+        self._writer: VideoWriter | None = None
+        self._finished = False
+        self.sound = bool(sound)
+        self._tracks = sound
+        self._early: list[SoundPacket] = []
+        """The sound before the first picture."""
+
+    def write(self, frame: Frame) -> None:
+        """Encode one picture.
+
+        Raises:
+            SinkError: the encoder cannot be opened, the size changed, or a file cannot be written.
+        """
+        picture = pixels.convert(frame.picture, Sampling.YUV420, self._full_range)
+        with self._wrap_errors():
+            if self._writer is None:
+                if self._settings.live:
+                    self._remove(self._playlist, *self._old)
+                self._writer = self._open(picture)
+                for packet in self._early:
+                    self._writer.write_sound(packet)
+                self._early = []
+            check_size(picture, self._writer.size, self._playlist)
+            self._writer.write(picture)
+            self.remark = self._writer.remark
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Mux sound, once there is a picture.
+
+        Raises:
+            SinkError: a file cannot be written.
+        """
+        if self._writer is None:
+            self._early.append(packet)
+            return
+        with self._wrap_errors():
+            self._writer.write_sound(packet)
+
+    def close(self) -> None:
+        """Finish the last segment and the playlist.
+
+        Raises:
+            SinkError: they cannot be finished; see `discard`.
+        """
+        if self._finished:
+            return
+        if self._writer:
+            try:
+                with self._wrap_errors():
+                    self._writer.finish()
+            except SinkError:
+                self.discard()
+                raise
+        self._finished = True
+        if self._settings.live:
+            return
+        if self._writer is None:
+            self._part.discard()
+        else:
+            self._part.commit()
+            self._remove(*self._old)
+
+    def discard(self) -> None:
+        """Abandon the output: what a camera has sent is kept, the segments of a recording are removed."""
+        if self._finished:
+            return
+        self._finished = True
+        if self._writer:
+            self._writer.discard()
+        if not self._settings.live:
+            self._part.discard()
+            self._remove(*(self._segment(number) for number in self._numbers() if number >= self._first))
+
+    def _open(self, picture: Picture) -> VideoWriter:
+        rate = self._settings.fps or guess_rate(picture.time_base)
+        timeline = Timeline(container_time_base("hls", picture.time_base, rate), rate)
+        flags = "temp_file+independent_segments"
+        live = {
+            "hls_list_size": str(_LISTED),
+            "hls_delete_threshold": str(_KEPT),
+            "hls_flags": f"{flags}+delete_segments+program_date_time",
+        }
+        options = live if self._settings.live else {"hls_playlist_type": "vod", "hls_flags": flags}
+        container = av.open(
+            os.path.abspath(self._playlist if self._settings.live else self._part.path),
+            "w",
+            format="hls",
+            container_options={
+                "hls_time": str(_SECONDS),
+                # Absolute, as a colon ends a protocol's name; FFmpeg would not remove segments of "file:".
+                "hls_segment_filename": os.path.abspath(self._playlist.with_name(f"{self._stem}-%d.ts")),
+                "start_number": str(self._first),
+                "max_interleave_delta": "500000",
+                **options,
+            },
+        )
+        return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks, ())
+
+    @property
+    def _stem(self) -> str:
+        return _UNSAFE.sub("_", self._playlist.stem)
+
+    def _segment(self, number: int) -> Path:
+        return self._playlist.with_name(f"{self._stem}-{number}.ts")
+
+    def _numbers(self) -> list[int]:
+        """Numbers of the segments in the folder."""
+        name = re.compile(rf"{re.escape(self._stem)}-([0-9]{{1,18}})\.ts")
+        with contextlib.suppress(OSError):
+            return [int(found[1]) for path in os.listdir(self._playlist.parent) if (found := name.fullmatch(path))]
+        return []
+
+    def _remove(self, *paths: Path) -> None:
+        for path in paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _wrap_errors(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = reason_of(error)
+            raise SinkError(f"{self._playlist}: writing failed ({reason}): is there room on the disk?") from error
+
+
+def _listed(playlist: Path) -> list[Path]:
+    """The segments in the same folder that a playlist of ours lists."""
+    name = re.compile(rf"{re.escape(_UNSAFE.sub('_', playlist.stem))}-[0-9]{{1,18}}\.ts")
+    lines: list[str] = []
+    with contextlib.suppress(OSError):
+        lines = playlist.read_text("utf-8", "replace").splitlines()
+    return [playlist.with_name(line) for line in lines if name.fullmatch(line)]

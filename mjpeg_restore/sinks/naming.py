@@ -1,0 +1,135 @@
+"""What the name of an output means: its format, its place, and the settings that it uses."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from mjpeg_restore.address import redact
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.sinks.base import OutputSettings
+from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern
+from mjpeg_restore.sinks.target import kind_of
+
+Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "picture", "hls", "video"]
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SCHEMES: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "tcp": "tcp", "udp": "udp"}
+_PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.+)", re.DOTALL)
+_PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
+"""What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
+_DEVICE = re.compile(r"/dev/video[0-9]+")
+_SUFFIXES: dict[str, Format] = {".y4m": "y4m", ".m3u8": "hls", **dict.fromkeys(EXTENSIONS, "picture")}
+
+_IN_PIPES: dict[str, Format] = {"": "y4m", ".y4m": "y4m", ".ts": "ts"}
+"""Of named pipes and devices. Other files cannot be written from their beginning to their end."""
+
+_ENCODED = ("codec", "crf", "preset", "range", "options")
+_USED: dict[Format, tuple[str, ...]] = {
+    **dict.fromkeys(("rtsp", "tcp", "udp", "ts", "hls"), _ENCODED),
+    "y4m": ("range",),
+    "raw": ("range", "pixel_format"),
+    "video": (*_ENCODED, "segment", "new_file_on_resize"),
+}
+_DESCRIPTIONS: dict[Format, str] = {
+    "hls": "HLS",
+    "raw": "raw pictures",
+    "ts": "MPEG-TS in a pipe",
+    "v4l2": "a virtual camera",
+    "video": "a video file",
+    "y4m": "y4m",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target of `open_sink`, whose docstring lists the names."""
+
+    name: str
+    """As it was given, for messages; a URL without credentials."""
+    format: Format
+    where: str
+    """The URL, the path, or "-"; without the format that stands before it."""
+    what: str
+    """The output in messages about settings."""
+    used: frozenset[str]
+    """Fields of `OutputSettings` that differ from output to output, and have an effect on this one."""
+
+    @classmethod
+    def parse(cls, target: str | os.PathLike[str], settings: OutputSettings) -> Self:
+        """Interpret a name.
+
+        Raises:
+            SinkError: it is empty or invalid, or no sink is for it.
+        """
+        name = os.fspath(target)
+        if not name:  # Path makes the current folder of it
+            raise SinkError("the output has an empty name: is a variable unset?")
+        format, where = _format_of(name)
+        used, what = _USED.get(format, ()), _DESCRIPTIONS.get(format, f"{format}://")
+        if format in ("picture", "pictures"):
+            path = Path(where)
+            by_name = format == "picture" or is_pattern(path.name)
+            kind = EXTENSIONS.get(path.suffix.lower()) if by_name else settings.image_format
+            used = (*(["crf"] if kind == "jpeg" else []), *([] if by_name else ["image_format"]))
+            what = path.suffix.lower() if by_name else f"a folder of {kind}"
+        return cls(redact(name) if _URL.match(name) else name, format, where, what, frozenset(used))
+
+    @property
+    def is_standard_output(self) -> bool:
+        """Whether it is standard output, by the name "-"."""
+        return self.where == "-"
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it is standard output, a named pipe, or a device that takes bytes one after the other."""
+        return self.format in ("y4m", "raw", "ts") and _is_pipe(self.where)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether pictures are taken as they come, and kept by nobody: by a server, a device, or through a pipe."""
+        return self.format in ("rtsp", "tcp", "udp", "v4l2") or self.is_pipe
+
+    @property
+    def place(self) -> str:
+        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-" and "-"."""
+        is_path = self.where != "-" and not _URL.match(self.where)
+        return os.path.realpath(self.where) if is_path else self.where
+
+
+def within(folder: str | os.PathLike[str], target: str) -> str:
+    """A target whose path is taken from a folder, if it is a path and not absolute."""
+    if _URL.match(target):
+        return target
+    found = _PREFIX.fullmatch(target)
+    prefix, path = (f"{found[1]}:", found[2]) if found else ("", target)
+    return target if path == "-" else prefix + os.path.join(folder, path)
+
+
+def _format_of(name: str) -> tuple[Format, str]:
+    """The format of a name, and the name without what states it."""
+    if found := _URL.match(name):
+        scheme = found[1].lower()
+        if scheme not in _SCHEMES:
+            raise SinkError(  # without the name: the path of an rtmp:// URL is a key
+                f"no output goes to {scheme}://, but to rtsp://, rtsps://, tcp:// and udp://: let FFmpeg send it, "
+                f"-o ts:- | ffmpeg -i - -c copy -f FORMAT {scheme}://..."
+            )
+        return _SCHEMES[scheme], name
+    if found := _PREFIX.fullmatch(name):
+        return _PREFIXES[found[1]], found[2]
+    if _DEVICE.fullmatch(name):
+        return "v4l2", name
+    path = Path(name)
+    if _is_pipe(name) and path.suffix.lower() in _IN_PIPES:
+        return _IN_PIPES[path.suffix.lower()], name
+    if is_pattern(path.name) or not path.suffix or name.endswith("/") or kind_of(path) == "folder":
+        return "pictures", name
+    return _SUFFIXES.get(path.suffix.lower(), "video"), name
+
+
+def _is_pipe(name: str) -> bool:
+    return name == "-" or kind_of(Path(name)) == "stream"

@@ -1,0 +1,44 @@
+"""Pictures of a recording, held back until their time."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+_LONGEST = 5.0
+"""Seconds of a pause that are waited for: the rest of it is cut out, for a run must end soon after Ctrl-C."""
+_LATE = 1.0
+"""Seconds. A picture that is later than that restarts the clock: no rush follows."""
+
+
+class Pace:
+    """The clock of an output that is watched while it is written.
+
+    Servers and devices hand on at once what they get, so a recording that came as fast as it is restored would play too
+    fast, or overflow them. It is the sink that waits, behind everything else: so a picture that takes longer to restore
+    is not late, and whoever uses such a sink cannot forget it.
+
+    Attributes:
+        skipped: seconds that were cut out of pauses so far; the time stamps of what follows are to be reduced by them.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = Fraction(0)
+        self._start: float | None = None
+        """Time 0 of the recording, in `time.monotonic()` seconds."""
+
+    def wait(self, moment: Fraction) -> None:
+        """Wait until a picture is due.
+
+        Args:
+            moment: its time in the recording, seconds.
+        """
+        now, shown = time.monotonic(), float(moment - self.skipped)
+        if self._start is None or now - (self._start + shown) > _LATE:
+            self._start = now - shown
+        wait = self._start + shown - now
+        if wait > _LONGEST:
+            self.skipped += Fraction(round(1000 * (wait - _LONGEST)), 1000)
+            wait = _LONGEST
+        if wait > 0:
+            time.sleep(wait)

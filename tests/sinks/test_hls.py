@@ -1,0 +1,185 @@
+"""HLS: what a reader finds, while it is written and afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Frame, Sampling
+from mjpeg_restore.sinks import Hls, OutputSettings, open_sink
+from tests.sinks.conftest import flat, read, sound_of, times
+from tests.sinks.test_audio import record
+
+LIVE = OutputSettings(live=True)
+RATE = 5
+
+
+def write(sink: Hls, count: int, begin: int = 0) -> None:
+    for index in range(begin, begin + count):
+        sink.write(Frame(flat(sampling=Sampling.YUV422, index=index, time_base=Fraction(1, RATE))))
+
+
+def listed(playlist: Path) -> list[str]:
+    return [line for line in playlist.read_text().splitlines() if not line.startswith("#")]
+
+
+def header(playlist: Path, name: str) -> str:
+    found = re.search(rf"^#EXT-X-{name}:?(.*)$", playlist.read_text(), re.MULTILINE)
+    return found[1] if found else "none"
+
+
+def test_a_recording_becomes_a_playlist_of_all_its_segments(output: Path) -> None:
+    sink = open_sink(output / "a.m3u8")
+    assert isinstance(sink, Hls)
+    write(sink, 35)
+    assert not (output / "a.m3u8").exists()
+    sink.close()
+    segments = listed(output / "a.m3u8")
+    assert sorted(path.name for path in output.iterdir()) == sorted(["a.m3u8", *segments])
+    assert len(segments) == 4
+    assert header(output / "a.m3u8", "PLAYLIST-TYPE") == "VOD"
+    assert header(output / "a.m3u8", "ENDLIST") == ""
+    frames = read(output / "a.m3u8")
+    stamps = times(frames)
+    assert [stamp - stamps[0] for stamp in stamps] == [Fraction(index, RATE) for index in range(35)]
+    assert {frame.format.name for frame in frames} == {"yuvj420p"}
+    for name in segments:  # each can be played by itself
+        with av.open(str(output / name), format="mpegts") as container:
+            assert next(container.decode(video=0)).key_frame
+
+
+def test_a_camera_has_the_latest_segments_at_any_time(output: Path) -> None:
+    sink = Hls(output / "cam.m3u8", LIVE)
+    sequences: list[int] = []
+    for begin in range(0, 400, 20):
+        write(sink, 20, begin)
+        if not (output / "cam.m3u8").exists():
+            continue
+        segments = listed(output / "cam.m3u8")
+        assert all((output / name).exists() for name in segments)
+        assert len(segments) <= 10
+        assert header(output / "cam.m3u8", "ENDLIST") == "none"
+        sequences.append(int(header(output / "cam.m3u8", "MEDIA-SEQUENCE")))
+    assert sequences == sorted(sequences) and sequences[-1] > sequences[0]
+    assert len(list(output.iterdir())) < 20
+    sink.close()
+    assert header(output / "cam.m3u8", "ENDLIST") == ""
+    assert read(output / "cam.m3u8")
+
+
+def test_numbers_go_on_rising_and_old_segments_are_removed(output: Path) -> None:
+    sink = Hls(output / "cam.m3u8", LIVE)
+    write(sink, 60)
+    sink.discard()  # killed, or failed: what is there stays
+    before = listed(output / "cam.m3u8")
+    assert before
+    with pytest.raises(OutputExists, match=r"cam\.m3u8 exists"):
+        Hls(output / "cam.m3u8", LIVE)
+    sink = Hls(output / "cam.m3u8", OutputSettings(live=True, overwrite=True))
+    assert listed(output / "cam.m3u8") == before
+    write(sink, 60)
+    sink.close()
+    after = listed(output / "cam.m3u8")
+    assert min(after) > max(before)
+    assert sorted(path.name for path in output.iterdir()) == sorted(["cam.m3u8", *after])
+
+
+def test_a_playlist_that_is_replaced_stays_until_the_end(output: Path) -> None:
+    sink = Hls(output / "a.m3u8")
+    write(sink, 12)
+    sink.close()
+    before = (output / "a.m3u8").read_text()
+    sink = Hls(output / "a.m3u8", OutputSettings(overwrite=True))
+    write(sink, 30)
+    assert (output / "a.m3u8").read_text() == before
+    assert len(read(output / "a.m3u8")) == 12
+    sink.discard()
+    assert (output / "a.m3u8").read_text() == before
+    assert sorted(path.name for path in output.iterdir()) == sorted(["a.m3u8", *listed(output / "a.m3u8")])
+
+
+def test_a_recording_that_fails_leaves_nothing(output: Path) -> None:
+    sink = Hls(output / "a.m3u8")
+    write(sink, 30)
+    sink.discard()
+    Hls(output / "b.m3u8").close()  # without a picture
+    assert list(output.iterdir()) == []
+
+
+def test_only_segments_of_its_own_are_removed(output: Path) -> None:
+    (output / "keep.ts").write_text("mine")
+    (output / "a-1.mp4").write_text("mine")
+    (output / "a.m3u8").write_text("#EXTM3U\nkeep.ts\n../a-1.ts\na-1.mp4\nb-1.ts\n")
+    (output.parent / "a-1.ts").write_text("mine")
+    (output / "b-1.ts").write_text("mine")
+    sink = Hls(output / "a.m3u8", OutputSettings(overwrite=True))
+    write(sink, 3)
+    sink.close()
+    assert {"keep.ts", "a-1.mp4", "b-1.ts"} < {path.name for path in output.iterdir()}
+    assert (output.parent / "a-1.ts").exists()
+
+
+def test_names_of_segments_are_safe_in_a_url(output: Path) -> None:
+    folder = output / "50% of#it%%"
+    folder.mkdir()
+    sink = Hls(folder / "a b#c.m3u8")
+    write(sink, 12)
+    sink.close()
+    assert all(re.fullmatch(r"a_b_c-[0-9]+\.ts", name) for name in listed(folder / "a b#c.m3u8"))
+    plain = folder.rename(output / "plain")  # FFmpeg takes # for the end of a URL
+    assert len(read((plain / "a b#c.m3u8").rename(plain / "a.m3u8"))) == 12
+
+
+def test_a_folder_that_looks_like_a_pattern_is_refused(output: Path) -> None:
+    (output / "%03d").mkdir()
+    with pytest.raises(SinkError, match="the number of a segment"):
+        Hls(output / "%03d" / "a.m3u8")
+
+
+def test_numbers_are_new_even_where_the_clock_was_set_back(output: Path) -> None:
+    later = int(time.time()) + 1000
+    (output / f"a-{later}.ts").touch()
+    sink = Hls(output / "a.m3u8")
+    write(sink, 3)
+    sink.close()
+    assert listed(output / "a.m3u8") == [f"a-{later + 1}.ts"]
+
+
+def test_sound_is_in_the_segments(tmp_path: Path, output: Path) -> None:
+    with av.open(str(record(tmp_path / "a.wav", "pcm_s16le"))) as container:
+        track, packets = sound_of(container)
+        sink = Hls(output / "a.m3u8", sound=[track])
+        for packet in packets:
+            sink.write_sound(packet)
+        write(sink, 12)
+        sink.close()
+    with av.open(str(output / "a.m3u8")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 16_000
+
+
+def test_codecs_that_players_do_not_take_are_refused(output: Path) -> None:
+    with pytest.raises(SinkError, match="HLS holds h264 or hevc, not libvpx-vp9: leave codec out"):
+        Hls(output / "a.m3u8", OutputSettings(codec="vp9"))
+    with pytest.raises(SinkError, match="no effect on HLS"):
+        open_sink(output / "a.m3u8", OutputSettings(image_format="jpeg"))
+
+
+def test_a_folder_that_is_gone_is_a_sink_error(output: Path) -> None:
+    with pytest.raises(SinkError, match="create it or choose another"):
+        Hls(output / "none" / "a.m3u8")
+    sink = Hls(output / "a.m3u8", LIVE)
+    write(sink, 3)
+    for path in output.iterdir():
+        path.unlink()
+    os.rmdir(output)
+    with pytest.raises(SinkError, match="writing failed"):
+        write(sink, 60, 3)
+    sink.discard()

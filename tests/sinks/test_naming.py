@@ -1,0 +1,79 @@
+"""What the names of outputs mean."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.sinks import OutputSettings, Target
+from tests.lacking import needs_named_pipes
+
+DEFAULT = OutputSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "where"),
+    [
+        ("-", "y4m", "-"),
+        ("raw:-", "raw", "-"),
+        ("ts:-", "ts", "-"),
+        ("y4m:out", "y4m", "out"),
+        ("a.y4m", "y4m", "a.y4m"),
+        ("a.M3U8", "hls", "a.M3U8"),
+        ("a.ts", "video", "a.ts"),
+        ("a.jpg", "picture", "a.jpg"),
+        ("a", "pictures", "a"),
+        ("a/", "pictures", "a/"),
+        ("%d.jpg", "pictures", "%d.jpg"),
+        ("v4l2:/dev/video3", "v4l2", "/dev/video3"),
+        ("/dev/video3", "v4l2", "/dev/video3"),
+        ("rtsp://h/x", "rtsp", "rtsp://h/x"),
+        ("RTSPS://h/x", "rtsp", "RTSPS://h/x"),
+        ("tcp://h:1", "tcp", "tcp://h:1"),
+        ("udp://h:1", "udp", "udp://h:1"),
+        ("tcp:x.mp4", "video", "tcp:x.mp4"),
+        ("./raw:a.mp4", "video", "./raw:a.mp4"),
+        ("raw:", "pictures", "raw:"),
+    ],
+)
+def test_a_name_states_the_format(name: str, format: str, where: str) -> None:
+    found = Target.parse(name, DEFAULT)
+    assert (found.format, found.where) == (format, where)
+
+
+def test_streams_are_kept_by_nobody() -> None:
+    streams = {"-", "raw:-", "ts:-", "/dev/null", "v4l2:/dev/video3", "rtsp://h/x", "tcp://h:1", "udp://h:1"}
+    files = {"a.mp4", "a.m3u8", "raw:a", "y4m:a", "a.y4m", "a", "a.png"}
+    assert {name for name in streams | files if Target.parse(name, DEFAULT).is_stream} == streams
+
+
+@needs_named_pipes
+def test_a_named_pipe_is_one_by_its_kind(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    os.mkfifo(tmp_path / "b.ts")
+    assert Target.parse(tmp_path / "a", DEFAULT).format == "y4m"
+    assert Target.parse(tmp_path / "b.ts", DEFAULT).format == "ts"
+    assert all(Target.parse(tmp_path / name, DEFAULT).is_pipe for name in ("a", "b.ts"))
+
+
+def test_two_names_of_a_place() -> None:
+    def place(name: str) -> str:
+        return Target.parse(name, DEFAULT).place
+
+    assert place("a.mp4") == place("./a.mp4") == place(os.path.abspath("a.mp4")) == place("raw:a.mp4")
+    assert place("-") == place("raw:-") == place("ts:-")
+    assert place("rtsp://h/x") != place("rtsp://h/y")
+
+
+def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
+    assert Target.parse("rtsp://u:geheim@h/x?token=abc", DEFAULT).name == "rtsp://h/x?token=***"
+    assert Target.parse("a b#1.mp4", DEFAULT).name == "a b#1.mp4"
+
+
+@pytest.mark.parametrize("url", ["srt://h:1", "rtmp://h/x", "http://h/x", "whip://h"])
+def test_there_are_four_schemes(url: str) -> None:
+    with pytest.raises(SinkError, match="no output goes to"):
+        Target.parse(url, DEFAULT)
