@@ -29,6 +29,10 @@ _MOST_SOUND = 4096
 _EVENTS = 0.02
 """Seconds between two looks at the events of an interactive sink: twice as often as a picture of 25 in a second."""
 
+_PATIENCE = 6.0
+"""Seconds that the end of a run waits for a sink that drops frames, or for the end of one that is abandoned. It is more
+than a connection waits for its peer."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -100,13 +104,16 @@ class Feed(ABC):
             if isinstance(item, SoundPacket):
                 sink.write_sound(item)
                 return
-            begun = time.monotonic()
+            lost, begun = sink.lost, time.monotonic()
             sink.write(item)
         except SinkError as error:
             self._fail(error)
             return
-        self.report.frames += 1
-        self._taken(item.arrived, time.monotonic() - begun)
+        if sink.lost > lost:
+            self.report.lost += sink.lost - lost
+        else:
+            self.report.frames += 1
+            self._taken(item.arrived, time.monotonic() - begun)
         if sink.closed:
             self._close()
 
@@ -205,9 +212,14 @@ class QueuedFeed(Feed):
             self._discard()
 
     def wait(self) -> None:
-        """Wait for the thread."""
+        """Wait for the thread; one that may hang, because its reader does not read, is left to itself in the end."""
         if self._thread:
-            self._thread.join()
+            may_hang = self.outlet.when_full == "drop" or self._abandoned
+            self._thread.join(_PATIENCE if may_hang else None)
+            if self._thread.is_alive() and not self.error:
+                self.error = SinkError(f"{self.outlet.name}: given up after {_PATIENCE:g} s, for nobody reads it")
+                self.report.error = str(self.error)
+                _log.error("%s", self.error, extra={"event": "output_failed"})
 
     def work(self) -> None:
         """Serve the sink until its end; any failure is the sink's own."""

@@ -36,7 +36,9 @@ class OutputReport:
 
     name: str
     frames: int = 0
-    """Frames that it took."""
+    """Frames that it took, and delivered as far as it knows."""
+    lost: int = 0
+    """Frames that it took and could not deliver, as while a server was away."""
     dropped: int = 0
     """Frames that came while it was busy, and were replaced by newer ones."""
     error: str | None = None

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import pytest
 
+import mjpeg_restore.outlets as outlets_module
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, SoundPacket
 from mjpeg_restore.outlets import Outlet
@@ -153,6 +154,29 @@ def test_an_instant_sink_needs_no_thread_nor_does_the_one_beside_it(
     assert (len(page.pictures), len(file.pictures)) == (20, 3)
     assert str(fails) in str(report.outputs[1].error)
     assert "; the run goes on for the other outputs" in caplog.text
+
+
+def test_frames_that_a_sink_could_not_deliver_are_counted_as_lost() -> None:
+    class Away(Collect):
+        def write(self, frame: Frame) -> None:
+            if len(self.pictures) + self.lost < 3:
+                self.lost += 1
+            else:
+                super().write(frame)
+
+    report = run(ListSource([still(seed) for seed in range(5)]), DECODE, [Outlet(Away()), Outlet(Collect())])
+    assert [(output.frames, output.lost) for output in report.outputs] == [(2, 3), (5, 0)]
+
+
+def test_a_sink_that_hangs_does_not_hang_the_end_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlets_module, "_PATIENCE", 0.2)
+    hung, file = Gated(), Collect()
+    watched = [Outlet(hung, "a pipe", when_full="drop"), Outlet(file)]
+    report = run(ListSource([still(seed) for seed in range(5)]), DECODE, watched)
+    assert len(file.pictures) == 5 and file.ended == ["closed"]
+    assert report.outputs[0].error == "a pipe: given up after 0.2 s, for nobody reads it"
+    assert report.outputs[1].error is None
+    hung.go.set()  # it ends by itself, if it ever does
 
 
 def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:
