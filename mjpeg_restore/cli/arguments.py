@@ -19,6 +19,7 @@ from mjpeg_restore.compare import Comparison
 from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.runtime.devices import known_devices
+from mjpeg_restore.sinks import PixelFormat
 from mjpeg_restore.sinks.window import KEYS
 from mjpeg_restore.sources import RtspTransport
 
@@ -49,11 +50,12 @@ OF_THE_OUTPUT: dict[str, object] = {
     "range": "full",
     "encoder_option": [],
     "image_format": "png",
+    "pixel_format": "yuv420p",
     "audio_track": None,
     "segment": None,
     "on_resize": "scale",
 }
-"""Options that concern the file of -o alone, with their defaults."""
+"""Options that concern the outputs of -o alone, with their defaults."""
 
 OF_CAMERAS = ("drop", "max_latency", "stall_timeout", "give_up", "on_stall", "size", "rtsp_transport", "insecure")
 """Options that concern live sources alone; each is None or False unless it is given."""
@@ -206,8 +208,11 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
     add(
         "-o",
         "--output",
+        action="append",
+        default=[],
         metavar="OUTPUT",
-        help="a video, .y4m, .png or .jpg, a folder, out/%%06d.png, or - for y4m",
+        help="a video, .m3u8, .y4m, .png or .jpg, a folder, out/%%06d.png; - for y4m, raw:- or ts:-, or a pipe in "
+        "place of -; rtsp://, tcp://HOST:PORT, udp://HOST:PORT; v4l2:/dev/video10; may be given several times",
     )
     add("--show", action="store_true", help="watch it in a window; its keys are listed below")
     add("--verify", action="store_true", help="count the coefficients of the restored pictures that are the stream's")
@@ -270,6 +275,12 @@ def _add_restore_options(parser: argparse.ArgumentParser) -> None:
         default=OF_THE_OUTPUT["image_format"],
         help="of a folder (%(default)s)",
     )
+    output.add_argument(
+        "--pixel-format",
+        choices=get_args(PixelFormat),
+        default=OF_THE_OUTPUT["pixel_format"],
+        help="of raw: (%(default)s)",
+    )
     output.add_argument("--audio-track", type=values.sound, metavar="N|all", help="which sound of several (1)")
     output.add_argument("--no-audio", action="store_true", help="leave the sound out")
     output.add_argument(
@@ -319,7 +330,7 @@ def _add_live_options(add: Callable[..., object]) -> None:
 
 def _check(parser: _Parser, options: argparse.Namespace) -> None:
     """Refuse options that have nothing to do, that exclude each other, or that the model does not take."""
-    if options.output == "":
+    if "" in options.output:
         parser.error("the output has an empty name: is a variable unset?")
     if not (options.output or options.show or options.serve or options.verify):
         parser.error("nothing to do: give -o OUTPUT, --show, --serve PORT or --verify")
@@ -343,12 +354,15 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
 
 
 def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
-    if options.input == "-" or "://" in options.input or not Path(options.output or "").suffix:
+    if len(options.output) > 1:
+        parser.error("--candidates: give one -o OUTPUT, such as out.png")
+    output = Path(*options.output)
+    if options.input == "-" or "://" in options.input or not output.suffix:
         parser.error(
             "--candidates: INPUT is read once for each, so it must be a file, and OUTPUT a file such as out.png"
         )
     for number in range(1, options.candidates + 1):
-        path = candidate(Path(options.output), number)
+        path = candidate(output, number)
         if path.exists() and not options.overwrite:
             parser.error(f"--candidates: {path} exists; -y replaces it")
 

@@ -1,4 +1,4 @@
-"""`mjpeg-restore INPUT -o OUTPUT`: a source restored into a file, a pipe, a folder or a window."""
+"""`mjpeg-restore INPUT -o OUTPUT`: a source restored into files, pipes, servers or a window."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,15 +21,16 @@ from mjpeg_restore.cli.progress import Preparing, Progress
 from mjpeg_restore.cli.serving import played, served
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
-from mjpeg_restore.cli.wording import left_out
+from mjpeg_restore.cli.wording import joined, left_out
 from mjpeg_restore.errors import Hint, SinkError, SourceError
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.outputs import open_outlets
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import usable_cores
-from mjpeg_restore.sinks import Comparing, OutputSettings, Window, open_sink
+from mjpeg_restore.sinks import Comparing, OutputSettings, Target, Window
 from mjpeg_restore.sources import LiveSettings, Paced, Source, open_source
 
 INTERRUPTED = 130
@@ -51,13 +53,13 @@ def _restore(options: argparse.Namespace) -> int:
     if not options.candidates:
         return _restore_once(options, options.output, options.seed or 0)
     for number in range(options.candidates):
-        output = candidate(Path(options.output), number + 1)
-        if code := _restore_once(options, str(output), (options.seed or 0) + number):
+        output = candidate(Path(*options.output), number + 1)
+        if code := _restore_once(options, [str(output)], (options.seed or 0) + number):
             return code
     return 0
 
 
-def _restore_once(options: argparse.Namespace, output: str | None, seed: int) -> int:
+def _restore_once(options: argparse.Namespace, targets: Sequence[str], seed: int) -> int:
     threads = options.threads or usable_cores()
     streams = min(threads, MOST_STREAMS)
     texture = options.texture or 0.0
@@ -74,29 +76,43 @@ def _restore_once(options: argparse.Namespace, output: str | None, seed: int) ->
     )
     report = Report()
     opened = played(options, _open(options), lambda: _open(options))
-    with opened as source, _stopping(source) as stop, served(options, source, report) as page:
-        preparing.stop = stop
+    with opened as source, served(options, source, report) as page:
         _check_live(options, source)
-        settings = _policies(options, source)
-        outlets = [*_open_outlets(options, output, source, stop), *page]
-        taken = any(outlet.sink.sound for outlet in outlets)
-        with Progress(source.info, options.frames, quiet=options.quiet) as progress:
-            try:
-                run(source, restorer, outlets, settings, report=report, progress=progress.update, stop=stop)
-            except SourceError:
-                if stop.is_set():  # before the first picture
-                    raise KeyboardInterrupt from None
-                raise
-        report.remarks = (*left_out(source.info.tracks, sound=taken or not source.sound), *report.remarks)
-        _tell(options, output, report)
-        if not options.quiet:
-            for line in _output_remarks(options, output, source, outlets, taken):
-                warn(line)
-        if any(output.error for output in report.outputs):
-            return exit_code(SinkError)  # it was said when it happened
-        if report.connection and report.connection.gave_up:
-            return exit_code(SourceError)  # although the output is finished properly
-        return INTERRUPTED if stop.is_set() else 0
+        preparing.stop = stop = Event()
+        # Pipes wait for their readers: here Ctrl-C still ends the command at once.
+        outlets = [*_open_outlets(options, targets, source, stop), *page]
+        with _stopping(source, stop):
+            return _run(options, source, restorer, outlets, report, stop)
+
+
+def _run(
+    options: argparse.Namespace,
+    source: Source,
+    restorer: Restorer,
+    outlets: Sequence[Outlet],
+    report: Report,
+    stop: Event,
+) -> int:
+    settings = _policies(options, source)
+    with Progress(source.info, options.frames, quiet=options.quiet) as progress:
+        try:
+            run(source, restorer, outlets, settings, report=report, progress=progress.update, stop=stop)
+        except SourceError:
+            if stop.is_set():  # before the first picture
+                raise KeyboardInterrupt from None
+            raise
+    written = outlets[: len(options.output)]  # before the window and the page
+    taken = any(outlet.sink.sound for outlet in written)
+    report.remarks = (*left_out(source.info.tracks, sound=taken or not source.sound), *report.remarks)
+    _tell(options, written, report)
+    if not options.quiet:
+        for line in _output_remarks(options, source, written):
+            warn(line)
+    if any(output.error for output in report.outputs):
+        return exit_code(SinkError)  # it was said when it happened
+    if report.connection and report.connection.gave_up:
+        return exit_code(SourceError)  # although the output is finished properly
+    return INTERRUPTED if stop.is_set() else 0
 
 
 def _open(options: argparse.Namespace) -> Source:
@@ -148,7 +164,7 @@ def _check_live(options: argparse.Namespace, source: Source) -> None:
         raise SourceError(f"{source.info.name} {why}", Hint(f"leave {{{name}}} out", **{name: None}))
 
 
-def _open_outlets(options: argparse.Namespace, output: str | None, source: Source, stop: Event) -> list[Outlet]:
+def _open_outlets(options: argparse.Namespace, targets: Sequence[str], source: Source, stop: Event) -> list[Outlet]:
     settings = OutputSettings(
         codec=options.codec,
         crf=options.crf,
@@ -159,49 +175,53 @@ def _open_outlets(options: argparse.Namespace, output: str | None, source: Sourc
         fps=source.info.fps,
         sample_aspect=upright_aspect(source.info.sample_aspect, source.info.rotation),
         image_format=options.image_format,
+        pixel_format=options.pixel_format,
         live=source.info.live,
         segment=options.segment,
         new_file_on_resize=options.on_resize == "new-file",
     )
     # The window is opened first, so that no output is left behind where there is no display.
     # Alone it sets the pace of a recording; beside a file it shows what it can.
-    paced = not (output or source.info.live or options.serve)
+    paced = not (targets or source.info.live or options.serve)
     title = f"mjpeg-restore {source.info.name}"
     window = Window(title, paced=paced, compare=options.compare, stop=stop) if options.show else None
-    outlets: list[Outlet] = []
-    if output:
-        sound = () if options.no_audio else source.sound
-        sink = open_sink(output, settings, sound, source.paths)
-        outlets.append(Outlet(Comparing(sink, options.compare) if options.compare else sink, output))
+    try:
+        outlets = open_outlets(targets, settings, () if options.no_audio else source.sound, source.paths)
+    except BaseException:
+        if window:
+            window.discard()
+        raise
+    if options.compare:
+        outlets = [replace(outlet, sink=Comparing(outlet.sink, options.compare)) for outlet in outlets]
     if window:
         outlets.append(Outlet(window, "the window", when_full="wait" if paced else "drop", ends_run=True))
     return outlets
 
 
-def _tell(options: argparse.Namespace, output: str | None, report: Report) -> None:
+def _tell(options: argparse.Namespace, outlets: Sequence[Outlet], report: Report) -> None:
     if options.json:
-        write(json.dumps(report.as_dict()), sys.stderr if output == "-" else sys.stdout)
+        # Of --candidates the outputs are files.
+        to_pipe = any(Target.parse(target, OutputSettings()).is_standard_output for target in options.output)
+        write(json.dumps(report.as_dict()), sys.stderr if to_pipe else sys.stdout)
     if not options.quiet:
-        for line in summary(report, output, options.device):
+        for line in summary(report, [outlet.name for outlet in outlets], options.device):
             warn(line)
 
 
-def _output_remarks(
-    options: argparse.Namespace, output: str | None, source: Source, outlets: Sequence[Outlet], sound_taken: bool
-) -> Iterator[str]:
-    """Differences of the output from the source, a line each."""
+def _output_remarks(options: argparse.Namespace, source: Source, outlets: Sequence[Outlet]) -> Iterator[str]:
+    """Differences of the outputs from the source, a line each."""
     for outlet in outlets:
         if outlet.sink.remark:
             yield outlet.sink.remark
-    if output and source.sound and not (sound_taken or options.no_audio):
-        what = "y4m" if output == "-" else output
-        yield f"the sound is left out: {what} holds pictures only; .mp4, .mkv, .mov, .webm and .avi hold both"
+    silent = [outlet.name for outlet in outlets if not outlet.sink.sound]
+    if silent and source.sound and not options.no_audio:
+        what = f"{joined(silent)} {'take' if len(silent) > 1 else 'takes'}"
+        yield f"the sound is left out: {what} pictures only; video files, .m3u8, ts:-, tcp:// and udp:// have both"
 
 
 @contextmanager
-def _stopping(source: Source) -> Generator[Event]:
+def _stopping(source: Source, stop: Event) -> Generator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal set the event and stop the source; the second signal ends the run."""
-    stop = Event()
     first = 0.0
 
     def ask(number: int, frame: object) -> None:
@@ -219,7 +239,7 @@ def _stopping(source: Source) -> Generator[Event]:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, ask) for number in numbers}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

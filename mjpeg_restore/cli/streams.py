@@ -69,7 +69,7 @@ class LogHandler(logging.Handler):
         """Print one line."""
         message = record.getMessage()
         if _log_format == "json":
-            more = {name: value for name in ("event", "source") if (value := getattr(record, name, None))}
+            more = {name: value for name in ("event", "source", "output") if (value := getattr(record, name, None))}
             _print_error(_json(record.created, record.levelname.lower(), message, **more))
         else:
             when = datetime.fromtimestamp(record.created).isoformat(" ", "seconds")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.cli.versions import installed
+from mjpeg_restore.cli.wording import joined
 from mjpeg_restore.report import COUNTS, Report
 from mjpeg_restore.verification import Verification
 
@@ -16,21 +17,26 @@ _LABELS = {"late": "of them late"}
 """Labels of the counts that are not their names; late packets are counted among the dropped ones."""
 
 
-def summary(report: Report, output: str | None, device: str) -> Iterator[str]:
+def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str]:
     """The lines of a report.
 
     Args:
         report: of a run that has ended.
-        output: where the pictures went, if not to a window alone.
+        outputs: where the pictures went, but to a window.
         device: the device that was asked for.
     """
-    where = f" to {output}" if output else ""
+    where = f" to {joined(outputs)}" if outputs else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
     yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
     odd = [f"{getattr(report, name)} {_LABELS.get(name, name)}" for name in COUNTS if getattr(report, name)]
     if odd:
         trouble = f" (first: {report.first_trouble})" if report.first_trouble else ""
         yield ", ".join(odd) + trouble
+    for output in report.outputs:
+        if output.dropped:
+            yield f"{output.name}: {output.dropped} dropped while it was busy"
+        if output.lost:
+            yield f"{output.name}: {output.lost} lost while there was no connection"
     for words, count in report.warnings.most_common(MOST_WARNINGS):
         yield f"{count} x {words}"
     yield from _better(report, device)

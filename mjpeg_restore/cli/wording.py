@@ -23,6 +23,12 @@ def option(setting: str, value: str | int | None = None) -> str:
     return name if value is None or isinstance(value, bool) else f"{name} {value}"
 
 
+def joined(names: Sequence[str]) -> str:
+    """Names as a sentence lists them: "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def worded(error: Exception) -> str:
     """An error in one line, the hint of one of ours in options."""
     if isinstance(error, MjpegRestoreError) and error.hint:

@@ -80,14 +80,13 @@ def test_ctrl_c_ends_a_build(
     builder: Builder, clip: Path, output: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a signal's handler does; a real one might reach the tests' process when nobody waits for it any more."""
-    stop = threading.Event()
 
     @contextmanager
-    def stopping(source: Source) -> Generator[threading.Event]:
-        yield stop
+    def stopping(source: Source, stop: threading.Event) -> Generator[None]:
+        threading.Thread(target=lambda: builder.begun.wait(LIMIT) and stop.set(), daemon=True).start()
+        yield
 
     monkeypatch.setattr("mjpeg_restore.cli.restore._stopping", stopping)
-    threading.Thread(target=lambda: builder.begun.wait(LIMIT) and stop.set(), daemon=True).start()
     code, _, err = run([clip, "-o", output / "out.mp4", "-m", "stream-lite", "--device", SLOW], capfd)
     assert code == 130
     assert "mjpeg-restore: building stream-lite.colour.onnx: 0%" in err.splitlines()

@@ -56,7 +56,7 @@ def test_damage_is_summed_up(tmp_path: Path, output: Path, capfd: pytest.Capture
 
 def test_late_pictures_are_among_the_dropped_ones() -> None:
     report = Report(frames=5, packets=8, dropped=3, late=2, model="decode")
-    assert "3 dropped, 2 of them late" in summary(report, None, "auto")
+    assert "3 dropped, 2 of them late" in summary(report, [], "auto")
 
 
 def test_verify_counts_what_quantises_back(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +93,7 @@ def test_sound_that_the_output_cannot_hold_is_told_of(tmp_path: Path, capfd: pyt
     ):
         code, _, err = run([path, *words, *FAST], capfd)
         assert code == 0
-        assert (f"the sound is left out: {words[1]} holds pictures only" in err) == told
+        assert (f"the sound is left out: {words[1]} takes pictures only" in err) == told
     _, out, _ = run(["inspect", path], capfd)
     assert "  sound        yes\n" in out
 
@@ -124,6 +124,6 @@ def test_a_run_without_openvino_suggests_openvino(
 
     monkeypatch.setattr("mjpeg_restore.cli.versions.version", missing)
     report = Report(model=model, runtime=runtime)
-    assert ("pip install openvino" in "".join(summary(report, None, device))) is suggested
+    assert ("pip install openvino" in "".join(summary(report, [], device))) is suggested
     monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
-    assert "pip install openvino" not in "".join(summary(report, None, device))
+    assert "pip install openvino" not in "".join(summary(report, [], device))
