@@ -192,7 +192,11 @@ class Camera:
             with surroundings.open(settings) as source:
                 self._enter(source)
                 self._outputs = [self._output(choice, source) for choice in settings.outputs]
-                outlets = [Outlet(output, output.name) for output in self._outputs]
+                drops = [source.info.live and choice.is_stream for choice in settings.outputs]
+                outlets = [
+                    Outlet(output, output.name, when_full="drop" if drop else "wait")
+                    for output, drop in zip(self._outputs, drops, strict=True)
+                ]
                 watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 run(
                     source,

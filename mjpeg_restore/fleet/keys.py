@@ -15,7 +15,7 @@ from mjpeg_restore import catalogue, values
 from mjpeg_restore.damage import OnCorrupt
 from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.runtime.devices import candidates
-from mjpeg_restore.sinks.base import ImageFormat, Range
+from mjpeg_restore.sinks.base import ImageFormat, PixelFormat, Range
 from mjpeg_restore.sources import RtspTransport
 
 Parse = Callable[[Any], Any]
@@ -104,6 +104,7 @@ OF_OUTPUTS: Mapping[str, Parse] = {
     "range": one_of(*get_args(Range)),
     "encoder-options": pairs,
     "image-format": one_of(*get_args(ImageFormat)),
+    "pixel-format": one_of(*get_args(PixelFormat)),
     "segment": word(values.segment),
     "overwrite": flag,
 }

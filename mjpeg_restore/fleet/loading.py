@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from mjpeg_restore.errors import MjpegRestoreError, SettingsError, SourceError, reason_of
+from mjpeg_restore.address import DEFAULT_PORTS, Address, redact
+from mjpeg_restore.errors import MjpegRestoreError, SettingsError, SinkError, SourceError, reason_of
 from mjpeg_restore.fleet import keys
 from mjpeg_restore.fleet.keys import Parse
 from mjpeg_restore.fleet.mistakes import Mistakes, syntax_error
@@ -19,8 +20,8 @@ from mjpeg_restore.fleet.references import expand
 from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkChoice, OutputChoice, RunSettings
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.serve.address import parse_address
+from mjpeg_restore.sinks import OutputSettings, Target, within
 from mjpeg_restore.sources import LiveSettings
-from mjpeg_restore.address import DEFAULT_PORTS, Address, redact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -231,13 +232,16 @@ class _Loader:
                 self._mistakes.note(path, "has no to: where is it written?")
             return None
         target = self._expanded(given, path).replace("{camera}", camera)
-        if target == "-":
+        if target == "-" or target.endswith(":-"):
             self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
             return None
-        key = target
-        if "://" not in target and not target.lower().startswith("v4l2:"):
-            target = os.path.join(self._folder, target)
-            key = os.path.realpath(target)
+        target = within(self._folder, target)
+        try:
+            parsed = Target.parse(target, OutputSettings())
+        except SinkError as error:
+            self._mistakes.note(path, str(error))
+            return None
+        key = parsed.place
         if other := self._targets.get(key):
             who = "another output" if other == camera else f"cameras.{other}"
             self._mistakes.note(path, f"{who} writes there, too; {{camera}} in a name stands for the camera's")

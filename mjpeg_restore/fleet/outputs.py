@@ -8,7 +8,7 @@ from typing import Any
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.fleet.keys import FIELDS
-from mjpeg_restore.sinks import OutputSettings, SegmentLimit, choose_format, effective_settings
+from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, choose_format, effective_settings
 
 _HOURLY = SegmentLimit(seconds=3600)
 """The segments of a video file. A recording that begins anew must not replace the one before, and so the names of video
@@ -37,6 +37,8 @@ class OutputKeys:
             chosen["new_file_on_resize"] = new_file_on_resize
             if not chosen.get("overwrite"):
                 chosen.setdefault("segment", _HOURLY)
+        elif Target.parse(target, OutputSettings()).format == "hls":
+            chosen.setdefault("overwrite", True)  # it holds the latest seconds, no recording to be kept
         # One camera of many keeps up with one thread, and forty encoders with threads of their own are too many.
         self.settings = OutputSettings(**chosen, threads=1)
 

@@ -64,9 +64,12 @@ class Reopening(BaseSink):
         if self._sink is None and self._clock() >= self._due:
             self._open()
         if (sink := self._sink) is None:
+            self.lost += 1
             return
+        lost = sink.lost
         try:
             sink.write(frame)
+            self.lost += sink.lost - lost
             if sink.closed:
                 sink.close()
                 self._fail(SinkError("whoever took it has gone"))

@@ -9,9 +9,8 @@ from typing import Literal
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.pipeline import PipelineSettings
-from mjpeg_restore.sinks import OutputSettings
+from mjpeg_restore.sinks import OutputSettings, Target
 from mjpeg_restore.sources import LiveSettings
-from mjpeg_restore.address import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,16 @@ class OutputChoice:
     @property
     def name(self) -> str:
         """The target for messages, without credentials."""
-        return redact(self.target) if "://" in self.target else self.target
+        return self._parsed.name
+
+    @property
+    def is_stream(self) -> bool:
+        """See `Target.is_stream`."""
+        return self._parsed.is_stream
+
+    @property
+    def _parsed(self) -> Target:
+        return Target.parse(self.target, self.settings)
 
 
 @dataclass(frozen=True, slots=True)

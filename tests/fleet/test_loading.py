@@ -162,6 +162,21 @@ def test_a_video_file_that_may_be_replaced_is_one_file(folder: Path) -> None:
     assert found.outputs[0].settings == OutputSettings(overwrite=True, threads=1)
 
 
+def test_outputs_that_are_no_files(folder: Path) -> None:
+    names = ["rtsp://u:p@h/{camera}", "udp://h:1", "raw:pipe", "v4l2:/dev/video9", "www/a.m3u8"]
+    found = load_one(camera(f"outputs = {names}\ncrf = 20"))
+    assert [output.name for output in found.outputs] == [
+        "rtsp://h/door",
+        "udp://h:1",
+        f"raw:{folder}/pipe",
+        "v4l2:/dev/video9",
+        f"{folder}/www/a.m3u8",
+    ]
+    assert [output.is_stream for output in found.outputs] == [True, True, False, True, False]
+    assert [output.settings.crf for output in found.outputs] == [20, 20, None, None, 20]
+    assert [output.settings.overwrite for output in found.outputs] == [False] * 4 + [True]
+
+
 def test_a_new_file_for_a_new_size_concerns_videos(folder: Path) -> None:
     found = load_one(camera('outputs = ["door.mp4", "door.y4m"]\non-resize = "new-file"'))
     assert [output.settings.new_file_on_resize for output in found.outputs] == [True, False]
@@ -212,7 +227,7 @@ def test_the_address_to_serve_at_may_come_from_elsewhere(folder: Path) -> None:
 def test_secrets_are_not_shown(folder: Path) -> None:
     found = load(
         "run = { serve = ':8080', user = 'al', password = 's3cret', token = 's3cret' }\n"
-        "[cameras.door]\nsource = 'http://al:s3cret@cam/'\noutput = 'http://al:s3cret@h/x.mp4'\n"
+        "[cameras.door]\nsource = 'http://al:s3cret@cam/'\noutput = 'rtsp://al:s3cret@h/x'\n"
     )
     assert "s3cret" not in repr(found)
     assert "s3cret" not in found.cameras[0].outputs[0].name
@@ -312,7 +327,7 @@ CASES = {
         camera("output = '/x/a.wmv'"),
         [
             "3: cameras.door.output: /x/a.wmv: no container has that extension; use one of .mp4 .m4v .mov .mkv .webm "
-            ".avi"
+            ".avi .ts"
         ],
     ),
     "a container that a camera needs to be finished": (
