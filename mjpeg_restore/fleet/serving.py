@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from mjpeg_restore.address import redact
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.fleet.settings import RunSettings
 from mjpeg_restore.outlets import Outlet
@@ -14,7 +15,6 @@ from mjpeg_restore.serve import Access, WebSink
 from mjpeg_restore.serve import Camera as ServedCamera
 from mjpeg_restore.serve.address import parse_address
 from mjpeg_restore.serve.server import Server
-from mjpeg_restore.sources.live.address import redact
 
 _STALL = 10.0
 """Seconds without a picture after which a camera is unhealthy, unless its own settings say that it takes longer."""
