@@ -8,11 +8,9 @@ from dataclasses import replace
 from fractions import Fraction
 from threading import Event
 
+from mjpeg_restore.clock import PlaybackClock
 from mjpeg_restore.frames import Packet, SoundPacket
 from mjpeg_restore.sources.base import BaseSource, Source
-
-_LATE = 1.0
-"""Seconds. A picture that is later than that, as after a pause of the machine, restarts the clock: no rush follows."""
 
 
 class Paced(BaseSource):
@@ -37,12 +35,9 @@ class Paced(BaseSource):
         Raises:
             SourceError: the recording can no longer be read.
         """
-        clock: float | None = None
+        clock = PlaybackClock()
         for packet in self._packets():
-            now, due = time.monotonic(), float(packet.time)
-            if clock is None or now - (clock + due) > _LATE:
-                clock = now - due
-            if self._stopping.wait(max(clock + due - now, 0)):
+            if self._stopping.wait(max(clock.left(packet.time, time.monotonic()), 0)):
                 return
             yield replace(packet, arrived=time.monotonic())
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 from threading import Event
 from time import monotonic
 
+from mjpeg_restore.clock import PlaybackClock
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks.base import BaseSink
 from mjpeg_restore.sinks.window.canvas import Canvas
-from mjpeg_restore.sinks.window.clock import PlaybackClock
 from mjpeg_restore.sinks.window.screen import Screen
 from mjpeg_restore.sinks.window.view import STEP, View
 

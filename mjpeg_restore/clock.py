@@ -1,4 +1,4 @@
-"""When a picture of a recording is due."""
+"""When a picture of a recording is due, in a window or on a page."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from mjpeg_restore.sinks.window.clock import MAX_LAG, PlaybackClock
+from mjpeg_restore.clock import MAX_LAG, PlaybackClock
 
 
 def test_pictures_are_due_as_far_apart_as_their_stamps() -> None:
