@@ -1,4 +1,4 @@
-# An image for CPUs, of about 560 MB: many cameras by a settings file. docs/cameras.md says how to run it.
+# An image for CPUs, of about 550 MB: many cameras by a settings file. docs/cameras.md says how to run it.
 #
 #   docker build --tag mjpeg-restore .
 #
