@@ -1,4 +1,4 @@
-"""Times, rates, sizes and limits as users write them, on the command line and in settings files.
+"""Times, rates, sizes, limits and secrets as users write them, on the command line and in settings files.
 
 Each function takes the words, and raises `ValueError` with a sentence that can be shown.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
 
-from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.errors import MjpegRestoreError, reason_of
 from mjpeg_restore.sinks import SegmentLimit
 from mjpeg_restore.sources import parse_rate
 
@@ -17,6 +18,9 @@ _SECONDS_OF = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h"
 
 _BYTES = re.compile(r"([0-9]+\.?[0-9]*)(k|M|G|T)(i?)B", re.IGNORECASE)
 _THOUSANDS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+_MOST = 1 << 16
+"""Bytes of a secret's file that are read: it may be a device without an end."""
 
 
 def rate(word: str) -> Fraction:
@@ -74,3 +78,15 @@ def positive(word: str, most: int = 10**9) -> int:
     if not 1 <= number <= most:
         raise ValueError(f"{word!r} is not between 1 and {most}")
     return number
+
+
+def secret_in(path: Path) -> str:
+    """The text of a file, such as a password, without the line end behind it. Messages do not show it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ValueError(f"{path} cannot be read ({reason_of(error)})") from None
+    return content.removesuffix("\n").removesuffix("\r")

@@ -6,9 +6,10 @@ import argparse
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 from mjpeg_restore import values
-from mjpeg_restore.errors import MjpegRestoreError, reason_of
+from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.serve.address import parse_address
 
 _SECONDS = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -115,10 +116,9 @@ def secret(word: str) -> object:
     if not word.startswith("@"):
         return word
     try:
-        with open(word[1:]) as file:
-            found = file.readline().strip()
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"cannot read {word[1:]} ({reason_of(error)})") from None
+        found = values.secret_in(Path(word[1:])).partition("\n")[0].strip()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     if not found:
         raise argparse.ArgumentTypeError(f"the first line of {word[1:]} is empty")
     return found

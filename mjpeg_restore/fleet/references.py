@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from mjpeg_restore.errors import reason_of
+from mjpeg_restore.values import secret_in
 
 _REFERENCE = re.compile(r"\$(\$)?\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = "file:"
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)")
-_MOST = 1 << 16
-"""Bytes of a file that are read."""
 
 
 def expand(text: str, environment: Mapping[str, str], folder: Path) -> str:
@@ -47,21 +45,10 @@ def expand(text: str, environment: Mapping[str, str], folder: Path) -> str:
 
 def _read(name: str, environment: Mapping[str, str], folder: Path) -> str:
     if name.startswith(_FILE):
-        return _read_file(folder / name.removeprefix(_FILE))
+        return secret_in(folder / name.removeprefix(_FILE))
     if not _VARIABLE.fullmatch(name):
         raise ValueError(f"${{{name}}} is no reference: write ${{NAME}} for a variable, or ${{file:PATH}}")
     try:
         return environment[name]
     except KeyError:
         raise ValueError(f"the environment has no variable {name}") from None
-
-
-def _read_file(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST).decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text in UTF-8") from None
-    except (OSError, ValueError) as error:  # of a NUL in the name
-        raise ValueError(f"{path} cannot be read ({reason_of(error)})") from None
-    return content.removesuffix("\n").removesuffix("\r")

@@ -85,7 +85,7 @@ def test_a_token_from_a_file_is_asked_for(clip: Path, tmp_path: Path) -> None:
         (["-o", "a.mp4", "--loop"], "--loop has no effect without --serve"),
         (["-o", "a.mp4", "--token", "x"], "--token has no effect without --serve"),
         (["--serve", "0", "--password", "secret"], "give USER:PASSWORD"),
-        (["--serve", "0", "--token", "@nowhere"], "cannot read nowhere (No such file or directory)"),
+        (["--serve", "0", "--token", "@nowhere"], "nowhere cannot be read (No such file or directory)"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(
