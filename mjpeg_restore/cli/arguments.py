@@ -32,11 +32,11 @@ Restore Motion-JPEG from its DCT coefficients.
   mjpeg-restore http://cam/video --serve 8080
 
 commands:
-  mjpeg-restore run cameras.toml    many cameras, by a settings file
-  mjpeg-restore inspect INPUT   say what is in a recording, or what a camera sends
-  mjpeg-restore models          list the networks
-  mjpeg-restore doctor          say what is here, what each network runs on, and what to install
-  mjpeg-restore build           build TensorRT's engines for NVIDIA GPUs, ahead of their first use
+  mjpeg-restore run FILE       run many cameras, by a settings file such as cameras.toml
+  mjpeg-restore inspect INPUT  say what is in a recording, or what a camera sends
+  mjpeg-restore models         list the networks
+  mjpeg-restore doctor         say what is here, what each network runs on, and what to install
+  mjpeg-restore build          build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
 With -o, --show, --serve or --verify these words are names of files: mjpeg-restore models -o out.mp4
 """

@@ -113,6 +113,8 @@ def pair(word: str) -> tuple[str, str]:
 
 def secret(word: str) -> object:
     """A secret, or with "@" in front the file whose first line it is: other users see the words of a command."""
+    if not word:
+        raise argparse.ArgumentTypeError("is empty: is a variable unset?")
     if not word.startswith("@"):
         return word
     try:

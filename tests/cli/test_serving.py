@@ -85,6 +85,7 @@ def test_a_token_from_a_file_is_asked_for(clip: Path, tmp_path: Path) -> None:
         (["-o", "a.mp4", "--loop"], "--loop has no effect without --serve"),
         (["-o", "a.mp4", "--token", "x"], "--token has no effect without --serve"),
         (["--serve", "0", "--password", "secret"], "give USER:PASSWORD"),
+        (["--serve", "0", "--token", ""], "--token: is empty: is a variable unset?"),
         (["--serve", "0", "--token", "@nowhere"], "nowhere cannot be read (No such file or directory)"),
     ],
 )
