@@ -157,7 +157,8 @@ def test_a_wheel_holds_engines_stubs_and_extensions(packed: Path) -> None:
     held = {path.relative_to(packed).as_posix() for path in packed.rglob("*") if path.is_file()}
     engines = {f"engines/{path.name}" for path in (ROOT / "engines").iterdir() if path.is_file()}
     page = {f"serve/page/{path.name}" for path in (ROOT / "mjpeg_restore/serve/page").iterdir()}
-    assert engines | page | {f"{name}.pyi" for name in EXTENSIONS} | {"py.typed"} <= held
+    plugin = {"gstreamer/python/mjpegrestore.py"}
+    assert engines | page | plugin | {f"{name}.pyi" for name in EXTENSIONS} | {"py.typed"} <= held
     assert {name.partition(".")[0] for name in held if name.endswith((".so", ".pyd"))} == EXTENSIONS
     assert not any(name.endswith((".c", ".h")) for name in held)
 
