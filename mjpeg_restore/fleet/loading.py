@@ -286,10 +286,13 @@ class _Loader:
     def _expanded(self, text: str, path: KeyPath) -> str:
         """A text with its references replaced; itself where one is wrong."""
         try:
-            return expand(text, self._environment, self._folder)
+            found = expand(text, self._environment, self._folder)
         except ValueError as error:
             self._mistakes.note(path, str(error))
             return text
+        if not found:
+            self._mistakes.note(path, "is empty: is a variable unset?")
+        return found or text
 
 
 def _is_camera(source: str) -> bool:

@@ -430,6 +430,11 @@ def test_what_is_no_toml_is_told_by_its_line(folder: Path, text: str, says: str)
     assert re.fullmatch(says, found)
 
 
+def test_a_variable_that_is_empty_is_a_mistake(folder: Path) -> None:
+    text = "run = { serve = ':80', token = '${EMPTY}' }\n" + camera(ONE)
+    assert mistakes(text, EMPTY="") == ["cameras.toml:1: run.token: is empty: is a variable unset?"]
+
+
 def test_all_mistakes_are_told_in_the_order_of_the_file(folder: Path) -> None:
     text = "[run]\nthreads = 0\n[defaults]\nfps = 'x'\n" + camera("output = 'a.wmv'\ncodek = 1")
     assert [one.split(": ")[:2] for one in mistakes(text)] == [
