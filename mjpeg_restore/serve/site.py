@@ -218,10 +218,9 @@ class Site:
         return Response(content, media_type=media_type)
 
     async def _healthz(self, request: Request) -> Response:
-        ill = [health for broadcast in self._broadcasts.values() if not (health := broadcast.monitor.health).ok]
-        if len(self._broadcasts) == 1:
-            return _health(ill[0].reason if ill else "")
-        return _health(f"{len(ill)} of {len(self._broadcasts)} cameras send no pictures" if ill else "")
+        # Everybody may ask. A camera's own reason, which may name files and addresses, is for those who may watch.
+        ill = sum(not broadcast.monitor.health.ok for broadcast in self._broadcasts.values())
+        return _health(f"{ill} of {len(self._broadcasts)} cameras send no pictures" if ill else "")
 
     async def _camera_health(self, request: Request) -> Response:
         return _health(self._of(request).monitor.health.reason)

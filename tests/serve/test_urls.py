@@ -184,17 +184,23 @@ def test_samples_are_taken(server: Server, door: Camera) -> None:
         assert "samples" not in ask(server, f"/state?since={since}").json
 
 
+def test_a_camera_that_starts_is_healthy() -> None:
+    with Server([camera()], port=0) as server:
+        answer = ask(server, "/healthz")
+        assert (answer.status, answer.text) == (200, "ok\n")
+
+
 def test_health_turns_when_pictures_stop() -> None:
     door = camera(stall=0.2, grace=0.2)
     with Server([door], port=0) as server:
-        assert (ask(server, "/healthz").status, ask(server, "/healthz").text) == (200, "ok\n")
         until(lambda: ask(server, "/healthz").status == 503)
-        assert ask(server, "/healthz").text.startswith("no picture has come in")
+        assert ask(server, "/healthz").text == "1 of 1 cameras send no pictures\n"
+        assert ask(server, "/camera/door/healthz").text.startswith("no picture has come in")
         with playing(door):
             until(lambda: ask(server, "/healthz").status == 200)
         until(lambda: ask(server, "/healthz").status == 503)
         door.sink.close()
-        assert ask(server, "/healthz").text == "the run has ended\n"
+        assert ask(server, "/camera/door/healthz").text == "the run has ended\n"
 
 
 # ---- several cameras ----
