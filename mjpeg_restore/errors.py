@@ -140,7 +140,7 @@ class MissingExtra(RuntimeUnavailable):
         """Say what to install.
 
         Args:
-            package: its display name; in lower case its name for pip.
+            package: its display name, in lower case its name for pip; several are divided by spaces.
             extra: the extra of this package that brings it; empty where none does.
             purpose: what needs it.
         """
@@ -152,7 +152,7 @@ class MissingExtra(RuntimeUnavailable):
         """The error in one line."""
         package, extra, purpose = self.args
         belongs = f" (the extra mjpeg-restore[{extra}])" if extra else ""
-        return f"{purpose} needs {package}: pip install {package.lower()}{belongs}"
+        return f"{purpose} needs {' and '.join(package.split())}: pip install {package.lower()}{belongs}"
 
 
 class SinkError(MjpegRestoreError):

@@ -71,6 +71,7 @@ def test_missing_extra_names_the_package_and_the_extra() -> None:
         "This needs OpenVINO: pip install openvino (the extra mjpeg-restore[openvino])"
     )
     assert str(MissingExtra("jpeglib", "", "That")) == "That needs jpeglib: pip install jpeglib"
+    assert str(MissingExtra("a b", "", "That")) == "That needs a and b: pip install a b"
 
 
 def test_mistakes_in_settings_are_listed_and_counted() -> None:

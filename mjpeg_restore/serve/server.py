@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +27,8 @@ try:
     from mjpeg_restore.serve.site import Site
     from mjpeg_restore.serve.streams import TRANSPORT
 except ModuleNotFoundError as error:
-    raise MissingExtra(error.name or "uvicorn", "serve", "serving pictures") from error
+    missing = [name for name in ("uvicorn", "starlette", "prometheus_client") if find_spec(name) is None]
+    raise MissingExtra(" ".join(missing) or str(error.name), "serve", "serving pictures") from error
 
 _MOST_STREAMS = 64
 """Streams that are open at the same time: a client more costs the pipeline little, but not nothing."""
