@@ -138,3 +138,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         if path.name != "__init__.py"
     }
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in ROOT.glob("tests/**/test_*.py")]
+    assert sorted(names) == sorted({*names})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -91,9 +91,9 @@ def mapping(value: object, path: str) -> dict[str, object]:
 
 def array(value: object, path: str) -> list[object]:
     """An array of anything."""
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):  # a tuple becomes an array
         raise wrong(value, path, "an array")
-    return cast(list[object], value)
+    return list(cast("Sequence[object]", value))
 
 
 def text(value: object, path: str) -> str:
