@@ -62,7 +62,9 @@ def served(options: argparse.Namespace, source: Source, report: Report) -> Gener
     user, password = options.password or (None, None)
     info = source.info
     stall = {"stall": options.stall_timeout} if options.stall_timeout else {}
-    camera = Camera(_short(info.name), report, title=info.name, source=info.name, live=info.live, **stall)
+    last = re.split(r"[/\\]", info.name.rstrip("/\\"))[-1]
+    title = info.name if info.live else last  # folders of this machine are nobody's business
+    camera = Camera(_short(last), report, title=title, source=title, live=info.live, **stall)
     with Server([camera], *options.serve, access=Access(options.token, user, password)) as server:
         if not options.quiet:
             warn(f"watch it at {server.url}")
@@ -72,6 +74,5 @@ def served(options: argparse.Namespace, source: Source, report: Report) -> Gener
 
 
 def _short(name: str) -> str:
-    """A source's name as it may stand in a URL and in metrics."""
-    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-._") or "camera"
+    """A name as it may stand in a URL and in metrics."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "camera"

@@ -23,7 +23,7 @@ class Paced(BaseSource):
             source: the recording.
             again: opens it anew, to play it from the start when it has ended; None: it ends.
         """
-        self.info = source.info
+        self.info = replace(source.info, frames=None, duration=None) if again else source.info
         self.paths, self.sound, self.status = source.paths, source.sound, source.status
         self._first = self._source = source
         self._again = again

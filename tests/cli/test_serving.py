@@ -49,7 +49,7 @@ def test_a_recording_is_played_and_served(clip: Path) -> None:
     with serving(clip, "--loop") as (url, process):
         assert first_picture(url).startswith(b"\xff\xd8")
         state = json.loads(get(f"{url}state"))
-        assert state["name"] == clip.stem + clip.suffix
+        assert state["name"] == state["title"] == state["source"] == clip.name
         assert b"mjpeg_restore_frames_out_total" in get(f"{url}metrics")
     assert process.returncode == 130
 
