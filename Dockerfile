@@ -14,9 +14,10 @@ COPY mjpeg_restore /src/mjpeg_restore
 COPY engines /src/engines
 
 # OpenVINO is the runtime that is kept: ONNX Runtime and jpeglib, what there is to fall back on, would be 150 MB more.
+# Without openvino-telemetry it has nothing to report to anybody.
 RUN python -m venv --without-pip /opt/mjpeg-restore \
  && pip --python /opt/mjpeg-restore/bin/python install --no-cache-dir "/src[serve]" \
- && pip --python /opt/mjpeg-restore/bin/python uninstall --yes onnxruntime jpeglib setuptools wheel
+ && pip --python /opt/mjpeg-restore/bin/python uninstall --yes onnxruntime jpeglib openvino-telemetry setuptools wheel
 
 
 FROM python:3.12-slim-bookworm

@@ -78,14 +78,20 @@ class LogHandler(logging.Handler):
 
 @contextlib.contextmanager
 def logged(level: int) -> Generator[None]:
-    """Print the package's log, from a level on."""
+    """Print the package's log, from a level on, and nowhere else.
+
+    OpenVINO's import calls `logging.basicConfig` where the user has no home folder, as services have none: each line
+    would be printed twice.
+    """
     log, handler = logging.getLogger("mjpeg_restore"), LogHandler()
-    before = log.level
+    before, propagated = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(level)
+    log.propagate = False
     try:
         yield
     finally:
+        log.propagate = propagated
         log.setLevel(before)
         log.removeHandler(handler)
 

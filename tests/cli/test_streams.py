@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -52,3 +53,14 @@ def test_names_of_any_bytes_can_be_printed(monkeypatch: pytest.MonkeyPatch, tmp_
         streams.open_missing()
         streams.write("caf\u00e9", stdout)
         assert stdout.buffer.getvalue() == b"caf\\xe9\n"  # type: ignore[attr-defined]
+
+
+def test_a_handler_of_the_roots_does_not_print_the_log_once_more(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        with streams.logged(logging.INFO):
+            logging.getLogger("mjpeg_restore.sources").info("connected")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert capsys.readouterr().err.count("connected") == 1
