@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
+from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
-from mjpeg_restore.errors import SettingsError
+from mjpeg_restore.errors import SettingsError, SinkError
 from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
                 case "look":
                     pass
     _tell(options, fleet)
-    return INTERRUPTED if stopped else 0
+    if stopped:
+        return INTERRUPTED
+    incomplete = any(camera.status.reason for camera in fleet.cameras.values())
+    return exit_code(SinkError) if incomplete else 0  # it was said when it happened
 
 
 def _serving(run: RunSettings) -> Serving:

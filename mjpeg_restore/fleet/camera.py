@@ -35,7 +35,7 @@ class Status:
 
     state: State
     reason: str = ""
-    """Why it failed or, of one that runs, which output does not; empty where all is well."""
+    """Why it failed or, of one that runs or has ended, which output could not be written; empty where all is well."""
     retry_in: float | None = None
     """Seconds until a failed camera is run again."""
     restarts: int = 0
@@ -139,16 +139,16 @@ class Camera:
     @property
     def status(self) -> Status:
         """How it fares now."""
+        troubles = "; ".join(f"{one.name}: {one.failure}" for one in [*self._outputs] if one.failure)
         if self._end:
-            return Status(self._end, restarts=self._restarts)
+            return Status(self._end, troubles, None, self._restarts)
         if self._failure:
             return Status("failed", self._failure, max(self._due - time.monotonic(), 0.0), self._restarts)
-        troubles = [f"{one.name}: {one.failure}" for one in [*self._outputs] if one.failure]
         connection = self.report.connection
         state: State = "running" if self.report.frames else "starting"
         if state == "running" and connection and not connection.connected:
             state = "stalled"
-        return Status(state, "; ".join(troubles), None, self._restarts)
+        return Status(state, troubles, None, self._restarts)
 
     def start(self) -> None:
         """Begin."""

@@ -50,7 +50,7 @@ class Serving:
         """Show the run of a camera that begins."""
         served = _served(camera, camera.report)
         self._server.add(served)
-        return [Outlet(served.sink, "the server", when_full="drop")]
+        return [Outlet(served.sink, "the page")]
 
     def remove(self, name: str) -> None:
         """Show a camera no more."""

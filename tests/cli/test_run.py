@@ -201,6 +201,17 @@ def test_recordings_are_restored_and_the_command_ends(tmp_path: Path, capfd: pyt
         assert len(times(path)) == count
 
 
+def test_recordings_that_could_not_be_written_are_an_error_of_the_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mux(tmp_path / "a.avi", range(0, 240, 40))
+    text = '[defaults]\nmodel = "decode"\ndevice = "onnxruntime"\noutput = "missing/{camera}.mkv"\n'
+    (tmp_path / "cameras.toml").write_text(text + '[cameras.a]\nsource = "a.avi"\n')
+    code, out, _ = run(["run", tmp_path / "cameras.toml", "--json"], capfd)
+    assert code == 5
+    assert "missing/a.mkv: cannot write to" in json.loads(out)["cameras"]["a"]["reason"]
+
+
 def test_a_check_says_what_is_there_or_what_is_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cameras.toml"
     path.write_text(DEFAULTS + '[cameras.a]\nsource = "http://127.0.0.1:1/"\n')
