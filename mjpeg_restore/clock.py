@@ -1,4 +1,4 @@
-"""When a picture of a recording is due, in a window or on a page."""
+"""When a picture of a recording is due, in a window, on a page or at a server."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 
+from mjpeg_restore.clock import PlaybackClock
+
 _LONGEST = 5.0
 """Seconds of a pause that are waited for: the rest of it is cut out, for a run must end soon after Ctrl-C."""
-_LATE = 1.0
-"""Seconds. A picture that is later than that restarts the clock: no rush follows."""
 
 
 class Pace:
@@ -24,8 +24,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.skipped = Fraction(0)
-        self._start: float | None = None
-        """Time 0 of the recording, in `time.monotonic()` seconds."""
+        self._clock = PlaybackClock()
 
     def wait(self, moment: Fraction) -> None:
         """Wait until a picture is due.
@@ -33,10 +32,7 @@ class Pace:
         Args:
             moment: its time in the recording, seconds.
         """
-        now, shown = time.monotonic(), float(moment - self.skipped)
-        if self._start is None or now - (self._start + shown) > _LATE:
-            self._start = now - shown
-        wait = self._start + shown - now
+        wait = self._clock.left(moment - self.skipped, time.monotonic())
         if wait > _LONGEST:
             self.skipped += Fraction(round(1000 * (wait - _LONGEST)), 1000)
             wait = _LONGEST
