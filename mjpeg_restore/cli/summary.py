@@ -22,10 +22,12 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
 
     Args:
         report: of a run that has ended.
-        outputs: where the pictures went, but to a window.
+        outputs: names of those that were to be written; what has failed was said when it happened.
         device: the device that was asked for.
     """
-    where = f" to {joined(outputs)}" if outputs else ""
+    failed = {output.name for output in report.outputs if output.error}
+    written = [name for name in outputs if name not in failed]
+    where = f" to {joined(written)}" if written else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
     yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
     odd = [f"{getattr(report, name)} {_LABELS.get(name, name)}" for name in COUNTS if getattr(report, name)]

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from mjpeg_restore.cli.summary import summary
-from mjpeg_restore.report import Report
+from mjpeg_restore.report import OutputReport, Report
 from tests.cli.command import FAST, SIZE, mux, pictures, run, times
 from tests.jpeg.pictures import encode, scan_span
 from tests.sources.clips import mux_packet, mux_sound
@@ -52,6 +52,12 @@ def test_damage_is_summed_up(tmp_path: Path, output: Path, capfd: pytest.Capture
     code, _, err = run([tmp_path / "cam.mjpeg", "-o", output / "b.mp4", "--on-corrupt", "drop", *FAST], capfd)
     assert "1 damaged, 1 dropped" in err
     assert len(times(output / "b.mp4")) == 4
+
+
+def test_an_output_that_failed_is_not_where_the_pictures_went() -> None:
+    outputs = OutputReport("a.mp4"), OutputReport("rtsp://server/cam", error="no connection")
+    first, *_ = summary(Report(frames=5, model="decode", outputs=outputs), [one.name for one in outputs], "auto")
+    assert first.startswith("5 frames to a.mp4, ")
 
 
 def test_late_pictures_are_among_the_dropped_ones() -> None:
