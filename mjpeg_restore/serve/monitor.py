@@ -31,8 +31,8 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether pictures come, or may still come for the first time."""
-        return self.state in ("starting", "live")
+        """Whether pictures come, may still come for the first time, or need not come any more."""
+        return not self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Monitor:
         """What the camera's pictures tell."""
         camera, now = self.camera, self._clock()
         if camera.sink.ended:
-            return Health("ended", "the run has ended")
+            return Health("ended", "the run has ended" if camera.live else "")
         if camera.sink.last is None:
             waited = now - self._begun
             if waited <= camera.grace:

@@ -84,12 +84,13 @@ def test_pictures_that_are_shown_again_are_no_sign_of_life() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "discard"])
-def test_a_run_that_is_over_has_ended(end: str) -> None:
-    door = Watched()
+@pytest.mark.parametrize("live", [True, False])
+def test_a_run_that_is_over_has_ended_which_is_a_fault_of_a_camera_alone(end: str, live: bool) -> None:
+    door = Watched(live=live)
     door.frame()
     getattr(door.camera.sink, end)()
     assert door.monitor.health.state == "ended"
-    assert not door.monitor.health.ok
+    assert door.monitor.health.ok == (not live)
 
 
 def test_the_rate_of_a_steady_camera_is_steady() -> None:
