@@ -6,9 +6,11 @@ import argparse
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mjpeg_restore.cli import values
 from mjpeg_restore.cli.streams import warn
+from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
 from mjpeg_restore.serve import Access, Camera
@@ -39,7 +41,13 @@ def played(options: argparse.Namespace, source: Source, again: Callable[[], Sour
         options: of the command line.
         source: opened.
         again: opens it anew.
+
+    Raises:
+        SourceError: it is to be played again and again, and cannot be.
     """
+    if options.loop and (why := _only_once(source, options.input)):
+        source.close()
+        raise SourceError(f"{source.info.name} {why}", Hint("leave {loop} out", loop=None))
     if options.serve is None or source.info.live:
         return source
     return Paced(source, again if options.loop else None)
@@ -71,6 +79,15 @@ def served(options: argparse.Namespace, source: Source, report: Report) -> Gener
             if server.remark:
                 warn(server.remark, "warning")
         yield [Outlet(camera.sink, "the page")]
+
+
+def _only_once(source: Source, spec: str) -> str:
+    """Why a source cannot be played again; empty where it can be."""
+    if source.info.live:
+        return "is a camera, which has no end"
+    if spec == "-" or Path(spec).is_fifo():
+        return "can be read once only"
+    return ""
 
 
 def _short(name: str) -> str:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cameras.http import HttpCamera
+from cameras.pictures import NumberedPictures
 
 from mjpeg_restore.cli import main
 from tests.cli.command import COMMAND, FAST
@@ -105,3 +107,17 @@ def test_a_port_that_is_taken_is_an_error_of_the_output(clip: Path, capfd: pytes
         port = url.rstrip("/").rpartition(":")[2]
         assert main([str(clip), "--serve", port, *FAST]) == 5
     assert f"cannot serve on 127.0.0.1, port {port}" in capfd.readouterr().err
+
+
+def test_what_can_be_read_once_only_is_not_played_again(clip: Path) -> None:
+    command = [*COMMAND, "-", "--serve", "0", "--loop", *FAST]
+    with clip.open("rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "mjpeg-restore: standard input can be read once only: leave --loop out\n"
+
+
+def test_a_camera_is_not_played_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with HttpCamera(NumberedPictures((64, 48)), fps=20) as camera:
+        assert main([camera.url, "--serve", "0", "--loop", *FAST]) == 3
+    assert "is a camera, which has no end: leave --loop out" in capfd.readouterr().err
