@@ -93,10 +93,11 @@ class Fleet:
                 if audience and name not in wanted:
                     audience.remove(name)
         self._leaving = [camera for camera in self._leaving if not camera.ended]
+        leaving = {camera.name: camera for camera in self._leaving}  # of several of a name the last
         choices = {camera.network for camera in settings.cameras}
         self._restorers = {choice: self._restorers.get(choice) or self._restorer(choice) for choice in choices}
         self._cameras = {
-            name: before[name] if name in kept else self._camera(camera, before.get(name))
+            name: before[name] if name in kept else self._camera(camera, leaving.get(name))
             for name, camera in wanted.items()
         }
         for name, camera in self._cameras.items():

@@ -7,8 +7,9 @@ do: `max-latency = 0.2` is `"200ms"`.
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time
 from typing import Any, get_args
 
 from mjpeg_restore import catalogue, values
@@ -29,6 +30,8 @@ def text(value: object) -> str:
         raise ValueError("put it in quotes")
     if not value:
         raise ValueError("is empty")
+    if "\0" in value:
+        raise ValueError("has a character NUL")
     return value
 
 
@@ -41,7 +44,7 @@ def flag(value: object) -> bool:
 
 def number(value: object) -> float:
     """A number from 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         raise ValueError(f"{shown(value)} is not a number from 0")
     return float(value)
 
@@ -159,6 +162,8 @@ def shown(value: object) -> str:
     """A value as it stands in the file, or nearly so."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, date | time):
+        return value.isoformat()
     return str(value) if isinstance(value, int | float) else repr(value)
 
 

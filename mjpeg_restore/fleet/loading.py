@@ -50,6 +50,8 @@ def load_settings(
         raise syntax_error(file, text, error) from None
     except RecursionError:
         raise SettingsError([f"{file}: its arrays or tables are nested too deeply"]) from None
+    except ValueError:  # Python's limit for whole numbers, which tomllib does not expect
+        raise SettingsError([f"{file}: a number in it has thousands of digits"]) from None
     folder = Path(os.path.abspath(file)).parent
     loader = _Loader(folder, os.environ if environment is None else environment, Mistakes(file, Positions(text)))
     return loader.load(content, serve)
@@ -64,7 +66,7 @@ def _read(file: str) -> str:
     if len(data) > _MOST:
         raise SettingsError([f"{file}: more than {_MOST} bytes are no settings file"])
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # Windows' editors put a mark in front
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"{file}:{line}: not UTF-8: save it as such"]) from None
@@ -87,11 +89,16 @@ class _Loader:
         self._run = self._run_settings(content.get("run", {}), serve)
         self._defaults = self._table(content.get("defaults", {}), ("defaults",), keys.OF_CAMERAS)
         given = self._is_table(content.get("cameras", {}), ("cameras",))
-        if not given:
+        if not given and not self._mistakes.noted(("cameras",)):
             self._mistakes.note(("cameras",), "there are none: begin with [cameras.NAME]")
-        cameras = [self._camera(name, table) for name, table in given.items()]
+        made = [self._camera(name, table) for name, table in given.items()]
+        cameras = tuple(camera for camera in made if camera is not None)
+        for camera in cameras:
+            path = ("cameras", camera.name, "source")
+            if (writer := self._targets.get(_identity(camera.source))) and not self._mistakes.noted(path):
+                self._mistakes.note(path, f"cameras.{writer} writes there")
         self._mistakes.check()
-        return FleetSettings(tuple(camera for camera in cameras if camera is not None), self._run)
+        return FleetSettings(cameras, self._run)
 
     def _run_settings(self, given: object, serve: str | None) -> RunSettings:
         path = ("run",)
@@ -104,10 +111,10 @@ class _Loader:
         if "engine-cache" in table:
             table["engine-cache"] = self._folder / table["engine-cache"]
         for key in ("token", "user", "password"):
-            if key in table and "serve" not in table:
+            if key in table and self._lacks(table, path, "serve"):
                 self._mistakes.note((*path, key), "has no effect without serve")
         for key, other in (("user", "password"), ("password", "user")):
-            if key in table and other not in table:
+            if key in table and self._lacks(table, path, other):
                 self._mistakes.note((*path, key), f"needs {other}")
         self._check_served(table)
         return RunSettings(**_fields(table, *table))
@@ -135,7 +142,7 @@ class _Loader:
         source = self._source(own, path)
         live = merged.get("live", False)
         outputs = self._outputs(name, own, merged, live=live or _is_camera(source))
-        if not outputs and self._run.serve is None and not {"output", "outputs"} & {*merged}:
+        if not outputs and self._run.serve is None and not (merged.get("outputs") or "output" in merged):
             self._mistakes.note(path, "nothing to do: give it an output, or serve in [run]")
         connection = _fields(merged, "stall-timeout", "give-up", "size", "rtsp-transport")
         policies = _fields(merged, "on-corrupt", "drop", "max-latency", "on-stall")
@@ -156,7 +163,7 @@ class _Loader:
     def _source(self, own: dict[str, Any], camera: KeyPath) -> str:
         path = (*camera, "source")
         if "source" not in own:
-            if not self._mistakes.noted(path):
+            if self._lacks(own, camera, "source"):
                 self._mistakes.note(path, "is missing: where do the pictures come from?")
             return ""
         source = self._expanded(own["source"], path)
@@ -188,7 +195,7 @@ class _Loader:
         used = set[str]()
         for where, given in self._entries(table, path):
             entry = self._output(given, where)
-            target = self._target(entry.pop("to", None), camera, where)
+            target = self._target(entry, camera, where)
             if target is None:
                 continue
             found = OutputKeys(target, entry, inherited, new_file_on_resize=merged.get("on-resize") == "new-file")
@@ -225,13 +232,13 @@ class _Loader:
             self._mistakes.note(path, str(error))
             return {}
 
-    def _target(self, given: str | None, camera: str, path: KeyPath) -> str | None:
-        """The target of an output; None where there is none."""
-        if given is None:
-            if not self._mistakes.noted(path):
+    def _target(self, entry: dict[str, Any], camera: str, path: KeyPath) -> str | None:
+        """Take the target out of an output's keys; None where there is none."""
+        if "to" not in entry:
+            if self._lacks(entry, path, "to") and not self._mistakes.noted(path):
                 self._mistakes.note(path, "has no to: where is it written?")
             return None
-        target = self._expanded(given, path).replace("{camera}", camera)
+        target = self._expanded(entry.pop("to"), path).replace("{camera}", camera)
         if target == "-" or target.endswith(":-"):
             self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
             return None
@@ -283,16 +290,30 @@ class _Loader:
         self._mistakes.note(path, "is not a table")
         return {}
 
+    def _lacks(self, table: Mapping[str, Any], path: KeyPath, key: str) -> bool:
+        """Whether a key was not given: one whose value is wrong is not in the table, either."""
+        return key not in table and not self._mistakes.noted((*path, key))
+
     def _expanded(self, text: str, path: KeyPath) -> str:
         """A text with its references replaced; itself where one is wrong."""
         try:
             found = expand(text, self._environment, self._folder)
+            keys.text(found or text)
         except ValueError as error:
             self._mistakes.note(path, str(error))
             return text
         if not found:
             self._mistakes.note(path, "is empty: is a variable unset?")
         return found or text
+
+
+def _is_path(place: str) -> bool:
+    return "://" not in place and not place.lower().startswith("v4l2:")
+
+
+def _identity(place: str) -> str:
+    """A source or target; the same for all names of a file."""
+    return os.path.realpath(place) if _is_path(place) else place
 
 
 def _is_camera(source: str) -> bool:

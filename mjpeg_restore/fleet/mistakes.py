@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -11,6 +12,9 @@ from mjpeg_restore.fleet.positions import KeyPath, Positions
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_TUPLE = re.compile(r"(?:(?<=^Cannot declare )|(?<= namespace ))\(.*\)(?= twice$|$)")
+"""A key's path as tomllib shows it."""
+_TWICE = "Cannot overwrite a value", "The key before this place has a value already"
 
 
 class Mistakes:
@@ -49,6 +53,7 @@ def syntax_error(file: str, text: str, error: tomllib.TOMLDecodeError) -> Settin
     message = str(error)
     found = _PLACE.search(message)
     what = message[: found.start()] if found else message
+    what = _TUPLE.sub(lambda path: dotted(ast.literal_eval(path[0])), what.replace(*_TWICE))
     what = what[:1].lower() + what[1:]
     if found and found[1]:
         return SettingsError([f"{file}:{found[1]}: {what}, column {found[2]}"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.fleet import CameraSettings, Fleet, NetworkChoice
+from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
@@ -126,7 +126,8 @@ def test_new_settings_touch_only_what_has_changed(tmp_path: Path) -> None:
     assert (tmp_path / "gone.y4m").stat().st_size > 64 * 48
 
 
-def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended() -> None:
+@pytest.mark.parametrize("between", [[], [settings()]], ids=["at once", "after it was gone"])
+def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended(between: list[FleetSettings]) -> None:
     holds = threading.Event()
 
     class Slow(Scripted):
@@ -141,6 +142,8 @@ def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended() -> No
 
     with Fleet(settings(camera("door")), open=open) as fleet:
         until(lambda: running(fleet, "door"))
+        for then in between:
+            fleet.apply(then)
         fleet.apply(settings(camera("door", live=True)))
         time.sleep(0.1)
         assert opened == [0]

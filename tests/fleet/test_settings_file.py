@@ -239,10 +239,8 @@ ONE = 'output = "door.mp4"\n'
 
 CASES = {
     "an empty file": ("", ["1: cameras: there are none: begin with [cameras.NAME]"]),
-    "a table that is none": (
-        "cameras = 5\n",
-        ["1: cameras: is not a table", "1: cameras: there are none: begin with [cameras.NAME]"],
-    ),
+    "a table that is none": ("cameras = 5\n", ["1: cameras: is not a table"]),
+    "tables in a list": ("[[cameras]]\nsource = 'x'\n", ["1: cameras: is not a table"]),
     "a camera that is none": (
         "[cameras]\ndoor = 'http://cam/'\n",
         [
@@ -269,6 +267,19 @@ CASES = {
     "text without quotes": ("[cameras.door]\nsource = 5\n" + ONE, ["2: cameras.door.source: put it in quotes"]),
     "empty text": ("[cameras.door]\nsource = ''\n" + ONE, ["2: cameras.door.source: is empty"]),
     "a number that is none": (camera(ONE + "crf = 'low'"), ["4: cameras.door.crf: 'low' is not a number from 0"]),
+    "a number that is none, either": (camera(ONE + "crf = nan"), ["4: cameras.door.crf: nan is not a number from 0"]),
+    "a number without end": (
+        camera(ONE + f"crf = {10**400}"),
+        [f"4: cameras.door.crf: {10**400} is not a number from 0"],
+    ),
+    "a date": (
+        camera(ONE + "fps = 2026-11-27"),
+        ["4: cameras.door.fps: '2026-11-27' is not a frame rate such as 25 or 30000/1001"],
+    ),
+    "a character that no file has in its name": (
+        camera("output = 'a\\u0000.mp4'".replace("'", '"')),
+        ["3: cameras.door.output: has a character NUL"],
+    ),
     "a flag that is none": (camera(ONE + "live = 'yes'"), ["4: cameras.door.live: 'yes' is not true or false"]),
     "a time that is none": (
         camera(ONE + "give-up = [1]"),
@@ -350,6 +361,11 @@ CASES = {
         ["4: cameras.door.outputs: stands beside output: list all of them here"],
     ),
     "an output of a wrong type": (camera("outputs = [\n 5,\n]"), ["4: cameras.door.outputs[0]: put it in quotes"]),
+    "a list of no outputs": (
+        camera("outputs = []"),
+        ["1: cameras.door: nothing to do: give it an output, or serve in [run]"],
+    ),
+    "a target of a wrong type": (camera("output = { to = 5 }"), ["3: cameras.door.output.to: put it in quotes"]),
     "standard output": (
         camera("output = '-'"),
         ["3: cameras.door.output: standard output is for mjpeg-restore INPUT -o -"],
@@ -365,6 +381,11 @@ CASES = {
     "one output twice": (
         camera("outputs = ['a.mp4', './a.mp4']"),
         ["3: cameras.door.outputs[1]: another output writes there, too; {camera} in a name stands for the camera's"],
+    ),
+    "a source that another camera writes": (
+        "[cameras.yard]\nsource = 'x/../a.avi'\noutput = 'b.mp4'\n"
+        + camera("output = './a.avi/'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
     ),
     "an output of two cameras": (
         "defaults.output = 'a.mp4'\n" + camera("") + camera("").replace("door", "yard"),
@@ -396,6 +417,18 @@ CASES = {
         "[cameras.door]\nsource = 'http://${USER}@cam/'\n" + ONE,
         ["2: cameras.door.source: the environment has no variable USER"],
     ),
+    "a variable that is empty": (
+        "run = { serve = ':80', token = '${EMPTY}' }\n[cameras.door]\nsource = '${EMPTY}'\noutput = '${EMPTY}'\n",
+        [
+            "1: run.token: is empty: is a variable unset?",
+            "3: cameras.door.source: is empty: is a variable unset?",
+            "4: cameras.door.output: is empty: is a variable unset?",
+        ],
+    ),
+    "a user that is wrong is a user": (
+        "run = { serve = ':80', user = 5, password = 'x' }\n" + camera(ONE),
+        ["1: run.user: put it in quotes"],
+    ),
     "a token for nothing": ("run.token = 'x'\n" + camera(ONE), ["1: run.token: has no effect without serve"]),
     "an address that is none": (
         "run.serve = 'here'\n" + camera(ONE),
@@ -414,14 +447,21 @@ CASES = {
 
 @pytest.mark.parametrize(("text", "found"), CASES.values(), ids=[*CASES])
 def test_mistakes_are_told_by_line_and_key(folder: Path, text: str, found: list[str]) -> None:
-    assert mistakes(text) == [f"cameras.toml:{one}" for one in found]
+    assert mistakes(text, EMPTY="") == [f"cameras.toml:{one}" for one in found]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("[run]\nthreads = \n", r"cameras\.toml:2: .*, column 11"),
-        ("[run]\nthreads = 1\nthreads = 1\n", r"cameras\.toml:3: .*, column 12"),
+        ("[run]\nthreads = 1\nthreads = 1\n", r"cameras\.toml:3: the key before this .* a value already, column 12"),
+        (
+            '[cameras."a b"]\n[cameras.c]\n[cameras."a b"]\n',
+            r'cameras\.toml:3: cannot declare cameras\."a b" twice, .*',
+        ),
+        ("a = { b.c = 1 }\n[a.b]\n", r"cameras\.toml:2: cannot declare a\.b twice, .*"),
+        ("a.b = 1\n[a]\n[a.b.c]\n", r"cameras\.toml:.*"),
+        ("a = { \"b namespace ('c',)\" = 1, \"b namespace ('c',)\" = 2 }\n", r"cameras\.toml:1: .*"),
         ('[run]\nserve = """a\n\n', r"cameras\.toml:4: .*, at the end of the file"),
     ],
 )
@@ -445,16 +485,22 @@ def test_all_mistakes_are_told_in_the_order_of_the_file(folder: Path) -> None:
     ]
 
 
+def test_a_mark_in_front_of_the_text_is_no_mistake(folder: Path) -> None:
+    assert load("\ufeff" + camera(ONE)).cameras
+
+
 def test_files_that_cannot_be_read(folder: Path) -> None:
     Path("latin1.toml").write_bytes(b"[run]\n# caf\xe9\n")
     Path("large.toml").write_bytes(b"#" * (1 << 20) + b"\n")
     Path("deep.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
+    Path("digits.toml").write_text("a = " + "1" * 5000)
     for name, says in {
         "none.toml": "none.toml: No such file or directory",
         ".": ".: Is a directory",
         "latin1.toml": "latin1.toml:2: not UTF-8: save it as such",
         "large.toml": "large.toml: more than 1048576 bytes are no settings file",
         "deep.toml": "deep.toml: its arrays or tables are nested too deeply",
+        "digits.toml": "digits.toml: a number in it has thousands of digits",
     }.items():
         with pytest.raises(SettingsError) as caught:
             load_settings(name)
