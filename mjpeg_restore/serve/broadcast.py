@@ -24,6 +24,10 @@ BOUNDARY = "mjpeg-restore-frame"
 PREAMBLE = f"--{BOUNDARY}\r\n".encode()
 """What stands before the first part."""
 
+_INTERVAL = 1 / 30
+"""Seconds between two pictures that are sent, at least: those of a faster camera would take computing time from its
+restoration, and nobody would see more."""
+
 Encode = Callable[[Picture], bytes]
 
 _log = logging.getLogger(__name__)
@@ -73,7 +77,8 @@ class Shot:
 class Broadcast:
     """Encodes a camera's newest frame while somebody watches. It belongs to one event loop.
 
-    One frame is encoded at a time, and the next one is the newest then: however slow the encoder, nothing queues up.
+    One frame is encoded at a time, and the next one is the newest then: however slow the encoder, nothing queues up. At
+    most 30 in a second are.
 
     Attributes:
         monitor: how the camera fares.
@@ -99,6 +104,8 @@ class Broadcast:
         self._watches: set[Watch] = set()
         self._task: asyncio.Task[None] | None = None
         self._number = 0
+        self._due = 0.0
+        """When the next picture may be sent, on the loop's clock."""
         self._refused: Frame | None = None
         self._closed = False
         self._sink.on_change = self._wake
@@ -169,12 +176,20 @@ class Broadcast:
             self._written.clear()
             frame = self._sink.latest
             if frame is not None and not self._is_done(frame):
-                await self._publish(frame)
+                await self._wait_until_due()
+                await self._publish(self._sink.latest or frame)
             elif self.over:
                 self._announce()
                 return
             else:
                 await self._written.wait()
+
+    async def _wait_until_due(self) -> None:
+        now = self._loop.time()
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+        # A picture that was late lets the next one be as much early: packets of a steady camera come unevenly.
+        self._due = max(self._due, now - _INTERVAL) + _INTERVAL
 
     def _is_done(self, frame: Frame) -> bool:
         """Whether there is nothing to encode in the frame."""

@@ -32,7 +32,7 @@ def test_cameras_share_a_network_and_a_pool(tmp_path: Path) -> None:
     assert {one.status.state for one in fleet.cameras.values()} == {"stopped"}
     for number in range(8):
         assert (tmp_path / f"{number}.y4m").stat().st_size > 64 * 48
-    until(lambda: threading.active_count() == before)
+    until(lambda: threading.active_count() <= before)  # fewer, if those of the tests before have ended
 
 
 @pytest.mark.parametrize("script", ["breaks", "refuses", "crashes", "gives up"])
