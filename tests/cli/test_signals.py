@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +15,7 @@ import pytest
 
 from mjpeg_restore.cli import main
 from mjpeg_restore.cli.progress import Progress
-from mjpeg_restore.report import Report
-from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, run, times
+from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, times
 from tests.lacking import needs, needs_sighup, needs_sigint
 
 
@@ -104,25 +101,20 @@ def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words:
         assert len(times(finished)) > 100
 
 
-def test_ctrl_c_leaves_a_whole_mp4(
-    output: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(progress: Progress, report: Report) -> None:
-        if report.frames == 5:
-            # Sent to the thread that waits, as the system does with a signal to the process.
-            threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
-
-    monkeypatch.setattr(Progress, "update", interrupt)
-    reading, writing = os.pipe()
-    with open(reading) as stdin, open(writing, "wb") as pipe:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        pipe.write(b"".join(pictures(5)) + pictures(1)[0][:200])
-        pipe.flush()
-        code, _, err = run(["-", "-o", output / "out.mp4", *FAST], capfd)
-    assert code == 130
+def test_ctrl_c_leaves_a_whole_mp4(output: Path) -> None:
+    words = ["-", "-o", f"{output}/out.mp4", "-o", f"{output}/frames/", *FAST]
+    with subprocess.Popen([*COMMAND, *words], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"".join(pictures(5)) + pictures(1)[0][:200])  # the sixth has only begun
+        process.stdin.flush()
+        until(lambda: (output / "frames" / "000004.png").exists())
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read().decode()
+    assert process.returncode == 130
     assert_one_line(err)
     assert len(times(output / "out.mp4")) == 5
-    assert [path.name for path in output.iterdir()] == ["out.mp4"]
+    assert {path.name for path in output.iterdir()} == {"out.mp4", "frames"}
 
 
 def test_ctrl_c_before_the_first_picture_leaves_nothing(output: Path) -> None:
