@@ -176,7 +176,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("settings", metavar="FILE", help="the settings, such as cameras.toml")
     add(
         "--serve",
-        type=values.address,
+        type=values.listening,
         metavar="[HOST:]PORT",
         help="show all cameras in a browser (what the settings say)",
     )

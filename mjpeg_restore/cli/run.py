@@ -19,6 +19,7 @@ from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError, SinkError
 from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
+from mjpeg_restore.serve import Access
 
 if TYPE_CHECKING:
     from mjpeg_restore.fleet.serving import Serving
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     stopped = False
     with ExitStack() as stack:
         stack.enter_context(_signals(requests))
-        audience = stack.enter_context(_serving(settings.run)) if settings.run.serve else None
+        audience = stack.enter_context(_serving(*settings.run.serve, settings.run)) if settings.run.serve else None
         fleet = Fleet(
             settings,
             audience=audience,
@@ -77,7 +78,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     return exit_code(SinkError) if incomplete else 0  # it was said when it happened
 
 
-def _serving(run: RunSettings) -> Serving:
+def _serving(host: str, port: int, run: RunSettings) -> Serving:
     """Begin to serve, and say where.
 
     Raises:
@@ -86,7 +87,7 @@ def _serving(run: RunSettings) -> Serving:
     """
     from mjpeg_restore.fleet.serving import Serving  # needs an extra
 
-    serving = Serving(run)
+    serving = Serving(host, port, Access(run.token, run.user, run.password))
     _log.info("all cameras can be watched at %s", serving.url, extra={"event": "serving"})
     if serving.remark:
         _log.warning("%s", serving.remark, extra={"event": "serving_openly"})

@@ -45,12 +45,6 @@ size = _typed(values.size)
 listening = _typed(parse_address)
 
 
-def address(word: str) -> object:
-    """Where a server listens: the word itself."""
-    _typed(parse_address)(word)
-    return word
-
-
 def sound(word: str) -> object:
     """A number from 1, or "all"."""
     return word if word == "all" else positive(word)

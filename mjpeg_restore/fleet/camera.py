@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
-from mjpeg_restore.errors import MjpegRestoreError
-from mjpeg_restore.fleet.backoff import BackOff
+from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
+from mjpeg_restore.fleet.backoff import LONGEST, BackOff
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.orientation import upright_aspect
@@ -19,12 +21,15 @@ from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.sinks import Sink, open_sink
-from mjpeg_restore.sources import BaseSource, Source, open_source
+from mjpeg_restore.sinks import OutputSettings, Sink, held_open, open_sink
+from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
 """Of a camera. "starting": no picture yet; "stalled": none at present, and it is connected again; "failed": it is run
 again in a while; "ended": its source was a recording; "stopped": on request."""
+
+_LONGEST_OF_PIPES = 4.0
+"""Seconds until it is seen again whether somebody reads a named pipe."""
 
 _log = logging.getLogger(__name__)
 
@@ -189,15 +194,17 @@ class Camera:
         self._failure, self._outputs, self.report = "", [], Report()
         settings, surroundings = self.settings, self._surroundings
         try:
-            with surroundings.open(settings) as source:
+            with surroundings.open(settings) as opened:
+                # Who watches a recording wants it at its pace.
+                source = opened if opened.info.live or not surroundings.audience else Paced(opened)
                 self._enter(source)
+                watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 self._outputs = [self._output(choice, source) for choice in settings.outputs]
-                drops = [source.info.live and choice.is_stream for choice in settings.outputs]
+                drops = [source.info.live and choice.parsed.is_stream for choice in settings.outputs]
                 outlets = [
                     Outlet(output, output.name, when_full="drop" if drop else "wait")
                     for output, drop in zip(self._outputs, drops, strict=True)
                 ]
-                watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 run(
                     source,
                     self._restorer,
@@ -214,8 +221,6 @@ class Camera:
             return f"{type(error).__name__}: {error}"
         finally:
             self._source = None
-            for output in self._outputs:  # those of a run that could not begin
-                output.discard()
         gave_up = self.report.connection is not None and self.report.connection.gave_up
         return self.report.truncated if gave_up else None
 
@@ -239,10 +244,9 @@ class Camera:
             live=info.live,
         )
 
-        def open() -> Sink:
-            return open_sink(choice.target, settings, source.sound, source.paths)
-
-        return Reopening(self.name, choice.name, open)
+        longest = _LONGEST_OF_PIPES if choice.parsed.is_pipe else LONGEST
+        open = partial(_open_output, choice, settings, source)
+        return Reopening(self.name, choice.name, open, BackOff(longest=longest))
 
     def _fail(self, failure: str, lasted: float) -> None:
         delay = self._back_off.after(lasted)
@@ -255,3 +259,19 @@ class Camera:
 
     def _note(self, level: int, event: str, message: str) -> None:
         _log.log(level, "%s: %s", self.name, message, extra={"event": event, "source": self.name})
+
+
+def _open_output(choice: OutputChoice, settings: OutputSettings, source: Source) -> Sink:
+    """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
+
+    Raises:
+        SinkError: see `open_sink`; or nobody reads the pipe.
+    """
+    place = choice.parsed.where
+    try:
+        with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
+            if not is_read:
+                raise SinkError(f"nobody reads {place}")
+            return open_sink(choice.target, settings, source.sound, source.paths)
+    except OSError as error:
+        raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

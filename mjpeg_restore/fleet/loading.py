@@ -30,14 +30,17 @@ _MOST = 1 << 20
 
 
 def load_settings(
-    path: str | os.PathLike[str], environment: Mapping[str, str] | None = None, *, serve: str | None = None
+    path: str | os.PathLike[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    serve: tuple[str, int] | None = None,
 ) -> FleetSettings:
     """Read and check a settings file; docs/cameras.md says what may stand in it.
 
     Args:
         path: the file. Relative paths in it begin in its folder.
         environment: the variables for `${NAME}`; those of the process if None.
-        serve: the address to serve at, in place of the file's.
+        serve: host and port to serve at, in place of the file's.
 
     Raises:
         SettingsError: it cannot be read, or has mistakes: all of them.
@@ -82,7 +85,7 @@ class _Loader:
         self._targets: dict[str, str] = {}
         """The camera that writes to each target."""
 
-    def load(self, content: dict[str, Any], serve: str | None) -> FleetSettings:
+    def load(self, content: dict[str, Any], serve: tuple[str, int] | None) -> FleetSettings:
         for key in content:
             if key not in keys.OF_THE_FILE:
                 self._mistakes.note((key,), keys.unknown(key, keys.OF_THE_FILE))
@@ -100,33 +103,30 @@ class _Loader:
         self._mistakes.check()
         return FleetSettings(cameras, self._run)
 
-    def _run_settings(self, given: object, serve: str | None) -> RunSettings:
+    def _run_settings(self, given: object, serve: tuple[str, int] | None) -> RunSettings:
         path = ("run",)
         table = self._table(given, path, keys.OF_THE_RUN)
-        if serve:
-            table["serve"] = serve
         for key in ("serve", "token", "user", "password", "engine-cache"):
             if key in table:
                 table[key] = self._expanded(table[key], (*path, key))
+        if "serve" in table:
+            try:
+                table["serve"] = parse_address(table["serve"])
+            except ValueError as error:
+                self._mistakes.note((*path, "serve"), str(error))
+        if serve:
+            table["serve"] = serve
         if "engine-cache" in table:
             table["engine-cache"] = self._folder / table["engine-cache"]
         for key in ("token", "user", "password"):
             if key in table and self._lacks(table, path, "serve"):
                 self._mistakes.note((*path, key), "has no effect without serve")
+        if ":" in table.get("user", ""):
+            self._mistakes.note((*path, "user"), "has a colon, which basic authentication cannot send")
         for key, other in (("user", "password"), ("password", "user")):
             if key in table and self._lacks(table, path, other):
                 self._mistakes.note((*path, key), f"needs {other}")
-        self._check_served(table)
         return RunSettings(**_fields(table, *table))
-
-    def _check_served(self, table: dict[str, Any]) -> None:
-        """Check the address, and the user's name."""
-        try:
-            parse_address(table.get("serve", ":0"))
-        except ValueError as error:
-            self._mistakes.note(("run", "serve"), str(error))
-        if ":" in table.get("user", ""):
-            self._mistakes.note(("run", "user"), "has a colon, which basic authentication cannot send")
 
     def _camera(self, name: str, given: object) -> CameraSettings | None:
         path = ("cameras", name)

@@ -8,12 +8,10 @@ from typing import Self
 
 from mjpeg_restore.address import redact
 from mjpeg_restore.fleet.camera import Camera
-from mjpeg_restore.fleet.settings import RunSettings
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
 from mjpeg_restore.serve import Access, WebSink
 from mjpeg_restore.serve import Camera as ServedCamera
-from mjpeg_restore.serve.address import parse_address
 from mjpeg_restore.serve.server import Server
 
 _STALL = 10.0
@@ -28,18 +26,13 @@ class Serving:
         remark: what the user should know: that others can watch; None if there is nothing.
     """
 
-    def __init__(self, run: RunSettings) -> None:
-        """Listen, and begin to serve.
-
-        Args:
-            run: `serve`, and who may watch.
+    def __init__(self, host: str, port: int, access: Access | None = None) -> None:
+        """Listen, and begin to serve; see `Server`.
 
         Raises:
             SinkError: nothing can listen there.
-            ValueError: `serve` is no address.
         """
-        host, port = parse_address(run.serve or "")
-        self._server = Server((), host, port, Access(run.token, run.user, run.password))
+        self._server = Server((), host, port, access)
         self.url, self.remark = self._server.url, self._server.remark
 
     def add(self, camera: Camera) -> None:

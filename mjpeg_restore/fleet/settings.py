@@ -35,15 +35,11 @@ class OutputChoice:
     @property
     def name(self) -> str:
         """The target for messages, without credentials."""
-        return self._parsed.name
+        return self.parsed.name
 
     @property
-    def is_stream(self) -> bool:
-        """See `Target.is_stream`."""
-        return self._parsed.is_stream
-
-    @property
-    def _parsed(self) -> Target:
+    def parsed(self) -> Target:
+        """What the target means."""
         return Target.parse(self.target, self.settings)
 
 
@@ -75,8 +71,8 @@ class RunSettings:
     """Folder of TensorRT's engines; None: the user's cache."""
     log_format: Literal["text", "json"] = "text"
     """Of the lines on standard error."""
-    serve: str | None = None
-    """Where all cameras can be watched, "HOST:PORT"; None: nowhere."""
+    serve: tuple[str, int] | None = None
+    """Host and port where all cameras can be watched; None: nowhere."""
     token: str | None = field(default=None, repr=False)
     """What a browser must bring; so too for `password`."""
     user: str | None = None

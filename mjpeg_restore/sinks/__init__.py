@@ -13,6 +13,7 @@ from mjpeg_restore.sinks.push import Push
 from mjpeg_restore.sinks.raw import RawStream
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
+from mjpeg_restore.sinks.target import held_open
 from mjpeg_restore.sinks.usable import usable_encoders
 from mjpeg_restore.sinks.v4l2 import V4l2Device
 from mjpeg_restore.sinks.video import VideoFile, choose_format
@@ -39,6 +40,7 @@ __all__ = [
     "Y4mStream",
     "choose_format",
     "effective_settings",
+    "held_open",
     "open_sink",
     "usable_encoders",
     "within",

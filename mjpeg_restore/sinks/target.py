@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -43,11 +44,38 @@ def open_pipe(target: str) -> BinaryIO:
     if target == "-":
         return _standard_output()
     try:
-        if stat.S_ISFIFO(os.stat(target).st_mode):
-            _log.info("%s: waits for its reader", target, extra={"event": "output_waiting", "output": target})
-        return Path(target).open("wb")
+        with held_open(target) as is_read:
+            if not is_read:
+                _log.info("%s: waits for its reader", target, extra={"event": "output_waiting", "output": target})
+            return Path(target).open("wb")
     except OSError as error:
         raise SinkError(f"cannot write to {target} ({reason_of(error)})") from error
+
+
+@contextlib.contextmanager
+def held_open(target: str | os.PathLike[str]) -> Generator[bool]:
+    """Hold a named pipe open if somebody reads it, so that it can be opened once more without a wait.
+
+    Yields:
+        False: it is a named pipe, and nobody reads it.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    if not stat.S_ISFIFO(os.stat(target).st_mode):
+        yield True
+        return
+    try:
+        held = os.open(target, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(held)
 
 
 def _standard_output() -> BinaryIO:

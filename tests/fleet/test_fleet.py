@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.sources import LiveSettings, Source
 from mjpeg_restore.testing import Collect
 from tests.fleet.scripted import BASE, Scripted, Town, camera, running, settings, until
+from tests.lacking import needs_named_pipes
 from tests.streams import still
 
 
@@ -225,3 +227,21 @@ def test_messages_name_the_camera_and_its_address_is_kept(caplog: pytest.LogCapt
         until(lambda: running(fleet, "door"))
         assert fleet.cameras["door"].address == "http://door/"
         assert caplog.messages[0] == "door: reading http://door/"
+
+
+# ---- pipes ----
+
+
+@needs_named_pipes
+def test_a_pipe_without_a_reader_holds_up_neither_the_camera_nor_its_end(tmp_path: Path) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "door.y4m"
+    os.mkfifo(pipe)
+    with Fleet(settings(camera("door", file, pipe)), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        assert fleet.cameras["door"].status.reason == f"{pipe}: nobody reads {pipe}"
+        with pipe.open("rb") as reader:
+            assert reader.read(10) == b"YUV4MPEG2 "
+        frames = fleet.cameras["door"].report.frames
+        until(lambda: fleet.cameras["door"].report.frames > frames)
+    assert fleet.cameras["door"].status.state == "stopped"
+    assert file.stat().st_size > 64 * 48

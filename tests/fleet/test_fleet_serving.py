@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.fleet import Fleet, RunSettings
+from mjpeg_restore.fleet import Fleet
 from mjpeg_restore.fleet.serving import Serving
+from mjpeg_restore.serve import Access
 from tests.fleet.scripted import Town, camera, running, settings, until
 from tests.serve.clients import Server, ask
 
 pytestmark = pytest.mark.network
-RUN = RunSettings(serve="127.0.0.1:0")
+HERE = ("127.0.0.1", 0)
 
 
 def server(serving: Serving) -> Server:
@@ -27,7 +28,7 @@ def states(serving: Serving) -> dict[str, str]:
 def test_all_cameras_are_shown_in_the_order_of_the_file(tmp_path: Path) -> None:
     town = Town(bad="refuses")
     cameras = [camera("yard"), camera("bad"), camera("door", tmp_path / "door.y4m")]
-    with Serving(RUN) as serving, Fleet(settings(*cameras), open=town.open, audience=serving) as fleet:
+    with Serving(*HERE) as serving, Fleet(settings(*cameras), open=town.open, audience=serving) as fleet:
         until(lambda: running(fleet, "door", "yard"))
         until(lambda: states(serving)["yard"] == states(serving)["door"] == "live")
         assert [*states(serving)] == ["yard", "bad", "door"]
@@ -44,7 +45,7 @@ def test_all_cameras_are_shown_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_cameras_come_and_go_with_new_settings() -> None:
     with (
-        Serving(RUN) as serving,
+        Serving(*HERE) as serving,
         Fleet(settings(camera("a"), camera("b")), open=Town().open, audience=serving) as fleet,
     ):
         until(lambda: running(fleet, "a", "b"))
@@ -58,7 +59,7 @@ def test_a_served_camera_has_no_thread_more() -> None:
         return [thread.name for thread in threading.enumerate()]
 
     with (
-        Serving(RUN) as serving,
+        Serving(*HERE) as serving,
         Fleet(settings(camera("a"), camera("b")), open=Town().open, audience=serving) as fleet,
     ):
         until(lambda: running(fleet, "a", "b"))
@@ -66,8 +67,8 @@ def test_a_served_camera_has_no_thread_more() -> None:
 
 
 def test_the_password_is_asked_for() -> None:
-    run = RunSettings(serve="127.0.0.1:0", token="t0ken")
-    with Serving(run) as serving, Fleet(settings(camera("a")), open=Town().open, audience=serving):
+    cameras, access = settings(camera("a")), Access(token="t0ken")
+    with Serving(*HERE, access) as serving, Fleet(cameras, open=Town().open, audience=serving):
         assert ask(server(serving), "/cameras").status == 401
         assert ask(server(serving), "/cameras", Authorization="Bearer t0ken").status == 200
         assert serving.remark is None

@@ -100,7 +100,7 @@ def test_every_key_is_a_setting(folder: Path) -> None:
     """
     Path("password").write_text("s3cret\n")
     settings = load(text, TOKEN="t0ken")
-    assert settings.run == RunSettings(3, folder / "engines", "json", ":8080", "t0ken", "al", "s3cret")
+    assert settings.run == RunSettings(3, folder / "engines", "json", ("127.0.0.1", 8080), "t0ken", "al", "s3cret")
     small = OutputSettings(
         codec="h264",
         crf=30,
@@ -172,7 +172,7 @@ def test_outputs_that_are_no_files(folder: Path) -> None:
         "v4l2:/dev/video9",
         f"{folder}/www/a.m3u8",
     ]
-    assert [output.is_stream for output in found.outputs] == [True, True, False, True, False]
+    assert [output.parsed.is_stream for output in found.outputs] == [True, True, False, True, False]
     assert [output.settings.crf for output in found.outputs] == [20, 20, None, None, 20]
     assert [output.settings.overwrite for output in found.outputs] == [False] * 4 + [True]
 
@@ -221,7 +221,7 @@ def test_a_camera_may_only_be_watched(folder: Path) -> None:
 
 def test_the_address_to_serve_at_may_come_from_elsewhere(folder: Path) -> None:
     Path("cameras.toml").write_text("run.token = 'x'\n" + camera(""))
-    assert load_settings("cameras.toml", {}, serve="8080").run == RunSettings(serve="8080", token="x")
+    assert load_settings("cameras.toml", {}, serve=("::1", 80)).run == RunSettings(serve=("::1", 80), token="x")
 
 
 def test_secrets_are_not_shown(folder: Path) -> None:

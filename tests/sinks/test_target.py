@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, open_sink
+from mjpeg_restore.sinks import OutputSettings, held_open, open_sink
+from tests.lacking import needs_named_pipes
 
 
 def test_a_target_that_cannot_be_looked_up_is_a_sink_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +48,26 @@ def test_an_input_among_numbered_pictures_is_not_replaced(output: Path, tmp_path
         open_sink(str(output), pngs, inputs=[path]).close()
         open_sink(f"{output}/x%d.jpg", pngs, inputs=[path]).close()
         open_sink(f"{tmp_path}/%d.jpg", pngs, inputs=[path, tmp_path / "gone.jpg"]).close()
+
+
+@needs_named_pipes
+def test_a_pipe_is_held_open_only_if_somebody_reads_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with held_open(pipe) as is_read:
+        assert not is_read
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with held_open(pipe) as is_read:
+            assert is_read
+            os.close(os.open(pipe, os.O_WRONLY))  # which does not wait
+    finally:
+        os.close(reader)
+
+
+def test_other_files_are_not_held_open(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with held_open(tmp_path / "a") as is_read:
+        assert is_read
+    with pytest.raises(FileNotFoundError), held_open(tmp_path / "none"):
+        pass
