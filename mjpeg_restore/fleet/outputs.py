@@ -1,18 +1,120 @@
-"""The settings of an output, from its own keys and those that it inherits."""
+"""The outputs of cameras: where each goes, and its settings, from its own keys and those that it inherits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from mjpeg_restore.errors import SinkError
+from mjpeg_restore.fleet import keys
 from mjpeg_restore.fleet.keys import FIELDS
-from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, choose_format, effective_settings
+from mjpeg_restore.fleet.positions import KeyPath
+from mjpeg_restore.fleet.settings import OutputChoice
+from mjpeg_restore.fleet.tables import TableReader
+from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, choose_format, effective_settings, within
 
 _HOURLY = SegmentLimit(seconds=3600)
 """The segments of a video file. A recording that begins anew must not replace the one before, and so the names of video
 files have the time in them, as those of segments do."""
+
+
+class OutputReader:
+    """Reads the outputs of one camera after the other."""
+
+    def __init__(self, reader: TableReader, defaults: Mapping[str, Any]) -> None:
+        """Begin.
+
+        Args:
+            reader: of the file's tables.
+            defaults: the values of `[defaults]`.
+        """
+        self._reader, self._mistakes, self._defaults = reader, reader.mistakes, defaults
+        self._targets: dict[str, str] = {}
+        """The camera that writes to each place."""
+
+    def writer(self, place: str) -> str | None:
+        """The camera that writes to a place; see `Target.place`."""
+        return self._targets.get(place)
+
+    def of(self, camera: str, own: Mapping[str, Any], *, live: bool) -> tuple[OutputChoice, ...]:
+        """The outputs of a camera, from its own table or from the defaults.
+
+        Args:
+            camera: its name.
+            own: the values of its table.
+            live: whether its source is a camera.
+        """
+        merged = {**self._defaults, **own}
+        mine = bool({"output", "outputs"} & {*own})
+        table, path = (own, ("cameras", camera)) if mine else (self._defaults, ("defaults",))
+        inherited = {key: value for key, value in merged.items() if key in keys.OF_OUTPUTS}
+        choices: list[OutputChoice] = []
+        used = set[str]()
+        for where, given in self._entries(table, path):
+            entry = self._output(given, where)
+            target = self._target(entry, camera, where)
+            if target is None:
+                continue
+            found = OutputKeys(target, entry, inherited, new_file_on_resize=merged.get("on-resize") == "new-file")
+            used.update(filter(found.uses, inherited))
+            for key, what in found.mistakes(live=live):
+                place = (*where, key) if key else where
+                if key in inherited and key not in entry:
+                    place = ("cameras", camera, key) if key in own else ("defaults", key)
+                self._mistakes.note(place, what)
+            choices.append(OutputChoice(target, found.settings))
+        for key in keys.OF_OUTPUTS:
+            if key in own and key not in used:
+                self._mistakes.note(("cameras", camera, key), "has no effect on what this camera writes")
+        return tuple(choices)
+
+    def _entries(self, table: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
+        """The outputs of a table, each with its path."""
+        if "output" in table:
+            yield (*path, "output"), table["output"]
+        if "outputs" not in table:
+            return
+        given = table["outputs"]
+        if "output" in table:
+            self._mistakes.note((*path, "outputs"), "stands beside output: list all of them here")
+        elif not isinstance(given, list):
+            self._mistakes.note((*path, "outputs"), "is not a list; one alone is called output")
+        else:
+            yield from (((*path, "outputs", index), one) for index, one in enumerate(cast("list[object]", given)))
+
+    def _output(self, given: object, path: KeyPath) -> dict[str, Any]:
+        """The keys of an output, which is a target or a table."""
+        if isinstance(given, dict):
+            return self._reader.read(cast("dict[str, Any]", given), path, keys.OF_ONE_OUTPUT)
+        try:
+            return {"to": keys.text(given)}
+        except ValueError as error:
+            self._mistakes.note(path, str(error))
+            return {}
+
+    def _target(self, entry: dict[str, Any], camera: str, path: KeyPath) -> str | None:
+        """Take the target out of an output's keys; None where there is none."""
+        if "to" not in entry:
+            if self._reader.lacks(entry, path, "to") and not self._mistakes.noted(path):
+                self._mistakes.note(path, "has no to: where is it written?")
+            return None
+        target = self._reader.expand(entry.pop("to"), path).replace("{camera}", camera)
+        if target == "-" or target.endswith(":-"):
+            self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
+            return None
+        target = within(self._reader.folder, target)
+        try:
+            parsed = Target.parse(target, OutputSettings())
+        except SinkError as error:
+            self._mistakes.note(path, str(error))
+            return None
+        key = parsed.place
+        if other := self._targets.get(key):
+            who = "another output" if other == camera else f"cameras.{other}"
+            self._mistakes.note(path, f"{who} writes there, too; {{camera}} in a name stands for the camera's")
+        self._targets.setdefault(key, camera)
+        return target
 
 
 class OutputKeys:
