@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, get_args
 
@@ -40,7 +41,29 @@ _MEASURED = 9
 _HEADROOM = 1.5
 """What is reported as latency, in terms of that median: some pictures take longer."""
 
+_UNTIL_READY = GObject.ParamFlags.READWRITE | GObject.ParamFlags(Gst.PARAM_MUTABLE_READY)
+"""Flags of the properties: a change counts when the element starts again."""
+
 Gst.init(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The properties when the element starts."""
+
+    threads: int
+    model: str
+    device: str
+    on_corrupt: OnCorrupt
+
+    def __post_init__(self) -> None:
+        """Check them.
+
+        Raises:
+            MjpegRestoreError, ValueError: one of them is wrong.
+        """
+        PipelineSettings(on_corrupt=self.on_corrupt)
+        Restorer(self.model, self.device, threads=self.threads)
 
 
 def _template(name: str, direction: Any, caps: str) -> Any:
@@ -63,19 +86,34 @@ class MjpegRestore(GstVideo.VideoDecoder):
     )
 
     model = GObject.Property(
-        type=str, default=catalogue.DEFAULT, nick="Model", blurb="Network; `mjpeg-restore models` lists them"
+        type=str,
+        default=catalogue.DEFAULT,
+        nick="Model",
+        blurb="Network; `mjpeg-restore models` lists them",
+        flags=_UNTIL_READY,
     )
     device = GObject.Property(
-        type=str, default="auto", nick="Device", blurb="Runtime or device of the network: auto, cuda, openvino, ..."
+        type=str,
+        default="auto",
+        nick="Device",
+        blurb="Runtime or device of the network: auto, cuda, openvino, ...",
+        flags=_UNTIL_READY,
     )
     threads = GObject.Property(
-        type=int, default=0, minimum=0, maximum=1024, nick="Threads", blurb="CPU threads in all; 0: every core"
+        type=int,
+        default=0,
+        minimum=0,
+        maximum=1024,
+        nick="Threads",
+        blurb="CPU threads in all; 0: every core",
+        flags=_UNTIL_READY,
     )
     on_corrupt = GObject.Property(
         type=str,
         default="repair",
         nick="Damaged pictures",
         blurb=f"What becomes of damaged pictures: {', '.join(get_args(OnCorrupt))}",
+        flags=_UNTIL_READY,
     )
 
     def __init__(self) -> None:
@@ -84,6 +122,7 @@ class MjpegRestore(GstVideo.VideoDecoder):
         self.set_needs_format(True)
         self.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _complete_caps)
         self._halt = Halt()
+        self._settings: _Settings | None = None
         self._restorer: Restorer | None = None
         self._stream: PushedStream | None = None
         self._stream_id: str | None = None
@@ -108,8 +147,8 @@ class MjpegRestore(GstVideo.VideoDecoder):
         """
         if transition == Gst.StateChange.READY_TO_PAUSED:
             try:
-                PipelineSettings(on_corrupt=self.on_corrupt)
-                Restorer(self.model, self.device)
+                texts: list[Any] = [text or "" for text in (self.model, self.device, self.on_corrupt)]  # or NULL
+                self._settings = _Settings(self.threads or usable_cores(), *texts)
             except (MjpegRestoreError, ValueError) as error:
                 self._fail(error)
                 return Gst.StateChangeReturn.FAILURE
@@ -171,6 +210,10 @@ class MjpegRestore(GstVideo.VideoDecoder):
             return Gst.FlowReturn.FLUSHING
         except MjpegRestoreError as error:
             return self._fail(error)
+        except Exception as error:  # a fault of the program's: PyGObject would print it, and say that all is well
+            words = " ".join(f"a fault of the program: {type(error).__name__}: {error}".split())
+            self._post(Gst.Message.new_error, words, traceback.format_exc())
+            return Gst.FlowReturn.ERROR
 
     def _take(self, frame: Any) -> Any:
         """Read a picture, and begin to restore it unless it is late."""
@@ -243,11 +286,14 @@ class MjpegRestore(GstVideo.VideoDecoder):
         return self._stream
 
     def _begin(self, info: SourceInfo) -> PushedStream:
-        threads = self.threads or usable_cores()
-        streams = 1 if info.live else min(threads, _MOST_STREAMS)
+        settings = self._settings
+        assert settings
+        streams = 1 if info.live else min(settings.threads, _MOST_STREAMS)
         self._under_way = 0 if info.live else streams + 2
-        self._restorer = self._restorer or Restorer(self.model, self.device, threads=threads, streams=streams)
-        return PushedStream(self._restorer, info, self._halt, on_corrupt=self.on_corrupt)
+        self._restorer = self._restorer or Restorer(
+            settings.model, settings.device, threads=settings.threads, streams=streams
+        )
+        return PushedStream(self._restorer, info, self._halt, on_corrupt=settings.on_corrupt)
 
     def _close_stream(self) -> None:
         self._pending.clear()

@@ -190,6 +190,35 @@ def latency(name: str) -> dict[str, Any]:
     return {"latencies": found}
 
 
+def changed(name: str) -> dict[str, Any]:
+    """Change the properties while a pipeline plays, give it new caps, and start it once more without them."""
+    player = Player(
+        "appsrc name=source format=time caps=image/jpeg ! mjpegrestore name=restorer model=decode threads=1"
+    )
+    player.start()
+    with open(name, "rb") as file:
+        data = file.read()
+    player.push(data, 0, 40)
+    for text in ("model", "device", "on-corrupt"):
+        player.element.set_property(text, None)
+    player.source.set_property("caps", Gst.Caps.from_string("image/jpeg,framerate=5/1"))
+    player.push(data, 40, 40)
+    player.source.end_of_stream()
+    shown = [*player.frames()]
+    messages = [*player.messages()]
+    player.pipeline.set_state(Gst.State.READY)
+    player.start()
+    wrong = player.messages()[len(messages) :]
+    player.stop()
+    return {"frames": shown, "messages": messages, "wrong": wrong}
+
+
+def faulty(name: str) -> dict[str, Any]:
+    """Push a picture through an element that has a fault."""
+    with patch("mjpeg_restore.gstreamer.pushed.PushedStream.read", side_effect=KeyError("a\nb")):
+        return pushed("image/jpeg ! mjpegrestore model=decode", f"0 40 {name}")
+
+
 def abandoned(name: str) -> dict[str, Any]:
     """Stop a pipeline while its network is loaded; whether the load came to its end."""
     loading: list[str] = []

@@ -251,6 +251,23 @@ def test_a_wrong_setting_is_an_error_before_anything_flows(play: Play, setting: 
     assert words in text and "\n" not in text
 
 
+def test_settings_that_change_while_it_plays_count_when_it_starts_again(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "still.jpg"
+    path.write_bytes(still())
+    played = play("changed", path)
+    assert of(played, "digest") == 2 * digests(restored([still()]))
+    assert played["messages"] == []
+    ((kind, words),) = played["wrong"]
+    assert (kind, words) == ("error", "on_corrupt '': there are repair, hold, drop, pass")
+
+
+def test_a_fault_of_the_program_is_an_error(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "still.jpg"
+    path.write_bytes(still())
+    played = play("faulty", path)
+    assert played["messages"][0] == ["error", "a fault of the program: KeyError: 'a\\nb'"]
+
+
 def test_a_device_that_is_not_there_is_an_error(push: Push) -> None:
     played = push([still()], "mjpegrestore device=openvino:NPU")
     assert played["frames"] == []
