@@ -36,9 +36,10 @@ WORKDIR /recordings
 VOLUME /recordings
 EXPOSE 8080
 
-# The settings serve on port 8080: what is asked there is whether pictures come.
+# The settings serve on port 8080: what is asked there is whether pictures come. Docker may have put its proxy into the
+# environment, which does not know this container.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as web; web.build_opener(web.ProxyHandler({})).open('http://127.0.0.1:8080/healthz', timeout=4)"]
 
 ENTRYPOINT ["mjpeg-restore"]
 CMD ["run", "/etc/mjpeg-restore/cameras.toml"]

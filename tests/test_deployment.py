@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -92,10 +94,32 @@ def test_the_image_runs_the_command_as_somebody_else_than_root(image: Image) -> 
 
 
 def test_the_health_check_asks_the_port_that_is_exposed(image: Image) -> None:
+    assert f"127.0.0.1:{image.arguments('EXPOSE')[0]}/healthz" in health_check(image)
+
+
+@pytest.mark.parametrize(("answer", "code"), [(200, 0), (503, 1)])
+def test_the_health_check_asks_without_a_proxy(image: Image, answer: int, code: int) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answer if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        check = health_check(image).replace(":8080", f":{server.server_port}")
+        environment = os.environ | {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+        done = subprocess.run([sys.executable, "-c", check], env=environment, capture_output=True)
+    assert done.returncode == code
+
+
+def health_check(image: Image) -> str:
     (check,) = image.arguments("HEALTHCHECK")
-    _, _, code = json.loads(check.partition("CMD ")[2])
-    ast.parse(code)
-    assert f"127.0.0.1:{image.arguments('EXPOSE')[0]}/healthz" in code
+    program, option, code = json.loads(check.partition("CMD ")[2])
+    assert (program, option) == ("python", "-c")
+    return code
 
 
 def test_the_figures_of_the_document_are_those_of_the_check() -> None:
