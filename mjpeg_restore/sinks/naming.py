@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from mjpeg_restore.address import redact
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.address import Address, redact
+from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.sinks.base import OutputSettings
 from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern
 from mjpeg_restore.sinks.target import kind_of
@@ -18,6 +18,8 @@ Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SCHEMES: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "tcp": "tcp", "udp": "udp"}
+_PORTS = {"rtsp": 554, "rtsps": 322, "tcp": 0, "udp": 0}
+"""Default ports; 0: the URL has to name one."""
 _PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.+)", re.DOTALL)
 _PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
 """What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
@@ -57,6 +59,8 @@ class Target:
     """The output in messages about settings."""
     used: frozenset[str]
     """Fields of `OutputSettings` that differ from output to output, and have an effect on this one."""
+    address: Address | None = None
+    """Of a URL."""
 
     @classmethod
     def parse(cls, target: str | os.PathLike[str], settings: OutputSettings) -> Self:
@@ -76,7 +80,8 @@ class Target:
             kind = EXTENSIONS.get(path.suffix.lower()) if by_name else settings.image_format
             used = (*(["crf"] if kind == "jpeg" else []), *([] if by_name else ["image_format"]))
             what = path.suffix.lower() if by_name else f"a folder of {kind}"
-        return cls(redact(name) if _URL.match(name) else name, format, where, what, frozenset(used))
+        address = _address(name, format) if _URL.match(name) else None
+        return cls(redact(name) if address else name, format, where, what, frozenset(used), address)
 
     @property
     def is_standard_output(self) -> bool:
@@ -96,8 +101,9 @@ class Target:
     @property
     def place(self) -> str:
         """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-" and "-"."""
-        is_path = self.where != "-" and not _URL.match(self.where)
-        return os.path.realpath(self.where) if is_path else self.where
+        if self.address:
+            return self.address.url
+        return self.where if self.where == "-" else os.path.realpath(self.where)
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:
@@ -129,6 +135,16 @@ def _format_of(name: str) -> tuple[Format, str]:
     if is_pattern(path.name) or not path.suffix or name.endswith("/") or kind_of(path) == "folder":
         return "pictures", name
     return _SUFFIXES.get(path.suffix.lower(), "video"), name
+
+
+def _address(url: str, format: Format) -> Address:
+    try:
+        address = Address.parse(url, _PORTS)
+    except SourceError as error:
+        raise SinkError(error.message) from None
+    if format != "rtsp" and address.path_and_query != "/":
+        raise SinkError(f"{address.name}: host and port are enough: leave the rest out")
+    return address
 
 
 def _is_pipe(name: str) -> bool:

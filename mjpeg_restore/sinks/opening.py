@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mjpeg_restore.address import Address
-from mjpeg_restore.errors import Hint, SinkError, SourceError
+from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.sinks.base import ImageFormat, OutputSettings, Sink
 from mjpeg_restore.sinks.hls import Hls
 from mjpeg_restore.sinks.links import Link, PipeLink, TcpLink, UdpLink
 from mjpeg_restore.sinks.naming import Target
 from mjpeg_restore.sinks.push import Push
 from mjpeg_restore.sinks.raw import RawStream
-from mjpeg_restore.sinks.rtsp import PORTS, RtspLink
+from mjpeg_restore.sinks.rtsp import RtspLink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
 from mjpeg_restore.sinks.target import open_pipe, part_name, refuse_inputs
@@ -63,7 +63,8 @@ def open_sink(
     _check_settings(settings, found)
     match found.format:
         case "rtsp" | "tcp" | "udp":
-            return Push(_link(found), settings, sound)
+            assert found.address
+            return Push(_link(found.address), settings, sound)
         case "v4l2":
             return V4l2Device(found.where, settings)
         case "ts":
@@ -93,16 +94,14 @@ def effective_settings(target: str, image_format: ImageFormat = "png") -> frozen
     return _NEVER_REFUSED | Target.parse(target, OutputSettings(image_format=image_format)).used
 
 
-def _link(target: Target) -> Link:
-    try:
-        address = Address.parse(target.where, {**PORTS, "tcp": 0, "udp": 0})
-    except SourceError as error:
-        raise SinkError(error.message) from None
-    if target.format == "rtsp":
-        return RtspLink(address)
-    if address.path_and_query != "/":
-        raise SinkError(f"{address.name}: host and port are enough: leave the rest out")
-    return UdpLink(address) if target.format == "udp" else TcpLink(address)
+def _link(address: Address) -> Link:
+    match address.scheme:
+        case "tcp":
+            return TcpLink(address)
+        case "udp":
+            return UdpLink(address)
+        case _:
+            return RtspLink(address)
 
 
 def _opened(target: Target, inputs: Sequence[Path]) -> BinaryIO | Path:

@@ -21,8 +21,6 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.links import PATIENCE, Link, connected
 from mjpeg_restore.sinks.sdp import h264_description
 
-PORTS = MappingProxyType({"rtsp": 554, "rtsps": 322})
-
 _PACKET = 1200
 """Bytes of an RTP packet at most: servers hand packets on as they are, and a datagram of WebRTC holds no more."""
 _KEEP_ALIVE = 25.0

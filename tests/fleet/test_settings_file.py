@@ -366,6 +366,14 @@ CASES = {
         ["1: cameras.door: nothing to do: give it an output, or serve in [run]"],
     ),
     "a target of a wrong type": (camera("output = { to = 5 }"), ["3: cameras.door.output.to: put it in quotes"]),
+    "a server without a port": (
+        camera("output = 'tcp://u:s3cret@nvr'"),
+        ["3: cameras.door.output: the address tcp://nvr names no port that exists: 1 to 65535"],
+    ),
+    "one stream of two cameras": (
+        camera("output = 'rtsp://nvr/x'") + camera("output = 'rtsp://u:s3cret@NVR:554/x'").replace("door", "yard"),
+        ["6: cameras.yard.output: cameras.door writes there, too; {camera} in a name stands for the camera's"],
+    ),
     "standard output": (
         camera("output = '-'"),
         ["3: cameras.door.output: standard output is for mjpeg-restore INPUT -o -"],

@@ -66,6 +66,7 @@ def test_two_names_of_a_place() -> None:
     assert place("a.mp4") == place("./a.mp4") == place(os.path.abspath("a.mp4")) == place("raw:a.mp4")
     assert place("-") == place("raw:-") == place("ts:-")
     assert place("rtsp://h/x") != place("rtsp://h/y")
+    assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
 
 
 def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
