@@ -10,7 +10,7 @@ from typing import Any
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.outlets import Outlet
-from mjpeg_restore.sinks import OutputSettings, Target, open_sink
+from mjpeg_restore.sinks import OutputSettings, Sink, Target, open_sink
 from mjpeg_restore.sound import SoundTrack
 
 
@@ -21,9 +21,6 @@ def open_outlets(
     inputs: Sequence[Path] = (),
 ) -> list[Outlet]:
     """Open an outlet for each target.
-
-    Files get every frame, and the run waits for them. It also waits for pipes, servers and virtual cameras, which set
-    the pace of a recording; but of a live source they get the newest frames, and nobody waits for them.
 
     Args:
         targets: see `open_sink`.
@@ -42,13 +39,21 @@ def open_outlets(
         for number in sorted(range(len(parsed)), key=lambda number: parsed[number].is_pipe):
             target = parsed[number]
             sink = open_sink(targets[number], _without(settings, used - target.used), sound, inputs)
-            drops = settings.live and target.is_stream
-            outlets[number] = Outlet(sink, target.name, when_full="drop" if drops else "wait")
+            outlets[number] = outlet_of(sink, target, live=settings.live)
     except BaseException:
         for outlet in outlets.values():
             outlet.sink.discard()
         raise
     return [outlets[number] for number in range(len(parsed))]
+
+
+def outlet_of(sink: Sink, target: Target, *, live: bool) -> Outlet:
+    """The outlet of a target's sink.
+
+    Files get every frame, and the run waits for them. It also waits for pipes, servers and virtual cameras, which set
+    the pace of a recording; but of a live source they get the newest frames, and nobody waits for them.
+    """
+    return Outlet(sink, target.name, when_full="drop" if live and target.is_stream else "wait")
 
 
 def _refuse_doubles(targets: Sequence[Target]) -> None:

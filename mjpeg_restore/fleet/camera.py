@@ -13,14 +13,15 @@ from functools import partial
 from typing import Literal, Protocol
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
-from mjpeg_restore.fleet.backoff import LONGEST, BackOff
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.outputs import outlet_of
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import OutputSettings, Sink, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
@@ -28,8 +29,9 @@ State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
 """Of a camera. "starting": no picture yet; "stalled": none at present, and it is connected again; "failed": it is run
 again in a while; "ended": its source was a recording; "stopped": on request."""
 
-_LONGEST_OF_PIPES = 4.0
-"""Seconds until it is seen again whether somebody reads a named pipe."""
+_DELAYS = Delays(shortest=1.0, longest=60.0, share=1.0, steady=30.0)
+_DELAYS_OF_PIPES = replace(_DELAYS, longest=4.0)
+"""Whether somebody reads a named pipe is soon seen."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +102,6 @@ class Camera:
         restorer: Restorer,
         surroundings: Surroundings,
         predecessor: Camera | None = None,
-        back_off: BackOff | None = None,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -109,14 +110,13 @@ class Camera:
             restorer: its network, which others use, too.
             surroundings: what it has in common with others.
             predecessor: must have ended before this one begins: it may hold the same device and write the same files.
-            back_off: when the camera is run again after a failure.
         """
         self.settings = settings
         self.report = Report()
         self.address = ""
         self.live = True
         self._restorer, self._surroundings, self._predecessor = restorer, surroundings, predecessor
-        self._back_off = back_off or BackOff()
+        self._retries = Retries(_DELAYS)
         self._stop = threading.Event()
         self._source: Source | None = None
         self._outputs: list[Reopening] = []
@@ -125,10 +125,7 @@ class Camera:
         self._over = threading.Event()
         self._failure = ""
         """Why the last run failed; empty while one is going on."""
-        self._due = 0.0
-        """When the next one begins, `time.monotonic()` seconds."""
         self._restarts = 0
-        self._told = ""
         self._thread = threading.Thread(target=self._watch, name=self.name, daemon=True)
 
     @property
@@ -148,7 +145,7 @@ class Camera:
         if self._end:
             return Status(self._end, troubles, None, self._restarts)
         if self._failure:
-            return Status("failed", self._failure, max(self._due - time.monotonic(), 0.0), self._restarts)
+            return Status("failed", self._failure, self._retries.wait, self._restarts)
         connection = self.report.connection
         state: State = "running" if self.report.frames else "starting"
         if state == "running" and connection and not connection.connected:
@@ -181,7 +178,7 @@ class Camera:
             if failure is None or self._stop.is_set():
                 break
             self._fail(failure, time.monotonic() - began)
-            self._stop.wait(self._due - time.monotonic())
+            self._stop.wait(self._retries.wait)
             self._restarts += not self._stop.is_set()
         self._end = "stopped" if self._stop.is_set() else "ended"
         if self._end == "ended":
@@ -200,10 +197,10 @@ class Camera:
                 self._enter(source)
                 watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 self._outputs = [self._output(choice, source) for choice in settings.outputs]
-                drops = [source.info.live and choice.parsed.is_stream for choice in settings.outputs]
+                live = source.info.live
                 outlets = [
-                    Outlet(output, output.name, when_full="drop" if drop else "wait")
-                    for output, drop in zip(self._outputs, drops, strict=True)
+                    outlet_of(output, choice.parsed, live=live)
+                    for output, choice in zip(self._outputs, settings.outputs, strict=True)
                 ]
                 run(
                     source,
@@ -244,18 +241,13 @@ class Camera:
             live=info.live,
         )
 
-        longest = _LONGEST_OF_PIPES if choice.parsed.is_pipe else LONGEST
-        open = partial(_open_output, choice, settings, source)
-        return Reopening(self.name, choice.name, open, BackOff(longest=longest))
+        delays = _DELAYS_OF_PIPES if choice.parsed.is_pipe else _DELAYS
+        return Reopening(self.name, choice.name, partial(_open_output, choice, settings, source), delays)
 
     def _fail(self, failure: str, lasted: float) -> None:
-        delay = self._back_off.after(lasted)
-        self._due = time.monotonic() + delay
         self._failure = failure.removeprefix(f"{self.name}: ")
-        message = f"{self._failure}; trying again in {delay:g} s"
-        if message != self._told:  # the same failure is told again only while the delays grow
-            self._told = message
-            self._note(logging.ERROR, "failed", message)
+        if self._retries.failed(self._failure, lasted if self.report.frames else None):
+            self._note(logging.ERROR, "failed", f"{self._failure}; trying again")
 
     def _note(self, level: int, event: str, message: str) -> None:
         _log.log(level, "%s: %s", self.name, message, extra={"event": event, "source": self.name})

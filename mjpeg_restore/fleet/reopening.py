@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError
-from mjpeg_restore.fleet.backoff import BackOff
 from mjpeg_restore.frames import Frame, SoundPacket
+from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import BaseSink, Sink
 
 _SETTLED = 10.0
@@ -32,7 +32,7 @@ class Reopening(BaseSink):
         camera: str,
         name: str,
         open: Callable[[], Sink],
-        back_off: BackOff | None = None,
+        delays: Delays,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the sink for the first time.
@@ -41,17 +41,15 @@ class Reopening(BaseSink):
             camera: its name, for messages.
             name: see above.
             open: opens the output; called again after each failure.
-            back_off: when that is.
+            delays: when that is.
             clock: seconds.
         """
         self.failure: str | None = None
         self.name = name
         self._camera, self._open_sink, self._clock = camera, open, clock
-        self._back_off = back_off or BackOff()
+        self._retries = Retries(delays, clock)
         self._sink: Sink | None = None
-        self._opened = self._due = clock()
-        """When the sink was opened, and when it is to be opened again."""
-        self._told = ""
+        self._opened = clock()
         self._open()
 
     @property
@@ -61,7 +59,7 @@ class Reopening(BaseSink):
 
     def write(self, frame: Frame) -> None:
         """Write the frame if the output can be written."""
-        if self._sink is None and self._clock() >= self._due:
+        if self._sink is None and not self._retries.wait:
             self._open()
         if (sink := self._sink) is None:
             self.lost += 1
@@ -77,8 +75,9 @@ class Reopening(BaseSink):
             sink.discard()
             self._fail(error)
         if self.failure and self._sink and self._clock() - self._opened >= _SETTLED:
-            self.failure, self._told = None, ""
-            self._note(logging.INFO, "output_recovered", "is written again")
+            self.failure = None
+            if self._retries.succeeded():
+                self._note(logging.INFO, "output_recovered", "is written again")
 
     def write_sound(self, packet: SoundPacket) -> None:
         """Write the sound if the output can be written."""
@@ -119,13 +118,9 @@ class Reopening(BaseSink):
             self.fixed_size, self.sound = sink.fixed_size, sink.sound
 
     def _fail(self, error: MjpegRestoreError) -> None:
-        now = self._clock()
-        delay = self._back_off.after(now - self._opened)
-        self._sink, self._due, self.failure = None, now + delay, str(error)
-        message = f"{self.failure}; trying again in {delay:g} s"
-        if message != self._told:  # the same failure is told again only while the delays grow
-            self._told = message
-            self._note(logging.ERROR, "output_failed", message)
+        self._sink, self.failure = None, str(error)
+        if self._retries.failed(self.failure, self._clock() - self._opened):
+            self._note(logging.ERROR, "output_failed", f"{self.failure}; trying again")
 
     def _note(self, level: int, event: str, message: str) -> None:
         extra = {"event": event, "source": self._camera}

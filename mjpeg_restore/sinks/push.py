@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +16,8 @@ from av.error import FFmpegError
 
 from mjpeg_restore.errors import Hint, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
+from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import pixels
-from mjpeg_restore.sinks.attempts import Attempts
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, check_size
 from mjpeg_restore.sinks.encoder import find_encoder
 from mjpeg_restore.sinks.links import Link
@@ -25,10 +26,14 @@ from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
 
+_DELAYS = Delays(steady=10.0)
+"""A server that accepts and hangs up is not there for longer."""
 _EARLY = 64
 """Packets of sound that are kept for the first connection: a second or more."""
 
 _FAILURES = (FFmpegError, OSError, ValueError)
+
+_log = logging.getLogger(__name__)
 
 
 class Push(BaseSink):
@@ -80,8 +85,8 @@ class Push(BaseSink):
         self._full_range = self._encoder.is_full_range(link.format, settings.range)
         self._pace = Pace() if paced and not settings.live else None
         self._skipped = Fraction(0)
-        self._retries = settings.live and link.reconnects
-        self._attempts = Attempts(link.name if link.reconnects else "")
+        self._reconnects = settings.live and link.reconnects
+        self._retries = Retries(_DELAYS)
         self._writer: VideoWriter | None = None
         self._finished = False
         self.sound = bool(sound) and link.sound
@@ -120,7 +125,7 @@ class Push(BaseSink):
             SinkError: see `write`.
         """
         if self._writer is None:
-            if not self._attempts.connected_once:
+            if not self._retries.ever_succeeded:
                 self._early.append(packet)
             return
         shift = round(self._skipped / packet.time_base)
@@ -147,8 +152,8 @@ class Push(BaseSink):
             self._failed("the connection broke", error)
         finally:
             self._hang_up()
-        if self.lost and not self._attempts.connected_once and self._attempts.reason:
-            raise SinkError(f"{self._link.name}: {self._attempts.reason}")
+        if self.lost and not self._retries.ever_succeeded and self._retries.reason:
+            raise SinkError(f"{self._link.name}: {self._retries.reason}")
 
     def discard(self) -> None:
         """End the connection."""
@@ -157,7 +162,7 @@ class Push(BaseSink):
 
     def _connect(self, picture: Picture) -> bool:
         """Make an attempt if it is time for one; whether there is a connection now."""
-        if not self._attempts.due:
+        if self._retries.wait:
             return False
         try:
             self._link.connect()
@@ -165,14 +170,14 @@ class Push(BaseSink):
             self._link.describe(self._writer.parameter_sets)
         except SinkError as error:
             self._hang_up()
-            if not (self._retries and self._attempts.connected_once):
+            if not (self._reconnects and self._retries.ever_succeeded):
                 raise
-            self._attempts.failed(error.message)
+            self._note_failure(error.message)
             return False
         except _FAILURES as error:
             self._failed("no connection", error)
             return False
-        self._attempts.connected(self.lost)
+        self._note_connection()
         while self._early and self._is_connected:
             self.write_sound(self._early.popleft())
         return self._is_connected
@@ -198,9 +203,23 @@ class Push(BaseSink):
             self.closed = True
             return
         reason = f"{what} ({reason_of(error)})"
-        if not self._retries:
+        if not self._reconnects:
             raise SinkError(f"{self._link.name}: {reason}") from None
-        self._attempts.failed(reason)
+        self._note_failure(reason)
+
+    def _note_connection(self) -> None:
+        again = " again" if self._retries.ever_succeeded else ""
+        losses = f"; {self.lost} pictures are lost so far" if self.lost else ""
+        if self._retries.succeeded() and self._link.reconnects:
+            self._note(logging.INFO, "output_connected", f"connected{again}{losses}")
+
+    def _note_failure(self, reason: str) -> None:
+        if self._retries.failed(reason):
+            self._note(logging.WARNING, "output_reconnecting", f"{reason}; connecting again")
+
+    def _note(self, level: int, event: str, message: str) -> None:
+        name = self._link.name
+        _log.log(level, "%s: %s", name, message, extra={"event": event, "output": name})
 
     def _hang_up(self) -> None:
         """Close the connection, then the muxer, whose last words go nowhere."""

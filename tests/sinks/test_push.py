@@ -14,11 +14,11 @@ from pathlib import Path
 import av
 import pytest
 
+from mjpeg_restore import retries
 from mjpeg_restore.address import Address
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Sampling
-from mjpeg_restore.sinks import OutputSettings, Push, attempts, links, open_sink, pace
-from mjpeg_restore.sinks.attempts import Attempts
+from mjpeg_restore.sinks import OutputSettings, Push, links, open_sink, pace
 from mjpeg_restore.sinks.links import Link, TcpLink, UdpLink
 from mjpeg_restore.sinks.pace import Pace
 from tests.sinks.conftest import flat, sound_of
@@ -105,7 +105,7 @@ def test_a_connection_that_breaks_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mjpeg_restore")
-    clock = use_clock(monkeypatch, attempts)
+    clock = use_clock(monkeypatch, retries)
     link = FakeLink()
     sink = Push(link, LIVE)
     for index in range(20):
@@ -130,7 +130,7 @@ def test_a_connection_that_breaks_is_made_again(
 
 
 def test_a_server_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = use_clock(monkeypatch, attempts)
+    clock = use_clock(monkeypatch, retries)
     tries: list[float] = []
 
     def refuse(number: int) -> None:
@@ -171,7 +171,7 @@ def test_what_breaks_a_recordings_connection_is_an_error() -> None:
 def test_what_no_attempt_can_help_is_an_error_only_before_the_first_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = use_clock(monkeypatch, attempts)
+    clock = use_clock(monkeypatch, retries)
 
     def refuse(number: int) -> None:
         if number == refused:
@@ -195,20 +195,18 @@ def test_what_no_attempt_can_help_is_an_error_only_before_the_first_connection(
     sink.close()
 
 
-def test_attempts_become_rarer_and_the_log_stays_short(
+def test_a_server_that_accepts_and_hangs_up_is_called_less_and_less(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that accepts and hangs up, for ten minutes."""
-    clock = use_clock(monkeypatch, attempts)
-    found = Attempts("rtsp://server/cam")
-    count = 0
+    clock = use_clock(monkeypatch, retries)
+    link = FakeLink()
+    sink = Push(link, LIVE)
     while clock.now < 1600:
-        if found.due:
-            count += 1
-            found.connected(0)
-            found.failed("the server hung up")
-        clock.now += 0.04
-    assert 60 < count < 150
+        sink.write(Frame(flat(index=round(clock.now * 25))))
+        link.broken = BrokenPipeError(32, "Broken pipe")
+        clock.now += 0.5
+    sink.discard()
+    assert 60 < len(link.streams) < 150
     assert len(caplog.records) <= 3
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from fractions import Fraction
 
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError, reason_of
 from mjpeg_restore.frames import Packet
+from mjpeg_restore.retries import Retries
 from mjpeg_restore.sources.base import BaseSource, LiveStatus, SourceInfo
 from mjpeg_restore.sources.live.attempt import Attempt
 from mjpeg_restore.sources.live.clock import TIME_BASE, ArrivalClock
@@ -20,17 +20,8 @@ from mjpeg_restore.sources.timing import TimeWindow
 
 _POLL = 0.05
 """Poll interval of the wait for another attempt, seconds."""
-_MIN_DELAY, _MAX_DELAY = 0.25, 10.0
-"""Seconds before another attempt to connect. In between, the delay is a share of the time since the first failure, so
-that a camera that is back is missed for no longer than that share of its absence."""
-_DELAY_SHARE = 1 / 3
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
-_STEADY = 10.0
-"""Seconds after which a connection or its absence counts as a change that is worth another line in the log. Some
-cameras end the stream after every few pictures: they change several times a second, for days."""
-_MOST_REASONS = 8
-"""Lines in the log about failed attempts between two steady connections, each for another reason."""
 _PATIENCE = 0.5
 """Seconds that `close` waits for the connection to be released: a device that is open is busy for the next one."""
 
@@ -80,13 +71,8 @@ class LiveSource(BaseSource):
         self._reconnects = reconnects
         self._clock = ArrivalClock()
         self._attempt: Attempt | None = None
-        self._reason = ""
-        """Why the last attempt failed; empty once a picture has come."""
-        self._told: set[str] = set()
-        """The reasons that have been logged since the last steady connection."""
-        self._told_last = ""
-        """The event that was logged last."""
-        self._connected_at = self._failing_since = 0.0
+        self._retries = Retries()
+        self._connected_at = 0.0
         self._any = False
         """Whether a picture has arrived."""
         self._index = 0
@@ -126,7 +112,7 @@ class LiveSource(BaseSource):
             finally:
                 attempt.abandon()
             if not (self.stopped or self._ended):
-                yield from self._wait(self._delay())
+                yield from self._wait(self._retries.delay)
 
     def _receive(self, attempt: Attempt) -> Iterator[Packet]:
         """Yield the pictures of one connection, until it ends or stalls."""
@@ -174,19 +160,13 @@ class LiveSource(BaseSource):
             time.sleep(min(_POLL, delay))
             yield from self._silence()
 
-    def _delay(self) -> float:
-        """Seconds before the next attempt: more and more, and at random, or all recorders would come at once."""
-        longest = min(max(_MIN_DELAY, _DELAY_SHARE * (time.monotonic() - self._failing_since)), _MAX_DELAY)
-        return longest * random.uniform(0.5, 1.0)
-
     def _connected(self) -> None:
-        again = self._any or self._reason
+        again = self._any or self._retries.reason
         silence = time.monotonic() - self._heard
-        self._reason = ""
         self._connected_at = time.monotonic()
         self._status.connected = True
         self._status.reconnects += self._any
-        if self._told_last != "connected":
+        if self._retries.succeeded():
             self._note(logging.INFO, "connected", f"connected again after {silence:.1f} s" if again else "connected")
 
     def _lost(self, error: Exception | None) -> None:
@@ -210,17 +190,10 @@ class LiveSource(BaseSource):
         self._ended = True
 
     def _failed(self, event: str, reason: str) -> None:
-        """Note a failure, and log it unless one for the same reason was logged since the last steady connection."""
-        now = time.monotonic()
+        """Note a failure, and log it if it is worth a line."""
+        lasted = self._heard - self._connected_at if self._status.connected else None
         self._status.connected = False
-        if not self._reason:
-            self._failing_since = now
-            if self._heard - self._connected_at > _STEADY:
-                self._told.clear()
-        self._reason = reason
-        untold = self._told_last == "connected" and now - self._failing_since > _STEADY
-        if untold or (reason not in self._told and len(self._told) < _MOST_REASONS):
-            self._told.add(reason)
+        if self._retries.failed(reason, lasted):
             self._note(logging.WARNING, event, f"{reason}; connecting again")
 
     def _end(self, reason: str) -> None:
@@ -231,11 +204,11 @@ class LiveSource(BaseSource):
         """
         self._status.gave_up, self._ended = True, True
         if not self._any:
-            why = f" ({self._reason})" if self._reason else ""
+            why = f" ({self._retries.reason})" if self._retries.reason else ""
             raise SourceError(f"{self.info.name}: {reason}{why}")
         self.truncated = f"{self.info.name}: {reason}"
         self._note(logging.ERROR, "gave_up", reason)
 
     def _note(self, level: int, event: str, message: str) -> None:
-        name, self._told_last = self.info.name, event
+        name = self.info.name
         _log.log(level, "%s: %s", name, message, extra={"event": event, "source": name})

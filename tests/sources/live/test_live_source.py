@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
 
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.frames import Packet
+from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sources.live import source as live
 from mjpeg_restore.sources.live.attempt import DEPTH
 from mjpeg_restore.sources.live.connection import Capture
@@ -56,8 +58,7 @@ FOREVER = 30.0
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_MIN_DELAY", 0.01)
-    monkeypatch.setattr(live, "_MAX_DELAY", 0.02)
+    monkeypatch.setattr(live, "Retries", partial(Retries, Delays(shortest=0.01, longest=0.02)))
 
 
 def camera(*connections: Sequence[Step] | Script, **settings: Any) -> LiveSource:
@@ -149,27 +150,6 @@ def test_a_camera_that_ends_the_stream_after_each_picture_fills_no_log(log: pyte
     take(source, 31)
     assert source.status and source.status.reconnects == 30
     assert events(log) == ["connected", "reconnecting", "connected"]
-
-
-def test_a_reason_is_told_again_after_a_steady_connection(
-    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "_STEADY", 0.1)
-    take(camera([b"a"], [b"b", 0.2, b"c"], [b"d", FOREVER]), 4)
-    assert events(log) == ["connected", *["reconnecting", "connected"] * 2]
-
-
-def test_an_outage_is_told_although_its_reason_was(
-    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "_STEADY", 0.2)
-    take(camera([b"a"], [b"b"], *failing(*["the camera ended the stream"] * 30), [b"c", FOREVER]), 3)
-    assert events(log) == ["connected", *["reconnecting", "connected"] * 2]
-
-
-def test_reasons_without_end_are_not_told_for_ever(log: pytest.LogCaptureFixture) -> None:
-    take(camera(*([ConnectionFailed(f"cam: 500 {number}")] for number in range(30)), [b"a", FOREVER]), 1)
-    assert events(log) == ["reconnecting"] * live._MOST_REASONS + ["connected"]
 
 
 @pytest.mark.parametrize("error", [NotMjpeg("cam sends H.264"), SourceError("cam: wrong password"), ValueError("bug")])
@@ -319,13 +299,3 @@ def test_the_reader_never_runs_far_ahead() -> None:
         time.sleep(0.002)
         assert sent - number <= DEPTH + 1
     source.stop()
-
-
-def test_delays_grow_with_the_outage_are_jittered_and_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_MIN_DELAY", 0.25)
-    monkeypatch.setattr(live, "_MAX_DELAY", 10.0)
-    source = camera([b"a"])
-    for outage, most in ((0, 0.25), (0.5, 0.25), (3, 1), (12, 4), (30, 10), (10**6, 10)):
-        source._failing_since = time.monotonic() - outage
-        found = {source._delay() for _ in range(50)}
-        assert len(found) > 1 and most / 2 <= min(found) <= max(found) <= most + 0.01
