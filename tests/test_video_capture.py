@@ -25,6 +25,7 @@ import mjpeg_restore
 from mjpeg_restore import LiveSettings, NotMjpeg, Restorer, SourceError, SourceNotFound, UnknownModel, VideoCapture
 from mjpeg_restore import capture as cap
 from mjpeg_restore.sources.live import v4l2
+from tests.fleet.scripted import until
 from tests.lacking import needs_linux, needs_named_pipes, needs_opencv
 from tests.sources.clips import mux_packet
 
@@ -289,7 +290,7 @@ def test_a_slow_reader_of_a_camera_gets_recent_pictures() -> None:
         assert not capture.set(cap.CAP_PROP_POS_FRAMES, 0)
         before = 0
         for _ in range(3):
-            time.sleep(1)  # in which fifty pictures come
+            until(lambda due=before + 50: camera.sent[-1].number >= due)
             taken = number(capture.read()[1])
             assert taken is not None and taken > before + 25
             before = taken

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
+from mjpeg_restore.cli.serving import access
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError, SinkError
 from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
@@ -35,10 +36,13 @@ _log = logging.getLogger(__name__)
 def command(options: argparse.Namespace) -> int:
     """Run the cameras of a settings file, or check the file; the result is the exit code."""
     try:
-        settings = load_settings(options.settings, serve=options.serve)
+        settings = load_settings(options.settings, serve=options.serve, places=options.check)
     except SettingsError as error:
         for mistake in error.mistakes:
             warn(mistake, "error")
+        return WRONG_SETTINGS
+    if access(options).required and not settings.run.serve:
+        warn(f"--token and --password have no effect without --serve, or serve in {options.settings}", "error")
         return WRONG_SETTINGS
     if options.check:
         names = ", ".join(camera.name for camera in settings.cameras)
@@ -55,7 +59,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     stopped = False
     with ExitStack() as stack:
         stack.enter_context(_signals(requests))
-        audience = stack.enter_context(_serving(*settings.run.serve, settings.run)) if settings.run.serve else None
+        audience = stack.enter_context(_serving(settings.run, access(options))) if settings.run.serve else None
         fleet = Fleet(
             settings,
             audience=audience,
@@ -78,8 +82,12 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     return exit_code(SinkError) if incomplete else 0  # it was said when it happened
 
 
-def _serving(host: str, port: int, run: RunSettings) -> Serving:
+def _serving(run: RunSettings, given: Access) -> Serving:
     """Begin to serve, and say where.
+
+    Args:
+        run: the settings file's.
+        given: who may watch, by the command line, whose word counts for more.
 
     Raises:
         MissingExtra: a package is missing.
@@ -87,7 +95,8 @@ def _serving(host: str, port: int, run: RunSettings) -> Serving:
     """
     from mjpeg_restore.fleet.serving import Serving  # needs an extra
 
-    serving = Serving(host, port, Access(run.token, run.user, run.password))
+    assert run.serve
+    serving = Serving(*run.serve, given if given.required else Access(run.token, run.user, run.password))
     _log.info("all cameras can be watched at %s", serving.url, extra={"event": "serving"})
     if serving.remark:
         _log.warning("%s", serving.remark, extra={"event": "serving_openly"})

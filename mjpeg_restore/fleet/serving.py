@@ -10,8 +10,7 @@ from mjpeg_restore.address import redact
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Access, WebSink
-from mjpeg_restore.serve import Camera as ServedCamera
+from mjpeg_restore.serve import Access, ServedCamera, WebSink
 from mjpeg_restore.serve.server import Server
 
 _STALL = 10.0

@@ -16,7 +16,7 @@ from typing import Any, Self
 from mjpeg_restore.errors import MissingExtra, SinkError, reason_of
 from mjpeg_restore.serve.access import Access
 from mjpeg_restore.serve.address import LOOPBACK
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.pages import Pages
 
 try:
@@ -55,7 +55,7 @@ class Server:
 
     def __init__(
         self,
-        cameras: Iterable[Camera] = (),
+        cameras: Iterable[ServedCamera] = (),
         host: str = LOOPBACK,
         port: int = 8080,
         access: Access | None = None,
@@ -96,7 +96,7 @@ class Server:
             self._socket.close()
             raise SinkError(f"the server on {host}, port {port} did not start: its log says why")
 
-    def add(self, camera: Camera) -> None:
+    def add(self, camera: ServedCamera) -> None:
         """Serve one more camera, or another one of the same name."""
         self._call(self._site.add, camera)
 

@@ -99,6 +99,20 @@ class Target:
         return self.format in ("rtsp", "tcp", "udp", "v4l2") or self.is_pipe
 
     @property
+    def unwritable(self) -> str:
+        """Why nothing can be written there now, as far as the folder tells; empty if there is no reason."""
+        if self.address or self.format == "v4l2" or self.is_pipe:
+            return ""
+        folder = os.path.dirname(self.where) or "."
+        if self.format == "pictures":  # they make their folder
+            folder = self.where
+            while not os.path.exists(folder):
+                folder = os.path.dirname(folder) or "."
+        if not os.path.isdir(folder):
+            return f"there is no folder {folder}"
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
+
+    @property
     def place(self) -> str:
         """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-" and "-"."""
         if self.address:
@@ -112,7 +126,16 @@ def within(folder: str | os.PathLike[str], target: str) -> str:
         return target
     found = _PREFIX.fullmatch(target)
     prefix, path = (f"{found[1]}:", found[2]) if found else ("", target)
-    return target if path == "-" else prefix + os.path.join(folder, path)
+    return target if path == "-" else prefix + joined(folder, path)
+
+
+def joined(folder: str | os.PathLike[str], path: str) -> str:
+    """A path that is taken from a folder unless it is absolute, without ".." where that makes no difference."""
+    whole = os.path.join(folder, path)
+    plain = os.path.normpath(whole)
+    if os.path.realpath(plain) != os.path.realpath(whole):  # ".." behind a symbolic link
+        return whole
+    return plain + os.sep if whole.endswith(os.sep) else plain  # "out/" is a folder
 
 
 def _format_of(name: str) -> tuple[Format, str]:

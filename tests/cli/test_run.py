@@ -230,3 +230,22 @@ def test_settings_with_mistakes_run_nothing(tmp_path: Path, capfd: pytest.Captur
     code, _, err = run(["run", tmp_path / "none.toml"], capfd)
     assert code == WRONG_SETTINGS
     assert err == f"mjpeg-restore: {tmp_path}/none.toml: No such file or directory\n"
+
+
+def test_a_check_looks_for_the_folders_of_outputs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.toml"
+    outputs = '["missing/a.mkv", "new/folder/", "udp://127.0.0.1:9"]'
+    path.write_text(f'[cameras.a]\nsource = "http://127.0.0.1:1/"\noutputs = {outputs}\n')
+    code, out, err = run(["run", path, "--check"], capfd)
+    assert (code, out) == (WRONG_SETTINGS, "")
+    assert err == f"mjpeg-restore: {path}:3: cameras.a.outputs[0]: there is no folder {tmp_path}/missing\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_token_that_nobody_asks_for_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text(DEFAULTS + '[cameras.a]\nsource = "http://127.0.0.1:1/"\n')
+    code, _, err = run(["run", path, "--token", "secret", "--check"], capfd)
+    assert code == WRONG_SETTINGS
+    assert err == f"mjpeg-restore: --token and --password have no effect without --serve, or serve in {path}\n"
+    assert run(["run", path, "--token", "secret", "--serve", "0", "--check"], capfd)[0] == 0

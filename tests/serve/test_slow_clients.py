@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.frames import Frame, Picture, Sampling
-from mjpeg_restore.serve import Camera
+from mjpeg_restore.serve import ServedCamera
 from tests.serve.clients import Server, ask, parts, shade, streaming, until
 from tests.serve.served import camera, write
 
@@ -99,7 +99,7 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
 
 
 def test_a_client_that_goes_is_noticed_without_pictures() -> None:
-    door: Camera = camera()
+    door: ServedCamera = camera()
     with Server([door], port=0) as server:
         with streaming(server, "/pairs"):
             until(lambda: viewers(server) == 1)
