@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -106,6 +107,9 @@ def _serving(run: RunSettings, given: Access) -> Serving:
 def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) -> FleetSettings:
     """Read the settings file again, and apply it if it has no mistakes; the settings in force."""
     path = options.settings
+    if Path(path).is_fifo():  # such as <(envsubst < cameras.toml): nobody may write it again
+        _log.error("%s is not read again: it is a pipe", path, extra={"event": "not_reloaded"})
+        return before
     try:
         settings = load_settings(path, serve=options.serve)
     except SettingsError as error:

@@ -24,6 +24,7 @@ from mjpeg_restore.sources import LiveSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_DEVICE = re.compile(r"v4l2:(?://)?", re.IGNORECASE)
 _MOST = 1 << 20
 """Bytes of a settings file."""
 
@@ -182,13 +183,14 @@ class _Loader:
         return source
 
 
-def _is_path(place: str) -> bool:
-    return "://" not in place and not place.lower().startswith("v4l2:")
-
-
-def _identity(place: str) -> str:
-    """A source or target; the same for all names of a file."""
-    return os.path.realpath(place) if _is_path(place) else place
+def _identity(source: str) -> str:
+    """A source as `Target.place` names an output, so that all names of a file, device or stream are equal."""
+    if _SCHEME.match(source):
+        try:
+            return Address.parse(source).url
+        except SourceError:
+            return source
+    return os.path.realpath(_DEVICE.sub("", source))
 
 
 def _is_camera(source: str) -> bool:

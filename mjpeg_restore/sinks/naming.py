@@ -23,6 +23,8 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "tcp": 0, "udp": 0}
 _PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.+)", re.DOTALL)
 _PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
 """What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
+_STANDARD_OUTPUT = "/dev/stdout"
+"""Another name of "-", where the system has it."""
 _DEVICE = re.compile(r"/dev/video[0-9]+")
 _SUFFIXES: dict[str, Format] = {".y4m": "y4m", ".m3u8": "hls", **dict.fromkeys(EXTENSIONS, "picture")}
 
@@ -114,10 +116,10 @@ class Target:
 
     @property
     def place(self) -> str:
-        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-" and "-"."""
+        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-", "-" and "/dev/stdout"."""
         if self.address:
             return self.address.url
-        return self.where if self.where == "-" else os.path.realpath(self.where)
+        return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:

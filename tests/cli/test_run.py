@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from mjpeg_restore.cli.restore import SAME_SIGNAL
 from mjpeg_restore.cli.run import WRONG_SETTINGS
 from tests.cli.command import COMMAND, mux, run, times
 from tests.cli.test_signals import until
-from tests.lacking import needs_sighup, needs_sigint
+from tests.lacking import needs_named_pipes, needs_sighup, needs_sigint
 from tests.sources.live.http_servers import Answer, Request, Server
 
 pytestmark = pytest.mark.network
@@ -164,6 +165,19 @@ def test_settings_with_mistakes_are_not_applied(cameras: Callable[..., HttpCamer
         ("starting", "door"),
         ("connected", "door"),
     }
+
+
+@needs_sighup
+@needs_named_pipes
+def test_settings_in_a_pipe_are_read_once(cameras: Callable[..., HttpCamera], tmp_path: Path) -> None:
+    with running(tmp_path, DEFAULTS + section("door", cameras())) as command:
+        until(lambda: bool(command.recorded("door")))
+        (tmp_path / "cameras.toml").unlink()
+        os.mkfifo(tmp_path / "cameras.toml")
+        command.process.send_signal(signal.SIGHUP)
+        command.says("cameras.toml is not read again: it is a pipe")
+        code, _ = command.end()
+    assert code == 130
 
 
 @needs_sigint

@@ -395,6 +395,16 @@ CASES = {
         + camera("output = './a.avi/'").replace("door", "gate"),
         ["2: cameras.yard.source: cameras.gate writes there"],
     ),
+    "a stream that another camera publishes": (
+        "[cameras.yard]\nsource = 'rtsp://viewer:s3cret@nvr:554/x'\noutput = 'b.mp4'\n"
+        + camera("output = 'rtsp://u:s3cret@NVR:554/x'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
+    ),
+    "a device that another camera writes": (
+        "[cameras.yard]\nsource = 'v4l2:/dev/video9'\noutput = 'b.mp4'\n"
+        + camera("output = 'v4l2:/dev/video9'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
+    ),
     "an output of two cameras": (
         "defaults.output = 'a.mp4'\n" + camera("") + camera("").replace("door", "yard"),
         ["1: defaults.output: cameras.door writes there, too; {camera} in a name stands for the camera's"],
