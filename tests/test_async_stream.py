@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -305,3 +306,33 @@ def test_a_camera_by_its_url() -> None:
 
     with HttpCamera(NumberedPictures((64, 48)), fps=50) as camera:
         assert len(run(program(camera.url))) == 5
+
+
+def test_a_stream_that_is_closed_is_not_entered_again(tmp_path: Path) -> None:
+    async def program() -> None:
+        for stream, error in (aopen(tmp_path / "none.mjpeg", DECODE), SourceNotFound), (aopen(jpegs(1)[0], DECODE), None):
+            with pytest.raises(error) if error else nullcontext():
+                async with stream:
+                    pass
+            with pytest.raises(RuntimeError, match="closed"):
+                async with stream:
+                    pass
+
+    run(program())
+
+
+def test_a_picture_that_another_loop_has_asked_for_is_not_waited_for() -> None:
+    stream = aopen(jpegs(1)[0], DECODE)
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(stream)
+
+    async def ask_again() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await anext(stream)
+        await stream.aclose()
+
+    run(ask())
+    run(ask_again())
