@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -308,15 +307,16 @@ def test_a_camera_by_its_url() -> None:
         assert len(run(program(camera.url))) == 5
 
 
-def test_a_stream_that_is_closed_is_not_entered_again(tmp_path: Path) -> None:
+def test_a_stream_that_is_over_is_not_entered_again(tmp_path: Path) -> None:
     async def program() -> None:
-        for stream, error in (aopen(tmp_path / "none.mjpeg", DECODE), SourceNotFound), (aopen(jpegs(1)[0], DECODE), None):
-            with pytest.raises(error) if error else nullcontext():
-                async with stream:
-                    pass
+        closed, missing = aopen(jpegs(1)[0], DECODE), aopen(tmp_path / "none.mjpeg", DECODE)
+        async with closed:
+            pass
+        with pytest.raises(SourceNotFound):
+            await missing.__aenter__()
+        for stream in (closed, missing):
             with pytest.raises(RuntimeError, match="closed"):
-                async with stream:
-                    pass
+                await stream.__aenter__()
 
     run(program())
 

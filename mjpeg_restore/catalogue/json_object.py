@@ -67,7 +67,8 @@ def load(path: Path) -> object:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or too large to be read; it has NaN or Infinity, which JSON lacks, or an object with a key twice.
+        ValueError: it is no JSON; it has NaN or Infinity, which JSON lacks, or an object with a key twice; it is too
+            large to be read.
         RecursionError: it is nested too deeply.
     """
     if path.stat().st_size > _MOST_BYTES:

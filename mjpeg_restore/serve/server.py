@@ -21,7 +21,7 @@ from mjpeg_restore.serve.pages import Pages
 
 try:
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
     from mjpeg_restore.serve.guard import Guard
     from mjpeg_restore.serve.site import Site
@@ -215,7 +215,8 @@ class _Protocol(H11Protocol):
 
     def _watch(self) -> None:
         """Have time run while no request is being answered."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle and not cycle.response_complete:
             self._unwatch()
         elif self._overdue is None:
             self._overdue = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
