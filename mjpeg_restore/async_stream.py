@@ -74,7 +74,13 @@ class AsyncStream:
         return self._reader.stream.source
 
     async def __aenter__(self) -> Self:
-        """Open the stream."""
+        """Open the stream.
+
+        Raises:
+            RuntimeError: it has been closed, or could not be opened before.
+        """
+        if self._reader.ended:
+            raise RuntimeError("the stream is closed: call aopen again")
         try:
             await self._reader.call(self._reader.open)
         except BaseException:
@@ -97,12 +103,15 @@ class AsyncStream:
 
         Raises:
             SourceError: the source cannot be opened or read, or not one picture could be restored.
+            RuntimeError: another event loop has asked for a picture, and will get it.
         """
         async with self._turn:
             if self._asked is None:
                 if self._reader.ended:
                     raise StopAsyncIteration
                 self._asked = self._reader.call(self._reader.next)
+            if self._asked.get_loop() is not asyncio.get_running_loop():
+                raise RuntimeError("the stream belongs to another event loop: call aopen in this one")
             await asyncio.wait([self._asked])  # its cancellation leaves the picture to the next wait
             asked, self._asked = self._asked, None
         picture = None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from math import isfinite
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -191,7 +192,7 @@ class VideoCapture:
             Whether the property takes this value.
         """
         playback = self._playback
-        if playback is None or not self.isOpened():
+        if playback is None or not self.isOpened() or not isfinite(value):
             return False
         if propId in (CAP_PROP_POS_FRAMES, CAP_PROP_POS_MSEC):
             rate = playback.info.fps or Fraction(0)
@@ -288,6 +289,7 @@ class VideoCapture:
 def _with(opening: Opening, asked: Mapping[int, float]) -> Opening:
     """How a source is opened with the properties asked for; impossible values are ignored, as by OpenCV."""
     camera, fps = opening.camera, opening.fps
+    asked = {name: value for name, value in asked.items() if isfinite(value)}
     timeout = max(asked.get(CAP_PROP_OPEN_TIMEOUT_MSEC, 0), asked.get(CAP_PROP_READ_TIMEOUT_MSEC, 0)) / 1000
     if timeout > 0:
         camera = replace(camera, give_up=timeout, stall_timeout=min(camera.stall_timeout, timeout))

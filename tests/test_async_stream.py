@@ -305,3 +305,34 @@ def test_a_camera_by_its_url() -> None:
 
     with HttpCamera(NumberedPictures((64, 48)), fps=50) as camera:
         assert len(run(program(camera.url))) == 5
+
+
+def test_a_stream_that_is_over_is_not_entered_again(tmp_path: Path) -> None:
+    async def program() -> None:
+        closed, missing = aopen(jpegs(1)[0], DECODE), aopen(tmp_path / "none.mjpeg", DECODE)
+        async with closed:
+            pass
+        with pytest.raises(SourceNotFound):
+            await missing.__aenter__()
+        for stream in (closed, missing):
+            with pytest.raises(RuntimeError, match="closed"):
+                await stream.__aenter__()
+
+    run(program())
+
+
+def test_a_picture_that_another_loop_has_asked_for_is_not_waited_for() -> None:
+    stream = aopen(jpegs(1)[0], DECODE)
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(stream)
+
+    async def ask_again() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await anext(stream)
+        await stream.aclose()
+
+    run(ask())
+    run(ask_again())

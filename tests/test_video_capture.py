@@ -160,6 +160,15 @@ def test_a_seek_behind_the_end_changes_nothing(clip: str) -> None:
         assert number(capture.read()[1]) == 1
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_no_value_of_a_property(clip: str, value: float) -> None:
+    with opened(clip, params=[cap.CAP_PROP_FRAME_WIDTH, value, cap.CAP_PROP_READ_TIMEOUT_MSEC, value]) as capture:
+        assert number(capture.read()[1]) == 0
+        assert not capture.set(cap.CAP_PROP_POS_FRAMES, value)
+        assert not capture.set(cap.CAP_PROP_POS_MSEC, value)
+        assert number(capture.read()[1]) == 1
+
+
 def test_a_recording_is_played_again_from_its_beginning(clip: str) -> None:
     with opened(clip) as capture:
         for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -66,7 +67,10 @@ class Serving:
 def _served(camera: Camera, report: Report) -> ServedCamera:
     settings = camera.settings
     stall = max(_STALL, settings.connection.stall_timeout, float(2 / settings.fps) if settings.fps else 0.0)
-    source = redact(settings.source) if "://" in settings.source else settings.source
+    # Folders of this machine are nobody's business.
+    source = (
+        redact(settings.source) if "://" in settings.source else re.split(r"[/\\]", settings.source.rstrip("/\\"))[-1]
+    )
 
     def trouble() -> str:
         status = camera.status

@@ -73,3 +73,9 @@ def test_the_password_is_asked_for() -> None:
         assert ask(server(serving), "/cameras").status == 401
         assert ask(server(serving), "/cameras", Authorization="Bearer t0ken").status == 200
         assert serving.remark is None
+
+
+def test_the_folder_of_a_recording_is_not_told() -> None:
+    recording = camera("yard", source="/srv/guard/yard.mjpeg")
+    with Serving(*HERE) as serving, Fleet(settings(recording), open=Town().open, audience=serving):
+        assert ask(server(serving), "/state").json["source"] == "yard.mjpeg"

@@ -52,7 +52,7 @@ def test_a_client_that_never_reads_keeps_no_picture_from_another(path: str) -> N
         assert viewers(server) == 2
 
 
-def test_a_client_that_takes_nothing_is_dropped() -> None:
+def test_a_client_that_takes_nothing_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     door = camera()
     with Server([door], port=0, patience=0.3) as server, closing(deaf(server, "/stream")) as client:
         until(lambda: viewers(server) == 1)
@@ -66,6 +66,7 @@ def test_a_client_that_takes_nothing_is_dropped() -> None:
             while client.recv(1 << 16):
                 pass
             raise ConnectionResetError  # an orderly end is one, too
+    assert not caplog.records
 
 
 def test_a_slow_client_gets_the_newest_picture_next() -> None:
