@@ -42,7 +42,7 @@ def load_settings(
         path: the file. Relative paths in it begin in its folder.
         environment: the variables for `${NAME}`; those of the process if None.
         serve: host and port to serve at, in place of the file's.
-        places: a folder that cannot be written now is a mistake. While cameras run it may come and go.
+        places: a folder that cannot be written now counts as a mistake. While cameras run it may come and go.
 
     Raises:
         SettingsError: it cannot be read, or has mistakes: all of them.
