@@ -1,0 +1,224 @@
+"""`stream-video` and `stream-video-lite`: `stream` and `stream-lite` for a camera that stands still.
+
+Sensor noise dithers the quantiser. So several frames of a still scene tell more than one does: the mean of a
+coefficient over frames lies between the levels that a single frame can take. Its state holds for every coefficient
+
+* the **mean** of its dequantised values, in the units of the signal;
+* the **evidence** that the mean rests on, in units of 1/grey level^2: the sum of `observation` over the frames. A frame
+  with coarse steps counts less than one with fine steps, so that a change of tables needs no special treatment;
+
+and the network restores a frame from them:
+
+1. A small network on the grid of blocks, the `Gate`, compares the frame's coefficients with the state's, and gives each
+   coefficient a weight, 0..1: the share of its evidence that is still true. Where something moves it is 0, and the frame
+   stands alone. The weighted evidence and the frame's own give the new mean.
+2. `stream` restores the picture of means, as it restores a decoded picture. Two more input planes tell how the frame
+   deviates from it, and how much of the mean is the past's. Both are zero where there is no past.
+3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at most
+   half a step.
+
+The state depends on the coefficients alone, not on what was restored: no error of the network feeds back, and a block
+whose frame agrees with its state needs no network (`correction`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mjpeg_restore.models.decode import blocks_to_plane, exact
+from mjpeg_restore.models.predict import FEATURE_STRIDE, halving_conv
+from mjpeg_restore.models.stream import Stream, StreamConfig
+from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
+
+SENSOR = 1.0
+"""Variance of the sensor's noise that an observation is assumed to have, in grey levels^2."""
+LONGEST = 32.0
+"""Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
+FARTHEST = 4.0
+"""Steps beyond which a deviation from the mean says no more."""
+DEVIATION_GAIN = 4.0
+"""Factor of the plane of deviations: they are small beside the samples."""
+KEPT = 4.0
+"""Initial logit of the gate: 0.98."""
+
+
+@dataclass(slots=True)
+class State:
+    """What is remembered of one component, `[batch, high, wide, 64]` each, float32; see the module's docstring."""
+
+    mean: Tensor
+    evidence: Tensor
+
+    @staticmethod
+    def empty(like: Tensor) -> State:
+        """The state before the first frame, for coefficients `[batch, high, wide, 64]`."""
+        return State(torch.zeros_like(like), torch.zeros_like(like))
+
+
+def observation(table: Tensor) -> Tensor:
+    """Evidence of one frame by its table `[batch, 64]`: the inverse variance of a dequantised coefficient."""
+    return 1 / (table * table / 12 + SENSOR)
+
+
+class Gate(nn.Module):
+    """From a frame's deviation from the state to the share of the past that is still true, for every coefficient."""
+
+    def __init__(self, components: int, hidden: int, guides: int = 0) -> None:
+        """Lay out the gate.
+
+        Args:
+            components: judged together: 1 for luma, 2 for Cb and Cr.
+            hidden: channels on the grid of blocks.
+            guides: channels of luma's gate that enter, for chroma.
+        """
+        super().__init__()
+        self.judge = nn.Conv2d(4 * 64 * components, hidden, 1)
+        self.guide = nn.Conv2d(guides, hidden, 1) if guides else None
+        self.around = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(2))
+        self.decide = nn.Conv2d(hidden, 64 * components, 1)
+        self.own = nn.Parameter(torch.ones(64 * components))
+        """How much a coefficient's own deviation, beyond half a step, counts against its past."""
+        with torch.no_grad():
+            self.decide.weight.mul_(0.1)
+            nn.init.constant_(self.decide.bias, KEPT)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, deviations: list[Tensor], shares: list[Tensor], guide: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Judge a frame.
+
+        Args:
+            deviations: of each component from its mean, in steps, `[batch, high, wide, 64]`.
+            shares: what the past's share in the new mean would be, 0..1, likewise; 0 where there is no past.
+            guide: features of luma's gate on luma's grid, for chroma.
+
+        Returns:
+            The logits of the shares that are still true, `[batch, 64 components, high, wide]`, and the features.
+        """
+        planes: list[Tensor] = []
+        beyond: list[Tensor] = []
+        for deviation, share in zip(deviations, shares, strict=True):
+            seen = deviation.clamp(-FARTHEST, FARTHEST) * (share > 0)
+            beyond.append((seen.abs() - 0.5).clamp(min=0))
+            planes += [seen, seen.square() / FARTHEST, beyond[-1], share]
+        features = self.judge(torch.cat(planes, dim=3).permute(0, 3, 1, 2))
+        if self.guide is not None and guide is not None:
+            features = features + self.guide(functional.interpolate(guide, features.shape[2:], mode="nearest"))
+        features = torch.relu(features)
+        for layer in self.around:
+            features = features + torch.relu(layer(features))
+        own = torch.cat(beyond, dim=3).permute(0, 3, 1, 2) * self.own[:, None, None]
+        return self.decide(features) - own, features
+
+
+class StreamVideo(Stream):
+    """The network; see the module's docstring."""
+
+    def __init__(self, config: StreamConfig, gate: int = 48) -> None:
+        """Lay out the network: `stream`'s layers by their names, and those of the state.
+
+        Args:
+            config: size of the network that restores a frame.
+            gate: hidden channels of the gates.
+        """
+        super().__init__(config)
+        self.gate = Gate(1, gate)
+        self.chroma_gate = Gate(2, gate, guides=gate)
+        self.past = nn.ModuleList(nn.Linear(64, 64, bias=False) for _ in range(3))
+        """Of Y, Cb and Cr: from the past's shares of a block's coefficients to one number for each sample."""
+        self.enter_state = halving_conv(2, config.width)
+        self.chroma_enter_state = halving_conv(4, config.chroma_width)
+        for layer in (self.enter_state, self.chroma_enter_state):
+            layer.register_parameter("bias", None)  # without a past, the network is `stream`
+            nn.init.zeros_(layer.weight)
+        for layer in self.past:
+            nn.init.normal_(layer.weight, std=0.05)  # pyright: ignore[reportArgumentType]
+
+    def remember(self, states: list[State], *components: Tensor) -> tuple[list[State], list[Tensor], list[Tensor]]:
+        """Take a frame into the state.
+
+        Args:
+            states: of each component before the frame.
+            components: the frame, as for `Stream.forward`.
+
+        Returns:
+            The states after the frame; for each component the past's share in the mean, 0..1; and the frame's deviation
+            from the mean.
+        """
+        quantised, tables = components[::2], components[1::2]
+        with exact(quantised[0]):
+            deviations, pasts = [], []
+            for state, k, q in zip(states, quantised, tables, strict=True):
+                steps = q[:, None, None]
+                deviations.append(k - state.mean / steps)
+                pasts.append(state.evidence / (state.evidence + observation(q)[:, None, None]))
+        logits, guide = self.gate(deviations[:1], pasts[:1], None)
+        if len(quantised) == 3:
+            chroma, _ = self.chroma_gate(deviations[1:], pasts[1:], guide)
+            logits = [logits, *chroma.chunk(2, dim=1)]
+        else:
+            logits = [logits]
+        after: list[State] = []
+        shares: list[Tensor] = []
+        lefts: list[Tensor] = []
+        for state, k, q, logit in zip(states, quantised, tables, logits, strict=True):
+            with exact(k):
+                weight = observation(q)[:, None, None]
+                kept = torch.sigmoid(logit.float()).permute(0, 2, 3, 1) * state.evidence
+                kept = torch.minimum(kept, (LONGEST - 1) * weight)
+                evidence = kept + weight
+                share = kept / evidence
+                seen = k * q[:, None, None]
+                mean = seen + share * (state.mean - seen)
+            after.append(State(mean, evidence))
+            shares.append(share)
+            lefts.append(seen - mean)
+        return after, shares, lefts
+
+    def restore_from(
+        self, states: list[State], shares: list[Tensor], lefts: list[Tensor], *components: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Restore a frame that has been taken into the state: the arguments are those of `remember`, and its result.
+
+        Returns:
+            For each component the restored coefficients in units of their step, within the frame's cell; and the
+            correction: what the network added to the mean, in units of the signal. Both `[batch, high, wide, 64]`.
+        """
+        quantised, tables = components[::2], list(components[1::2])
+        means = [state.mean for state in states]
+        with exact(means[0]):
+            levels = [mean / q[:, None, None] for mean, q in zip(means, tables, strict=True)]
+        planes = [self._planes(*parts) for parts in zip(means, lefts, shares, self.past, strict=False)]
+        luma, left, past = planes[0]
+        entering = luma
+        if self.significance:
+            entering = torch.cat([luma, self.significance(levels[0])], dim=1)
+        entered = self.enter(entering) + self.enter_state(torch.cat([left, past], dim=1))
+        features = self.condition(entered, tables[:1])
+        features = features + self.trunk(features)
+        places = self.predict(features, tables[:1])
+        if len(means) == 3:
+            decoded, *state = (torch.cat(parts, dim=1) for parts in zip(*planes[1:], strict=True))
+            entered = self.chroma_enter(decoded) + self.chroma_enter_state(torch.cat(state, dim=1))
+            guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
+            guided = self.chroma_condition(entered + guide, tables[1:])
+            places += self.chroma_predict(guided + self.chroma_trunk(guided), tables[1:])
+        restored: list[Tensor] = []
+        corrections: list[Tensor] = []
+        for k, q, level, place in zip(quantised, tables, levels, places, strict=True):
+            restored.append(k + (level + place - k).clamp(-CELL, CELL))
+            corrections.append(place * q[:, None, None])
+        return restored, corrections
+
+    def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+        """Input planes `[batch, 1, height, width]`: the means' picture, the frame's deviation from it, the past's."""
+        with exact(mean):
+            samples = blocks_to_plane(mean @ self.inverse_dct.matrix) / SAMPLE_SCALE
+            deviation = blocks_to_plane(left @ self.inverse_dct.matrix) * (DEVIATION_GAIN / SAMPLE_SCALE)
+        known = past(share.reshape(-1, 64)).float().reshape(share.shape)
+        return samples[:, None], deviation[:, None], blocks_to_plane(known)[:, None]
+
+
+__all__ = ["FEATURE_STRIDE", "Gate", "State", "StreamVideo", "observation"]
