@@ -87,22 +87,28 @@ class Crops:
         """Number of pictures that crops are taken from."""
         return len(self.sizes)
 
-    def batch(self, size: int) -> Tensor:
-        """The next `size` crops: uint8 `[size, side, side, 3]`."""
+    def batch(self, size: int, side: int | None = None) -> Tensor:
+        """The next `size` crops: uint8 `[size, side, side, 3]`.
+
+        Args:
+            size: number of crops.
+            side: of these crops, at most the usual one; None for the usual one.
+        """
+        side = side or self.side
         chosen = self.rng.choice(len(self), size, p=self.odds)
         widths = self.sizes[chosen, 1]
-        tops, lefts = self.rng.integers(self.sizes[chosen] - self.side + 1).T
+        tops, lefts = self.rng.integers(self.sizes[chosen] - side + 1).T
         down, across = self.rng.choice((-1, 1), (2, size))
         # Pixel strides of the crop's rows and columns, for each of the eight orientations.
         steps = np.stack([down * widths, across])
         turned = self.rng.random(size) < 0.5
         steps = np.where(turned, steps[::-1], steps)
-        last = self.side - 1
+        last = side - 1
         corner = (tops + last * (down < 0)) * widths + lefts + last * (across < 0)
         first, down_by, across_by = torch.from_numpy(np.stack([self.starts[chosen] + corner, *steps])).to(
             self.pixels.device
         )
-        places = torch.arange(self.side, device=self.pixels.device)
+        places = torch.arange(side, device=self.pixels.device)
         rows = first[:, None] + down_by[:, None] * places
         return self.pixels[rows[:, :, None] + across_by[:, None, None] * places]
 

@@ -22,6 +22,13 @@ LIMITED = 219 / 255
 LIMITED_ODDS = 0.3
 """Probability of limited range for a grey picture. Cameras send full range, so colour pictures always have it."""
 
+STEADY_ODDS = 2 / 3
+"""Probability that the tables of a clip stay the same. Else a rate control changes them at some frames."""
+MOST_STEPS = 3
+"""Largest number of changes in a clip."""
+STEP_SPREAD = 0.3
+"""Standard deviation of the natural logarithm of the factor by which a change multiplies the tables."""
+
 SPANS = ((2, 2), (2, 1), (1, 1), (1, 2), (4, 1))
 """Luma samples per chroma sample, (across, down): 4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1."""
 SPAN_ODDS = (0.5, 0.25, 0.15, 0.05, 0.05)
@@ -46,12 +53,36 @@ class Compressed:
         return [tensor for pair in zip(self.quantised, self.tables, strict=True) for tensor in pair]
 
 
-def to_ycbcr(rgb: Tensor) -> Tensor:
-    """Full-range BT.601 (T.871), rounded to integers and centred: uint8 `[batch, h, w, 3]` to `[batch, 3, h, w]`."""
+@dataclass(frozen=True, slots=True)
+class CompressedClips:
+    """A batch of clips, by component: what cameras sent, and the coefficients of what they would see without noise.
+
+    The truth may lie outside the quantisation cell of what was sent: by the noise.
+    """
+
+    quantised: list[Tensor]
+    """Y, Cb, Cr: quantised coefficients, float32 with integer values, `[frames, batch, high, wide, 64]`."""
+    tables: list[Tensor]
+    """Y, Cb, Cr: float32 `[frames, batch, 64]`."""
+    original: list[Tensor]
+    """Y, Cb, Cr: the coefficients of the truth, float32 `[frames, batch, high, wide, 64]`."""
+
+    def components(self, frame: int) -> list[Tensor]:
+        """Quantised coefficients and table of each component of a frame in turn: a network's input."""
+        return [tensor[frame] for pair in zip(self.quantised, self.tables, strict=True) for tensor in pair]
+
+
+def centred_ycbcr(rgb: Tensor) -> Tensor:
+    """Full-range BT.601 (T.871), centred: uint8 or float `[batch, h, w, 3]` to float32 `[batch, 3, h, w]`."""
     matrix = torch.tensor([[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])
-    planes = (rgb.float() @ matrix.to(rgb.device).T).permute(0, 3, 1, 2).round()
+    planes = (rgb.float() @ matrix.to(rgb.device).T).permute(0, 3, 1, 2)
     planes[:, 0] -= 128
     return planes
+
+
+def to_ycbcr(rgb: Tensor) -> Tensor:
+    """Centred YCbCr, rounded to integers as in an encoder: `[batch, h, w, 3]` to `[batch, 3, h, w]`."""
+    return centred_ycbcr(rgb).round()
 
 
 def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast: Tensor) -> Compressed:
@@ -64,16 +95,42 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
         contrast: factor of luma, float32 `[batch]`: 1 for full range, `LIMITED` for limited range.
     """
     colours = to_ycbcr(rgb)
-    planes = [(colours[:, 0] * contrast[:, None, None]).round()]
-    steps = [tables[:, 0]]
-    if span:
-        across, down = span
-        planes += functional.avg_pool2d(colours[:, 1:], (down, across)).round().unbind(1)
-        steps += [tables[:, 1], tables[:, 1]]
+    colours[:, 0] *= contrast[:, None, None]
+    planes = [plane.round() for plane in _sampled(colours, span)]
+    steps = [tables[:, 0], tables[:, 1], tables[:, 1]][: len(planes)]
     dct = dct_matrix().to(rgb.device).T
     original = [plane_to_blocks(plane) @ dct for plane in planes]
     quantised = [(c / q[:, None, None]).round() for c, q in zip(original, steps, strict=True)]
     return Compressed(quantised, steps, original, planes)
+
+
+def compress_clips(truth: Tensor, seen: Tensor, tables: Tensor, span: tuple[int, int] | None) -> CompressedClips:
+    """Compress what cameras saw, and transform the truth: it is not rounded on the way.
+
+    Args:
+        truth: without noise, uint8 or float 0..255, `[frames, batch, h, w, 3]`.
+        seen: with noise, uint8, or float with integer values, `[frames, batch, h, w, 3]`; h and w are multiples of 8
+            times the span.
+        tables: luma's and chroma's, float32 `[frames, batch, 2, 64]`.
+        span: luma samples per chroma sample, (across, down), in all clips; None for grey.
+    """
+    frames = seen.shape[:2]
+    steps = [tables[:, :, 0], tables[:, :, 1], tables[:, :, 1]][: 3 if span else 1]
+    dct = dct_matrix().to(seen.device).T
+    exact = _sampled(centred_ycbcr(truth.flatten(0, 1)), span)
+    original = [(plane_to_blocks(plane) @ dct).unflatten(0, frames) for plane in exact]
+    sent = [plane.round() for plane in _sampled(to_ycbcr(seen.flatten(0, 1)), span)]
+    coefficients = [(plane_to_blocks(plane) @ dct).unflatten(0, frames) for plane in sent]
+    quantised = [(c / q[:, :, None, None]).round() for c, q in zip(coefficients, steps, strict=True)]
+    return CompressedClips(quantised, steps, original)
+
+
+def _sampled(colours: Tensor, span: tuple[int, int] | None) -> list[Tensor]:
+    """Y, Cb, Cr at their own sampling, or Y: `[batch, 3, h, w]` to `[batch, height, width]` each."""
+    if span is None:
+        return [colours[:, 0]]
+    across, down = span
+    return [colours[:, 0], *functional.avg_pool2d(colours[:, 1:], (down, across)).unbind(1)]
 
 
 def scaled(quality: int) -> NDArray[np.float32]:
@@ -138,3 +195,25 @@ def draw_tables(batch: int, camera_tables: NDArray[np.float32], rng: np.random.G
         rough = np.exp(rng.normal(0, 0.12 * rng.random(), (2, 64)))
         item[:] = np.clip(np.round(item * tilt * rough), 1, 255)
     return tables
+
+
+def draw_clip_tables(
+    frames: int, batch: int, camera_tables: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Draw the tables of clips: float32 `[frames, batch, 2, 64]`, natural order, integers 1..255.
+
+    Most clips keep theirs; in others, a rate control makes them coarser or finer from one or several frames on.
+
+    Args:
+        frames: of a clip.
+        batch: number of clips.
+        camera_tables: pairs of tables found in real files, float32 `[n, 2, 64]`; n may be 0.
+        rng: draws them.
+    """
+    steps = np.zeros((frames, batch))
+    for clip in np.flatnonzero(rng.random(batch) >= STEADY_ODDS):
+        moments = rng.integers(1, max(frames, 2), rng.integers(1, MOST_STEPS + 1)) % frames
+        np.add.at(steps[:, clip], moments, rng.normal(0, STEP_SPREAD, len(moments)))
+    factors = np.exp(steps.cumsum(axis=0))[..., None, None]
+    tables = draw_tables(batch, camera_tables, rng) * factors
+    return np.clip(np.rint(tables), 1, 255).astype(np.float32)

@@ -67,6 +67,17 @@ def test_crops_are_turned_and_flipped() -> None:
     assert len({crop.tobytes() for crop in crops}) == 8
 
 
+def test_crops_may_be_smaller_than_usual() -> None:
+    picture = scene(20, 20)
+    crops = Crops([picture], 20, np.random.default_rng(0), torch.device("cpu"))
+    assert crops.batch(3).shape == (3, 20, 20, 3)
+    small = crops.batch(300, 8)
+    assert small.shape == (300, 8, 8, 3)
+    corners = {tuple(picture[y, x]) for y in (0, 19) for x in (0, 19)}
+    found = {tuple(pixel) for crop in small.numpy() for pixel in crop.reshape(-1, 3)}
+    assert corners <= found <= {tuple(pixel) for pixel in picture.reshape(-1, 3)}
+
+
 def test_pictures_too_small_for_a_crop_are_left_out() -> None:
     crops = Crops([scene(8, 64), scene(20, 20)], 16, np.random.default_rng(0), torch.device("cpu"))
     assert len(crops) == 1

@@ -18,9 +18,12 @@ from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.training.degradation import (
     LIMITED_ODDS,
     SPANS,
+    STEADY_ODDS,
     Compressed,
     Degradation,
     compress,
+    compress_clips,
+    draw_clip_tables,
     draw_tables,
     to_ycbcr,
 )
@@ -110,6 +113,54 @@ def test_some_batches_of_a_network_for_both_are_grey() -> None:
     assert set(spans) == {None, *SPANS}
     assert None not in {Degradation().span(rng) for _ in range(200)}
     assert {Degradation(colour=False).span(rng) for _ in range(20)} == {None}
+
+
+def clip_tables(frames: int, batch: int) -> torch.Tensor:
+    return torch.from_numpy(draw_clip_tables(frames, batch, CAMERAS, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("span", [*SPANS, None])
+def test_each_frame_of_a_clip_is_compressed_like_a_picture(span: tuple[int, int] | None) -> None:
+    seen = torch.from_numpy(np.stack([scene(64, 32), scene(64, 32)[::-1], scene(64, 32)[:, ::-1]]))
+    seen = torch.stack([seen, 255 - seen], dim=1)
+    tables = clip_tables(3, 2)
+    coded = compress_clips(seen, seen, tables, span)
+    assert len(coded.quantised) == len(coded.original) == (3 if span else 1)
+    for frame in range(3):
+        alone = compress(seen[frame], tables[frame], span, torch.ones(2))
+        assert all(map(torch.equal, coded.components(frame), alone.components()))
+        for found, expected in zip(coded.original, alone.original, strict=True):
+            # The truth is not rounded: at most half a level for each rounding, over a block.
+            assert (found[frame] - expected).abs().max() <= 8
+
+
+def test_the_truth_of_a_clip_is_not_what_was_seen() -> None:
+    truth = torch.full((2, 1, 16, 16, 3), 100.25)
+    seen = torch.full((2, 1, 16, 16, 3), 103.0)
+    coded = compress_clips(truth, seen, torch.ones(2, 1, 2, 64), (2, 2))
+    luma, cb, _ = coded.original
+    torch.testing.assert_close(luma[..., 0], torch.full((2, 1, 2, 2), 8 * (100.25 - 128)))
+    assert cb.abs().max() < 1e-3
+    torch.testing.assert_close(coded.quantised[0][..., 0], torch.full((2, 1, 2, 2), 8.0 * (103 - 128)))
+
+
+def test_floats_and_bytes_are_compressed_alike() -> None:
+    seen = torch.from_numpy(scene(32, 32))[None, None]
+    tables = clip_tables(1, 1)
+    one, other = (compress_clips(seen.float(), kind, tables, (2, 2)) for kind in (seen, seen.float()))
+    assert all(map(torch.equal, one.quantised, other.quantised))
+
+
+def test_a_rate_control_changes_the_tables_of_some_clips() -> None:
+    tables = draw_clip_tables(12, 300, CAMERAS, np.random.default_rng(0))
+    assert (tables.shape, tables.dtype) == ((12, 300, 2, 64), np.float32)
+    assert np.array_equal(tables, np.rint(tables))
+    assert tables.min() >= 1
+    assert tables.max() <= 255
+    changes = (tables[1:] != tables[:-1]).any(axis=(2, 3)).sum(axis=0)
+    assert set(changes) == {0, 1, 2, 3}
+    assert np.mean(changes == 0) == pytest.approx(STEADY_ODDS, abs=0.1)
+    assert (draw_clip_tables(1, 20, CAMERAS, np.random.default_rng(0)) >= 1).all()
 
 
 @pytest.mark.parametrize("cameras", [CAMERAS, CAMERAS[:0]])
