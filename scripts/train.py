@@ -30,6 +30,8 @@ from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, SourceNotFound
 
 if TYPE_CHECKING:  # PyTorch is imported only once there is something to train: --help works without it
+    from mjpeg_restore.training.clips import Clips
+    from mjpeg_restore.training.data import Crops
     from mjpeg_restore.training.loop import Trainer
     from mjpeg_restore.training.recipe import Recipe
 
@@ -63,6 +65,8 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="train for minutes or hours, not as the paper describes")
     parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
     parser.add_argument("--validation", required=True, type=Path, help="folder of lossless pictures to validate on")
+    clips = "folder of lossless recordings (.mkv), for networks that see several frames"
+    parser.add_argument("--clips", type=Path, help=clips)
     parser.add_argument("--tables", type=Path, help="folder of real JPEGs and MJPEG streams to take tables from")
     parser.add_argument("--minutes", type=positive, default=120.0, help="wall-clock budget of the whole run (120)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints go (runs)")
@@ -115,6 +119,8 @@ class Data:
     """Likewise."""
     tables: NDArray[np.float32]
     """Cameras' quantisation tables, float32 `[n, 2, 64]`."""
+    recordings: list[NDArray[np.uint8]]
+    """RGB, uint8 `[frames, height, width, 3]` each, for networks that see several frames."""
 
 
 def train(options: argparse.Namespace) -> None:
@@ -162,12 +168,14 @@ def load(options: argparse.Namespace) -> Data:
     Raises:
         SourceNotFound: a folder has no pictures, or one of them is unusable.
     """
+    from mjpeg_restore.training.clips import load_recordings
     from mjpeg_restore.training.data import camera_tables, load_rgb, picture_files, with_halves
 
     return Data(
         with_halves(load_rgb(path) for path in picture_files(options.data)),
         [centre(path) for path in picture_files(options.validation)],
         camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32),
+        load_recordings(options.clips) if options.clips else [],
     )
 
 
@@ -197,7 +205,6 @@ def prepared(options: argparse.Namespace, stage: str, recipe: Recipe, data: Data
     import torch
 
     from mjpeg_restore.models.graph import load_weights
-    from mjpeg_restore.training.data import Crops
     from mjpeg_restore.training.loop import Trainer
 
     overrides = {"batch": options.batch, "learning_rate": options.learning_rate}
@@ -205,7 +212,7 @@ def prepared(options: argparse.Namespace, stage: str, recipe: Recipe, data: Data
     trainer = Trainer(
         recipe.build(),
         recipe,
-        Crops(data.pictures, recipe.side, np.random.default_rng(options.seed), options.device),
+        samples(recipe, data, options),
         data.tables,
         data.validation,
         options.runs / options.model / stage,
@@ -222,6 +229,17 @@ def prepared(options: argparse.Namespace, stage: str, recipe: Recipe, data: Data
     elif options.resume:
         raise SourceNotFound(f"{trainer.checkpoint}: no such file to go on from; leave out --resume to begin anew")
     return trainer
+
+
+def samples(recipe: Recipe, data: Data, options: argparse.Namespace) -> Crops | Clips:
+    """What a recipe's batches are drawn from."""
+    from mjpeg_restore.training.clips import Clips
+    from mjpeg_restore.training.data import Crops
+
+    rng = np.random.default_rng(options.seed)
+    if recipe.frames == 1:
+        return Crops(data.pictures, recipe.side, rng, options.device)
+    return Clips(data.pictures, data.recordings, recipe.side, recipe.frames, rng, options.device)
 
 
 def origin(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:

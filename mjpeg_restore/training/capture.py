@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mjpeg_restore.training.degradation import Compressed
+from mjpeg_restore.training.degradation import Batch
 from mjpeg_restore.training.optimiser import Muon
 
 log = logging.getLogger(__name__)
 
-Step = Callable[[Compressed], Tensor]
+Step = Callable[[Batch], Tensor]
 """Trains on a batch; returns the loss."""
 
 Shape = tuple[torch.Size, ...]
@@ -37,12 +37,12 @@ class Recording:
     """A captured step."""
 
     graph: torch.cuda.CUDAGraph
-    batch: Compressed
+    batch: Batch
     """Its input."""
     loss: Tensor
     """Its output."""
 
-    def replay(self, batch: Compressed) -> Tensor:
+    def replay(self, batch: Batch) -> Tensor:
         """Replay the step; returns a copy of the loss."""
         for own, given in zip(_tensors(self.batch), _tensors(batch), strict=True):
             own.copy_(given)
@@ -65,7 +65,7 @@ class Captured:
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()  # captured steps share the memory of intermediate results
 
-    def __call__(self, batch: Compressed) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
         """Take a step; returns the loss."""
         shape = tuple(tensor.shape for tensor in _tensors(batch))
         if self.capturable and shape not in self.recordings and self.taken[shape] >= EAGER:
@@ -80,9 +80,9 @@ class Captured:
         torch.cuda.current_stream().wait_stream(self.stream)
         return loss
 
-    def record(self, shape: Shape, batch: Compressed) -> None:
+    def record(self, shape: Shape, batch: Batch) -> None:
         """Capture a step without executing it."""
-        kept = Compressed(*([tensor.clone() for tensor in part] for part in _parts(batch)))
+        kept = type(batch)(*([tensor.clone() for tensor in part] for part in _parts(batch)))
         graph = torch.cuda.CUDAGraph()
         try:
             # The outer context restores the current stream: a failed capture leaves its own stream set.
@@ -127,9 +127,9 @@ def set_rate(group: dict[str, Any], rate: float) -> None:
         group["lr"] = rate
 
 
-def _parts(batch: Compressed) -> list[list[Tensor]]:
+def _parts(batch: Batch) -> list[list[Tensor]]:
     return [getattr(batch, part.name) for part in fields(batch)]
 
 
-def _tensors(batch: Compressed) -> list[Tensor]:
+def _tensors(batch: Batch) -> list[Tensor]:
     return [tensor for part in _parts(batch) for tensor in part]

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from mjpeg_restore.errors import SourceNotFound
+from mjpeg_restore.training.degradation import Compressed, Degradation, compress
 
 PICTURE_SUFFIXES = {".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 """Lossless formats only: a picture that was a JPEG would teach its own artefacts."""
@@ -86,6 +87,14 @@ class Crops:
     def __len__(self) -> int:
         """Number of pictures that crops are taken from."""
         return len(self.sizes)
+
+    def compressed(self, size: int, degradation: Degradation, camera_tables: NDArray[np.float32]) -> Compressed:
+        """The next `size` crops, compressed as `degradation` draws it; `camera_tables` are those of `draw_tables`."""
+        rgb = self.batch(size)
+        tables = torch.from_numpy(degradation.tables(size, camera_tables, self.rng)).to(rgb.device)
+        span = degradation.span(self.rng)
+        contrast = torch.from_numpy(degradation.contrast(size, span, self.rng)).to(rgb.device)
+        return compress(rgb, tables, span, contrast)
 
     def batch(self, size: int, side: int | None = None) -> Tensor:
         """The next `size` crops: uint8 `[size, side, side, 3]`.

@@ -72,6 +72,10 @@ class CompressedClips:
         return [tensor[frame] for pair in zip(self.quantised, self.tables, strict=True) for tensor in pair]
 
 
+Batch = Compressed | CompressedClips
+"""What a step of a training takes."""
+
+
 def centred_ycbcr(rgb: Tensor) -> Tensor:
     """Full-range BT.601 (T.871), centred: uint8 or float `[batch, h, w, 3]` to float32 `[batch, 3, h, w]`."""
     matrix = torch.tensor([[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])

@@ -21,12 +21,14 @@ from mjpeg_restore.errors import Hint, ModelError, SourceNotFound
 from mjpeg_restore.training import validation
 from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
 from mjpeg_restore.training.checkpoints import ORIGIN, Progress, of_this_network, record, runs_of, same_stage
+from mjpeg_restore.training.clips import Clips
 from mjpeg_restore.training.data import Crops
-from mjpeg_restore.training.degradation import Compressed, compress
+from mjpeg_restore.training.degradation import Batch, Compressed
 from mjpeg_restore.training.objectives import Objective, planes
 from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.precision import working_dtype
 from mjpeg_restore.training.recipe import Recipe
+from mjpeg_restore.training.validation_clips import clip_gains
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Trainer:
         self,
         model: nn.Module,
         recipe: Recipe,
-        crops: Crops,
+        crops: Crops | Clips,
         camera_tables: NDArray[np.float32],
         validation_pictures: list[NDArray[np.uint8]],
         folder: Path,
@@ -56,7 +58,7 @@ class Trainer:
         Args:
             model: the network.
             recipe: how it is trained.
-            crops: the training pictures, on `device`.
+            crops: the training pictures, or clips of them, on `device`.
             camera_tables: cameras' quantisation tables, float32 `[n, 2, 64]`; n may be 0.
             validation_pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`.
             folder: for the checkpoint and the training record.
@@ -79,7 +81,7 @@ class Trainer:
         self.objective: Objective | None = self.adversary or recipe.objective
         self.optimisers = self.make_optimisers()
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        self.take: Callable[[Compressed], Tensor] = self.train_on
+        self.take: Callable[[Batch], Tensor] = self.train_on
         self.choose_steps()
         self.settings = self.description() | notes
         self.progress = Progress(settings=self.settings)
@@ -215,7 +217,7 @@ class Trainer:
         self.progress.pixels += self.recipe.batch * self.recipe.side**2
         return loss
 
-    def train_on(self, coded: Compressed) -> Tensor:
+    def train_on(self, coded: Batch) -> Tensor:
         """One step of the network on a batch, then one of its adversary; returns the network's loss."""
         assert self.objective is not None, "a recipe has an objective or an adversary"
         with self.precision():
@@ -237,24 +239,29 @@ class Trainer:
         for optimiser in optimisers:
             optimiser.step()
 
-    def compressed(self, spent: float) -> Compressed:
+    def compressed(self, spent: float) -> Batch:
         """The next batch: with the teacher's targets until `teacher_until` of the budget is spent."""
-        batch, degradation, rng = self.recipe.batch, self.recipe.degradation, self.crops.rng
-        rgb = self.crops.batch(batch)
-        tables = torch.from_numpy(degradation.tables(batch, self.camera_tables, rng)).to(self.device)
-        span = degradation.span(rng)
-        contrast = torch.from_numpy(degradation.contrast(batch, span, rng)).to(self.device)
-        coded = compress(rgb, tables, span, contrast)
+        coded = self.crops.compressed(self.recipe.batch, self.recipe.degradation, self.camera_tables)
         if self.teacher is None or spent >= self.recipe.teacher_until:
             return coded
+        assert isinstance(coded, Compressed), "stills alone are taught"
         with self.precision():
             return self.teacher(coded)
 
-    def validate(self) -> dict[int, list[float]]:
-        """Mean gain over the plain decode at the validation qualities of the recipe: dB, by component."""
+    def validate(self) -> dict[str, list[float]]:
+        """Mean gain at the validation qualities of the recipe: dB, by component; see `validation`."""
         self.model.eval()
-        found = {
-            quality: validation.gains(
+        if isinstance(self.crops, Clips):
+            found = clip_gains(self.model, self.validation_pictures, self.device)
+        else:
+            found = self.gains_of_stills()
+        self.model.train()
+        return found
+
+    def gains_of_stills(self) -> dict[str, list[float]]:
+        """Mean gain over the plain decode at the validation qualities: dB, by component."""
+        return {
+            f"Q{quality}": validation.gains(
                 self.model,
                 self.validation_pictures,
                 quality,
@@ -264,8 +271,6 @@ class Trainer:
             )
             for quality in validation.validation_qualities(self.recipe.degradation.qualities)
         }
-        self.model.train()
-        return found
 
     def report(self, losses: list[Tensor]) -> None:
         """Log loss and validation, and save a checkpoint.
@@ -280,7 +285,7 @@ class Trainer:
             raise ModelError(f"{self.folder}: {steps}", Hint(advice, resume=None, learning_rate=None))
         gains = self.validate()
         self.progress.validation = ", ".join(
-            f"Q{quality} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for quality, by_component in gains.items()
+            f"{what} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for what, by_component in gains.items()
         )
         self.save()
         log.info(

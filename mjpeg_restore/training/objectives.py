@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, dct_matrix, exact, plane_to_blocks
 from mjpeg_restore.models.papers.l4_l8 import sobel
-from mjpeg_restore.training.degradation import Compressed
+from mjpeg_restore.models.stream_video import State, StreamVideo
+from mjpeg_restore.training.degradation import Compressed, CompressedClips
 
-Objective = Callable[[nn.Module, Compressed], Tensor]
+Objective = Callable[[nn.Module, Any], Tensor]
+"""The loss of a network on a batch: `Compressed`, or `CompressedClips` for a network that sees several frames."""
 
 PlaneLoss = Callable[[list[Tensor], list[Tensor]], Tensor]
 """A loss of restored and original planes, `[batch, height, width]` of each component, 0..1; returns a scalar."""
@@ -36,6 +39,9 @@ ABSOLUTE_SHARES = (1.0, 0.705, 0.705)
 FLOOR = 0.05
 """Added to each mean squared error, in squared grey levels, so that a flat crop's gradient stays finite."""
 
+MOMENTS = (0, 2, 5, 13)
+"""Frames of a clip that are restored in training; the others only enter the state."""
+
 SSIM_WEIGHT = 0.05
 """Lambda of QGAC's equation 1 (Ehrlich et al. 2020, section 4.1)."""
 
@@ -52,6 +58,26 @@ def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
     for component, (found, truth) in enumerate(zip(restored, coded.original, strict=True)):
         error = torch.mean((found - truth) ** 2, dim=(1, 2, 3))
         total = total + (1.0 if component == 0 else CHROMA_WEIGHT) * torch.sqrt(error + FLOOR).mean()
+    return total
+
+
+def over_frames(network: StreamVideo, clips: CompressedClips) -> Tensor:
+    """The mean of `root_mean_square` over the frames at `MOMENTS` of clips, each restored with those before it."""
+    states = [State.empty(k[0]) for k in clips.quantised]
+    total = clips.quantised[0].new_zeros(())
+    last = len(clips.quantised[0]) - 1
+    moments = {min(moment, last) for moment in MOMENTS}
+    for frame in range(last + 1):
+        components = clips.components(frame)
+        states, *seen = network.remember(states, *components)
+        if frame not in moments:
+            continue
+        restored, _ = network.restore_from(states, *seen, *components)
+        for component, (place, q, truth) in enumerate(zip(restored, clips.tables, clips.original, strict=True)):
+            with exact(place):
+                error = torch.mean((place * q[frame][:, None, None] - truth[frame]) ** 2, dim=(1, 2, 3))
+            weight = 1.0 if component == 0 else CHROMA_WEIGHT
+            total = total + weight / len(moments) * torch.sqrt(error + FLOOR).mean()
     return total
 
 

@@ -140,6 +140,26 @@ class MuonBeside:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class MuonUnder:
+    """AdamW for layers that were added to a trained network, and `muon` with small steps for the network under them."""
+
+    added: tuple[str, ...]
+    """Name prefixes of the weights that were added."""
+    rest: float
+    """Factor of the learning rate for the rest of the network."""
+
+    def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+        """Make the optimisers."""
+        named = list(model.named_parameters())
+        under = [(name, p) for name, p in named if not name.startswith(self.added)]
+        added = [p for name, p in named if name.startswith(self.added)]
+        return [
+            *_muon(under, self.rest * learning_rate),
+            torch.optim.AdamW(added, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+
+
 def adam(
     model: nn.Module, learning_rate: float, betas: tuple[float, float] = (0.9, 0.999)
 ) -> list[torch.optim.Optimizer]:

@@ -98,6 +98,8 @@ class Recipe:
     teacher_until: float = 0.5
     """Fraction of the budget after which the originals replace the teacher's targets: a teacher is a ceiling."""
     degradation: Degradation = field(default_factory=Degradation)
+    frames: int = 1
+    """Frames of a clip, for a network that sees several; 1 for pictures."""
     side: int = 128
     """Side of a crop in luma samples, a multiple of 32."""
     batch: int = 8

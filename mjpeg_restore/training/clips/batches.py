@@ -18,6 +18,7 @@ from mjpeg_restore.training.clips.odds import Odds
 from mjpeg_restore.training.clips.recordings import Excerpts
 from mjpeg_restore.training.clips.timing import capture_times, cut_frames, shown_frames
 from mjpeg_restore.training.data import Crops
+from mjpeg_restore.training.degradation import CompressedClips, Degradation, compress_clips, draw_clip_tables
 
 CANVAS = 2.5
 """Side of the part of a picture that a moving camera sees, relative to a frame's: beyond it, the picture's mirror."""
@@ -82,6 +83,17 @@ class Clips:
     @rng.setter
     def rng(self, rng: np.random.Generator) -> None:
         self.crops.rng = rng
+
+    def __len__(self) -> int:
+        """Number of pictures and recordings that clips are made of."""
+        return len(self.crops) + len(self.excerpts)
+
+    def compressed(self, size: int, degradation: Degradation, camera_tables: NDArray[np.float32]) -> CompressedClips:
+        """The next `size` clips, compressed; `degradation` draws the sampling, `draw_clip_tables` the tables."""
+        clips = self.batch(size)
+        tables = draw_clip_tables(self.frames, size, camera_tables, self.rng)
+        span = degradation.span(self.rng)
+        return compress_clips(clips.truth, clips.seen, torch.from_numpy(tables).to(self.device), span)
 
     def batch(self, size: int) -> ClipBatch:
         """The next `size` clips, each drawn for itself."""

@@ -1,0 +1,68 @@
+"""`stream-video` and `stream-video-lite`: `stream` and `stream-lite` on the mean of a camera's frames.
+
+Training begins from the weights of the network for single frames:
+
+    python scripts/train.py --model stream-video --init-from engines/stream.colour.onnx --anew gate chroma_gate past \\
+        enter_state chroma_enter_state --clips RECORDINGS ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from torch import nn
+
+from mjpeg_restore.models.int8 import round_in_training
+from mjpeg_restore.models.stream import STREAM, STREAM_LITE, StreamConfig
+from mjpeg_restore.models.stream_video import StreamVideo
+from mjpeg_restore.training.degradation import Degradation
+from mjpeg_restore.training.objectives import over_frames
+from mjpeg_restore.training.optimiser import MuonUnder
+from mjpeg_restore.training.recipe import WARM_UP, Linear, ModelRecipe, Recipe, Variant
+
+ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
+"""The layers of the state."""
+
+
+def rounding(config: StreamConfig) -> nn.Module:
+    """The network with int8 rounding, as the second stage trains it."""
+    return round_in_training(StreamVideo(config))
+
+
+def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
+    """The two stages of a model."""
+    whole = Recipe(
+        build=partial(StreamVideo, config),
+        objective=over_frames,
+        degradation=Degradation(grey_odds=0.25),
+        frames=14,
+        side=96,
+        batch=4,
+        optimiser=MuonUnder(ADDED, rest=0.05),
+        learning_rate=2e-3,
+        warm_up=WARM_UP,
+        clip_norm=1.0,
+        budget=5,
+    )
+    end = replace(
+        whole,
+        build=partial(rounding, config),
+        side=160,
+        batch=2,
+        learning_rate=5e-4,
+        schedule=Linear(0),
+        init_from=f"{model}/whole",
+        budget=1,
+    )
+    return {"whole": whole, "rounded": end}
+
+
+MODELS = {
+    name: ModelRecipe(summary, stages(name, config), variants=(Variant(None, "rounded", "rounded"),), projected=True)
+    for name, config, summary in (
+        ("stream-video", STREAM, "the real-time network for cameras that do not move: what frames have in common"),
+        ("stream-video-lite", STREAM_LITE, "the same at a quarter of the cost"),
+    )
+}
