@@ -21,7 +21,8 @@ PEAK_FACTOR = 2.0
 
 
 DECODE_BYTES = 64.0
-"""Approximate memory of the plain decode, bytes per luma pixel: coefficients and samples in float32, some twice."""
+"""Approximate memory of the plain decode, bytes per luma pixel: coefficients and samples in float32, some twice. With
+chroma at luma's size a 4:2:0 picture has twice the samples."""
 
 
 def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
@@ -56,8 +57,9 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
     for module in leaves:
         module.register_forward_hook(measure_layer)
     with torch.no_grad():
-        network(*_picture(colour, extra))
-    return DECODE_BYTES + PEAK_FACTOR * most / (64 * HIGH * WIDE)
+        restored = network(*_picture(colour, extra))
+    full_chroma = len(restored) > 1 and restored[0].shape == restored[1].shape
+    return DECODE_BYTES * (2 if full_chroma else 1) + PEAK_FACTOR * most / (64 * HIGH * WIDE)
 
 
 class Figures(TypedDict):
