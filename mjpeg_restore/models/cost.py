@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mjpeg_restore.models.graph import Extra
 from mjpeg_restore.models.int8 import Int8Conv
+from mjpeg_restore.models.planes import has_full_chroma
 
 HIGH, WIDE = 136, 240
 """Luma blocks of the picture that is counted: 1920x1080, as some operations of a network occur once per picture."""
@@ -58,8 +59,7 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
         module.register_forward_hook(measure_layer)
     with torch.no_grad():
         restored = network(*_picture(colour, extra))
-    full_chroma = len(restored) > 1 and restored[0].shape == restored[1].shape
-    return DECODE_BYTES * (2 if full_chroma else 1) + PEAK_FACTOR * most / (64 * HIGH * WIDE)
+    return DECODE_BYTES * (2 if has_full_chroma(restored) else 1) + PEAK_FACTOR * most / (64 * HIGH * WIDE)
 
 
 class Figures(TypedDict):
