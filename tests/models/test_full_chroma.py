@@ -17,24 +17,30 @@ needs("torch")
 needs("onnx")
 needs("onnxscript")
 
+import av
 import torch
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import read_manifest
+from mjpeg_restore.cli.models import described
 from mjpeg_restore.colour import to_sampling
 from mjpeg_restore.compare import compose
 from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.frames import CodedPicture, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, FieldLayout, Picture, Sampling
+from mjpeg_restore.interlace import split_fields, weave
 from mjpeg_restore.jpeg import read, scan
 from mjpeg_restore.jpeg.segments import COM
 from mjpeg_restore.models.cost import DECODE_BYTES, bytes_per_pixel
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.graph import Graph
 from mjpeg_restore.orientation import fit, upright
+from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.planes import to_rgb
 from mjpeg_restore.restorer import Restorer, components
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.tensorrt.package import load_package
+from mjpeg_restore.sinks import Comparing, OutputSettings, VideoFile
+from mjpeg_restore.testing import ListSource
 from mjpeg_restore.verification import verify
 from tests.agreement import assert_same
 from tests.jpeg.pictures import SAMPLINGS, encode, insert, segment
@@ -72,6 +78,7 @@ def test_the_manifest_says_what_the_graph_gives() -> None:
     assert {str(port) for port in graphs["colour"].outputs} == {"uint8 [8*y.high, 8*y.wide]"}
     assert [graphs[kind].full_chroma for kind in ("grey", "colour")] == [False, True]
     assert sharpen().full_chroma
+    assert any("full resolution" in line for line in described(sharpen()))
 
 
 def test_no_model_that_projects_gives_chroma_at_lumas_size() -> None:
@@ -183,6 +190,28 @@ def test_before_and_after_in_one(sampling: str, how: Any) -> None:
     for shown, one, other in zip(both.planes, to_sampling(before, Sampling.YUV444).planes, after.planes, strict=True):
         np.testing.assert_array_equal(shown[:, :64], one[:, :64])
         np.testing.assert_array_equal(shown[:, -64:], other[:, -64:])
+
+
+@pytest.mark.parametrize("sampling", COLOURS)
+def test_of_two_fields_each_has_its_own_colours(sampling: str) -> None:
+    coded = [read(encode(sampling, (64, 49), seed)) for seed in (1, 2)]
+    upper, lower = (restored_by().restore(one) for one in coded)
+    woven = weave(upper, lower, FieldLayout())
+    assert (woven.sampling, woven.source_sampling) == (Sampling.YUV444, coded[0].sampling)
+    for field, again in zip((upper, lower), split_fields(to_sampling(woven, coded[0].sampling)), strict=True):
+        for ours, theirs in zip(again.planes, to_sampling(field, coded[0].sampling).planes, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("compare", [False, True])
+def test_a_run_is_verified_and_encoded_at_the_streams_sampling(tmp_path: Path, compare: bool) -> None:
+    target = VideoFile(tmp_path / "a.mp4", OutputSettings())
+    sink = Comparing(target, "split") if compare else target
+    report = run(ListSource([encode()] * 2), restored_by(), sink, PipelineSettings(verify=True))
+    assert (report.frames, report.sampling) == (2, "4:2:0")
+    assert report.verified and report.verified.outside > 0  # it sharpens, and does not project
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].codec_context.pix_fmt in ("yuv420p", "yuvj420p")
 
 
 @pytest.mark.parametrize("sampling", COLOURS)
