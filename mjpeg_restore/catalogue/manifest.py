@@ -156,6 +156,10 @@ def _check_graphs(model: Model, path: str) -> None:
             )
     if len(last) > 1:
         raise ValueError(f"{path}: some of its graphs take {' or '.join(sorted(last - {'table'}))}, others do not")
+    if len({variant.graphs["colour"].full_chroma for variant in model.variants if "colour" in variant.graphs}) > 1:
+        raise ValueError(f"{path}: some of its colour graphs give cb and cr at luma's size, others do not")
+    if model.projected and model.full_chroma:
+        raise ValueError(f"{path} is projected, so it gives cb and cr at their own size: a cell is one of their blocks")
     if model.per_component and (last != {"table"} or any([*one.graphs] != ["grey"] for one in model.variants)):
         raise ValueError(f"{path} is per_component, so it needs a grey graph that takes a table and coefficients alone")
 

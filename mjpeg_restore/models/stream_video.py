@@ -14,8 +14,8 @@ and the network restores a frame from them:
    stands alone. The weighted evidence and the frame's own give the new mean.
 2. `stream` restores the picture of means, as it restores a decoded picture. Two more input planes tell how the frame
    deviates from it, and how much of the mean is the past's. Both are zero where there is no past.
-3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at most
-   half a step.
+3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at
+   most half a step.
 
 The state depends on the coefficients alone, not on what was restored: no error of the network feeds back, and a block
 whose frame agrees with its state needs no network (`correction`).
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, exact
-from mjpeg_restore.models.predict import FEATURE_STRIDE, halving_conv
+from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
 
@@ -219,6 +219,3 @@ class StreamVideo(Stream):
             deviation = blocks_to_plane(left @ self.inverse_dct.matrix) * (DEVIATION_GAIN / SAMPLE_SCALE)
         known = past(share.reshape(-1, 64)).float().reshape(share.shape)
         return samples[:, None], deviation[:, None], blocks_to_plane(known)[:, None]
-
-
-__all__ = ["FEATURE_STRIDE", "Gate", "State", "StreamVideo", "observation"]

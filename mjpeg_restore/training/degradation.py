@@ -7,6 +7,7 @@ algebra and a rounding; entropy coding is lossless.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,12 @@ class Compressed:
     """Y, Cb, Cr: the coefficients before quantisation, float32 `[batch, high, wide, 64]`."""
     planes: list[Tensor]
     """Y, Cb, Cr: the samples before compression, centred, `[batch, height, width]` at the component's own sampling."""
+    full_chroma: list[Tensor]
+    """Cb, Cr: the samples before chroma was subsampled, centred, `[batch, height, width]` at luma's size."""
+
+    def samples(self, *, full_chroma: bool) -> list[Tensor]:
+        """What a network is to restore: `planes`, or with Cb and Cr at luma's size."""
+        return [self.planes[0], *self.full_chroma] if full_chroma else self.planes
 
     def components(self) -> list[Tensor]:
         """Quantised coefficients and table of each component in turn: a network's input."""
@@ -72,8 +79,8 @@ class CompressedClips:
         return [tensor[frame] for pair in zip(self.quantised, self.tables, strict=True) for tensor in pair]
 
 
-Batch = Compressed | CompressedClips
-"""What a step of a training takes."""
+Batch = Any
+"""What a step of a training takes: `Compressed`, or `CompressedClips` where the network sees several frames."""
 
 
 def centred_ycbcr(rgb: Tensor) -> Tensor:
@@ -99,13 +106,14 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
         contrast: factor of luma, float32 `[batch]`: 1 for full range, `LIMITED` for limited range.
     """
     colours = to_ycbcr(rgb)
-    colours[:, 0] *= contrast[:, None, None]
-    planes = [plane.round() for plane in _sampled(colours, span)]
+    full_chroma = [*colours[:, 1:].unbind(1)] if span else []
+    luma = colours[:, :1] * contrast[:, None, None, None]
+    planes = [plane.round() for plane in _sampled(torch.cat([luma, colours[:, 1:]], dim=1), span)]
     steps = [tables[:, 0], tables[:, 1], tables[:, 1]][: len(planes)]
     dct = dct_matrix().to(rgb.device).T
     original = [plane_to_blocks(plane) @ dct for plane in planes]
     quantised = [(c / q[:, None, None]).round() for c, q in zip(original, steps, strict=True)]
-    return Compressed(quantised, steps, original, planes)
+    return Compressed(quantised, steps, original, planes, full_chroma)
 
 
 def compress_clips(truth: Tensor, seen: Tensor, tables: Tensor, span: tuple[int, int] | None) -> CompressedClips:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mjpeg_restore.models.stream_video import State, StreamVideo
 from mjpeg_restore.training.degradation import CompressedClips, compress_clips, scaled
@@ -25,7 +25,7 @@ OBJECT = 7
 
 
 @torch.no_grad()
-def clip_gains(network: StreamVideo, pictures: list[NDArray[np.uint8]], device: torch.device) -> dict[str, list[float]]:
+def clip_gains(network: nn.Module, pictures: list[NDArray[np.uint8]], device: torch.device) -> dict[str, list[float]]:
     """Mean gain in PSNR of the last frame over the same frame without a past, in dB, by component.
 
     Args:
@@ -37,6 +37,7 @@ def clip_gains(network: StreamVideo, pictures: list[NDArray[np.uint8]], device: 
         By what moves and the quality: "still Q50", "pan Q50", "object Q50"; and "alone Q50", the gain of a frame
         without a past over the plain decode.
     """
+    assert isinstance(network, StreamVideo)
     found: dict[str, list[float]] = {}
     for quality in QUALITIES:
         alone: list[list[float]] = []
@@ -46,7 +47,7 @@ def clip_gains(network: StreamVideo, pictures: list[NDArray[np.uint8]], device: 
                 noise = torch.Generator().manual_seed(number)
                 seen = (truth + SIGMA * torch.randn(truth.shape, generator=noise)).round().clamp(0, 255)
                 tables = torch.from_numpy(scaled(quality)).expand(len(truth), 1, 2, 64)
-                clips = compress_clips(*(tensor.to(device) for tensor in (truth, seen, tables)), (2, 2))
+                clips = compress_clips(truth.to(device), seen.to(device), tables.to(device), (2, 2))
                 gain, first = _gain(network, clips)
                 gains.append(gain)
                 alone.append(first)
@@ -60,10 +61,10 @@ def _gain(network: StreamVideo, clips: CompressedClips) -> tuple[list[float], li
     last = len(clips.quantised[0]) - 1
     states = [State.empty(k[0]) for k in clips.quantised]
     components = clips.components(last)
-    alone = network.restore_from(*network.remember(states, *components), *components)[0]
+    alone = _restored(network, states, components)
     for frame in range(last):
         states = network.remember(states, *clips.components(frame))[0]
-    found = network.restore_from(*network.remember(states, *components), *components)[0]
+    found = _restored(network, states, components)
     levels: list[list[float]] = []
     for places in (found, alone, components[::2]):
         errors = [
@@ -73,6 +74,12 @@ def _gain(network: StreamVideo, clips: CompressedClips) -> tuple[list[float], li
         levels.append([10 * np.log10(max(error, 1e-10)) for error in errors])
     with_past, without, decoded = np.array(levels)
     return (without - with_past).tolist(), (decoded - without).tolist()
+
+
+def _restored(network: StreamVideo, states: list[State], components: list[Tensor]) -> list[Tensor]:
+    """A frame's restored coefficients, in steps, by component; `states` are those before it."""
+    after, shares, lefts = network.remember(states, *components)
+    return network.restore_from(after, shares, lefts, *components)[0]
 
 
 def _scenes(kind: str, pictures: list[NDArray[np.uint8]]) -> Iterator[Tensor]:
@@ -98,7 +105,8 @@ def _panned(scene: Tensor, frame: int) -> Tensor:
     across, down = (frame * speed for speed in PAN)
     left, top = int(across), int(down)
     far = (across - left, down - top)
-    high, wide = ((length - 1 - int(FRAMES * speed)) // 16 * 16 for length, speed in zip(scene.shape, PAN[::-1]))
+    sides = zip(scene.shape[:2], PAN[::-1], strict=True)
+    high, wide = ((length - 1 - int(FRAMES * speed)) // 16 * 16 for length, speed in sides)
     part = scene[top : top + high + 1, left : left + wide + 1]
     part = part[:-1] * (1 - far[1]) + part[1:] * far[1]
     return part[:, :-1] * (1 - far[0]) + part[:, 1:] * far[0]
