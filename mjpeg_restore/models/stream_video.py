@@ -10,8 +10,8 @@ coefficient over frames lies between the levels that a single frame can take. It
 and the network restores a frame from them:
 
 1. A small network on the grid of blocks, the `Gate`, compares the frame's coefficients with the state's, and gives each
-   coefficient a weight, 0..1: the share of its evidence that is still true. Where something moves it is 0, and the frame
-   stands alone. The weighted evidence and the frame's own give the new mean.
+   coefficient a weight, 0..1: the share of its evidence that is still true. Where something moves it is 0, and the
+   frame stands alone. The weighted evidence and the frame's own give the new mean.
 2. `stream` restores the picture of means, as it restores a decoded picture. Two more input planes tell how the frame
    deviates from it, and how much of the mean is the past's. Both are zero where there is no past.
 3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at
