@@ -25,9 +25,9 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444", "#8C6D31")
 """The first six are from Okabe and Ito's palette for colour-blind readers."""
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*Xh"
 LARGEST = 150_000
 """Maximum size of a file, bytes."""
 DPI = 110
@@ -130,6 +130,23 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     return figure
+
+
+def mosaic(tiles: NDArray[np.floating], columns: int, gap: int = 1) -> NDArray[np.floating]:
+    """Small pictures side by side, each scaled to -1..1 by its own largest value, on a ground of zeros.
+
+    Args:
+        tiles: `[n, height, width]`.
+        columns: tiles in a row.
+        gap: samples between them.
+    """
+    count, high, wide = tiles.shape
+    rows = math.ceil(count / columns)
+    whole = np.zeros((rows * (high + gap) - gap, columns * (wide + gap) - gap), tiles.dtype)
+    for place, tile in enumerate(tiles):
+        top, left = place // columns * (high + gap), place % columns * (wide + gap)
+        whole[top : top + high, left : left + wide] = tile / np.abs(tile).max().clip(1e-9)
+    return whole
 
 
 def paths(

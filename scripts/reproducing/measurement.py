@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,22 +29,48 @@ class Score:
     ssim: float | None = None
 
 
-class Bench:
-    """The sets of pictures, the networks, and a cache of the scores."""
+class KeptScores:
+    """Scores by what they are of, in a JSON file from run to run, or in memory only."""
 
-    def __init__(self, data: Path, most: int | None, networks: Networks) -> None:
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._scores: dict[str, Score] = {}
+        if path and path.is_file():
+            self._scores = {what: Score(*values) for what, values in json.loads(path.read_text()).items()}
+
+    def get(self, what: str) -> Score | None:
+        """A score, or None if it has not been measured."""
+        return self._scores.get(what)
+
+    def put(self, what: str, score: Score) -> None:
+        """Keep a score."""
+        self._scores[what] = score
+        if self._path:
+            values = {each: (found.psnr, found.psnr_b, found.ssim) for each, found in self._scores.items()}
+            self._path.write_text(json.dumps(values, indent=0) + "\n")
+
+
+class Bench:
+    """The sets of pictures, the networks, and the scores.
+
+    A set is a folder of pictures, "live1"; with a side, "live1/128", it consists of the squares of that side that its
+    pictures are cut into.
+    """
+
+    def __init__(self, data: Path, most: int | None, networks: Networks, scores: Path | None = None) -> None:
         """Prepare the measurements.
 
         Args:
             data: folder with one subfolder per set of pictures.
             most: maximum number of pictures per set; None for all.
             networks: supplies the networks.
+            scores: file that keeps the scores from run to run.
         """
         self.data, self.most = data, most
         self.networks = networks
         self.decode = networks.plain()
         self._pictures: dict[tuple[str, int], list[Plane]] = {}
-        self._scores: dict[tuple[Restorer, str, int, Kind, int], Score] = {}
+        self._scores = KeptScores(scores)
 
     def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
         """The pictures of a set: uint8 `[height, width, 3]` each.
@@ -52,17 +79,32 @@ class Bench:
             SourceNotFound: the set is missing.
         """
         if (name, shrink) not in self._pictures:
-            files = pictures.files(self.data / name)[: self.most]
-            self._pictures[name, shrink] = [pictures.load(path, shrink) for path in files]
+            folder, _, side = name.partition("/")
+            found = [pictures.load(path, shrink) for path in self._files(folder)]
+            self._pictures[name, shrink] = [s for p in found for s in pictures.squares(p, int(side))] if side else found
         return self._pictures[name, shrink]
+
+    def picture(self, name: str, stem: str) -> tuple[str, Plane]:
+        """A picture of a set, by its file's name, with that name; the set's first picture if there is no such file."""
+        files = self._files(name)
+        path = next((path for path in files if path.stem == stem), files[0])
+        return path.stem, pictures.load(path)
+
+    def _files(self, folder: str) -> list[Path]:
+        return pictures.files(self.data / folder)[: self.most]
 
     def whole(self, name: str) -> bool:
         """Whether all pictures of a set are used."""
-        return self.most is None or len(pictures.files(self.data / name)) <= self.most
+        return self.most is None or len(pictures.files(self.data / name.partition("/")[0])) <= self.most
+
+    def title(self, name: str) -> str:
+        """A set in tables: "LIVE1", or "CID22, 128x128"."""
+        folder, _, side = name.partition("/")
+        return TITLES.get(folder, folder) + (f", {side}x{side}" if side else "")
 
     def described(self, name: str) -> str:
         """The used pictures of a set in words: "all 29 pictures of LIVE1"."""
-        of_set = f"{len(self.pictures(name))} pictures of {TITLES.get(name, name)}"
+        of_set = f"{len(self.pictures(name))} pictures of {self.title(name)}"
         return f"all {of_set}" if self.whole(name) else f"the first {of_set}"
 
     def coded(self, name: str, quality: int, kind: Kind, shrink: int = 1) -> Iterator[tuple[CodedPicture, Plane]]:
@@ -78,12 +120,15 @@ class Bench:
 
     def score(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> Score:
         """Mean scores of a network over a set at one JPEG quality."""
-        key = (restorer, name, quality, kind, shrink)
-        if key not in self._scores:
-            log(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
+        network = self.networks.identity(restorer, quality)
+        key = f"{network} {name} {self.most or 'all'} Q{quality} {kind} 1/{shrink}"
+        score = self._scores.get(key)
+        if score is None:
+            log(f"{restorer.model.name}: {self.title(name)}, Q{quality}, {kind}")
             found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
-            self._scores[key] = Score(*np.mean(found, axis=0).tolist())
-        return self._scores[key]
+            score = Score(*np.mean(found, axis=0).tolist())
+            self._scores.put(key, score)
+        return score
 
     def gain(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> float:
         """PSNR gain over the plain decode, in dB."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +75,26 @@ class Networks:
             self._made[key] = Restorer(found, self.device) if found else None
         return self._made[key]
 
+    def other(self, key: tuple[Any, ...], make: Callable[[], Restorer]) -> Restorer:
+        """A restorer that is no network of the catalogue as it is.
+
+        Args:
+            key: names what `make` makes.
+            make: called the first time.
+        """
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = make()
+        return found
+
+    def identity(self, restorer: Restorer, quality: int) -> str:
+        """What a restorer computes at a JPEG quality: how it was asked for, and the checksums of its files."""
+        asked = next(key for key, made in self._made.items() if made is restorer)
+        model = restorer.model
+        sums = sorted(graph.sha256 for graph in model.variant(quality).graphs.values())
+        texture = model.texture["sha256"] if model.texture else ""
+        return f"{'/'.join(map(str, asked))} {self.device} {sha256(''.join([*sums, texture]).encode()).hexdigest()}"
+
     def begin(self) -> None:
         """Start a new list of requested networks; see `used`."""
         self._asked.clear()
@@ -124,6 +146,18 @@ def architecture(model: str, stage: str) -> nn.Module:
         MissingExtra: PyTorch is not installed.
     """
     return _recipe(model).stages[stage].build().eval()
+
+
+def size(model: str, stage: str) -> tuple[int, float]:
+    """Parameters, and multiply-accumulates per luma pixel at 4:2:0, of the network that a stage of a recipe builds.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    network = architecture(model, stage)
+    from mjpeg_restore.models.cost import macs_per_pixel
+
+    return sum(p.numel() for p in network.parameters()), macs_per_pixel(network)
 
 
 def with_weights(model: Model, stage: str, quality: int) -> nn.Module:

@@ -74,7 +74,8 @@ def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (ablations / "manifest.json").write_text(json.dumps(manifest))
     for path in (catalogue.shipped_folder() / "ablations").glob("l4-*.onnx"):
         shutil.copy(path, ablations)
-    done = run("reproduce", "l4-l8", "--data", data, "--output", output, "--pictures", "1", "--ablations", ablations)
+    words = ["--data", data, "--output", output, "--pictures", "1", "--ablations", ablations]
+    done = run("reproduce", "l4-l8", *words, "--scores", output.parent / "scores.json")
     assert done.returncode == 0, done.stderr
     return output
 
@@ -124,6 +125,32 @@ def test_what_is_no_model_is_measured_from_the_ablations(page: Path) -> None:
     assert 0 < rows["direct mapping"]["gain"] < rows["residual"]["gain"]
     assert rows["direct mapping"]["difference"] is None  # of one picture of two
     assert "| l4-q10-direct | Q10 | 72,097 | 108.0 |" in (page / "l4-l8.md").read_text()
+
+
+def test_spp_is_measured_and_sa_dct_is_not(page: Path) -> None:
+    rows = {(row["method"], row["quality"]): row for row in json.loads((page / "l4-l8.json").read_text())["live1"]}
+    assert rows["spp", 10]["gain"] > 0
+    assert rows["SA-DCT", 10]["ours"] is None and rows["SA-DCT", 10]["published"]["psnr"] == 28.65
+
+
+def test_what_is_not_made_is_said_with_its_reason(page: Path) -> None:
+    reasons = json.loads((page / "l4-l8.json").read_text())["not_made"]
+    assert any(what.startswith("Figure 8") for what in reasons)
+    for what, why in reasons.items():
+        assert f"- {what} {why}." in (page / "l4-l8.md").read_text()
+
+
+def test_scores_are_kept_for_the_next_run(page: Path, data: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    kept = json.loads((page.parent / "scores.json").read_text())
+    psnr_of = {what: values[0] + (1.0 if what.startswith("l4/(10, 10)") else 0.0) for what, values in kept.items()}
+    scores.write_text(json.dumps({what: [psnr_of[what], *values[1:]] for what, values in kept.items()}))
+    done = run("reproduce", "l4-l8", "--data", data, "--output", tmp_path, "--pictures", "1", "--scores", scores)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((folder / "l4-l8.json").read_text())["live1"] for folder in (page, tmp_path))
+    gains = [{row["method"]: row["gain"] for row in rows if row["quality"] == 10} for rows in (first, second)]
+    assert gains[1]["L4"] == pytest.approx(gains[0]["L4"] + 1)
+    assert gains[1]["spp"] == gains[0]["spp"]
 
 
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
