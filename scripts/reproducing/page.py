@@ -187,12 +187,16 @@ class Page:
                         + ("" if model.per_component or len(records) > 1 else " (grey)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
+                        f"{record['megapixels']:,}",
                     ]
         if cells:
             self.heading("The networks")
             self.table(
                 "networks",
-                ("model", "for", "parameters", "kMAC/pixel", "trained for", "batches of the last stage"),
+                (
+                    *("model", "for", "parameters", "kMAC/pixel", "trained for"),
+                    *("batches of the last stage", "megapixels of all stages"),
+                ),
                 list(cells.values()),
             )
 
