@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from measuring import pictures
-from measuring.machine import machine
 from measuring.pictures import Plane
 from measuring.scores import judge, samples
 
 from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import Restorer
 from reproducing import figures
 from reproducing.measurement import Bench, Score
 from reproducing.networks import architecture, with_weights
@@ -82,26 +82,37 @@ def reproduce(bench: Bench, page: Page) -> None:
     page.comparison("squares", [replace(row, whole=False) for row in squares])
     page.heading("Table II: LIVE1")
     page.comparison("live1", compared(bench, "live1", "green", TABLE_2, lambda quality: {METHOD: own[quality]}))
-    seconds: list[list[str | float]] = []
     for quality, network in own.items():
         if not network:
             page.missing(f"HR-CNN for Q{quality}", "hr-cnn", f"q{quality}")
-        timed = [bench.seconds(each, "live1", quality, "green") if each else "-" for each in (bench.decode, network)]
-        seconds.append([f"Q{quality}", *timed, *TABLE_2_SECONDS[quality]])
-    page.text(
-        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours were measured"
-        f" on the CPU named at the end of this page, at a load of {machine().load:.1f}; the three networks differ in"
-        " their weights only. The published times are of 29 pictures, with the authors' own JPEG decoder on a CPU, and"
-        " HR-CNN on a GPU."
-    )
-    header = ("quality", "JPEG", "HR-CNN", "JPEG, published", "HR-CNN, published")
-    page.table("seconds", header, seconds)
+    times(bench, page, own)
     parameters(page)
     rivals(bench, page)
     snapshots(bench, page)
     examples(bench, page)
     page.not_made("Figures 1 to 3", "are drawings of the method")
     page.not_made("The methods of table III other than L4", "are not measured: no weights of theirs are shipped")
+
+
+def times(bench: Bench, page: Page, networks: dict[int, Restorer | None]) -> None:
+    """The times of table II; `networks` by quality."""
+    cells: list[list[str | float]] = []
+    loads: list[float] = []
+    for quality, network in networks.items():
+        cells.append([f"Q{quality}"])
+        for restorer in (bench.decode, network):
+            if restorer:
+                timing = bench.set_timing(restorer, "live1", quality, "green")
+                loads.append(timing.load)
+            cells[-1].append(timing.seconds if restorer else "-")
+        cells[-1] += TABLE_2_SECONDS[quality]
+    page.text(
+        f"Seconds for all {len(bench.pictures('live1'))} pictures, from JPEGs in memory to samples. Ours were measured"
+        f" on the CPU named at the end of this page, at a load of up to {max(loads):.1f}; the three networks differ in"
+        " their weights only. The published times are of 29 pictures, with the authors' own JPEG decoder on a CPU, and"
+        " HR-CNN on a GPU."
+    )
+    page.table("seconds", ("quality", "JPEG", "HR-CNN", "JPEG, published", "HR-CNN, published"), cells)
 
 
 def parameters(page: Page) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from measuring import pictures
+from measuring.machine import machine
 from measuring.pictures import TITLES, Kind, Plane
 from measuring.scores import judge, samples
 
@@ -29,25 +31,33 @@ class Score:
     ssim: float | None = None
 
 
-class KeptScores:
-    """Scores by what they are of, in a JSON file from run to run, or in memory only."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took."""
+
+    seconds: float
+    load: float
+    """Load average of the machine at the time: above a few tenths, it took longer than it need."""
+
+
+class Kept:
+    """Measured values by what they are of, in a JSON file from run to run, or in memory only."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._scores: dict[str, Score] = {}
+        self._values: dict[str, tuple[Any, ...]] = {}
         if path and path.is_file():
-            self._scores = {what: Score(*values) for what, values in json.loads(path.read_text()).items()}
+            self._values = {what: tuple(values) for what, values in json.loads(path.read_text()).items()}
 
-    def get(self, what: str) -> Score | None:
-        """A score, or None if it has not been measured."""
-        return self._scores.get(what)
+    def get(self, what: str) -> tuple[Any, ...] | None:
+        """The values, or None if they have not been measured."""
+        return self._values.get(what)
 
-    def put(self, what: str, score: Score) -> None:
-        """Keep a score."""
-        self._scores[what] = score
+    def put(self, what: str, values: tuple[Any, ...]) -> None:
+        """Keep values."""
+        self._values[what] = values
         if self._path:
-            values = {each: (found.psnr, found.psnr_b, found.ssim) for each, found in self._scores.items()}
-            self._path.write_text(json.dumps(values, indent=0) + "\n")
+            self._path.write_text(json.dumps(self._values, indent=0) + "\n")
 
 
 class Bench:
@@ -64,13 +74,13 @@ class Bench:
             data: folder with one subfolder per set of pictures.
             most: maximum number of pictures per set; None for all.
             networks: supplies the networks.
-            scores: file that keeps the scores from run to run.
+            scores: file that keeps scores and times from run to run.
         """
         self.data, self.most = data, most
         self.networks = networks
         self.decode = networks.plain()
         self._pictures: dict[tuple[str, int], list[Plane]] = {}
-        self._scores = KeptScores(scores)
+        self._kept = Kept(scores)
 
     def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
         """The pictures of a set: uint8 `[height, width, 3]` each.
@@ -122,12 +132,12 @@ class Bench:
         """Mean scores of a network over a set at one JPEG quality."""
         network = self.networks.identity(restorer, quality)
         key = f"{network} {name} {self.most or 'all'} Q{quality} {kind} 1/{shrink}"
-        score = self._scores.get(key)
-        if score is None:
-            log(f"{restorer.model.name}: {self.title(name)}, Q{quality}, {kind}")
-            found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
-            score = Score(*np.mean(found, axis=0).tolist())
-            self._scores.put(key, score)
+        if values := self._kept.get(key):
+            return Score(*values)
+        log(f"{restorer.model.name}: {self.title(name)}, Q{quality}, {kind}")
+        found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
+        score = Score(*np.mean(found, axis=0).tolist())
+        self._kept.put(key, astuple(score))
         return score
 
     def gain(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> float:
@@ -135,14 +145,36 @@ class Bench:
         what = (name, quality, kind, shrink)
         return self.score(restorer, *what).psnr - self.score(self.decode, *what).psnr
 
-    def seconds(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> float:
-        """Seconds to decode and restore a whole set from JPEGs in memory, after one warm-up picture."""
-        files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
-        restorer.restore(read(files[0]))
-        begun = perf_counter()
-        for data in files:
-            restorer.restore(read(data))
-        return perf_counter() - begun
+    def timing(self, restorer: Restorer, quality: int, what: str, measure: Callable[[], float]) -> Timing:
+        """How long a network takes.
+
+        Args:
+            restorer: of the network.
+            quality: of the JPEGs.
+            what: names what is measured.
+            measure: measures it, in seconds.
+        """
+        key = f"{self.networks.identity(restorer, quality)} Q{quality} {what}"
+        if values := self._kept.get(key):
+            return Timing(*values)
+        log(f"{restorer.model.name}: {what}")
+        load = machine().load
+        timing = Timing(measure(), load)
+        self._kept.put(key, astuple(timing))
+        return timing
+
+    def set_timing(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> Timing:
+        """How long decoding and restoring a whole set takes, from JPEGs in memory, after one warm-up picture."""
+
+        def measure() -> float:
+            files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
+            restorer.restore(read(files[0]))
+            begun = perf_counter()
+            for data in files:
+                restorer.restore(read(data))
+            return perf_counter() - begun
+
+        return self.timing(restorer, quality, f"seconds for {self.described(name)}, {kind}", measure)
 
 
 def log(message: str) -> None:
