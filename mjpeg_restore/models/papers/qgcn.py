@@ -50,16 +50,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, exact
-from mjpeg_restore.models.planes import from_unit, to_grid, to_unit, whole_blocks
+from mjpeg_restore.models.planes import from_unit, resize, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
 """Factor of a residual block's residual (section III.C.1)."""
 
 GLOBAL_SIDE = 112
 """Side of the global branch's input (section III.C.2)."""
-
-CUBIC = -0.5
-"""Keys' parameter of the cubic resizing kernel, as in Pillow."""
 
 GLOBAL_CHANNELS = (32, 64, 128, 256)
 """Channels of each pair of the global branch's convolutions (table I)."""
@@ -113,28 +110,6 @@ class ResidualGroup(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Add the group's residual to features `[batch, width, rows, columns]`."""
         return features + self.blocks(features)
-
-
-def resize(picture: Tensor, side: int) -> Tensor:
-    """Resize a picture `[batch, channels, height, width]` to `side` squared: bicubic, anti-aliased.
-
-    The result is that of Pillow and of PyTorch's `interpolate(antialias=True)`, computed by two matrix products, which
-    every runtime supports.
-    """
-    down, across = (_resampling(length, side, picture) for length in picture.shape[2:])
-    return down @ picture @ across.T
-
-
-def _resampling(length: int, side: int, like: Tensor) -> Tensor:
-    """The matrix `[side, length]` that resamples a row of samples."""
-    step = torch.ones((), device=like.device) * length / side
-    places = torch.arange(length, device=like.device) + 0.5
-    centres = (torch.arange(side, device=like.device) + 0.5) * step
-    distance = ((places[None] - centres[:, None]) / step.clamp(min=1)).abs()
-    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
-    far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
-    return weights / weights.sum(dim=1, keepdim=True)
 
 
 class GlobalBranch(nn.Module):

@@ -27,9 +27,8 @@ from mjpeg_restore.models.papers.qgcn import (
     QgcnConfig,
     ResidualBlock,
     ResidualGroup,
-    resize,
 )
-from mjpeg_restore.models.planes import to_unit
+from mjpeg_restore.models.planes import resize, to_unit
 from mjpeg_restore.training.optimiser import MuonBeside
 from tests.models.layers import bias, conv
 
