@@ -94,7 +94,8 @@ def _over(ours: dict[str, float], theirs: dict[str, float], method: str) -> tupl
 
 
 def _part(picture: Plane, corner: tuple[int, int]) -> Plane:
-    top, left = corner
+    """The part of a picture from a corner on, or from where a smaller picture has one."""
+    top, left = (min(start, max(0, length - PART)) for start, length in zip(corner, picture.shape, strict=False))
     return picture[top : top + PART, left : left + PART]
 
 

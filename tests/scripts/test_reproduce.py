@@ -22,17 +22,18 @@ from tests.lacking import needs
 from tests.scripts.running import run
 
 ROOT = Path(__file__).parents[2]
-SETS = ("live1", "bsds500-test")
+SETS = {"live1": (72, 56), "bsds500-test": (72, 56), "cid22-validation": (136, 128)}
+"""Sizes of the pictures of the sets."""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sets of a small picture each."""
     folder = tmp_path_factory.mktemp("eval")
-    for seed, name in enumerate(SETS):
+    for seed, (name, size) in enumerate(SETS.items()):
         (folder / name).mkdir()
         for picture in range(2):
-            Image.fromarray(scene(72, 56, 2 * seed + picture)).save(folder / name / f"{picture}.png")
+            Image.fromarray(scene(*size, 2 * seed + picture)).save(folder / name / f"{picture}.png")
     return folder
 
 
@@ -151,6 +152,37 @@ def test_scores_are_kept_for_the_next_run(page: Path, data: Path, tmp_path: Path
     gains = [{row["method"]: row["gain"] for row in rows if row["quality"] == 10} for rows in (first, second)]
     assert gains[1]["L4"] == pytest.approx(gains[0]["L4"] + 1)
     assert gains[1]["spp"] == gains[0]["spp"]
+
+
+@pytest.fixture(scope="module")
+def notes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the pages of HR-CNN and QGCN have, of one picture a set."""
+    needs("matplotlib")
+    needs("torch")
+    output = tmp_path_factory.mktemp("others")
+    for paper in ("hr-cnn", "qgcn"):
+        done = run("reproduce", paper, "--data", data, "--output", output, "--pictures", "1")
+        assert done.returncode == 0, done.stderr
+    return {paper: json.loads((output / f"{paper}.json").read_text()) for paper in ("hr-cnn", "qgcn")}
+
+
+@pytest.mark.slow
+def test_hr_cnn_is_measured_on_squares_without_a_difference_from_others(notes: dict[str, dict[str, Any]]) -> None:
+    squares = notes["hr-cnn"]["squares"]
+    assert [row["published"]["psnr"] for row in squares] == [30.13, 31.79, 34.29, 35.70, 36.06, 37.19]
+    assert all(row["ours"]["psnr"] > 20 and row["difference"] is None for row in squares)
+    ours = {row["method"] for row in notes["hr-cnn"]["rivals"] if row["PSNR"] != "-"}
+    assert len(notes["hr-cnn"]["rivals"]) == 11 and ours == {"HR-CNN", "L4"}
+
+
+@pytest.mark.slow
+def test_qgcns_page_says_what_its_global_branch_does(notes: dict[str, dict[str, Any]]) -> None:
+    page = notes["qgcn"]
+    for row in page["global_branch"]:
+        assert row["its own minus zeros"] == pytest.approx(row["its own"] - row["zeros"])
+    assert {row["method"] for row in page["luma"]} >= {"JPEG", "DMCNN", "IDCN", "QGCN"}
+    assert len(page["rivals"]) == 30
+    assert page["costs"][3]["network"] == "N = 32" and page["costs"][3]["parameters"] == "19,441,155"
 
 
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
