@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scores", type=Path, metavar="FILE", help=kept)
     ablations = "folder of the networks that no shipped model is made of"
     parser.add_argument("--ablations", type=Path, default=Path("engines/ablations"), help=ablations)
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     options = parser.parse_args()
     if options.pictures is not None and options.pictures < 1:
         parser.error("--pictures: at least 1")
@@ -48,7 +49,7 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
     from reproducing.page import Page
 
     here = machine()
-    networks = Networks(options.device, options.ablations)
+    networks = Networks(options.device, options.ablations, options.peers)
     bench = Bench(options.data, options.pictures, networks, options.scores)
     papers = {name: import_module(f"reproducing.{name.replace('-', '_')}") for name in names}
     for paper in papers.values():

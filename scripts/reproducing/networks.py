@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from installed import needed
@@ -26,8 +27,17 @@ DATA = "--data DATA/train --validation DATA/eval/cid22-validation"
 class Networks:
     """A cache of restorers: each is made once."""
 
-    def __init__(self, device: str, ablations: Path) -> None:
+    def __init__(self, device: str, ablations: Path, peers: Path | None = None) -> None:
+        """Prepare the cache.
+
+        Args:
+            device: the runtime.
+            ablations: folder of the networks that no shipped model is made of.
+            peers: folder of the weights of AR-CNN and DnCNN-3; None if they are not at hand.
+        """
         self.device, self.ablations = device, ablations
+        self._peers = peers
+        self._graphs = TemporaryDirectory()
         self._made: dict[tuple[Any, ...], Restorer | None] = {}
         self._asked: dict[tuple[Any, ...], None] = {}
 
@@ -86,6 +96,24 @@ class Networks:
         if found is None:
             found = self._made[key] = make()
         return found
+
+    def peer(self, name: str, quality: int) -> Restorer | None:
+        """AR-CNN for a quality, or DnCNN-3, with its authors' weights; None if they are not at hand.
+
+        Raises:
+            MissingExtra: a package that reads the weights is not installed.
+        """
+        folder = self._peers
+        if folder is None:
+            return None
+
+        def make() -> Restorer:
+            from measuring.peers import load_ar_cnn, load_dn_cnn, publish
+
+            network = load_ar_cnn(folder, quality) if name == "AR-CNN" else load_dn_cnn(folder)
+            return Restorer(publish(name, network, Path(mkdtemp(dir=self._graphs.name))), self.device)
+
+        return self.other((name, quality), make)
 
     def identity(self, restorer: Restorer, quality: int) -> str:
         """What a restorer computes at a JPEG quality: how it was asked for, and the checksums of its files."""
