@@ -136,7 +136,7 @@ class Page:
         left = [all(isinstance(row[column], str) for row in cells) for column in range(len(header))]
         self._lines.append(f"| {' | '.join(header)} |")
         self._lines.append(f"|{'|'.join('---' if words else '---:' for words in left)}|")
-        self._lines += [f"| {' | '.join(c if isinstance(c, str) else f'{c:.3f}' for c in row)} |" for row in cells]
+        self._lines += [f"| {' | '.join(c if isinstance(c, str) else f'{c:z.3f}' for c in row)} |" for row in cells]
         self._lines.append("")
         self.note(key, [dict(zip(header, row, strict=True)) for row in cells])
 
