@@ -154,7 +154,8 @@ def generalisation(bench: Bench, page: Page) -> None:
     page.heading("Figure 6: comparison with networks for one quality, LIVE1, grey")
     page.text(
         "In the paper the other networks are EDSR, trained for one quality each, and for all of them; here they are"
-        " L4's, which are much smaller. The height of a line is not what matters, but whether it stays level."
+        " L4's, which are much smaller than the paper's. The height of a line is not what matters, but whether it stays"
+        " level."
     )
     drawn = []
     for quality in QUALITIES:
