@@ -122,7 +122,8 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
     """Pictures with titles, in rows: uint8 unscaled, float scaled from its minimum to its maximum."""
     rows = math.ceil(len(shown) / columns)
     high, wide = shown[0][1].shape[:2]
-    figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + 0.35) * rows), dpi=DPI, layout="constrained")
+    above = 0.35 + 0.2 * max(title.count("\n") for title, _ in shown)
+    figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + above) * rows), dpi=DPI, layout="constrained")
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
         darkest, brightest = (0, 255) if picture.dtype == np.uint8 else (None, None)
