@@ -134,14 +134,19 @@ def comparison(bench: Bench, page: Page) -> None:
     original = pictures.original(picture, "luma")
     coded = read(pictures.encode(original, 20))
     shown: list[tuple[str, NDArray[np.uint8]]] = []
-    networks = {PLAIN: bench.decode, "L4": bench.networks.own("l4", 20), "L8": bench.networks.own("l8", 20)}
+    networks = {
+        PLAIN: bench.decode,
+        "AR-CNN": bench.networks.peer("AR-CNN", 20),
+        "L4": bench.networks.own("l4", 20),
+        "L8": bench.networks.own("l8", 20),
+    }
     for method, network in networks.items():
         if network:
             restored = samples(network, coded)
             shown.append((f"{method}, {psnr(restored, original):.2f} dB", pictures.middle(restored, CROP)))
     shown.append(("original", pictures.middle(original, CROP)))
-    page.text("The paper shows AR-CNN's result instead of L4's. PSNR is that of the whole picture, in luma.")
-    page.figure(figures.gallery(shown, 2), "comparison", f"The middle of {name} at Q20: JPEG, restored, original")
+    page.text("PSNR is that of the whole picture, in luma; its middle is shown.")
+    page.figure(figures.gallery(shown, 3), "comparison", f"The middle of {name} at Q20: JPEG, restored, original")
 
 
 def objectives(bench: Bench, page: Page) -> None:

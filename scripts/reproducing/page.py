@@ -221,4 +221,4 @@ class Page:
 
 
 def _number(value: float | None, digits: int, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.{digits}f}"
+    return "-" if value is None else f"{value:{sign}z.{digits}f}"
