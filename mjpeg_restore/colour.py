@@ -36,10 +36,12 @@ def to_sampling(picture: Picture, sampling: Sampling) -> Picture:
     """The picture with its chroma at another sampling, centre-sited before and after; the luma stays.
 
     Chroma is upsampled as in `planes.to_rgb` and averaged downwards. A grey picture gains neutral
-    chroma planes; `Sampling.GRAY` drops them.
+    chroma planes; `Sampling.GRAY` drops them. What is converted has the sampling that was asked for, and no
+    `coded_sampling`.
     """
     if picture.sampling is sampling:
         return picture
+    picture = replace(picture, coded_sampling=None)
     luma = picture.planes[0]
     if sampling.value is None:
         return replace(picture, planes=(luma,), sampling=sampling)

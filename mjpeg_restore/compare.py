@@ -1,4 +1,7 @@
-"""Before and after in one picture, joined plane by plane, without a conversion to RGB."""
+"""Before and after in one picture, joined plane by plane, without a conversion to RGB.
+
+Where a model restored chroma at luma's size, the plain decode's is up-sampled as a player would do it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.colour import to_sampling
 from mjpeg_restore.frames import Picture
 
 Comparison = Literal["side", "split"]
@@ -33,7 +37,7 @@ def side_by_side(before: Picture, after: Picture) -> Picture:
     Raises:
         ValueError: the two differ in size, sampling or range.
     """
-    _check_alike(before, after)
+    before = _alike(before, after)
     across, _ = after.sampling.value or (1, 1)
     luma = np.pad(before.planes[0], ((0, 0), (0, -before.width % across)), mode="edge")
     left = (luma, *before.planes[1:])
@@ -49,7 +53,7 @@ def split(before: Picture, after: Picture) -> Picture:
     Raises:
         ValueError: the two differ in size, sampling or range.
     """
-    _check_alike(before, after)
+    before = _alike(before, after)
     across, _ = after.sampling.value or (1, 1)
     unit = _MCU if after.width >= 2 * _MCU else across
     column = round(after.width / 2 / unit) * unit
@@ -67,8 +71,10 @@ def _join(left: NDArray[np.uint8], right: NDArray[np.uint8], column: int) -> NDA
     return np.hstack((left[:, :column], right[:, column:]))
 
 
-def _check_alike(before: Picture, after: Picture) -> None:
-    for name in ("width", "height", "sampling", "full_range"):
+def _alike(before: Picture, after: Picture) -> Picture:
+    """`before` at the sampling of `after`, if that is finer than the stream's."""
+    for name in ("width", "height", "source_sampling", "full_range"):
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            raise ValueError(f"the pictures differ in {name}: {old} before, {new} after")
+            raise ValueError(f"the pictures differ in {name.removeprefix('source_')}: {old} before, {new} after")
+    return to_sampling(before, after.sampling)

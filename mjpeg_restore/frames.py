@@ -183,7 +183,10 @@ class CodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A restored picture: planes at their own resolution, cropped to the picture's size."""
+    """A restored picture: planes at their own resolution, cropped to the picture's size.
+
+    A model may restore chroma at luma's size: then `sampling` is 4:4:4, and `source_sampling` that of the stream.
+    """
 
     planes: tuple[NDArray[np.uint8], ...]
     """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first. In a woven picture
@@ -206,6 +209,8 @@ class Picture:
     repaired. A held picture keeps its original damage record."""
     duration: int = 0
     """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
+    coded_sampling: Sampling | None = None
+    """That of the coded picture, where a model restored its chroma at a finer one; None where it is `sampling`."""
 
     def __post_init__(self) -> None:
         """Check the planes.
@@ -217,6 +222,11 @@ class Picture:
         for plane in self.planes:
             if plane.dtype != np.uint8 or plane.ndim != 2:
                 raise ValueError(f"a plane is uint8 [height, width], not {plane.dtype} {plane.shape}")
+
+    @property
+    def source_sampling(self) -> Sampling:
+        """The sampling of the coded picture, in which it is encoded again where that loses details anyway."""
+        return self.coded_sampling or self.sampling
 
     @property
     def width(self) -> int:
@@ -262,7 +272,8 @@ class Frame:
     picture: Picture
     """Restored, upright, its fields woven."""
     original: Picture | None = None
-    """The plain decode of the same coded picture, with the same size, sampling and time; None where no sink asked."""
+    """The plain decode of the same coded picture, with the same size and time, at the stream's sampling; None where no
+    sink asked."""
     arrived: float | None = None
     """When the last byte of the coded picture arrived, seconds of `time.monotonic()`; None where a picture is shown
     again."""

@@ -76,12 +76,12 @@ def upright(picture: Picture, orientation: int) -> Picture:
     if turn == _Turn():
         return picture
     if not _fits(picture, turn):
-        picture = colour.to_sampling(picture, Sampling.YUV444)
-    sampling = picture.sampling
-    if turn.transposed and sampling.value:
-        sampling = Sampling(sampling.value[::-1])
-    planes = tuple(map(turn, picture.planes))
-    return replace(picture, planes=planes, sampling=sampling, field_order=_field_order(picture, turn))
+        picture = replace(colour.to_sampling(picture, Sampling.YUV444), coded_sampling=None)
+    sampling, coded = picture.sampling, picture.coded_sampling
+    if turn.transposed:
+        sampling, coded = _transposed(sampling), coded and _transposed(coded)
+    planes, order = tuple(map(turn, picture.planes)), _field_order(picture, turn)
+    return replace(picture, planes=planes, sampling=sampling, coded_sampling=coded, field_order=order)
 
 
 def upright_aspect(sample_aspect: Fraction, rotation: int) -> Fraction:
@@ -101,7 +101,7 @@ def fit(picture: Picture, width: int, height: int, *, letterbox: bool = False) -
     """
     if not letterbox and (picture.width - picture.height) * (width - height) >= 0:
         return colour.resize(picture, width, height)
-    across, down = picture.sampling.value or (1, 1)
+    across, down = picture.source_sampling.value or (1, 1)
     lines = down if picture.field_order is None else 2 * down
     scale = min(Fraction(width, picture.width), Fraction(height, picture.height))
     inner = colour.resize(
@@ -114,6 +114,7 @@ def fit(picture: Picture, width: int, height: int, *, letterbox: bool = False) -
     black = 0 if picture.full_range else 16
     luma, *chroma = inner.planes
     planes = [_framed(luma, (height, width), (top, left), black)]
+    across, down = picture.sampling.value or (1, 1)
     size = -(-height // down), -(-width // across)
     planes += [_framed(plane, size, (top // down, left // across), 128) for plane in chroma]
     return replace(inner, planes=tuple(planes))
@@ -126,11 +127,16 @@ def _framed(plane: NDArray[np.uint8], size: tuple[int, int], place: tuple[int, i
     return whole
 
 
+def _transposed(sampling: Sampling) -> Sampling:
+    """The sampling of a picture that is turned by 90 degrees; it is not 4:1:1."""
+    return Sampling(sampling.value[::-1]) if sampling.value else sampling
+
+
 def _fits(picture: Picture, turn: _Turn) -> bool:
-    """Whether the moved chroma samples lie on the grid of an existing sampling."""
-    across, down = picture.sampling.value or (1, 1)
+    """Whether the stream's chroma samples, moved, lie on the grid of an existing sampling."""
+    across, down = picture.source_sampling.value or (1, 1)
     woven = picture.field_order is not None and down > 1
-    if turn.transposed and (woven or picture.sampling is Sampling.YUV411):
+    if turn.transposed and (woven or picture.source_sampling is Sampling.YUV411):
         return False
     lines = 2 * down if woven else down
     return not (turn.columns_reversed and picture.width % across) and not (

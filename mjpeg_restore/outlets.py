@@ -125,11 +125,17 @@ class Feed(ABC):
             except SinkError as error:
                 self.over = False
                 self._fail(error)
+            except Exception:
+                self.over = False  # it is discarded where this is caught
+                raise
 
     def _discard(self) -> None:
         if not self.over:
             self.over = True
-            self.outlet.sink.discard()
+            try:
+                self.outlet.sink.discard()
+            except Exception:  # it should not, and the others have to be discarded all the same
+                _log.exception("%s", self.outlet.name)
 
     def _fail(self, error: SinkError) -> None:
         self.error, self.report.error = error, str(error)
@@ -148,22 +154,25 @@ class DirectFeed(Feed):
 
     def put(self, item: Frame | SoundPacket) -> None:
         """Write the item."""
-        if self.over:
-            return
-        try:
-            self._write(item)
-        except Exception as error:
-            if self._alone:
-                raise
-            self._fault(error)
+        if not self.over:
+            self._attempt(lambda: self._write(item))
 
     def finish(self) -> None:
         """Close the sink."""
-        self._close()
+        self._attempt(self._close)
 
     def abandon(self) -> None:
         """Discard the output."""
         self._discard()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Take a step; a fault of the sink's own is that of the run where there is no other sink."""
+        try:
+            step()
+        except Exception as error:
+            if self._alone:
+                raise
+            self._fault(error)
 
 
 class QueuedFeed(Feed):

@@ -77,7 +77,7 @@ class Report:
     size: tuple[int, int] = (0, 0)
     """Width and height of the last picture, pixels."""
     sampling: str = ""
-    """Of the last picture: "4:2:0", ..., or "gray"."""
+    """Of the last picture in the stream: "4:2:0", ..., or "gray"."""
     model: str = ""
     """The network, by its name in the catalogue."""
     runtime: str = ""
@@ -183,7 +183,7 @@ class Report:
         self.frames += 1
         self._first_time = picture.time if self._first_time is None else self._first_time
         self._last_time = picture.time
-        self.size, self.sampling = (picture.width, picture.height), picture.sampling.label
+        self.size, self.sampling = (picture.width, picture.height), picture.source_sampling.label
         self.qualities[picture.quality] += 1
 
     def end(self, *, cut_off: bool = False) -> None:

@@ -158,7 +158,8 @@ class Restorer:
             coded: the coefficients and tables that `jpeg.read` gives.
 
         Returns:
-            Planes at the coded picture's own sampling, cropped to its size, top row first; without a time.
+            Planes at the coded picture's own sampling, or at 4:4:4 where the model's chroma is `full_chroma`, cropped
+            to its size, top row first; without a time.
         """
         return _picture(self.planes(coded), coded)
 
@@ -179,7 +180,10 @@ class Restorer:
             self._progress(what, share)
 
     def planes(self, coded: CodedPicture) -> Planes:
-        """The restored planes of all components, uint8 `[8 blocks_high, 8 blocks_wide]` each, not cropped."""
+        """The restored planes of all components, uint8 `[8 blocks_high, 8 blocks_wide]` each, not cropped.
+
+        Cb and Cr of a model that is `full_chroma` have luma's size.
+        """
         return self._alone().planes(coded).result()
 
     def inputs(self, coded: CodedPicture) -> Inputs:
@@ -315,11 +319,13 @@ class RestorerStream:
         parts = tiles(high, wide, model.margin, int(self._restorer.memory(network) / mcu), largest)
         if len(parts) == 1:
             return _submitted(session, graph, inputs)
-        planes = tuple(np.empty((8 * rows, 8 * columns), np.uint8) for rows, columns in grids)
+        places = [port.grid for port in graph.outputs]
+        planes = tuple(np.empty((8 * grids[place][0], 8 * grids[place][1]), np.uint8) for place in places)
 
         def paste(restored: list[Planes]) -> Planes:
             for tile, some in zip(parts, restored, strict=True):
-                for plane, whole, (down, across) in zip(some, planes, steps, strict=True):
+                for plane, whole, place in zip(some, planes, places, strict=True):
+                    down, across = steps[place]
                     tile.paste(plane, whole, 8 * down, 8 * across)
             return planes
 
@@ -369,7 +375,9 @@ def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Pla
     """Begin to run a graph; the result is `ModelCorrupt` if its planes are not what the contract says."""
 
     def checked(results: list[Planes]) -> Planes:
-        for plane, (high, wide) in zip(results[0], _grids(graph, inputs), strict=True):
+        grids = _grids(graph, inputs)
+        for plane, port in zip(results[0], graph.outputs, strict=True):
+            high, wide = grids[port.grid]
             if (plane.dtype, plane.shape) != (np.uint8, (8 * high, 8 * wide)):
                 found = f"{plane.dtype} {[*plane.shape]}"
                 raise ModelCorrupt(f"{graph.label} gives a plane of {found}, not uint8 {[8 * high, 8 * wide]}")
@@ -391,9 +399,13 @@ def _cut(graph: GraphFile, inputs: Inputs, tile: Tile, steps: list[tuple[int, in
 
 def _picture(planes: Planes, coded: CodedPicture) -> Picture:
     """A restored picture, cropped to its size."""
+    sampling = coded.sampling
+    if len(planes) > 1 and planes[1].shape == planes[0].shape:
+        sampling = Sampling.YUV444
     return Picture(
-        planes=_crop(planes, coded),
-        sampling=coded.sampling,
+        planes=_crop(planes, coded, sampling),
+        sampling=sampling,
+        coded_sampling=None if sampling is coded.sampling else coded.sampling,
         full_range=coded.colour.full_range,
         quality=estimate_quality(coded.tables[0], LUMA),
         damage=coded.damage,
@@ -480,8 +492,9 @@ def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.in
     return padded
 
 
-def _crop(planes: tuple[NDArray[np.uint8], ...], coded: CodedPicture) -> tuple[NDArray[np.uint8], ...]:
-    across, down = coded.sampling.value or (1, 1)
+def _crop(planes: Planes, coded: CodedPicture, sampling: Sampling) -> Planes:
+    """Planes at a sampling, cropped to the picture's size, top row first."""
+    across, down = sampling.value or (1, 1)
     sizes = [(coded.height, coded.width)] + 2 * [(-(-coded.height // down), -(-coded.width // across))]
     cropped = tuple(plane[:high, :wide] for plane, (high, wide) in zip(planes, sizes, strict=False))
     return tuple(plane[::-1] for plane in cropped) if coded.colour.bottom_up else cropped

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.colour import to_sampling
 from mjpeg_restore.frames import CodedPicture, Picture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX, to_coefficients
 
@@ -49,12 +50,17 @@ class Verification:
 def verify(picture: Picture, coded: CodedPicture) -> Verification:
     """Compare each coefficient of a restored picture with its quantisation cell.
 
+    Chroma that was restored at luma's size is averaged to the stream's sampling, as a camera does it, for the cells are
+    those of its blocks.
+
     Args:
         picture: the result of `Restorer.restore`.
         coded: the picture that it was restored from.
     """
     order = (0, 2, 1) if coded.colour.swapped_chroma else (0, 1, 2)
-    planes = [plane[::-1] if coded.colour.bottom_up else plane for plane in picture.planes]
+    if coded.colour.bottom_up:
+        picture = replace(picture, planes=tuple(plane[::-1] for plane in picture.planes))
+    planes = to_sampling(picture, coded.sampling).planes
     return sum(
         (
             _verify_plane(plane, coded.coefficients[component], coded.tables[component])

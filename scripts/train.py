@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=whole, help="crops per batch (the recipe's); 64 or more on a GPU")
     rate = "the highest learning rate (the recipe's); lower it to train finished weights further"
     parser.add_argument("--learning-rate", type=positive, help=rate)
-    start = "an exported graph whose weights are the initial ones; --resume takes precedence"
+    start = "an exported graph, or a checkpoint, whose weights are the initial ones; --resume takes precedence"
     parser.add_argument("--init-from", type=Path, help=start)
     anew = "prefixes of the names of weights that are not taken from it"
     parser.add_argument("--anew", nargs="+", default=[], metavar="PREFIX", help=anew)
@@ -215,6 +216,8 @@ def prepared(options: argparse.Namespace, stage: str, recipe: Recipe, data: Data
     )
     if options.resume and trainer.checkpoint.is_file():
         trainer.resume()
+    elif options.init_from and options.init_from.suffix == ".pt":
+        trainer.begin_from(options.init_from, tuple(options.anew))
     elif options.init_from:
         load_weights(trainer.model, options.init_from, tuple(options.anew))
     elif recipe.init_from:
@@ -230,19 +233,24 @@ def origin(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     notes: dict[str, Any] = {"seed": options.seed, "started_from": start}
     if options.anew:
         notes["begun_anew"] = options.anew
-    if options.init_from and (record := training_record(options.init_from)):
-        notes["before"] = record
+    if options.init_from and (before := training_record(options.init_from)):
+        notes["before"] = before
     return notes
 
 
-def training_record(graph: Path) -> dict[str, Any] | None:
-    """An exported graph's training record, from the manifest in its folder; None if there is none."""
-    if not graph.with_name("manifest.json").is_file():
+def training_record(start: Path) -> dict[str, Any] | None:
+    """The training record of an exported graph, from the manifest in its folder, or of a checkpoint, from the file
+    beside it; None if there is none."""
+    from mjpeg_restore.training.checkpoints import record, runs_of
+
+    if (progress := start.with_name("progress.json")).is_file():
+        return record(json.loads(progress.read_text()), runs_of(start))
+    if not start.with_name("manifest.json").is_file():
         return None
-    for model in catalogue.read_manifest(graph.parent).values():
+    for model in catalogue.read_manifest(start.parent).values():
         for variant in model.variants:
             for kind, training in variant.training.items():
-                if variant.graphs[kind].file == graph.name:
+                if variant.graphs[kind].file == start.name:
                     return training
     return None
 

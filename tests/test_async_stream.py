@@ -305,3 +305,54 @@ def test_a_camera_by_its_url() -> None:
 
     with HttpCamera(NumberedPictures((64, 48)), fps=50) as camera:
         assert len(run(program(camera.url))) == 5
+
+
+def test_a_stream_that_is_over_is_not_entered_again(tmp_path: Path) -> None:
+    async def program() -> None:
+        closed, missing = aopen(jpegs(1)[0], DECODE), aopen(tmp_path / "none.mjpeg", DECODE)
+        async with closed:
+            pass
+        with pytest.raises(SourceNotFound):
+            await missing.__aenter__()
+        for stream in (closed, missing):
+            with pytest.raises(RuntimeError, match="closed"):
+                await stream.__aenter__()
+
+    run(program())
+
+
+def test_a_picture_that_another_loop_has_asked_for_is_not_waited_for() -> None:
+    stream = aopen(jpegs(1)[0], DECODE)
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(stream)
+
+    async def ask_again() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await anext(stream)
+        await stream.aclose()
+
+    run(ask())
+    run(ask_again())
+
+
+def test_nor_is_it_while_that_loop_runs_and_the_stream_may_be_closed_from_any_loop() -> None:
+    stream = stream_of(silent())
+
+    async def in_another_loop() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await anext(stream)
+        await stream.aclose()
+
+    async def waiting() -> None:
+        for _ in range(3):
+            await anext(stream)
+        fourth = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(run, in_another_loop())
+        with pytest.raises(StopAsyncIteration):
+            await fourth
+
+    run(waiting())

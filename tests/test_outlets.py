@@ -238,6 +238,35 @@ def test_a_sink_that_cannot_be_closed_is_an_error_of_its_own() -> None:
     assert report.outputs[0].error == "no room for the index"
 
 
+@pytest.mark.parametrize("instant", [False, True])
+def test_a_fault_at_the_end_of_a_sink_harms_no_other(instant: bool, caplog: pytest.LogCaptureFixture) -> None:
+    class Unclosable(Collect):
+        def close(self) -> None:
+            raise OSError("the disk is full")
+
+        def discard(self) -> None:
+            super().discard()
+            raise OSError("the disk is still full")
+
+    broken, sound = Unclosable(), Collect()
+    broken.instant = instant
+    report = run(ListSource([still()]), DECODE, [Outlet(broken, "a.mp4"), Outlet(sound, "b.mp4")])
+    assert (broken.ended, sound.ended) == (["discarded"], ["closed"])
+    assert report.outputs[0].error == "a.mp4: OSError: the disk is full"
+    assert "the disk is still full" in caplog.text
+
+
+def test_a_fault_at_the_end_of_the_only_sink_is_the_runs() -> None:
+    class Unclosable(Collect):
+        def close(self) -> None:
+            raise OSError("the disk is full")
+
+    broken = Unclosable()
+    with pytest.raises(OSError, match="the disk is full"):
+        run(ListSource([still()]), DECODE, broken)
+    assert broken.ended == ["discarded"]
+
+
 def test_an_interactive_sink_has_the_callers_thread() -> None:
     window, file = Interactive(), Collect()
     run(ListSource([still()] * 10), DECODE, [Outlet(file), Outlet(window, when_full="wait")])

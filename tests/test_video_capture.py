@@ -25,6 +25,7 @@ import mjpeg_restore
 from mjpeg_restore import LiveSettings, NotMjpeg, Restorer, SourceError, SourceNotFound, UnknownModel, VideoCapture
 from mjpeg_restore import capture as cap
 from mjpeg_restore.sources.live import v4l2
+from tests.fleet.scripted import until
 from tests.lacking import needs_linux, needs_named_pipes, needs_opencv
 from tests.sources.clips import mux_packet
 
@@ -159,6 +160,15 @@ def test_a_seek_behind_the_end_changes_nothing(clip: str) -> None:
         assert number(capture.read()[1]) == 1
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_no_value_of_a_property(clip: str, value: float) -> None:
+    with opened(clip, params=[cap.CAP_PROP_FRAME_WIDTH, value, cap.CAP_PROP_READ_TIMEOUT_MSEC, value]) as capture:
+        assert number(capture.read()[1]) == 0
+        assert not capture.set(cap.CAP_PROP_POS_FRAMES, value)
+        assert not capture.set(cap.CAP_PROP_POS_MSEC, value)
+        assert number(capture.read()[1]) == 1
+
+
 def test_a_recording_is_played_again_from_its_beginning(clip: str) -> None:
     with opened(clip) as capture:
         for _ in range(2):
@@ -219,6 +229,28 @@ def test_errors_are_raised_where_that_is_asked_for(tmp_path: Path) -> None:
     assert capture.open(b"".join(JPEGS))
     assert capture.error is None
     assert len([*capture]) == 12  # the end is no error
+
+
+def test_threads_that_share_a_recording_get_each_picture_once(clip: str) -> None:
+    capture, start, found = opened(clip), threading.Barrier(4), list[int | None]()
+
+    def read_all() -> None:
+        start.wait(LIMIT)
+        found.extend(number(image) for image in capture)
+
+    threads = [threading.Thread(target=read_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert sorted(found, key=str) == sorted(range(12), key=str)
+    capture.release()
+
+
+def test_a_property_without_a_value_is_an_error() -> None:
+    params = [cap.CAP_PROP_FPS, 25, cap.CAP_PROP_OPEN_TIMEOUT_MSEC]
+    with opened(JPEGS[0]) as capture, pytest.raises(ValueError, match="params has 3 numbers"):
+        capture.open(JPEGS[1], 0, params)
 
 
 def test_a_model_that_there_is_not_is_an_error_at_once() -> None:
@@ -289,7 +321,7 @@ def test_a_slow_reader_of_a_camera_gets_recent_pictures() -> None:
         assert not capture.set(cap.CAP_PROP_POS_FRAMES, 0)
         before = 0
         for _ in range(3):
-            time.sleep(1)  # in which fifty pictures come
+            until(lambda due=before + 50: camera.sent[-1].number >= due)
             taken = number(capture.read()[1])
             assert taken is not None and taken > before + 25
             before = taken

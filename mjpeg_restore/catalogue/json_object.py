@@ -14,6 +14,9 @@ from typing import TypeVar, cast
 MOST = 10**15
 """Absolute value of the largest number that is taken: with larger ones, arithmetic might overflow."""
 
+_MOST_BYTES = 16 * 2**20
+"""Of a file: hundreds of times what the shipped one has."""
+
 T = TypeVar("T")
 Check = Callable[[object, str], T]
 
@@ -64,9 +67,12 @@ def load(path: Path) -> object:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON; it has NaN or Infinity, which JSON lacks, or an object with a key twice.
+        ValueError: it is no JSON; it has NaN or Infinity, which JSON lacks, or an object with a key twice; it is too
+            large to be read.
         RecursionError: it is nested too deeply.
     """
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
     return json.loads(path.read_text("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
 
 

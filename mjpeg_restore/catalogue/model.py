@@ -32,6 +32,11 @@ class GraphFile:
     """The installed package that it is in."""
 
     @property
+    def full_chroma(self) -> bool:
+        """Whether it gives Cb and Cr at luma's size, whatever their sampling in the stream."""
+        return any(port.component != port.grid for port in self.outputs if port.kind == "samples")
+
+    @property
     def label(self) -> str:
         """For messages: "stream.colour.onnx"; of another package "acme-models/soft.grey.onnx"."""
         return self.file if self.package == OURS else f"{self.package}/{self.file}"
@@ -137,6 +142,11 @@ class Model:
     def takes(self, kind: PortKind) -> bool:
         """Whether its graphs have an input of that kind."""
         return any(port.kind == kind for graph in self.variants[0].graphs.values() for port in graph.inputs)
+
+    @property
+    def full_chroma(self) -> bool:
+        """Whether its colour graphs give Cb and Cr at luma's size; either all of them do, or none."""
+        return any(graph.full_chroma for graph in self.variants[0].graphs.values())
 
     def variant(self, quality: int) -> Variant:
         """The network that suits an IJG quality best."""

@@ -17,9 +17,9 @@ FORMS: dict[PortKind, str] = {
     "table": "uint16 [64]",
     "noise": "float32 [4*y.high, 4*y.wide]",
     "context": "float32 [N]",
-    "samples": "uint8 [8*C.high, 8*C.wide]",
+    "samples": "uint8 [8*G.high, 8*G.wide]",
 }
-"""Types and shapes of the contract; C is the name of the port's component, N any number."""
+"""Types and shapes of the contract; C is the name of the port's component, G the same or luma's, N any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ class Port:
         raise ValueError(f"{self.name} belongs to no component")
 
     @property
+    def grid(self) -> int:
+        """Index of the component on whose grid of blocks the samples are: chroma may be restored at luma's size."""
+        return COMPONENTS.index(str(self.shape[0]).rpartition("*")[2].partition(".")[0])
+
+    @property
     def per_block(self) -> int | None:
         """Entries for each block, down and across; None if the values belong to the whole picture."""
         if isinstance(self.shape[0], int):
@@ -65,9 +70,11 @@ class Port:
         Raises:
             ValueError: the contract has no such port, or has it in another form.
         """
-        form = FORMS[cls(name, "", ()).kind].replace("C", name.partition(".")[0])
-        if not re.fullmatch(re.escape(form).replace("N", "[1-9][0-9]{0,8}"), text):
-            raise ValueError(f"port {name!r} is {text!r}, not {form!r}")
+        own = name.partition(".")[0]
+        form = FORMS[cls(name, "", ()).kind].replace("C", own)
+        forms = [form.replace("G", grid) for grid in dict.fromkeys((own, COMPONENTS[0]))] if "G" in form else [form]
+        if not any(re.fullmatch(re.escape(form).replace("N", "[1-9][0-9]{0,8}"), text) for form in forms):
+            raise ValueError(f"port {name!r} is {text!r}, not {' or '.join(map(repr, forms))}")
         dtype, _, shape = text.rstrip("]").partition(" [")
         return cls(name, dtype, tuple(int(n) if n.isdecimal() else n for n in shape.split(", ")))
 
@@ -95,6 +102,8 @@ def check_sides(kind: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
         raise ValueError(f"inputs are {_listed(names)}, not {_listed(taken)}{further}")
     if (found := [port.name for port in outputs]) != given:
         raise ValueError(f"outputs are {_listed(found)}, not {_listed(given)}")
+    if len({port.grid == 0 for port in outputs[1:]}) > 1:
+        raise ValueError("one of cb and cr is at luma's size, the other is not")
 
 
 def _listed(names: Sequence[str]) -> str:

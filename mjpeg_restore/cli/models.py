@@ -41,6 +41,8 @@ def described(model: Model) -> Iterator[str]:
     """The lines of one model."""
     yield f"{model.name}: {model.summary}"
     yield f"    {model.parameters:,} parameters, {model.macs_per_pixel / 1000:.2f} kMAC per pixel at 4:2:0"
+    if model.full_chroma:
+        yield "    colour at full resolution, which PNG, y4m and FFV1 keep; lossy video has the camera's subsampling"
     if model.takes("noise"):
         yield "    one of many possible pictures: --seed and --candidates"
     yield from _measured(model.quality) if model.quality else ["    no gain is stated"]

@@ -9,15 +9,16 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mjpeg_restore.cli.arguments import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_PACE, OF_SERVERS, candidate
+from mjpeg_restore.cli.arguments import candidate
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing, Progress
+from mjpeg_restore.cli.restore_options import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_PACE, OF_SERVERS
 from mjpeg_restore.cli.serving import played, served
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
@@ -76,11 +77,15 @@ def _restore_once(options: argparse.Namespace, targets: Sequence[str], seed: int
     )
     report = Report()
     opened = played(options, _open(options), lambda: _open(options))
-    with opened as source, served(options, source, report) as page:
+    with opened as source, ExitStack() as stack:
         _check_live(options, source)
         preparing.stop = stop = Event()
+        window = _open_window(options, targets, source, stop)
+        if window:  # first, so that where there is no display nothing else is begun
+            stack.callback(window.sink.discard)
+        page = stack.enter_context(served(options, source, report))
         # Pipes wait for their readers: here Ctrl-C still ends the command at once.
-        outlets = [*_open_outlets(options, targets, source, stop), *page]
+        outlets = [*_open_outlets(options, targets, source), *([window] if window else []), *page]
         with _stopping(source, stop):
             return _run(options, source, restorer, outlets, report, stop)
 
@@ -164,7 +169,16 @@ def _check_live(options: argparse.Namespace, source: Source) -> None:
         raise SourceError(f"{source.info.name} {why}", Hint(f"leave {{{name}}} out", **{name: None}))
 
 
-def _open_outlets(options: argparse.Namespace, targets: Sequence[str], source: Source, stop: Event) -> list[Outlet]:
+def _open_window(options: argparse.Namespace, targets: Sequence[str], source: Source, stop: Event) -> Outlet | None:
+    """The window, if there is to be one. Alone it sets the pace of a recording; beside a file it shows what it can."""
+    if not options.show:
+        return None
+    paced = not (targets or source.info.live or options.serve)
+    window = Window(f"mjpeg-restore {source.info.name}", paced=paced, compare=options.compare, stop=stop)
+    return Outlet(window, "the window", when_full="wait" if paced else "drop", ends_run=True)
+
+
+def _open_outlets(options: argparse.Namespace, targets: Sequence[str], source: Source) -> list[Outlet]:
     settings = OutputSettings(
         codec=options.codec,
         crf=options.crf,
@@ -180,21 +194,9 @@ def _open_outlets(options: argparse.Namespace, targets: Sequence[str], source: S
         segment=options.segment,
         new_file_on_resize=options.on_resize == "new-file",
     )
-    # The window is opened first, so that no output is left behind where there is no display.
-    # Alone it sets the pace of a recording; beside a file it shows what it can.
-    paced = not (targets or source.info.live or options.serve)
-    title = f"mjpeg-restore {source.info.name}"
-    window = Window(title, paced=paced, compare=options.compare, stop=stop) if options.show else None
-    try:
-        outlets = open_outlets(targets, settings, () if options.no_audio else source.sound, source.paths)
-    except BaseException:
-        if window:
-            window.discard()
-        raise
+    outlets = open_outlets(targets, settings, () if options.no_audio else source.sound, source.paths)
     if options.compare:
         outlets = [replace(outlet, sink=Comparing(outlet.sink, options.compare)) for outlet in outlets]
-    if window:
-        outlets.append(Outlet(window, "the window", when_full="wait" if paced else "drop", ends_run=True))
     return outlets
 
 

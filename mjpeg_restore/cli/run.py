@@ -8,14 +8,16 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
+from mjpeg_restore.cli.serving import access
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError, SinkError
 from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
@@ -40,7 +42,12 @@ def command(options: argparse.Namespace) -> int:
         for mistake in error.mistakes:
             warn(mistake, "error")
         return WRONG_SETTINGS
+    if access(options).required and not settings.run.serve:
+        warn(f"--token and --password have no effect without --serve, or serve in {options.settings}", "error")
+        return WRONG_SETTINGS
     if options.check:
+        for trouble in _troubles(options):
+            warn(trouble, "warning")
         names = ", ".join(camera.name for camera in settings.cameras)
         write(f"{options.settings}: no mistakes; cameras: {names or 'none is enabled'}", sys.stdout)
         return 0
@@ -49,13 +56,22 @@ def command(options: argparse.Namespace) -> int:
         return _run(options, settings)
 
 
+def _troubles(options: argparse.Namespace) -> Sequence[str]:
+    """What is no mistake in the settings, and yet must be otherwise before the outputs can be written."""
+    try:
+        load_settings(options.settings, serve=options.serve, places=True)
+    except SettingsError as error:
+        return error.mistakes
+    return ()
+
+
 def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     # A queue, because a signal may come at any point of this thread: its `put` takes no lock that the thread may hold.
     requests: SimpleQueue[Request] = SimpleQueue()
     stopped = False
     with ExitStack() as stack:
         stack.enter_context(_signals(requests))
-        audience = stack.enter_context(_serving(*settings.run.serve, settings.run)) if settings.run.serve else None
+        audience = stack.enter_context(_serving(settings.run, access(options))) if settings.run.serve else None
         fleet = Fleet(
             settings,
             audience=audience,
@@ -78,8 +94,12 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     return exit_code(SinkError) if incomplete else 0  # it was said when it happened
 
 
-def _serving(host: str, port: int, run: RunSettings) -> Serving:
+def _serving(run: RunSettings, given: Access) -> Serving:
     """Begin to serve, and say where.
+
+    Args:
+        run: the settings file's.
+        given: who may watch, by the command line, whose word counts for more.
 
     Raises:
         MissingExtra: a package is missing.
@@ -87,7 +107,8 @@ def _serving(host: str, port: int, run: RunSettings) -> Serving:
     """
     from mjpeg_restore.fleet.serving import Serving  # needs an extra
 
-    serving = Serving(host, port, Access(run.token, run.user, run.password))
+    assert run.serve
+    serving = Serving(*run.serve, given if given.required else Access(run.token, run.user, run.password))
     _log.info("all cameras can be watched at %s", serving.url, extra={"event": "serving"})
     if serving.remark:
         _log.warning("%s", serving.remark, extra={"event": "serving_openly"})
@@ -97,6 +118,9 @@ def _serving(host: str, port: int, run: RunSettings) -> Serving:
 def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) -> FleetSettings:
     """Read the settings file again, and apply it if it has no mistakes; the settings in force."""
     path = options.settings
+    if Path(path).is_fifo():  # such as <(envsubst < cameras.toml): nobody may write it again
+        _log.error("%s is not read again: it is a pipe", path, extra={"event": "not_reloaded"})
+        return before
     try:
         settings = load_settings(path, serve=options.serve)
     except SettingsError as error:

@@ -13,7 +13,7 @@ from mjpeg_restore.cli.streams import warn
 from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Access, Camera
+from mjpeg_restore.serve import Access, ServedCamera
 from mjpeg_restore.sources import Paced, Source
 
 OF_SERVING = ("token", "password", "loop")
@@ -29,9 +29,20 @@ def add_serving_options(add: Callable[..., object]) -> None:
         help="a page for browsers, /stream, /snapshot, /state, /metrics and /healthz; for this machine alone unless "
         "HOST says otherwise, such as 0.0.0.0",
     )
+    add_access_options(add)
+    add("--loop", action="store_true", help="play a recording again and again")
+
+
+def add_access_options(add: Callable[..., object]) -> None:
+    """Add the options that say who may watch."""
     add("--token", type=values.secret, metavar="TOKEN|@FILE", help="watching takes this token")
     add("--password", type=values.user_and_password, metavar="USER:PASSWORD|@FILE", help="or this user and password")
-    add("--loop", action="store_true", help="play a recording again and again")
+
+
+def access(options: argparse.Namespace) -> Access:
+    """Who may watch, by these options."""
+    user, password = options.password or (None, None)
+    return Access(options.token, user, password)
 
 
 def played(options: argparse.Namespace, source: Source, again: Callable[[], Source]) -> Source:
@@ -67,13 +78,12 @@ def served(options: argparse.Namespace, source: Source, report: Report) -> Gener
     # Imported here: Starlette and uvicorn would take a third of the command's start.
     from mjpeg_restore.serve.server import Server
 
-    user, password = options.password or (None, None)
     info = source.info
     stall = {"stall": options.stall_timeout} if options.stall_timeout else {}
     last = re.split(r"[/\\]", info.name.rstrip("/\\"))[-1]
     title = info.name if info.live else last  # folders of this machine are nobody's business
-    camera = Camera(_short(last), report, title=title, source=title, live=info.live, **stall)
-    with Server([camera], *options.serve, access=Access(options.token, user, password)) as server:
+    camera = ServedCamera(_short(last), report, title=title, source=title, live=info.live, **stall)
+    with Server([camera], *options.serve, access=access(options)) as server:
         if not options.quiet:
             warn(f"watch it at {server.url}")
             if server.remark:

@@ -192,6 +192,8 @@ class Camera:
         settings, surroundings = self.settings, self._surroundings
         try:
             with surroundings.open(settings) as opened:
+                if self._stop.is_set():  # its outputs may be another camera's by now
+                    return None
                 # Who watches a recording wants it at its pace.
                 source = opened if opened.info.live or not surroundings.audience else Paced(opened)
                 self._enter(source)

@@ -19,10 +19,12 @@ from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkC
 from mjpeg_restore.fleet.tables import TableReader
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.serve.address import parse_address
+from mjpeg_restore.sinks import joined
 from mjpeg_restore.sources import LiveSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_DEVICE = re.compile(r"v4l2:(?://)?", re.IGNORECASE)
 _MOST = 1 << 20
 """Bytes of a settings file."""
 
@@ -32,6 +34,7 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     *,
     serve: tuple[str, int] | None = None,
+    places: bool = False,
 ) -> FleetSettings:
     """Read and check a settings file; docs/cameras.md says what may stand in it.
 
@@ -39,6 +42,7 @@ def load_settings(
         path: the file. Relative paths in it begin in its folder.
         environment: the variables for `${NAME}`; those of the process if None.
         serve: host and port to serve at, in place of the file's.
+        places: a folder that cannot be written now counts as a mistake. While cameras run it may come and go.
 
     Raises:
         SettingsError: it cannot be read, or has mistakes: all of them.
@@ -55,7 +59,8 @@ def load_settings(
         raise SettingsError([f"{file}: a number in it has thousands of digits"]) from None
     folder = Path(os.path.abspath(file)).parent
     variables = os.environ if environment is None else environment
-    return _Loader(TableReader(folder, variables, Mistakes(file, Positions(text))), content).load(serve)
+    reader = TableReader(folder, variables, Mistakes(file, Positions(text)))
+    return _Loader(reader, content, places=places).load(serve)
 
 
 def _read(file: str) -> str:
@@ -76,11 +81,11 @@ def _read(file: str) -> str:
 class _Loader:
     """Makes settings of the tables of one file."""
 
-    def __init__(self, reader: TableReader, content: dict[str, Any]) -> None:
+    def __init__(self, reader: TableReader, content: dict[str, Any], *, places: bool) -> None:
         self._reader, self._mistakes, self._content = reader, reader.mistakes, content
         self._run = RunSettings()
         self._defaults = reader.read(content.get("defaults", {}), ("defaults",), keys.OF_CAMERAS)
-        self._outputs = OutputReader(reader, self._defaults)
+        self._outputs = OutputReader(reader, self._defaults, places=places)
 
     def load(self, serve: tuple[str, int] | None) -> FleetSettings:
         content = self._content
@@ -174,17 +179,18 @@ class _Loader:
             known = ", ".join(f"{name}://" for name in DEFAULT_PORTS)
             self._mistakes.note(path, f"{redact(source)} is no camera's address, which begins with {known} or v4l2:")
         elif not scheme and not source.lower().startswith("v4l2:"):
-            return os.path.join(self._reader.folder, source)
+            return joined(self._reader.folder, source)
         return source
 
 
-def _is_path(place: str) -> bool:
-    return "://" not in place and not place.lower().startswith("v4l2:")
-
-
-def _identity(place: str) -> str:
-    """A source or target; the same for all names of a file."""
-    return os.path.realpath(place) if _is_path(place) else place
+def _identity(source: str) -> str:
+    """A source as `Target.place` names an output, so that all names of a file, device or stream are equal."""
+    if _SCHEME.match(source):
+        try:
+            return Address.parse(source).url
+        except SourceError:
+            return source
+    return os.path.realpath(_DEVICE.sub("", source))
 
 
 def _is_camera(source: str) -> bool:

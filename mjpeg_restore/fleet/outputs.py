@@ -22,13 +22,15 @@ files have the time in them, as those of segments do."""
 class OutputReader:
     """Reads the outputs of one camera after the other."""
 
-    def __init__(self, reader: TableReader, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, reader: TableReader, defaults: Mapping[str, Any], *, places: bool) -> None:
         """Begin.
 
         Args:
             reader: of the file's tables.
             defaults: the values of `[defaults]`.
+            places: a folder that cannot be written now is a mistake.
         """
+        self._places = places
         self._reader, self._mistakes, self._defaults = reader, reader.mistakes, defaults
         self._targets: dict[str, str] = {}
         """The camera that writes to each place."""
@@ -114,6 +116,8 @@ class OutputReader:
             who = "another output" if other == camera else f"cameras.{other}"
             self._mistakes.note(path, f"{who} writes there, too; {{camera}} in a name stands for the camera's")
         self._targets.setdefault(key, camera)
+        if self._places and (what := parsed.unwritable):
+            self._mistakes.note(path, what)
         return target
 
 

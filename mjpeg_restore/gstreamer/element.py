@@ -171,11 +171,15 @@ class MjpegRestore(GstVideo.VideoDecoder):
         return True
 
     def do_set_format(self, state: Any) -> bool:
-        """Take new caps. The stream begins with its first picture, because tags come between the two."""
-        flow = self.do_drain()
+        """Take new caps. The stream begins with its first picture, because tags come between the two.
+
+        If downstream takes no more pictures, it is the next buffer that learns why; caps that are refused would make an
+        error of what is only the end.
+        """
+        self.do_drain()
         self._close_stream()
         self._input, self._format = state, None
-        return flow == Gst.FlowReturn.OK
+        return True
 
     def do_handle_frame(self, frame: Any) -> Any:
         """Begin to restore a picture, and finish those that are done."""

@@ -78,8 +78,8 @@ class Format:
 
 
 def fitted(picture: Picture) -> Picture:
-    """The picture at a sampling that raw video has: 4:4:0 becomes 4:4:4."""
-    sampling = picture.sampling if picture.sampling in _FORMATS else Sampling.YUV444
+    """The picture at the stream's sampling, as encoders are to have it; 4:4:0, which raw video lacks, becomes 4:4:4."""
+    sampling = picture.source_sampling if picture.source_sampling in _FORMATS else Sampling.YUV444
     return convert(picture, sampling, picture.full_range)
 
 

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mjpeg_restore.models.graph import Extra
 from mjpeg_restore.models.int8 import Int8Conv
+from mjpeg_restore.models.planes import has_full_chroma
 
 HIGH, WIDE = 136, 240
 """Luma blocks of the picture that is counted: 1920x1080, as some operations of a network occur once per picture."""
@@ -21,7 +22,8 @@ PEAK_FACTOR = 2.0
 
 
 DECODE_BYTES = 64.0
-"""Approximate memory of the plain decode, bytes per luma pixel: coefficients and samples in float32, some twice."""
+"""Approximate memory of the plain decode, bytes per luma pixel: coefficients and samples in float32, some twice. With
+chroma at luma's size a 4:2:0 picture has twice the samples."""
 
 
 def macs_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | None = None) -> float:
@@ -56,8 +58,8 @@ def bytes_per_pixel(network: nn.Module, *, colour: bool = True, extra: Extra | N
     for module in leaves:
         module.register_forward_hook(measure_layer)
     with torch.no_grad():
-        network(*_picture(colour, extra))
-    return DECODE_BYTES + PEAK_FACTOR * most / (64 * HIGH * WIDE)
+        restored = network(*_picture(colour, extra))
+    return DECODE_BYTES * (2 if has_full_chroma(restored) else 1) + PEAK_FACTOR * most / (64 * HIGH * WIDE)
 
 
 class Figures(TypedDict):

@@ -7,7 +7,11 @@
 
 | output | type | shape |
 |---|---|---|
-| `y`, `cb`, `cr` | uint8 | `[8 blocks_high, 8 blocks_wide]` of the component |
+| `y`, `cb`, `cr` | uint8 | `[8 blocks_high, 8 blocks_wide]` of the component; or of luma, for both `cb` and `cr` |
+
+Chroma at luma's size, whatever its sampling in the stream, is for networks that restore the colours of each pixel. Only
+the shape tells: the manifest's form of the port follows from the graph. A network that projects into the quantisation
+cell gives chroma at its own size, where the cells are.
 
 A model may want one more input, last:
 
@@ -106,7 +110,8 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
 
     Args:
         network: its arguments are coefficients `[1, high, wide, 64]` and table `[1, 64]` of each component in turn,
-            float32; its result is a tuple of blocks of centred samples `[1, high, wide, 64]`.
+            float32; its result is a tuple of blocks of centred samples `[1, high, wide, 64]`. Those of Cb and Cr are
+            on their own grid, or both on luma's.
         path: of the ONNX file, which includes the weights.
         colour: whether it has three components; else luma only.
         extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument, or the context `[1, n]`, the first
@@ -203,12 +208,18 @@ def export_variant(
 def described(path: Path) -> GraphFile:
     """A graph's file with its ports, which the manifest declares."""
     graph = onnx.load(path).graph
-    inputs, outputs = (tuple(map(_port, side)) for side in (graph.input, graph.output))
+    luma = graph.output[0]
+    inputs, outputs = (tuple(_port(tensor, luma) for tensor in side) for side in (graph.input, graph.output))
     return GraphFile(path.name, checksum(path), inputs, outputs, path.parent)
 
 
-def _port(tensor: onnx.ValueInfoProto) -> Port:
-    """A tensor as a port: the sizes that depend on the picture are those of the contract."""
+def _port(tensor: onnx.ValueInfoProto, luma: onnx.ValueInfoProto) -> Port:
+    """A tensor as a port: the sizes that depend on the picture are those of the contract.
+
+    Args:
+        tensor: an input or an output.
+        luma: the first output. Chroma whose sizes have the same names is on luma's grid.
+    """
     kind, shape = tensor.type.tensor_type, tensor.type.tensor_type.shape.dim
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     component, _, name = tensor.name.rpartition(".")
@@ -219,7 +230,9 @@ def _port(tensor: onnx.ValueInfoProto) -> Port:
         case "noise":
             sizes = ["4*y.high", "4*y.wide"]
         case "y" | "cb" | "cr":
-            sizes = [f"8*{name}.high", f"8*{name}.wide"]
+            names = [[size.dim_param for size in one.type.tensor_type.shape.dim] for one in (tensor, luma)]
+            grid = COMPONENTS[0] if all(names[0]) and names[0] == names[1] else name
+            sizes = [f"8*{grid}.high", f"8*{grid}.wide"]
     return Port(tensor.name, dtype, tuple(sizes))
 
 

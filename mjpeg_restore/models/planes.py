@@ -7,6 +7,7 @@ as a decoder does; its result is converted back to blocks of centred samples.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,11 @@ def to_grid(planes: Tensor, height: int, width: int) -> Tensor:
     the middle.
     """
     return functional.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def has_full_chroma(components: Sequence[Tensor]) -> bool:
+    """Whether restored blocks or planes of Y, Cb and Cr have chroma at luma's size; that of 4:4:4 always has."""
+    return len(components) > 1 and components[1].shape == components[0].shape
 
 
 def whole_blocks(samples: int) -> int:

@@ -24,8 +24,8 @@ Inputs = Sequence[NDArray[Any]]
 contiguous."""
 
 Planes = tuple[NDArray[Any], ...]
-"""The arrays of a graph's output ports: for each component a plane, uint8 `[8 blocks_high, 8 blocks_wide]`; or the
-context, float32 `[n]`."""
+"""The arrays of a graph's output ports: for each component a plane, uint8 `[8 blocks_high, 8 blocks_wide]` of its own
+blocks or of luma's; or the context, float32 `[n]`."""
 
 Shapes = tuple[tuple[int, ...], ...]
 """Shapes of a graph's inputs; luma's coefficients, `(blocks_high, blocks_wide, 64)`, are the first."""

@@ -1,15 +1,15 @@
 """Cameras in a browser: a page, MJPEG, snapshots, JSON and metrics over HTTP.
 
-A run writes to a `WebSink`, which keeps the newest frame alone and never waits. A `Camera` joins it with the run's
-`Report`. `mjpeg_restore.serve.server.Server` serves cameras from a thread of its own; it needs the extra `serve`.
+A run writes to a `WebSink`, which keeps the newest frame alone and never waits. A `ServedCamera` joins it with the
+run's `Report`. `mjpeg_restore.serve.server.Server` serves cameras from a thread of its own; it needs the extra `serve`.
 
-    with Server([camera := Camera("door", Report())]) as server:
+    with Server([camera := ServedCamera("door", Report())]) as server:
         print(server.url)
         run(source, restorer, camera.sink, report=camera.report)
 """
 
 from mjpeg_restore.serve.access import Access
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.sink import WebSink
 
-__all__ = ["Access", "Camera", "WebSink"]
+__all__ = ["Access", "ServedCamera", "WebSink"]

@@ -13,7 +13,7 @@ def parse_address(text: str) -> tuple[str, int]:
     Raises:
         ValueError: it is none of these.
     """
-    found = re.fullmatch(r"(?:(?P<host>[^:\[\]/\s]*|\[[0-9A-Fa-f:.%\w]+\]):)?(?P<port>\d{1,5})", text)
+    found = re.fullmatch(r"(?:(?P<host>[^:\[\]/\s]*|\[[0-9A-Fa-f:.%\w]+\]):)?(?P<port>[0-9]{1,5})", text)
     if not found or int(found["port"]) > 65535:
         raise ValueError(f"{text!r} is no address: give HOST:PORT, such as 127.0.0.1:8080")
     return (found["host"] or LOOPBACK).strip("[]"), int(found["port"])

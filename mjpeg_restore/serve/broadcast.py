@@ -15,7 +15,7 @@ from typing import Self
 
 from mjpeg_restore.errors import reason_of
 from mjpeg_restore.frames import Frame, Picture
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.monitor import Monitor
 
 BOUNDARY = "mjpeg-restore-frame"
@@ -85,7 +85,7 @@ class Broadcast:
         shot: the newest encoded frame; None before the first.
     """
 
-    def __init__(self, camera: Camera, pool: Executor, encode: Encode, boot: str) -> None:
+    def __init__(self, camera: ServedCamera, pool: Executor, encode: Encode, boot: str) -> None:
         """Begin to listen to the camera.
 
         Args:

@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class ServedCamera:
     """One run whose pictures are served."""
 
     name: str

@@ -53,7 +53,10 @@ class Metrics:
         Args:
             accept: the request's `Accept` header: Prometheus' text format, or OpenMetrics where that is asked for.
         """
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it asks for a version that is no number
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
 

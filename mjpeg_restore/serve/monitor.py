@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from statistics import median
 from typing import Any, Literal
 
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 
 SPAN = 120
 """Samples that are kept, one for each second."""
@@ -54,7 +54,7 @@ class Sample:
 class Monitor:
     """Watches one camera. All calls come from one thread."""
 
-    def __init__(self, camera: Camera, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, camera: ServedCamera, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin.
 
         Args:

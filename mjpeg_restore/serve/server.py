@@ -16,12 +16,13 @@ from typing import Any, Self
 from mjpeg_restore.errors import MissingExtra, SinkError, reason_of
 from mjpeg_restore.serve.access import Access
 from mjpeg_restore.serve.address import LOOPBACK
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.pages import Pages
 
 try:
+    import h11
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
     from mjpeg_restore.serve.guard import Guard
     from mjpeg_restore.serve.site import Site
@@ -33,6 +34,8 @@ except ModuleNotFoundError as error:
 _MOST_STREAMS = 64
 """Streams that are open at the same time: a client more costs the pipeline little, but not nothing."""
 _MOST_CONNECTIONS = 256
+_SILENCE = 10
+"""Seconds in which a connection has to make its request; those that do not would take the place of others for ever."""
 _PATIENCE = 30.0
 """Seconds that a client may take nothing before it is dropped."""
 _UNSENT = 128 * 1024
@@ -43,6 +46,9 @@ _STOP = 5.0
 """Seconds that a stop may take; then the thread is left to itself."""
 
 _log = logging.getLogger(__name__)
+
+_of_clients = _log.getChild("clients")
+_of_clients.setLevel(logging.ERROR)  # what a client does wrong is told to it alone: anybody could fill the log
 
 
 class Server:
@@ -55,7 +61,7 @@ class Server:
 
     def __init__(
         self,
-        cameras: Iterable[Camera] = (),
+        cameras: Iterable[ServedCamera] = (),
         host: str = LOOPBACK,
         port: int = 8080,
         access: Access | None = None,
@@ -96,7 +102,7 @@ class Server:
             self._socket.close()
             raise SinkError(f"the server on {host}, port {port} did not start: its log says why")
 
-    def add(self, camera: Camera) -> None:
+    def add(self, camera: ServedCamera) -> None:
         """Serve one more camera, or another one of the same name."""
         self._call(self._site.add, camera)
 
@@ -153,6 +159,7 @@ class _Uvicorn(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 limit_concurrency=_MOST_CONNECTIONS,
+                timeout_keep_alive=_SILENCE,
                 timeout_graceful_shutdown=round(_STOP),
             )
         )
@@ -175,16 +182,64 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """A connection: responses get at its transport, and the log is the package's, without a line for each request."""
+    """A connection: responses get at its transport, and the log is the package's, without a line for each request.
+
+    uvicorn ends one that is silent after a response. Here one that has not made its first request, or that makes one
+    byte by byte, ends after the same time.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.logger, self.access_log = _log, False
+        self.logger, self.access_log = _of_clients, False
+        self._overdue: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Begin with a connection."""
         self.app_state = {**self.app_state, TRANSPORT: transport}
         super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with a request, whose time has begun with its first byte."""
+        super().data_received(data)
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, where no other answer has begun, and end the connection."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle:  # the head was a request: the app that answers it has no client any more
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        super().connection_lost(exc)
+        self._unwatch()
+
+    def on_response_complete(self) -> None:
+        """Give the next request its own time."""
+        self._unwatch()
+        super().on_response_complete()
+
+    def _watch(self) -> None:
+        """Have time run while no request is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle and not cycle.response_complete:
+            self._unwatch()
+        elif self._overdue is None:
+            self._overdue = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def _unwatch(self) -> None:
+        if self._overdue:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _should_upgrade(self) -> bool:
+        return False  # and without uvicorn's advice to install something: the request is answered as it stands
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mjpeg_restore.serve.broadcast import BOUNDARY, PREAMBLE, Broadcast, Shot
-from mjpeg_restore.serve.camera import Camera
+from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.metrics import Metrics
 from mjpeg_restore.serve.pages import Pages
 from mjpeg_restore.serve.streams import StreamResponse, Streams
@@ -41,7 +41,7 @@ _MULTIPART = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 class Site:
     """The cameras of a server and what it answers about them. It belongs to one event loop."""
 
-    def __init__(self, cameras: Iterable[Camera], pages: Pages, *, most_streams: int, patience: float) -> None:
+    def __init__(self, cameras: Iterable[ServedCamera], pages: Pages, *, most_streams: int, patience: float) -> None:
         """Prepare; nothing runs before the app's start.
 
         Args:
@@ -79,9 +79,11 @@ class Site:
             *(Route(f"{place}/assets/{{file}}", self._asset) for place in ("", "/camera/{name}")),
             *(Route(place + path, to) for place in ("", "/camera/{name}") for path, to in of_camera.items()),
         ]
-        return Starlette(routes=routes, lifespan=self._lifespan)
+        app = Starlette(routes=routes, lifespan=self._lifespan)
+        app.router.redirect_slashes = False  # it would send browsers to this host, past a proxy's prefix
+        return app
 
-    def add(self, camera: Camera) -> None:
+    def add(self, camera: ServedCamera) -> None:
         """Serve one more camera, or another one in the place of one of the same name."""
         if before := self._broadcasts.get(camera.name):
             before.close()
@@ -220,10 +222,13 @@ class Site:
     async def _healthz(self, request: Request) -> Response:
         # Everybody may ask. A camera's own reason, which may name files and addresses, is for those who may watch.
         ill = sum(not broadcast.monitor.health.ok for broadcast in self._broadcasts.values())
-        return _health(f"{ill} of {len(self._broadcasts)} cameras send no pictures" if ill else "")
+        said = f"{ill} of {len(self._broadcasts)} cameras send no pictures" if ill else "ok"
+        # A service is started again for this: one camera that was unplugged must not take the others with it.
+        return PlainTextResponse(f"{said}\n", 503 if ill and ill == len(self._broadcasts) else 200)
 
     async def _camera_health(self, request: Request) -> Response:
-        return _health(self._of(request).monitor.health.reason)
+        reason = self._of(request).monitor.health.reason
+        return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200)
 
 
 def _picture(request: Request, shot: Shot | None, jpeg: bytes | None) -> Response:
@@ -233,7 +238,3 @@ def _picture(request: Request, shot: Shot | None, jpeg: bytes | None) -> Respons
     if request.headers.get("if-none-match") == shot.tag:
         return Response(status_code=304, headers=headers)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
-
-
-def _health(reason: str) -> Response:
-    return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200)

@@ -81,6 +81,7 @@ class StreamResponse:
                 streams.open -= 1
             if not complete and transport.get_write_buffer_size():
                 transport.abort()  # it would wait for ever for a client that takes nothing
+                await _until_gone(receive)  # to uvicorn, a response that ends before that is a fault of the program's
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

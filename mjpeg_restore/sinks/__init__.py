@@ -7,7 +7,7 @@ everything but `write`.
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PixelFormat, SegmentLimit, Sink
 from mjpeg_restore.sinks.comparing import Comparing
 from mjpeg_restore.sinks.hls import Hls
-from mjpeg_restore.sinks.naming import Target, within
+from mjpeg_restore.sinks.naming import Target, joined, within
 from mjpeg_restore.sinks.opening import effective_settings, open_sink
 from mjpeg_restore.sinks.push import Push
 from mjpeg_restore.sinks.raw import RawStream
@@ -41,6 +41,7 @@ __all__ = [
     "choose_format",
     "effective_settings",
     "held_open",
+    "joined",
     "open_sink",
     "usable_encoders",
     "within",

@@ -178,7 +178,7 @@ def open_stream(
     Raises:
         SinkError: the encoder refuses the picture or an option.
     """
-    sampling, pix_fmt = pixels.choose_format(encoder.codec, picture.sampling)
+    sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)
     stream = container.add_stream(encoder.name, rate=rate, width=width, height=height)
     assert isinstance(stream, VideoStream)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import time
+import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -186,7 +187,7 @@ class Hls(BaseSink):
 
     @property
     def _stem(self) -> str:
-        return _UNSAFE.sub("_", self._playlist.stem)
+        return _stem_of_segments(self._playlist)
 
     def _segment(self, number: int) -> Path:
         return self._playlist.with_name(f"{self._stem}-{number}.ts")
@@ -212,9 +213,20 @@ class Hls(BaseSink):
             raise SinkError(f"{self._playlist}: writing failed ({reason}): is there room on the disk?") from error
 
 
+def _stem_of_segments(playlist: Path) -> str:
+    """What the names of a playlist's segments begin with.
+
+    A name that is not safe gets a checksum: two words of two Chinese characters each would both be "__", and one camera
+    would write over the segments of the other.
+    """
+    stem = playlist.stem
+    safe = _UNSAFE.sub("_", stem)
+    return safe if safe == stem else f"{safe}-{zlib.crc32(os.fsencode(stem)):08x}"
+
+
 def _listed(playlist: Path) -> list[Path]:
     """The segments in the same folder that a playlist of ours lists."""
-    name = re.compile(rf"{re.escape(_UNSAFE.sub('_', playlist.stem))}-[0-9]{{1,18}}\.ts")
+    name = re.compile(rf"{re.escape(_stem_of_segments(playlist))}-[0-9]{{1,18}}\.ts")
     lines: list[str] = []
     with contextlib.suppress(OSError):
         lines = playlist.read_text("utf-8", "replace").splitlines()

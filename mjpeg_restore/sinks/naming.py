@@ -23,6 +23,8 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "tcp": 0, "udp": 0}
 _PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.+)", re.DOTALL)
 _PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
 """What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
+_STANDARD_OUTPUT = "/dev/stdout"
+"""Another name of "-", where the system has it."""
 _DEVICE = re.compile(r"/dev/video[0-9]+")
 _SUFFIXES: dict[str, Format] = {".y4m": "y4m", ".m3u8": "hls", **dict.fromkeys(EXTENSIONS, "picture")}
 
@@ -99,11 +101,25 @@ class Target:
         return self.format in ("rtsp", "tcp", "udp", "v4l2") or self.is_pipe
 
     @property
+    def unwritable(self) -> str:
+        """Why nothing can be written there now, as far as the folder tells; empty if there is no reason."""
+        if self.address or self.format == "v4l2" or self.is_pipe:
+            return ""
+        folder = os.path.dirname(self.where) or "."
+        if self.format == "pictures":  # they make their folder
+            folder = self.where
+            while not os.path.exists(folder):
+                folder = os.path.dirname(folder) or "."
+        if not os.path.isdir(folder):
+            return f"there is no folder {folder}"
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
+
+    @property
     def place(self) -> str:
-        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-" and "-"."""
+        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-", "-" and "/dev/stdout"."""
         if self.address:
             return self.address.url
-        return self.where if self.where == "-" else os.path.realpath(self.where)
+        return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:
@@ -112,7 +128,16 @@ def within(folder: str | os.PathLike[str], target: str) -> str:
         return target
     found = _PREFIX.fullmatch(target)
     prefix, path = (f"{found[1]}:", found[2]) if found else ("", target)
-    return target if path == "-" else prefix + os.path.join(folder, path)
+    return target if path == "-" else prefix + joined(folder, path)
+
+
+def joined(folder: str | os.PathLike[str], path: str) -> str:
+    """A path that is taken from a folder unless it is absolute, without ".." where that makes no difference."""
+    whole = os.path.join(folder, path)
+    plain = os.path.normpath(whole)
+    if os.path.realpath(plain) != os.path.realpath(whole):  # ".." behind a symbolic link
+        return whole
+    return plain + os.sep if whole.endswith(os.sep) else plain  # "out/" is a folder
 
 
 def _format_of(name: str) -> tuple[Format, str]:

@@ -24,7 +24,7 @@ class PictureEncoder:
 
     *PNG* stores RGB, or grey for a grey picture.
 
-    *JPEG* stores the planes in full range, at their own chroma subsampling, with three exceptions: 4:4:0 and 4:1:1
+    *JPEG* stores the planes in full range, at the stream's chroma subsampling, with three exceptions: 4:4:0 and 4:1:1
     become the nearest finer subsampling, grey gets neutral chroma, and interlaced 4:2:0 becomes 4:2:2, because JPEG
     decoders would mix the chroma of the two fields (quirk S6).
     """
@@ -50,7 +50,9 @@ class PictureEncoder:
         if self._png:
             frame = _rgb_frame(picture)
         else:
-            wanted = pixels.full_chroma_lines(picture.sampling) if picture.field_order else picture.sampling  # S6
+            wanted = pixels.sampling_to_code(self._encoder.codec, picture)
+            if picture.field_order:
+                wanted = pixels.full_chroma_lines(wanted)  # S6
             sampling, pix_fmt = pixels.choose_format(self._encoder.codec, wanted)
             converted = pixels.convert(picture, sampling, full_range=True)
             frame = pixels.to_frame(converted, pix_fmt, picture.width, picture.height)

@@ -44,6 +44,8 @@ _CANDIDATES: dict[Sampling, tuple[Sampling, ...]] = {
 _POORLY_SUPPORTED = frozenset({Sampling.GRAY, Sampling.YUV440})
 _KEEPS_THEM = frozenset({"ffv1"})
 
+_LOSSLESS = frozenset({"ffv1"})
+
 # Encoders for any size; the others need whole chroma samples.
 _ANY_SIZE = frozenset({"ffv1", "mjpeg", "libvpx-vp9"})
 
@@ -67,6 +69,15 @@ def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
                 return candidate, name
     formats = ", ".join(sorted(known))
     raise SinkError(f"encoder {codec.name} takes no 8-bit YCbCr but {formats}", Hint("try {codec}", codec="h264"))
+
+
+def sampling_to_code(codec: av.Codec, picture: Picture) -> Sampling:
+    """The chroma subsampling to ask an encoder for: that of the stream, as one that loses details anyway is to have.
+
+    Chroma that a model restored at luma's size would make H.264 a 4:4:4 that few players decode. Only FFV1, which loses
+    nothing, keeps it.
+    """
+    return picture.sampling if codec.name in _LOSSLESS else picture.source_sampling
 
 
 def loses_chroma(given: Sampling, kept: Sampling) -> bool:

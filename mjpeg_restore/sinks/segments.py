@@ -150,4 +150,4 @@ class Segments(BaseSink):
 
 
 def _shape(picture: Picture) -> tuple[int, int, Sampling]:
-    return picture.width, picture.height, picture.sampling
+    return picture.width, picture.height, picture.source_sampling

@@ -84,10 +84,11 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
 class VideoFile(BaseSink):
     """An MP4, MOV, MKV, WebM, AVI or MPEG-TS file, by the file's extension.
 
-    *Samples.* Planes are encoded at their own chroma subsampling. If the encoder does not support it, they are
-    converted to the nearest finer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets
-    neutral 4:2:0 chroma elsewhere. Encoders that need whole chroma samples (all but FFV1, MJPEG and VP9) get an odd
-    width or height rounded up by one, the last column or row repeated: 163x117 in 4:2:0 becomes 164x118.
+    *Samples.* Planes are encoded at the stream's chroma subsampling; chroma that a model restored at luma's size is
+    averaged to it, but for FFV1, which loses nothing. If the encoder does not support it, they are converted to the
+    nearest finer one (4:1:1 to 4:2:2, 4:4:0 to 4:4:4), else to 4:2:0. Grey stays grey in FFV1 and gets neutral 4:2:0
+    chroma elsewhere. Encoders that need whole chroma samples (all but FFV1, MJPEG and VP9) get an odd width or height
+    rounded up by one, the last column or row repeated: 163x117 in 4:2:0 becomes 164x118.
 
     *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged. MJPEG is always
     full range. AVI and MOV have no tag for full range: codecs that do not signal it themselves (FFV1, MPEG-4 Part 2)

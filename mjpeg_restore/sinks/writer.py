@@ -61,7 +61,7 @@ class VideoWriter:
         """
         self.size = (first.width, first.height)
         self._encoder = encoder
-        self._first_sampling = first.sampling
+        self._first_sampling = first.source_sampling
         self._reduced_sampling: Sampling | None = None
         """The latest one that lost chroma samples."""
         self._container = container
@@ -109,8 +109,8 @@ class VideoWriter:
     def write(self, picture: Picture) -> None:
         """Encode and mux one picture."""
         context = self._stream.codec_context
-        if pixels.loses_chroma(picture.sampling, self._sampling):
-            self._reduced_sampling = picture.sampling
+        if pixels.loses_chroma(picture.source_sampling, self._sampling):
+            self._reduced_sampling = picture.source_sampling
         converted = pixels.convert(picture, self._sampling, self._full_range)
         frame = pixels.to_frame(converted, str(context.pix_fmt), context.width, context.height)
         for pts in self._timeline.repeats(picture):

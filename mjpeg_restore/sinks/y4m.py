@@ -29,6 +29,8 @@ _INTERLACING = {None: "Ip", "top": "It", "bottom": "Ib"}
 class Y4mStream(BaseSink):
     """A y4m file or pipe: unchanged planes of any size (4:4:0 becomes 4:4:4), tagged with the range.
 
+    Chroma that a model restored at luma's size stays so: the output is 4:4:4, whatever the stream is.
+
     y4m stores one frame rate and no time stamps. A variable rate is lost, and `remark` reports it.
 
     A file of a live source gets its name with the first picture and keeps it even if the run fails.

@@ -40,6 +40,12 @@ class Compressed:
     """Y, Cb, Cr: the coefficients before quantisation, float32 `[batch, high, wide, 64]`."""
     planes: list[Tensor]
     """Y, Cb, Cr: the samples before compression, centred, `[batch, height, width]` at the component's own sampling."""
+    full_chroma: list[Tensor]
+    """Cb, Cr: the samples before chroma was subsampled, centred, `[batch, height, width]` at luma's size."""
+
+    def samples(self, *, full_chroma: bool) -> list[Tensor]:
+        """What a network is to restore: `planes`, or with Cb and Cr at luma's size."""
+        return [self.planes[0], *self.full_chroma] if full_chroma else self.planes
 
     def components(self) -> list[Tensor]:
         """Quantised coefficients and table of each component in turn: a network's input."""
@@ -66,14 +72,16 @@ def compress(rgb: Tensor, tables: Tensor, span: tuple[int, int] | None, contrast
     colours = to_ycbcr(rgb)
     planes = [(colours[:, 0] * contrast[:, None, None]).round()]
     steps = [tables[:, 0]]
+    full_chroma: list[Tensor] = []
     if span:
         across, down = span
+        full_chroma += colours[:, 1:].unbind(1)
         planes += functional.avg_pool2d(colours[:, 1:], (down, across)).round().unbind(1)
         steps += [tables[:, 1], tables[:, 1]]
     dct = dct_matrix().to(rgb.device).T
     original = [plane_to_blocks(plane) @ dct for plane in planes]
     quantised = [(c / q[:, None, None]).round() for c, q in zip(original, steps, strict=True)]
-    return Compressed(quantised, steps, original, planes)
+    return Compressed(quantised, steps, original, planes, full_chroma)
 
 
 def scaled(quality: int) -> NDArray[np.float32]:

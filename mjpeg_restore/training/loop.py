@@ -152,8 +152,12 @@ class Trainer:
             self.settings = settings | {key: value for key, value in found.items() if key in ORIGIN}
             self.progress.settings = self.settings
 
-    def begin_from(self, checkpoint: Path) -> None:
+    def begin_from(self, checkpoint: Path, anew: tuple[str, ...] = ()) -> None:
         """Load the final weights of another run; weights that it lacks keep their initial values.
+
+        Args:
+            checkpoint: of that run.
+            anew: name prefixes of weights that keep their initial values, too.
 
         Raises:
             SourceNotFound: there is no such checkpoint.
@@ -163,6 +167,7 @@ class Trainer:
             raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that stage first")
         with of_this_network(checkpoint):
             found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
+            found = {name: weight for name, weight in found.items() if not name.startswith(anew)}
             self.model.load_state_dict(self.model.state_dict() | found)
 
     def save(self) -> None:

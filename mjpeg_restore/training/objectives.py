@@ -1,7 +1,8 @@
 """Objectives: functions of a network and a compressed batch that return the loss, a scalar.
 
 The DCT is orthonormal, so a squared error of coefficients equals one of pixels (Parseval). The papers' losses are
-computed on planes of samples, each component at its own sampling, in units of the full range (0..1).
+computed on planes of samples, in units of the full range (0..1): each component at its own sampling, or chroma at
+luma's size, if that is how the network restores it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, dct_matrix, exact, plane_to_blocks
 from mjpeg_restore.models.papers.l4_l8 import sobel
+from mjpeg_restore.models.planes import has_full_chroma
 from mjpeg_restore.training.degradation import Compressed
 
 Objective = Callable[[nn.Module, Compressed], Tensor]
@@ -64,9 +66,10 @@ def planes(network: nn.Module, coded: Compressed, *inputs: Tensor) -> tuple[list
         inputs: further inputs of the network, such as noise.
     """
     restored = network(*coded.components(), *inputs)
+    original = coded.samples(full_chroma=has_full_chroma(restored))
     return (
         [(blocks_to_plane(samples) + 128) / 255 for samples in restored],
-        [(plane + 128) / 255 for plane in coded.planes],
+        [(plane + 128) / 255 for plane in original],
     )
 
 
@@ -119,29 +122,32 @@ class OnTiles:
     def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
         """Compute the loss of a tile, at the same random position in all crops."""
         context = network.context(*coded.components())  # pyright: ignore[reportCallIssue]
-        grids = [part.shape[1:3] for part in coded.quantised]
-        spans = [[luma // own for luma, own in zip(grids[0], grid, strict=True)] for grid in grids]
+        high, wide = coded.quantised[0].shape[1:3]
+        last = coded.quantised[-1].shape[1:3]
+        span = high // last[0], wide // last[1]
         # The position is drawn on the device: a captured step cannot read from the host.
         device = context.device
         places = [
-            torch.randint((length * span - self.side) // span + 1, (), device=device)
-            for length, span in zip(grids[-1], spans[-1], strict=True)
+            torch.randint((length - self.side) // step + 1, (), device=device) * step
+            for length, step in zip((high, wide), span, strict=True)
         ]
-        inputs: list[Tensor] = []
-        truth: list[Tensor] = []
-        for blocks, table, plane, (down, across) in zip(
-            coded.quantised, coded.tables, coded.planes, spans, strict=True
-        ):
+
+        def cut(blocks: Tensor) -> Tensor:
+            """The tile of a component's blocks, whatever its sampling."""
             rows, columns = (
-                place * (last // own) + torch.arange(self.side // own, device=device)
-                for place, last, own in zip(places, spans[-1], (down, across), strict=True)
+                place * own // luma + torch.arange(self.side * own // luma, device=device)
+                for place, own, luma in zip(places, blocks.shape[1:3], (high, wide), strict=True)
             )
-            inputs += [blocks[:, rows[:, None], columns], table]
-            truth.append(plane_to_blocks(plane)[:, rows[:, None], columns])
+            return blocks[:, rows[:, None], columns]
+
+        inputs = [
+            part for blocks, table in zip(coded.quantised, coded.tables, strict=True) for part in (cut(blocks), table)
+        ]
         restored = network.restore_with(context, *inputs)  # pyright: ignore[reportCallIssue]
+        original = coded.samples(full_chroma=has_full_chroma(restored))
         return self.loss(
             [(blocks_to_plane(part) + 128) / 255 for part in restored],
-            [(blocks_to_plane(part) + 128) / 255 for part in truth],
+            [(blocks_to_plane(cut(plane_to_blocks(plane))) + 128) / 255 for plane in original],
         )
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from mjpeg_restore import catalogue
 from mjpeg_restore.models.decode import blocks_to_plane
 from mjpeg_restore.models.graph import load_weights
+from mjpeg_restore.models.planes import to_grid
 from mjpeg_restore.models.stream import STREAM, Stream
 from mjpeg_restore.training.degradation import Compressed
 
@@ -38,11 +39,16 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, coded: Compressed) -> Compressed:
-        """Replace the originals of a batch: by coefficients within their quantisation cells, and unrounded samples."""
+        """Replace the originals of a batch: by coefficients within their quantisation cells, and unrounded samples.
+
+        It knows chroma at its own sampling alone: at luma's size its samples are interpolated.
+        """
         placed = self.network.place(*coded.components())
         samples = [self.network.inverse_dct(k, q) for k, q in zip(placed, coded.tables, strict=True)]
+        luma, *chroma = [blocks_to_plane(part) for part in samples]
         return replace(
             coded,
             original=[k * q[:, None, None] for k, q in zip(placed, coded.tables, strict=True)],
-            planes=[blocks_to_plane(part) for part in samples],
+            planes=[luma, *chroma],
+            full_chroma=[to_grid(plane[:, None], *luma.shape[1:])[:, 0] for plane in chroma],
         )

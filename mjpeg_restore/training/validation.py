@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.planes import to_grid
 from mjpeg_restore.training.degradation import LIMITED, Compressed, compress, scaled
 from mjpeg_restore.training.objectives import planes
 
@@ -38,6 +39,9 @@ def gains(
 ) -> list[float]:
     """Mean PSNR gain over the plain decode in dB, by component.
 
+    Chroma that the network restores at luma's size is compared with the original's there, and so is the decode's,
+    interpolated.
+
     Args:
         network: on `device`, in evaluation mode.
         pictures: RGB, whole MCUs each, uint8 `[height, width, 3]`.
@@ -55,7 +59,10 @@ def gains(
         rgb = torch.from_numpy(picture[None]).to(device)
         coded = compress(rgb, tables, (2, 2) if colour else None, contrast)
         restored, original = restore(network, coded)
-        decoded, _ = planes(decode, coded)
+        decoded = [
+            to_grid(plane[:, None], *truth.shape[1:])[:, 0]
+            for plane, truth in zip(planes(decode, coded)[0], original, strict=True)
+        ]
         errors = [
             [torch.mean((plane - truth) ** 2).clamp_min(1e-10) for plane, truth in zip(side, original, strict=True)]
             for side in (decoded, restored)

@@ -16,7 +16,7 @@ from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.serve import Camera
+from mjpeg_restore.serve import ServedCamera
 from mjpeg_restore.serve.server import Server
 from mjpeg_restore.sinks import BaseSink
 from mjpeg_restore.testing import ListSource
@@ -83,7 +83,7 @@ def _fps(restorer: Restorer, pictures: Sequence[bytes], count: int, clients: int
     with ExitStack() as stack:
         sink: BaseSink = _Nowhere()
         if clients is not None:
-            camera = Camera("measured", report)
+            camera = ServedCamera("measured", report)
             server = stack.enter_context(Server([camera], port=0))
             words = [sys.executable, "-c", _CLIENTS, f"{server.url}stream", str(clients)]
             process = stack.enter_context(subprocess.Popen(words))

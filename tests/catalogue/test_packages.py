@@ -191,6 +191,12 @@ def test_a_manifest_that_is_none(acme: Path, content: Any, told: str) -> None:
     assert "reinstall" not in message
 
 
+def test_a_manifest_that_is_too_large_is_not_read(acme: Path) -> None:
+    with (acme / "manifest.json").open("wb") as file:
+        file.truncate(2**30)  # sparse
+    assert fault().endswith("manifest.json: it is larger than 16 MiB")
+
+
 def test_a_folder_that_may_not_be_looked_at(acme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.is_file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from mjpeg_restore.cli.restore import SAME_SIGNAL
 from mjpeg_restore.cli.run import WRONG_SETTINGS
 from tests.cli.command import COMMAND, mux, run, times
 from tests.cli.test_signals import until
-from tests.lacking import needs_sighup, needs_sigint
+from tests.lacking import needs_named_pipes, needs_sighup, needs_sigint
 from tests.sources.live.http_servers import Answer, Request, Server
 
 pytestmark = pytest.mark.network
@@ -166,6 +167,19 @@ def test_settings_with_mistakes_are_not_applied(cameras: Callable[..., HttpCamer
     }
 
 
+@needs_sighup
+@needs_named_pipes
+def test_settings_in_a_pipe_are_read_once(cameras: Callable[..., HttpCamera], tmp_path: Path) -> None:
+    with running(tmp_path, DEFAULTS + section("door", cameras())) as command:
+        until(lambda: bool(command.recorded("door")))
+        (tmp_path / "cameras.toml").unlink()
+        os.mkfifo(tmp_path / "cameras.toml")
+        command.process.send_signal(signal.SIGHUP)
+        command.says("cameras.toml is not read again: it is a pipe")
+        code, _ = command.end()
+    assert code == 130
+
+
 @needs_sigint
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     def answer(request: Request) -> Answer:
@@ -230,3 +244,22 @@ def test_settings_with_mistakes_run_nothing(tmp_path: Path, capfd: pytest.Captur
     code, _, err = run(["run", tmp_path / "none.toml"], capfd)
     assert code == WRONG_SETTINGS
     assert err == f"mjpeg-restore: {tmp_path}/none.toml: No such file or directory\n"
+
+
+def test_a_check_looks_for_the_folders_of_outputs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.toml"
+    outputs = '["missing/a.mkv", "new/folder/", "udp://127.0.0.1:9"]'
+    path.write_text(f'[cameras.a]\nsource = "http://127.0.0.1:1/"\noutputs = {outputs}\n')
+    code, out, err = run(["run", path, "--check"], capfd)
+    assert (code, out) == (0, f"{path}: no mistakes; cameras: a\n")  # a disk may be mounted later
+    assert err == f"mjpeg-restore: {path}:3: cameras.a.outputs[0]: there is no folder {tmp_path}/missing\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_token_that_nobody_asks_for_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text(DEFAULTS + '[cameras.a]\nsource = "http://127.0.0.1:1/"\n')
+    code, _, err = run(["run", path, "--token", "secret", "--check"], capfd)
+    assert code == WRONG_SETTINGS
+    assert err == f"mjpeg-restore: --token and --password have no effect without --serve, or serve in {path}\n"
+    assert run(["run", path, "--token", "secret", "--serve", "0", "--check"], capfd)[0] == 0

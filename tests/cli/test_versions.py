@@ -22,5 +22,5 @@ def test_version_names_the_reader_and_the_runtimes(capfd: pytest.CaptureFixture[
 
 
 def test_versions_are_found_out_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjpeg_restore.cli.arguments.versions", pytest.fail)
+    monkeypatch.setattr("mjpeg_restore.cli.restore_options.versions", pytest.fail)
     parse(["in.mjpeg", "--verify"])

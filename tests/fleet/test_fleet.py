@@ -158,6 +158,32 @@ def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended(between
         until(lambda: opened == [0, 1])
 
 
+def test_one_that_is_stopped_while_it_connects_leaves_the_output_to_its_heir(tmp_path: Path) -> None:
+    answers, begins = threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def __iter__(self) -> Iterator[Packet]:
+            begins.wait(30)
+            yield from super().__iter__()
+
+    def open(one: CameraSettings) -> Source:
+        if one.name == "new":
+            return Slow(one, "")
+        answers.wait(30)
+        return Scripted(one, "")
+
+    with Fleet(settings(camera("old", tmp_path / "a.y4m")), open=open) as fleet:
+        old = fleet.cameras["old"]
+        fleet.apply(settings(camera("new", tmp_path / "a.y4m")))
+        until(lambda: any(tmp_path.iterdir()))
+        answers.set()
+        assert old.wait(30)
+        begins.set()
+        until(lambda: running(fleet, "new"))
+    assert fleet.cameras["new"].status == Status("stopped")
+    assert (tmp_path / "a.y4m").stat().st_size > 64 * 48
+
+
 def test_new_settings_keep_the_networks_that_are_still_wanted() -> None:
     door, yard = camera("door"), camera("yard")
     with Fleet(settings(door), open=Town().open) as fleet:

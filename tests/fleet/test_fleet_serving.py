@@ -38,8 +38,9 @@ def test_all_cameras_are_shown_in_the_order_of_the_file(tmp_path: Path) -> None:
         assert bad["reason"].startswith("http://bad/ refuses the user name and password; trying again in ")
         assert bad["source"] == "http://bad/"
         health = ask(server(serving), "/healthz")
-        assert (health.status, health.text) == (503, "1 of 3 cameras send no pictures\n")
+        assert (health.status, health.text) == (200, "1 of 3 cameras send no pictures\n")
         assert ask(server(serving), "/camera/door/healthz").status == 200
+        assert ask(server(serving), "/camera/bad/healthz").status == 503
     assert (tmp_path / "door.y4m").exists()
 
 
@@ -72,3 +73,9 @@ def test_the_password_is_asked_for() -> None:
         assert ask(server(serving), "/cameras").status == 401
         assert ask(server(serving), "/cameras", Authorization="Bearer t0ken").status == 200
         assert serving.remark is None
+
+
+def test_the_folder_of_a_recording_is_not_told() -> None:
+    recording = camera("yard", source="/srv/guard/yard.mjpeg")
+    with Serving(*HERE) as serving, Fleet(settings(recording), open=Town().open, audience=serving):
+        assert ask(server(serving), "/state").json["source"] == "yard.mjpeg"

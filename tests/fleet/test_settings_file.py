@@ -207,7 +207,7 @@ def test_paths_begin_in_the_folder_of_the_file(tmp_path: Path) -> None:
     path.write_text('[cameras.door]\nsource = "cam.avi"\noutput = "../door.mp4"\n')
     (found,) = load_settings(path).cameras
     assert found.source == f"{tmp_path}/deep/cam.avi"
-    assert found.outputs[0].target == f"{tmp_path}/deep/../door.mp4"
+    assert found.outputs[0].target == f"{tmp_path}/door.mp4"
 
 
 def test_a_camera_that_is_not_enabled_is_left_out(folder: Path) -> None:
@@ -393,6 +393,16 @@ CASES = {
     "a source that another camera writes": (
         "[cameras.yard]\nsource = 'x/../a.avi'\noutput = 'b.mp4'\n"
         + camera("output = './a.avi/'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
+    ),
+    "a stream that another camera publishes": (
+        "[cameras.yard]\nsource = 'rtsp://viewer:s3cret@nvr:554/x'\noutput = 'b.mp4'\n"
+        + camera("output = 'rtsp://u:s3cret@NVR:554/x'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
+    ),
+    "a device that another camera writes": (
+        "[cameras.yard]\nsource = 'v4l2:/dev/video9'\noutput = 'b.mp4'\n"
+        + camera("output = 'v4l2:/dev/video9'").replace("door", "gate"),
         ["2: cameras.yard.source: cameras.gate writes there"],
     ),
     "an output of two cameras": (

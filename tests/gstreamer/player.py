@@ -219,6 +219,20 @@ def faulty(name: str) -> dict[str, Any]:
         return pushed("image/jpeg ! mjpegrestore model=decode", f"0 40 {name}")
 
 
+def ended(name: str) -> dict[str, Any]:
+    """Whether new caps are taken when pictures are under way to a sink that has ended."""
+    player = Player(f"{CAMERA} ! mjpegrestore name=restorer model=decode")
+    player.start()
+    with open(name, "rb") as file:
+        player.push(file.read(), 0)
+    assert [*player.frames(1)]
+    caps = Gst.Event.new_caps(Gst.Caps.from_string("image/jpeg,framerate=5/1"))
+    with patch("mjpeg_restore.gstreamer.element.MjpegRestore._finish", return_value=Gst.FlowReturn.EOS):
+        taken = player.element.get_static_pad("sink").send_event(caps)
+    player.stop()
+    return {"taken": taken}
+
+
 def abandoned(name: str) -> dict[str, Any]:
     """Stop a pipeline while its network is loaded; whether the load came to its end."""
     loading: list[str] = []

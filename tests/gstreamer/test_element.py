@@ -268,6 +268,12 @@ def test_a_fault_of_the_program_is_an_error(play: Play, tmp_path: Path) -> None:
     assert played["messages"][0] == ["error", "a fault of the program: KeyError: 'a\\nb'"]
 
 
+def test_new_caps_are_taken_where_downstream_has_ended(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "still.jpg"
+    path.write_bytes(still())
+    assert play("ended", path)["taken"]
+
+
 def test_a_device_that_is_not_there_is_an_error(push: Push) -> None:
     played = push([still()], "mjpegrestore device=openvino:NPU")
     assert played["frames"] == []

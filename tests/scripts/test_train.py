@@ -56,3 +56,27 @@ def test_an_engine_is_trained_further_and_its_record_kept(tmp_path: Path) -> Non
     exported = record(second, tmp_path / "runs")
     assert exported["hours"] == pytest.approx(second["settings"]["before"]["hours"], abs=0.1)
     assert exported["megapixels"] >= second["settings"]["before"]["megapixels"]
+
+
+def test_a_checkpoint_is_trained_further_and_its_record_kept(tmp_path: Path) -> None:
+    Image.fromarray(scene(192, 192)).save(tmp_path / "a.png")
+    before = train(tmp_path, "--init-from", catalogue.shipped_folder() / GRAPH, "--minutes", "0.0001")
+    (tmp_path / "runs").rename(tmp_path / "others")
+    checkpoint = tmp_path / "others" / MODEL / STAGE / "checkpoint.pt"
+    after = train(tmp_path, "--init-from", checkpoint, "--minutes", "0.0001")
+    assert after["settings"]["started_from"] == "checkpoint.pt"
+    assert after["settings"]["before"] == record(before, tmp_path / "others")
+    exported = record(after, tmp_path / "runs")
+    assert exported["hours"] == pytest.approx(after["settings"]["before"]["hours"], abs=0.1)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(scene(192, 192)).save(tmp_path / "a.png")
+    torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "checkpoint.pt")
+    folders = ("--data", tmp_path, "--validation", tmp_path, "--runs", tmp_path / "runs")
+    options = ("--model", MODEL, "--stage", STAGE, *folders, "--device", "cpu", "--init-from")
+    for name, told in (("checkpoint.pt", "not a checkpoint of this network"), ("none.pt", "no such file")):
+        done = run("train", *options, tmp_path / name)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr

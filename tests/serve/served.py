@@ -12,7 +12,7 @@ import numpy as np
 
 from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Camera
+from mjpeg_restore.serve import ServedCamera
 
 SIZE = (64, 48)
 RESTORED, ORIGINAL = 200, 60
@@ -26,7 +26,7 @@ def picture(luma: int, index: int = 0, size: tuple[int, int] = SIZE) -> Picture:
     return Picture(planes, Sampling.YUV420, index=index, pts=index, time_base=Fraction(1, 25), quality=40)
 
 
-def write(camera: Camera, index: int = 0, *, size: tuple[int, int] = SIZE, luma: int | None = None) -> None:
+def write(camera: ServedCamera, index: int = 0, *, size: tuple[int, int] = SIZE, luma: int | None = None) -> None:
     """Deliver one frame as a run does, with an original where one is asked for."""
     restored = picture(RESTORED if luma is None else luma, index, size)
     original = picture(ORIGINAL, index, size) if camera.sink.original else None
@@ -37,7 +37,7 @@ def write(camera: Camera, index: int = 0, *, size: tuple[int, int] = SIZE, luma:
 
 
 @contextmanager
-def playing(camera: Camera, fps: float = 50, *, size: tuple[int, int] = SIZE) -> Generator[None]:
+def playing(camera: ServedCamera, fps: float = 50, *, size: tuple[int, int] = SIZE) -> Generator[None]:
     """Deliver frames at a pace meanwhile."""
     ended = threading.Event()
 
@@ -56,6 +56,6 @@ def playing(camera: Camera, fps: float = 50, *, size: tuple[int, int] = SIZE) ->
         thread.join()
 
 
-def camera(name: str = "door", **settings: float) -> Camera:
+def camera(name: str = "door", **settings: float) -> ServedCamera:
     """A camera without frames."""
-    return Camera(name, Report(model="stream", reader="libjpeg-turbo"), **settings)  # pyright: ignore[reportArgumentType]
+    return ServedCamera(name, Report(model="stream", reader="libjpeg-turbo"), **settings)  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from mjpeg_restore.serve import Access, Camera
+from mjpeg_restore.serve import Access, ServedCamera
 from tests.serve.clients import Server, ask
 from tests.serve.served import camera, write
 from tests.serve.test_access import basic
@@ -19,14 +19,14 @@ HTML = "text/html,application/xhtml+xml"
 
 
 @pytest.fixture
-def door() -> Camera:
+def door() -> ServedCamera:
     made = camera("door")
     write(made)
     return made
 
 
 @pytest.fixture
-def with_token(door: Camera) -> Generator[Server]:
+def with_token(door: ServedCamera) -> Generator[Server]:
     with Server([door], port=0, access=Access(token="abc")) as server:
         yield server
 
@@ -70,7 +70,7 @@ def test_a_browser_without_a_token_is_asked_for_one(with_token: Server) -> None:
         assert "style-src 'sha256-" in answer.headers["content-security-policy"]
 
 
-def test_a_password_is_asked_for_by_the_browser_itself(door: Camera) -> None:
+def test_a_password_is_asked_for_by_the_browser_itself(door: ServedCamera) -> None:
     with Server([door], port=0, access=Access(user="ann", password="x")) as server:
         answer = ask(server, "/", Accept=HTML)
         assert (answer.status, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
@@ -78,14 +78,14 @@ def test_a_password_is_asked_for_by_the_browser_itself(door: Camera) -> None:
         assert ask(server, "/?token=x", Accept=HTML).status == 401
 
 
-def test_a_web_page_cannot_give_this_machine_a_name_of_its_own(door: Camera) -> None:
+def test_a_web_page_cannot_give_this_machine_a_name_of_its_own(door: ServedCamera) -> None:
     with Server([door], port=0) as server:
         for path in PATHS:
             assert ask(server, path, Host="evil.example").status == 403
         assert ask(server, "/snapshot", Host="localhost:1").status == 200
 
 
-def test_other_names_are_allowed_where_others_may_ask(door: Camera) -> None:
+def test_other_names_are_allowed_where_others_may_ask(door: ServedCamera) -> None:
     with Server([door], "0.0.0.0", 0) as server:
         assert ask(server, "/snapshot", Host="camera.lan").status == 200
     with Server([door], port=0, access=Access(token="abc")) as server:

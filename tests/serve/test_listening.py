@@ -22,7 +22,9 @@ def test_an_address_has_a_host_and_a_port(text: str, address: tuple[str, int]) -
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "localhost:", "::1:8080", "a b:80", ":99999", "http://x:80", "x:-1"])
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "localhost:", "::1:8080", "a b:80", ":99999", "http://x:80", "x:-1", "x:٣"]
+)
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         parse_address(text)

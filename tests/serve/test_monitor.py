@@ -6,7 +6,7 @@ import pytest
 
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Camera, WebSink
+from mjpeg_restore.serve import ServedCamera, WebSink
 from mjpeg_restore.serve.monitor import SPAN, Health, Monitor
 from tests.serve.served import picture
 
@@ -23,7 +23,7 @@ class Watched:
 
     def __init__(self, *, live: bool = True) -> None:
         self.clock = Clock()
-        self.camera = Camera("door", Report(), WebSink(self.clock), live=live, stall=10, grace=60)
+        self.camera = ServedCamera("door", Report(), WebSink(self.clock), live=live, stall=10, grace=60)
         self.monitor = Monitor(self.camera, self.clock)
 
     def frame(self, *, again: bool = False) -> None:
@@ -66,7 +66,7 @@ def test_the_reason_says_how_long() -> None:
 
 def test_whoever_runs_the_camera_may_know_why_no_picture_comes() -> None:
     door = Watched()
-    door.camera = Camera("door", Report(), door.camera.sink, trouble=lambda: "the password is wrong")
+    door.camera = ServedCamera("door", Report(), door.camera.sink, trouble=lambda: "the password is wrong")
     door.monitor = Monitor(door.camera, door.clock)
     assert door.monitor.health == Health("waiting", "the password is wrong")
     assert not door.monitor.health.ok
@@ -168,4 +168,4 @@ def test_two_minutes_are_kept() -> None:
 @pytest.mark.parametrize("name", ["", "a/b", "-x", "ä", "a b", ".."])
 def test_a_name_that_no_url_can_hold_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
-        Camera(name, Report())
+        ServedCamera(name, Report())

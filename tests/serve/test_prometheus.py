@@ -41,6 +41,13 @@ def sampled(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=new", "text/plain;version=.."])
+def test_a_version_that_is_none_gets_the_usual_format(server: Server, accept: str) -> None:
+    answer = ask(server, "/metrics", Accept=accept)
+    assert answer.status == 200
+    assert sampled(answer.text)["mjpeg_restore_frames_in_total", "door"] == 7
+
+
 def test_counts_are_those_of_the_reports(server: Server) -> None:
     found = sampled(ask(server, "/metrics").text)
     for name, count in {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.frames import Frame, Picture, Sampling
-from mjpeg_restore.serve import Camera
+from mjpeg_restore.serve import ServedCamera
 from tests.serve.clients import Server, ask, parts, shade, streaming, until
 from tests.serve.served import camera, write
 
@@ -52,7 +53,7 @@ def test_a_client_that_never_reads_keeps_no_picture_from_another(path: str) -> N
         assert viewers(server) == 2
 
 
-def test_a_client_that_takes_nothing_is_dropped() -> None:
+def test_a_client_that_takes_nothing_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     door = camera()
     with Server([door], port=0, patience=0.3) as server, closing(deaf(server, "/stream")) as client:
         until(lambda: viewers(server) == 1)
@@ -66,6 +67,7 @@ def test_a_client_that_takes_nothing_is_dropped() -> None:
             while client.recv(1 << 16):
                 pass
             raise ConnectionResetError  # an orderly end is one, too
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_slow_client_gets_the_newest_picture_next() -> None:
@@ -99,7 +101,7 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
 
 
 def test_a_client_that_goes_is_noticed_without_pictures() -> None:
-    door: Camera = camera()
+    door: ServedCamera = camera()
     with Server([door], port=0) as server:
         with streaming(server, "/pairs"):
             until(lambda: viewers(server) == 1)

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 from mjpeg_restore.frames import Frame
-from mjpeg_restore.serve import Camera
+from mjpeg_restore.serve import ServedCamera
 from tests.serve.clients import Server, ask, pairs, parts, shade, streaming, until
 from tests.serve.served import ORIGINAL, RESTORED, SIZE, camera, picture, playing, write
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.network
 
 
 @pytest.fixture
-def door() -> Camera:
+def door() -> ServedCamera:
     return camera("door")
 
 
 @pytest.fixture
-def server(door: Camera) -> Generator[Server]:
+def server(door: ServedCamera) -> Generator[Server]:
     with Server([door], port=0) as server:
         yield server
 
@@ -29,7 +29,7 @@ def server(door: Camera) -> Generator[Server]:
 # ---- pictures ----
 
 
-def test_a_snapshot_is_the_newest_picture(server: Server, door: Camera) -> None:
+def test_a_snapshot_is_the_newest_picture(server: Server, door: ServedCamera) -> None:
     for luma in (30, 90, 150):
         write(door, luma=luma)
         answer = ask(server, "/snapshot")
@@ -42,7 +42,7 @@ def test_before_the_first_picture_a_snapshot_says_when_to_ask_again(server: Serv
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
-def test_a_snapshot_that_has_not_changed_is_not_sent_again(server: Server, door: Camera) -> None:
+def test_a_snapshot_that_has_not_changed_is_not_sent_again(server: Server, door: ServedCamera) -> None:
     write(door)
     tag = ask(server, "/snapshot").headers["etag"]
     assert ask(server, "/snapshot", If_None_Match=tag).status == 304
@@ -50,7 +50,7 @@ def test_a_snapshot_that_has_not_changed_is_not_sent_again(server: Server, door:
     assert ask(server, "/snapshot", If_None_Match=tag).status == 200
 
 
-def test_a_stream_has_each_picture_while_it_is_new(server: Server, door: Camera) -> None:
+def test_a_stream_has_each_picture_while_it_is_new(server: Server, door: ServedCamera) -> None:
     write(door, luma=10)
     with streaming(server, "/stream") as response:
         assert (response.headers.get_content_type(), response.headers["cache-control"]) == (
@@ -64,7 +64,7 @@ def test_a_stream_has_each_picture_while_it_is_new(server: Server, door: Camera)
             assert shade(next(pictures)) == luma
 
 
-def test_a_stream_ends_with_the_run(server: Server, door: Camera) -> None:
+def test_a_stream_ends_with_the_run(server: Server, door: ServedCamera) -> None:
     write(door, luma=10)
     with streaming(server, "/stream") as response:
         pictures = parts(response)
@@ -76,7 +76,7 @@ def test_a_stream_ends_with_the_run(server: Server, door: Camera) -> None:
     assert ask(server, "/snapshot").status == 200
 
 
-def test_originals_are_asked_of_the_run_only_while_somebody_watches_them(server: Server, door: Camera) -> None:
+def test_originals_are_asked_of_the_run_only_while_somebody_watches_them(server: Server, door: ServedCamera) -> None:
     write(door)
     assert not door.sink.original
     with streaming(server, "/stream"):
@@ -89,7 +89,7 @@ def test_originals_are_asked_of_the_run_only_while_somebody_watches_them(server:
     until(lambda: not door.sink.original)
 
 
-def test_the_pictures_of_a_pair_are_of_one_frame(server: Server, door: Camera) -> None:
+def test_the_pictures_of_a_pair_are_of_one_frame(server: Server, door: ServedCamera) -> None:
     write(door)
     with streaming(server, "/pairs") as response:
         both = pairs(response)
@@ -101,26 +101,26 @@ def test_the_pictures_of_a_pair_are_of_one_frame(server: Server, door: Camera) -
             assert (shade(restored), shade(original)) == (luma, luma + 50)
 
 
-def test_the_original_of_a_frame_that_is_there_is_sent_at_once(server: Server, door: Camera) -> None:
+def test_the_original_of_a_frame_that_is_there_is_sent_at_once(server: Server, door: ServedCamera) -> None:
     door.sink.write(Frame(picture(RESTORED), picture(ORIGINAL), time.monotonic()))
     assert shade(ask(server, "/snapshot").body) == RESTORED  # encoded without its original
     assert shade(ask(server, "/original/snapshot").body) == ORIGINAL
 
 
-def test_a_snapshot_of_the_original_waits_for_one(server: Server, door: Camera) -> None:
+def test_a_snapshot_of_the_original_waits_for_one(server: Server, door: ServedCamera) -> None:
     write(door)
     with playing(door):
         assert shade(ask(server, "/original/snapshot").body) == ORIGINAL
     until(lambda: not door.sink.original)
 
 
-def test_a_run_without_originals_has_no_snapshot_of_one(server: Server, door: Camera) -> None:
+def test_a_run_without_originals_has_no_snapshot_of_one(server: Server, door: ServedCamera) -> None:
     write(door)
     door.sink.close()
     assert ask(server, "/original/snapshot").status == 503
 
 
-def test_a_picture_that_cannot_be_encoded_is_left_out(server: Server, door: Camera) -> None:
+def test_a_picture_that_cannot_be_encoded_is_left_out(server: Server, door: ServedCamera) -> None:
     write(door, luma=10)
     with streaming(server, "/stream") as response:
         pictures = parts(response)
@@ -130,7 +130,7 @@ def test_a_picture_that_cannot_be_encoded_is_left_out(server: Server, door: Came
         assert shade(next(pictures)) == 20
 
 
-def test_sizes_may_change(server: Server, door: Camera) -> None:
+def test_sizes_may_change(server: Server, door: ServedCamera) -> None:
     for size in ((64, 48), (16, 16), (2, 2), (322, 182)):
         write(door, size=size, luma=77)
         assert shade(ask(server, "/snapshot").body) == 77
@@ -140,7 +140,7 @@ def test_sizes_may_change(server: Server, door: Camera) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/stream", "/pairs", "/snapshot", "/state", "/metrics", "/healthz"])
-def test_head_has_the_headers_alone(server: Server, door: Camera, path: str) -> None:
+def test_head_has_the_headers_alone(server: Server, door: ServedCamera, path: str) -> None:
     write(door)
     answer = ask(server, path, "HEAD")
     assert (answer.status, answer.body) == (200, b"")
@@ -153,7 +153,7 @@ def test_nothing_can_be_changed(server: Server) -> None:
     assert ask(server, "/nothing").status == 404
 
 
-def test_no_answer_is_stored_or_may_load_anything_from_elsewhere(server: Server, door: Camera) -> None:
+def test_no_answer_is_stored_or_may_load_anything_from_elsewhere(server: Server, door: ServedCamera) -> None:
     write(door)
     for path in ("/", "/assets/camera.js", "/snapshot", "/state", "/metrics", "/nothing"):
         headers = ask(server, path).headers
@@ -166,7 +166,7 @@ def test_no_answer_is_stored_or_may_load_anything_from_elsewhere(server: Server,
 # ---- state and health ----
 
 
-def test_the_state_has_the_report_of_the_run(server: Server, door: Camera) -> None:
+def test_the_state_has_the_report_of_the_run(server: Server, door: ServedCamera) -> None:
     write(door)
     state = ask(server, "/state").json
     assert (state["name"], state["state"], state["viewers"], state["live"]) == ("door", "live", 0, True)
@@ -175,7 +175,7 @@ def test_the_state_has_the_report_of_the_run(server: Server, door: Camera) -> No
     assert "samples" not in state
 
 
-def test_samples_are_taken(server: Server, door: Camera) -> None:
+def test_samples_are_taken(server: Server, door: ServedCamera) -> None:
     write(door)
     until(lambda: ask(server, "/state?since=0").json["samples"]["last"] > 0)
     samples = ask(server, "/state?since=0").json["samples"]
@@ -231,13 +231,13 @@ def test_a_camera_keeps_its_place_when_it_begins_anew() -> None:
         assert [one["name"] for one in ask(server, "/cameras").json] == ["a", "b"]
 
 
-def test_one_camera_has_both_urls(server: Server, door: Camera) -> None:
+def test_one_camera_has_both_urls(server: Server, door: ServedCamera) -> None:
     write(door)
     assert ask(server, "/snapshot").body == ask(server, "/camera/door/snapshot").body
     assert ask(server, "/").body == ask(server, "/camera/door/").body
 
 
-def test_the_page_of_several_is_another_one(server: Server, door: Camera) -> None:
+def test_the_page_of_several_is_another_one(server: Server, door: ServedCamera) -> None:
     before = ask(server, "/").text
     server.add(camera("yard"))
     until(lambda: len(ask(server, "/cameras").json) == 2)
@@ -247,7 +247,7 @@ def test_the_page_of_several_is_another_one(server: Server, door: Camera) -> Non
     assert ask(server, "/").text == before
 
 
-def test_the_streams_of_a_camera_that_is_removed_end(server: Server, door: Camera) -> None:
+def test_the_streams_of_a_camera_that_is_removed_end(server: Server, door: ServedCamera) -> None:
     write(door)
     with streaming(server, "/stream") as response:
         pictures = parts(response)
@@ -258,10 +258,16 @@ def test_the_streams_of_a_camera_that_is_removed_end(server: Server, door: Camer
     assert not door.sink.original
 
 
-def test_one_ill_camera_of_several_is_counted() -> None:
+def test_one_ill_camera_of_several_is_counted_and_the_others_are_not_to_be_started_again_for_it() -> None:
     cameras = [camera("door", grace=60.0), camera("yard", grace=0.05)]
     with Server(cameras, port=0) as server:
-        until(lambda: ask(server, "/healthz").status == 503)
-        assert ask(server, "/healthz").text == "1 of 2 cameras send no pictures\n"
+        until(lambda: ask(server, "/healthz").text == "1 of 2 cameras send no pictures\n")
+        assert ask(server, "/healthz").status == 200
         assert ask(server, "/camera/door/healthz").status == 200
         assert ask(server, "/camera/yard/healthz").status == 503
+
+
+def test_when_no_camera_sends_pictures_all_is_ill() -> None:
+    with Server([camera("door", grace=0.05), camera("yard", grace=0.05)], port=0) as server:
+        until(lambda: ask(server, "/healthz").status == 503)
+        assert ask(server, "/healthz").text == "2 of 2 cameras send no pictures\n"

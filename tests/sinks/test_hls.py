@@ -132,9 +132,21 @@ def test_names_of_segments_are_safe_in_a_url(output: Path) -> None:
     sink = Hls(folder / "a b#c.m3u8")
     write(sink, 12)
     sink.close()
-    assert all(re.fullmatch(r"a_b_c-[0-9]+\.ts", name) for name in listed(folder / "a b#c.m3u8"))
+    assert all(re.fullmatch(r"a_b_c-[0-9a-f]{8}-[0-9]+\.ts", name) for name in listed(folder / "a b#c.m3u8"))
     plain = folder.rename(output / "plain")  # FFmpeg takes # for the end of a URL
     assert len(read((plain / "a b#c.m3u8").rename(plain / "a.m3u8"))) == 12
+
+
+def test_cameras_whose_names_are_alike_in_a_url_keep_segments_of_their_own(output: Path) -> None:
+    playlists = [output / f"{name}.m3u8" for name in ("前门", "后门", "__")]
+    sinks = [Hls(playlist, LIVE) for playlist in playlists]
+    for sink in sinks:
+        write(sink, 15)
+    for sink in sinks:
+        sink.close()
+    segments = [name for playlist in playlists for name in listed(playlist)]
+    assert len({*segments}) == len(segments) == len([*output.glob("*.ts")])
+    assert not any(re.search("[^A-Za-z0-9._-]", name) for name in segments)
 
 
 def test_a_folder_that_looks_like_a_pattern_is_refused(output: Path) -> None:

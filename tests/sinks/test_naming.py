@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, Target
+from mjpeg_restore.sinks import OutputSettings, Target, joined
 from tests.lacking import needs_named_pipes
 
 DEFAULT = OutputSettings()
@@ -64,7 +64,7 @@ def test_two_names_of_a_place() -> None:
         return Target.parse(name, DEFAULT).place
 
     assert place("a.mp4") == place("./a.mp4") == place(os.path.abspath("a.mp4")) == place("raw:a.mp4")
-    assert place("-") == place("raw:-") == place("ts:-")
+    assert place("-") == place("raw:-") == place("ts:-") == place("/dev/stdout") == place("raw:/dev/stdout")
     assert place("rtsp://h/x") != place("rtsp://h/y")
     assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
 
@@ -78,3 +78,14 @@ def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
 def test_there_are_four_schemes(url: str) -> None:
     with pytest.raises(SinkError, match="no output goes to"):
         Target.parse(url, DEFAULT)
+
+
+def test_a_path_from_a_folder_is_short_where_that_makes_no_difference(tmp_path: Path) -> None:
+    settings, far = tmp_path / "settings", tmp_path / "far" / "away"
+    settings.mkdir()
+    far.mkdir(parents=True)
+    (settings / "link").symlink_to(far)
+    assert joined(settings, "../a.mp4") == f"{tmp_path}/a.mp4"
+    assert joined(settings, "./b/../a/") == f"{settings}/a/"
+    assert joined(settings, "link/../a.mp4") == f"{settings}/link/../a.mp4"  # which is far/a.mp4
+    assert joined(settings, "/x/a.mp4") == "/x/a.mp4"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -203,14 +202,3 @@ def test_only_video_files_have_segments(output: Path, target: str) -> None:
         with pytest.raises(SinkError, match=f"{name} has no effect on"):
             open_sink(target if target == "-" else f"{output}/{target}", replace(chosen, codec=None))
     assert list(output.iterdir()) == []
-
-
-def test_a_new_file_takes_no_long_time(output: Path) -> None:
-    sink = Segments(output / "a.mp4", settings(1))
-    longest = 0.0
-    for index in range(61):
-        began = time.monotonic()
-        sink.write(Frame(noise(640, 480, index=index, seed=index % 3)))
-        longest = max(longest, time.monotonic() - began)
-    sink.close()
-    assert longest < 5

@@ -88,7 +88,7 @@ def test_a_step_that_cannot_be_captured_is_taken_all_the_same(caplog: pytest.Log
         return loss
 
     tensors = [torch.ones(1, 1, 1, 64, device="cuda")]
-    batch = Compressed(tensors, [torch.ones(1, 64, device="cuda")], tensors, tensors)
+    batch = Compressed(tensors, [torch.ones(1, 64, device="cuda")], tensors, tensors, [])
     take = Captured(step)
     assert [take(batch).item() for _ in range(EAGER + 2)] == [64.0] * (EAGER + 2)
     assert "one by one" in caplog.text

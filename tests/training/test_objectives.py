@@ -12,7 +12,8 @@ needs("torch")
 import torch
 from measuring.metrics import ssim
 
-from mjpeg_restore.models.decode import Decode
+from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
+from mjpeg_restore.models.planes import to_grid
 from mjpeg_restore.training.degradation import compress, scaled
 from mjpeg_restore.training.objectives import (
     ABSOLUTE_SHARES,
@@ -71,6 +72,26 @@ def test_planes_are_the_originals_and_what_came_back() -> None:
     for found, truth, samples in zip(restored, original, batch.planes, strict=True):
         torch.testing.assert_close(truth * 255 - 128, samples)
         assert 0 < (found - truth).abs().mean() < 0.2
+
+
+class Interpolated(torch.nn.Module):
+    """The plain decode with chroma at luma's size."""
+
+    def forward(self, *components: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        luma, *chroma = (blocks_to_plane(blocks) for blocks in Decode()(*components))
+        full = [to_grid(plane[:, None], *luma.shape[1:])[:, 0] for plane in chroma]
+        return tuple(map(plane_to_blocks, (luma, *full)))
+
+
+@pytest.mark.parametrize("span", [(2, 2), (2, 1), (1, 2), (4, 1), (1, 1)])
+def test_chroma_at_lumas_size_is_held_against_the_originals_there(span: tuple[int, int]) -> None:
+    batch = coded(span)
+    restored, original = planes(Interpolated(), batch)
+    assert {tuple(plane.shape) for plane in (*restored, *original)} == {(2, 32, 32)}
+    for truth, own in zip(original, batch.planes, strict=True):
+        averaged = to_grid((truth * 255 - 128)[:, None], *own.shape[1:])[:, 0]
+        if span != (4, 1):  # of which `to_grid` takes the two samples in the middle
+            torch.testing.assert_close(averaged, own, atol=0.51, rtol=0)
 
 
 def test_coefficients_are_the_planes() -> None:
@@ -145,19 +166,25 @@ def test_chroma_alone_leaves_luma_out() -> None:
 
 
 class Tiled(torch.nn.Module):
-    """A network whose context is each crop's mean, and which restores a tile to it."""
+    """A network whose context is each crop's mean, and which restores a tile to it, chroma perhaps at luma's size."""
+
+    def __init__(self, full_chroma: bool) -> None:
+        super().__init__()
+        self.full_chroma = full_chroma
 
     def context(self, *components: torch.Tensor) -> torch.Tensor:
         return Decode()(*components)[0].mean(dim=(1, 2, 3))[:, None]
 
     def restore_with(self, context: torch.Tensor, *components: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self.seen = [part.shape[1:3] for part in components[::2]]
-        return tuple(torch.zeros_like(part) + context[:, :, None, None] for part in components[::2])
+        grids = [components[0]] * (len(components) // 2) if self.full_chroma else components[::2]
+        return tuple(torch.zeros_like(part) + context[:, :, None, None] for part in grids)
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("span", [None, (1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 def test_a_tile_is_the_same_place_of_every_component_and_its_context_the_whole_crops(
-    span: tuple[int, int] | None,
+    span: tuple[int, int] | None, full: bool
 ) -> None:
     across, down = span or (1, 1)
     side = 4
@@ -167,13 +194,14 @@ def test_a_tile_is_the_same_place_of_every_component_and_its_context_the_whole_c
     batch.planes[:] = [
         place[::high, ::wide].repeat_interleave(8, 0).repeat_interleave(8, 1)[None] for high, wide in grids
     ]
+    batch.full_chroma[:] = [place.repeat_interleave(8, 0).repeat_interleave(8, 1)[None]] * len(batch.full_chroma)
     seen: list[list[torch.Tensor]] = []
 
     def remember(restored: list[torch.Tensor], truth: list[torch.Tensor]) -> torch.Tensor:
         seen.append([plane * 255 - 128 for plane in truth])
         return restored[0].mean()
 
-    network = Tiled()
+    network = Tiled(full)
     for _ in range(8):
         loss = OnTiles(remember, side)(network, batch)
     assert loss.item() == pytest.approx(0, abs=1e-3)  # black, which is what the context is of

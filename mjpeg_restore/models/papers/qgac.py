@@ -27,11 +27,10 @@ Our choices, where the paper leaves them open:
 * The residual has its own unit: see `RESIDUAL_UNIT`. Its last layer is zero at first, so that an untrained network is
   the plain decode.
 
-Departures from the paper: chroma keeps its own sampling. The paper up-samples chroma to luma's block grid and returns
-it at full resolution. But a stream carries chroma at its own sampling, and so does our output; up- and down-sampling
-would only blur it and cost four times as much. Instead restored luma is down-sampled, as coefficients on chroma's grid:
-the mean of its samples over the span (for a span of 4, of the two in the middle) is a linear map of luma's
-coefficients.
+Departures from the paper: chroma keeps its own sampling, a quarter of the work at 4:2:0. The paper up-samples chroma to
+luma's block grid and returns it at full resolution, as do the networks of `qgac_planes.py`. Here restored luma is
+down-sampled instead, as coefficients on chroma's grid: the mean of its samples over the span (for a span of 4, of the
+two in the middle) is a linear map of luma's coefficients.
 
 As in the paper, the result is not projected into the quantisation cell.
 """
@@ -204,9 +203,13 @@ class Qgac(nn.Module):
         if len(components) == 2:
             return [luma]
         chroma, table = torch.cat(components[2::2]), torch.cat(components[3::2])
-        guide = self.at_chroma(self.samples(luma), chroma.shape[1], chroma.shape[2])
+        guide = self.guide(luma, chroma.shape[1], chroma.shape[2])
         restored = self.colour(chroma * table[:, None, None], table, guide, components[1])
         return [luma, *restored.chunk(2)]
+
+    def guide(self, luma: Tensor, high: int, wide: int) -> Tensor:
+        """What the colour network is told of restored luma, dequantised; chroma has `high` x `wide` blocks."""
+        return self.at_chroma(self.samples(luma), high, wide)
 
     def samples(self, coefficients: Tensor) -> Tensor:
         """Inverse DCT: blocks of centred samples from dequantised coefficients."""

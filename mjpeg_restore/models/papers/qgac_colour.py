@@ -81,7 +81,14 @@ class ColourNet(nn.Module):
         Returns:
             Dequantised coefficients `[2 * batch, high, wide, 64]`.
         """
-        own = self.own(self.represent(self.statistics(chroma), table))
+        return chroma + self.residual(self.features(chroma, table), table, luma, luma_table)
+
+    def features(self, chroma: Tensor, table: Tensor) -> Tensor:
+        """What is made of chroma alone, `[2 * batch, width, high, wide]`."""
+        return self.own(self.represent(self.statistics(chroma), table))
+
+    def residual(self, features: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
+        """What is added to chroma's dequantised coefficients, on the grid of `features` and `luma`."""
         guide = self.represent_luma(luma, luma_table)
-        residual = self.predict_residual(self.joint(torch.cat([own, torch.cat([guide, guide])], dim=1)), table)
-        return chroma + residual.float() * self.statistics.std.clamp(max=RESIDUAL_UNIT)
+        residual = self.predict_residual(self.joint(torch.cat([features, torch.cat([guide, guide])], dim=1)), table)
+        return residual.float() * self.statistics.std.clamp(max=RESIDUAL_UNIT)

@@ -13,7 +13,9 @@ Our choices, where the paper leaves them open, beyond those in `qgac.py`:
 * Initialisation is as in `qgac.py`: the first plane passes a block's coefficients on, converted to samples and back by
   a BlockNet. The other planes have small random weights.
 
-The colour network is `qgac.py`'s, at chroma's own sampling, with this kind of manifolds.
+Colour is the paper's, too (section 3.3, figure 9): the representation of chroma is up-sampled to luma's block grid by a
+learnt layer, and the residual is predicted there, so that chroma comes out at luma's size (`FullColourNet`). The layer
+doubles both sides, as 4:2:0 needs it; other samplings are our choice: its result is resampled to luma's grid.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.models.decode import dct_matrix
+from mjpeg_restore.models.decode import InverseDct, blocks_to_plane, dct_matrix, exact, plane_to_blocks
 from mjpeg_restore.models.papers.manifold import RIDGE, SAMPLE_SPREAD, START_TABLES, Prelu, keep_variance
-from mjpeg_restore.models.papers.qgac import Qgac, QgacConfig
+from mjpeg_restore.models.papers.qgac import Qgac, QgacConfig, reach
 from mjpeg_restore.models.papers.qgac_colour import ColourNet
 from mjpeg_restore.models.papers.rrdb import Rrdb
+from mjpeg_restore.models.planes import to_grid
 
 FUSED = 4
 """Channels per frequency within the fusion (figure 7)."""
@@ -202,6 +206,42 @@ class FrequencyNet(nn.Module):
         return self.leave(self.body(features)).permute(0, 2, 3, 1)
 
 
+class FullColourNet(ColourNet):
+    """The colour network of section 3.3 and figure 9: chroma's residual at luma's size, added to repeated samples."""
+
+    def __init__(self, width: int, growth: int, manifold: int, luma_spread: Tensor) -> None:
+        """Make a network whose residual is zero at first; see `ColourNet`."""
+        super().__init__(width, growth, manifold, luma_spread, BlockRepresentation, BlockDecoder)
+        self.up_sample = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
+        self.inverse_dct = InverseDct()
+        start = torch.randn(width, width, 4, 4) * START_SPREAD
+        start[:64, :64, 1:3, 1:3] = repetition()
+        with torch.no_grad():
+            self.up_sample.weight.copy_(start)
+
+    def forward(self, chroma: Tensor, table: Tensor, luma: Tensor, luma_table: Tensor) -> Tensor:
+        """Restore Cb and Cr; see `ColourNet.forward`. Luma and the result are on luma's own grid."""
+        high, wide = luma.shape[1:3]
+        features = to_grid(self.up_sample(self.features(chroma, table)), high, wide)
+        with exact(chroma):
+            samples = blocks_to_plane(chroma @ self.inverse_dct.matrix)
+            repeated = functional.interpolate(samples[:, None], size=(8 * high, 8 * wide))
+            coefficients = plane_to_blocks(repeated[:, 0]) @ self.inverse_dct.matrix.T
+        return coefficients + self.residual(features, table, luma, luma_table)
+
+
+def repetition() -> Tensor:
+    """Weights that repeat a block's 8x8 samples, as channels, in two by two blocks: `[from, to, 2, 2]`."""
+    place = torch.arange(64).reshape(8, 8)
+    weights = torch.zeros(64, 64, 2, 2)
+    for down in range(2):
+        for across in range(2):
+            quarter = place[4 * down : 4 * down + 4, 4 * across : 4 * across + 4]
+            source = quarter.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()
+            weights[source, place.flatten(), down, across] = 1
+    return weights
+
+
 class QgacPlanes(Qgac):
     """The network; see the module's docstring."""
 
@@ -214,10 +254,7 @@ class QgacPlanes(Qgac):
         """
         self.planes = planes
         super().__init__(config)
-        spread = self.statistics.std
-        self.colour = ColourNet(
-            config.chroma_width, config.chroma_growth, config.manifold, spread, BlockRepresentation, BlockDecoder
-        )
+        self.colour = FullColourNet(config.chroma_width, config.chroma_growth, config.manifold, self.statistics.std)
 
     def lay_out_luma(self) -> None:
         """Make luma's sub-networks and their fusion."""
@@ -229,6 +266,16 @@ class QgacPlanes(Qgac):
         keep_variance(*fusion)
         self.fusion = nn.Sequential(fusion[0], Prelu(64 * FUSED), fusion[1], Prelu(64 * FUSED))
         self.predict = nn.ModuleDict({"project": nn.Conv2d(64 * FUSED, 64, 3, padding=1, groups=64)})
+
+    @property
+    def margin(self) -> int:
+        """Like `Qgac.margin`. An up-sampled block depends on its neighbours, at 4:1:1 on the next ones, too."""
+        luma = reach(self.first, self.frequency, self.second, self.fusion, self.predict)
+        return reach(self.colour.joint) + max(luma, reach(self.colour.own) + 2)
+
+    def guide(self, luma: Tensor, high: int, wide: int) -> Tensor:
+        """Like `Qgac.guide`: normalised coefficients, on luma's own grid."""
+        return self.statistics(luma)
 
     @torch.no_grad()
     def manifold(self, table: Tensor) -> dict[str, Tensor]:

@@ -30,8 +30,9 @@ Our choices, where the paper leaves them open:
 Departures from the paper:
 
 * The network works in YCbCr, as does the stream, not in RGB: the first and the last layer can learn the linear map.
-  Chroma is up-sampled to luma's grid for the network; chroma's residual is down-sampled to its own sampling and added
-  there. So equation 6 is computed on the stream's Y, Cb and Cr; at 4:2:0 a third of the samples are chroma's.
+  Chroma is up-sampled to luma's grid by interpolation, and the residual is added there, so that the network restores
+  the colours of each pixel, as the paper's does. Without `full_chroma` chroma's residual is down-sampled to its own
+  sampling and added there.
 * Section IV.A initialises all parameters with a Gaussian of deviation 0.01. After the ten layers of the global branch
   two pictures then differ by some 1e-8 in a vector of 1e-2, too little for a short training. Instead the global branch
   has He et al.'s initialisation, the restoration branch PyTorch's. The last convolution is zero, so that the network
@@ -75,6 +76,8 @@ class QgcnConfig:
     """Channels of the restoration branch."""
     hidden: int = 1024
     """Units of the global branch's fc1, which has most of its weights."""
+    full_chroma: bool = True
+    """Whether chroma is restored at luma's size; else at its own."""
     compact_output: bool = False
     """Whether the last convolution predicts 2x2 samples at half the size, before the pixel shuffle."""
     global_branch: bool = True
@@ -203,28 +206,31 @@ class Qgcn(nn.Module):
         return whole_blocks(2 * cells + samples + (2 if self.colour else 0))
 
     def picture(self, planes: list[Tensor]) -> Tensor:
-        """The planes on luma's grid, `[batch, components, height, width]`; `planes` is that of `feature_map`."""
-        luma, *chroma = planes
-        return torch.cat([luma, to_grid(torch.cat(chroma, dim=1), *luma.shape[2:])], dim=1) if chroma else luma
-
-    def feature_map(self, planes: list[Tensor], tables: list[Tensor]) -> Tensor:
-        """The feature map Y_Q (section III.B, figure 2).
+        """The planes on luma's grid, `[batch, components, height, width]`.
 
         Args:
             planes: decoded samples of each component, 0..1, `[batch, 1, height, width]`, at its own sampling.
+        """
+        luma, *chroma = planes
+        return torch.cat([luma, to_grid(torch.cat(chroma, dim=1), *luma.shape[2:])], dim=1) if chroma else luma
+
+    def feature_map(self, picture: Tensor, tables: list[Tensor]) -> Tensor:
+        """The feature map Y_Q (section III.B, figure 2).
+
+        Args:
+            picture: decoded samples on luma's grid, 0..1, `[batch, components, height, width]`.
             tables: of each component, `[batch, 64]`.
 
         Returns:
-            `[batch, channels, height, width]` on luma's grid: Y, Cb, Cr, then luma's and chroma's quantisation map.
+            `[batch, channels, height, width]`: Y, Cb, Cr, then luma's and chroma's quantisation map.
         """
-        parts = [self.picture(planes)]
-        height, width = parts[0].shape[2:]
-        if self.config.quantisation_maps:
-            # At every chroma sampling, its table is tiled with luma's blocks: the map is about steps, not positions.
-            steps = [torch.log2(table.reshape(-1, 1, 8, 8)) / 8 for table in tables]
-            maps = [steps[0], (steps[1] + steps[2]) / 2] if len(steps) == 3 else steps
-            parts.append(torch.cat(maps, dim=1).repeat(1, 1, height // 8, width // 8))
-        return torch.cat(parts, dim=1)
+        if not self.config.quantisation_maps:
+            return picture
+        height, width = picture.shape[2:]
+        # At every chroma sampling, its table is tiled with luma's blocks: the map is about steps, not positions.
+        steps = [torch.log2(table.reshape(-1, 1, 8, 8)) / 8 for table in tables]
+        maps = [steps[0], (steps[1] + steps[2]) / 2] if len(steps) == 3 else steps
+        return torch.cat([picture, torch.cat(maps, dim=1).repeat(1, 1, height // 8, width // 8)], dim=1)
 
     def context(self, *components: Tensor) -> Tensor:
         """The global branch's vector `[batch, 64]` of a whole picture; `components` are those of `forward`.
@@ -239,7 +245,7 @@ class Qgcn(nn.Module):
     def restore_with(self, context: Tensor, *components: Tensor) -> tuple[Tensor, ...]:
         """Like `forward`, for a picture or a tile of it, given the `context` `[batch, 64]` of the whole picture."""
         planes = self._planes(components)
-        return self._restore(planes, self.feature_map(planes, list(components[1::2])), context)
+        return self._restore(planes, self.picture(planes), list(components[1::2]), context)
 
     def forward(self, *components: Tensor) -> tuple[Tensor, ...]:
         """Restore a picture: in colour if the network was made for colour, else grey.
@@ -249,19 +255,23 @@ class Qgcn(nn.Module):
                 in turn, float32. Luma's grid is an exact multiple of chroma's.
 
         Returns:
-            Blocks of centred samples `[batch, high, wide, 64]` for each component.
+            Blocks of centred samples `[batch, high, wide, 64]` for each component; those of chroma are on luma's grid
+            if the network has full chroma.
         """
         planes = self._planes(components)
-        context = None if self.global_branch is None else self.global_branch(self.picture(planes))
-        return self._restore(planes, self.feature_map(planes, list(components[1::2])), context)
+        picture = self.picture(planes)
+        context = None if self.global_branch is None else self.global_branch(picture)
+        return self._restore(planes, picture, list(components[1::2]), context)
 
     def _planes(self, components: tuple[Tensor, ...]) -> list[Tensor]:
         """Decoded samples of each component, 0..1, `[batch, 1, height, width]`."""
         return [to_unit(blocks) for blocks in self.decode(*components)]
 
-    def _restore(self, planes: list[Tensor], feature_map: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
-        """Add the residual of the restoration branch (section III.C.1) to the decoded planes."""
-        features = self.local(self.down_sample(feature_map))
+    def _restore(
+        self, planes: list[Tensor], picture: Tensor, tables: list[Tensor], context: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Add the residual of the restoration branch (section III.C.1) to the picture, or to the decoded planes."""
+        features = self.local(self.down_sample(self.feature_map(picture, tables)))
         if self.merge is not None and context is not None:
             everywhere = context[:, :, None, None].expand(-1, -1, *features.shape[2:])
             features = self.merge(torch.cat([features, everywhere], dim=1))
@@ -269,11 +279,10 @@ class Qgcn(nn.Module):
         residual = self.predict["project"](features).float()
         if self.config.compact_output:
             residual = functional.pixel_shuffle(residual, 2)
-        luma, *chroma = planes
-        restored = [luma + residual[:, :1]]
-        if chroma:
-            own_grid = to_grid(residual[:, 1:], *chroma[0].shape[2:])
-            restored += [plane + part for plane, part in zip(chroma, own_grid.chunk(2, dim=1), strict=True)]
+        restored = list((picture + residual).split(1, dim=1))
+        if not self.config.full_chroma:
+            parts = residual.split(1, dim=1)[1:]
+            restored[1:] = [p + to_grid(part, *p.shape[2:]) for p, part in zip(planes[1:], parts, strict=True)]
         return tuple(from_unit(plane) for plane in restored)
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import Graph, export, export_context, export_variant, load_weights
+from mjpeg_restore.models.graph import Graph, described, export, export_context, export_variant, load_weights
 from mjpeg_restore.models.papers.qgcn import (
     GlobalBranch,
     Qgcn,
@@ -28,7 +28,7 @@ from mjpeg_restore.models.papers.qgcn import (
     ResidualBlock,
     ResidualGroup,
 )
-from mjpeg_restore.models.planes import resize, to_unit
+from mjpeg_restore.models.planes import from_unit, resize, to_grid, to_unit
 from mjpeg_restore.training.optimiser import MuonBeside
 from tests.models.layers import bias, conv
 
@@ -36,6 +36,7 @@ TINY = QgcnConfig(blocks=1, width=4, hidden=16)
 QCN = replace(TINY, global_branch=False)
 EDSR = replace(QCN, quantisation_maps=False)
 AUTHORS = replace(TINY, authors_layers=True)
+OWN_CHROMA = replace(TINY, full_chroma=False)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 TABLE_I = {
@@ -80,6 +81,14 @@ def scrambled(config: QgcnConfig = TINY, *, colour: bool = True) -> Qgcn:
         for parameter in network.parameters():
             parameter.copy_(parameter.half())
     return network
+
+
+def plain(config: QgcnConfig, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The plain decode on the grids of a network's output."""
+    luma, *chroma = (to_unit(blocks) for blocks in Decode()(*inputs))
+    if config.full_chroma:
+        chroma = [to_grid(plane, *luma.shape[2:]) for plane in chroma]
+    return [from_unit(plane) for plane in (luma, *chroma)]
 
 
 def parameters(module: nn.Module) -> int:
@@ -165,7 +174,8 @@ def test_the_maps_are_the_tables_tiled_in_step_with_the_blocks() -> None:
     tables = [torch.full((1, 64), 16.0), torch.full((1, 64), 4.0), torch.full((1, 64), 64.0)]
     tables[0][0, 8 * 3 + 5] = 128
     planes = [torch.rand(1, 1, 32, 16), torch.rand(1, 1, 16, 8), torch.rand(1, 1, 16, 8)]
-    feature_map = Qgcn(TINY, colour=True).feature_map(planes, tables)
+    network = Qgcn(TINY, colour=True)
+    feature_map = network.feature_map(network.picture(planes), tables)
     assert feature_map.shape == (1, 5, 32, 16)
     assert torch.equal(feature_map[:, :1], planes[0])
     luma, chroma = feature_map[0, 3:]
@@ -237,8 +247,8 @@ def test_the_branch_sees_the_picture_and_not_the_table() -> None:
     assert network.global_branch is not None
     network.global_branch.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     network(*inputs)
-    feature_map = network.feature_map([to_unit(blocks) for blocks in Decode()(*inputs)], inputs[1::2])
-    assert torch.equal(seen[0], feature_map[:, :3])
+    picture = network.picture([to_unit(blocks) for blocks in Decode()(*inputs)])
+    assert torch.equal(seen[0], picture)
 
 
 def test_the_context_starts_at_nothing_and_learns_to_tell_pictures_apart() -> None:
@@ -283,16 +293,18 @@ def test_nothing_beyond_the_margin_is_seen(blocks: int, compact: bool, authors: 
     assert 8 - reached.min() == reached.max() - 8 == network.margin
 
 
+@pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("span", SPANS)
-def test_nor_through_chromas_resize(span: tuple[int, int]) -> None:
+def test_nor_through_chromas_resize(span: tuple[int, int], full: bool) -> None:
     across, _ = span
-    network = scrambled(QCN)
+    network = scrambled(replace(QCN, full_chroma=full))
     inputs = components(span, (1, 12))
     before = network(*inputs)
     for index in (0, 2, 4):
         inputs[index] = inputs[index].clone()
         inputs[index][:, :, -1] += 5
-    for one, other, spans in zip(before, network(*inputs), (1, across, across), strict=True):
+    chroma = 1 if full else across
+    for one, other, spans in zip(before, network(*inputs), (1, chroma, chroma), strict=True):
         reached = (one != other).any(dim=3).nonzero()[:, 2].min().item()
         first_changed = 11 * across  # chroma's last block, and luma's above it, in blocks of luma
         assert first_changed - network.margin <= (reached + 1) * spans - 1 < first_changed
@@ -301,34 +313,45 @@ def test_nor_through_chromas_resize(span: tuple[int, int]) -> None:
 # ---- the network ----
 
 
-@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), QCN, EDSR, AUTHORS])
+@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), QCN, EDSR, OWN_CHROMA, AUTHORS])
 def test_it_starts_as_the_plain_decode(config: QgcnConfig) -> None:
     inputs = components()
-    for ours, decoded in zip(Qgcn(config, colour=True)(*inputs), Decode()(*inputs), strict=True):
-        torch.testing.assert_close(ours, decoded.round().clamp(-128, 127), atol=1e-3, rtol=0)
+    for ours, decoded in zip(Qgcn(config, colour=True)(*inputs), plain(config, inputs), strict=True):
+        torch.testing.assert_close(ours, decoded, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), OWN_CHROMA])
 @pytest.mark.parametrize("span", [*SPANS, None])
 @pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
-def test_any_size_and_sampling(span: tuple[int, int] | None, grid: tuple[int, int], compact: bool) -> None:
-    network = scrambled(replace(TINY, compact_output=compact), colour=span is not None)
+def test_any_size_and_sampling(span: tuple[int, int] | None, grid: tuple[int, int], config: QgcnConfig) -> None:
+    network = scrambled(config, colour=span is not None)
     inputs = components(span, grid, batch=2)
     both = network(*inputs)
-    assert [blocks.shape for blocks in both] == [blocks.shape for blocks in inputs[::2]]
+    own = [blocks.shape for blocks in inputs[::2]]
+    assert [blocks.shape for blocks in both] == (len(own) * own[:1] if config.full_chroma else own)
     second = network(*[tensor[1:] for tensor in inputs])
-    for blocks, alone, decoded in zip(both, second, Decode()(*inputs), strict=True):
+    for blocks, alone, decoded in zip(both, second, plain(config, inputs), strict=True):
         torch.testing.assert_close(blocks[1:], alone, atol=1e-3, rtol=0)
         assert (blocks - decoded).abs().mean() > 1
 
 
-def test_chroma_is_predicted_at_lumas_grid_and_added_at_its_own() -> None:
-    network, inputs = scrambled(EDSR), components()
+@pytest.mark.parametrize("full", [True, False])
+def test_chroma_is_predicted_at_lumas_grid_and_added_there_or_at_its_own(full: bool) -> None:
+    config = replace(EDSR, full_chroma=full)
+    network, inputs = scrambled(config), components()
     nn.init.zeros_(conv(network.predict["project"]).weight)
     with torch.no_grad():
         bias(network.predict["project"]).copy_(torch.tensor([1, 2, 3]) / 255)
-    for ours, decoded, more in zip(network(*inputs), Decode()(*inputs), (1, 2, 3), strict=True):
-        torch.testing.assert_close(ours, decoded.round().clamp(-128, 127) + more, atol=1e-3, rtol=0)
+    for ours, decoded, more in zip(network(*inputs), plain(config, inputs), (1, 2, 3), strict=True):
+        torch.testing.assert_close(ours, decoded + more, atol=1e-3, rtol=0)
+
+
+def test_both_kinds_of_chroma_have_the_same_weights() -> None:
+    """A network that restored chroma at its own size is trained further for luma's."""
+    before, after = Qgcn(OWN_CHROMA, colour=True), Qgcn(TINY, colour=True)
+    assert {name: weight.shape for name, weight in before.state_dict().items()} == {
+        name: weight.shape for name, weight in after.state_dict().items()
+    }
 
 
 @pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), AUTHORS])
@@ -395,11 +418,13 @@ def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("full", [True, False])
+def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path: Path, full: bool) -> None:
     needs("onnxscript")
-    network = scrambled(replace(TINY, compact_output=True))
+    network = scrambled(replace(TINY, compact_output=True, full_chroma=full))
     tile, context = tmp_path / "tile.onnx", tmp_path / "context.onnx"
     export(network, tile, colour=True, extra="context")
+    assert described(tile).full_chroma is full
     export_context(network, context, colour=True)
     for run_tile, run_context in zip(both_runtimes(tile), both_runtimes(context), strict=True):
         for luma, chroma in [((4, 6), (2, 3)), ((3, 2), (3, 1)), ((1, 1), (1, 1)), ((18, 17), (18, 17))]:
