@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from installed import needed
@@ -37,7 +37,6 @@ class Networks:
         """
         self.device, self.ablations = device, ablations
         self._peers = peers
-        self._graphs = TemporaryDirectory()
         self._made: dict[tuple[Any, ...], Restorer | None] = {}
         self._asked: dict[tuple[Any, ...], None] = {}
 
@@ -111,7 +110,11 @@ class Networks:
             from measuring.peers import load_ar_cnn, load_dn_cnn, publish
 
             network = load_ar_cnn(folder, quality) if name == "AR-CNN" else load_dn_cnn(folder)
-            return Restorer(publish(name, network, Path(mkdtemp(dir=self._graphs.name))), self.device)
+            with TemporaryDirectory() as graphs:
+                restorer = Restorer(publish(name, network, Path(graphs)), self.device)
+                for graph in restorer.model.variants[0].graphs.values():
+                    restorer.network(graph)  # is loaded while there is the file
+            return restorer
 
         return self.other((name, quality), make)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from measuring.metrics import psnr, psnr_b
 from measuring.pictures import encode, original, squares
@@ -10,14 +12,29 @@ from measuring.scores import samples
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
-from tests.lacking import needs
+from tests.lacking import DATA, needs, needs_data
 
 needs("matplotlib")
 
 from reproducing.figures import mosaic
+from reproducing.networks import Networks
 from reproducing.qgcn import leading
 from reproducing.qgcn_tables import TABLE_2, TABLE_3
 from reproducing.spp import SimplePostProcessing
+
+
+@needs_data("peers")
+def test_other_authors_networks_are_measured_where_their_weights_are_at_hand(tmp_path: Path) -> None:
+    needs("torch")
+    needs("onnxscript")
+    needs("scipy")
+    assert Networks("onnxruntime", tmp_path).peer("AR-CNN", 10) is None
+    networks = Networks("onnxruntime", tmp_path, DATA / "peers")
+    network = networks.peer("AR-CNN", 10)
+    assert network is not None and network is networks.peer("AR-CNN", 10)
+    luma = original(scene(64, 48), "luma")
+    coded = read(encode(luma, 10))
+    assert psnr(samples(network, coded), luma) > psnr(samples(networks.plain(), coded), luma)
 
 
 def test_the_best_of_the_rivals_is_the_best_at_that_quality() -> None:
