@@ -82,17 +82,34 @@ def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False)
     return figure
 
 
-def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Figure:
-    """A scatter plot of labelled points with a logarithmic horizontal axis."""
+def points(
+    found: Mapping[str, tuple[float, float]],
+    across: str,
+    up: str,
+    *,
+    published: Mapping[str, tuple[float, float]] | None = None,
+    logarithmic: bool = False,
+) -> Figure:
+    """A scatter plot of labelled points.
+
+    Args:
+        found: places by label.
+        across, up: labels of the axes, with units.
+        published: places from a paper, drawn in grey and hollow.
+        logarithmic: whether the horizontal axis is.
+    """
     figure, axes = _paper(7.4, 4.4)
     for place, colour in zip(found.values(), COLOURS * 3, strict=False):
         axes.plot(*place, "o", color=colour, markersize=9)
-    axes.set_xscale("log")
+    for place in (published or {}).values():
+        axes.plot(*place, "o", color="#777777", markerfacecolor="white", markersize=9)
+    if logarithmic:
+        axes.set_xscale("log")
     axes.margins(x=0.2, y=0.15)
     _label(axes, across, up)
     figure.draw_without_rendering()
     taken: list[tuple[float, float]] = []
-    for name, place in sorted(found.items(), key=lambda item: item[1][1]):
+    for name, place in sorted({**found, **(published or {})}.items(), key=lambda item: item[1][1]):
         x, y = axes.transData.transform(place)
         height = y
         while any(abs(x - other) < LABEL[0] and abs(height - level) < LABEL[1] for other, level in taken):

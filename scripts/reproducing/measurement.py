@@ -14,7 +14,8 @@ import numpy as np
 from measuring import pictures
 from measuring.machine import machine
 from measuring.pictures import TITLES, Kind, Plane
-from measuring.scores import judge, samples
+from measuring.scores import judge, samples, statistics, unnaturalness
+from numpy.typing import NDArray
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
@@ -80,6 +81,7 @@ class Bench:
         self.networks = networks
         self.decode = networks.plain()
         self._pictures: dict[tuple[str, int], list[Plane]] = {}
+        self._natural: dict[str, NDArray[np.float64]] = {}
         self._kept = Kept(scores)
 
     def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
@@ -145,6 +147,39 @@ class Bench:
         what = (name, quality, kind, shrink)
         return self.score(restorer, *what).psnr - self.score(self.decode, *what).psnr
 
+    def values(
+        self, restorer: Restorer, quality: int, what: str, measure: Callable[[], tuple[float, ...]]
+    ) -> tuple[float, ...]:
+        """Further figures of a network, kept like its scores.
+
+        Args:
+            restorer: of the network.
+            quality: of the JPEGs.
+            what: names what is measured, with the pictures.
+            measure: measures it.
+        """
+        key = f"{self.networks.identity(restorer, quality)} Q{quality} {what}"
+        if values := self._kept.get(key):
+            return values
+        log(f"{restorer.model.name}: {what}, Q{quality}")
+        found = measure()
+        self._kept.put(key, found)
+        return found
+
+    def unnaturalness(self, restorer: Restorer, name: str, quality: int) -> float | None:
+        """Distance of a set's restored luma from the scene statistics of its originals; None if they are too few."""
+
+        def measure() -> tuple[float, ...]:
+            if name not in self._natural:
+                planes = (pictures.original(picture, "luma") for picture in self.pictures(name))
+                self._natural[name] = statistics(planes)
+            restored = (samples(restorer, coded) for coded, _ in self.coded(name, quality, "luma"))
+            found = unnaturalness(restored, self._natural[name])
+            return () if found is None else (found,)
+
+        found = self.values(restorer, quality, f"unnaturalness, {self.described(name)}", measure)
+        return found[0] if found else None
+
     def timing(self, restorer: Restorer, quality: int, what: str, measure: Callable[[], float]) -> Timing:
         """How long a network takes.
 
@@ -154,14 +189,12 @@ class Bench:
             what: names what is measured.
             measure: measures it, in seconds.
         """
-        key = f"{self.networks.identity(restorer, quality)} Q{quality} {what}"
-        if values := self._kept.get(key):
-            return Timing(*values)
-        log(f"{restorer.model.name}: {what}")
-        load = machine().load
-        timing = Timing(measure(), load)
-        self._kept.put(key, astuple(timing))
-        return timing
+
+        def measured() -> tuple[float, float]:
+            load = machine().load
+            return measure(), load
+
+        return Timing(*self.values(restorer, quality, what, measured))
 
     def set_timing(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> Timing:
         """How long decoding and restoring a whole set takes, from JPEGs in memory, after one warm-up picture."""

@@ -156,14 +156,15 @@ def test_scores_are_kept_for_the_next_run(page: Path, data: Path, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def notes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What the pages of HR-CNN and QGCN have, of one picture a set."""
+    """What the pages of HR-CNN, QGCN and QGAC have, of one picture a set."""
     needs("matplotlib")
     needs("torch")
     output = tmp_path_factory.mktemp("others")
-    for paper in ("hr-cnn", "qgcn"):
+    papers = ("hr-cnn", "qgcn", "qgac")
+    for paper in papers:
         done = run("reproduce", paper, "--data", data, "--output", output, "--pictures", "1")
         assert done.returncode == 0, done.stderr
-    return {paper: json.loads((output / f"{paper}.json").read_text()) for paper in ("hr-cnn", "qgcn")}
+    return {paper: json.loads((output / f"{paper}.json").read_text()) for paper in papers}
 
 
 @pytest.mark.slow
@@ -185,12 +186,26 @@ def test_qgcns_page_says_what_its_global_branch_does(notes: dict[str, dict[str, 
     assert page["costs"][3]["network"] == "N = 32" and page["costs"][3]["parameters"] == "19,441,155"
 
 
+@pytest.mark.slow
+def test_qgacs_page_has_the_rivals_and_the_ablations(notes: dict[str, dict[str, Any]]) -> None:
+    page = notes["qgac"]
+    for table in ("colour", "luma"):
+        methods = [row["method"] for row in page[table] if (row["set"], row["quality"]) == ("LIVE1", 10)]
+        assert methods == ["JPEG", "AR-CNN", "MWCNN", "IDCN", "DMCNN", "QGAC"]
+    rows = {row["method"]: row for row in page["ablations"]}
+    assert len(rows) == 8 and all(row["difference"] is None for row in rows.values())
+    assert rows["fusion"]["ours"] == rows["filter manifolds"]["ours"] != rows["no fusion"]["ours"]
+    assert rows["no fusion"]["published_gain"] == 0
+    assert [row["Q10, % of Q10"] for row in page["kernels"]] == pytest.approx([100] * len(page["kernels"]))
+
+
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
     needs("matplotlib")
     done = run("reproduce", "one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
     assert done.returncode == 0, done.stderr
     notes = json.loads((tmp_path / "one-to-many.json").read_text())
-    found = {row["this picture"]: row["PSNR"] for row in notes["losses"]}
+    found = {row["network"]: row["PSNR"] for row in notes["losses"]}
     assert len({*found.values()}) == len(found)
     assert list(found) == ["JPEG", "perceptual, plain deconvolution", "perceptual", "and naturalness", "as shipped"]
+    assert notes["losses"][0]["grid of the change"] == 0
     assert notes["left_out"] == {}

@@ -16,8 +16,12 @@ from tests.lacking import DATA, needs, needs_data
 
 needs("matplotlib")
 
+from reproducing.equivalence import Ladder, equivalent
 from reproducing.figures import mosaic
 from reproducing.networks import Networks
+from reproducing.one_to_many import grid
+from reproducing.qgac import gains
+from reproducing.qgac_tables import TABLE_1 as QGAC_TABLE_1
 from reproducing.qgcn import leading
 from reproducing.qgcn_tables import TABLE_2, TABLE_3
 from reproducing.spp import SimplePostProcessing
@@ -71,3 +75,28 @@ def test_a_mosaic_has_gaps_and_one_scale_for_each_tile() -> None:
     np.testing.assert_array_equal(whole[:2], [2 * [-1] + [-1, 0, 1, 1, 1]] * 2)
     np.testing.assert_array_equal(whole[2], np.zeros(7))
     np.testing.assert_array_equal(whole[3], [1, 1, 1, 0, 0, 0, 0])
+
+
+def test_a_grid_of_period_2_is_measured_and_a_coarser_one_is_not() -> None:
+    ground = np.full((40, 60), 100.0)
+    ground[1::2, ::2] += 3
+    assert grid(ground) == 3
+    ground[:] = 100
+    ground[:, 2::4] += 3
+    ground[:, 3::4] += 3
+    assert grid(ground) == 0
+
+
+def test_published_gains_are_over_the_papers_own_jpeg() -> None:
+    table = QGAC_TABLE_1["live1"][10]
+    found = {method: gains(score, table["JPEG"]) for method, score in table.items()}
+    assert [f"{psnr:.2f} {ssim:.3f}" for psnr, ssim in found.values()] == [
+        *("0.00 0.000", "1.06 0.037", "1.61 0.050", "2.02 0.061", "1.58 0.055", "2.05 0.064")
+    ]
+
+
+def test_the_plain_decode_is_equivalent_to_itself() -> None:
+    decode = Restorer("decode")
+    ladder = Ladder(scene(56, 72), decode, {})
+    assert equivalent(ladder, decode, 30) == 30
+    assert ladder.rung(30)[1] < ladder.rung(40)[1]

@@ -35,8 +35,8 @@ from tests.models.layers import bias, conv
 TINY = QgcnConfig(blocks=1, width=4, hidden=16)
 QCN = replace(TINY, global_branch=False)
 EDSR = replace(QCN, quantisation_maps=False)
-AUTHORS = replace(TINY, authors_layers=True)
 OWN_CHROMA = replace(TINY, full_chroma=False)
+AUTHORS = replace(TINY, authors_layers=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 TABLE_I = {
