@@ -85,7 +85,8 @@ def reproduce(bench: Bench, page: Page) -> None:
     page.not_made("Figure 1", "shows parts of the pictures of figure 5")
     page.not_made("TNRD and DDCN", "are not measured: they are other authors' programs")
     page.not_made(
-        "The published PSNR of the pictures of figures 5 and 6", "is printed in the figures, and was not transcribed"
+        "The published PSNR of the pictures of figures 5 and 6",
+        "is printed in the figures alone, which the text that we read from lacks",
     )
     page.not_made("The people's choices of section 4.2", "are replaced by a distance of scene statistics")
 
@@ -228,8 +229,8 @@ def losses(bench: Bench, page: Page) -> None:
     page.table("losses", ("network", "PSNR", "grid", "grid of the change", "contrast", "fine detail"), cells)
     page.text(
         "The first three networks start from a baseline, not from random weights, and were trained for minutes on a CPU"
-        " core each: a plain deconvolution leaves a grid that can be measured, and hardly be seen yet. The effects of"
-        " the losses on contrast and detail are too small after so little training to be compared with the paper's."
+        " core each: a plain deconvolution leaves a grid that can be measured, and hardly be seen yet. What the losses"
+        " do to contrast and detail is small after so little training: only the order can be compared with the paper's."
         " The perceptual loss is a distance of the discriminator's own features. The shipped network has another"
         " objective, far more batches and a share of the baseline (see the overview)."
     )
