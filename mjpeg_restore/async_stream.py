@@ -105,13 +105,14 @@ class AsyncStream:
             SourceError: the source cannot be opened or read, or not one picture could be restored.
             RuntimeError: another event loop has asked for a picture, and will get it.
         """
+        # Before the lock, for which the tasks of one loop alone can wait.
+        if self._asked and self._asked.get_loop() is not asyncio.get_running_loop():
+            raise RuntimeError("the stream belongs to another event loop: call aopen in this one")
         async with self._turn:
             if self._asked is None:
                 if self._reader.ended:
                     raise StopAsyncIteration
                 self._asked = self._reader.call(self._reader.next)
-            if self._asked.get_loop() is not asyncio.get_running_loop():
-                raise RuntimeError("the stream belongs to another event loop: call aopen in this one")
             await asyncio.wait([self._asked])  # its cancellation leaves the picture to the next wait
             asked, self._asked = self._asked, None
         picture = None
@@ -134,8 +135,8 @@ class AsyncStream:
             return
         closed = self._reader.call(self._reader.close)
         self._reader.end()
-        if self._asked and not self._asked.done():
-            self._asked.set_result(None)
+        if asked := self._asked:
+            _settle(asked, partial(asked.set_result, None))
         await asyncio.wait([closed], timeout=_PATIENCE)
 
     def __del__(self) -> None:
@@ -163,16 +164,14 @@ class _Reader:
 
     def call(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
         """Have the thread call a function; for the running event loop."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
         def answer() -> None:
             try:
                 settle = partial(future.set_result, function())
             except BaseException as error:  # raised where the result is awaited
                 settle = partial(future.set_exception, error)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(lambda: None if future.done() else settle())
+            _settle(future, settle)
 
         self._calls.put(answer)
         if not self._thread.ident:
@@ -209,3 +208,9 @@ class _Reader:
         while call := self._calls.get():
             call()
         self.close()
+
+
+def _settle(future: asyncio.Future[Result], settle: Callable[[], None]) -> None:
+    """Give a future its result, unless it has one; from any thread."""
+    with suppress(RuntimeError):  # its loop is closed: nobody waits any more
+        future.get_loop().call_soon_threadsafe(lambda: None if future.done() else settle())

@@ -6,6 +6,7 @@ OpenCV is not needed; names and numbers are its own.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -55,7 +56,7 @@ class VideoCapture:
     reason. Of a camera `read` restores the newest picture, and those that came meanwhile are left out. A connection
     that breaks is made again; after 30 seconds without a picture the camera is at its end.
 
-    `release` may be called from any thread, and ends a `read` that waits.
+    Threads may share it: each picture is read by one of them. `release` ends a `read` that waits on another thread.
 
     Attributes:
         error: why the source could not be opened, or not be read to its end; None if it could.
@@ -92,7 +93,10 @@ class VideoCapture:
 
         Raises:
             UnknownModel, RuntimeUnavailable: the network cannot be run.
+            ValueError: the last one of `params` has no value.
         """
+        self._turn = threading.RLock()
+        """Held by the thread that opens or reads; not by `release`."""
         self.error: SourceError | None = None
         restorer = model if isinstance(model, Restorer) else Restorer(model, device)
         camera = camera or LiveSettings(give_up=_GIVE_UP)
@@ -113,14 +117,20 @@ class VideoCapture:
 
         Returns:
             Whether it is open.
+
+        Raises:
+            ValueError: the last one of `params` has no value.
         """
+        if len(params) % 2:
+            raise ValueError(f"params has {len(params)} numbers: each property needs a value after it")
         self.release()
         spec = f"/dev/video{filename}" if isinstance(filename, int) else filename
         asked = {int(name): value for name, value in zip(params[::2], params[1::2], strict=True)}
-        self._opening = _with(replace(self._given, spec=spec), asked)
-        if error := self._start(self._opening):
-            self._fail(error)
-        return self.isOpened()
+        with self._turn:
+            self._opening = _with(replace(self._given, spec=spec), asked)
+            if error := self._start(self._opening):
+                self._fail(error)
+            return self.isOpened()
 
     def isOpened(self) -> bool:
         """Whether a source is open, be it read to its end or not."""
@@ -128,14 +138,15 @@ class VideoCapture:
 
     def grab(self) -> bool:
         """Take the next picture, restored, for `retrieve`; False at the end."""
-        self._open_with_asked()
-        playback, self._grabbed = self._playback, None
-        if playback:
-            try:
-                self._grabbed = playback.next()
-            except SourceError as error:
-                self._fail(error)
-        return self._grabbed is not None
+        with self._turn:
+            self._open_with_asked()
+            playback, self._grabbed = self._playback, None
+            if playback:
+                try:
+                    self._grabbed = playback.next()
+                except SourceError as error:
+                    self._fail(error)
+            return self._grabbed is not None
 
     def retrieve(self, image: Image | None = None, flag: int = 0) -> tuple[bool, Any]:
         """The picture that was grabbed, uint8 `[height, width, 3]`, BGR, full range; `(False, None)` if none was.
@@ -154,8 +165,9 @@ class VideoCapture:
 
     def read(self, image: Image | None = None) -> tuple[bool, Any]:
         """Grab the next picture and retrieve it; `(False, None)` at the end."""
-        self.grab()
-        return self.retrieve(image)
+        with self._turn:
+            self.grab()
+            return self.retrieve(image)
 
     def get(self, propId: int) -> float:
         """The value of a property; 0.0 where there is none.
@@ -261,23 +273,30 @@ class VideoCapture:
                 return False
         except SourceError:  # it lies after the end
             return False
-        self._close()
-        self._playback, self._grabbed = other, None
+        with self._turn:
+            if self._playback is not playback:  # another thread has released it
+                other.close()
+                return False
+            self._close()
+            self._playback, self._grabbed = other, None
         return True
 
     def _open_with_asked(self) -> None:
         """Open the device again, if something else was asked of it."""
-        if not self._asked or (other := _with(self._opening, self._asked)) == self._opening:
+        if not self._asked:  # without waiting for a thread that reads
             return
-        self._close()  # a device is open once
-        refusal = self._start(other)
-        if refusal is None:
-            self._opening = other
-            return
-        _log.warning("%s; it keeps its own", refusal)
-        self._asked.clear()
-        if error := self._start(self._opening):
-            self._fail(error)
+        with self._turn:
+            if (other := _with(self._opening, self._asked)) == self._opening:
+                return
+            self._close()  # a device is open once
+            refusal = self._start(other)
+            if refusal is None:
+                self._opening = other
+                return
+            _log.warning("%s; it keeps its own", refusal)
+            self._asked.clear()
+            if error := self._start(self._opening):
+                self._fail(error)
 
     def _fail(self, error: SourceError) -> None:
         self.error = error

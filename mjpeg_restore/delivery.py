@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
@@ -79,8 +80,7 @@ class Delivery:
         else:
             self._hand_out_elsewhere(items, fitted, self._interactive)
         self._finish()
-        for feed in self._feeds:
-            feed.wait()
+        self._wait()
         errors = [feed.error for feed in self._feeds if feed.error]
         if errors and len(errors) == len(self._feeds):
             raise errors[0]
@@ -89,8 +89,7 @@ class Delivery:
         """Abandon every output. Never raises."""
         for feed in self._feeds:
             feed.abandon()
-        for feed in self._feeds:
-            feed.wait()
+        self._wait()
 
     def _hand_out(self, items: Generator[Frame | SoundPacket], fitted: Callable[[Frame], Frame]) -> None:
         with closing(items):
@@ -132,6 +131,12 @@ class Delivery:
         self._complete = True
         for feed in self._feeds:
             feed.finish()
+
+    def _wait(self) -> None:
+        """Wait for all outputs; those that hang have the same time, and not one after the other."""
+        since = time.monotonic()
+        for feed in self._feeds:
+            feed.wait(since)
 
     def _look(self) -> None:
         """See whether the run is to end."""

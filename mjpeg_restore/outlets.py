@@ -30,8 +30,8 @@ _EVENTS = 0.02
 """Seconds between two looks at the events of an interactive sink: twice as often as a picture of 25 in a second."""
 
 _PATIENCE = 6.0
-"""Seconds that the end of a run waits for a sink that drops frames, or for the end of one that is abandoned. It is more
-than a connection waits for its peer."""
+"""Seconds that the end of a run waits for all sinks that drop frames, or for the end of those that are abandoned. It is
+more than a connection waits for its peer."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +90,12 @@ class Feed(ABC):
     def work(self) -> None:  # noqa: B027  likewise
         """Serve the sink until the end, on this thread."""
 
-    def wait(self) -> None:  # noqa: B027  likewise
-        """Wait until the sink is closed or discarded."""
+    def wait(self, since: float) -> None:  # noqa: B027  likewise
+        """Wait until the sink is closed or discarded.
+
+        Args:
+            since: when the outputs were told to end, seconds of `time.monotonic()`.
+        """
 
     def _write(self, item: Frame | SoundPacket) -> None:
         """Write one item; the sink is closed if its consumer has gone, and discarded if it fails.
@@ -220,11 +224,11 @@ class QueuedFeed(Feed):
         if self._thread is None:
             self._discard()
 
-    def wait(self) -> None:
+    def wait(self, since: float) -> None:
         """Wait for the thread; one that may hang, because its reader does not read, is left to itself in the end."""
         if self._thread:
             may_hang = self.outlet.when_full == "drop" or self._abandoned
-            self._thread.join(_PATIENCE if may_hang else None)
+            self._thread.join(max(since + _PATIENCE - time.monotonic(), 0) if may_hang else None)
             if self._thread.is_alive() and not self.error:
                 self.error = SinkError(f"{self.outlet.name}: given up after {_PATIENCE:g} s, for nobody reads it")
                 self.report.error = str(self.error)

@@ -30,8 +30,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("docs/papers"), help="where the pages go (docs/papers)")
     parser.add_argument("--pictures", type=int, metavar="N", help="only the first N pictures of each set")
     parser.add_argument("--device", default="onnxruntime", help="the runtime (onnxruntime)")
+    kept = "JSON file that keeps scores from run to run; delete it if the code that restores or measures has changed"
+    parser.add_argument("--scores", type=Path, metavar="FILE", help=kept)
     ablations = "folder of the networks that no shipped model is made of"
     parser.add_argument("--ablations", type=Path, default=Path("engines/ablations"), help=ablations)
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     options = parser.parse_args()
     if options.pictures is not None and options.pictures < 1:
         parser.error("--pictures: at least 1")
@@ -46,8 +49,8 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
     from reproducing.page import Page
 
     here = machine()
-    networks = Networks(options.device, options.ablations)
-    bench = Bench(options.data, options.pictures, networks)
+    networks = Networks(options.device, options.ablations, options.peers)
+    bench = Bench(options.data, options.pictures, networks, options.scores)
     papers = {name: import_module(f"reproducing.{name.replace('-', '_')}") for name in names}
     for paper in papers.values():
         for folder in paper.SETS:
@@ -58,8 +61,7 @@ def reproduce(names: tuple[str, ...], options: argparse.Namespace) -> None:
         page.text(
             f"Written by `python scripts/reproduce.py {name}`, which measured"
             f" {' and '.join(map(bench.described, paper.SETS))}. Columns called *published* hold figures from the"
-            " paper, for its own method and for the best of the methods that it compares with; all other figures were"
-            " measured in that run, with the shipped weights."
+            " paper; all other figures were measured by this command, with the shipped weights."
         )
         if not all(map(bench.whole, paper.SETS)):
             page.text("A set that was measured in part has no differences: the published figures are of the whole set.")

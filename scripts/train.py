@@ -70,6 +70,8 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--clips", type=Path, help=clips)
     parser.add_argument("--tables", type=Path, help="folder of real JPEGs and MJPEG streams to take tables from")
     parser.add_argument("--minutes", type=positive, default=120.0, help="wall-clock budget of the whole run (120)")
+    batches = "end a stage after N batches if its minutes last that long, for stages that are compared"
+    parser.add_argument("--batches", type=whole, metavar="N", help=batches)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints go (runs)")
     parser.add_argument("--resume", action="store_true", help="continue from the run's checkpoint")
     parser.add_argument("--device", help="PyTorch's device (cuda if available, else cpu)")
@@ -146,7 +148,7 @@ def train(options: argparse.Namespace) -> None:
     budget = sum(recipe.budget for recipe in stages.values())
     for stage, recipe in stages.items():
         log.info("%s, stage %s", options.model, stage)
-        prepared(options, stage, recipe, data).run(options.minutes * recipe.budget / budget)
+        prepared(options, stage, recipe, data).run(options.minutes * recipe.budget / budget, batches=options.batches)
 
 
 def requested(options: argparse.Namespace) -> dict[str, Recipe]:

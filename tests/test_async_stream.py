@@ -336,3 +336,23 @@ def test_a_picture_that_another_loop_has_asked_for_is_not_waited_for() -> None:
 
     run(ask())
     run(ask_again())
+
+
+def test_nor_is_it_while_that_loop_runs_and_the_stream_may_be_closed_from_any_loop() -> None:
+    stream = stream_of(silent())
+
+    async def in_another_loop() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await anext(stream)
+        await stream.aclose()
+
+    async def waiting() -> None:
+        for _ in range(3):
+            await anext(stream)
+        fourth = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(run, in_another_loop())
+        with pytest.raises(StopAsyncIteration):
+            await fourth
+
+    run(waiting())

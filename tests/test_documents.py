@@ -7,6 +7,7 @@ import re
 import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from measuring import gpu_page
@@ -55,6 +56,20 @@ def test_gains_of_the_papers_networks(document: str) -> None:
         assert row["kMAC per pixel"] == f"{model.macs_per_pixel / 1000:.1f}"
         assert row[luma] == gains(model, luma, "luma_gain")
         assert row[rgb] == gains(model, rgb, "rgb_gain")
+
+
+def crops(record: dict[str, Any] | None) -> int:
+    """Crops that a network saw, with those of the stages before."""
+    return record["steps"] * record["batch"] + crops(record.get("before")) if record else 0
+
+
+def test_the_crops_that_the_papers_networks_saw() -> None:
+    found = of_models("docs/papers.md", "crops that a network saw")
+    assert [model.name for model, _ in found] == list(catalogue.shipped())[3:]
+    for model, row in found:
+        seen = {round(crops(record), -3) for variant in model.variants for record in variant.training.values()}
+        ends = sorted({min(seen), max(seen)})
+        assert row["crops that a network saw"] == " to ".join(f"{end:,}" for end in ends)
 
 
 def test_figures_of_our_own_networks() -> None:

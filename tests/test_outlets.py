@@ -12,7 +12,7 @@ import pytest
 import mjpeg_restore.outlets as outlets_module
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, SoundPacket
-from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.outlets import Outlet, QueuedFeed
 from mjpeg_restore.pipeline import PipelineSettings, restore_frames, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.testing import Collect, ListSource
@@ -177,6 +177,18 @@ def test_a_sink_that_hangs_does_not_hang_the_end_of_the_run(monkeypatch: pytest.
     assert report.outputs[0].error == "a pipe: given up after 0.2 s, for nobody reads it"
     assert report.outputs[1].error is None
     hung.go.set()  # it ends by itself, if it ever does
+
+
+def test_sinks_that_hang_are_given_up_together() -> None:
+    hung = Gated()
+    feed = QueuedFeed(Outlet(hung, "a pipe", when_full="drop"), lambda arrived, seconds: None, lambda: None)
+    feed.start()
+    feed.put(next(frame for frame in restore_frames(ListSource([still(0)]), DECODE) if isinstance(frame, Frame)))
+    assert hung.begun.wait(LIMIT)
+    feed.finish()
+    feed.wait(time.monotonic() - 3600)  # it has had its time, while others were waited for
+    assert feed.error and "nobody reads it" in str(feed.error)
+    hung.go.set()
 
 
 def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:

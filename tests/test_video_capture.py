@@ -231,6 +231,28 @@ def test_errors_are_raised_where_that_is_asked_for(tmp_path: Path) -> None:
     assert len([*capture]) == 12  # the end is no error
 
 
+def test_threads_that_share_a_recording_get_each_picture_once(clip: str) -> None:
+    capture, start, found = opened(clip), threading.Barrier(4), list[int | None]()
+
+    def read_all() -> None:
+        start.wait(LIMIT)
+        found.extend(number(image) for image in capture)
+
+    threads = [threading.Thread(target=read_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert sorted(found, key=str) == sorted(range(12), key=str)
+    capture.release()
+
+
+def test_a_property_without_a_value_is_an_error() -> None:
+    params = [cap.CAP_PROP_FPS, 25, cap.CAP_PROP_OPEN_TIMEOUT_MSEC]
+    with opened(JPEGS[0]) as capture, pytest.raises(ValueError, match="params has 3 numbers"):
+        capture.open(JPEGS[1], 0, params)
+
+
 def test_a_model_that_there_is_not_is_an_error_at_once() -> None:
     with pytest.raises(UnknownModel):
         VideoCapture(model="none")

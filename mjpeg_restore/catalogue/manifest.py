@@ -24,6 +24,10 @@ SCHEMA = 1
 KINDS = ("grey", "colour", "grey.context", "colour.context")
 """The keys of a variant's graphs."""
 
+_MOST_MARGIN = 65536 // 8
+_MOST_BYTES = 10**9
+"""For a pixel: with a gigabyte, a picture of 64 pixels fills the largest computer."""
+
 
 def read_manifest(folder: Path, package: str = OURS) -> dict[str, Model]:
     """The models of a folder by name, in the manifest's order.
@@ -85,7 +89,7 @@ def _model(name: str, entry: object, folder: Path, package: str) -> Model:
         summary=found.take("summary", text),
         parameters=found.take("parameters", whole),
         macs_per_pixel=found.take("macs_per_pixel", number),
-        margin=found.take("margin", whole),
+        margin=found.take("margin", _margin),
         bytes_per_pixel=found.take("bytes_per_pixel", _bytes),
         quality=found.optional("quality", _quality, {}),
         variants=tuple(
@@ -167,10 +171,17 @@ def _check_graphs(model: Model, path: str) -> None:
 # ---- checks of values; see json_object.py ----
 
 
+def _margin(value: object, path: str) -> int:
+    found = whole(value, path)
+    if found > _MOST_MARGIN:
+        raise wrong(value, path, f"a whole number up to {_MOST_MARGIN}, the blocks across the largest JPEG")
+    return found
+
+
 def _bytes(value: object, path: str) -> float:
     found = number(value, path)
-    if found < 1:
-        raise wrong(value, path, "a number from 1")
+    if not 1 <= found <= _MOST_BYTES:
+        raise wrong(value, path, f"a number from 1 to {_MOST_BYTES}")
     return found
 
 

@@ -142,6 +142,8 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     needless = [name for name, default in OF_THE_OUTPUT.items() if getattr(options, name) != default]
     if needless and not options.output:
         parser.error(f"--{needless[0].replace('_', '-')} has no effect without -o: leave it out")
+    if options.compare and not (options.output or options.show):
+        parser.error("--compare has no effect without -o or --show: the page of --serve has a slider")
     if options.no_audio and options.audio_track:
         parser.error("--audio-track and --no-audio exclude each other")
     model = catalogue.find(options.model)

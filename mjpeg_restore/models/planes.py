@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, blocks_to_plane, plane_to_blocks
 
+CUBIC = -0.5
+"""Keys' parameter of the cubic resizing kernel, as in Pillow."""
+
 
 def to_unit(blocks: Tensor) -> Tensor:
     """Convert blocks of centred samples `[batch, high, wide, 64]` to a plane, 0..1, rounded to 8 bits."""
@@ -48,6 +51,28 @@ def whole_blocks(samples: int) -> int:
 def replicate_conv(before: int, after: int, side: int) -> nn.Conv2d:
     """A convolution that keeps the size, with replicate padding."""
     return nn.Conv2d(before, after, side, padding=side // 2, padding_mode="replicate")
+
+
+def resize(picture: Tensor, side: int) -> Tensor:
+    """Resize a picture `[batch, channels, height, width]` to `side` squared: bicubic, anti-aliased.
+
+    The result is that of Pillow and of PyTorch's `interpolate(antialias=True)`, computed by two matrix products, which
+    every runtime supports.
+    """
+    down, across = (_resampling(length, side, picture) for length in picture.shape[2:])
+    return down @ picture @ across.T
+
+
+def _resampling(length: int, side: int, like: Tensor) -> Tensor:
+    """The matrix `[side, length]` that resamples a row of samples."""
+    step = torch.ones((), device=like.device) * length / side
+    places = torch.arange(length, device=like.device) + 0.5
+    centres = (torch.arange(side, device=like.device) + 0.5) * step
+    distance = ((places[None] - centres[:, None]) / step.clamp(min=1)).abs()
+    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+    far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
+    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 class PlaneNetwork(nn.Module, ABC):

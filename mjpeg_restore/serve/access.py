@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -57,7 +56,9 @@ class Access:
         if not self.required:
             return True
         scheme, _, given = authorization.partition(" ")
-        tokens = [token, given.strip() if scheme.lower() == "bearer" else None]
+        tokens = [token]
+        if scheme.lower() == "bearer":
+            tokens += [given.strip(), _utf8(given.strip())]
         if scheme.lower() == "basic":
             user, password = _credentials(given)
             tokens.append(password)
@@ -86,9 +87,17 @@ def _credentials(given: str) -> tuple[str, str]:
     """User and password of basic authentication; both empty if they cannot be read."""
     try:
         user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64, of UTF-8, or characters that neither has
         return "", ""
     return user, password
+
+
+def _utf8(header: str) -> str | None:
+    """What a client meant that sent UTF-8, as most do; headers come as Latin-1. None if it is none."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return None
 
 
 def _cookie(header: str, name: str) -> str:

@@ -20,6 +20,7 @@ from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.pages import Pages
 
 try:
+    import h11
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -202,6 +203,17 @@ class _Protocol(H11Protocol):
         """Go on with a request, whose time has begun with its first byte."""
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, where no other answer has begun, and end the connection."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle:  # the head was a request: the app that answers it has no client any more
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""

@@ -188,12 +188,18 @@ class Trainer:
         os.replace(partial, self.checkpoint)
         (self.folder / "progress.json").write_text(json.dumps(asdict(self.progress), indent=2) + "\n")
 
-    def run(self, minutes: float, report_every: float = 300.0) -> None:
-        """Train for `minutes` in total, resumed ones included; report loss and gain every `report_every` seconds."""
-        budget, reported, losses = minutes * 60, time.monotonic(), []
+    def run(self, minutes: float, report_every: float = 300.0, batches: int | None = None) -> None:
+        """Train until the budget is spent, and report loss and gain.
+
+        Args:
+            minutes: budget in all, resumed minutes included.
+            report_every: seconds between reports.
+            batches: a budget in batches as well, for runs that are compared: the first to be spent ends the run.
+        """
+        reported, losses = time.monotonic(), []
         last = time.monotonic()
         try:
-            while (spent := self.progress.seconds / budget) < 1:
+            while (spent := self.spent(minutes, batches)) < 1:
                 losses.append(self.step(spent))
                 now = time.monotonic()
                 self.progress.seconds += now - last
@@ -205,6 +211,11 @@ class Trainer:
             self.save()
             raise
         self.report(losses)
+
+    def spent(self, minutes: float, batches: int | None) -> float:
+        """The fraction of the budget that is spent; see `run`."""
+        of_batches = self.progress.steps / batches if batches else 0.0
+        return max(self.progress.seconds / (60 * minutes), of_batches)
 
     def step(self, spent: float) -> Tensor:
         """Train on one batch; returns the loss.

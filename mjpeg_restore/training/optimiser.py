@@ -2,7 +2,8 @@
 
 Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") replaces the gradient of a matrix
 by the nearest orthogonal matrix, computed with a few Newton-Schulz steps. A convolution's kernel is taken as the matrix
-`[out, in * kh * kw]`. In two-minute trials on one core it was 0.1 dB ahead of AdamW, step for step.
+`[out, in * kh * kw]`, that of a grouped convolution as one such matrix per group. In two-minute trials on one core it
+was 0.1 dB ahead of AdamW, step for step.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +38,21 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum. The learning rate is the size of a step relative to a layer of gain 1."""
+    """Orthogonalised momentum. The learning rate is the size of a step relative to a layer of gain 1.
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    `groups` in a parameter group is the number of groups of its kernels' convolutions, 1 by default.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], lr: float, momentum: float = 0.95
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "groups": 1})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a state; older checkpoints have no `groups`."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("groups", 1)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -54,11 +67,11 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
                 update = parameter.grad + group["momentum"] * momentum
-                matrix = update.reshape(update.shape[0], -1)
-                alike[matrix.shape].append((parameter, matrix))
-            for (high, wide), members in alike.items():  # matrices of one shape in one product
+                matrices = update.reshape(group["groups"], update.shape[0] // group["groups"], -1)
+                alike[matrices.shape].append((parameter, matrices))
+            for (_, high, wide), members in alike.items():  # matrices of one shape in one product
                 gain = max(1.0, high / wide) ** 0.5
-                found = orthogonalise(torch.stack([matrix for _, matrix in members])) * (group["lr"] * gain)
+                found = orthogonalise(torch.stack([matrices for _, matrices in members])) * (group["lr"] * gain)
                 for (parameter, _), step in zip(members, found, strict=True):
                     parameter.sub_(step.reshape(parameter.shape))
 
@@ -70,19 +83,28 @@ def muon(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         model: its frozen parameters are left out.
         learning_rate: AdamW's; Muon's is four times as high.
     """
-    return _muon(list(model.named_parameters()), learning_rate)
+    return _muon(model, dict(model.named_parameters()), learning_rate)
 
 
-def _muon(parameters: list[tuple[str, nn.Parameter]], learning_rate: float) -> list[torch.optim.Optimizer]:
+def _muon(model: nn.Module, named: dict[str, nn.Parameter], learning_rate: float) -> list[torch.optim.Optimizer]:
     """`muon` for some of a network's parameters, given with their names."""
-    named = [(name, p) for name, p in parameters if p.requires_grad]
-    kernels = [p for name, p in named if p.ndim == 4 and "predict" not in name and p.any()]
-    chosen = {id(p) for p in kernels}
-    others = [p for _, p in named if id(p) not in chosen]
+    named = {name: p for name, p in named.items() if p.requires_grad}
+    kernels = {name: p for name, p in named.items() if p.ndim == 4 and "predict" not in name and p.any()}
+    others = [p for name, p in named.items() if name not in kernels]
     return [
-        *([Muon(kernels, lr=4 * learning_rate)] if kernels else []),
+        *([Muon(by_groups(model, kernels.values()), lr=4 * learning_rate)] if kernels else []),
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+
+
+def by_groups(model: nn.Module, kernels: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    """Kernels as `Muon`'s parameter groups, one for each number of groups of a convolution."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    number = {id(layer.weight): layer.groups for layer in layers}
+    found = defaultdict[int, list[nn.Parameter]](list)
+    for kernel in kernels:
+        found[number.get(id(kernel), 1)].append(kernel)
+    return [{"params": some, "groups": groups} for groups, some in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +129,7 @@ class MuonWithin:
             {"params": [p for name, p in named.items() if name not in slow | kernels], "lr": learning_rate},
         ]
         return [
-            Muon([named[name] for name in sorted(kernels)], lr=4 * learning_rate),
+            Muon(by_groups(model, [named[name] for name in sorted(kernels)]), lr=4 * learning_rate),
             torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 
@@ -135,7 +157,7 @@ class MuonBeside:
         beside = {name: p for name, p in named.items() if name.startswith(self.branch) and p.requires_grad}
         groups = [{"params": [p], "lr": learning_rate * min(1.0, self.inputs / p[0].numel())} for p in beside.values()]
         return [
-            *_muon([(name, p) for name, p in named.items() if name not in beside], self.rest * learning_rate),
+            *_muon(model, {name: p for name, p in named.items() if name not in beside}, self.rest * learning_rate),
             torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 

@@ -77,3 +77,11 @@ def _window_mean(plane: NDArray[np.float64], side: int = 8) -> NDArray[np.float6
     """Means over all whole windows."""
     rows = sliding_window_view(plane, side, axis=0).mean(axis=-1)
     return sliding_window_view(rows, side, axis=1).mean(axis=-1)
+
+
+def fine_detail(plane: NDArray[np.uint8]) -> float:
+    """Mean square of the Laplacian of a plane, `[height, width]`, in squared grey levels."""
+    samples = plane.astype(np.float64)
+    inner = samples[1:-1, 1:-1]
+    around = samples[:-2, 1:-1] + samples[2:, 1:-1] + samples[1:-1, :-2] + samples[1:-1, 2:]
+    return float(np.mean((4 * inner - around) ** 2))

@@ -88,6 +88,12 @@ def middle(picture: Plane, side: int) -> Plane:
     return picture[top : top + height, left : left + width]
 
 
+def squares(picture: Plane, side: int) -> list[Plane]:
+    """The whole squares of a side that a picture can be cut into, row by row."""
+    tops, lefts = (range(0, length - side + 1, side) for length in picture.shape[:2])
+    return [picture[top : top + side, left : left + side] for top in tops for left in lefts]
+
+
 def filled(picture: Plane, width: int, height: int) -> Plane:
     """Crop a picture to a size, or extend it by repeated mirroring."""
     missing = [(0, max(0, wanted - there)) for wanted, there in zip((height, width), picture.shape, strict=False)]

@@ -25,9 +25,9 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444", "#8C6D31")
 """The first six are from Okabe and Ito's palette for colour-blind readers."""
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*Xh"
 LARGEST = 150_000
 """Maximum size of a file, bytes."""
 DPI = 110
@@ -82,17 +82,34 @@ def lines(series: Sequence[Series], across: str, up: str, *, zero: bool = False)
     return figure
 
 
-def points(found: Mapping[str, tuple[float, float]], across: str, up: str) -> Figure:
-    """A scatter plot of labelled points with a logarithmic horizontal axis."""
+def points(
+    found: Mapping[str, tuple[float, float]],
+    across: str,
+    up: str,
+    *,
+    published: Mapping[str, tuple[float, float]] | None = None,
+    logarithmic: bool = False,
+) -> Figure:
+    """A scatter plot of labelled points.
+
+    Args:
+        found: places by label.
+        across, up: labels of the axes, with units.
+        published: places from a paper, drawn in grey and hollow.
+        logarithmic: whether the horizontal axis is.
+    """
     figure, axes = _paper(7.4, 4.4)
     for place, colour in zip(found.values(), COLOURS * 3, strict=False):
         axes.plot(*place, "o", color=colour, markersize=9)
-    axes.set_xscale("log")
+    for place in (published or {}).values():
+        axes.plot(*place, "o", color="#777777", markerfacecolor="white", markersize=9)
+    if logarithmic:
+        axes.set_xscale("log")
     axes.margins(x=0.2, y=0.15)
     _label(axes, across, up)
     figure.draw_without_rendering()
     taken: list[tuple[float, float]] = []
-    for name, place in sorted(found.items(), key=lambda item: item[1][1]):
+    for name, place in sorted({**found, **(published or {})}.items(), key=lambda item: item[1][1]):
         x, y = axes.transData.transform(place)
         height = y
         while any(abs(x - other) < LABEL[0] and abs(height - level) < LABEL[1] for other, level in taken):
@@ -122,7 +139,8 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
     """Pictures with titles, in rows: uint8 unscaled, float scaled from its minimum to its maximum."""
     rows = math.ceil(len(shown) / columns)
     high, wide = shown[0][1].shape[:2]
-    figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + 0.35) * rows), dpi=DPI, layout="constrained")
+    above = 0.35 + 0.2 * max(title.count("\n") for title, _ in shown)
+    figure = Figure(figsize=(3.1 * columns, (3.1 * high / wide + above) * rows), dpi=DPI, layout="constrained")
     for place, (title, picture) in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
         darkest, brightest = (0, 255) if picture.dtype == np.uint8 else (None, None)
@@ -130,6 +148,23 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.generic]]], columns: int) -> F
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     return figure
+
+
+def mosaic(tiles: NDArray[np.floating], columns: int, gap: int = 1) -> NDArray[np.floating]:
+    """Small pictures side by side, each scaled to -1..1 by its own largest value, on a ground of zeros.
+
+    Args:
+        tiles: `[n, height, width]`.
+        columns: tiles in a row.
+        gap: samples between them.
+    """
+    count, high, wide = tiles.shape
+    rows = math.ceil(count / columns)
+    whole = np.zeros((rows * (high + gap) - gap, columns * (wide + gap) - gap), tiles.dtype)
+    for place, tile in enumerate(tiles):
+        top, left = place // columns * (high + gap), place % columns * (wide + gap)
+        whole[top : top + high, left : left + wide] = tile / np.abs(tile).max().clip(1e-9)
+    return whole
 
 
 def paths(

@@ -1,4 +1,4 @@
-"""QGAC, appendix B.1 and its figure 3: whether generated weights follow a smooth path as the quality rises."""
+"""QGAC, appendix B.1: generated weights at several qualities, and whether they follow a smooth path between them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ QUALITIES = tuple(range(101))
 SEEN = tuple(range(10, 101, 10))
 """Qualities of the training (section 4.1)."""
 BETWEEN = tuple(range(15, 100, 10))
+SHOWN = (10, 50, 100)
+"""Qualities of figure 1."""
+LAYER = "first.represent"
+CHANNELS = (9, 27, 45)
+"""The layer and the channels of figure 1. The paper does not name its own."""
 
 
 def generated(model: Model) -> dict[str, NDArray[np.float64]]:
@@ -46,6 +51,8 @@ def distance_from_halfway(weights: NDArray[np.float64]) -> float:
 
 def show(page: Page, model: Model) -> None:
     """Embed the generated weights in a plane, measure, and fill the section."""
+    found = generated(model)
+    kernels(page, found)
     page.heading("Appendix B.1, figure 3: the filter manifold")
     page.text(
         "For each quality from 0 to 100 (0 has the table of 1), all weights that a layer generates are embedded in a"
@@ -54,7 +61,6 @@ def show(page: Page, model: Model) -> None:
         " halfway between those of 20 and 30. The last column is the distance from halfway, at 15, 25, ..., 95,"
         " relative to the distance between the two neighbours."
     )
-    found = generated(model)
     paths, cells = {}, []
     for name, weights in found.items():
         paths[name], share = principal(weights)
@@ -62,3 +68,29 @@ def show(page: Page, model: Model) -> None:
     page.table("manifold", ("layer", "weights", "variance in the plane, %", "distance from halfway, %"), cells)
     figure = figures.paths(paths, QUALITIES, SEEN, "quality of the table")
     page.figure(figure, "manifold", "Generated weights from quality 0 to 100, in a plane for each layer")
+
+
+def kernels(page: Page, found: dict[str, NDArray[np.float64]]) -> None:
+    """Figure 1: kernels at three qualities, and how their size changes."""
+    page.heading("Appendix B.1, figure 1: generated kernels")
+    page.text(
+        f"Channels {', '.join(map(str, CHANNELS))} of {LAYER}, by frequency, at three qualities. Grey is zero; a"
+        " channel has one scale at all qualities. In the paper, a channel's pattern stays the same and becomes weaker"
+        " as the quality rises. The table has the size of all weights of a layer (root mean square)."
+    )
+    of_layer = found[LAYER].reshape(len(QUALITIES), -1, 8, 8)
+    scales = np.abs(of_layer).max(axis=(0, 2, 3))
+    shown = [
+        (f"Q{quality}, channel {channel}", pictured(of_layer[quality, channel] / scales[channel]))
+        for quality in SHOWN
+        for channel in CHANNELS
+    ]
+    page.figure(figures.gallery(shown, len(CHANNELS)), "kernels", "Generated kernels at Q10, Q50 and Q100")
+    sizes = {name: np.sqrt(np.mean(weights[list(SHOWN)] ** 2, axis=1)) for name, weights in found.items()}
+    cells = [[name, *(100 * size / size[0])] for name, size in sizes.items()]
+    page.table("kernels", ("layer", *(f"Q{quality}, % of Q{SHOWN[0]}" for quality in SHOWN)), cells)
+
+
+def pictured(kernel: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A kernel of -1..1 as a picture in which zero is grey."""
+    return np.round(128 + 127 * kernel).astype(np.uint8)

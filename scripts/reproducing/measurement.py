@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from measuring import pictures
+from measuring.machine import machine
 from measuring.pictures import TITLES, Kind, Plane
-from measuring.scores import judge, samples
+from measuring.scores import judge, samples, statistics, unnaturalness
+from numpy.typing import NDArray
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
@@ -28,22 +32,57 @@ class Score:
     ssim: float | None = None
 
 
-class Bench:
-    """The sets of pictures, the networks, and a cache of the scores."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took."""
 
-    def __init__(self, data: Path, most: int | None, networks: Networks) -> None:
+    seconds: float
+    load: float
+    """Load average of the machine at the time: above a few tenths, it took longer than it need."""
+
+
+class Kept:
+    """Measured values by what they are of, in a JSON file from run to run, or in memory only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._values: dict[str, tuple[Any, ...]] = {}
+        if path and path.is_file():
+            self._values = {what: tuple(values) for what, values in json.loads(path.read_text()).items()}
+
+    def get(self, what: str) -> tuple[Any, ...] | None:
+        """The values, or None if they have not been measured."""
+        return self._values.get(what)
+
+    def put(self, what: str, values: tuple[Any, ...]) -> None:
+        """Keep values."""
+        self._values[what] = values
+        if self._path:
+            self._path.write_text(json.dumps(self._values, indent=0) + "\n")
+
+
+class Bench:
+    """The sets of pictures, the networks, and the scores.
+
+    A set is a folder of pictures, "live1"; with a side, "live1/128", it consists of the squares of that side that its
+    pictures are cut into.
+    """
+
+    def __init__(self, data: Path, most: int | None, networks: Networks, scores: Path | None = None) -> None:
         """Prepare the measurements.
 
         Args:
             data: folder with one subfolder per set of pictures.
             most: maximum number of pictures per set; None for all.
             networks: supplies the networks.
+            scores: file that keeps scores and times from run to run.
         """
         self.data, self.most = data, most
         self.networks = networks
         self.decode = networks.plain()
         self._pictures: dict[tuple[str, int], list[Plane]] = {}
-        self._scores: dict[tuple[Restorer, str, int, Kind, int], Score] = {}
+        self._natural: dict[str, NDArray[np.float64]] = {}
+        self._kept = Kept(scores)
 
     def pictures(self, name: str, shrink: int = 1) -> list[Plane]:
         """The pictures of a set: uint8 `[height, width, 3]` each.
@@ -52,17 +91,32 @@ class Bench:
             SourceNotFound: the set is missing.
         """
         if (name, shrink) not in self._pictures:
-            files = pictures.files(self.data / name)[: self.most]
-            self._pictures[name, shrink] = [pictures.load(path, shrink) for path in files]
+            folder, _, side = name.partition("/")
+            found = [pictures.load(path, shrink) for path in self._files(folder)]
+            self._pictures[name, shrink] = [s for p in found for s in pictures.squares(p, int(side))] if side else found
         return self._pictures[name, shrink]
+
+    def picture(self, name: str, stem: str) -> tuple[str, Plane]:
+        """A picture of a set, by its file's name, with that name; the set's first picture if there is no such file."""
+        files = self._files(name)
+        path = next((path for path in files if path.stem == stem), files[0])
+        return path.stem, pictures.load(path)
+
+    def _files(self, folder: str) -> list[Path]:
+        return pictures.files(self.data / folder)[: self.most]
 
     def whole(self, name: str) -> bool:
         """Whether all pictures of a set are used."""
-        return self.most is None or len(pictures.files(self.data / name)) <= self.most
+        return self.most is None or len(pictures.files(self.data / name.partition("/")[0])) <= self.most
+
+    def title(self, name: str) -> str:
+        """A set in tables: "LIVE1", or "CID22, 128x128"."""
+        folder, _, side = name.partition("/")
+        return TITLES.get(folder, folder) + (f", {side}x{side}" if side else "")
 
     def described(self, name: str) -> str:
         """The used pictures of a set in words: "all 29 pictures of LIVE1"."""
-        of_set = f"{len(self.pictures(name))} pictures of {TITLES.get(name, name)}"
+        of_set = f"{len(self.pictures(name))} pictures of {self.title(name)}"
         return f"all {of_set}" if self.whole(name) else f"the first {of_set}"
 
     def coded(self, name: str, quality: int, kind: Kind, shrink: int = 1) -> Iterator[tuple[CodedPicture, Plane]]:
@@ -78,26 +132,82 @@ class Bench:
 
     def score(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> Score:
         """Mean scores of a network over a set at one JPEG quality."""
-        key = (restorer, name, quality, kind, shrink)
-        if key not in self._scores:
-            log(f"{restorer.model.name}: {TITLES.get(name, name)}, Q{quality}, {kind}")
-            found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
-            self._scores[key] = Score(*np.mean(found, axis=0).tolist())
-        return self._scores[key]
+        network = self.networks.identity(restorer, quality)
+        key = f"{network} {name} {self.most or 'all'} Q{quality} {kind} 1/{shrink}"
+        if values := self._kept.get(key):
+            return Score(*values)
+        log(f"{restorer.model.name}: {self.title(name)}, Q{quality}, {kind}")
+        found = [judge(samples(restorer, coded), o) for coded, o in self.coded(name, quality, kind, shrink)]
+        score = Score(*np.mean(found, axis=0).tolist())
+        self._kept.put(key, astuple(score))
+        return score
 
     def gain(self, restorer: Restorer, name: str, quality: int, kind: Kind, shrink: int = 1) -> float:
         """PSNR gain over the plain decode, in dB."""
         what = (name, quality, kind, shrink)
         return self.score(restorer, *what).psnr - self.score(self.decode, *what).psnr
 
-    def seconds(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> float:
-        """Seconds to decode and restore a whole set from JPEGs in memory, after one warm-up picture."""
-        files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
-        restorer.restore(read(files[0]))
-        begun = perf_counter()
-        for data in files:
-            restorer.restore(read(data))
-        return perf_counter() - begun
+    def values(
+        self, restorer: Restorer, quality: int, what: str, measure: Callable[[], tuple[float, ...]]
+    ) -> tuple[float, ...]:
+        """Further figures of a network, kept like its scores.
+
+        Args:
+            restorer: of the network.
+            quality: of the JPEGs.
+            what: names what is measured, with the pictures.
+            measure: measures it.
+        """
+        key = f"{self.networks.identity(restorer, quality)} Q{quality} {what}"
+        if values := self._kept.get(key):
+            return values
+        log(f"{restorer.model.name}: {what}, Q{quality}")
+        found = measure()
+        self._kept.put(key, found)
+        return found
+
+    def unnaturalness(self, restorer: Restorer, name: str, quality: int) -> float | None:
+        """Distance of a set's restored luma from the scene statistics of its originals; None if they are too few."""
+
+        def measure() -> tuple[float, ...]:
+            if name not in self._natural:
+                planes = (pictures.original(picture, "luma") for picture in self.pictures(name))
+                self._natural[name] = statistics(planes)
+            restored = (samples(restorer, coded) for coded, _ in self.coded(name, quality, "luma"))
+            found = unnaturalness(restored, self._natural[name])
+            return () if found is None else (found,)
+
+        found = self.values(restorer, quality, f"unnaturalness, {self.described(name)}", measure)
+        return found[0] if found else None
+
+    def timing(self, restorer: Restorer, quality: int, what: str, measure: Callable[[], float]) -> Timing:
+        """How long a network takes.
+
+        Args:
+            restorer: of the network.
+            quality: of the JPEGs.
+            what: names what is measured.
+            measure: measures it, in seconds.
+        """
+
+        def measured() -> tuple[float, float]:
+            load = machine().load
+            return measure(), load
+
+        return Timing(*self.values(restorer, quality, what, measured))
+
+    def set_timing(self, restorer: Restorer, name: str, quality: int, kind: Kind) -> Timing:
+        """How long decoding and restoring a whole set takes, from JPEGs in memory, after one warm-up picture."""
+
+        def measure() -> float:
+            files = [pictures.encode(pictures.original(p, kind), quality) for p in self.pictures(name)]
+            restorer.restore(read(files[0]))
+            begun = perf_counter()
+            for data in files:
+                restorer.restore(read(data))
+            return perf_counter() - begun
+
+        return self.timing(restorer, quality, f"seconds for {self.described(name)}, {kind}", measure)
 
 
 def log(message: str) -> None:

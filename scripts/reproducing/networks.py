@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from installed import needed
@@ -24,8 +27,16 @@ DATA = "--data DATA/train --validation DATA/eval/cid22-validation"
 class Networks:
     """A cache of restorers: each is made once."""
 
-    def __init__(self, device: str, ablations: Path) -> None:
+    def __init__(self, device: str, ablations: Path, peers: Path | None = None) -> None:
+        """Prepare the cache.
+
+        Args:
+            device: the runtime.
+            ablations: folder of the networks that no shipped model is made of.
+            peers: folder of the weights of AR-CNN and DnCNN-3; None if they are not at hand.
+        """
         self.device, self.ablations = device, ablations
+        self._peers = peers
         self._made: dict[tuple[Any, ...], Restorer | None] = {}
         self._asked: dict[tuple[Any, ...], None] = {}
 
@@ -72,6 +83,48 @@ class Networks:
             found = catalogue.read_manifest(self.ablations).get(f"{model}-{stage}") if there else None
             self._made[key] = Restorer(found, self.device) if found else None
         return self._made[key]
+
+    def other(self, key: tuple[Any, ...], make: Callable[[], Restorer]) -> Restorer:
+        """A restorer that is no network of the catalogue as it is.
+
+        Args:
+            key: names what `make` makes.
+            make: called the first time.
+        """
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = make()
+        return found
+
+    def peer(self, name: str, quality: int) -> Restorer | None:
+        """AR-CNN for a quality, or DnCNN-3, with its authors' weights; None if they are not at hand.
+
+        Raises:
+            MissingExtra: a package that reads the weights is not installed.
+        """
+        folder = self._peers
+        if folder is None:
+            return None
+
+        def make() -> Restorer:
+            from measuring.peers import load_ar_cnn, load_dn_cnn, publish
+
+            network = load_ar_cnn(folder, quality) if name == "AR-CNN" else load_dn_cnn(folder)
+            with TemporaryDirectory() as graphs:
+                restorer = Restorer(publish(name, network, Path(graphs)), self.device)
+                for graph in restorer.model.variants[0].graphs.values():
+                    restorer.network(graph)  # is loaded while there is the file
+            return restorer
+
+        return self.other((name, quality), make)
+
+    def identity(self, restorer: Restorer, quality: int) -> str:
+        """What a restorer computes at a JPEG quality: how it was asked for, and the checksums of its files."""
+        asked = next(key for key, made in self._made.items() if made is restorer)
+        model = restorer.model
+        sums = sorted(graph.sha256 for graph in model.variant(quality).graphs.values())
+        texture = model.texture["sha256"] if model.texture else ""
+        return f"{'/'.join(map(str, asked))} {self.device} {sha256(''.join([*sums, texture]).encode()).hexdigest()}"
 
     def begin(self) -> None:
         """Start a new list of requested networks; see `used`."""
@@ -124,6 +177,18 @@ def architecture(model: str, stage: str) -> nn.Module:
         MissingExtra: PyTorch is not installed.
     """
     return _recipe(model).stages[stage].build().eval()
+
+
+def size(model: str, stage: str) -> tuple[int, float]:
+    """Parameters, and multiply-accumulates per luma pixel at 4:2:0, of the network that a stage of a recipe builds.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    network = architecture(model, stage)
+    from mjpeg_restore.models.cost import macs_per_pixel
+
+    return sum(p.numel() for p in network.parameters()), macs_per_pixel(network)
 
 
 def with_weights(model: Model, stage: str, quality: int) -> nn.Module:

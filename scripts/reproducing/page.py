@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring.pictures import TITLES, Kind
+from measuring.pictures import Kind
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
@@ -83,7 +83,7 @@ def compared(
     for quality, theirs in published.items():
         ours = {PLAIN: bench.decode, **networks(quality)}
         scores = {method: bench.score(network, name, quality, kind) for method, network in ours.items() if network}
-        found += rows(TITLES[name], quality, scores, theirs, bench.whole(name))
+        found += rows(bench.title(name), quality, scores, theirs, bench.whole(name))
     return found
 
 
@@ -102,6 +102,7 @@ class Page:
         self._lines = [f"# {title}", ""]
         self._figures: dict[str, Any] = {"paper": name}
         self._missing: dict[str, str] = {}
+        self._not_made: dict[str, str] = {}
 
     def text(self, *paragraphs: str) -> None:
         """Add paragraphs."""
@@ -121,12 +122,21 @@ class Page:
         self.text(f"*{what} is left out: see the end of this page.*")
         self._missing[what] = command(model, stage, ablation=ablation)
 
+    def not_made(self, what: str, why: str) -> None:
+        """Note that a figure or row of the paper is not made; `left_out` says why.
+
+        Args:
+            what: of the paper: "Figures 1 to 3".
+            why: the rest of the sentence: "are drawings of the method".
+        """
+        self._not_made[what] = why
+
     def table(self, key: str, header: Sequence[str], cells: Sequence[Sequence[str | float]]) -> None:
         """Add a table: text aligned left, numbers aligned right with three decimals."""
         left = [all(isinstance(row[column], str) for row in cells) for column in range(len(header))]
         self._lines.append(f"| {' | '.join(header)} |")
         self._lines.append(f"|{'|'.join('---' if words else '---:' for words in left)}|")
-        self._lines += [f"| {' | '.join(c if isinstance(c, str) else f'{c:.3f}' for c in row)} |" for row in cells]
+        self._lines += [f"| {' | '.join(c if isinstance(c, str) else f'{c:z.3f}' for c in row)} |" for row in cells]
         self._lines.append("")
         self.note(key, [dict(zip(header, row, strict=True)) for row in cells])
 
@@ -177,17 +187,25 @@ class Page:
                         + ("" if model.per_component or len(records) > 1 else " (grey)"),
                         catalogue.training_time(record),
                         f"{record['steps']:,}",
+                        f"{record['megapixels']:,}",
                     ]
         if cells:
             self.heading("The networks")
             self.table(
                 "networks",
-                ("model", "for", "parameters", "kMAC/pixel", "trained for", "batches of the last stage"),
+                (
+                    *("model", "for", "parameters", "kMAC/pixel", "trained for"),
+                    *("batches of the last stage", "megapixels of all stages"),
+                ),
                 list(cells.values()),
             )
 
     def left_out(self) -> None:
-        """Add the commands that would make the missing networks."""
+        """Say what of the paper is not made, and add the commands that would make the missing networks."""
+        self.note("not_made", self._not_made)
+        if self._not_made:
+            self.heading("Not made")
+            self.text("\n".join(f"- {what} {why}." for what, why in self._not_made.items()))
         self.note("left_out", self._missing)
         if self._missing:
             self.heading("Left out")
@@ -203,4 +221,4 @@ class Page:
 
 
 def _number(value: float | None, digits: int, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.{digits}f}"
+    return "-" if value is None else f"{value:{sign}z.{digits}f}"

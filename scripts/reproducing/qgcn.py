@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from measuring.contexts import ChangedContext, Previous
 from measuring.pictures import Kind
 
 from mjpeg_restore.catalogue import training_time
 from mjpeg_restore.restorer import Restorer
-from reproducing import figures
+from reproducing import figures, qgcn_pictures
 from reproducing.figures import Series
 from reproducing.measurement import Bench, Score
+from reproducing.networks import size
 from reproducing.page import PLAIN, Page, compared
+from reproducing.qgcn_tables import QUALITIES, TABLE_2, TABLE_3, Published
 
 TITLE = "QGCN (Li et al. 2020)"
 SETS = ("live1", "bsds500-test")
-QUALITIES = (10, 20, 30, 40, 50)
 
 SIZES = {"N = 8, compact": "qgcn", **{f"N = {blocks}": f"qgcn-{blocks}" for blocks in (8, 16, 32, 64)}}
 """Models of the catalogue by N, the residual blocks of a group, of figure 8."""
@@ -23,61 +28,9 @@ SHIPPED = {**ABLATIONS, "QGCN": "qgcn"}
 SHRINK = (1, 2, 3, 4)
 """Scale divisors of figure 9: 1, 1/4, 1/9 and 1/16 of the area."""
 
-Published = dict[str, dict[int, dict[str, Score | None]]]
 
-
-def _table(methods: tuple[str, ...], figures_: dict[str, tuple[str, ...]]) -> Published:
-    """Parse a table of the paper: for each set and quality a line of PSNR, one of SSIM and one of PSNR-B."""
-    found: Published = {}
-    for name, lines in figures_.items():
-        values = [tuple(map(float, line.split())) for line in lines]
-        for index, quality in enumerate(QUALITIES):
-            columns = zip(*values[3 * index : 3 * index + 3], strict=True)
-            scores = (Score(psnr, blocky, similar) for psnr, similar, blocky in columns)
-            found.setdefault(name, {})[quality] = dict(zip(methods, scores, strict=True))
-    return found
-
-
-TABLE_2 = _table(
-    (PLAIN, "EDSR", "QCN", "QGCN"),
-    {
-        "live1": (
-            *("25.60 27.44 27.56 27.84", "0.7454 0.8008 0.8035 0.8182", "21.03 26.51 26.73 27.01"),
-            *("27.96 29.77 29.94 30.16", "0.8288 0.8695 0.8724 0.8831", "23.20 28.31 28.57 28.87"),
-            *("29.25 31.06 31.25 31.49", "0.8642 0.8979 0.9006 0.9093", "24.56 29.43 29.60 29.94"),
-            *("30.16 31.96 32.17 32.39", "0.8846 0.9136 0.9161 0.9236", "25.61 30.29 30.41 30.75"),
-            *("30.91 32.66 32.88 33.12", "0.8990 0.9244 0.9267 0.9334", "26.52 31.02 31.09 31.43"),
-        ),
-        "bsds500-test": (
-            *("25.75 27.56 27.66 27.90", "0.7545 0.8085 0.8109 0.8160", "20.73 26.22 26.59 26.79"),
-            *("28.11 29.84 30.00 30.20", "0.8402 0.8772 0.8798 0.8831", "22.80 27.76 28.10 28.32"),
-            *("29.45 31.15 31.32 31.51", "0.8762 0.9052 0.9075 0.9101", "24.11 28.73 28.97 29.22"),
-            *("30.40 32.07 32.24 32.42", "0.8966 0.9209 0.9230 0.9251", "25.07 29.45 29.61 29.85"),
-            *("31.19 32.83 33.00 33.18", "0.9111 0.9320 0.9338 0.9358", "25.98 30.21 30.28 30.52"),
-        ),
-    },
-)
-"""Colour."""
-TABLE_3 = _table(
-    (PLAIN, "DnCNN-3", "DMCNN", "QGCN"),
-    {
-        "live1": (
-            *("27.77 29.19 29.74 29.74", "0.7905 0.8123 0.8395 0.8399", "25.33 28.90 29.43 29.40"),
-            *("30.07 31.59 32.08 32.11", "0.8683 0.8802 0.9010 0.9017", "27.57 31.07 31.50 31.56"),
-            *("31.41 32.98 33.40 33.53", "0.9000 0.9090 0.9253 0.9265", "28.92 32.34 32.78 32.81"),
-            *("32.35 33.96 34.39 34.50", "0.9173 0.9247 0.9387 0.9397", "29.96 33.28 33.74 33.71"),
-            *("33.16 34.77 35.21 35.32", "0.9295 0.9356 0.9479 0.9488", "30.86 34.06 34.53 34.46"),
-        ),
-        "bsds500-test": (
-            *("27.80 29.21 29.67 29.65", "0.7875 0.8090 0.8363 0.8365", "25.10 28.80 29.28 29.21"),
-            *("30.05 31.53 31.99 32.01", "0.8671 0.8775 0.8989 0.8990", "27.22 30.79 31.19 31.19"),
-            *("31.37 32.90 33.24 33.36", "0.8994 0.9069 0.9235 0.9247", "28.53 31.97 32.34 32.33"),
-            *("32.30 33.85 34.20 34.32", "0.9171 0.9230 0.9374 0.9383", "29.49 32.80 33.18 33.12"),
-            *("33.10 34.67 35.02 35.14", "0.9296 0.9346 0.9472 0.9480", "30.38 33.60 33.96 33.85"),
-        ),
-    },
-)
-"""Grey."""
+LEAST_GAIN = 0.005
+"""Gain in dB over a context of zeros from which on the global branch is said to do something."""
 
 
 def reproduce(bench: Bench, page: Page) -> None:
@@ -95,6 +48,7 @@ def reproduce(bench: Bench, page: Page) -> None:
     ablations = {name: bench.networks.ablation(model, "grey") for name, model in ABLATIONS.items()}
     trained_for(page, {**ablations, "QGCN": qgcn})
     restored(bench, page, "luma", TABLE_3, {**ablations, "QGCN": qgcn})
+    rivals(bench, page)
     for name, model in ABLATIONS.items():
         if not bench.networks.shipped(model):
             page.missing(f"{name} in colour", model)
@@ -102,15 +56,84 @@ def reproduce(bench: Bench, page: Page) -> None:
             page.missing(f"{name} of grey pictures", model, "grey", ablation=True)
     if not bench.networks.shipped("qgcn"):
         page.missing("QGCN", "qgcn")
+    alive = global_branch(bench, page)
+    qgcn_pictures.examples(bench, page)
     generalisation(bench, page)
+    qgcn_pictures.butterfly(bench, page)
     sizes(bench, page)
-    resolutions(bench, page)
+    resolutions(bench, page, alive)
+    page.not_made("Figure 1", "shows a picture without a name, as figures 4, 5 and 7 do with names")
+    page.not_made("Figures 2 and 3", "are drawings of the method")
+    page.not_made(
+        "The methods of other authors",
+        "are not measured: the paper trained them anew, and these weights are not at hand",
+    )
+    page.not_made(
+        "Figure 10, the gain by the size of training patches,",
+        "needs EDSR trained twice, on patches of 64 and of 256, and as long as QGCN; no EDSR is trained",
+    )
 
 
 def restored(bench: Bench, page: Page, kind: Kind, published: Published, networks: dict[str, Restorer | None]) -> None:
-    """Tables II and III."""
-    found = [compared(bench, name, kind, qualities, lambda quality: networks) for name, qualities in published.items()]
+    """Tables II and III, with the best of the methods of other authors."""
+    found = [
+        compared(bench, name, kind, {q: leading(scores) for q, scores in qualities.items()}, lambda quality: networks)
+        for name, qualities in published.items()
+    ]
     page.comparison(kind, [row for rows in found for row in rows])
+
+
+def leading(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """The scores without those of other authors' methods but the best one, by PSNR and then by SSIM."""
+    others = {method: score for method, score in scores.items() if method not in (PLAIN, *SHIPPED)}
+    best = max(others, key=lambda method: (others[method].psnr, others[method].ssim or 0))
+    return {method: score for method, score in scores.items() if method == best or method not in others}
+
+
+def rivals(bench: Bench, page: Page) -> None:
+    """All methods of table III, as published."""
+    page.text(
+        "Of the other authors' methods, the table above has the best one for each set and quality, by PSNR. These are"
+        " all of them, with the published figures. DMCNN was trained for each quality; AR-CNN, DnCNN, CAS-CNN and IDCN,"
+        " like QGCN, for all of them; of RNAN the paper does not say."
+    )
+    cells: list[list[str]] = []
+    for name, qualities in TABLE_3.items():
+        for quality, scores in qualities.items():
+            for figure, digits in (("psnr", 2), ("psnr_b", 2), ("ssim", 4)):
+                values = [f"{getattr(score, figure):.{digits}f}" for score in scores.values()]
+                cells.append([bench.title(name), f"{quality}", figure.upper().replace("_", "-"), *values])
+    page.table("rivals", ("set", "Q", "figure", *next(iter(TABLE_3["live1"].values()))), cells)
+
+
+def global_branch(bench: Bench, page: Page) -> bool:
+    """What the global branch contributes; whether it contributes anything."""
+    page.heading("The global branch, LIVE1 at Q10")
+    shipped = bench.networks.shipped("qgcn")
+    if not shipped:
+        return False
+    model, device = shipped.model, bench.networks.device
+    changes = {"zeros": np.zeros_like, "of the picture before": Previous()}
+    networks = {
+        name: bench.networks.other(("qgcn", name), lambda change=change: ChangedContext(model, device, change))
+        for name, change in changes.items()
+    }
+    networks["its own"] = shipped
+    cells: list[list[str | float]] = []
+    differences: list[float] = []
+    kinds: dict[str, Kind] = {"grey": "luma", "colour": "colour"}
+    for name, kind in kinds.items():
+        gains = [bench.gain(network, "live1", 10, kind) for network in networks.values()]
+        differences.append(gains[-1] - gains[0])
+        cells.append([name, *gains, differences[-1]])
+    alive = max(differences) >= LEAST_GAIN
+    page.text(
+        "The gain of QGCN if its restoration branch gets a vector of zeros from the global branch, or that of another"
+        " picture, instead of the picture's own."
+        + ("" if alive else " The global branch does nothing: this is the paper's QCN.")
+    )
+    page.table("global_branch", ("gain in dB", *networks, "its own minus zeros"), cells)
+    return alive
 
 
 def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
@@ -122,7 +145,7 @@ def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
         budgets = ", ".join(f"{name} for {time}" for name, time in times.items())
         page.text(
             "QCN is QGCN without its global branch; EDSR is QCN without the quantisation tables. They were trained"
-            f" for different times: {budgets}. Most of the difference between them is due to that."
+            f" for different times: {budgets}. So their difference says nothing about the global branch."
         )
 
 
@@ -131,7 +154,8 @@ def generalisation(bench: Bench, page: Page) -> None:
     page.heading("Figure 6: comparison with networks for one quality, LIVE1, grey")
     page.text(
         "In the paper the other networks are EDSR, trained for one quality each, and for all of them; here they are"
-        " L4's, which are much smaller. The height of a line is not what matters, but whether it stays level."
+        " L4's, which are much smaller than the paper's. The height of a line is not what matters, but whether it stays"
+        " level."
     )
     drawn = []
     for quality in QUALITIES:
@@ -157,13 +181,25 @@ def generalisation(bench: Bench, page: Page) -> None:
 def sizes(bench: Bench, page: Page) -> None:
     """Figure 8: networks of several sizes."""
     page.heading("Figure 8: sizes, LIVE1, colour")
+    networks = {label: bench.networks.shipped(name) for label, name in SIZES.items()}
+    cells: list[list[str]] = []
+    costs: list[float] = []
+    for (label, name), network in zip(SIZES.items(), networks.values(), strict=True):
+        model = network and network.model
+        parameters, macs = (model.parameters, model.macs_per_pixel) if model else size(name, "colour")
+        cells.append([label, f"{parameters:,}", f"{macs / 1000:.0f}"])
+        costs.append(macs)
+    page.text(
+        f"The paper's sizes take {costs[1] / costs[0]:.0f} to {costs[-1] / costs[0]:.0f} times the computation of the"
+        " compact network, in training too. The paper shows their gains as curves without numbers."
+    )
+    page.table("costs", ("network", "parameters", "kMAC/pixel"), cells)
     drawn = []
-    for size, name in SIZES.items():
-        network = bench.networks.shipped(name)
+    for label, network in networks.items():
         if network:
-            drawn.append(Series(size, QUALITIES, _gains(bench, network, "colour")))
+            drawn.append(Series(label, QUALITIES, _gains(bench, network, "colour")))
         else:
-            page.missing(f"QGCN with {size}", name)
+            page.missing(f"QGCN with {label}", SIZES[label])
     if not drawn:
         return
     page.table("sizes", ("gain in dB", *(f"Q{q}" for q in QUALITIES)), [[s.label, *s.y] for s in drawn])
@@ -172,15 +208,14 @@ def sizes(bench: Bench, page: Page) -> None:
     page.figure(figure, "sizes", "Gain of QGCN by the number of residual blocks")
 
 
-def resolutions(bench: Bench, page: Page) -> None:
-    """Figure 9: downscaled pictures."""
+def resolutions(bench: Bench, page: Page, alive: bool) -> None:
+    """Figure 9: downscaled pictures; `alive` is whether the global branch contributes anything."""
     page.heading("Figure 9: resolutions, colour")
     page.text(
         "The paper's pictures are DIV2K's, of two megapixels; these are LIVE1's, of a third of a megapixel. They are"
-        " downscaled by 2, 3 and 4 in each direction, with a Lanczos filter. A downscaled picture also has more detail"
-        " per block: only the difference between QGCN and QCN, if both are shipped, is due to the global branch."
+        " downscaled by 2, 3 and 4 in each direction, with a Lanczos filter."
     )
-    drawn = []
+    drawn: list[Series] = []
     for method, name in (("QGCN", "qgcn"), ("QCN", "qcn")):
         network = bench.networks.shipped(name)
         if not network:
@@ -192,6 +227,15 @@ def resolutions(bench: Bench, page: Page) -> None:
             drawn.append(Series(f"{method}, {area}", QUALITIES, gains, strong=method == "QGCN"))
     if not drawn:
         return
+    page.text(
+        "The paper's gain rises with the resolution, which it explains by the global branch. But a downscaled picture"
+        " also has more detail per block. "
+        + (
+            "Only the difference between QGCN and QCN, if both are shipped, is due to the global branch."
+            if alive
+            else "Here the global branch does nothing, and is no cause of any difference."
+        )
+    )
     page.table("resolutions", ("gain in dB", *(f"Q{q}" for q in QUALITIES)), [[s.label, *s.y] for s in drawn])
     figure = figures.lines(drawn, "quality of the JPEG", "PSNR gain over JPEG in dB")
     page.figure(figure, "resolutions", "Gain of QGCN by the pictures' resolution")
@@ -199,12 +243,7 @@ def resolutions(bench: Bench, page: Page) -> None:
 
 def published_gains(table: Published) -> list[float]:
     """Published gains of QGCN on LIVE1 over the JPEG of the same table, in dB."""
-    found = []
-    for scores in table["live1"].values():
-        score, plain = scores["QGCN"], scores[PLAIN]
-        assert score and plain
-        found.append(score.psnr - plain.psnr)
-    return found
+    return [scores["QGCN"].psnr - scores[PLAIN].psnr for scores in table["live1"].values()]
 
 
 def _gains(bench: Bench, network: Restorer, kind: Kind = "luma") -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from measuring.pictures import Plane
 from measuring.scores import samples
@@ -30,26 +32,31 @@ def present(plane: Plane) -> NDArray[np.float64]:
 
 def show(bench: Bench, page: Page, network: Restorer) -> None:
     """Measure originals, JPEGs and restored pictures, and fill the section."""
-    page.heading("Appendix B.4: frequencies, LIVE1 at Q10, luma")
+    page.heading("Appendix B.4, figure 7: frequencies, LIVE1 at Q10, luma")
     networks = {
         "JPEG": bench.decode,
         "restored": network,
         "with texture": bench.networks.shipped("qgac", texture=1.0),
     }
-    pairs = list(bench.coded("live1", 10, "luma"))
-    found = {"original": np.mean([present(original) for _, original in pairs], axis=0)}
+    originals = [present(original) for _, original in bench.coded("live1", 10, "luma")]
+    found: dict[str, Sequence[float]] = {"original": np.mean(originals, axis=0).tolist()}
     for name, restorer in networks.items():
         if restorer:
-            found[name] = np.mean([present(samples(restorer, coded)) for coded, _ in pairs], axis=0)
+
+            def measure(restorer: Restorer = restorer) -> tuple[float, ...]:
+                shares = [present(samples(restorer, coded)) for coded, _ in bench.coded("live1", 10, "luma")]
+                return tuple(np.mean(shares, axis=0).tolist())
+
+            found[name] = bench.values(restorer, 10, f"shares of coefficients, {bench.described('live1')}", measure)
     page.text(
         "The share of non-zero coefficients on each of the 15 diagonals of a block. A coefficient counts as non-zero"
         " from a magnitude of 1 on: rounding samples to integers causes smaller ones. The paper's figure 7 shows"
         " single pictures without numbers; these are means over the set."
     )
-    cells = [[f"{diagonal}", *(100 * float(shares[diagonal]) for shares in found.values())] for diagonal in range(15)]
+    cells = [[f"{diagonal}", *(100 * shares[diagonal] for shares in found.values())] for diagonal in range(15)]
     page.table("spectrum", ("frequency", *(f"{name}, %" for name in found)), cells)
     drawn = [
-        Series(name, range(15), [100 * float(share) for share in shares], strong=name == "original")
+        Series(name, range(15), [100 * share for share in shares], strong=name == "original")
         for name, shares in found.items()
     ]
     figure = figures.lines(drawn, "frequency across plus frequency down", "coefficients that are set, %")

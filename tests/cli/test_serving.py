@@ -85,6 +85,7 @@ def test_a_token_from_a_file_is_asked_for(clip: Path, tmp_path: Path) -> None:
         (["--serve", "eighty"], "'eighty' is no address: give HOST:PORT"),
         (["--serve", "1:2:3"], "'1:2:3' is no address"),
         (["-o", "a.mp4", "--loop"], "--loop has no effect without --serve"),
+        (["--serve", "8080", "--compare", "side"], "--compare has no effect without -o or --show"),
         (["-o", "a.mp4", "--token", "x"], "--token has no effect without --serve"),
         (["--serve", "0", "--password", "secret"], "give USER:PASSWORD"),
         (["--serve", "0", "--token", ""], "--token: is empty: is a variable unset?"),

@@ -22,17 +22,18 @@ from tests.lacking import needs
 from tests.scripts.running import run
 
 ROOT = Path(__file__).parents[2]
-SETS = ("live1", "bsds500-test")
+SETS = {"live1": (72, 56), "bsds500-test": (72, 56), "cid22-validation": (136, 128)}
+"""Sizes of the pictures of the sets."""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sets of a small picture each."""
     folder = tmp_path_factory.mktemp("eval")
-    for seed, name in enumerate(SETS):
+    for seed, (name, size) in enumerate(SETS.items()):
         (folder / name).mkdir()
         for picture in range(2):
-            Image.fromarray(scene(72, 56, 2 * seed + picture)).save(folder / name / f"{picture}.png")
+            Image.fromarray(scene(*size, 2 * seed + picture)).save(folder / name / f"{picture}.png")
     return folder
 
 
@@ -74,7 +75,8 @@ def page(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (ablations / "manifest.json").write_text(json.dumps(manifest))
     for path in (catalogue.shipped_folder() / "ablations").glob("l4-*.onnx"):
         shutil.copy(path, ablations)
-    done = run("reproduce", "l4-l8", "--data", data, "--output", output, "--pictures", "1", "--ablations", ablations)
+    words = ["--data", data, "--output", output, "--pictures", "1", "--ablations", ablations]
+    done = run("reproduce", "l4-l8", *words, "--scores", output.parent / "scores.json")
     assert done.returncode == 0, done.stderr
     return output
 
@@ -126,12 +128,84 @@ def test_what_is_no_model_is_measured_from_the_ablations(page: Path) -> None:
     assert "| l4-q10-direct | Q10 | 72,097 | 108.0 |" in (page / "l4-l8.md").read_text()
 
 
+def test_spp_is_measured_and_sa_dct_is_not(page: Path) -> None:
+    rows = {(row["method"], row["quality"]): row for row in json.loads((page / "l4-l8.json").read_text())["live1"]}
+    assert rows["spp", 10]["gain"] > 0
+    assert rows["SA-DCT", 10]["ours"] is None and rows["SA-DCT", 10]["published"]["psnr"] == 28.65
+
+
+def test_what_is_not_made_is_said_with_its_reason(page: Path) -> None:
+    reasons = json.loads((page / "l4-l8.json").read_text())["not_made"]
+    assert any(what.startswith("Figure 8") for what in reasons)
+    for what, why in reasons.items():
+        assert f"- {what} {why}." in (page / "l4-l8.md").read_text()
+
+
+def test_scores_are_kept_for_the_next_run(page: Path, data: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    kept = json.loads((page.parent / "scores.json").read_text())
+    psnr_of = {what: values[0] + (1.0 if what.startswith("l4/(10, 10)") else 0.0) for what, values in kept.items()}
+    scores.write_text(json.dumps({what: [psnr_of[what], *values[1:]] for what, values in kept.items()}))
+    done = run("reproduce", "l4-l8", "--data", data, "--output", tmp_path, "--pictures", "1", "--scores", scores)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((folder / "l4-l8.json").read_text())["live1"] for folder in (page, tmp_path))
+    gains = [{row["method"]: row["gain"] for row in rows if row["quality"] == 10} for rows in (first, second)]
+    assert gains[1]["L4"] == pytest.approx(gains[0]["L4"] + 1)
+    assert gains[1]["spp"] == gains[0]["spp"]
+
+
+@pytest.fixture(scope="module")
+def notes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the pages of HR-CNN, QGCN and QGAC have, of one picture a set."""
+    needs("matplotlib")
+    needs("torch")
+    output = tmp_path_factory.mktemp("others")
+    papers = ("hr-cnn", "qgcn", "qgac")
+    for paper in papers:
+        done = run("reproduce", paper, "--data", data, "--output", output, "--pictures", "1")
+        assert done.returncode == 0, done.stderr
+    return {paper: json.loads((output / f"{paper}.json").read_text()) for paper in papers}
+
+
+@pytest.mark.slow
+def test_hr_cnn_is_measured_on_squares_without_a_difference_from_others(notes: dict[str, dict[str, Any]]) -> None:
+    squares = notes["hr-cnn"]["squares"]
+    assert [row["published"]["psnr"] for row in squares] == [30.13, 31.79, 34.29, 35.70, 36.06, 37.19]
+    assert all(row["ours"]["psnr"] > 20 and row["difference"] is None for row in squares)
+    ours = {row["method"] for row in notes["hr-cnn"]["rivals"] if row["PSNR"] != "-"}
+    assert len(notes["hr-cnn"]["rivals"]) == 11 and ours == {"HR-CNN", "L4"}
+
+
+@pytest.mark.slow
+def test_qgcns_page_says_what_its_global_branch_does(notes: dict[str, dict[str, Any]]) -> None:
+    page = notes["qgcn"]
+    for row in page["global_branch"]:
+        assert row["its own minus zeros"] == pytest.approx(row["its own"] - row["zeros"])
+    assert {row["method"] for row in page["luma"]} >= {"JPEG", "DMCNN", "IDCN", "QGCN"}
+    assert len(page["rivals"]) == 30
+    assert page["costs"][3]["network"] == "N = 32" and page["costs"][3]["parameters"] == "19,441,155"
+
+
+@pytest.mark.slow
+def test_qgacs_page_has_the_rivals_and_the_ablations(notes: dict[str, dict[str, Any]]) -> None:
+    page = notes["qgac"]
+    for table in ("colour", "luma"):
+        methods = [row["method"] for row in page[table] if (row["set"], row["quality"]) == ("LIVE1", 10)]
+        assert methods == ["JPEG", "AR-CNN", "MWCNN", "IDCN", "DMCNN", "QGAC"]
+    rows = {row["method"]: row for row in page["ablations"]}
+    assert len(rows) == 8 and all(row["difference"] is None for row in rows.values())
+    assert rows["fusion"]["ours"] == rows["filter manifolds"]["ours"] != rows["no fusion"]["ours"]
+    assert rows["no fusion"]["published_gain"] == 0
+    assert [row["Q10, % of Q10"] for row in page["kernels"]] == pytest.approx([100] * len(page["kernels"]))
+
+
 def test_figure_8_shows_a_network_for_each_loss(data: Path, tmp_path: Path) -> None:
     needs("matplotlib")
     done = run("reproduce", "one-to-many", "--data", data, "--output", tmp_path, "--pictures", "1")
     assert done.returncode == 0, done.stderr
     notes = json.loads((tmp_path / "one-to-many.json").read_text())
-    found = {row["this picture"]: row["PSNR"] for row in notes["losses"]}
+    found = {row["network"]: row["PSNR"] for row in notes["losses"]}
     assert len({*found.values()}) == len(found)
     assert list(found) == ["JPEG", "perceptual, plain deconvolution", "perceptual", "and naturalness", "as shipped"]
+    assert notes["losses"][0]["grid of the change"] == 0
     assert notes["left_out"] == {}

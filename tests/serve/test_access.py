@@ -33,11 +33,19 @@ BOTH = Access(token="abc", user="ann", password="geheim:ü")
         (basic("", ""), False),
         ("Basic ***", False),
         ("Basic /w==", False),
+        ("Basic ü", False),
         ("Digest abc", False),
     ],
 )
 def test_a_header_is_compared(authorization: str, allowed: bool) -> None:
     assert BOTH.allows(authorization, "", None) is allowed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_header_is_latin_1_or_utf_8(encoding: str) -> None:
+    access = Access(token="geheim:ü")
+    assert access.allows("Bearer geheim:ü".encode(encoding).decode("latin-1"), "", None)
+    assert not access.allows("Bearer geheim:u".encode(encoding).decode("latin-1"), "", None)
 
 
 def test_a_token_may_be_in_the_address() -> None:

@@ -84,6 +84,28 @@ def test_nonsense_is_answered_and_not_logged(nonsense: bytes, caplog: pytest.Log
     assert not caplog.records
 
 
+CHUNKED = b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_line", [b"POST /state", b"GET /stream", b"GET /healthz"])
+def test_nor_is_a_body_that_is_none(request_line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with Server([camera()], port=0) as server, closing(connected(server)) as client:
+        client.sendall(request_line + CHUNKED + b"no length\r\n")
+        assert end_of(client).startswith(b"HTTP/1.1 400")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("path", [b"/stream", b"/healthz"])
+def test_nor_one_that_turns_out_to_be_none_during_the_answer(path: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with Server([camera()], port=0) as server, closing(connected(server)) as client:
+        client.sendall(b"GET " + path + CHUNKED)
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        client.sendall(b"no length\r\n")
+        end_of(client)
+        assert ask(server, "/healthz").status == 200
+    assert not caplog.records
+
+
 def test_an_upgrade_is_ignored_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     with Server([camera()], port=0) as server:
         assert ask(server, "/healthz", Connection="Upgrade", Upgrade="websocket").status == 200

@@ -61,6 +61,15 @@ def test_a_run_is_resumed_where_its_checkpoint_left_it(
     assert second.progress.steps == 8
 
 
+def test_a_run_may_have_a_budget_in_batches(tmp_path: Path, ticking: None) -> None:
+    run = trainer(tmp_path)
+    run.run(minutes=9 / 60, batches=4)
+    assert run.progress.steps == 4
+    assert run.spent(9 / 60, batches=8) == 0.5
+    run.run(minutes=6 / 60, batches=100)
+    assert run.progress.steps == 6
+
+
 def test_a_run_reports_as_it_goes(tmp_path: Path, ticking: None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     trainer(tmp_path).run(minutes=5 / 60, report_every=1.5)

@@ -7,6 +7,7 @@ from tests.lacking import needs
 needs("torch")
 
 import torch
+from torch import nn
 
 from mjpeg_restore.models.stream import Stream
 from mjpeg_restore.training.optimiser import Descent, Muon, MuonBeside, muon, orthogonalise
@@ -45,6 +46,35 @@ def test_muon_goes_downhill() -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(("layer", "shape"), [(nn.Conv2d, (8, 6, 3)), (nn.ConvTranspose2d, (6, 8, 4))])
+def test_a_grouped_convolution_takes_a_matrix_for_each_group(
+    layer: type[nn.Conv2d | nn.ConvTranspose2d], shape: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    grouped = layer(*shape, groups=2)
+    before = grouped.weight.detach().clone()
+    grouped.weight.grad = (
+        torch.randn_like(before) * torch.tensor([1.0, 100.0]).repeat_interleave(len(before) // 2)[:, None, None, None]
+    )
+    (optimiser, _) = muon(grouped, 1 / 4)
+    optimiser.step()
+    for step in (before - grouped.weight.detach()).chunk(2):
+        matrix = step.flatten(1)
+        values = torch.linalg.svdvals(matrix) / max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        assert values.min() > 0.5 and values.max() < 1.3  # both groups, though one gradient is a hundredth
+
+
+def test_a_checkpoint_from_before_grouped_convolutions_is_resumed() -> None:
+    network = nn.Conv2d(2, 2, 3)
+    optimiser, _ = muon(network, 1e-3)
+    saved = optimiser.state_dict()
+    for group in saved["param_groups"]:
+        del group["groups"]
+    optimiser.load_state_dict(saved)
+    network.weight.grad = torch.ones_like(network.weight)
+    optimiser.step()
 
 
 def test_descent_is_ten_times_slower_in_the_last_layer() -> None:

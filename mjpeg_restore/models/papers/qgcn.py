@@ -24,6 +24,8 @@ Our choices, where the paper leaves them open:
 * The picture is resized to 112x112 by a cubic kernel wide enough to avoid aliasing, and centred on zero (`resize`). The
   maps, of period 8, would only alias, and are left out.
 * Rectifiers follow every layer of the global branch but the last.
+* The text speaks of "several convolutional layers" without listing them. Networks of the paper's sizes have those of
+  the authors' code (`QgcnConfig.authors_layers`); the compact one has only the layers that the text names.
 
 Departures from the paper:
 
@@ -38,8 +40,6 @@ Departures from the paper:
   branch learns to ignore before the global branch learns anything.
 * Each picture's features of fc1 are normalised to mean 0 and variance 1 before the rectifier, so that half of them
   always stay active. Without that, nearly all were dead after a few hundred batches.
-* The first layer is a convolution of stride 2. The authors' code has a convolution at full resolution before it,
-  rectifiers after both and after the merge, and a convolution before the up-sampling.
 """
 
 from __future__ import annotations
@@ -51,16 +51,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import Decode, exact
-from mjpeg_restore.models.planes import from_unit, to_grid, to_unit, whole_blocks
+from mjpeg_restore.models.planes import from_unit, resize, to_grid, to_unit, whole_blocks
 
 RESIDUAL_SCALE = 0.1
 """Factor of a residual block's residual (section III.C.1)."""
 
 GLOBAL_SIDE = 112
 """Side of the global branch's input (section III.C.2)."""
-
-CUBIC = -0.5
-"""Keys' parameter of the cubic resizing kernel, as in Pillow."""
 
 GLOBAL_CHANNELS = (32, 64, 128, 256)
 """Channels of each pair of the global branch's convolutions (table I)."""
@@ -87,6 +84,10 @@ class QgcnConfig:
     """Whether it is QGCN; else QCN."""
     quantisation_maps: bool = True
     """Whether Y_Q includes the tables; else it is the picture only."""
+    authors_layers: bool = False
+    """Whether it has the layers of the authors' code: a convolution at the picture's size, then one of 4x4 at stride 2
+    and a rectifier, instead of one of 3x3 at stride 2; a rectifier after the merge; a convolution before the
+    up-sampling."""
 
 
 class ResidualBlock(nn.Module):
@@ -112,28 +113,6 @@ class ResidualGroup(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Add the group's residual to features `[batch, width, rows, columns]`."""
         return features + self.blocks(features)
-
-
-def resize(picture: Tensor, side: int) -> Tensor:
-    """Resize a picture `[batch, channels, height, width]` to `side` squared: bicubic, anti-aliased.
-
-    The result is that of Pillow and of PyTorch's `interpolate(antialias=True)`, computed by two matrix products, which
-    every runtime supports.
-    """
-    down, across = (_resampling(length, side, picture) for length in picture.shape[2:])
-    return down @ picture @ across.T
-
-
-def _resampling(length: int, side: int, like: Tensor) -> Tensor:
-    """The matrix `[side, length]` that resamples a row of samples."""
-    step = torch.ones((), device=like.device) * length / side
-    places = torch.arange(length, device=like.device) + 0.5
-    centres = (torch.arange(side, device=like.device) + 0.5) * step
-    distance = ((places[None] - centres[:, None]) / step.clamp(min=1)).abs()
-    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
-    far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
-    return weights / weights.sum(dim=1, keepdim=True)
 
 
 class GlobalBranch(nn.Module):
@@ -188,16 +167,25 @@ class Qgcn(nn.Module):
         channels = samples + (maps if config.quantisation_maps else 0)
         self.decode = Decode()
         self.global_branch = GlobalBranch(samples, config.hidden) if config.global_branch else None
-        self.down_sample = nn.Conv2d(channels, width, 3, stride=2, padding=1)
+        authors = config.authors_layers
+        self.down_sample = (
+            nn.Sequential(
+                nn.Conv2d(channels, width, 3, padding=1), nn.Conv2d(width, width, 4, stride=2, padding=1), nn.ReLU()
+            )
+            if authors
+            else nn.Conv2d(channels, width, 3, stride=2, padding=1)
+        )
         self.local = ResidualGroup(width, config.blocks)
-        self.merge = nn.Conv2d(width + GLOBAL_FEATURES, width, 3, padding=1) if config.global_branch else None
+        merge = nn.Conv2d(width + GLOBAL_FEATURES, width, 3, padding=1) if config.global_branch else None
+        self.merge = nn.Sequential(merge, nn.ReLU()) if merge and authors else merge
         self.combined = ResidualGroup(width, config.blocks)
+        up_sample: list[nn.Module] = [nn.Conv2d(width, width, 3, padding=1)] if authors else []
         if config.compact_output:
-            self.up_sample = nn.Identity()
             project = nn.Conv2d(width, 4 * samples, 3, padding=1)
         else:
-            self.up_sample = nn.Sequential(nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2))
+            up_sample += [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2)]
             project = nn.Conv2d(width, samples, 3, padding=1)
+        self.up_sample = nn.Sequential(*up_sample)
         # The exporter recognises the last layer by these names: a runtime may use bf16 up to here.
         self.predict = nn.ModuleDict({"project": project})
         for parameter in self.predict.parameters():
@@ -209,14 +197,13 @@ class Qgcn(nn.Module):
         branch.
 
         A convolution on the halved grid has a reach of one cell of 2x2 samples, and so has the last one at the
-        picture's size, which reads a sample of the next cell. The first layer reads one sample beyond a cell. The
+        picture's size, which reads a sample of the next cell. The first layers read one sample beyond a cell each. The
         bilinear resizing of chroma has a reach of two luma samples at chroma's widest span, four.
         """
         branch = [self.local, self.merge, self.combined, self.up_sample, self.predict]
-        layers = [layer for part in branch if part for layer in part.modules() if isinstance(layer, nn.Conv2d)]
-        cells = sum(layer.kernel_size[0] // 2 for layer in layers)
-        reach = 2 * cells + self.down_sample.kernel_size[0] // 2 + (2 if self.colour else 0)
-        return whole_blocks(reach)
+        cells = sum(layer.kernel_size[0] // 2 for part in branch if part for layer in _convolutions(part))
+        samples = len(_convolutions(self.down_sample))
+        return whole_blocks(2 * cells + samples + (2 if self.colour else 0))
 
     def picture(self, planes: list[Tensor]) -> Tensor:
         """The planes on luma's grid, `[batch, components, height, width]`.
@@ -297,3 +284,7 @@ class Qgcn(nn.Module):
             parts = residual.split(1, dim=1)[1:]
             restored[1:] = [p + to_grid(part, *p.shape[2:]) for p, part in zip(planes[1:], parts, strict=True)]
         return tuple(from_unit(plane) for plane in restored)
+
+
+def _convolutions(part: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in part.modules() if isinstance(layer, nn.Conv2d)]

@@ -9,12 +9,13 @@ No network trained on MINC was available for the third stage: features of the di
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from mjpeg_restore.models.papers.qgac import QGAC_COMPACT, Qgac
+from mjpeg_restore.models.papers.qgac_ablations import ABLATIONS, QgacAblation
 from mjpeg_restore.models.papers.qgac_planes import PLANES, PLANES_64, QGAC, QGAC_64, QgacPlanes
 from mjpeg_restore.training.backbones import minc
 from mjpeg_restore.training.critics import BlockwiseCritic, RelativisticCritic
@@ -112,6 +113,25 @@ def model(name: str, summary: str, make: Callable[[], Qgac]) -> ModelRecipe:
     return ModelRecipe(summary, stages, short=short(stages), variants=variants, texture="texture")
 
 
+def ablated(stages: Mapping[str, Recipe]) -> ModelRecipe:
+    """The networks of table 5, each a stage: "all models are trained for 100,000 batches" (section 4.4).
+
+    For minutes, `stream` teaches them to the end: differences show sooner without the originals' noise.
+    """
+    papers = {
+        name: replace(
+            stages["luma"], build=partial(QgacAblation, ablation), schedule=Cosine(1e-3), iterations=100_000, budget=1
+        )
+        for name, ablation in ABLATIONS.items()
+    }
+    return ModelRecipe(
+        "QGAC without one of its parts (Ehrlich et al. 2020, table 5): luma only, for the paper's page",
+        papers,
+        short={name: replace(distilled(recipe), teacher_until=1.0) for name, recipe in papers.items()},
+        variants=(),
+    )
+
+
 MODELS = {
     "qgac": model(
         "qgac",
@@ -125,3 +145,4 @@ MODELS = {
     ),
     "qgac-256": model("qgac-256", "QGAC (Ehrlich et al. 2020) in the paper's size", partial(QgacPlanes, QGAC, PLANES)),
 }
+MODELS["qgac-ablations"] = ablated(MODELS["qgac"].stages)

@@ -93,7 +93,7 @@ MODELS = {
         extra=False,
     ),
     **{
-        f"qgcn-{blocks}": model(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks=blocks))
+        f"qgcn-{blocks}": model(f"qgcn-{blocks}", f"{PAPER}; N = {blocks}", QgcnConfig(blocks, authors_layers=True))
         for blocks in (8, 16, 32, 64)
     },
 }

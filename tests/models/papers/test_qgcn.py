@@ -27,9 +27,8 @@ from mjpeg_restore.models.papers.qgcn import (
     QgcnConfig,
     ResidualBlock,
     ResidualGroup,
-    resize,
 )
-from mjpeg_restore.models.planes import from_unit, to_grid, to_unit
+from mjpeg_restore.models.planes import from_unit, resize, to_grid, to_unit
 from mjpeg_restore.training.optimiser import MuonBeside
 from tests.models.layers import bias, conv
 
@@ -37,6 +36,7 @@ TINY = QgcnConfig(blocks=1, width=4, hidden=16)
 QCN = replace(TINY, global_branch=False)
 EDSR = replace(QCN, quantisation_maps=False)
 OWN_CHROMA = replace(TINY, full_chroma=False)
+AUTHORS = replace(TINY, authors_layers=True)
 SPANS = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)]
 
 TABLE_I = {
@@ -143,6 +143,17 @@ def test_the_parameters_of_the_colour_network(blocks: int, whole: int) -> None:
     groups = 2 * blocks * 2 * layer(64, 64, 3)
     rest = layer(5, 64, 3) + layer(128, 64, 3) + layer(64, 256, 3) + layer(64, 3, 3)
     assert parameters(network) == parameters(GlobalBranch(3, 1024)) + groups + rest == whole
+
+
+def test_the_layers_of_the_authors_code() -> None:
+    network = Qgcn(AUTHORS, colour=True)
+    more = layer(4, 4, 4) + layer(4, 4, 3)
+    assert parameters(network) == parameters(Qgcn(TINY, colour=True)) + more
+    assert network.merge is not None
+    entered, merged = network.down_sample(torch.randn(1, 5, 16, 16)), network.merge(torch.randn(1, 4 + 64, 8, 8))
+    assert entered.shape == merged.shape == (1, 4, 8, 8)
+    assert entered.min() == merged.min() == 0  # rectified
+    assert network.up_sample(merged).shape == (1, 4, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -265,10 +276,12 @@ def test_qcn_has_no_context() -> None:
         Qgcn(QCN, colour=True).context(*components())
 
 
+@pytest.mark.parametrize("authors", [True, False])
 @pytest.mark.parametrize("compact", [True, False])
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_nothing_beyond_the_margin_is_seen(blocks: int, compact: bool) -> None:
-    network = scrambled(replace(QCN, blocks=blocks, compact_output=compact), colour=False)
+def test_nothing_beyond_the_margin_is_seen(blocks: int, compact: bool, authors: bool) -> None:
+    config = replace(QCN, blocks=blocks, compact_output=compact, authors_layers=authors)
+    network = scrambled(config, colour=False)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.fill_(1 if name.endswith("weight") else 0)
@@ -300,7 +313,7 @@ def test_nor_through_chromas_resize(span: tuple[int, int], full: bool) -> None:
 # ---- the network ----
 
 
-@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), QCN, EDSR, OWN_CHROMA])
+@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), QCN, EDSR, OWN_CHROMA, AUTHORS])
 def test_it_starts_as_the_plain_decode(config: QgcnConfig) -> None:
     inputs = components()
     for ours, decoded in zip(Qgcn(config, colour=True)(*inputs), plain(config, inputs), strict=True):
@@ -341,9 +354,9 @@ def test_both_kinds_of_chroma_have_the_same_weights() -> None:
     }
 
 
-@pytest.mark.parametrize("compact", [True, False])
-def test_every_weight_learns(compact: bool) -> None:
-    network = scrambled(replace(TINY, compact_output=compact)).train()
+@pytest.mark.parametrize("config", [TINY, replace(TINY, compact_output=True), AUTHORS])
+def test_every_weight_learns(config: QgcnConfig) -> None:
+    network = scrambled(config).train()
     torch.stack([blocks.square().mean() for blocks in network(*components(batch=2))]).sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

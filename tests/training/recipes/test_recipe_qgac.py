@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mjpeg_restore.models.papers.qgac import QGAC_COMPACT
+from mjpeg_restore.models.papers.qgac_ablations import ABLATIONS
 from mjpeg_restore.models.papers.qgac_planes import PLANES, QGAC, QGAC_64
 from mjpeg_restore.training import objectives
 from mjpeg_restore.training.critics import RelativisticCritic
@@ -98,3 +99,16 @@ def test_qgacs_last_stage_minimises_equation_3(name: str, monkeypatch: pytest.Mo
     assert critic.learning_rate == 1e-4
     widths = [layer.out_channels for layer in critic.discriminator.modules() if isinstance(layer, nn.Conv2d)]
     assert widths == [64, 128, 256, 512]  # DCGAN's
+
+
+def test_qgacs_ablations_are_those_of_section_4_4() -> None:
+    model = MODELS["qgac-ablations"]
+    assert model.stages.keys() == model.short.keys() == ABLATIONS.keys()
+    for recipe in model.stages.values():
+        assert_adam(recipe, 1e-3)
+        assert recipe.iterations == 100_000
+        assert rates(recipe, [0, 50_000, 100_000]) == pytest.approx([1e-3, (1e-3 + 1e-6) / 2, 1e-6])
+        assert (recipe.batch, recipe.side, recipe.degradation.colour) == (32, 256, False)
+        assert recipe.objective == OnPlanes(error_less_similarity)
+    built = [recipe.build().ablation for recipe in model.short.values()]
+    assert built == list(ABLATIONS.values())

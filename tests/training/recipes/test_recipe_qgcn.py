@@ -25,6 +25,7 @@ def test_qgcn_comes_in_the_sizes_of_figure_8() -> None:
         assert isinstance(network, Qgcn)
         config = network.config
         assert (config.blocks, config.width, config.hidden, config.global_branch) == (blocks, 64, 1024, True)
+        assert config.authors_layers
 
 
 @pytest.mark.parametrize("name", QGCNS)
