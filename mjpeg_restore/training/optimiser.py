@@ -173,11 +173,11 @@ class MuonUnder:
 
     def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
         """Make the optimisers."""
-        named = list(model.named_parameters())
-        under = [(name, p) for name, p in named if not name.startswith(self.added)]
-        added = [p for name, p in named if name.startswith(self.added)]
+        named = dict(model.named_parameters())
+        under = {name: p for name, p in named.items() if not name.startswith(self.added)}
+        added = [p for name, p in named.items() if name not in under]
         return [
-            *_muon(under, self.rest * learning_rate),
+            *_muon(model, under, self.rest * learning_rate),
             torch.optim.AdamW(added, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 

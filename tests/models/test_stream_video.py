@@ -110,7 +110,7 @@ def test_the_gate_learns_from_what_was_restored_later(network: StreamVideo) -> N
     for components in frames:
         states, shares, lefts = network.remember(states, *components)
     restored, _ = network.restore_from(states, shares, lefts, *frames[-1])
-    sum(place.square().mean() for place in restored).backward()
+    torch.stack([place.square().mean() for place in restored]).sum().backward()
     for gate in (network.gate, network.chroma_gate):
         assert gate.judge.weight.grad is not None
         assert gate.judge.weight.grad.abs().sum() > 0
