@@ -27,6 +27,7 @@ def reproduce(bench: Bench, page: Page) -> None:
         " colour, PSNR is computed over all samples of R, G and B; PSNR-B and SSIM are means over the three channels,"
         " which comes nearest to the paper's JPEG rows. The remaining difference is due to chroma, which is upsampled"
         " here with a triangle filter, as in libjpeg. The shipped network is compact: see the end of this page."
+        " Our figures of AR-CNN, where there are any, are measured with its authors' weights."
     )
     restored(bench, page, network, "Table 1: colour", "colour", TABLE_1)
     restored(bench, page, network, "Table 2: luma", "luma", TABLE_2)
