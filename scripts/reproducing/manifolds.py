@@ -76,7 +76,8 @@ def kernels(page: Page, found: dict[str, NDArray[np.float64]]) -> None:
     page.text(
         f"Channels {', '.join(map(str, CHANNELS))} of {LAYER}, by frequency, at three qualities. Grey is zero; a"
         " channel has one scale at all qualities. In the paper, a channel's pattern stays the same and becomes weaker"
-        " as the quality rises. The table has the size of all weights of a layer (root mean square)."
+        " as the quality rises. The table has the size of all weights of a layer (root mean square), relative to that"
+        f" at Q{SHOWN[0]}: it says which layers of ours become weaker."
     )
     of_layer = found[LAYER].reshape(len(QUALITIES), -1, 8, 8)
     scales = np.abs(of_layer).max(axis=(0, 2, 3))
@@ -87,8 +88,8 @@ def kernels(page: Page, found: dict[str, NDArray[np.float64]]) -> None:
     ]
     page.figure(figures.gallery(shown, len(CHANNELS)), "kernels", "Generated kernels at Q10, Q50 and Q100")
     sizes = {name: np.sqrt(np.mean(weights[list(SHOWN)] ** 2, axis=1)) for name, weights in found.items()}
-    cells = [[name, *(100 * size / size[0])] for name, size in sizes.items()]
-    page.table("kernels", ("layer", *(f"Q{quality}, % of Q{SHOWN[0]}" for quality in SHOWN)), cells)
+    cells = [[name, *(100 * size[1:] / size[0])] for name, size in sizes.items()]
+    page.table("kernels", ("layer", *(f"at Q{quality}, %" for quality in SHOWN[1:])), cells)
 
 
 def pictured(kernel: NDArray[np.float64]) -> NDArray[np.uint8]:

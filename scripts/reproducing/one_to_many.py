@@ -95,7 +95,8 @@ def baseline(bench: Bench, page: Page) -> None:
     """Table 2: the baseline, trained on the squared error, without noise."""
     page.heading("Table 2: the baseline, BSDS500, luma")
     page.text(
-        "A gain is relative to the JPEG row of the same table; the difference is our gain minus the published one."
+        "A gain is relative to the JPEG row of the same table; the difference is our gain minus the published one. Our"
+        " figures of AR-CNN, where there are any, are measured with its authors' weights, which are not for Q5."
     )
     own = {quality: bench.networks.own("one-to-many-l2", quality) for quality in TABLE_2}
 
