@@ -83,7 +83,10 @@ def test_nothing_lies_beside_the_manifest() -> None:
 
 
 def test_all_that_is_shipped_is_40_megabytes_at_most() -> None:
-    assert sum(path.stat().st_size for path in catalogue.shipped_folder().rglob("*.*")) <= 40e6
+    """And the ablations, which only this repository has, make 60 of it."""
+    sizes = {path: path.stat().st_size for path in catalogue.shipped_folder().rglob("*.*")}
+    assert sum(size for path, size in sizes.items() if "ablations" not in path.parts) <= 40e6
+    assert sum(sizes.values()) <= 60e6
 
 
 @pytest.mark.parametrize("name", catalogue.shipped())

