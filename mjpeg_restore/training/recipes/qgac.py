@@ -1,10 +1,11 @@
 """QGAC (Ehrlich et al. 2020): the three stages of sections 3.4 and 4.1.
 
 The shipped model, `qgac`, is compact and has one plane between sub-networks. Its first two stages were distilled from
-`stream` for their whole budget, which makes `stream` its ceiling: three hours of one core in small batches, then 23
-minutes of a GPU in batches of 128. These recipes distil from `stream` for the first half of the budget and train on the
-originals for the second. `qgac-256` is the paper's network, `qgac-64` the same structure with a quarter of the width.
-No network trained on MINC was available for the third stage: features of the discriminator replace it.
+`stream` for their whole budget at first: three hours of one core in small batches, then 23 minutes of a GPU in batches
+of 128. Then, for five and a half hours of a core, they were trained as these recipes have it: distilled from `stream`
+for the first half of the budget and trained on the originals for the second. `qgac-256` is the paper's network,
+`qgac-64` the same structure with a quarter of the width. No network trained on MINC was available for the third stage:
+features of the discriminator replace it.
 """
 
 from __future__ import annotations
