@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -46,23 +46,14 @@ def command(options: argparse.Namespace) -> int:
         warn(f"--token and --password have no effect without --serve, or serve in {options.settings}", "error")
         return WRONG_SETTINGS
     if options.check:
-        for trouble in _troubles(options):
-            warn(trouble, "warning")
+        for remark in settings.remarks:
+            warn(remark, "warning")
         names = ", ".join(camera.name for camera in settings.cameras)
         write(f"{options.settings}: no mistakes; cameras: {names or 'none is enabled'}", sys.stdout)
         return 0
     set_log_format(settings.run.log_format)
     with logged(logging.ERROR if options.quiet else logging.INFO):
         return _run(options, settings)
-
-
-def _troubles(options: argparse.Namespace) -> Sequence[str]:
-    """What is no mistake in the settings, and yet must be otherwise before the outputs can be written."""
-    try:
-        load_settings(options.settings, serve=options.serve, places=True)
-    except SettingsError as error:
-        return error.mistakes
-    return ()
 
 
 def _run(options: argparse.Namespace, settings: FleetSettings) -> int:

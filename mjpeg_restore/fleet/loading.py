@@ -34,7 +34,6 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     *,
     serve: tuple[str, int] | None = None,
-    places: bool = False,
 ) -> FleetSettings:
     """Read and check a settings file; docs/cameras.md says what may stand in it.
 
@@ -42,7 +41,6 @@ def load_settings(
         path: the file. Relative paths in it begin in its folder.
         environment: the variables for `${NAME}`; those of the process if None.
         serve: host and port to serve at, in place of the file's.
-        places: a folder that cannot be written now counts as a mistake. While cameras run it may come and go.
 
     Raises:
         SettingsError: it cannot be read, or has mistakes: all of them.
@@ -60,7 +58,7 @@ def load_settings(
     folder = Path(os.path.abspath(file)).parent
     variables = os.environ if environment is None else environment
     reader = TableReader(folder, variables, Mistakes(file, Positions(text)))
-    return _Loader(reader, content, places=places).load(serve)
+    return _Loader(reader, content).load(serve)
 
 
 def _read(file: str) -> str:
@@ -81,11 +79,11 @@ def _read(file: str) -> str:
 class _Loader:
     """Makes settings of the tables of one file."""
 
-    def __init__(self, reader: TableReader, content: dict[str, Any], *, places: bool) -> None:
+    def __init__(self, reader: TableReader, content: dict[str, Any]) -> None:
         self._reader, self._mistakes, self._content = reader, reader.mistakes, content
         self._run = RunSettings()
         self._defaults = reader.read(content.get("defaults", {}), ("defaults",), keys.OF_CAMERAS)
-        self._outputs = OutputReader(reader, self._defaults, places=places)
+        self._outputs = OutputReader(reader, self._defaults)
 
     def load(self, serve: tuple[str, int] | None) -> FleetSettings:
         content = self._content
@@ -103,7 +101,7 @@ class _Loader:
             if (writer := self._outputs.writer(_identity(camera.source))) and not self._mistakes.noted(path):
                 self._mistakes.note(path, f"cameras.{writer} writes there")
         self._mistakes.check()
-        return FleetSettings(cameras, self._run)
+        return FleetSettings(cameras, self._run, self._mistakes.remarks)
 
     def _run_settings(self, given: object, serve: tuple[str, int] | None) -> RunSettings:
         path = ("run",)

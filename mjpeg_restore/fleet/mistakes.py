@@ -1,4 +1,4 @@
-"""The mistakes in a settings file, each with its line and key."""
+"""The mistakes in a settings file and remarks on it, each with its line and key."""
 
 from __future__ import annotations
 
@@ -32,11 +32,21 @@ class Mistakes:
         self._found: set[tuple[int, str]] = set()
         """Lines and sentences; what is wrong in `[defaults]` is found once more with each camera."""
         self._paths: set[KeyPath] = set()
+        self._remarks: set[tuple[int, str]] = set()
 
     def note(self, path: KeyPath, what: str) -> None:
         """Note what is wrong with a key; of one that is not there, the line is that of its table."""
         self._paths.add(path)
         self._found.add((self._positions.line(path), f"{dotted(path)}: {what}"))
+
+    def remark(self, path: KeyPath, what: str) -> None:
+        """Note what is no mistake, and yet has to be otherwise before all can be done as the file says."""
+        self._remarks.add((self._positions.line(path), f"{dotted(path)}: {what}"))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The remarks, by line."""
+        return tuple(self._lines(self._remarks))
 
     def noted(self, path: KeyPath) -> bool:
         """Whether something is wrong with that very key."""
@@ -45,7 +55,10 @@ class Mistakes:
     def check(self) -> None:
         """Raise `SettingsError` if there are any."""
         if self._found:
-            raise SettingsError([f"{self._file}:{line}: {what}" for line, what in sorted(self._found)])
+            raise SettingsError(self._lines(self._found))
+
+    def _lines(self, found: set[tuple[int, str]]) -> list[str]:
+        return [f"{self._file}:{line}: {what}" for line, what in sorted(found)]
 
 
 def syntax_error(file: str, text: str, error: tomllib.TOMLDecodeError) -> SettingsError:

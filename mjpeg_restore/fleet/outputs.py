@@ -22,15 +22,13 @@ files have the time in them, as those of segments do."""
 class OutputReader:
     """Reads the outputs of one camera after the other."""
 
-    def __init__(self, reader: TableReader, defaults: Mapping[str, Any], *, places: bool) -> None:
+    def __init__(self, reader: TableReader, defaults: Mapping[str, Any]) -> None:
         """Begin.
 
         Args:
             reader: of the file's tables.
             defaults: the values of `[defaults]`.
-            places: a folder that cannot be written now is a mistake.
         """
-        self._places = places
         self._reader, self._mistakes, self._defaults = reader, reader.mistakes, defaults
         self._targets: dict[str, str] = {}
         """The camera that writes to each place."""
@@ -116,8 +114,8 @@ class OutputReader:
             who = "another output" if other == camera else f"cameras.{other}"
             self._mistakes.note(path, f"{who} writes there, too; {{camera}} in a name stands for the camera's")
         self._targets.setdefault(key, camera)
-        if self._places and (what := parsed.unwritable):
-            self._mistakes.note(path, what)
+        if what := parsed.unwritable:  # no mistake: while cameras run, a disk may come and go
+            self._mistakes.remark(path, what)
         return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -11,7 +10,7 @@ from mjpeg_restore.address import redact
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Access, ServedCamera, WebSink
+from mjpeg_restore.serve import Access, ServedCamera, WebSink, without_folders
 from mjpeg_restore.serve.server import Server
 
 _STALL = 10.0
@@ -67,10 +66,7 @@ class Serving:
 def _served(camera: Camera, report: Report) -> ServedCamera:
     settings = camera.settings
     stall = max(_STALL, settings.connection.stall_timeout, float(2 / settings.fps) if settings.fps else 0.0)
-    # Folders of this machine are nobody's business.
-    source = (
-        redact(settings.source) if "://" in settings.source else re.split(r"[/\\]", settings.source.rstrip("/\\"))[-1]
-    )
+    source = redact(settings.source) if "://" in settings.source else without_folders(settings.source)
 
     def trouble() -> str:
         status = camera.status

@@ -86,3 +86,5 @@ class FleetSettings:
     cameras: tuple[CameraSettings, ...]
     """In the file's order; each name once."""
     run: RunSettings = RunSettings()
+    remarks: tuple[str, ...] = ()
+    """What is no mistake, and yet has to be otherwise before the outputs can be written; each with its line and key."""

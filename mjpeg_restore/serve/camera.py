@@ -12,6 +12,11 @@ from mjpeg_restore.serve.sink import WebSink
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def without_folders(path: str) -> str:
+    """The last part of a path: the folders of this machine are nobody's business."""
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class ServedCamera:
     """One run whose pictures are served."""

@@ -28,7 +28,7 @@ class Progress:
     pixels: int = 0
     """Luma pixels of all crops so far."""
     validation: str = ""
-    """Gain in dB over the plain decode, by component."""
+    """Gain in dB, by component: over the plain decode, or of clips over frames without a past."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings of the training; copied to the manifest unchanged."""
 

@@ -136,7 +136,7 @@ class MuonWithin:
 
 @dataclass(frozen=True, slots=True)
 class MuonBeside:
-    """`muon` for a network, and smaller steps of AdamW for a branch that outputs one vector per picture.
+    """`muon` for a network, and AdamW for a branch of it: with smaller steps, where it outputs one vector per picture.
 
     AdamW changes each weight by the learning rate, whatever the gradient. In a sum over thousands of non-negative
     inputs, such as a rectifier's outputs, these changes add up: at the learning rate of the rest, two in three of fc1's
@@ -144,10 +144,10 @@ class MuonBeside:
     weight's learning rate is inversely proportional to the inputs of its sum (Yang et al. 2021, "Tensor programs V").
     """
 
-    branch: str
-    """Name prefix of the branch's weights."""
-    inputs: int = 32
-    """Number of inputs up to which the learning rate is not reduced."""
+    branch: str | tuple[str, ...]
+    """Name prefix of the branch's weights, or several."""
+    inputs: int | None = 32
+    """Number of inputs up to which the learning rate is not reduced; None: it is the same for all."""
     rest: float = 1.0
     """Factor of the learning rate for the rest of the network; below 1 if that is already trained."""
 
@@ -155,30 +155,12 @@ class MuonBeside:
         """Make the optimisers."""
         named = dict(model.named_parameters())
         beside = {name: p for name, p in named.items() if name.startswith(self.branch) and p.requires_grad}
-        groups = [{"params": [p], "lr": learning_rate * min(1.0, self.inputs / p[0].numel())} for p in beside.values()]
+        inputs = [p[0].numel() for p in beside.values()]
+        shares = [min(1.0, self.inputs / count) if self.inputs else 1.0 for count in inputs]
+        groups = [{"params": [p], "lr": learning_rate * by} for p, by in zip(beside.values(), shares, strict=True)]
         return [
             *_muon(model, {name: p for name, p in named.items() if name not in beside}, self.rest * learning_rate),
             torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class MuonUnder:
-    """AdamW for layers that were added to a trained network, and `muon` with small steps for the network under them."""
-
-    added: tuple[str, ...]
-    """Name prefixes of the weights that were added."""
-    rest: float
-    """Factor of the learning rate for the rest of the network."""
-
-    def __call__(self, model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-        """Make the optimisers."""
-        named = dict(model.named_parameters())
-        under = {name: p for name, p in named.items() if not name.startswith(self.added)}
-        added = [p for name, p in named.items() if name not in under]
-        return [
-            *_muon(model, under, self.rest * learning_rate),
-            torch.optim.AdamW(added, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 
 

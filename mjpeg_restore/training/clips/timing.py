@@ -22,7 +22,7 @@ def capture_times(frames: int, clips: int, odds: float, rng: np.random.Generator
     """
     times = np.arange(frames)[:, None]
     places = rng.integers(1, max(frames, 2), clips)
-    missing = rng.integers(1, LONGEST_DROP + 1, clips) * (rng.random(clips) < odds)
+    missing = _lengths(LONGEST_DROP, clips, odds, rng)
     return times + missing * (times >= places)
 
 
@@ -39,7 +39,7 @@ def shown_frames(frames: int, clips: int, odds: float, rng: np.random.Generator)
     """
     places = np.arange(frames)[:, None]
     frozen = rng.integers(0, frames, clips)
-    lasting = rng.integers(1, LONGEST_FREEZE + 1, clips) * (rng.random(clips) < odds)
+    lasting = _lengths(LONGEST_FREEZE, clips, odds, rng)
     return np.where((places > frozen) & (places <= frozen + lasting), frozen, places)
 
 
@@ -53,3 +53,8 @@ def cut_frames(frames: int, clips: int, odds: float, rng: np.random.Generator) -
         rng: draws the clips and the frames.
     """
     return np.where(rng.random(clips) < odds, rng.integers(1, max(frames, 2), clips), frames)
+
+
+def _lengths(longest: int, clips: int, odds: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """From 1 to `longest` for the clips in which it happens, 0 for the others."""
+    return rng.integers(1, longest + 1, clips) * (rng.random(clips) < odds)

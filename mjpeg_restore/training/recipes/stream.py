@@ -6,7 +6,7 @@ is trained on a GPU: its batches are large, and the crops of its last stage are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -20,9 +20,9 @@ from mjpeg_restore.training.objectives import root_mean_square
 from mjpeg_restore.training.recipe import WARM_UP, Linear, ModelRecipe, Recipe, Variant
 
 
-def rounding(config: StreamConfig) -> nn.Module:
+def rounding(build: Callable[[], nn.Module]) -> nn.Module:
     """The network with int8 rounding, as the second stage trains it."""
-    return round_in_training(Stream(config))
+    return round_in_training(build())
 
 
 def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
@@ -39,7 +39,7 @@ def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
     # Larger crops resemble whole pictures more closely: fewer features lie at an edge.
     end = replace(
         whole,
-        build=partial(rounding, config),
+        build=partial(rounding, whole.build),
         side=192,
         batch=3,
         learning_rate=4e-4,

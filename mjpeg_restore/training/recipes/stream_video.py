@@ -12,43 +12,34 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from torch import nn
-
-from mjpeg_restore.models.int8 import round_in_training
 from mjpeg_restore.models.stream import STREAM, STREAM_LITE, StreamConfig
 from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import over_frames
-from mjpeg_restore.training.optimiser import MuonUnder
-from mjpeg_restore.training.recipe import WARM_UP, Linear, ModelRecipe, Recipe, Variant
+from mjpeg_restore.training.optimiser import MuonBeside
+from mjpeg_restore.training.recipe import Linear, ModelRecipe, Recipe, Variant
+from mjpeg_restore.training.recipes import stream
 
 ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
 """The layers of the state."""
 
 
-def rounding(config: StreamConfig) -> nn.Module:
-    """The network with int8 rounding, as the second stage trains it."""
-    return round_in_training(StreamVideo(config))
-
-
 def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
     """The two stages of a model."""
-    whole = Recipe(
+    whole = replace(
+        stream.stages(model, config)["whole"],
         build=partial(StreamVideo, config),
         objective=over_frames,
         degradation=Degradation(grey_odds=0.25),
         frames=14,
-        side=96,
         batch=4,
-        optimiser=MuonUnder(ADDED, rest=0.05),
+        optimiser=MuonBeside(ADDED, inputs=None, rest=0.05),
         learning_rate=2e-3,
-        warm_up=WARM_UP,
-        clip_norm=1.0,
         budget=5,
     )
     end = replace(
         whole,
-        build=partial(rounding, config),
+        build=partial(stream.rounding, whole.build),
         side=160,
         batch=2,
         learning_rate=5e-4,
