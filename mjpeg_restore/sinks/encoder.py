@@ -27,6 +27,7 @@ from mjpeg_restore.frames import Picture, Sampling
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, Range
 from mjpeg_restore.sinks.interlacing import set_field_order
+from mjpeg_restore.sinks.scheduling import ordinary_scheduling
 
 _ALIASES = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 
@@ -210,7 +211,8 @@ def _open(context: VideoCodecContext, encoder: Encoder) -> None:
         SinkError: the encoder refuses the picture or an option.
     """
     try:
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except (FFmpegError, ValueError) as error:
         reason = _logged_error(context) or reason_of(error)
         raise _open_error(encoder, f"{context.width}x{context.height} {context.pix_fmt}", reason) from error
@@ -235,7 +237,7 @@ def _logged_error(failed: VideoCodecContext) -> str:
         av.logging.set_level(av.logging.ERROR)
         av.logging.set_skip_repeated(False)
         try:
-            with av.logging.Capture() as lines, contextlib.suppress(FFmpegError, ValueError):
+            with av.logging.Capture() as lines, contextlib.suppress(FFmpegError, ValueError), ordinary_scheduling():
                 copy.open()
         finally:
             av.logging.set_skip_repeated(skipping)

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Sampling
 from mjpeg_restore.sinks.pixels import choose_format
+from mjpeg_restore.sinks.scheduling import ordinary_scheduling
 
 SOFTWARE = {
     "H.264": "libx264",
@@ -54,7 +55,8 @@ def _opens(name: str) -> bool:
     context.width, context.height, context.time_base = 640, 480, Fraction(1, 25)
     try:
         _, context.pix_fmt = choose_format(context.codec, Sampling.YUV420)
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except (SinkError, FFmpegError, ValueError, OSError):
         return False
     return True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -122,3 +123,22 @@ def test_an_encoder_with_one_thread_makes_no_other(live: bool, output: Path) -> 
     assert threads() == before
     sink.close()
     assert len(read(output / "a.mkv")) == 3
+
+
+@needs_proc
+def test_no_encoder_takes_the_machine(tmp_path: Path) -> None:
+    """SVT-AV1 makes its threads and the caller's real-time, where it may: as root."""
+
+    def scheduling() -> set[int]:
+        found: set[int] = set()
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):  # it has ended
+                found.add(os.sched_getscheduler(int(thread)))
+        return found
+
+    before = scheduling()
+    sink = VideoFile(tmp_path / "a.mkv", OutputSettings(codec="av1"))
+    for index in range(3):
+        sink.write(Frame(flat(64, 48, index=index)))
+    assert scheduling() == before
+    sink.close()
