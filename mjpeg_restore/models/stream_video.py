@@ -38,6 +38,8 @@ SENSOR = 1.0
 """Variance of the sensor's noise that an observation is assumed to have, in grey levels^2."""
 LONGEST = 32.0
 """Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
+LEAST = 2.0**-14
+"""Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
 FARTHEST = 4.0
 """Steps beyond which a deviation from the mean says no more."""
 DEVIATION_GAIN = 4.0
@@ -61,7 +63,7 @@ class State:
 
 def observation(table: Tensor) -> Tensor:
     """Evidence of one frame by its table `[batch, 64]`: the inverse variance of a dequantised coefficient."""
-    return 1 / (table * table / 12 + SENSOR)
+    return (1 / (table * table / 12 + SENSOR)).clamp(min=LEAST)
 
 
 class Gate(nn.Module):
@@ -76,15 +78,15 @@ class Gate(nn.Module):
             guides: channels of luma's gate that enter, for chroma.
         """
         super().__init__()
-        self.judge = nn.Conv2d(4 * 64 * components, hidden, 1)
+        self.judge = nn.Linear(4 * 64 * components, hidden)
         self.guide = nn.Conv2d(guides, hidden, 1) if guides else None
         self.around = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(2))
-        self.decide = nn.Conv2d(hidden, 64 * components, 1)
+        self.decide = nn.Linear(hidden, 64 * components)
         self.own = nn.Parameter(torch.ones(64 * components))
         """How much a coefficient's own deviation, beyond half a step, counts against its past."""
         with torch.no_grad():
             self.decide.weight.mul_(0.1)
-            nn.init.constant_(self.decide.bias, KEPT)  # pyright: ignore[reportArgumentType]
+            nn.init.constant_(self.decide.bias, KEPT)
 
     def forward(self, deviations: list[Tensor], shares: list[Tensor], guide: Tensor | None) -> tuple[Tensor, Tensor]:
         """Judge a frame.
@@ -95,7 +97,8 @@ class Gate(nn.Module):
             guide: features of luma's gate on luma's grid, for chroma.
 
         Returns:
-            The logits of the shares that are still true, `[batch, 64 components, high, wide]`, and the features.
+            The logits of the shares that are still true, `[batch, high, wide, 64 components]`, and the features,
+            `[batch, hidden, high, wide]`.
         """
         planes: list[Tensor] = []
         beyond: list[Tensor] = []
@@ -103,14 +106,14 @@ class Gate(nn.Module):
             seen = deviation.clamp(-FARTHEST, FARTHEST) * (share > 0)
             beyond.append((seen.abs() - 0.5).clamp(min=0))
             planes += [seen, seen.square() / FARTHEST, beyond[-1], share]
-        features = self.judge(torch.cat(planes, dim=3).permute(0, 3, 1, 2))
+        features = _apply(self.judge, torch.cat(planes, dim=3)).permute(0, 3, 1, 2)
         if self.guide is not None and guide is not None:
             features = features + self.guide(functional.interpolate(guide, features.shape[2:], mode="nearest"))
         features = torch.relu(features)
         for layer in self.around:
             features = features + torch.relu(layer(features))
-        own = torch.cat(beyond, dim=3).permute(0, 3, 1, 2) * self.own[:, None, None]
-        return self.decide(features) - own, features
+        logits = _apply(self.decide, features.permute(0, 2, 3, 1))
+        return logits.float() - torch.cat(beyond, dim=3) * self.own, features
 
 
 class StreamVideo(Stream):
@@ -157,7 +160,7 @@ class StreamVideo(Stream):
         logits, guide = self.gate(deviations[:1], pasts[:1], None)
         if len(quantised) == 3:
             chroma, _ = self.chroma_gate(deviations[1:], pasts[1:], guide)
-            logits = [logits, *chroma.chunk(2, dim=1)]
+            logits = [logits, *chroma.chunk(2, dim=3)]
         else:
             logits = [logits]
         after: list[State] = []
@@ -166,7 +169,7 @@ class StreamVideo(Stream):
         for state, k, q, logit in zip(states, quantised, tables, logits, strict=True):
             with exact(k):
                 weight = observation(q)[:, None, None]
-                kept = torch.sigmoid(logit.float()).permute(0, 2, 3, 1) * state.evidence
+                kept = torch.sigmoid(logit) * state.evidence
                 kept = torch.minimum(kept, (LONGEST - 1) * weight)
                 evidence = kept + weight
                 share = kept / evidence
@@ -217,5 +220,10 @@ class StreamVideo(Stream):
         with exact(mean):
             samples = blocks_to_plane(mean @ self.inverse_dct.matrix) / SAMPLE_SCALE
             deviation = blocks_to_plane(left @ self.inverse_dct.matrix) * (DEVIATION_GAIN / SAMPLE_SCALE)
-        known = past(share.reshape(-1, 64)).float().reshape(share.shape)
-        return samples[:, None], deviation[:, None], blocks_to_plane(known)[:, None]
+        known = blocks_to_plane(_apply(past, share).float())
+        return samples[:, None], deviation[:, None], known[:, None]
+
+
+def _apply(layer: nn.Module, blocks: Tensor) -> Tensor:
+    """A linear layer for blocks `[batch, high, wide, channels]`: on a matrix, its weight keeps its name in a graph."""
+    return layer(blocks.reshape(-1, blocks.shape[3])).reshape(*blocks.shape[:3], -1)

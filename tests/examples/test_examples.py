@@ -9,6 +9,7 @@ import re
 import runpy
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -166,8 +167,12 @@ def test_many_recordings_share_a_network(example: Example, clip: Path, tmp_path:
     assert {path.name for path in folder.iterdir()} == {"clip.mp4", "wall.mp4"}
 
 
-def test_a_camera_is_watched_until_it_is_gone(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+def test_a_camera_is_watched_until_it_is_gone(
+    example: Example, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    log = logging.getLogger()  # the example configures it
+    monkeypatch.setattr(log, "handlers", [])
+    request.addfinalizer(partial(log.setLevel, log.level))
     with HttpCamera(NumberedPictures((64, 48)), faults=[Fault("unreachable", 8, seconds=30)]) as camera:
         lines = example.run("camera.py", camera.url, 0.5)
     assert lines[0].endswith(f"{camera.url}: connected") and lines[-1].endswith("gave up")

@@ -24,11 +24,11 @@ ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
 """The layers of the state."""
 
 
-def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
-    """The two stages of a model."""
+def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
+    """The two stages of a model, whose gates have that many hidden channels."""
     whole = replace(
         stream.stages(model, config)["whole"],
-        build=partial(StreamVideo, config),
+        build=partial(StreamVideo, config, gate),
         objective=over_frames,
         degradation=Degradation(grey_odds=0.25),
         frames=14,
@@ -50,10 +50,11 @@ def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
     return {"whole": whole, "rounded": end}
 
 
+VARIANTS = (Variant(None, "rounded", "rounded"),)
 MODELS = {
-    name: ModelRecipe(summary, stages(name, config), variants=(Variant(None, "rounded", "rounded"),), projected=True)
-    for name, config, summary in (
-        ("stream-video", STREAM, "the real-time network for cameras that do not move: what frames have in common"),
-        ("stream-video-lite", STREAM_LITE, "the same at a quarter of the cost"),
+    name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True)
+    for name, config, gate, summary in (
+        ("stream-video", STREAM, 48, "the real-time network for cameras that do not move: what frames have in common"),
+        ("stream-video-lite", STREAM_LITE, 24, "the same at a quarter of the cost"),
     )
 }
