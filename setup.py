@@ -21,7 +21,8 @@ STATIC = os.environ.get("LIBJPEG_TURBO", "")
 OPTIONAL = not STATIC and "CIBUILDWHEEL" not in os.environ
 
 READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
-PROJECTION = "mjpeg_restore.runtime.cpu._projection"
+PROJECTION, STATE = "mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"
+VECTORS = (PROJECTION, STATE)
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
@@ -29,6 +30,8 @@ WITHOUT = {
     "For the exact one install a C compiler",
     PROJECTION: "no native decode and projection ({}); runtimes will do them, more slowly. "
     "For the fast ones install GCC or Clang",
+    STATE: "no native state of cameras ({}); models for video will compute every frame whole. "
+    "For the fast way install GCC or Clang",
 }
 
 
@@ -50,7 +53,7 @@ class OptionalBuild(build_ext):
         """Fail at once where the compiler would print a page of errors first."""
         if ext.name == READER and not self._has_headers(ext.include_dirs):
             raise FileNotFoundError("libjpeg-turbo's headers are missing")
-        if ext.name == PROJECTION and self.compiler.compiler_type == "msvc":
+        if ext.name in VECTORS and self.compiler.compiler_type == "msvc":
             raise OSError("MSVC lacks the vector types of GCC and Clang")
 
     def _has_headers(self, folders: list[str]) -> bool:
@@ -102,11 +105,14 @@ setup(
     ext_modules=[
         extension(READER, "-O2", **libjpeg()),
         extension(ENTROPY, "-O2"),
-        extension(
-            PROJECTION,
-            "-O3",
-            depends=["mjpeg_restore/runtime/cpu/_projection_kernel.h"],
-            optional=OPTIONAL or sys.platform == "win32",  # wheels for Windows are compiled with MSVC and lack it
+        *(
+            extension(
+                name,
+                "-O3",
+                depends=sorted(map(str, Path("mjpeg_restore/runtime/cpu").glob("_*.h"))),
+                optional=OPTIONAL or sys.platform == "win32",  # wheels for Windows are compiled with MSVC and lack them
+            )
+            for name in VECTORS
         ),
     ],
 )

@@ -37,6 +37,11 @@ class GraphFile:
         return any(port.component != port.grid for port in self.outputs if port.kind == "samples")
 
     @property
+    def has_state(self) -> bool:
+        """Whether it restores a frame with what is remembered of those before it."""
+        return any(port.kind == "mean" for port in self.inputs)
+
+    @property
     def label(self) -> str:
         """For messages: "stream.colour.onnx"; of another package "acme-models/soft.grey.onnx"."""
         return self.file if self.package == OURS else f"{self.package}/{self.file}"
@@ -122,6 +127,11 @@ class Model:
     """Whether one single-channel graph, "grey", runs on Y, Cb and Cr independently."""
     texture: dict[str, Any] | None = None
     """File, checksum, training record and figures of the texture weights; None where there are none."""
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it restores a frame with what is remembered of those before it."""
+        return self.variants[0].graphs["grey"].has_state
 
     @property
     def folder(self) -> Path:

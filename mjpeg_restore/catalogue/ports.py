@@ -10,7 +10,9 @@ from typing import Literal, get_args
 COMPONENTS = ("y", "cb", "cr")
 """The components' names in the names of ports."""
 
-PortKind = Literal["coefficients", "table", "noise", "context", "samples"]
+PortKind = Literal[
+    "coefficients", "table", "noise", "context", "samples", "mean", "evidence", "mean_after", "evidence_after", "correction"
+]
 
 FORMS: dict[PortKind, str] = {
     "coefficients": "int16 [C.high, C.wide, 64]",
@@ -18,8 +20,18 @@ FORMS: dict[PortKind, str] = {
     "noise": "float32 [4*y.high, 4*y.wide]",
     "context": "float32 [N]",
     "samples": "uint8 [8*G.high, 8*G.wide]",
+    "mean": "int16 [C.high, C.wide, 64]",
+    "evidence": "float16 [C.high, C.wide, 64]",
+    "mean_after": "int16 [C.high, C.wide, 64]",
+    "evidence_after": "float16 [C.high, C.wide, 64]",
+    "correction": "int16 [C.high, C.wide, 64]",
 }
 """Types and shapes of the contract; C is the name of the port's component, G the same or luma's, N any number."""
+
+STATE: tuple[PortKind, ...] = ("mean", "evidence")
+"""What a graph with a state takes of each component, last."""
+STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction")
+"""What it gives of each component, after the samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +109,15 @@ def check_sides(kind: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
     taken = [f"{component}.{what}" for component in components for what in ("coefficients", "table")]
     given = ["context"] if context else [*components]
     names = [port.name for port in inputs]
-    if names != taken and (context or names not in ([*taken, "noise"], [*taken, "context"])):
-        further = "" if context else ", then noise or context, or neither"
+    state, after = ([f"{one}.{what}" for one in components for what in kinds] for kinds in (STATE, STATE_AFTER))
+    if names != taken and (context or names not in ([*taken, "noise"], [*taken, "context"], [*taken, *state])):
+        further = "" if context else ", then noise or context or the state, or none of them"
         raise ValueError(f"inputs are {_listed(names)}, not {_listed(taken)}{further}")
+    if names == [*taken, *state]:
+        given += after
     if (found := [port.name for port in outputs]) != given:
         raise ValueError(f"outputs are {_listed(found)}, not {_listed(given)}")
-    if len({port.grid == 0 for port in outputs[1:]}) > 1:
+    if len({port.grid == 0 for port in outputs[1:] if port.kind == "samples"}) > 1:
         raise ValueError("one of cb and cr is at luma's size, the other is not")
 
 

@@ -20,12 +20,25 @@ A model may want one more input, last:
 | `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal; each draw gives another picture |
 | `context` | float32 | `[n]` | output of the model's context graph for the whole picture, of which a tile is restored |
 
+A model for video takes and gives what it remembers of each block, `runtime/cpu/state.py` says in which units. A frame is
+restored from what the frame before gave; before the first one there are zeros:
+
+| input, last, of each component | type | shape |
+|---|---|---|
+| `y.mean` | int16 | `[blocks_high, blocks_wide, 64]`, natural order |
+| `y.evidence` | float16 | likewise |
+
+| output, last, of each component | type | |
+|---|---|---|
+| `y.mean_after`, `y.evidence_after` | int16, float16 | the state after the frame |
+| `y.correction` | int16 | what the network added to the mean: a block that agrees with its state is restored from both |
+
 The inputs of a context graph are a picture's components; its output is `context`. A grey graph has luma's inputs and
 output only. In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal.
 The shapes are dynamic: one graph serves all sizes and samplings. A network that restores components independently has
 a grey graph only, which runs on Y, Cb and Cr of a colour picture in turn.
 
-Three kinds of inner tensors have fixed names, so that tools and runtimes can find them:
+Inner tensors have fixed names, so that tools and runtimes can find them:
 
 * `y.samples`, `cb.samples` and `cr.samples`: the samples before rounding, centred on zero, float32
   `[1, blocks_high, blocks_wide, 64]`.
@@ -36,6 +49,12 @@ Three kinds of inner tensors have fixed names, so that tools and runtimes can fi
 * `*.entering`: the input of the first convolution, which is a layer `enter` or `chroma_enter`. It holds the decoded
   samples, centred, in units of `SAMPLE_SCALE` of `runtime/cpu/projection.py`: float32
   `[1, components, 8 blocks_high, 8 blocks_wide]`. Further input channels of that convolution are not part of it.
+
+A graph with a state has more of them, `[1, blocks_high, blocks_wide, 64]` for each component C unless stated otherwise:
+
+* `C.deviation` and `C.past` enter the gate, and `C.believed` is what it decides.
+* `C.share` enters the network, and so do `y.level`, if it has a significance map, and `enter.left` and
+  `chroma_enter.left`, `[1, components, 8 blocks_high, 8 blocks_wide]`. `runtime/cpu/state.py` says what they hold.
 """
 
 from __future__ import annotations
@@ -55,14 +74,16 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
+from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port, PortKind
 from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.catalogue.ports import STATE, STATE_AFTER
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import FLOAT16_SUFFIX, fuse_rounding, name_inner_tensors, store_as_float16, strip
+from mjpeg_restore.runtime.cpu.state import UNIT
 
 OPSET = 18
 
-Extra = Literal["noise", "context"]
+Extra = Literal["noise", "context", "state"]
 """What a network may take besides coefficients and tables."""
 
 
@@ -77,6 +98,7 @@ class Graph(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Restore a picture's planes from coefficients and table of each component in turn, and the extra input."""
         tensors = [tensor.float()[None] for tensor in inputs]
+        after: list[Tensor] = []
         match self.extra:
             case None:
                 samples = self.network(*tensors)
@@ -84,8 +106,21 @@ class Graph(nn.Module):
                 samples = self.network(*tensors[:-1], tensors[-1][None])
             case "context":
                 samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
+            case "state":
+                half = len(tensors) // 2
+                before = [tensor * UNIT if index % 2 == 0 else tensor for index, tensor in enumerate(tensors[half:])]
+                samples, *after = self.network.with_state(before, *tensors[:half])  # pyright: ignore[reportCallIssue]
         # Rounding comes before the layout change: uint8 is a quarter of the bytes to move.
-        return tuple(blocks_to_plane(to_uint8(blocks))[0] for blocks in samples)
+        planes = [blocks_to_plane(to_uint8(blocks))[0] for blocks in samples]
+        kinds = STATE_AFTER * len(planes)
+        return (*planes, *(_in_memory(tensor[0], kind) for tensor, kind in zip(after, kinds, strict=False)))
+
+
+def _in_memory(tensor: Tensor, kind: PortKind) -> Tensor:
+    """A part of the state as the contract has it."""
+    if kind == "evidence_after":
+        return tensor.half()
+    return torch.round(tensor / UNIT).clamp(-(2**15), 2**15 - 1).to(torch.int16)
 
 
 class ContextGraph(nn.Module):
@@ -114,19 +149,32 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
             on their own grid, or both on luma's.
         path: of the ONNX file, which includes the weights.
         colour: whether it has three components; else luma only.
-        extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument, or the context `[1, n]`, the first
-            argument of its `restore_with`.
+        extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument; the context `[1, n]`, the first
+            argument of its `restore_with`; or the state, mean and evidence of each component in turn as a list, the
+            first argument of its `with_state`, which returns the samples, and then the state after the frame: mean,
+            evidence and correction of each component in turn.
     """
     components = _components(colour)
     arguments = list(components.values())
     names = list(components)
-    if extra:
-        high, wide, _ = arguments[0].shape
-        with torch.no_grad():
-            context = ContextGraph(network).eval()(*arguments) if extra == "context" else None
-        arguments.append(torch.zeros(4 * high, 4 * wide) if context is None else context)
-        names.append(extra)
-    model = _exported(Graph(network, extra), arguments, names, list(COMPONENTS[: 3 if colour else 1]))
+    given: list[str] = list(COMPONENTS[: 3 if colour else 1])
+    match extra:
+        case "state":
+            blocks = arguments[::2]
+            arguments += [torch.zeros_like(k, dtype=kind) for k in blocks for kind in (torch.int16, torch.float16)]
+            names += [f"{component}.{kind}" for component in given for kind in STATE]
+            given += [f"{component}.{kind}" for component in given for kind in STATE_AFTER]
+        case "context":
+            with torch.no_grad():
+                arguments.append(ContextGraph(network).eval()(*arguments))
+            names.append(extra)
+        case "noise":
+            high, wide, _ = arguments[0].shape
+            arguments.append(torch.zeros(4 * high, 4 * wide))
+            names.append(extra)
+        case None:
+            pass
+    model = _exported(Graph(network, extra), arguments, names, given)
     fuse_rounding(model)
     name_inner_tensors(model)
     _write(model, path)
@@ -225,7 +273,7 @@ def _port(tensor: onnx.ValueInfoProto, luma: onnx.ValueInfoProto) -> Port:
     component, _, name = tensor.name.rpartition(".")
     sizes: list[str | int] = [size.dim_value for size in shape]
     match name:
-        case "coefficients":
+        case "coefficients" | "mean" | "evidence" | "mean_after" | "evidence_after" | "correction":
             sizes[:2] = f"{component}.high", f"{component}.wide"
         case "noise":
             sizes = ["4*y.high", "4*y.wide"]

@@ -14,6 +14,12 @@ LAST_LAYER = re.compile(r"network\.(?P<layer>.*predict)\.(?P<name>project|phases
 FIRST_LAYER = re.compile(r"network\.(?P<layer>(chroma_)?enter)\.weight")
 """Names of the weights of layers whose input is the decoded samples."""
 
+GATE = re.compile(r"network\.(chroma_)?gate\.judge\.weight")
+"""Names of the first weights of gates. Four tensors of each component enter them side by side."""
+PAST = re.compile(r"network\.past\.\d\.weight")
+ENTER_STATE = re.compile(r"network\.(?P<layer>(chroma_)?enter)_state\.weight")
+SIGNIFICANCE = re.compile(r"network\.significance\.shares\.weight")
+
 FLOAT16_SUFFIX = ".half"
 """Suffix of the names of weights that are stored as float16."""
 
@@ -63,10 +69,42 @@ def name_inner_tensors(model: onnx.ModelProto) -> None:
             joined = makers[node.input[0]]
             entering = joined.input[0] if joined.op_type == "Concat" else node.input[0]
             renamed[entering] = f"{first['layer']}.entering"
+    if any(name.name.endswith(".mean") for name in model.graph.input):
+        renamed |= _state_tensors(model, makers)
     for node in model.graph.node:
         for tensors in (node.input, node.output):
             for index, tensor in enumerate(tensors):
                 tensors[index] = renamed.get(tensor, tensor)
+
+
+def _state_tensors(model: onnx.ModelProto, makers: dict[str, onnx.NodeProto]) -> dict[str, str]:
+    """New names by old ones of the tensors around the gates, and before the network, of a graph with a state."""
+
+    def above(tensor: str, kind: str) -> onnx.NodeProto:
+        """The nearest node of a kind that a tensor is computed by."""
+        node = makers[tensor]
+        while node.op_type != kind:
+            node = makers[node.input[0]]
+        return node
+
+    renamed: dict[str, str] = {}
+    judged, believed, shared = (iter(("y", "cb", "cr")) for _ in range(3))
+    for node in model.graph.node:
+        weight = node.input[1] if len(node.input) > 1 else ""
+        if GATE.fullmatch(weight):
+            entering = above(node.input[0], "Concat").input
+            for deviation, past in zip(entering[::4], entering[3::4], strict=True):
+                component = next(judged)
+                renamed |= {deviation: f"{component}.deviation", past: f"{component}.past"}
+        if node.op_type == "Sigmoid":
+            renamed[node.output[0]] = f"{next(believed)}.believed"
+        if PAST.fullmatch(weight):
+            renamed[above(node.input[0], "Reshape").input[0]] = f"{next(shared)}.share"
+        if SIGNIFICANCE.fullmatch(weight):
+            renamed[above(node.input[0], "Abs").input[0]] = "y.level"
+        if enter := ENTER_STATE.fullmatch(weight):
+            renamed[above(node.input[0], "Concat").input[0]] = f"{enter['layer']}.left"
+    return renamed
 
 
 def _origin(tensor: str, makers: dict[str, onnx.NodeProto]) -> str:

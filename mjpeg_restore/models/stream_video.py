@@ -33,17 +33,8 @@ from mjpeg_restore.models.decode import blocks_to_plane, exact
 from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
+from mjpeg_restore.runtime.cpu.state import DEVIATION_GAIN, FARTHEST, LEAST, LONGEST, SENSOR
 
-SENSOR = 1.0
-"""Variance of the sensor's noise that an observation is assumed to have, in grey levels^2."""
-LONGEST = 32.0
-"""Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
-LEAST = 2.0**-14
-"""Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
-FARTHEST = 4.0
-"""Steps beyond which a deviation from the mean says no more."""
-DEVIATION_GAIN = 4.0
-"""Factor of the plane of deviations: they are small beside the samples."""
 KEPT = 4.0
 """Initial logit of the gate: 0.98."""
 
@@ -195,16 +186,16 @@ class StreamVideo(Stream):
             levels = [mean / q[:, None, None] for mean, q in zip(means, tables, strict=True)]
         planes = [self._planes(*parts) for parts in zip(means, lefts, shares, self.past, strict=False)]
         luma, left, past = planes[0]
-        entering = luma
+        entering = luma / SAMPLE_SCALE
         if self.significance:
-            entering = torch.cat([luma, self.significance(levels[0])], dim=1)
+            entering = torch.cat([entering, self.significance(levels[0])], dim=1)
         entered = self.enter(entering) + self.enter_state(torch.cat([left, past], dim=1))
         features = self.condition(entered, tables[:1])
         features = features + self.trunk(features)
         places = self.predict(features, tables[:1])
         if len(means) == 3:
             decoded, *state = (torch.cat(parts, dim=1) for parts in zip(*planes[1:], strict=True))
-            entered = self.chroma_enter(decoded) + self.chroma_enter_state(torch.cat(state, dim=1))
+            entered = self.chroma_enter(decoded / SAMPLE_SCALE) + self.chroma_enter_state(torch.cat(state, dim=1))
             guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
             guided = self.chroma_condition(entered + guide, tables[1:])
             places += self.chroma_predict(guided + self.chroma_trunk(guided), tables[1:])
@@ -215,10 +206,28 @@ class StreamVideo(Stream):
             corrections.append(place * q[:, None, None])
         return restored, corrections
 
+    def with_state(self, before: list[Tensor], *components: Tensor) -> tuple[Tensor | tuple[Tensor, ...], ...]:
+        """Restore a frame as an exported graph does.
+
+        Args:
+            before: mean and evidence of each component in turn, before the frame; zeros before the first one.
+            components: as for `forward`.
+
+        Returns:
+            The samples, as of `forward`; then mean, evidence and correction of each component in turn, after the frame.
+        """
+        states = [State(*pair) for pair in zip(before[::2], before[1::2], strict=True)]
+        after, shares, lefts = self.remember(states, *components)
+        restored, corrections = self.restore_from(after, shares, lefts, *components)
+        samples = tuple(self.inverse_dct(k, q) for k, q in zip(restored, components[1::2], strict=True))
+        parts = ((one.mean, one.evidence, added) for one, added in zip(after, corrections, strict=True))
+        return samples, *(tensor for three in parts for tensor in three)
+
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-        """Input planes `[batch, 1, height, width]`: the means' picture, the frame's deviation from it, the past's."""
+        """Planes `[batch, 1, height, width]`: the picture of means, centred; two inputs: the frame's deviation from it, and
+        the past's share in it."""
         with exact(mean):
-            samples = blocks_to_plane(mean @ self.inverse_dct.matrix) / SAMPLE_SCALE
+            samples = blocks_to_plane(mean @ self.inverse_dct.matrix)
             deviation = blocks_to_plane(left @ self.inverse_dct.matrix) * (DEVIATION_GAIN / SAMPLE_SCALE)
         known = blocks_to_plane(_apply(past, share).float())
         return samples[:, None], deviation[:, None], known[:, None]

@@ -6,6 +6,8 @@ bf16. The part after it runs in float32, and guarantees the quantisation cell wh
 
 * On the CPU, for graphs that end in `*.phases`, the native extension behind `projection.py` computes that part if it
   was built. It decodes too, so the head then begins at `*.entering`.
+* A graph with a state is cut at its gate as well: the extension behind `state.py` computes what stands before the gate,
+  between gate and network, and after the network. Without it, the graph runs in float32.
 * Otherwise the rest of the graph, the tail, runs in OpenVINO. Without bf16, head and tail stay one graph.
 
 A graph without the named tensors runs in float32. int8 layers run in int8 in every case.
@@ -21,12 +23,15 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mjpeg_restore.catalogue import GraphFile, Port
+from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
+from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.weights import blended
@@ -62,6 +67,10 @@ def check() -> str:
 
 CUTS = (".phases", ".place")
 """Suffixes of the names of the tensors at which graphs are cut."""
+GATE = (".deviation", ".past", ".believed")
+"""Those of a gate's inputs and its output."""
+NETWORK = (".share", ".entering", ".left", ".level", ".phases")
+"""Those of the inputs of a network with a state, and its output."""
 
 
 class OpenVino:
@@ -89,8 +98,11 @@ class OpenVino:
             self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
         self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
-        self._native = device == "CPU" and native is not None and bool(has_cuts)
-        precision = "bf16" if self._bf16 and _tensors(self._graph, *CUTS) else "f32"
+        extension = state.native if graph.has_state else native
+        self._native = device == "CPU" and extension is not None and bool(has_cuts)
+        self._has_state = graph.has_state
+        halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
+        precision = "bf16" if self._bf16 and halved else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
@@ -107,7 +119,9 @@ class OpenVino:
                 for request in requests:
                     for index, array in enumerate(inputs):
                         request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-                return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
+                if not self._native:
+                    return _run_graph(requests, len(inputs))
+                return _run_with_state(*requests, inputs) if self._has_state else _run_head(requests[0], inputs)
 
     def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
@@ -115,7 +129,10 @@ class OpenVino:
             model.reshape(dict(zip(range(len(shapes)), map(ov.PartialShape, map(list, shapes)), strict=True)))
         full, reduced = ({"INFERENCE_PRECISION_HINT": kind} for kind in ("f32", "bf16" if self._bf16 else "f32"))
         parts = [(model, full)]
-        if self._native:
+        if self._has_state:
+            if self._native:
+                parts = [(part, reduced) for part in _gate_and_network(model)]
+        elif self._native:
             # In order of channels, luma precedes chroma, which has twice as many.
             entering, cuts = (sorted(_tensors(model, suffix), key=_channels) for suffix in (".entering", ".phases"))
             parts = [(_head_model(model, cuts, [_replace_by_input(tensor) for tensor in entering]), reduced)]
@@ -169,19 +186,94 @@ def _run_head(head: ov.InferRequest, inputs: Inputs) -> Planes:
         for (coefficients, table), samples in zip(group, entering.data[0], strict=True):
             decode(coefficients, table, samples)
     head.infer()
-    phases = [part for tensor in head.output_tensors for part in np.split(tensor.data[0], tensor.shape[1] // PHASES**2)]
+    phases = _phases(head)
     confidence = (LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE)
     return tuple(
         project(part, *component, ramp) for part, component, ramp in zip(phases, components, confidence, strict=False)
     )
 
 
-def _replace_by_input(tensor: ov.Output) -> ov.Node:
-    """A new float32 input, connected in place of one of a model's tensors."""
-    parameter = ov.opset13.parameter(tensor.get_partial_shape(), ov.Type.f32)
+def _run_with_state(gate: ov.InferRequest, network: ov.InferRequest, inputs: Inputs) -> Planes:
+    """Run a graph with a state: the gate and the network, and everything else natively.
+
+    The gate's inputs after the graph's own are deviation and past of each component in turn, float16
+    `[1, blocks_high, blocks_wide, 64]`; the network's are described by `_gate_and_network`.
+    """
+    count = len(inputs) // 4
+    components = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
+    states = [
+        state.ComponentState(mean.copy(), evidence.copy(), np.empty_like(mean))
+        for mean, evidence in zip(inputs[2 * count :: 2], inputs[2 * count + 1 :: 2], strict=True)
+    ]
+    further = iter(gate.input_tensors[len(inputs) :])
+    for component, known in zip(components, states, strict=True):
+        state.observe(*component, known, *(_shaped(next(further), component[0].shape) for _ in range(2)))
+    gate.infer()
+    believed = [tensor.data[0] for tensor in gate.output_tensors]
+    entering = list(network.input_tensors[len(inputs) :])
+    shares = [_shaped(tensor, k.shape) for tensor, (k, _) in zip(entering, components, strict=False)]
+    planes: list[tuple[NDArray[np.float32], ...]] = []  # samples and deviations of each component
+    groups = [group for group in (components[:1], components[1:]) if group]
+    for at, group in enumerate(groups):
+        high, wide, _ = group[0][0].shape
+        pair = entering[count + 2 * at : count + 2 * at + 2]
+        planes += zip(*(_shaped(tensor, (len(group), 8 * high, 8 * wide)) for tensor in pair), strict=True)
+    levels = [_shaped(tensor, components[0][0].shape) for tensor in entering[count + 2 * len(groups) :]]
+    for index, (component, known) in enumerate(zip(components, states, strict=True)):
+        level = levels[0] if levels and index == 0 else None
+        state.take(*component, known, believed[index], shares[index], level, *planes[index])
+    network.infer()
+    phases = _phases(network)
+    confidence = (LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE)
+    restored = [
+        state.restore(part, *component, known, ramp)
+        for part, component, known, ramp in zip(phases, components, states, confidence, strict=False)
+    ]
+    after = (array for known in states for array in (known.mean, known.evidence, known.correction))
+    return (*restored, *after)
+
+
+def _shaped(tensor: ov.Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An input's memory, for one array of that shape."""
+    tensor.shape = (1, *shape)
+    return tensor.data[0]
+
+
+def _phases(network: ov.InferRequest) -> list[NDArray[np.float16]]:
+    """The network's residual of each component."""
+    return [part for one in network.output_tensors for part in np.split(one.data[0], one.shape[1] // PHASES**2)]
+
+
+def _replace_by_input(tensor: ov.Output, kind: ov.Type = ov.Type.f32) -> ov.Node:
+    """A new input, connected in place of one of a model's float32 tensors."""
+    parameter = ov.opset13.parameter(tensor.get_partial_shape(), kind)
+    entering = parameter if kind == ov.Type.f32 else ov.opset13.convert(parameter, "f32")
     for target in tensor.get_target_inputs():
-        target.replace_source_output(parameter.output(0))
+        target.replace_source_output(entering.output(0))
     return parameter
+
+
+def _gate_and_network(model: ov.Model) -> tuple[ov.Model, ov.Model]:
+    """Cut a graph with a state.
+
+    The network's inputs after the graph's own are: the shares of each component; samples and deviations of luma, then
+    of both chroma components; and luma's level, if it has a significance map.
+    """
+    gate, network = model, model.clone()
+    known = {name: one for one in _tensors(gate, *GATE) for name in one.names}
+    present = [component for component in COMPONENTS if f"{component}.believed" in known]
+    sides = [known[f"{component}{suffix}"] for component in present for suffix in GATE[:2]]
+    decided = [known[f"{component}{GATE[2]}"] for component in present]
+    known = {name: one for one in _tensors(network, *NETWORK) for name in one.names}
+    wanted = [(f"{component}.share", ov.Type.f16) for component in present]
+    planes = [f"{layer}{suffix}" for layer in ("enter", "chroma_enter") for suffix in (".entering", ".left")]
+    wanted += [*((name, ov.Type.f32) for name in planes), ("y.level", ov.Type.f16)]
+    entering = [(known[name], kind) for name, kind in wanted if name in known]
+    phases = sorted(_tensors(network, ".phases"), key=_channels)
+    return (
+        _head_model(gate, decided, [_replace_by_input(one, ov.Type.f16) for one in sides]),
+        _head_model(network, phases, [_replace_by_input(*one) for one in entering]),
+    )
 
 
 def _head_model(model: ov.Model, cuts: list[ov.Output], further_inputs: Sequence[ov.Node] = ()) -> ov.Model:

@@ -1,0 +1,309 @@
+/* What a camera's stream remembers of its blocks; see `state.py`.
+ *
+ * Five functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
+ * `take` puts the frame into the state and computes what the network sees, and `restore` makes samples of its output.
+ * `compare` finds the blocks that agree with their state, and `keep` does everything for these, without a network.
+ * All release the GIL.  The only globals are constants.
+ *
+ * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.
+ */
+
+#include "_blocks.h"
+
+#define FARTHEST 4.0f /* steps beyond which a deviation says no more */
+#define LONGEST 32.0f /* frames that a mean rests on at most */
+#define UNKNOWN 1e30f /* distance from a state that there is not */
+
+typedef struct {
+  const int16_t *coefficients; /* [high, wide, SIDE, SIDE], and so are all arrays but table, agrees and planes */
+  const float *table;
+  float inverse[SIDE * SIDE];     /* 1 / table */
+  float observation[SIDE * SIDE]; /* evidence of one frame */
+  float most[SIDE * SIDE];        /* evidence of the past, at most */
+  int16_t *mean, *correction;
+  uint16_t *evidence;
+  uint16_t *deviation, *share, *level;
+  const uint16_t *believed;
+  float *samples, *left;          /* [SIDE * high, SIDE * wide] */
+  float sample_scale, left_scale;
+  uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
+  const uint8_t *agrees;          /* [high, wide], and so are distance and spread */
+  float *distance, *spread;
+  const float *fine;              /* [SIDE, SIDE]: 1 where a deviation tells of the noise */
+  float noise;                    /* the sensor's variance, grey levels^2 */
+  size_t high, wide;
+  float cell;
+} State;
+
+/* Every 64-bit CPU has vectors of four numbers */
+#define LANES 4
+#include "_blocks_kernel.h"
+#include "_state_kernel.h"
+#include "_kernel_end.h"
+
+/* AVX2 has eight; Clang lacks the pragma that compiles a part of a file for another CPU */
+#if CAN_COMPILE_AVX2
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define LANES 8
+#include "_blocks_kernel.h"
+#include "_state_kernel.h"
+#include "_kernel_end.h"
+#pragma GCC pop_options
+#else
+#define observe_8 observe_4
+#define take_8 take_4
+#define restore_8 restore_4
+#define keep_8 keep_4
+#define compare_8 compare_4
+#endif
+
+/* ---- the Python module ---- */
+
+#define MOST_BUFFERS 12
+
+/* A function's arguments: buffers, then high, wide and lanes, then numbers */
+typedef struct {
+  Py_buffer buffers[MOST_BUFFERS];
+  int taken;
+  size_t high, wide;
+  int lanes;
+} Arguments;
+
+typedef struct {
+  const char *name;
+  size_t count;    /* numbers in a block; 0: one table for all blocks */
+  size_t size;     /* bytes of a number */
+  int written;
+  int optional;    /* may be None */
+} Wanted;
+
+static void release(Arguments *a)
+{
+  while (a->taken)
+    PyBuffer_Release(&a->buffers[--a->taken]);
+}
+
+/* Take the first `wanted` arguments as buffers and the next three as numbers; if not, an exception is set */
+static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wanted, int count)
+{
+  Py_ssize_t high, wide;
+
+  memset(a, 0, sizeof(*a));
+  high = PyLong_AsSsize_t(PyTuple_GetItem(arguments, count));
+  wide = PyLong_AsSsize_t(PyTuple_GetItem(arguments, count + 1));
+  a->lanes = (int)PyLong_AsLong(PyTuple_GetItem(arguments, count + 2));
+  if (PyErr_Occurred() || !is_countable(high, wide))
+    return 0;
+  a->high = (size_t)high, a->wide = (size_t)wide;
+  for (int i = 0; i < count; i++) {
+    PyObject *given = PyTuple_GetItem(arguments, i);
+    size_t numbers = wanted[i].count ? wanted[i].count * a->high * a->wide : SIDE * SIDE;
+    if (wanted[i].optional && given == Py_None) {
+      a->taken++; /* an empty buffer is released without effect */
+      continue;
+    }
+    if (PyObject_GetBuffer(given, &a->buffers[i], wanted[i].written ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0)
+      return release(a), 0;
+    a->taken++;
+    if (!fits(&a->buffers[i], numbers, wanted[i].size, wanted[i].name))
+      return release(a), 0;
+  }
+  return 1;
+}
+
+#define BLOCK (SIDE * SIDE)
+#define COEFFICIENTS {"coefficients", BLOCK, 2, 0, 0}
+#define TABLE {"table", 0, 4, 0, 0}
+#define MEAN(written) {"mean", BLOCK, 2, written, 0}
+#define EVIDENCE(written) {"evidence", BLOCK, 2, written, 0}
+#define COUNT(wanted) ((int)(sizeof(wanted) / sizeof(*(wanted))))
+
+/* What all functions need; `table` holds the steps, then the evidence of one frame */
+static State state_of(const Arguments *a, int mean, int evidence)
+{
+  State s = {.coefficients = a->buffers[0].buf, .table = a->buffers[1].buf, .high = a->high, .wide = a->wide};
+  const float *observation = a->buffers[2].buf;
+
+  s.mean = a->buffers[mean].buf;
+  s.evidence = evidence ? a->buffers[evidence].buf : NULL;
+  for (int i = 0; i < BLOCK; i++) {
+    s.inverse[i] = 1 / s.table[i];
+    s.observation[i] = observation[i];
+    s.most[i] = (LONGEST - 1) * observation[i];
+  }
+  return s;
+}
+
+static double number(PyObject *arguments, int at) { return PyFloat_AsDouble(PyTuple_GetItem(arguments, at)); }
+
+/* Whether there are that many arguments; if not, an exception is set */
+static int are(PyObject *arguments, Py_ssize_t count, const char *name)
+{
+  if (PyTuple_Size(arguments) == count)
+    return 1;
+  PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", name, count, PyTuple_Size(arguments));
+  return 0;
+}
+
+#define RUN(name, ...) \
+  Py_BEGIN_ALLOW_THREADS \
+  (a.lanes == 8 && HAS_AVX2 ? name##_8 : name##_4)(__VA_ARGS__); \
+  Py_END_ALLOW_THREADS
+
+PyDoc_STRVAR(observe_doc,
+"observe(coefficients, table, observation, mean, evidence, deviation, share, high, wide, lanes, /)\n--\n\n"
+"Fill deviation and share, float16 [high, wide, 64]; see `state.py`.");
+
+static PyObject *observe(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"deviation", BLOCK, 2, 1, 0}, {"share", BLOCK, 2, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 10, "observe") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.deviation = a.buffers[5].buf, s.share = a.buffers[6].buf;
+  RUN(observe, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(take_doc,
+"take(coefficients, table, observation, mean, evidence, believed, share, level, samples, left, high, wide, lanes,\n"
+"     sample_scale, left_scale, /)\n--\n\n"
+"Change mean and evidence; fill share and level, float16 [high, wide, 64], and samples and left, float32\n"
+"[8 high, 8 wide]; see `state.py`.");
+
+static PyObject *take(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(1), EVIDENCE(1),
+                                  {"believed", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 1, 0}, {"level", BLOCK, 2, 1, 1},
+                                  {"samples", BLOCK, 4, 1, 0}, {"left", BLOCK, 4, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 15, "take") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.believed = a.buffers[5].buf, s.share = a.buffers[6].buf, s.level = a.buffers[7].buf;
+  s.samples = a.buffers[8].buf, s.left = a.buffers[9].buf;
+  s.sample_scale = (float)number(arguments, 13), s.left_scale = (float)number(arguments, 14);
+  if (!PyErr_Occurred()) {
+    RUN(take, &s)
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(restore_doc,
+"restore(coefficients, table, observation, mean, phases, correction, plane, high, wide, lanes, scale, cell, /)\n--\n\n"
+"Fill correction, int16 [high, wide, 64], and plane, uint8 [8 high, 8 wide]; see `state.py`.");
+
+static PyObject *restore(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
+                                  {"phases", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
+  Arguments a;
+  State s;
+  Component c = {0};
+  float *residual;
+
+  (void)module;
+  if (!are(arguments, 12, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 0);
+  s.correction = a.buffers[5].buf, s.plane = a.buffers[6].buf;
+  c.phases = a.buffers[4].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
+  memcpy(c.inverse, s.inverse, sizeof(c.inverse));
+  c.scale = (float)number(arguments, 10), c.cell = (float)number(arguments, 11);
+  residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
+  if (!residual)
+    PyErr_NoMemory();
+  if (!PyErr_Occurred()) {
+    RUN(restore, &s, &c, residual)
+  }
+  PyMem_Free(residual);
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(keep_doc,
+"keep(coefficients, table, observation, mean, evidence, correction, agrees, plane, high, wide, lanes, cell, /)\n--\n\n"
+"Change mean and evidence, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
+
+static PyObject *keep(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(1), EVIDENCE(1),
+                                  {"correction", BLOCK, 2, 0, 0}, {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 12, "keep") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.correction = a.buffers[5].buf, s.agrees = a.buffers[6].buf, s.plane = a.buffers[7].buf;
+  s.cell = (float)number(arguments, 11);
+  if (!PyErr_Occurred()) {
+    RUN(keep, &s)
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(compare_doc,
+"compare(coefficients, table, observation, mean, evidence, fine, distance, spread, high, wide, lanes, noise, /)\n--\n\n"
+"Fill distance and spread, float32 [high, wide]; see `state.py`.");
+
+static PyObject *compare(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"fine", 0, 4, 0, 0}, {"distance", 1, 4, 1, 0}, {"spread", 1, 4, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 12, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.fine = a.buffers[5].buf, s.distance = a.buffers[6].buf, s.spread = a.buffers[7].buf;
+  s.noise = (float)number(arguments, 11);
+  if (!PyErr_Occurred()) {
+    RUN(compare, &s)
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef methods[] = {
+  {"observe", observe, METH_VARARGS, observe_doc},
+  {"take", take, METH_VARARGS, take_doc},
+  {"restore", restore, METH_VARARGS, restore_doc},
+  {"keep", keep, METH_VARARGS, keep_doc},
+  {"compare", compare, METH_VARARGS, compare_doc},
+  {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+  {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+  .m_base = PyModuleDef_HEAD_INIT,
+  .m_name = "_state",
+  .m_doc = "What a camera's stream remembers of its blocks, on the CPU.",
+  .m_size = 0,
+  .m_methods = methods,
+  .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__state(void)
+{
+  return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,205 @@
+/* A camera's state with vectors of LANES numbers, after `_blocks_kernel.h`; see `_state.c`. */
+
+#define HALF_BITS NAMED(HalfBits)
+typedef uint16_t HALF_BITS __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+
+/* Finite float16 to float32 */
+static inline Lanes NAMED(widen)(const uint16_t *from)
+{
+  Whole bits = __builtin_convertvector(*(const HALF_BITS *)from, Whole);
+  return (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * 0x1p112f;
+}
+
+/* Float32 of less than 65504 to float16, to the nearest, ties to even */
+static inline void NAMED(narrow)(Lanes value, uint16_t *out)
+{
+  Whole bits = (Whole)(value * 0x1p-112f), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+  *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
+}
+
+static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
+
+/* To sixteenths of a grey level, to the nearest */
+static inline void NAMED(store_sixteenths)(Lanes value, int16_t *out)
+{
+  Whole whole = (Whole)(NAMED(clamp)(value * 16.0f, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
+  *(Short *)out = __builtin_convertvector(whole, Short);
+}
+
+static inline Lanes NAMED(smaller)(Lanes one, Lanes other)
+{
+#if LANES == 8
+  return (Lanes)_mm256_min_ps((__m256)one, (__m256)other);
+#else
+  Whole less = one < other;
+  return (Lanes)(((Whole)one & less) | ((Whole)other & ~less));
+#endif
+}
+
+static inline Lanes NAMED(larger)(Lanes one, Lanes other) { return -NAMED(smaller)(-one, -other); }
+
+/* The absolute value */
+static inline Lanes NAMED(size)(Lanes value) { return (Lanes)((Whole)value & 0x7fffffff); }
+
+#define AT(array) (*(const Lanes *)((array) + i))
+#define EACH for (size_t i = 0; i < SIDE * SIDE; i += LANES)
+
+/* The frame's deviation from the mean in steps, and the past's share in a mean of both */
+static void NAMED(observe)(const State *s)
+{
+  const int16_t *k = s->coefficients, *mean = s->mean;
+  const uint16_t *evidence = s->evidence;
+  uint16_t *deviation = s->deviation, *share = s->share;
+
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    EACH {
+      Lanes known = NAMED(widen)(evidence + i), past = known / (known + AT(s->observation));
+      Lanes away = NAMED(load)(k + i) - NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
+      Whole any = known > 0.0f;
+      NAMED(narrow)((Lanes)((Whole)NAMED(clamp)(away, -FARTHEST, FARTHEST) & any), deviation + i);
+      NAMED(narrow)(past, share + i);
+    }
+    k += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, deviation += SIDE * SIDE, share += SIDE * SIDE;
+  }
+}
+
+/* The new mean of a coefficient's past, of which `kept` is still true, and its value in the frame */
+static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, int16_t *mean,
+                                    uint16_t *evidence, Lanes *share)
+{
+  Lanes after, together;
+
+  kept = NAMED(smaller)(kept, AT(s->most));
+  together = kept + AT(s->observation);
+  *share = kept / together;
+  after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);
+  NAMED(store_sixteenths)(after, mean + i);
+  NAMED(narrow)(together, evidence + i);
+  return after;
+}
+
+/* Transform a block of dequantised coefficients, and write its samples as float32 times a scale */
+static inline void NAMED(show)(Block block, float *out, size_t stride, float scale)
+{
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  NAMED(write_samples)(block, out, stride, scale);
+}
+
+/* Take the frame into the state, as far as the gate believes the past; and what enters the network */
+static void NAMED(take)(const State *s)
+{
+  const int16_t *k = s->coefficients;
+  const uint16_t *believed = s->believed;
+  int16_t *mean = s->mean;
+  uint16_t *evidence = s->evidence, *shares = s->share, *levels = s->level;
+
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t offset = (block / s->wide * SIDE * s->wide + block % s->wide) * SIDE;
+    Block means, lefts;
+    EACH {
+      Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
+      Lanes kept = NAMED(widen)(believed + i) * NAMED(widen)(evidence + i);
+      Lanes after = NAMED(remember)(s, i, kept, seen, mean, evidence, &share);
+      means[i / SIDE][i % SIDE / LANES] = after;
+      lefts[i / SIDE][i % SIDE / LANES] = seen - after;
+      NAMED(narrow)(share, shares + i);
+      if (levels)
+        NAMED(narrow)(NAMED(clamp)(after * AT(s->inverse), -1.0f, 1.0f), levels + i);
+    }
+    NAMED(show)(means, s->samples + offset, SIDE * s->wide, s->sample_scale);
+    NAMED(show)(lefts, s->left + offset, SIDE * s->wide, s->left_scale);
+    k += SIDE * SIDE, believed += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, shares += SIDE * SIDE;
+    if (levels)
+      levels += SIDE * SIDE;
+  }
+}
+
+/* Write a block of restored coefficients, in steps, as bytes */
+static inline void NAMED(show_bytes)(const State *s, Block block, size_t number)
+{
+  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
+
+  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
+    block[i / SIDE][i % SIDE / LANES] *= AT(s->table);
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
+}
+
+/* The network's residual on top of the mean, within the frame's cell; the residual's offset is kept as the correction */
+static void NAMED(restore)(const State *s, const Component *c, float *residual)
+{
+  const int16_t *k = s->coefficients, *mean = s->mean;
+  int16_t *correction = s->correction;
+  size_t block = 0;
+
+  for (size_t row = 0; row < s->high; row++) {
+    interleave(c, row, residual);
+    for (size_t column = 0; column < s->wide; column++, block++) {
+      Block places;
+      memset(places, 0, sizeof(places));
+      NAMED(add_residual)(c, residual + column * SIDE, places);
+      EACH {
+        Lanes *place = &places[i / SIDE][i % SIDE / LANES], number = NAMED(load)(k + i);
+        Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
+        NAMED(store_sixteenths)(*place * AT(s->table), correction + i);
+        *place = number + NAMED(clamp)(level + *place - number, -c->cell, c->cell);
+      }
+      NAMED(show_bytes)(s, places, block);
+      k += SIDE * SIDE, mean += SIDE * SIDE, correction += SIDE * SIDE;
+    }
+  }
+}
+
+/* Take blocks that agree with the state into it, and restore them with the correction that they had */
+static void NAMED(keep)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE;
+    const int16_t *k = s->coefficients + at, *correction = s->correction + at;
+    int16_t *mean = s->mean + at;
+    uint16_t *evidence = s->evidence + at;
+    Block places;
+    if (!s->agrees[block])
+      continue;
+    EACH {
+      Lanes number = NAMED(load)(k + i), share;
+      Lanes after = NAMED(remember)(s, i, NAMED(widen)(evidence + i), number * AT(s->table), mean, evidence, &share);
+      Lanes level = (after + NAMED(load)(correction + i) * (1.0f / 16)) * AT(s->inverse);
+      places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(level - number, -s->cell, s->cell);
+    }
+    NAMED(show_bytes)(s, places, block);
+  }
+}
+
+/* How far each block is from its state, beyond what its cell and the noise allow, and its deviation in fine steps */
+static void NAMED(compare)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE;
+    const int16_t *k = s->coefficients + at, *mean = s->mean + at;
+    const uint16_t *evidence = s->evidence + at;
+    Lanes far = {0}, spread = {0};
+    float sums[2] = {0};
+    EACH {
+      Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
+      Lanes away = NAMED(size)(NAMED(load)(k + i) * step - NAMED(load)(mean + i) * (1.0f / 16));
+      Lanes beyond = NAMED(larger)(away - 0.5f * step, (Lanes){0});
+      Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f);
+      Lanes variance = s->noise * (1.0f + AT(s->observation) / least) + step * step * (1.0f / 12);
+      far += beyond * beyond / variance;
+      spread += away * away * AT(s->fine) / (1.0f + AT(s->observation) / least);
+    }
+    for (int lane = 0; lane < LANES; lane++)
+      sums[0] += far[lane], sums[1] += spread[lane];
+    s->distance[block] = NAMED(widen)(evidence)[0] > 0.0f ? sums[0] : UNKNOWN;
+    s->spread[block] = sums[1];
+  }
+}
+
+#undef AT
+#undef EACH
+#undef HALF_BITS

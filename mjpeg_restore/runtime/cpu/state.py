@@ -1,0 +1,220 @@
+"""A camera's state, block by block, on the CPU: what `models/stream_video.py` describes, without the network.
+
+The state of a component is its `ComponentState`. The native extension behind this module
+
+1. compares a frame with it (`compare`): blocks that agree need no network;
+2. takes blocks that agree into it, and restores them with the correction that the network once made (`keep`);
+3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
+   network (`restore`).
+
+The exported graph does 3 as well, where there is no native extension.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp
+
+try:
+    from mjpeg_restore.runtime.cpu import _state as native
+except ImportError:  # no C compiler when the package was installed: the graph computes every frame whole
+    native = None
+
+Kind = TypeVar("Kind", bound=np.generic)
+
+SENSOR: Final = 1.0
+"""Variance of the sensor's noise that an observation is assumed to have, in grey levels^2."""
+LONGEST: Final = 32.0
+"""Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
+LEAST: Final = 2.0**-14
+"""Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
+FARTHEST: Final = 4.0
+"""Steps beyond which a deviation from the mean says no more."""
+DEVIATION_GAIN: Final = 4.0
+"""Factor of the plane of deviations that enters the network: they are small beside the samples."""
+UNIT: Final = 1 / 16
+"""Unit of means and corrections in memory, grey levels."""
+UNKNOWN: Final = 1e30
+"""Distance of a block from a state that there is not."""
+
+_LANES = 8
+
+
+@dataclass(slots=True)
+class ComponentState:
+    """What is remembered of one component: 6 bytes for each coefficient."""
+
+    mean: NDArray[np.int16]
+    """`[blocks_high, blocks_wide, 64]`, natural order, in units of `UNIT`."""
+    evidence: NDArray[np.float16]
+    """Likewise, in 1/grey level^2; 0 where nothing is known."""
+    correction: NDArray[np.int16]
+    """Likewise, in units of `UNIT`: what the network added to the mean."""
+
+    @staticmethod
+    def empty(high: int, wide: int) -> ComponentState:
+        """The state before the first frame, of that many blocks."""
+        shape = high, wide, 64
+        return ComponentState(np.zeros(shape, np.int16), np.zeros(shape, np.float16), np.zeros(shape, np.int16))
+
+
+def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Evidence of one frame by its table `[64]`: the inverse variance of a dequantised coefficient."""
+    steps = table.astype(np.float32)
+    return np.maximum(1 / (steps * steps / 12 + SENSOR), LEAST, dtype=np.float32)
+
+
+def compare(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    noise: float,
+    fine: NDArray[np.bool_],
+    *,
+    lanes: int = _LANES,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far a frame's blocks are from their state.
+
+    Args:
+        coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
+        table: uint16 `[64]`, natural order, values from 1.
+        state: of the same size.
+        noise: variance of the sensor's noise, grey levels^2.
+        fine: `[64]`, the coefficients whose deviations tell of the noise.
+        lanes: SIMD lanes of float32: 8 (AVX2, if the CPU and the compiler have it) or 4.
+
+    Returns:
+        The squares of the deviations beyond half a step, in units of their variance, summed over each block, float32
+        `[blocks_high, blocks_wide]`, or `UNKNOWN`; and the squares of those that are fine, in grey levels^2 of a frame.
+    """
+    high, wide, _ = coefficients.shape
+    distance, spread = (np.empty((high, wide), np.float32) for _ in range(2))
+    frame = _frame(coefficients, table)
+    assert native is not None
+    native.compare(
+        *frame, state.mean, state.evidence, fine.astype(np.float32), distance, spread, high, wide, lanes, noise
+    )
+    return distance, spread
+
+
+def keep(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    agrees: NDArray[np.bool_],
+    plane: NDArray[np.uint8],
+    *,
+    lanes: int = _LANES,
+) -> None:
+    """Take the blocks that agree with the state into it, and restore them.
+
+    Args:
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        state: its mean and evidence are changed.
+        agrees: `[blocks_high, blocks_wide]`, the blocks.
+        plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
+    """
+    high, wide, _ = coefficients.shape
+    frame = _frame(coefficients, table)
+    assert native is not None
+    native.keep(
+        *frame, state.mean, state.evidence, state.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL
+    )
+
+
+def observe(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    deviation: NDArray[np.float16],
+    share: NDArray[np.float16],
+    *,
+    lanes: int = _LANES,
+) -> None:
+    """Compute what the gate sees.
+
+    Args:
+        coefficients: as in `compare`, and so are `table`, `state` and `lanes`.
+        deviation: filled with the deviation from the mean in steps, within +-`FARTHEST`; 0 where there is no past.
+        share: filled with the past's share in a mean of past and frame, 0..1.
+    """
+    high, wide, _ = coefficients.shape
+    assert native is not None
+    native.observe(*_frame(coefficients, table), state.mean, state.evidence, deviation, share, high, wide, lanes)
+
+
+def take(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    believed: NDArray[np.float16],
+    share: NDArray[np.float16],
+    level: NDArray[np.float16] | None,
+    samples: NDArray[np.float32],
+    left: NDArray[np.float32],
+    *,
+    lanes: int = _LANES,
+) -> None:
+    """Take a frame into the state, and compute what the network sees.
+
+    Args:
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        state: its mean and evidence are changed.
+        believed: the gate's decision: the share of the past's evidence that is still true, `[high, wide, 64]`.
+        share: filled with the past's share in the new mean, likewise.
+        level: filled with the new mean in steps, within +-1, likewise, for a network with a significance map.
+        samples: filled with the picture of means, float32 `[8 high, 8 wide]`, in units of `SAMPLE_SCALE`.
+        left: filled with the frame's deviation from it, in units of `SAMPLE_SCALE / DEVIATION_GAIN`.
+    """
+    high, wide, _ = coefficients.shape
+    assert native is not None
+    native.take(
+        *_frame(coefficients, table),
+        *(state.mean, state.evidence, _native(believed, np.float16), share, level, samples, left),
+        *(high, wide, lanes, 1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
+    )
+
+
+def restore(
+    phases: NDArray[np.float16],
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    confidence: ConfidenceRamp,
+    *,
+    lanes: int = _LANES,
+) -> NDArray[np.uint8]:
+    """Restore a component that has been taken into the state.
+
+    Args:
+        phases: the network's residual, as in `projection.project`, and so is `confidence`.
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        state: its correction is changed.
+
+    Returns:
+        uint8 `[8 blocks_high, 8 blocks_wide]`.
+    """
+    high, wide, _ = coefficients.shape
+    plane = np.empty((8 * high, 8 * wide), np.uint8)
+    assert native is not None
+    native.restore(
+        *_frame(coefficients, table),
+        *(state.mean, _native(phases, np.float16), state.correction, plane),
+        *(high, wide, lanes, SAMPLE_SCALE * confidence(table), CELL),
+    )
+    return plane
+
+
+def _frame(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> tuple[NDArray[Any], ...]:
+    """Coefficients, table and evidence of one frame, as the extension needs them."""
+    return _native(coefficients, np.int16), table.astype(np.float32), observation(table)
+
+
+def _native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
+    """The array as the extension needs it: contiguous, aligned, in native byte order."""
+    return np.require(array, kind, ["C", "A"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
