@@ -23,6 +23,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
+from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.devices import candidates
 from mjpeg_restore.tiles import Tile, tiles
 
@@ -208,8 +209,8 @@ class RestorerStream:
     """One camera's pictures, restored by a shared network: what it remembers belongs to that camera.
 
     It remembers the last picture, so that one which comes again, as from a camera that is polled faster than it takes
-    pictures, costs next to nothing. Safe from several threads; the order is that of the calls. A context manager, which
-    closes it: on a GPU it holds memory.
+    pictures, costs next to nothing; and with a model for video what the pictures so far tell of the scene. Safe from
+    several threads; the order is that of the calls. A context manager, which closes it: on a GPU it holds memory.
     """
 
     def __init__(
@@ -218,9 +219,20 @@ class RestorerStream:
         """Begin a stream; see `Restorer.stream`."""
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
+        self._scene: tuple[object, ...] = ()
+        self._video: dict[str, VideoSession] = {}
 
-    def submit(self, coded: CodedPicture) -> Future[Picture]:
+    @property
+    def computed(self) -> float:
+        """Share of the last picture that the network computed, 0..1: less than 1 with a model for video alone."""
+        return next((video.computed for video in self._video.values()), 1.0)
+
+    def submit(self, coded: CodedPicture, *, evidence: bool = True) -> Future[Picture]:
         """Begin to restore the stream's next picture, and return as soon as another one may be submitted.
+
+        Args:
+            coded: the picture.
+            evidence: whether it tells of the scene; False where a part of it was damaged, and has been repaired.
 
         Returns:
             Its result is that of `Restorer.restore`.
@@ -232,7 +244,10 @@ class RestorerStream:
         last = self._last
         if last and not _failed(last[1]) and _same(coded, last[0]):
             return last[1]
-        restored = gather([self.planes(coded)], lambda planes: _picture(planes[0], coded))
+        scene = coded.width, coded.height, coded.sampling, coded.colour
+        past, self._scene = scene == self._scene, scene
+        planes = self._planes(coded, past=past, evidence=evidence and coded.damage is None)
+        restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
 
@@ -242,9 +257,16 @@ class RestorerStream:
 
     def planes(self, coded: CodedPicture) -> Future[Planes]:
         """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
+        return self._planes(coded, past=False, evidence=False)
+
+    def _planes(self, coded: CodedPicture, *, past: bool, evidence: bool) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
+        if graph.has_state:
+            network = self._restorer.network(graph, self._progress)
+            most = int(self._restorer.memory(network) / (64 * model.bytes_per_pixel))
+            return self._camera(graph).submit(components(coded), most, past=past, evidence=evidence)
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
         both = components(coded)
@@ -256,7 +278,7 @@ class RestorerStream:
 
     def restart(self) -> None:
         """Forget earlier pictures: the next one does not continue them."""
-        self._last = None
+        self._last, self._scene = None, ()
 
     def close(self) -> None:
         """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew."""
@@ -287,8 +309,8 @@ class RestorerStream:
                     return self._restorer.noise(high, wide)
                 case "context":
                     return self._context(coded)
-                case "samples":
-                    raise AssertionError("samples are no input")
+                case _:
+                    raise AssertionError(f"{port.name} is no input of a picture alone")
 
         return [array(port) for port in ports]
 
@@ -302,6 +324,14 @@ class RestorerStream:
     def _session(self, graph: GraphFile, pool: Executor) -> Session:
         """This stream's session of a graph."""
         return self._sessions.get(graph.file, self._restorer.network(graph, self._progress), pool)
+
+    def _camera(self, graph: GraphFile) -> VideoSession:
+        """This stream's use of a graph with a state."""
+
+        def run(inputs: Inputs) -> Planes:
+            return _submitted(self._session(graph, INLINE), graph, inputs).result()
+
+        return self._video.setdefault(graph.file, VideoSession(run, self._pool))
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:
@@ -376,11 +406,12 @@ def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Pla
 
     def checked(results: list[Planes]) -> Planes:
         grids = _grids(graph, inputs)
-        for plane, port in zip(results[0], graph.outputs, strict=True):
+        for array, port in zip(results[0], graph.outputs, strict=True):
             high, wide = grids[port.grid]
-            if (plane.dtype, plane.shape) != (np.uint8, (8 * high, 8 * wide)):
-                found = f"{plane.dtype} {[*plane.shape]}"
-                raise ModelCorrupt(f"{graph.label} gives a plane of {found}, not uint8 {[8 * high, 8 * wide]}")
+            shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
+            if (array.dtype, array.shape) != (port.dtype, shape):
+                found = f"{array.dtype} {[*array.shape]}"
+                raise ModelCorrupt(f"{graph.label} gives a {port.name} of {found}, not {port.dtype} {[*shape]}")
         return results[0]
 
     return gather([session.submit(inputs)], checked)

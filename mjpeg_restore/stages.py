@@ -182,11 +182,12 @@ class Restoration:
         """
         if not job.coded:
             return done((job, None))
-        if job.packet.discontinuity:
+        if job.packet.discontinuity or self._info.independent:
             for stream in self._streams:
                 stream.restart()
         begun = time.monotonic()
-        fields = [stream.submit(coded) for stream, coded in zip(self._streams, job.coded, strict=False)]
+        pairs = zip(self._streams, job.coded, strict=False)
+        fields = [stream.submit(coded, evidence=not job.damage) for stream, coded in pairs]
         return gather(fields, lambda restored: self._finish(job, restored, begun))
 
     def close(self) -> None:

@@ -11,7 +11,16 @@ COMPONENTS = ("y", "cb", "cr")
 """The components' names in the names of ports."""
 
 PortKind = Literal[
-    "coefficients", "table", "noise", "context", "samples", "mean", "evidence", "mean_after", "evidence_after", "correction"
+    "coefficients",
+    "table",
+    "noise",
+    "context",
+    "samples",
+    "mean",
+    "evidence",
+    "mean_after",
+    "evidence_after",
+    "correction",
 ]
 
 FORMS: dict[PortKind, str] = {

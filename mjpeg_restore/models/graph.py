@@ -20,7 +20,7 @@ A model may want one more input, last:
 | `noise` | float32 | `[4 blocks_high, 4 blocks_wide]` of luma | standard normal; each draw gives another picture |
 | `context` | float32 | `[n]` | output of the model's context graph for the whole picture, of which a tile is restored |
 
-A model for video takes and gives what it remembers of each block, `runtime/cpu/state.py` says in which units. A frame is
+A model for video takes and gives what it remembers of each block (`runtime/cpu/state.py` has the units). A frame is
 restored from what the frame before gave; before the first one there are zeros:
 
 | input, last, of each component | type | shape |
@@ -31,7 +31,7 @@ restored from what the frame before gave; before the first one there are zeros:
 | output, last, of each component | type | |
 |---|---|---|
 | `y.mean_after`, `y.evidence_after` | int16, float16 | the state after the frame |
-| `y.correction` | int16 | what the network added to the mean: a block that agrees with its state is restored from both |
+| `y.correction` | int16 | what the network added to the mean: both restore a block that agrees with its state |
 
 The inputs of a context graph are a picture's components; its output is `context`. A grey graph has luma's inputs and
 output only. In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal.
@@ -75,8 +75,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port, PortKind
-from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.catalogue.ports import STATE, STATE_AFTER
+from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import FLOAT16_SUFFIX, fuse_rounding, name_inner_tensors, store_as_float16, strip
 from mjpeg_restore.runtime.cpu.state import UNIT

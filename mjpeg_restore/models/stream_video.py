@@ -224,8 +224,8 @@ class StreamVideo(Stream):
         return samples, *(tensor for three in parts for tensor in three)
 
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-        """Planes `[batch, 1, height, width]`: the picture of means, centred; two inputs: the frame's deviation from it, and
-        the past's share in it."""
+        """Planes `[batch, 1, height, width]`: the picture of means, centred; and as the network sees them the frame's
+        deviation from it, and the past's share in it."""
         with exact(mean):
             samples = blocks_to_plane(mean @ self.inverse_dct.matrix)
             deviation = blocks_to_plane(left @ self.inverse_dct.matrix) * (DEVIATION_GAIN / SAMPLE_SCALE)

@@ -13,8 +13,8 @@ from mjpeg_restore.models.stream_video import State, StreamVideo
 from mjpeg_restore.training.degradation import CompressedClips, compress_clips, scaled
 
 QUALITIES = (10, 50, 75)
-SIGMA = 2.0
-"""Standard deviation of the noise, grey levels."""
+SIGMA = 3.0
+"""Standard deviation of the noise of each of R, G and B, grey levels: it makes 2 in luma."""
 FRAMES = 16
 PICTURES = 6
 """Of the validation pictures: the first ones."""

@@ -98,8 +98,8 @@ class OpenVino:
             self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
         self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
-        extension = state.native if graph.has_state else native
-        self._native = device == "CPU" and extension is not None and bool(has_cuts)
+        has_extension = state.native is not None if graph.has_state else native is not None
+        self._native = device == "CPU" and has_extension and bool(has_cuts)
         self._has_state = graph.has_state
         halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
         precision = "bf16" if self._bf16 and halved else "f32"
@@ -109,7 +109,8 @@ class OpenVino:
 
     def session(self, pool: Executor) -> HostSession:
         """Begin a session, for whose sizes the graph is compiled; see `Network`."""
-        cache = ShapeCache(self._compiled)
+        # Of a camera's picture, parts of many sizes are computed: some often, some once.
+        cache = ShapeCache(self._compiled, 12, 1) if self._has_state else ShapeCache(self._compiled)
         return HostSession(lambda inputs: self._run(inputs, cache), pool)
 
     def _run(self, inputs: Inputs, cache: ShapeCache[list[ov.InferRequest]]) -> Planes:
@@ -121,7 +122,10 @@ class OpenVino:
                         request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
                 if not self._native:
                     return _run_graph(requests, len(inputs))
-                return _run_with_state(*requests, inputs) if self._has_state else _run_head(requests[0], inputs)
+                if not self._has_state:
+                    return _run_head(requests[0], inputs)
+                gate, network = requests
+                return _run_with_state(gate, network, inputs)
 
     def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()

@@ -175,8 +175,11 @@ def take(
     assert native is not None
     native.take(
         *_frame(coefficients, table),
-        *(state.mean, state.evidence, _native(believed, np.float16), share, level, samples, left),
-        *(high, wide, lanes, 1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
+        *(state.mean, state.evidence),
+        *(_native(believed, np.float16), share, level),
+        *(samples, left),
+        *(high, wide, lanes),
+        *(1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
     )
 
 
@@ -205,12 +208,15 @@ def restore(
     native.restore(
         *_frame(coefficients, table),
         *(state.mean, _native(phases, np.float16), state.correction, plane),
-        *(high, wide, lanes, SAMPLE_SCALE * confidence(table), CELL),
+        *(high, wide, lanes),
+        *(SAMPLE_SCALE * confidence(table), CELL),
     )
     return plane
 
 
-def _frame(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> tuple[NDArray[Any], ...]:
+def _frame(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16]
+) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
     """Coefficients, table and evidence of one frame, as the extension needs them."""
     return _native(coefficients, np.int16), table.astype(np.float32), observation(table)
 

@@ -1,0 +1,237 @@
+"""One camera's use of a network with a state, in the host's memory: what has not changed is not computed again."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.cpu import state as on_blocks
+from mjpeg_restore.runtime.cpu.activity import CELL_BLOCKS, Activity
+from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover, side
+from mjpeg_restore.runtime.cpu.state import ComponentState, keep
+
+MARGIN = 2
+"""Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
+reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
+
+Frame = list[tuple[NDArray[np.int16], NDArray[np.uint16]]]
+"""Coefficients and table of each component."""
+
+
+class VideoSession:
+    """A camera's frames, restored one after the other.
+
+    Attributes:
+        computed: share of the last frame that the network computed, 0..1, without margins.
+    """
+
+    def __init__(self, run: Callable[[Inputs], Planes], pool: Executor) -> None:
+        """Begin without a past.
+
+        Args:
+            run: a network whose graph has a state; computes a frame or a part of one.
+            pool: its threads compute.
+        """
+        self._run = run
+        self._turns = _Turns(pool)
+        self._states: list[ComponentState] = []
+        self._activity: Activity | None = None
+        self.computed = 1.0
+
+    def submit(self, inputs: Inputs, most: int, *, past: bool, evidence: bool) -> Future[Planes]:
+        """Begin to restore the next frame.
+
+        Args:
+            inputs: coefficients and table of each component in turn; not changed by the caller before the future is
+                done.
+            most: blocks of luma that the network may be given at a time.
+            past: whether the frames before it are of the same scene and size; if not, they are forgotten.
+            evidence: whether it tells of those to come; if not, the state stays what it was.
+
+        Returns:
+            The planes, as of `Session.submit`.
+        """
+        frame = list(zip(inputs[::2], inputs[1::2], strict=True))
+        return self._turns.submit(lambda: self._next(frame, most, past=past, evidence=evidence))
+
+    def _next(self, frame: Frame, most: int, *, past: bool, evidence: bool) -> Planes:
+        if not past or not self._states:
+            self._states = [ComponentState.empty(*coefficients.shape[:2]) for coefficients, _ in frame]
+            self._activity = None
+        if not evidence:
+            kept = self._states
+            self._states = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction.copy()) for one in kept]
+            try:
+                return self._whole(frame, most)
+            finally:
+                self._states = kept
+        if on_blocks.native is None:
+            return self._whole(frame, most)
+        if self._activity is None:
+            self._activity = Activity([coefficients.shape[:2] for coefficients, _ in frame])
+        cells = self._activity.choose(frame, self._states)
+        believed = [np.zeros(coefficients.shape[:2], np.float32) for coefficients, _ in frame]
+        planes = self._parts(frame, cells, most, believed)
+        self._activity.learn(believed)
+        return planes
+
+    def _whole(self, frame: Frame, most: int) -> Planes:
+        high, wide, _ = frame[0][0].shape
+        return self._parts(frame, np.ones((-(-high // CELL_BLOCKS), -(-wide // CELL_BLOCKS)), np.bool_), most)
+
+    def _parts(
+        self,
+        frame: Frame,
+        cells: NDArray[np.bool_],
+        most: int,
+        believed: Sequence[NDArray[np.float32]] = (),
+    ) -> Planes:
+        """Restore a frame, with the network where the cells say so.
+
+        Args:
+            frame: the frame.
+            cells: those that need the network.
+            most: blocks of luma that the network may be given at a time.
+            believed: of each component, filled with the share of its past that the gate kept of each block.
+        """
+        self.computed = float(cells.mean())
+        grids = [coefficients.shape[:2] for coefficients, _ in frame]
+        planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
+        agrees = [np.ones(grid, np.bool_) for grid in grids]
+        areas = [
+            _Area(rectangle, grids)
+            for one in cover(cells, MARGIN / CELL_BLOCKS)
+            for rectangle in _divided(one, most // CELL_BLOCKS**2)
+        ]
+        # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
+        for area, restored in [(area, self._restored(frame, area)) for area in areas]:
+            parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
+            for index, (plane, *after) in enumerate(parts):
+                inner, cut = area.inner[index], area.cut[index]
+                planes[index][_samples(inner)] = plane[_samples(cut)]
+                if believed:
+                    believed[index][inner] = _kept(self._states[index].evidence[inner], after[1][cut], frame[index][1])
+                for known, found in zip(_arrays(self._states[index]), after, strict=True):
+                    known[inner] = found[cut]
+                agrees[index][inner] = False
+        for (coefficients, table), known, same, plane in zip(frame, self._states, agrees, planes, strict=True):
+            if same.any():
+                keep(coefficients, table, known, same, plane)
+        return planes
+
+    def _restored(self, frame: Frame, area: _Area) -> Planes:
+        """What the network's graph gives for an area and its margin."""
+        inputs: list[NDArray[Any]] = []
+        for (coefficients, table), place in zip(frame, area.outer, strict=True):
+            inputs += [np.ascontiguousarray(coefficients[place]), table]
+        for known, place in zip(self._states, area.outer, strict=True):
+            inputs += [np.ascontiguousarray(part[place]) for part in (known.mean, known.evidence)]
+        return self._run(inputs)
+
+
+Place = tuple[slice, slice]
+"""Rows and columns of a component's blocks."""
+
+
+class _Area:
+    """Some cells of a picture.
+
+    Attributes:
+        inner: their blocks, of each component.
+        outer: their blocks and the margin around them, as far as the picture goes.
+        cut: the place of `inner` in `outer`.
+    """
+
+    def __init__(self, cells: Rectangle, grids: Sequence[tuple[int, int]]) -> None:
+        """Find the blocks of each component, which has so many."""
+        ends = ((cells.top, cells.bottom), (cells.left, cells.right))
+        spans = [_spans(*pair, [grid[axis] for grid in grids]) for axis, pair in enumerate(ends)]
+        self.inner, self.outer, self.cut = (
+            [(down[part], across[part]) for down, across in zip(*spans, strict=True)] for part in range(3)
+        )
+
+
+def _spans(first: int, last: int, lengths: Sequence[int]) -> list[tuple[slice, slice, slice]]:
+    """`inner`, `outer` and `cut` of `_Area` along an axis, for each component, which has so many blocks."""
+    luma = lengths[0]
+    margin = max(MARGIN, luma // min(lengths))
+    start, stop = first * CELL_BLOCKS, min(last * CELL_BLOCKS, luma)
+    size = min(side(last - first, -(-luma // CELL_BLOCKS)) * CELL_BLOCKS + 2 * margin, luma)
+    # Near an edge it reaches farther on the other side, to be of the same size as elsewhere.
+    begin = min(max(start - margin, 0), luma - size)
+    found: list[tuple[slice, slice, slice]] = []
+    for length in lengths:
+        inner, outer = (
+            slice(a * length // luma, b * length // luma) for a, b in ((start, stop), (begin, begin + size))
+        )
+        found.append((inner, outer, slice(inner.start - outer.start, inner.stop - outer.start)))
+    return found
+
+
+def _samples(place: Place) -> Place:
+    """The samples of blocks."""
+    rows, columns = (slice(8 * one.start, 8 * one.stop) for one in place)
+    return rows, columns
+
+
+def _kept(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The share of their past that was kept of blocks `[high, wide]`, by the evidence of their first coefficients."""
+    first = [0, 1, 8]
+    known, kept = (evidence[..., first].astype(np.float32) for evidence in (before, after))
+    shares = (kept - on_blocks.observation(table)[first]) / np.maximum(known, on_blocks.LEAST)
+    return shares.mean(axis=2)
+
+
+def _arrays(known: ComponentState) -> tuple[NDArray[Any], ...]:
+    """What a graph gives of a state, in its order."""
+    return known.mean, known.evidence, known.correction
+
+
+def _divided(one: Rectangle, most: int) -> list[Rectangle]:
+    """A rectangle, cut until no part has more than so many cells, if possible."""
+    high, wide = one.bottom - one.top, one.right - one.left
+    if high * wide <= max(most, 1):
+        return [one]
+    parts = one.cut_across(one.top + high // 2) if high > wide else one.cut_down(one.left + wide // 2)
+    return [found for part in parts for found in _divided(part, most)]
+
+
+class _Turns:
+    """Calls one after the other, on the threads of a pool."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Callable[[], Planes], Future[Planes]]] = deque()
+        self._at_work = False
+
+    def submit(self, call: Callable[[], Planes]) -> Future[Planes]:
+        """Begin a call once those before it have ended."""
+        future: Future[Planes] = Future()
+        with self._lock:
+            self._waiting.append((call, future))
+            begin, self._at_work = not self._at_work, True
+        if begin:
+            self._pool.submit(self._work)
+        return future
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._at_work = False
+                    return
+                call, future = self._waiting.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # raised where the result is asked for
+                future.set_exception(error)
