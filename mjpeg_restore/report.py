@@ -102,10 +102,14 @@ class Report:
     """Estimated IJG qualities of the coded pictures, and how many pictures have them."""
     verified: Verification | None = None
     """Where the coefficients of the restored pictures lie, if that was asked for."""
+    computed: float | None = None
+    """Share of the pictures that the network computed, 0..1; the rest agreed with the pictures before. None with models
+    that restore each picture alone."""
     stage_times: dict[Stage, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
     """How long the stages took for each picture."""
     latencies: Histogram = field(default_factory=Histogram)
     """All latencies of the run; see `latency_ms`."""
+    _restored: int = 0
     _begun: float = field(default_factory=time.monotonic)
     _ended: float | None = None
     _first_time: Fraction | None = None
@@ -165,6 +169,11 @@ class Report:
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
+    def note_computed(self, share: float) -> None:
+        """Note which share of a picture the network computed."""
+        self._restored += 1
+        self.computed = (self.computed or 0.0) + (share - (self.computed or 0.0)) / self._restored
+
     def taken(self, arrived: float | None, seconds: float) -> None:
         """Note that a sink has taken a picture.
 
@@ -220,6 +229,7 @@ class Report:
             "first_trouble": self.first_trouble,
             "warnings": dict(self.warnings),
             "verified": asdict(self.verified) if self.verified else None,
+            "computed": None if self.computed is None else round(self.computed, 4),
         }
 
 

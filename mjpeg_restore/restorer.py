@@ -223,9 +223,9 @@ class RestorerStream:
         self._video: dict[str, VideoSession] = {}
 
     @property
-    def computed(self) -> float:
-        """Share of the last picture that the network computed, 0..1: less than 1 with a model for video alone."""
-        return next((video.computed for video in self._video.values()), 1.0)
+    def computed(self) -> float | None:
+        """Share of the last picture that the network computed, 0..1; None with a model that restores each alone."""
+        return next((video.computed for video in self._video.values()), None)
 
     def submit(self, coded: CodedPicture, *, evidence: bool = True) -> Future[Picture]:
         """Begin to restore the stream's next picture, and return as soon as another one may be submitted.
@@ -410,8 +410,9 @@ def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Pla
             high, wide = grids[port.grid]
             shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
             if (array.dtype, array.shape) != (port.dtype, shape):
+                what = "plane" if port.kind == "samples" else port.name
                 found = f"{array.dtype} {[*array.shape]}"
-                raise ModelCorrupt(f"{graph.label} gives a {port.name} of {found}, not {port.dtype} {[*shape]}")
+                raise ModelCorrupt(f"{graph.label} gives a {what} of {found}, not {port.dtype} {[*shape]}")
         return results[0]
 
     return gather([session.submit(inputs)], checked)

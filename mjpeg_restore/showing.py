@@ -51,6 +51,8 @@ def shown(
         if made is not None:
             report.stage_times["read"].observe(job.read_seconds)
             report.stage_times["restore"].observe(job.restore_seconds)
+        if job.computed is not None:
+            report.note_computed(job.computed)
         if job.verified:
             report.verified = (report.verified or Verification()) + job.verified
         frame = _stamped(frame, job.packet, None if made is None else job.arrived)

@@ -47,6 +47,8 @@ class Job:
     """What was wrong with its picture, in words, even if it was repaired; empty where nothing was."""
     verified: Verification | None = None
     """Where the restored coefficients lie, if that is asked for."""
+    computed: float | None = None
+    """Share of its picture that the network computed, 0..1; None with a model that restores each picture alone."""
     read_seconds: float = 0.0
     """How long the reading of its coefficients took."""
     restore_seconds: float = 0.0
@@ -206,7 +208,11 @@ class Restoration:
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         frame = Frame(self._shown(restored, job), original, job.arrived)
         # Coefficients are large, and pictures that wait for the sink no longer need them.
-        return replace(job, parts=None, coded=(), verified=verified, restore_seconds=seconds), frame
+        shares = [stream.computed for stream, _ in zip(self._streams, job.coded, strict=False)]
+        known = [share for share in shares if share is not None]
+        computed = sum(known) / len(known) if known else None
+        job = replace(job, parts=None, coded=(), verified=verified, computed=computed, restore_seconds=seconds)
+        return job, frame
 
     def _shown(self, pictures: list[Picture], job: Job) -> Picture:
         """The picture as it is shown: its fields woven (S6), turned upright (H5)."""

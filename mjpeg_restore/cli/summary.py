@@ -39,6 +39,8 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
             yield f"{output.name}: {output.dropped} dropped while it was busy"
         if output.lost:
             yield f"{output.name}: {output.lost} lost while there was no connection"
+    if report.computed is not None:
+        yield f"{report.computed:.1%} of the pictures computed anew, the rest is as before"
     for words, count in report.warnings.most_common(MOST_WARNINGS):
         yield f"{count} x {words}"
     yield from _better(report, device)

@@ -206,6 +206,11 @@ class StreamVideo(Stream):
             corrections.append(place * q[:, None, None])
         return restored, corrections
 
+    def place(self, *components: Tensor) -> list[Tensor]:
+        """Restored coefficients of each component in units of their step: of a frame without a past."""
+        states = [State.empty(k) for k in components[::2]]
+        return self.restore_from(*self.remember(states, *components), *components)[0]
+
     def with_state(self, before: list[Tensor], *components: Tensor) -> tuple[Tensor | tuple[Tensor, ...], ...]:
         """Restore a frame as an exported graph does.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile, Port
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
 from mjpeg_restore.runtime.cpu.native import NativeDecode
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _LOADER = Loader()
+_ON_CPU = "models for video run on the CPU so far"
 _LOG = logging.getLogger(__name__)
 
 
@@ -71,6 +72,9 @@ def open_network(
     waiting = partial(watch, f"another thread loads {graph.label}", 0.0)
     errors: list[RuntimeUnavailable] = []
     for candidate in candidates(device):
+        if graph.has_state and on_gpu(candidate):
+            errors.append(RuntimeUnavailable(_ON_CPU, Hint("try {device}", device="openvino")))
+            continue
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
         on_host = not on_gpu(candidate)

@@ -52,7 +52,7 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
 
 VARIANTS = (Variant(None, "rounded", "rounded"),)
 MODELS = {
-    name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True)
+    name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
     for name, config, gate, summary in (
         ("stream-video", STREAM, 48, "the real-time network for cameras that do not move: what frames have in common"),
         ("stream-video-lite", STREAM_LITE, 24, "the same at a quarter of the cost"),
