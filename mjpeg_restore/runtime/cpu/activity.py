@@ -13,7 +13,6 @@ six times, and then once in `REFRESH` frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +34,14 @@ _ADAPTATION = 0.2
 """Share of a frame in what is learnt."""
 _FEWEST = 32
 """Still blocks from which something is learnt."""
-_NINTHS = (7.0, 5.0)
+_ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
 """Noise carries hardly a block, nor the mean of 3x3 blocks, farther than so many times the way from the median to the
-ninth decile."""
-_LEAST, _MOST = (8.0, 1.5), (100.0, 50.0)
-"""Distances up to which a block, and the mean of 3x3 blocks, agree in any case, and at most. Noise that moves a single
-coefficient into the next cell makes a distance of up to 3."""
+ninth decile; and hardly twice, in a frame and in the next one, farther than so many times."""
+_LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
+"""Such distances are at least. Noise that moves a single coefficient into the next cell makes a distance of up to 3; it
+does not do so for long, for a mean that is between two cells is near both."""
+_MOST = 100.0
+"""Such distances are at most."""
 _EVERY = 8
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -105,41 +106,48 @@ class Activity:
         return (growth >= 1) & in_turn
 
 
-@dataclass(slots=True)
 class _Limits:
-    """How far noise carries the blocks of one component from their state."""
+    """How far noise carries the blocks of one component from their state.
 
-    noise: float = SENSOR
-    """Variance of the sensor's noise, grey levels^2."""
-    alone: float = _LEAST[0]
-    """Distance of a block that noise explains."""
-    together: float = _LEAST[1]
-    """Mean distance of 3x3 blocks that noise explains: for neighbours it is not the same noise."""
-    _distance: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    _around: NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    _spread: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    _table: NDArray[np.uint16] = field(default_factory=lambda: np.ones(64, np.uint16))
+    Attributes:
+        noise: variance of the sensor's noise, grey levels^2.
+        once: distances that noise explains: of a block, and the mean of 3x3 blocks, for which it is not the same noise.
+        twice: distances that it does not explain where the frame before had such a distance there.
+    """
+
+    def __init__(self) -> None:
+        """Begin without knowing any noise: what moves is seen for certain."""
+        self.noise = SENSOR
+        self.once, self.twice = np.array(_LEAST_ONCE), np.array(_LEAST_TWICE)
+        self._distances: list[NDArray[np.floating]] = []
+        self._spread = np.zeros((0, 0), np.float32)
+        self._table = np.ones(64, np.uint16)
+        self._before: NDArray[np.bool_] | None = None
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
         """The blocks that noise alone cannot have carried so far, and those beside them."""
         self._table = table
-        self._distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
-        self._around = _around(self._distance)
-        return _widened(self._distance > self.alone) | (self._around > self.together)
+        distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
+        self._distances = [distance, _around(distance)]
+        (far, far_around), (near, near_around) = (
+            [values > limit for values, limit in zip(self._distances, limits, strict=True)]
+            for limits in (self.once, self.twice)
+        )
+        beyond = near | near_around
+        again = beyond & self._before if self._before is not None else far
+        self._before = _widened(beyond)
+        return _widened(far | again) | far_around
 
     def learn(self, still: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still."""
         if still.sum() < _FEWEST:
             return
-        both = (self._distance, self._around)
-        for name, distances, ninths, least, most in zip(
-            ("alone", "together"), both, _NINTHS, _LEAST, _MOST, strict=True
-        ):
-            median, ninth = np.quantile(distances[still], (0.5, 0.9))
-            far = min(max(float(median + ninths * (ninth - median)), least), most)
-            setattr(self, name, getattr(self, name) + _ADAPTATION * (far - getattr(self, name)))
+        medians, ninths = np.array([np.quantile(values[still], (0.5, 0.9)) for values in self._distances]).T
+        for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
+            far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
+            limits += _ADAPTATION * (far - limits)
         fine = self._table <= FINEST
         if fine.any():
             seen = float(np.median(self._spread[still])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
