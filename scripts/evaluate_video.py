@@ -1,13 +1,14 @@
 """Measure a model for video on clips with a known truth, beside the model that it is made of.
 
-    python scripts/evaluate_video.py --data DATA --json video.json                   # measures what the file lacks
+    python scripts/evaluate_video.py --data DATA --json video.json                  # measures what the file lacks
     python scripts/evaluate_video.py --data DATA --json video.json --clips still object --quality 50
-    python scripts/evaluate_video.py --json video.json --page docs/video.md          # from the file alone
+    python scripts/evaluate_video.py --json video.json --page docs/video.md         # writes its tables from the file
+    python scripts/evaluate_video.py --json video.json --pictures docs/video        # draws its pictures
 
-DATA has the folders eval (pictures, which clips with a known truth are made of) and video (recordings). Every clip is
-compressed as Motion-JPEG at 4:2:0, and restored by both models as a camera's stream. Gains are those of --model over
---over, frame by frame. --json keeps what was measured from run to run; delete the file if the code that restores or
-measures has changed. The measuring_video folder says what each figure is.
+DATA has the folders eval (pictures, of which clips with a known truth are made) and video (recordings). Every clip is
+compressed as Motion-JPEG at 4:2:0 and restored by both models as the stream of a camera. Gains are those of --model
+over --over. --json keeps what was measured from run to run; delete the file if the code that restores or measures has
+changed. `measuring_video/rows.py` says what each figure is, docs/video.md how the clips are made.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from installed import needed
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
 from mjpeg_restore.cli.wording import worded
-from mjpeg_restore.errors import MjpegRestoreError, ModelError
+from mjpeg_restore.errors import MjpegRestoreError, ModelError, SourceNotFound
+from mjpeg_restore.runtime import usable_cores
 
-if TYPE_CHECKING:  # they need extras: --help works without
+if TYPE_CHECKING:  # these modules need extras, --help does not
     from measuring_video.clip import Listed
     from measuring_video.results import Results
 
@@ -39,11 +41,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--over", default="stream", help="what it is compared with (stream)")
     parser.add_argument("--engines", type=Path, metavar="FOLDER", help="with a manifest of models that are not shipped")
     parser.add_argument("--quality", nargs="+", type=_number, default=[10, 50, 75], help="of the JPEGs (10 50 75)")
-    parser.add_argument("--clips", nargs="+", metavar="WORD", help="only those with one of the words in their name")
+    parser.add_argument("--clips", nargs="+", metavar="WORD", help="only those with one of the words in name or kind")
     parser.add_argument("--scenes", type=_number, default=8, metavar="N", help="pictures for clips of each kind (8)")
     parser.add_argument("--frames", type=_number, default=40, metavar="N", help="of a clip, at most (40)")
     parser.add_argument("--device", default="auto", help="the runtime (auto)")
-    parser.add_argument("--threads", type=_number, help="of the CPU (every core)")
+    parser.add_argument("--threads", type=_number, default=usable_cores(), help="of the CPU (every core)")
+    parser.add_argument("--speed", action="store_true", help="frames per second, too: on a machine without other work")
+    parser.add_argument("--storage", action="store_true", help="bytes of H.264 and HEVC, too: takes long")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into this page")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the page's pictures")
     return parser.parse_args()
 
 
@@ -65,9 +71,15 @@ def find(name: str, engines: Path | None) -> Model:
 
 
 def about(model: Model, over: Model, options: argparse.Namespace) -> dict[str, Any]:
-    """What determines the figures; earlier ones with anything else are of no use."""
+    """What the figures depend on."""
     graphs = {one.name: one.variants[0].graphs["colour"].sha256 for one in (model, over)}
-    return {"model": model.name, "over": over.name, "graphs": graphs, "frames": options.frames}
+    return {
+        "model": model.name,
+        "over": over.name,
+        "graphs": graphs,
+        "device": options.device,
+        "frames": options.frames,
+    }
 
 
 def listed(options: argparse.Namespace) -> Iterator[Listed]:
@@ -81,39 +93,62 @@ def listed(options: argparse.Namespace) -> Iterator[Listed]:
             yield one
 
 
-def measure(options: argparse.Namespace) -> Results:
+def measure(models: tuple[Model, Model], options: argparse.Namespace) -> Results:
     """Measure what the file lacks; it grows row by row.
 
+    Args:
+        models: the one for video, and the one that it is compared with.
+        options: of the command.
+
     Raises:
-        ModelError: the file is of another model.
-        MjpegRestoreError: a clip cannot be read, or a model does not run.
+        ModelError: the file was measured with another model, or in another way.
+        MjpegRestoreError: something cannot be read or written, or a model does not run.
     """
     from measuring_video import results, tables
     from measuring_video.measurement import Bench
 
-    model, over = (find(name, options.engines) for name in (options.model, options.over))
-    now = about(model, over, options)
+    now = about(*models, options)
     found = results.read(options.json) or results.Results(now)
-    if found.about != now:
-        raise ModelError(f"{options.json} holds figures of another model or of other lengths: delete it")
-    bench = Bench(model, over, options.device, options.threads)
+    if differing := [key for key in now if found.about.get(key) != now[key]]:
+        raise ModelError(f"{options.json} was measured with another value of {differing[0]!r}: take another file")
+    bench = Bench(*models, options.device, options.threads)
+    further = {"speed": options.speed, "storage": options.storage}
     print(tables.HEADER)
     for one in listed(options):
-        missing = [quality for quality in options.quality if not found.has(one.name, quality)]
-        clip = one.clip() if missing else None
-        for quality in missing if clip else ():
-            row = bench.measure(clip, quality)
-            print(tables.line(row, model.name, over.name), flush=True)
-            found.add(row)
-            found.write(options.json)
+        if missing := [quality for quality in options.quality if not found.has(one.name, quality, **further)]:
+            clip = one.clip()
+            for quality in missing:
+                row = bench.measure(clip, quality, **further)
+                print(tables.line(row, found.model, found.over), flush=True)
+                found.add(row)
+                found.write(options.json)
     return found
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Do what the command asks for.
+
+    Raises:
+        ModelError: the file was measured with another model, or in another way.
+        MjpegRestoreError: something cannot be read or written, or a model does not run.
+    """
+    from measuring_video import illustrations, page, results, tables
+
+    models = find(options.model, options.engines), find(options.over, options.engines)
+    found = measure(models, options) if options.data else results.read(options.json)
+    if options.page:
+        if found is None:
+            raise SourceNotFound(f"{options.json}: no such file; --data measures one")
+        page.write_page(options.page, tables.tables(found))
+    if options.pictures:
+        illustrations.illustrate(*models, options.device, options.pictures)
 
 
 def main() -> int:
     options = arguments()
     try:
         with needed("Evaluating"):
-            found = measure(options)
+            evaluate(options)
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"evaluate_video: {worded(error)}")
     return 0

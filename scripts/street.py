@@ -239,8 +239,8 @@ def stamp(picture: Image.Image, time: float) -> None:
         draw.text(place, text, (250, 250, 250), font, anchor, stroke_width=1, stroke_fill=(16, 16, 16))
 
 
-def frames(width: int, height: int, fps: Fraction, count: int) -> Iterator[Image.Image]:
-    """The clip as RGB pictures."""
+def frames(width: int, height: int, fps: Fraction, count: int, *, noisy: bool = True) -> Iterator[Image.Image]:
+    """The clip as RGB pictures; without the sensor's noise if it is not to be `noisy`."""
     rng = np.random.default_rng(7)
     still = background(rng, width, height)
     cast = movers(rng, width, height)
@@ -255,7 +255,7 @@ def frames(width: int, height: int, fps: Fraction, count: int) -> Iterator[Image
         picture *= 1 + 0.01 * np.sin(2 * np.pi * 0.7 * time)  # lamps and auto exposure are never quite steady
         dy, dx = rng.integers(0, 64, 2)
         strength = 2.0 + 0.16 * np.sqrt(np.clip(picture, 0, 255))
-        picture += strength * noise[dy : dy + height, dx : dx + width]
+        picture += noisy * strength * noise[dy : dy + height, dx : dx + width]
         image = Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8))
         stamp(image, time)
         yield image

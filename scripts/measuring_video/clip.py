@@ -10,9 +10,6 @@ import numpy as np
 from measuring.pictures import Plane, encode
 from numpy.typing import NDArray
 
-from mjpeg_restore.frames import CodedPicture
-from mjpeg_restore.jpeg import read
-
 Frames = NDArray[np.uint8]
 """RGB, uint8 `[frames, height, width, 3]`."""
 
@@ -44,13 +41,12 @@ class Clip:
     rate: tuple[int, ...] = (0,)
     """What is added to the JPEG quality of successive frames, again and again: rate control."""
 
-    def coded(self, quality: int) -> list[CodedPicture]:
+    def jpegs(self, quality: int) -> list[bytes]:
         """What the camera sends: noisy frames at 4:2:0, by an IJG quality."""
         qualities = np.clip(quality + np.resize(self.rate, len(self.truth)), 1, 100)
-        return [read(encode(frame, int(q))) for frame, q in zip(self._seen(), qualities, strict=True)]
-
-    def _seen(self) -> Frames:
-        return with_noise(self.truth, self.noise, zlib.crc32(self.name.encode())) if self.noise else self.truth
+        seed = zlib.crc32(self.name.encode())
+        seen = with_noise(self.truth, self.noise, seed) if self.noise else self.truth
+        return [encode(frame, int(q)) for frame, q in zip(seen, qualities, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from measuring.metrics import ssim
+from measuring.pictures import Plane
 from numpy.typing import NDArray
 
 from measuring_video.clip import Clip, luma
-from measuring_video.metrics import flicker, gain_in, levels, static, uncovered
-from measuring_video.rows import Encoded, Row, marks
+from measuring_video.metrics import flicker, levels, pooled_gain, static, uncovered
+from measuring_video.rows import Row, marks
+from measuring_video.speed import frames_per_second
+from measuring_video.storage import curves
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import Model
 from mjpeg_restore.frames import CodedPicture, Picture
+from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.verification import Verification, verify
 
 TRUTH = "truth"
-"""Beside the networks' names."""
+"""Its name beside those of the networks."""
+
+Planes = list[Plane]
+"""Luma, frame by frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +38,18 @@ class Restored:
     """Share of each frame that the network computed, 0..1."""
 
     @property
-    def luma(self) -> list[NDArray[np.uint8]]:
-        """Planes of luma."""
+    def luma(self) -> Planes:
+        """Luma, frame by frame."""
         return [picture.planes[0] for picture in self.pictures]
 
     @property
-    def rgb(self) -> list[NDArray[np.uint8]]:
-        """The frames in colour."""
+    def rgb(self) -> list[Plane]:
+        """Colours, frame by frame."""
         return [picture.to_ndarray("rgb") for picture in self.pictures]
+
+    def outside(self, coded: Sequence[CodedPicture]) -> int:
+        """Coefficients outside their cell, for no reason that `verification` knows."""
+        return sum(map(verify, self.pictures, coded), Verification()).outside
 
 
 def restored(restorer: Restorer, coded: Sequence[CodedPicture]) -> Restored:
@@ -56,48 +66,38 @@ def restored(restorer: Restorer, coded: Sequence[CodedPicture]) -> Restored:
 class Bench:
     """The model that is measured, the one that it is compared with, and the plain decode."""
 
-    def __init__(self, model: Model, over: Model, device: str, threads: int | None = None) -> None:
+    def __init__(self, model: Model, over: Model, device: str, threads: int) -> None:
         """Load nothing yet.
 
         Args:
             model: for video.
             over: what gains are over.
             device: the runtime.
-            threads: of the CPU; every core by default.
+            threads: of the CPU.
         """
-        self.model, self.over = model.name, over.name
-        load = partial(Restorer, device=device, threads=threads)
-        self.restorers = {catalogue.DECODE: load(catalogue.DECODE), self.over: load(over), self.model: load(model)}
+        self.model, self.over, self.device, self.threads = model, over, device, threads
+        models = (catalogue.find(catalogue.DECODE), over, model)
+        self.restorers = {one.name: Restorer(one, device, threads=threads) for one in models}
 
-    def measure(
-        self,
-        clip: Clip,
-        quality: int,
-        speed: Callable[[Sequence[CodedPicture]], dict[str, float]] | None = None,
-        encode: Callable[[dict[str, list[Picture]], Sequence[NDArray[np.uint8]]], list[Encoded]] | None = None,
-    ) -> Row:
+    def measure(self, clip: Clip, quality: int, *, speed: bool = False, storage: bool = False) -> Row:
         """Restore and measure a clip.
 
         Args:
             clip: the clip.
             quality: of the JPEGs.
-            speed: measures frames per second by network, if wanted.
-            encode: encodes restored clips and compares them with the truth's luma, if wanted.
+            speed: measure frames per second, too.
+            storage: encode the restored clips, too.
         """
-        coded = clip.coded(quality)
-        by_name = {name: restored(restorer, coded) for name, restorer in self.restorers.items()}
-        ours, theirs = by_name[self.model], by_name[self.over]
+        model, over = self.model.name, self.over.name
+        jpegs = clip.jpegs(quality)
+        coded = [read(data) for data in jpegs]
+        clips = {name: restored(restorer, coded) for name, restorer in self.restorers.items()}
         truth = [luma(frame) for frame in clip.truth]
-        in_luma = {name: levels(one.luma, truth) for name, one in by_name.items()}
-        in_rgb = {name: levels(one.rgb, clip.truth) for name, one in by_name.items()}
+        planes = {name: one.luma for name, one in clips.items()}
+        in_luma = {name: levels(one, truth) for name, one in planes.items()}
+        in_rgb = {name: levels(one.rgb, [*clip.truth]) for name, one in clips.items()}
         still = static(truth)
-        planes = {name: one.luma for name, one in by_name.items()} | {TRUTH: truth}
-        verified = {
-            name: sum(map(verify, by_name[name].pictures, coded), Verification())
-            for name, restorer in self.restorers.items()
-            if restorer.model.projected
-        }
-        height, width = truth[0].shape
+        height, width = still.shape
         return Row(
             clip=clip.name,
             kind=clip.kind,
@@ -108,26 +108,39 @@ class Bench:
             held_out=clip.held_out,
             luma={name: round(float(found.mean()), 3) for name, found in in_luma.items()},
             rgb={name: round(float(found.mean()), 3) for name, found in in_rgb.items()},
-            luma_gains=_rounded(in_luma[self.model] - in_luma[self.over]),
-            rgb_gains=_rounded(in_rgb[self.model] - in_rgb[self.over]),
-            ssim_gains={
-                str(number): round(
-                    ssim(ours.luma[number - 1], truth[number - 1]) - ssim(theirs.luma[number - 1], truth[number - 1]), 5
-                )
-                for number in marks(len(truth))
-            },
+            luma_gains=np.round(in_luma[model] - in_luma[over], 3).tolist(),
+            rgb_gains=np.round(in_rgb[model] - in_rgb[over], 3).tolist(),
+            ssim_gains=_ssim_gains(planes[model], planes[over], truth),
             static=round(float(still.mean()), 3),
-            flicker={name: round(flicker(one, still), 3) for name, one in planes.items()} if still.any() else None,
-            uncovered=None
-            if clip.covered is None
-            else gain_in(uncovered(clip.covered), planes[self.model], planes[self.over], truth),
-            computed=round(float(np.mean(ours.computed[1:] or ours.computed)), 3),
-            outside={name: found.outside for name, found in verified.items()},
-            coefficients=max((found.coefficients for found in verified.values()), default=0),
-            speed=speed(coded) if speed else None,
-            encoded=encode({name: one.pictures for name, one in by_name.items()}, truth) if encode else None,
+            flicker=_flicker(planes | {TRUTH: truth}, still),
+            uncovered=_uncovered(clip, planes[model], planes[over], truth),
+            computed=round(float(np.mean(clips[model].computed[1:] or 1.0)), 3),
+            outside={name: one.outside(coded) for name, one in clips.items() if self.restorers[name].model.projected},
+            speed=self._speed(jpegs) if speed else None,
+            encoded=curves({name: one.pictures for name, one in clips.items()}, truth) if storage else None,
         )
 
+    def _speed(self, jpegs: Sequence[bytes]) -> dict[str, float]:
+        """Frames per second of both models, in turn on the same machine."""
+        both = (self.over, self.model)
+        return {one.name: round(frames_per_second(one, jpegs, self.device, self.threads), 2) for one in both}
 
-def _rounded(gains: NDArray[np.float64]) -> list[float]:
-    return np.round(gains, 3).tolist()
+
+def _ssim_gains(pictures: Planes, others: Planes, truth: Planes) -> dict[str, float]:
+    """Gain in SSIM over other pictures, by the number of the frame."""
+    return {
+        str(number): round(ssim(ours, right) - ssim(theirs, right), 5)
+        for number, (ours, theirs, right) in enumerate(zip(pictures, others, truth, strict=True), 1)
+        if number in marks(len(truth))
+    }
+
+
+def _flicker(planes: Mapping[str, Planes], still: NDArray[np.bool_]) -> dict[str, float] | None:
+    """Flicker by network where the truth is still; None if it is nowhere."""
+    return {name: round(flicker(one, still), 3) for name, one in planes.items()} if still.any() else None
+
+
+def _uncovered(clip: Clip, pictures: Planes, others: Planes, truth: Planes) -> float | None:
+    """Gain over other pictures where an object has just left; None where there is no object."""
+    blocks = None if clip.covered is None else uncovered(clip.covered)
+    return None if blocks is None or not blocks.any() else round(pooled_gain(blocks, pictures, others, truth), 3)

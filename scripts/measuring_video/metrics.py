@@ -24,7 +24,7 @@ def levels(pictures: Sequence[Plane], truth: Sequence[Plane]) -> NDArray[np.floa
 
 
 def static(luma: Sequence[Plane]) -> NDArray[np.bool_]:
-    """Pixels of blocks in which a clip's luma hardly changes in its second half: bool `[height, width]`, whole blocks."""
+    """Pixels of blocks in which luma hardly changes in a clip's second half: bool `[height, width]`, whole blocks."""
     deviation = _deviations(luma)
     height, width = deviation.shape
     blocks = (deviation**2).reshape(height // 8, 8, width // 8, 8).mean(axis=(1, 3))
@@ -48,10 +48,8 @@ def uncovered(covered: Blocks) -> Blocks:
     return before & ~covered
 
 
-def gain_in(where: Blocks, pictures: Sequence[Plane], others: Sequence[Plane], truth: Sequence[Plane]) -> float | None:
-    """Gain in PSNR over other pictures, of all samples in some blocks of all frames, dB; None if there are none."""
-    if not where.any():
-        return None
+def pooled_gain(where: Blocks, pictures: Sequence[Plane], others: Sequence[Plane], truth: Sequence[Plane]) -> float:
+    """Gain in PSNR over other pictures, in dB, of all samples in some blocks of all frames; one block or more."""
     ours, theirs = (
         sum(_squared_error(one, right, blocks) for one, right, blocks in zip(planes, truth, where, strict=True))
         for planes in (pictures, others)

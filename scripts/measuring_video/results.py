@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ class Results:
     """What has been measured of a model."""
 
     about: dict[str, Any]
-    """What the rows are of: `model`, `over`, checksums of their graphs, `device`, the machine."""
+    """What the rows depend on: `model`, `over`, checksums of their graphs, `device`, `frames`."""
     rows: list[Row] = field(default_factory=list)
 
     @property
@@ -30,14 +30,38 @@ class Results:
         """Name of the model that gains are over."""
         return self.about["over"]
 
-    def has(self, clip: str, quality: int, *, speed: bool = False, encoded: bool = False) -> bool:
+    @property
+    def qualities(self) -> list[int]:
+        """Those that clips were compressed at."""
+        return sorted({row.quality for row in self.rows})
+
+    def groups(self) -> list[list[Row]]:
+        """Rows of clips in which the same happens, at the same quality; qualities of a kind one after the other."""
+        kinds = dict.fromkeys(row.kind for row in self.rows)
+        return [
+            rows
+            for kind in kinds
+            for quality in self.qualities
+            if (rows := [row for row in self.rows if (row.kind, row.quality) == (kind, quality)])
+        ]
+
+    def clips(self) -> list[list[Row]]:
+        """Rows of each clip."""
+        names = dict.fromkeys(row.clip for row in self.rows)
+        return [[row for row in self.rows if row.clip == name] for name in names]
+
+    def has(self, clip: str, quality: int, *, speed: bool, storage: bool) -> bool:
         """Whether a clip has been measured at a quality, in all that is wanted."""
         found = [row for row in self.rows if (row.clip, row.quality) == (clip, quality)]
-        return any((row.speed or not speed) and (row.encoded or not encoded) for row in found)
+        return any((row.speed or not speed) and (row.encoded or not storage) for row in found)
 
     def add(self, row: Row) -> None:
-        """Add a row; it takes the place of one of the same clip and quality."""
-        self.rows = [one for one in self.rows if (one.clip, one.quality) != (row.clip, row.quality)] + [row]
+        """Add a row in the place of one of the same clip and quality, whose speed and bytes it keeps if it has none."""
+        for place, one in enumerate(self.rows):
+            if (one.clip, one.quality) == (row.clip, row.quality):
+                self.rows[place] = replace(row, speed=row.speed or one.speed, encoded=row.encoded or one.encoded)
+                return
+        self.rows.append(row)
 
     def write(self, path: Path) -> None:
         """Write the file, all or nothing.

@@ -12,15 +12,15 @@ MARKS = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A clip after one of the networks, encoded."""
+class Curve:
+    """A clip after one of the networks, encoded at each of `storage.CRFS`."""
 
     network: str
     codec: str
-    crf: int
-    bytes: int
-    psnr: float
-    """Of luma, of the encoded clip and the truth, dB."""
+    """"h264" or "hevc"."""
+    bytes: list[int]
+    psnr: list[float]
+    """Mean PSNR of luma, of the encoded clip and the truth, dB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,9 @@ class Row:
     """Mean share of a frame that the model's network computed, from the second frame on."""
     outside: dict[str, int]
     """Coefficients outside their quantisation cell, by network that promises none."""
-    coefficients: int
-    """Number that was compared for each."""
     speed: dict[str, float] | None
     """Frames per second by network; None if not measured."""
-    encoded: list[Encoded] | None
+    encoded: list[Curve] | None
     """None if not measured."""
 
     @property
@@ -95,10 +93,11 @@ class Row:
         """The row that JSON holds.
 
         Raises:
-            TypeError: it has other fields.
+            LookupError, TypeError: it has other fields.
         """
-        encoded = found.get("encoded")
-        return cls(**found | {"encoded": encoded and [Encoded(**one) for one in encoded]})
+        curves = found["encoded"]
+        known: dict[str, Any] = {**found, "encoded": curves and [Curve(**one) for one in curves]}
+        return cls(**known)
 
 
 def marks(frames: int) -> list[int]:

@@ -165,19 +165,18 @@ def _with_object(picture: Plane, other: Plane, centres: list[int]) -> tuple[Fram
     distance = np.hypot(rows / tall, columns / wide)
     alpha = ((1 - distance) * min(tall, wide) / EDGE).clip(0, 1).astype(np.float32)[..., None]
     cut_out = filled(other, 2 * wide, 2 * tall).astype(np.float32)
-    top = height // 2 - tall
+    lines = slice(height // 2 - tall, height // 2 + tall)
     truth = np.repeat(picture[None], len(centres), axis=0)
     covered = np.zeros((len(centres), height, width), np.bool_)
     for frame, hidden, centre in zip(truth, covered, centres, strict=True):
         left, right = max(centre - wide, 0), min(centre + wide, width)
         if left < right:
-            place, part = (
-                np.s_[top : top + 2 * tall, left:right],
-                np.s_[:, left - centre + wide : right - centre + wide],
-            )
-            frame[place] = _rounded(frame[place] + alpha[part] * (cut_out[part] - frame[place]))
-            hidden[place] = alpha[part][..., 0] > 0
-    return truth, covered.reshape(len(centres), height // 8, 8, width // 8, 8).any(axis=(2, 4))
+            part = slice(left - centre + wide, right - centre + wide)
+            behind = frame[lines, left:right]
+            frame[lines, left:right] = _rounded(behind + alpha[:, part] * (cut_out[:, part] - behind))
+            hidden[lines, left:right] = alpha[:, part, 0] > 0
+    blocks = covered.reshape(len(centres), height // 8, 8, width // 8, 8)
+    return truth, np.any(blocks, axis=(2, 4)).astype(np.bool_)
 
 
 def _rounded(picture: NDArray[np.floating]) -> Plane:
