@@ -134,14 +134,16 @@ def evaluate(options: argparse.Namespace) -> None:
     """
     from measuring_video import illustrations, page, results, tables
 
-    models = find(options.model, options.engines), find(options.over, options.engines)
-    found = measure(models, options) if options.data else results.read(options.json)
+    def models() -> tuple[Model, Model]:
+        return find(options.model, options.engines), find(options.over, options.engines)
+
+    found = measure(models(), options) if options.data else results.read(options.json)
     if options.page:
         if found is None:
             raise SourceNotFound(f"{options.json}: no such file; --data measures one")
         page.write_page(options.page, tables.tables(found))
     if options.pictures:
-        illustrations.illustrate(*models, options.device, options.pictures)
+        illustrations.illustrate(*models(), options.device, options.pictures)
 
 
 def main() -> int:

@@ -51,7 +51,7 @@ class Crop:
 
 
 CROPS = (Crop("still", 96, 96), Crop("moving", 300, 240))
-ROW, COLUMNS = 150, (60, 380)
+ROW, COLUMNS = 192, (100, 420)
 """Line whose pixels are shown over time, and its first and last column."""
 TALL = 3
 """Lines for each frame of it."""

@@ -11,7 +11,7 @@ from measuring.pictures import Plane
 from numpy.typing import NDArray
 
 from measuring_video.clip import Clip, luma
-from measuring_video.metrics import flicker, levels, pooled_gain, static, uncovered
+from measuring_video.metrics import FEWEST, flicker, levels, pooled_gain, static, uncovered
 from measuring_video.rows import Row, marks
 from measuring_video.speed import frames_per_second
 from measuring_video.storage import curves
@@ -136,8 +136,10 @@ def _ssim_gains(pictures: Planes, others: Planes, truth: Planes) -> dict[str, fl
 
 
 def _flicker(planes: Mapping[str, Planes], still: NDArray[np.bool_]) -> dict[str, float] | None:
-    """Flicker by network where the truth is still; None if it is nowhere."""
-    return {name: round(flicker(one, still), 3) for name, one in planes.items()} if still.any() else None
+    """Flicker by network where the truth is still; None if it is nowhere, or if there are too few frames."""
+    if len(planes[TRUTH]) < FEWEST or not still.any():
+        return None
+    return {name: round(flicker(one, still), 3) for name, one in planes.items()}
 
 
 def _uncovered(clip: Clip, pictures: Planes, others: Planes, truth: Planes) -> float | None:

@@ -14,6 +14,8 @@ from measuring_video.clip import Blocks
 
 STILL = 1.0
 """Largest temporal deviation of a block that counts as static, root mean square of its pixels, grey levels."""
+FEWEST = 4
+"""Frames of a clip whose second half can flicker."""
 LARGEST = 80.0
 """PSNR of identical pictures, dB: differences to it stay finite."""
 

@@ -120,7 +120,7 @@ def _flicker(results: Results) -> str:
         found = [row.flicker for row in rows if row.flicker]
         if found:
             means = {name: float(np.mean([one[name] for one in found])) for name in (*networks, TRUTH)}
-            ratio = means[results.over] / means[results.model] if means[results.model] else np.inf
+            ratio = means[results.over] / max(means[results.model], 1e-3)
             static = _share(_mean(row.static for row in rows))
             levels = [f"{mean:.2f}" for mean in means.values()]
             cells.append([rows[0].kind, str(rows[0].quality), static, *levels, f"{ratio:.1f}x"])

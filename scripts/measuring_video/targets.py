@@ -84,7 +84,7 @@ def _flicker(results: Results, still: list[Row]) -> Target:
     if not levels:
         return Target(what, text)
     before, after = np.mean(levels, axis=0)
-    return Target(what, text, f"{before / after:.1f}x less", bool(before >= FLICKER * after))
+    return Target(what, text, f"{before / max(after, 1e-3):.1f}x less", bool(before >= FLICKER * after))
 
 
 def _bytes(results: Results) -> Target:
