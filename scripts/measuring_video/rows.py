@@ -80,6 +80,11 @@ class Row:
         """Number of that frame, from 1."""
         return 1 + self.luma_gains.index(self.worst)
 
+    @property
+    def later(self) -> float | None:
+        """Mean gain of luma after the last of `MARKS`; None if the clip has no more frames."""
+        return float(np.mean(self.luma_gains[MARKS[-1] :])) if self.frames > MARKS[-1] else None
+
     def at(self, number: int) -> float | None:
         """Gain of luma of a frame, from 1; None for one that the clip has not."""
         return self.luma_gains[number - 1] if number <= self.frames else None

@@ -108,8 +108,8 @@ def synthetic_clips(folder: Path, pictures: int, frames: int) -> Iterator[Listed
 
 
 def _clip(name: str, kind: str, path: Path, other: Path, frames: int, noise: float) -> Clip:
-    """A clip of a picture; things of another picture may come into it."""
-    made = SCENES.get(kind, still)(whole_mcus(load(path)), whole_mcus(load(other)), frames)
+    """A clip of a picture; things of another picture, mirrored, may come into it."""
+    made = SCENES.get(kind, still)(whole_mcus(load(path)), whole_mcus(load(other))[:, ::-1], frames)
     truth, covered = made if isinstance(made, tuple) else (made, None)
     return Clip(name, kind, truth, noise, covered=covered, rate=RATE if kind == "rate control" else (0,))
 

@@ -68,8 +68,8 @@ def _targets(results: Results) -> str:
 
 def _kinds(results: Results) -> str:
     """Gains by what happens in a clip."""
-    header = ["what happens", "clips", "Q", *(f"frame {number}" for number in MARKS), "last", "mean", "worst frame"]
-    header += ["uncovered blocks", "RGB", "SSIM, last", "computed"]
+    header = ["what happens", "clips", "Q", *(f"frame {number}" for number in MARKS), "last"]
+    header += [f"after {MARKS[-1]}", "mean", "worst frame", "uncovered blocks", "RGB", "SSIM, last", "computed"]
     cells = [
         [
             rows[0].kind,
@@ -77,6 +77,7 @@ def _kinds(results: Results) -> str:
             str(rows[0].quality),
             *(_gain(_mean(row.at(number) for row in rows)) for number in MARKS),
             _gain(_mean(row.luma_gains[-1] for row in rows)),
+            _gain(_mean(row.later for row in rows)),
             f"**{_gain(_mean(row.mean for row in rows))}**",
             _gain(min(row.worst for row in rows)),
             _gain(_mean(row.uncovered for row in rows)),

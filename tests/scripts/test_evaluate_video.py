@@ -266,8 +266,13 @@ def test_a_table_has_the_means_of_what_happens() -> None:
     other = row(clip="still, live1/b", luma_gains=[0.0, 0.4] + [2.0] * 13 + [2.4])
     table = tables(results.Results(ABOUT, [row(), other]))["kinds"]
     cells = [cell.strip() for cell in table.splitlines()[2].split("|")[1:-1]]
-    assert cells[:9] == ["still", "2", "50", "+0.10", "+1.50", "+1.50", "+1.90", "+1.90", "**+1.34**"]
-    assert cells[9] == "-0.20"
+    assert cells[:8] == ["still", "2", "50", "+0.10", "+1.50", "+1.50", "+1.90", "+1.90"]
+    assert cells[8:11] == ["-", "**+1.34**", "-0.20"]
+
+
+def test_the_frames_after_the_marks_have_a_mean_of_their_own() -> None:
+    assert row().later is None
+    assert row(frames=18, luma_gains=[0.0] * 16 + [1.0, 2.0]).later == 1.5
 
 
 def test_a_table_of_nothing_says_so() -> None:
