@@ -3,7 +3,7 @@
     python scripts/evaluate_video.py --data DATA --json video.json                  # measures what the file lacks
     python scripts/evaluate_video.py --data DATA --json video.json --clips still object --quality 50
     python scripts/evaluate_video.py --json video.json --page docs/video.md         # writes its tables from the file
-    python scripts/evaluate_video.py --json video.json --pictures docs/video        # draws its pictures
+    python scripts/evaluate_video.py --json video.json --page docs/video.md --pictures docs/video    # draws, too
 
 DATA has the folders eval (pictures, of which clips with a known truth are made) and video (recordings). Every clip is
 compressed as Motion-JPEG at 4:2:0 and restored by both models as the stream of a camera. Gains are those of --model
@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--speed", action="store_true", help="frames per second, too: on a machine without other work")
     parser.add_argument("--storage", action="store_true", help="bytes of H.264 and HEVC, too: takes long")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into this page")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the page's pictures")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the page's pictures, here beside it")
     return parser.parse_args()
 
 
@@ -138,12 +138,14 @@ def evaluate(options: argparse.Namespace) -> None:
         return find(options.model, options.engines), find(options.over, options.engines)
 
     found = measure(models(), options) if options.data else results.read(options.json)
-    if options.page:
-        if found is None:
-            raise SourceNotFound(f"{options.json}: no such file; --data measures one")
-        page.write_page(options.page, tables.tables(found))
+    if options.page and found is None:
+        raise SourceNotFound(f"{options.json}: no such file; --data measures one")
+    parts = tables.tables(found) if found else {}
     if options.pictures:
         illustrations.illustrate(*models(), options.device, options.pictures)
+        parts["pictures"] = illustrations.captioned(options.over, options.model, options.pictures.name)
+    if options.page:
+        page.write_page(options.page, parts)
 
 
 def main() -> int:

@@ -51,6 +51,8 @@ class Crop:
 
 
 CROPS = (Crop("still", 96, 96), Crop("moving", 300, 240))
+OVER_TIME = "over-time"
+"""Name of the file that shows a line of pixels over time."""
 ROW, COLUMNS = 192, (100, 420)
 """Line whose pixels are shown over time, and its first and last column."""
 TALL = 3
@@ -72,7 +74,19 @@ def illustrate(model: Model, over: Model, device: str, folder: Path) -> None:
         parts = [(title, _magnified(crop.of(pictures[SHOWN - 1]))) for title, pictures in shown.items()]
         _save(beside(parts), folder / f"{crop.name}.webp")
     slices = [(title, over_time(pictures, ROW, *COLUMNS)) for title, pictures in shown.items()]
-    _save(beside(slices), folder / "over-time.webp")
+    _save(beside(slices), folder / f"{OVER_TIME}.webp")
+
+
+def captioned(over: str, model: str, folder: str) -> str:
+    """Markdown that shows the pictures in a folder beside the page."""
+    captions = {
+        "still": f"A drawn street with noise of {NOISE:g} grey levels in luma, JPEGs of Q{QUALITY}, frame {SHOWN}.",
+        OVER_TIME: f"One line of pixels of the same clip over {COUNT} frames; time runs downwards. What stands still"
+        " should be a vertical stripe. People walk through.",
+        "moving": f"Frame {SHOWN} again, where a car has just been.",
+    }
+    shown = f"truth, JPEG, {over}, {model}"
+    return "\n\n".join(f"![{shown}]({folder}/{name}.webp)\n\n*{caption}*" for name, caption in captions.items())
 
 
 def over_time(pictures: Sequence[Plane], row: int, first: int, last: int) -> Plane:

@@ -59,7 +59,7 @@ def restored(restorer: Restorer, coded: Sequence[CodedPicture]) -> Restored:
     with restorer.stream() as stream:
         for frame in coded:
             pictures.append(stream.restore(frame))
-            computed.append(stream.computed)
+            computed.append(1.0 if stream.computed is None else stream.computed)
     return Restored(pictures, computed)
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mjpeg_restore import catalogue
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
@@ -25,8 +26,9 @@ needs("scipy")
 
 from measuring.metrics import psnr
 from measuring.pictures import encode
-from measuring_video import results, synthetic
+from measuring_video import illustrations, results, synthetic
 from measuring_video.clip import Blocks, Clip, Frames, luma, whole_mcus, with_noise
+from measuring_video.illustrations import captioned, illustrate
 from measuring_video.metrics import LARGEST, flicker, levels, pooled_gain, static, uncovered
 from measuring_video.page import with_tables
 from measuring_video.rows import Curve, Row, marks
@@ -289,8 +291,28 @@ def test_tables_take_the_place_of_earlier_ones() -> None:
         with_tables(page, {"speed": "x"})
 
 
-def test_the_page_has_a_place_for_every_table() -> None:
-    with_tables((ROOT / "docs/video.md").read_text(), tables(results.Results(ABOUT, [row()])))
+def test_the_page_has_a_place_for_every_table_and_for_the_pictures() -> None:
+    parts = tables(results.Results(ABOUT, [row()])) | {"pictures": captioned("stream", "stream-video", "video")}
+    assert "(video/still.webp)" in with_tables((ROOT / "docs/video.md").read_text(), parts)
+
+
+def test_the_pictures_are_drawn_and_all_of_them_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(illustrations, "COUNT", 16)
+    decode = catalogue.find("decode")
+    illustrate(decode, decode, "auto", tmp_path)
+    page = captioned("stream", "stream-video", ".")
+    for path in tmp_path.iterdir():
+        assert f"(./{path.name})" in page
+        with Image.open(path) as picture:
+            assert picture.width == 644
+    assert page.count("](./") == len([*tmp_path.iterdir()])
+
+
+def test_a_line_of_pixels_over_time() -> None:
+    frames = [np.full((4, 8, 3), number, np.uint8) for number in range(5)]
+    over = illustrations.over_time(frames, 2, 1, 7)
+    assert over.shape == (15, 6, 3)
+    np.testing.assert_array_equal(over[::3, 0, 0], range(5))
 
 
 # ---- The command ----
