@@ -18,9 +18,10 @@ PortKind = Literal[
     "samples",
     "mean",
     "evidence",
+    "correction",
     "mean_after",
     "evidence_after",
-    "correction",
+    "correction_after",
 ]
 
 FORMS: dict[PortKind, str] = {
@@ -31,15 +32,16 @@ FORMS: dict[PortKind, str] = {
     "samples": "uint8 [8*G.high, 8*G.wide]",
     "mean": "int16 [C.high, C.wide, 64]",
     "evidence": "float16 [C.high, C.wide, 64]",
+    "correction": "int16 [C.high, C.wide, 64]",
     "mean_after": "int16 [C.high, C.wide, 64]",
     "evidence_after": "float16 [C.high, C.wide, 64]",
-    "correction": "int16 [C.high, C.wide, 64]",
+    "correction_after": "int16 [C.high, C.wide, 64]",
 }
 """Types and shapes of the contract; C is the name of the port's component, G the same or luma's, N any number."""
 
-STATE: tuple[PortKind, ...] = ("mean", "evidence")
+STATE: tuple[PortKind, ...] = ("mean", "evidence", "correction")
 """What a graph with a state takes of each component, last."""
-STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction")
+STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction_after")
 """What it gives of each component, after the samples."""
 
 

@@ -27,11 +27,11 @@ restored from what the frame before gave; before the first one there are zeros:
 |---|---|---|
 | `y.mean` | int16 | `[blocks_high, blocks_wide, 64]`, natural order |
 | `y.evidence` | float16 | likewise |
+| `y.correction` | int16 | likewise |
 
 | output, last, of each component | type | |
 |---|---|---|
-| `y.mean_after`, `y.evidence_after` | int16, float16 | the state after the frame |
-| `y.correction` | int16 | what the network added to the mean: both restore a block that agrees with its state |
+| `y.mean_after`, `y.evidence_after`, `y.correction_after` | as above | the state after the frame |
 
 The inputs of a context graph are a picture's components; its output is `context`. A grey graph has luma's inputs and
 output only. In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal.
@@ -86,6 +86,9 @@ OPSET = 18
 Extra = Literal["noise", "context", "state"]
 """What a network may take besides coefficients and tables."""
 
+_STATE_TYPES = (torch.int16, torch.float16, torch.int16)
+"""Of a component's state in memory."""
+
 
 class Graph(nn.Module):
     """A network with the contract's inputs and outputs."""
@@ -107,9 +110,9 @@ class Graph(nn.Module):
             case "context":
                 samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
             case "state":
-                half = len(tensors) // 2
-                before = [tensor * UNIT if index % 2 == 0 else tensor for index, tensor in enumerate(tensors[half:])]
-                samples, *after = self.network.with_state(before, *tensors[:half])  # pyright: ignore[reportCallIssue]
+                count = 2 * len(tensors) // 5
+                before = [tensor * (1 if at % 3 == 1 else UNIT) for at, tensor in enumerate(tensors[count:])]
+                samples, *after = self.network.with_state(before, *tensors[:count])  # pyright: ignore[reportCallIssue]
         # Rounding comes before the layout change: uint8 is a quarter of the bytes to move.
         planes = [blocks_to_plane(to_uint8(blocks))[0] for blocks in samples]
         kinds = STATE_AFTER * len(planes)
@@ -150,9 +153,8 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
         path: of the ONNX file, which includes the weights.
         colour: whether it has three components; else luma only.
         extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument; the context `[1, n]`, the first
-            argument of its `restore_with`; or the state, mean and evidence of each component in turn as a list, the
-            first argument of its `with_state`, which returns the samples, and then the state after the frame: mean,
-            evidence and correction of each component in turn.
+            argument of its `restore_with`; or the state: mean, evidence and correction of each component in turn, a
+            list, the first argument of its `with_state`, which returns the samples, and then the state likewise.
     """
     components = _components(colour)
     arguments = list(components.values())
@@ -161,7 +163,7 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
     match extra:
         case "state":
             blocks = arguments[::2]
-            arguments += [torch.zeros_like(k, dtype=kind) for k in blocks for kind in (torch.int16, torch.float16)]
+            arguments += [torch.zeros_like(k, dtype=kind) for k in blocks for kind in _STATE_TYPES]
             names += [f"{component}.{kind}" for component in given for kind in STATE]
             given += [f"{component}.{kind}" for component in given for kind in STATE_AFTER]
         case "context":
@@ -273,7 +275,7 @@ def _port(tensor: onnx.ValueInfoProto, luma: onnx.ValueInfoProto) -> Port:
     component, _, name = tensor.name.rpartition(".")
     sizes: list[str | int] = [size.dim_value for size in shape]
     match name:
-        case "coefficients" | "mean" | "evidence" | "mean_after" | "evidence_after" | "correction":
+        case "coefficients" | "mean" | "evidence" | "correction" | "mean_after" | "evidence_after" | "correction_after":
             sizes[:2] = f"{component}.high", f"{component}.wide"
         case "noise":
             sizes = ["4*y.high", "4*y.wide"]

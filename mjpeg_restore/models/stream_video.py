@@ -173,12 +173,12 @@ class StreamVideo(Stream):
 
     def restore_from(
         self, states: list[State], shares: list[Tensor], lefts: list[Tensor], *components: Tensor
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> list[Tensor]:
         """Restore a frame that has been taken into the state: the arguments are those of `remember`, and its result.
 
         Returns:
-            For each component the restored coefficients in units of their step, within the frame's cell; and the
-            correction: what the network added to the mean, in units of the signal. Both `[batch, high, wide, 64]`.
+            For each component the restored coefficients in units of their step, within the frame's cell,
+            `[batch, high, wide, 64]`.
         """
         quantised, tables = components[::2], list(components[1::2])
         means = [state.mean for state in states]
@@ -199,34 +199,40 @@ class StreamVideo(Stream):
             guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
             guided = self.chroma_condition(entered + guide, tables[1:])
             places += self.chroma_predict(guided + self.chroma_trunk(guided), tables[1:])
-        restored: list[Tensor] = []
-        corrections: list[Tensor] = []
-        for k, q, level, place in zip(quantised, tables, levels, places, strict=True):
-            restored.append(k + (level + place - k).clamp(-CELL, CELL))
-            corrections.append(place * q[:, None, None])
-        return restored, corrections
+        parts = zip(quantised, levels, places, strict=True)
+        return [k + (level + place - k).clamp(-CELL, CELL) for k, level, place in parts]
 
     def place(self, *components: Tensor) -> list[Tensor]:
         """Restored coefficients of each component in units of their step: of a frame without a past."""
         states = [State.empty(k) for k in components[::2]]
-        return self.restore_from(*self.remember(states, *components), *components)[0]
+        return self.restore_from(*self.remember(states, *components), *components)
 
     def with_state(self, before: list[Tensor], *components: Tensor) -> tuple[Tensor | tuple[Tensor, ...], ...]:
         """Restore a frame as an exported graph does.
 
         Args:
-            before: mean and evidence of each component in turn, before the frame; zeros before the first one.
+            before: mean, evidence and correction of each component in turn; zeros before the first frame.
             components: as for `forward`.
 
         Returns:
             The samples, as of `forward`; then mean, evidence and correction of each component in turn, after the frame.
         """
-        states = [State(*pair) for pair in zip(before[::2], before[1::2], strict=True)]
+        states = [State(*pair) for pair in zip(before[::3], before[1::3], strict=True)]
         after, shares, lefts = self.remember(states, *components)
-        restored, corrections = self.restore_from(after, shares, lefts, *components)
-        samples = tuple(self.inverse_dct(k, q) for k, q in zip(restored, components[1::2], strict=True))
-        parts = ((one.mean, one.evidence, added) for one, added in zip(after, corrections, strict=True))
-        return samples, *(tensor for three in parts for tensor in three)
+        samples: list[Tensor] = []
+        parts: list[Tensor] = []
+        restored = self.restore_from(after, shares, lefts, *components)
+        for place, state, share, earlier, k, q in zip(
+            restored, after, shares, before[2::3], components[::2], components[1::2], strict=True
+        ):
+            steps = q[:, None, None]
+            level, added = state.mean / steps, place - state.mean / steps
+            # What the network adds differs from frame to frame, as their noise does: it is mixed with what was before.
+            added = added + 0.5 * share * (earlier / steps - added)
+            kept = k + (level + added - k).clamp(-CELL, CELL)
+            samples.append(self.inverse_dct(kept, q))
+            parts += [state.mean, state.evidence, (kept - level) * steps]
+        return tuple(samples), *parts
 
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
         """Planes `[batch, 1, height, width]`: the picture of means, centred; and as the network sees them the frame's

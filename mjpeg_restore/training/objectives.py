@@ -74,7 +74,7 @@ def over_frames(network: nn.Module, clips: CompressedClips) -> Tensor:
         states, shares, lefts = network.remember(states, *components)
         if frame not in moments:
             continue
-        restored, _ = network.restore_from(states, shares, lefts, *components)
+        restored = network.restore_from(states, shares, lefts, *components)
         for component, (place, q, truth) in enumerate(zip(restored, clips.tables, clips.original, strict=True)):
             with exact(place):
                 error = torch.mean((place * q[frame][:, None, None] - truth[frame]) ** 2, dim=(1, 2, 3))

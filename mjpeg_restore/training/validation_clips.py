@@ -79,7 +79,7 @@ def _gain(network: StreamVideo, clips: CompressedClips) -> tuple[list[float], li
 def _restored(network: StreamVideo, states: list[State], components: list[Tensor]) -> list[Tensor]:
     """A frame's restored coefficients, in steps, by component; `states` are those before it."""
     after, shares, lefts = network.remember(states, *components)
-    return network.restore_from(after, shares, lefts, *components)[0]
+    return network.restore_from(after, shares, lefts, *components)
 
 
 def _scenes(kind: str, pictures: list[NDArray[np.uint8]]) -> Iterator[Tensor]:

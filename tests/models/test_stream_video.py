@@ -43,7 +43,7 @@ def test_a_first_frame_is_restored_as_stream_does_it(network: StreamVideo, *, gr
     alone.load_state_dict({name: network.state_dict()[name] for name in alone.state_dict()})
     components = frame(1, grey=grey)
     states, shares, lefts = network.remember(empty(components), *components)
-    restored, _ = network.restore_from(states, shares, lefts, *components)
+    restored = network.restore_from(states, shares, lefts, *components)
     for found, wanted in zip(restored, alone.place(*components), strict=True):
         assert torch.allclose(found, wanted, atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_whatever_the_state_says_the_frames_cell_holds(network: StreamVideo) -> 
     components = frame(1)
     wild = [State(1000 * torch.randn_like(k), torch.full_like(k, 5.0)) for k in components[::2]]
     states, shares, lefts = network.remember(wild, *components)
-    restored, _ = network.restore_from(states, shares, lefts, *components)
+    restored = network.restore_from(states, shares, lefts, *components)
     for place, k in zip(restored, components[::2], strict=True):
         assert (place - k).abs().max() <= CELL + 1e-4
 
@@ -109,7 +109,7 @@ def test_the_gate_learns_from_what_was_restored_later(network: StreamVideo) -> N
     states = empty(frames[0])
     for components in frames:
         states, shares, lefts = network.remember(states, *components)
-    restored, _ = network.restore_from(states, shares, lefts, *frames[-1])
+    restored = network.restore_from(states, shares, lefts, *frames[-1])
     torch.stack([place.square().mean() for place in restored]).sum().backward()
     for gate in (network.gate, network.chroma_gate):
         assert gate.judge.weight.grad is not None

@@ -202,26 +202,28 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, phases, correction, plane, high, wide, lanes, scale, cell, /)\n--\n\n"
-"Fill correction, int16 [high, wide, 64], and plane, uint8 [8 high, 8 wide]; see `state.py`.");
+"restore(coefficients, table, observation, mean, phases, share, correction, plane, high, wide, lanes, scale, cell,\n"
+"        /)\n--\n\n"
+"Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
-                                  {"phases", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"phases", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
+                                  {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
   Component c = {0};
   float *residual;
 
   (void)module;
-  if (!are(arguments, 12, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 13, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 0);
-  s.correction = a.buffers[5].buf, s.plane = a.buffers[6].buf;
+  s.share = a.buffers[5].buf, s.correction = a.buffers[6].buf, s.plane = a.buffers[7].buf;
   c.phases = a.buffers[4].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
-  c.scale = (float)number(arguments, 10), c.cell = (float)number(arguments, 11);
+  c.scale = (float)number(arguments, 11), c.cell = (float)number(arguments, 12);
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
   if (!residual)
     PyErr_NoMemory();
@@ -235,12 +237,12 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(keep_doc,
 "keep(coefficients, table, observation, mean, evidence, correction, agrees, plane, high, wide, lanes, cell, /)\n--\n\n"
-"Change mean and evidence, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
+"Change mean, evidence and correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *keep(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(1), EVIDENCE(1),
-                                  {"correction", BLOCK, 2, 0, 0}, {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"correction", BLOCK, 2, 1, 0}, {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 

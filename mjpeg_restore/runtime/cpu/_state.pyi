@@ -38,6 +38,7 @@ def restore(
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
     phases: NDArray[np.float16],
+    share: NDArray[np.float16],
     correction: NDArray[np.int16],
     plane: NDArray[np.uint8],
     high: int,

@@ -129,10 +129,18 @@ static inline void NAMED(show_bytes)(const State *s, Block block, size_t number)
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
-/* The network's residual on top of the mean, within the frame's cell; the residual's offset is kept as the correction */
+/* What is added to the mean, in steps, such that the sum lies in the cell of the frame's coefficient */
+static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float cell)
+{
+  return number - level + NAMED(clamp)(level + added - number, -cell, cell);
+}
+
+/* The network's residual on top of the mean, within the frame's cell, and half of what was added before, as far as the
+   past is believed */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean;
+  const uint16_t *share = s->share;
   int16_t *correction = s->correction;
   size_t block = 0;
 
@@ -145,22 +153,26 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       EACH {
         Lanes *place = &places[i / SIDE][i % SIDE / LANES], number = NAMED(load)(k + i);
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-        NAMED(store_sixteenths)(*place * AT(s->table), correction + i);
-        *place = number + NAMED(clamp)(level + *place - number, -c->cell, c->cell);
+        Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+        Lanes added = NAMED(within)(*place, level, number, c->cell);
+        added += 0.5f * NAMED(widen)(share + i) * (before - added);
+        added = NAMED(within)(added, level, number, c->cell);
+        NAMED(store_sixteenths)(added * AT(s->table), correction + i);
+        *place = level + added;
       }
       NAMED(show_bytes)(s, places, block);
-      k += SIDE * SIDE, mean += SIDE * SIDE, correction += SIDE * SIDE;
+      k += SIDE * SIDE, mean += SIDE * SIDE, share += SIDE * SIDE, correction += SIDE * SIDE;
     }
   }
 }
 
-/* Take blocks that agree with the state into it, and restore them with the correction that they had */
+/* Take blocks that agree with the state into it; what was added to the mean before is moved into the frame's cell */
 static void NAMED(keep)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
-    const int16_t *k = s->coefficients + at, *correction = s->correction + at;
-    int16_t *mean = s->mean + at;
+    const int16_t *k = s->coefficients + at;
+    int16_t *mean = s->mean + at, *correction = s->correction + at;
     uint16_t *evidence = s->evidence + at;
     Block places;
     if (!s->agrees[block])
@@ -168,8 +180,10 @@ static void NAMED(keep)(const State *s)
     EACH {
       Lanes number = NAMED(load)(k + i), share;
       Lanes after = NAMED(remember)(s, i, NAMED(widen)(evidence + i), number * AT(s->table), mean, evidence, &share);
-      Lanes level = (after + NAMED(load)(correction + i) * (1.0f / 16)) * AT(s->inverse);
-      places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(level - number, -s->cell, s->cell);
+      Lanes level = after * AT(s->inverse), before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes added = NAMED(within)(before, level, number, s->cell);
+      NAMED(store_sixteenths)(added * AT(s->table), correction + i);
+      places[i / SIDE][i % SIDE / LANES] = level + added;
     }
     NAMED(show_bytes)(s, places, block);
   }

@@ -203,11 +203,11 @@ def _run_with_state(gate: ov.InferRequest, network: ov.InferRequest, inputs: Inp
     The gate's inputs after the graph's own are deviation and past of each component in turn, float16
     `[1, blocks_high, blocks_wide, 64]`; the network's are described by `_gate_and_network`.
     """
-    count = len(inputs) // 4
+    count = len(inputs) // 5
     components = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
     states = [
-        state.ComponentState(mean.copy(), evidence.copy(), np.empty_like(mean))
-        for mean, evidence in zip(inputs[2 * count :: 2], inputs[2 * count + 1 :: 2], strict=True)
+        state.ComponentState(*(part.copy() for part in inputs[first : first + 3]))
+        for first in range(2 * count, 5 * count, 3)
     ]
     further = iter(gate.input_tensors[len(inputs) :])
     for component, known in zip(components, states, strict=True):
@@ -230,8 +230,8 @@ def _run_with_state(gate: ov.InferRequest, network: ov.InferRequest, inputs: Inp
     phases = _phases(network)
     confidence = (LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE)
     restored = [
-        state.restore(part, *component, known, ramp)
-        for part, component, known, ramp in zip(phases, components, states, confidence, strict=False)
+        state.restore(part, *component, known, share, ramp)
+        for part, component, known, share, ramp in zip(phases, components, states, shares, confidence, strict=False)
     ]
     after = (array for known in states for array in (known.mean, known.evidence, known.correction))
     return (*restored, *after)

@@ -54,7 +54,7 @@ class ComponentState:
     evidence: NDArray[np.float16]
     """Likewise, in 1/grey level^2; 0 where nothing is known."""
     correction: NDArray[np.int16]
-    """Likewise, in units of `UNIT`: what the network added to the mean."""
+    """Likewise, in units of `UNIT`: the restored coefficients of the last frame, less the mean."""
 
     @staticmethod
     def empty(high: int, wide: int) -> ComponentState:
@@ -115,7 +115,8 @@ def keep(
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
-        state: its mean and evidence are changed.
+        state: changed. Its correction is moved as little as puts the sum into the frame's cell: the cells of many
+            frames together tell more than each does.
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
     """
@@ -188,16 +189,21 @@ def restore(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
     state: ComponentState,
+    share: NDArray[np.float16],
     confidence: ConfidenceRamp,
     *,
     lanes: int = _LANES,
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
 
+    What the network adds to the mean differs from frame to frame, as their noise does. So it is mixed with what was
+    added in the frame before, in equal parts where all of the past is believed.
+
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
         coefficients: as in `compare`, and so are `table` and `lanes`.
         state: its correction is changed.
+        share: the past's share in the mean, as `take` has filled it.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
@@ -207,7 +213,7 @@ def restore(
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
-        *(state.mean, _native(phases, np.float16), state.correction, plane),
+        *(state.mean, _native(phases, np.float16), share, state.correction, plane),
         *(high, wide, lanes),
         *(SAMPLE_SCALE * confidence(table), CELL),
     )

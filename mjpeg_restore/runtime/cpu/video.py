@@ -132,7 +132,7 @@ class VideoSession:
         for (coefficients, table), place in zip(frame, area.outer, strict=True):
             inputs += [np.ascontiguousarray(coefficients[place]), table]
         for known, place in zip(self._states, area.outer, strict=True):
-            inputs += [np.ascontiguousarray(part[place]) for part in (known.mean, known.evidence)]
+            inputs += [np.ascontiguousarray(part[place]) for part in _arrays(known)]
         return self._run(inputs)
 
 
