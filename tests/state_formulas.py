@@ -49,7 +49,7 @@ def interleaved(phases: NDArray[np.float16]) -> NDArray[np.float64]:
 
 def means(state: ComponentState) -> Blocks:
     """In grey levels."""
-    return state.mean * UNIT
+    return state.mean.astype(float) * UNIT
 
 
 def observed(
@@ -79,7 +79,8 @@ def in_memory(levels: Blocks) -> Blocks:
 
 def in_cell(coefficients: NDArray[np.int16], levels: Blocks) -> Blocks:
     """Coefficients in steps, clamped to the frame's cell."""
-    return coefficients + (levels - coefficients).clip(-CELL, CELL)
+    middle = coefficients.astype(float)
+    return middle + (levels - middle).clip(-CELL, CELL)
 
 
 def residual(phases: NDArray[np.float16], table: NDArray[np.uint16], confidence: ConfidenceRamp) -> Blocks:

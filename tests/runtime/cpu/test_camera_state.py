@@ -93,7 +93,7 @@ def copy_of(state: ComponentState) -> ComponentState:
 
 def largest(coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState) -> NDArray[np.float64]:
     """The largest number that stands in a coefficient's formula, in grey levels: rounding is a share of it."""
-    return np.abs(coefficients * table.astype(float)) + np.abs(formulas.means(state)) + table
+    return np.abs(coefficients * table.astype(float)) + np.abs(formulas.means(state)) + table.astype(float)
 
 
 def halves(*shape: int) -> NDArray[np.float16]:
