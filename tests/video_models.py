@@ -7,6 +7,7 @@ smooths a little, with a reach of one sample. So a frame of which parts are comp
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +138,8 @@ def learnt(activity: Activity) -> list[dict[str, list[float]]]:
 
 # ---- clips ----
 
+Pixel = TypeVar("Pixel", np.float64, np.uint8)
+
 
 def picture(wide: int, high: int, seed: int = 0) -> NDArray[np.float64]:
     """A scene like a photograph: RGB, far from black and white."""
@@ -146,7 +149,7 @@ def picture(wide: int, high: int, seed: int = 0) -> NDArray[np.float64]:
     return np.stack(slopes, axis=2) + random.normal(0, 6, (high, wide, 3))
 
 
-def with_object(scene: NDArray[np.float64], left: int, top: int, side: int = 12) -> NDArray[np.float64]:
+def with_object(scene: NDArray[Pixel], left: int, top: int, side: int = 12) -> NDArray[Pixel]:
     """The scene with a bright object in front of it, cut at the edge."""
     found = scene.copy()
     found[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = (200, 60, 120)
