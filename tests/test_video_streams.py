@@ -214,6 +214,17 @@ def test_streams_on_a_pool_are_like_streams_without() -> None:
             assert same(shown.result(60), last(clip))
 
 
+def test_a_stream_takes_pictures_of_several_sizes_from_several_threads() -> None:
+    kinds = coded(6), coded(6, size=(40, 48)), coded(6, sampling="gray")
+    pictures = [one for three in zip(*kinds, strict=True) for one in three]
+    stream = VideoRestorer().stream()
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(stream.restore, pictures))
+    for one, shown in zip(pictures, found, strict=True):
+        assert (shown.width, shown.height, shown.sampling) == (one.width, one.height, one.sampling)
+        assert verify(shown, one).outside == 0
+
+
 # ---- the cells, and memory ----
 
 
