@@ -221,11 +221,12 @@ class RestorerStream:
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
         self._scene: tuple[object, ...] = ()
         self._video: dict[str, VideoSession] = {}
+        self._latest: VideoSession | None = None
 
     @property
     def computed(self) -> float | None:
         """Share of the last picture that the network computed, 0..1; None with a model that restores each alone."""
-        return next((video.computed for video in self._video.values()), None)
+        return self._latest.computed if self._latest else None
 
     def submit(self, coded: CodedPicture, *, evidence: bool = True) -> Future[Picture]:
         """Begin to restore the stream's next picture, and return as soon as another one may be submitted.
@@ -246,7 +247,7 @@ class RestorerStream:
             return last[1]
         scene = coded.width, coded.height, coded.sampling, coded.colour
         past, self._scene = scene == self._scene, scene
-        planes = self._planes(coded, past=past, evidence=evidence and coded.damage is None)
+        planes = self._planes(coded, self._camera, past=past, evidence=evidence and coded.damage is None)
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -257,16 +258,18 @@ class RestorerStream:
 
     def planes(self, coded: CodedPicture) -> Future[Planes]:
         """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
-        return self._planes(coded, past=False, evidence=False)
+        return self._planes(coded, self._new_camera, past=False, evidence=False)
 
-    def _planes(self, coded: CodedPicture, *, past: bool, evidence: bool) -> Future[Planes]:
+    def _planes(
+        self, coded: CodedPicture, camera: Callable[[GraphFile], VideoSession], *, past: bool, evidence: bool
+    ) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if graph.has_state:
             network = self._restorer.network(graph, self._progress)
             most = int(self._restorer.memory(network) / (64 * model.bytes_per_pixel))
-            return self._camera(graph).submit(components(coded), most, past=past, evidence=evidence)
+            return camera(graph).submit(components(coded), most, past=past, evidence=evidence)
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
         both = components(coded)
@@ -327,11 +330,16 @@ class RestorerStream:
 
     def _camera(self, graph: GraphFile) -> VideoSession:
         """This stream's use of a graph with a state."""
+        self._latest = self._video.setdefault(graph.file, self._new_camera(graph))
+        return self._latest
+
+    def _new_camera(self, graph: GraphFile) -> VideoSession:
+        """A use of a graph with a state that has no past."""
 
         def run(inputs: Inputs) -> Planes:
             return _submitted(self._session(graph, INLINE), graph, inputs).result()
 
-        return self._video.setdefault(graph.file, VideoSession(run, self._pool))
+        return VideoSession(run, self._pool)
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:

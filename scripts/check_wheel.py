@@ -19,6 +19,7 @@ import numpy as np
 import mjpeg_restore
 from mjpeg_restore.jpeg import entropy, reader_name
 from mjpeg_restore.runtime import NativeDecode
+from mjpeg_restore.runtime.cpu import state
 
 SIZE = (64, 96)
 
@@ -44,6 +45,8 @@ def problems() -> list[str]:
         found.append("there is no native walk through damaged pictures")
     if not NativeDecode.available and sys.platform != "win32":  # MSVC cannot compile it
         found.append("there is no native decode and projection")
+    if state.native is None and sys.platform != "win32":
+        found.append("there is no native state of cameras")
     return found
 
 

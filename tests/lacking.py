@@ -21,6 +21,7 @@ from cameras import gstreamer
 from mjpeg_restore.cli.versions import installed
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
+from mjpeg_restore.runtime.cpu import state
 
 DATA = Path(os.environ.get("MJPEG_RESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Recordings, photos, odd files and other networks' weights, which are no part of the repository."""
@@ -51,6 +52,8 @@ needs_native_reader = _unless(reader.native_version is not None, "needs the nati
 needs_native_arithmetic = _unless(reader.native_arithmetic, "needs a native reader that decodes arithmetic coding")
 needs_native_walk = _unless(entropy.available, "needs the native walk, which was not built")
 needs_native_projection = _unless(NativeDecode.available, "needs the native projection, which was not built")
+
+needs_native_state = _unless(state.native is not None, "needs the native state of cameras, which was not built")
 
 needs_compiler = _unless(
     reader.native_version is not None and shutil.which("cc") is not None,

@@ -164,6 +164,8 @@ def _check_graphs(model: Model, path: str) -> None:
         raise ValueError(f"{path}: some of its colour graphs give cb and cr at luma's size, others do not")
     if model.projected and model.full_chroma:
         raise ValueError(f"{path} is projected, so it gives cb and cr at their own size: a cell is one of their blocks")
+    if model.has_state and model.full_chroma:
+        raise ValueError(f"{path} has a state, so it gives cb and cr at their own size: the state is of their blocks")
     if model.per_component and (last != {"table"} or any([*one.graphs] != ["grey"] for one in model.variants)):
         raise ValueError(f"{path} is per_component, so it needs a grey graph that takes a table and coefficients alone")
 

@@ -11,7 +11,10 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-EXTENSIONS = ("mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy", "mjpeg_restore.runtime.cpu._projection")
+EXTENSIONS = (
+    *("mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"),
+    *("mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"),
+)
 _FOLDER = "MJPEG_RESTORE_SANITIZED"
 """Environment variable: the folder of the extensions, in the process that runs with the sanitizers."""
 _FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]

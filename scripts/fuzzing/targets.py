@@ -39,6 +39,7 @@ from mjpeg_restore.jpeg import (
 )
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.runtime.cpu import state as camera
 from mjpeg_restore.sources.avi import ChunkCounter
 from mjpeg_restore.sources.chunked import Dechunker
 from mjpeg_restore.sources.live.multipart import MultipartReader
@@ -184,6 +185,40 @@ def project(data: bytes) -> None:
         projection.native.project(phases, coefficients, table, plane, high, wide, scale, 0.499, lanes)
 
 
+def state(data: bytes) -> None:
+    """A camera's native state, likewise."""
+    native = camera.native
+    assert native is not None
+    rng = Random(data[:8])
+    sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
+    high, wide = rng.choice(sizes), rng.choice(sizes)
+    blocks = high * wide if 0 < high * wide < 100 else 1
+    last = high, wide, rng.choice((4, 8, 8, 0, -1))
+
+    def some(kind: type[Number], count: int = 64 * blocks) -> NDArray[Number]:
+        return _filled(data, count + rng.choice((0,) * 40 + (1, -1)), kind).copy()
+
+    def frame() -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
+        return some(np.int16), some(np.float32, 64), rng.choice((np.ones(64, np.float32), some(np.float32, 64)))
+
+    number = rng.choice((1.0, 0.499, 0.0, float("inf"), float("nan")))
+    with suppress(ValueError):
+        native.observe(*frame(), some(np.int16), some(np.float16), some(np.float16), some(np.float16), *last)
+    with suppress(ValueError):
+        level = rng.choice((None, some(np.float16)))
+        halves = (some(np.float16), some(np.float16), some(np.float16))
+        native.take(*frame(), some(np.int16), *halves, level, some(np.float32), some(np.float32), *last, number, 1.0)
+    with suppress(ValueError):
+        phases, plane = some(np.float16), some(np.uint8)
+        native.restore(*frame(), some(np.int16), phases, some(np.int16), plane, *last, number, 0.499)
+    with suppress(ValueError):
+        agrees, plane = some(np.uint8, blocks), some(np.uint8)
+        native.keep(*frame(), some(np.int16), some(np.float16), some(np.int16), agrees, plane, *last, 0.499)
+    with suppress(ValueError):
+        found = some(np.float32, blocks), some(np.float32, blocks)
+        native.compare(*frame(), some(np.int16), some(np.float16), some(np.float32, 64), *found, *last, number)
+
+
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:
     """As many numbers as asked for, from the bytes of the input over and over."""
     size = count * np.dtype(kind).itemsize
@@ -259,6 +294,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "native": native,
     "walk": walk,
     "project": project,
+    "state": state,
     "containers": containers,
     "multipart": multipart,
     "recordings": recordings,

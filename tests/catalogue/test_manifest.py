@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore.catalogue import find, read_manifest, write_manifest
+from mjpeg_restore.catalogue.ports import COMPONENTS, FORMS, STATE, STATE_AFTER
 from mjpeg_restore.cli.models import described
 from mjpeg_restore.errors import ModelCorrupt
 from tests.catalogue.fake_package import entry, fill, manifest
@@ -134,7 +135,11 @@ def test_a_file_that_is_no_manifest(tmp_path: Path, text: bytes, told: str) -> N
         ((*GREY, "file"), "..", ".file is '..', not the name"),
         ((*GREY, "file"), "a\0b", r".file is 'a\x00b', not a line"),
         ((*GREY, "sha256"), 7, ".sha256 is 7, not a line of text"),
-        ((*GREY, "inputs"), {}, ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context"),
+        (
+            (*GREY, "inputs"),
+            {},
+            ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context or the state, or none",
+        ),
         ((*GREY, "inputs", "y.weather"), "int16 [y.high, y.wide]", ".grey.inputs: 'y.weather' is no port of a graph"),
         ((*GREY, "inputs", "y.table"), "uint8 [64]", "port 'y.table' is 'uint8 [64]', not 'uint16 [64]'"),
         ((*GREY, "inputs", "y.table"), 64, "the value of 'y.table' is 64, not a line of text"),
@@ -187,6 +192,107 @@ def test_a_component_alone_takes_no_noise(tmp_path: Path) -> None:
     assert read_manifest(fill(tmp_path / "right", {"schema": 1, "models": {"plain": model}}))["plain"].per_component
     graphs["grey"]["inputs"] |= NOISE
     assert_refused(fill(tmp_path / "wrong", {"schema": 1, "models": {"plain": model}}), "per_component")
+
+
+# ---- graphs with a state ----
+
+
+def with_state() -> dict[str, Any]:
+    """A manifest of a model whose graphs take and give a state."""
+    found = manifest()
+    for kind, graph in found["models"]["plain"]["variants"][0]["graphs"].items():
+        for side, kinds in (("inputs", STATE), ("outputs", STATE_AFTER)):
+            for component in COMPONENTS if kind == "colour" else COMPONENTS[:1]:
+                graph[side] |= {f"{component}.{what}": FORMS[what].replace("C", component) for what in kinds}
+    return found
+
+
+def test_a_graph_with_a_state(tmp_path: Path) -> None:
+    fill(tmp_path, with_state())
+    model = read_manifest(tmp_path)["plain"]
+    assert model.has_state
+    assert all(graph.has_state for graph in model.variants[0].graphs.values())
+    assert model.takes("mean")
+    grey, colour = (model.variants[0].graphs[kind] for kind in ("grey", "colour"))
+    assert [port.name for port in grey.inputs] == ["y.coefficients", "y.table", "y.mean", "y.evidence"]
+    assert [port.name for port in grey.outputs] == ["y", "y.mean_after", "y.evidence_after", "y.correction"]
+    assert [port.name for port in colour.inputs[6:8]] == ["y.mean", "y.evidence"]
+    assert {port.dtype for port in colour.inputs[6:]} == {"int16", "float16"}
+    assert [port.kind for port in colour.outputs] == ["samples"] * 3 + [*STATE_AFTER] * 3
+    write_manifest(tmp_path, {"plain": {name: value for name, value in model.as_dict().items() if name != "name"}})
+    assert read_manifest(tmp_path)["plain"].as_dict() == model.as_dict()
+
+
+def test_a_graph_without_a_state_has_none(tmp_path: Path) -> None:
+    model = read_manifest(fill(tmp_path, manifest()))["plain"]
+    assert not model.has_state
+    assert not model.takes("mean")
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "names", "told"),
+    [
+        ("grey", "inputs", ["y.coefficients", "y.table", "y.mean"], "inputs are y.coefficients, y.table, y.mean, not"),
+        ("grey", "inputs", ["y.coefficients", "y.table", "y.evidence", "y.mean"], "y.table, y.evidence, y.mean, not"),
+        ("grey", "inputs", ["y.mean", "y.evidence", "y.coefficients", "y.table"], "inputs are y.mean, y.evidence, y.c"),
+        ("grey", "outputs", ["y"], "outputs are y, not y, y.mean_after, y.evidence_after, y.correction"),
+        ("grey", "outputs", ["y", "y.correction", "y.mean_after", "y.evidence_after"], "outputs are y, y.correction, "),
+        ("grey", "outputs", ["y.mean_after", "y.evidence_after", "y.correction"], "not y, y.mean_after, y.evid"),
+    ],
+)
+def test_a_state_that_is_not_whole_or_in_another_order(
+    tmp_path: Path, kind: str, side: str, names: list[str], told: str
+) -> None:
+    found = with_state()
+    graph = found["models"]["plain"]["variants"][0]["graphs"][kind]
+    graph[side] = {name: graph[side][name] for name in names}
+    assert_refused(fill(tmp_path, found), told)
+
+
+def test_each_component_has_its_state_after_the_components(tmp_path: Path) -> None:
+    found = with_state()
+    graph = found["models"]["plain"]["variants"][0]["graphs"]["colour"]
+    names = [*graph["inputs"]]
+    names[6:8], names[8:10] = names[8:10], names[6:8]
+    graph["inputs"] = {name: graph["inputs"][name] for name in names}
+    assert_refused(
+        fill(tmp_path, found), "cr.table, cb.mean, cb.evidence, y.mean, y.evidence, cr.mean, cr.evidence, no"
+    )
+
+
+@pytest.mark.parametrize("name", ["y.mean", "y.evidence"])
+def test_a_state_in_other_units_is_refused(tmp_path: Path, name: str) -> None:
+    found = with_state()
+    found["models"]["plain"]["variants"][0]["graphs"]["grey"]["inputs"][name] = "float32 [y.high, y.wide, 64]"
+    assert_refused(fill(tmp_path, found), f"port '{name}' is 'float32 [y.high, y.wide, 64]', not '")
+
+
+def test_what_is_given_back_needs_to_be_taken(tmp_path: Path) -> None:
+    found = manifest()
+    stateful = with_state()["models"]["plain"]["variants"][0]["graphs"]["grey"]
+    found["models"]["plain"]["variants"][0]["graphs"]["grey"]["outputs"] = stateful["outputs"]
+    assert_refused(fill(tmp_path, found), "outputs are y, y.mean_after, y.evidence_after, y.correction, not y")
+
+
+def test_either_all_graphs_have_a_state_or_none(tmp_path: Path) -> None:
+    found = with_state()
+    found["models"]["plain"]["variants"][0]["graphs"]["colour"] = entry()["variants"][0]["graphs"]["colour"]
+    assert_refused(fill(tmp_path, found), ".plain: some of its graphs take evidence, others do not")
+
+
+def test_a_component_alone_has_no_state(tmp_path: Path) -> None:
+    found = with_state()
+    model = found["models"]["plain"]
+    del model["variants"][0]["graphs"]["colour"]
+    model["per_component"] = True
+    assert_refused(fill(tmp_path, found), ".plain is per_component, so it needs a grey graph that")
+
+
+def test_chroma_at_lumas_size_has_no_state(tmp_path: Path) -> None:
+    found = with_state()
+    outputs = found["models"]["plain"]["variants"][0]["graphs"]["colour"]["outputs"]
+    outputs |= dict.fromkeys(("cb", "cr"), "uint8 [8*y.high, 8*y.wide]")
+    assert_refused(fill(tmp_path, found), ".plain has a state, so it gives cb and cr at their own size")
 
 
 def assert_refused(folder: Path, told: str) -> None:

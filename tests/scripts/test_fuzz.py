@@ -18,6 +18,7 @@ from tests.lacking import (
     needs_native_arithmetic,
     needs_native_projection,
     needs_native_reader,
+    needs_native_state,
     needs_native_walk,
 )
 from tests.scripts.running import SCRIPTS, run
@@ -35,6 +36,7 @@ from fuzzing import mutations, seeds, targets
         pytest.param("native", 4000, marks=needs_native_reader),
         pytest.param("walk", 1500, marks=needs_native_walk),
         pytest.param("project", 1500, marks=needs_native_projection),
+        pytest.param("state", 1000, marks=needs_native_state),
         ("containers", 600),
         ("multipart", 1500),
         pytest.param("recordings", 500, marks=[needs_native_reader, needs_native_projection]),
@@ -85,7 +87,7 @@ def test_pieces_join_to_the_input() -> None:
 
 @pytest.mark.slow
 @needs_address_sanitizer
-@pytest.mark.parametrize("target", ["native", "walk", "project"])
+@pytest.mark.parametrize("target", ["native", "walk", "project", "state"])
 def test_sanitizers_find_nothing(target: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "sanitized"
     command = [sys.executable, str(SCRIPTS / "fuzz.py"), target, "--plain", "--sanitize", "--runs", "1000"]

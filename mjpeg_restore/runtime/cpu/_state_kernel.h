@@ -63,13 +63,16 @@ static void NAMED(observe)(const State *s)
   }
 }
 
-/* The new mean of a coefficient's past, of which `kept` is still true, and its value in the frame */
+/* The new mean of a coefficient's past, of which `kept` is still true, and its value in the frame.
+ *
+ * Whatever the gate says, the past has some of its evidence: no less than nothing, and no more than there may be.
+ */
 static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, int16_t *mean,
                                     uint16_t *evidence, Lanes *share)
 {
   Lanes after, together;
 
-  kept = NAMED(smaller)(kept, AT(s->most));
+  kept = NAMED(larger)(NAMED(smaller)(kept, AT(s->most)), (Lanes){0});
   together = kept + AT(s->observation);
   *share = kept / together;
   after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);

@@ -52,7 +52,8 @@ class VideoSession:
             inputs: coefficients and table of each component in turn; not changed by the caller before the future is
                 done.
             most: blocks of luma that the network may be given at a time.
-            past: whether the frames before it are of the same scene and size; if not, they are forgotten.
+            past: whether the frames before it are of the same scene; if not, or if their size is another one, they are
+                forgotten.
             evidence: whether it tells of those to come; if not, the state stays what it was.
 
         Returns:
@@ -62,8 +63,9 @@ class VideoSession:
         return self._turns.submit(lambda: self._next(frame, most, past=past, evidence=evidence))
 
     def _next(self, frame: Frame, most: int, *, past: bool, evidence: bool) -> Planes:
-        if not past or not self._states:
-            self._states = [ComponentState.empty(*coefficients.shape[:2]) for coefficients, _ in frame]
+        shapes = [coefficients.shape for coefficients, _ in frame]
+        if not past or [known.mean.shape for known in self._states] != shapes:
+            self._states = [ComponentState.empty(high, wide) for high, wide, _ in shapes]
             self._activity = None
         if not evidence:
             kept = self._states
@@ -75,7 +77,7 @@ class VideoSession:
         if on_blocks.native is None:
             return self._whole(frame, most)
         if self._activity is None:
-            self._activity = Activity([coefficients.shape[:2] for coefficients, _ in frame])
+            self._activity = Activity([(high, wide) for high, wide, _ in shapes])
         cells = self._activity.choose(frame, self._states)
         believed = [np.zeros(coefficients.shape[:2], np.float32) for coefficients, _ in frame]
         planes = self._parts(frame, cells, most, believed)
@@ -105,11 +107,7 @@ class VideoSession:
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         agrees = [np.ones(grid, np.bool_) for grid in grids]
-        areas = [
-            _Area(rectangle, grids)
-            for one in cover(cells, MARGIN / CELL_BLOCKS)
-            for rectangle in _divided(one, most // CELL_BLOCKS**2)
-        ]
+        areas = [area for one in cover(cells, MARGIN / CELL_BLOCKS) for area in _areas(one, grids, most)]
         # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
         for area, restored in [(area, self._restored(frame, area)) for area in areas]:
             parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
@@ -182,10 +180,14 @@ def _samples(place: Place) -> Place:
 
 
 def _kept(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The share of their past that was kept of blocks `[high, wide]`, by the evidence of their first coefficients."""
+    """The share of their past that was kept of blocks `[high, wide]`, by the evidence of their first coefficients.
+
+    It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it.
+    """
     first = [0, 1, 8]
-    known, kept = (evidence[..., first].astype(np.float32) for evidence in (before, after))
-    shares = (kept - on_blocks.observation(table)[first]) / np.maximum(known, on_blocks.LEAST)
+    one = on_blocks.observation(table)[first]
+    known, now = (evidence[..., first].astype(np.float32) for evidence in (before, after))
+    shares = np.where(known > one / 16, now - one, 0) / np.maximum(known, on_blocks.LEAST)
     return shares.mean(axis=2)
 
 
@@ -194,13 +196,15 @@ def _arrays(known: ComponentState) -> tuple[NDArray[Any], ...]:
     return known.mean, known.evidence, known.correction
 
 
-def _divided(one: Rectangle, most: int) -> list[Rectangle]:
-    """A rectangle, cut until no part has more than so many cells, if possible."""
+def _areas(one: Rectangle, grids: Sequence[tuple[int, int]], most: int) -> list[_Area]:
+    """A rectangle, cut until of no part the network is given more than so many blocks of luma, if possible."""
+    area = _Area(one, grids)
+    rows, columns = area.outer[0]
     high, wide = one.bottom - one.top, one.right - one.left
-    if high * wide <= max(most, 1):
-        return [one]
+    if (rows.stop - rows.start) * (columns.stop - columns.start) <= most or high == wide == 1:
+        return [area]
     parts = one.cut_across(one.top + high // 2) if high > wide else one.cut_down(one.left + wide // 2)
-    return [found for part in parts for found in _divided(part, most)]
+    return [found for part in parts for found in _areas(part, grids, most)]
 
 
 class _Turns:
@@ -219,8 +223,23 @@ class _Turns:
             self._waiting.append((call, future))
             begin, self._at_work = not self._at_work, True
         if begin:
-            self._pool.submit(self._work)
+            try:
+                self._pool.submit(self._work).add_done_callback(self._forget_dropped)
+            except RuntimeError:  # the pool takes no more work
+                self._forget()
+                raise
         return future
+
+    def _forget_dropped(self, work: Future[None]) -> None:
+        """Cancel what waits for work that the pool has dropped."""
+        if work.cancelled():
+            self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            waiting, self._waiting, self._at_work = self._waiting, deque(), False
+        for _, future in waiting:
+            future.cancel()
 
     def _work(self) -> None:
         while True:

@@ -1,0 +1,331 @@
+"""Exported graphs with a state: the contract, and the same frames in PyTorch, ONNX Runtime and OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.lacking import needs
+
+needs("torch")
+needs("onnx")
+needs("onnxscript")
+
+import onnx
+import torch
+
+from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Model, Variant
+from mjpeg_restore.frames import CodedPicture, Colour, Sampling
+from mjpeg_restore.models.graph import Graph, export_variant, load_weights
+from mjpeg_restore.models.stream import StreamConfig
+from mjpeg_restore.models.stream_video import StreamVideo
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.runtime import Inputs, Network, open_network
+from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.loading import Loader
+from mjpeg_restore.verification import verify
+from tests import state_formulas as formulas
+from tests.agreement import assert_same, difference, plain_decode, rounded
+from tests.lacking import needs_native_state, needs_openvino
+from tests.runtime.graphs import run
+
+PLAIN = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
+CONFIGS = {"plain": PLAIN, "significance": replace(PLAIN, coarse=8, significance=True)}
+GATE = 8
+LAYERS = 8
+"""In eight bits or bf16, in a chain."""
+BELIEF = 0.02
+"""Of a gate in bf16: its logits, of up to 4, are wrong by a few 2^-8 in all, and its shares by a quarter of that."""
+
+GRIDS: dict[str, list[tuple[int, int]]] = {
+    "grey": [(5, 7)],
+    "4:2:0": [(6, 8), (3, 4), (3, 4)],
+    "4:2:2": [(5, 6), (5, 3), (5, 3)],
+    "4:4:4": [(3, 5), (3, 5), (3, 5)],
+    "4:1:1": [(3, 8), (3, 2), (3, 2)],
+}
+
+
+def tiny(config: StreamConfig) -> StreamVideo:
+    """A network of random weights, which float16 holds, and none of which is zero."""
+    torch.manual_seed(3)
+    network = StreamVideo(config, GATE)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "gate" not in name and "past" not in name:
+                parameter.normal_(0, 1 if name.endswith("bias") else 0.1)
+        for gate in (network.gate, network.chroma_gate):
+            gate.decide.weight.normal_(0, 0.5)
+            gate.decide.bias.normal_(2, 2)
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half().float())
+        for arrays in clip("4:2:0", 2):
+            network(*[torch.from_numpy(array.astype(np.float32))[None] for array in arrays])  # sets the int8 steps
+    return network.eval()
+
+
+def clip(kind: str, count: int, seed: int = 1) -> list[Inputs]:
+    """Frames of a scene that a part of moves: coefficients and table of each component in turn."""
+    random = np.random.default_rng(seed)
+    tables = [random.integers(4, 60, 64).astype(np.uint16) for _ in GRIDS[kind]]
+    scenes = [random.integers(-4, 5, (*grid, 64)) for grid in GRIDS[kind]]
+    found: list[Inputs] = []
+    for _ in range(count):
+        frame: list[NDArray[Any]] = []
+        for scene, table in zip(scenes, tables, strict=True):
+            scene[:, 0] = random.integers(-4, 5, scene[:, 0].shape)
+            noise = random.integers(-1, 2, scene.shape) * (random.random(scene.shape) < 0.3)
+            frame += [(scene + noise).astype(np.int16), table]
+        found.append(frame)
+    return found
+
+
+def empty(frame: Inputs) -> list[NDArray[Any]]:
+    """The state before the first frame, as a graph takes it."""
+    known = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in frame[::2]]
+    return [array for one in known for array in (one.mean, one.evidence)]
+
+
+Graphs = dict[str, GraphFile]
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[StreamVideo, Graphs]:
+    """A network and its graphs, grey and colour."""
+    network = tiny(CONFIGS[request.param])
+    folder = tmp_path_factory.mktemp("video")
+    return network, export_variant({"grey": network, "colour": network}, "tiny", folder, "state")
+
+
+def graph_of(graphs: Graphs, kind: str) -> GraphFile:
+    return graphs["grey" if kind == "grey" else "colour"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loads each network anew: tests change what a runtime finds when it loads one."""
+    monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())
+
+
+# ---- the contract ----
+
+
+def test_the_ports(exported: tuple[StreamVideo, Graphs]) -> None:
+    _, graphs = exported
+    for kind, components in (("grey", COMPONENTS[:1]), ("colour", COMPONENTS)):
+        graph = graphs[kind]
+        assert graph.has_state
+        assert [str(port) for port in graph.inputs] == [
+            *(form for one in components for form in (f"int16 [{one}.high, {one}.wide, 64]", "uint16 [64]")),
+            *(f"{dtype} [{one}.high, {one}.wide, 64]" for one in components for dtype in ("int16", "float16")),
+        ]
+        assert [port.name for port in graph.inputs] == [
+            *(f"{one}.{what}" for one in components for what in ("coefficients", "table")),
+            *(f"{one}.{what}" for one in components for what in ("mean", "evidence")),
+        ]
+        assert [port.name for port in graph.outputs] == [
+            *components,
+            *(f"{one}.{what}" for one in components for what in ("mean_after", "evidence_after", "correction")),
+        ]
+        assert [port.dtype for port in graph.outputs] == [
+            *["uint8"] * len(components),
+            *["int16", "float16", "int16"] * len(components),
+        ]
+        assert not graph.full_chroma
+
+
+def test_inner_tensors_have_their_names(exported: tuple[StreamVideo, Graphs]) -> None:
+    network, graphs = exported
+    for kind, components in (("grey", COMPONENTS[:1]), ("colour", COMPONENTS)):
+        found = {name for node in onnx.load(graphs[kind].path()).graph.node for name in node.output}
+        wanted = {
+            f"{one}.{what}" for one in components for what in ("deviation", "past", "believed", "share", "samples")
+        }
+        layers = ("enter", "chroma_enter")[: 1 if kind == "grey" else 2]
+        wanted |= {f"{layer}.{what}" for layer in layers for what in ("entering", "left")}
+        wanted |= {"predict.phases", "chroma_predict.phases"} if kind == "colour" else {"predict.phases"}
+        if network.significance:
+            wanted |= {"y.level"}
+        assert wanted <= found
+        ends = (".level", *(f".{name.rpartition('.')[2]}" for name in wanted))
+        assert {name for name in found if name.endswith(ends)} == wanted
+
+
+@pytest.mark.parametrize("kind", ["grey", "4:2:0"])
+def test_inner_tensors_hold_what_they_are_said_to(exported: tuple[StreamVideo, Graphs], kind: str) -> None:
+    network, graphs = exported
+    first, frame = clip(kind, 2)
+    graph = graph_of(graphs, kind)
+    components = COMPONENTS[: len(frame) // 2]
+    after = onnx_runtime(graph.path().read_bytes(), [*first, *empty(first)])
+    before = before_next(after, len(components))
+    names = [f"{one}.{what}" for one in components for what in ("deviation", "past", "believed", "share")]
+    layers = ("enter", "chroma_enter")[: 1 if kind == "grey" else 2]
+    names += [f"{layer}.{what}" for layer in layers for what in ("entering", "left")]
+    names += ["y.level"] if network.significance else []
+    model = onnx.load(graph.path())
+    for name in names:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    held = dict(zip(names, onnx_runtime(model.SerializeToString(), [*frame, *before], names), strict=True))
+    planes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for index, one in enumerate(components):
+        coefficients, table = frame[2 * index : 2 * index + 2]
+        known = ComponentState(before[2 * index], before[2 * index + 1], np.zeros_like(before[2 * index]))
+        deviation, past = formulas.observed(coefficients, table, known)
+        np.testing.assert_allclose(held[f"{one}.deviation"][0], deviation, atol=1e-4)
+        np.testing.assert_allclose(held[f"{one}.past"][0], past, atol=1e-4)
+        believed = held[f"{one}.believed"][0]
+        assert believed.shape == coefficients.shape
+        assert 0 <= believed.min() < 0.5 < believed.max() <= 1
+        mean, _, share = formulas.remembered(coefficients, table, known, believed.astype(float))
+        np.testing.assert_allclose(held[f"{one}.share"][0], share, atol=1e-4)
+        planes.append((formulas.network_input(mean), formulas.network_left(coefficients * table.astype(float) - mean)))
+        if one == "y" and network.significance:
+            np.testing.assert_allclose(np.clip(held["y.level"][0], -1, 1), np.clip(mean / table, -1, 1), atol=1e-3)
+    for layer, some in zip(layers, (planes[:1], planes[1:]), strict=False):
+        for name, number in (("entering", 0), ("left", 1)):
+            found = held[f"{layer}.{name}"][0]
+            np.testing.assert_allclose(found, np.stack([pair[number] for pair in some]), atol=1e-3)
+
+
+def onnx_runtime(graph: bytes, arrays: Inputs, outputs: list[str] | None = None) -> list[NDArray[Any]]:
+    session = needs("onnxruntime").InferenceSession(graph)
+    feed = dict(zip([node.name for node in session.get_inputs()], arrays, strict=True))
+    return [np.asarray(array) for array in session.run(outputs, feed)]
+
+
+def before_next(after: Inputs, components: int) -> list[NDArray[Any]]:
+    """The state that a graph gave, as it takes it with the next frame."""
+    return [array for index in range(components) for array in after[components + 3 * index :][:2]]
+
+
+def test_weights_come_back(exported: tuple[StreamVideo, Graphs]) -> None:
+    network, graphs = exported
+    again = StreamVideo(network.config, GATE)
+    load_weights(again, graphs["colour"].path())
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
+
+
+# ---- the same frames everywhere ----
+
+
+def frames_with_states(network: Network, kind: str, count: int = 4) -> Iterator[tuple[Inputs, list[NDArray[Any]]]]:
+    """Each frame of a clip with the state before it, as a graph takes them, and what the network makes of them."""
+    known: list[NDArray[Any]] = []
+    for frame in clip(kind, count):
+        inputs = [*frame, *(known or empty(frame))]
+        found = list(run(network, inputs))
+        yield inputs, found
+        known = before_next(found, len(frame) // 2)
+
+
+def assert_states_agree(
+    ours: list[NDArray[Any]], theirs: list[NDArray[Any]], inputs: Inputs, *, belief: float, correction: float
+) -> None:
+    """Compare states after a frame.
+
+    Args:
+        ours, theirs: all that the graphs gave.
+        inputs: what they took.
+        belief: by which the two gates may differ; else they differ by roundings to units of memory.
+        correction: share of the corrections by which they may differ, in root mean squares.
+    """
+    count = len(inputs) // 4
+    for index in range(count):
+        coefficients, table, before, known = (inputs[at + 2 * index] for at in (0, 1, 2 * count, 2 * count + 1))
+        (mean, evidence, added), (their_mean, their_evidence, their_added) = (
+            all_[count + 3 * index :][:3] for all_ in (ours, theirs)
+        )
+        assert (mean.dtype, evidence.dtype, added.dtype) == (np.int16, np.float16, np.int16)
+        away = np.abs(coefficients * table.astype(float) - before / 16)
+        assert (np.abs(mean - their_mean.astype(float)) <= 1 + 16 * (belief + 1e-5) * away).all()
+        one, other = evidence.astype(float), their_evidence.astype(float)
+        assert (np.abs(one - other) <= 2**-10 * other + (belief + 1e-5) * known).all()
+        apart = np.sqrt(np.square(added.astype(float) - their_added).mean())
+        assert apart <= 1 + correction * np.sqrt(np.square(their_added.astype(float)).mean())
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_the_graph_gives_what_the_network_gives(exported: tuple[StreamVideo, Graphs], kind: str) -> None:
+    network, graphs = exported
+    opened = open_network(graph_of(graphs, kind), "onnxruntime", 1)
+    for inputs, found in frames_with_states(opened, kind):
+        with torch.no_grad():
+            wanted = [array.numpy() for array in Graph(network, "state")(*map(torch.from_numpy, inputs))]
+        count = len(inputs) // 4
+        assert [array.shape for array in found] == [array.shape for array in wanted]
+        plain = plain_decode(inputs[: 2 * count])
+        assert difference(found[:count], wanted[:count], plain) <= rounded(LAYERS)
+        assert_states_agree(found, wanted, inputs, belief=0, correction=rounded(LAYERS))
+
+
+@needs_openvino
+@pytest.mark.parametrize("kind", GRIDS)
+@pytest.mark.parametrize("bf16", [True, False])
+@needs_native_state
+def test_openvino_with_the_extension_agrees(
+    exported: tuple[StreamVideo, Graphs], kind: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not bf16:
+        monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
+    _, graphs = exported
+    graph = graph_of(graphs, kind)
+    opened = open_network(graph, "openvino", 1)
+    in_bf16 = opened.name.endswith("bf16")
+    assert not in_bf16 or bf16
+    for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
+        copies = [array.copy() for array in inputs]
+        found = list(run(opened, inputs))
+        assert all(map(np.array_equal, inputs, copies))
+        count = len(inputs) // 4
+        # The gate sees float16, and gives it: its shares are 2^-11 wrong, and each way.
+        belief = BELIEF if in_bf16 else 2e-3
+        assert_states_agree(found, wanted, inputs, belief=belief, correction=rounded(LAYERS) + belief)
+        plain = plain_decode(inputs[: 2 * count])
+        assert difference(found[:count], wanted[:count], plain) <= rounded(LAYERS) + belief
+
+
+@needs_openvino
+@pytest.mark.parametrize("kind", ["grey", "4:2:0", "4:1:1"])
+def test_openvino_without_the_extension_agrees(
+    exported: tuple[StreamVideo, Graphs], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "native", None)
+    _, graphs = exported
+    graph = graph_of(graphs, kind)
+    opened = open_network(graph, "openvino", 1)
+    assert opened.name.endswith("f32")
+    for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
+        found, count = list(run(opened, inputs)), len(inputs) // 4
+        assert_states_agree(found, wanted, inputs, belief=1e-5, correction=rounded(LAYERS))
+        assert difference(found[:count], wanted[:count], plain_decode(inputs[: 2 * count])) <= rounded(LAYERS)
+
+
+# ---- through a restorer ----
+
+
+def coded(frame: Inputs, kind: str) -> CodedPicture:
+    high, wide = frame[0].shape[:2]
+    sampling = {"grey": Sampling.GRAY, "4:2:0": Sampling.YUV420, "4:4:4": Sampling.YUV444}[kind]
+    return CodedPicture(8 * wide - 3, 8 * high - 2, sampling, tuple(frame[::2]), tuple(frame[1::2]), Colour())
+
+
+@pytest.mark.parametrize("kind", ["grey", "4:2:0", "4:4:4"])
+@pytest.mark.parametrize("device", ["onnxruntime", "openvino"])
+def test_a_camera_is_restored_within_its_cells(exported: tuple[StreamVideo, Graphs], kind: str, device: str) -> None:
+    needs(device)
+    _, graphs = exported
+    model = Model("tiny", "x", 1, 1.0, 2, 100.0, {}, (Variant(None, {}, graphs),), projected=True)
+    stream = Restorer(model, device, threads=1).stream()
+    restored = [stream.restore(coded(frame, kind)) for frame in clip(kind, 5)]
+    for picture, frame in zip(restored, clip(kind, 5), strict=True):
+        assert verify(picture, coded(frame, kind)).outside == 0
+    first = Restorer(model, device, threads=1).restore(coded(clip(kind, 1)[0], kind))
+    assert_same(first.planes, restored[0].planes)

@@ -1,0 +1,190 @@
+"""Which cells of a camera's picture need the network."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, CELL_BLOCKS, REFRESH, Activity
+from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, keep
+from tests.lacking import needs_native_state
+from tests.video_models import learnt
+
+pytestmark = needs_native_state
+
+GRIDS = [(16, 24), (8, 12), (8, 12)]
+CELLS = (4, 6)
+LUMA, CHROMA = (table.reshape(64).astype(np.uint16) for table in scaled_tables(60))
+
+
+class Camera:
+    """A scene of random coefficients, seen with a sensor's noise, and a network that believes what is given.
+
+    Attributes:
+        states: of each component.
+    """
+
+    def __init__(self, noise: float = 1.0, grids: list[tuple[int, int]] = GRIDS, seed: int = 1) -> None:
+        self.random = np.random.default_rng(seed)
+        self.noise, self.grids = noise, grids
+        self.tables = [LUMA, CHROMA, CHROMA][: len(grids)]
+        self.scene = [self.random.normal(0, 40, (*grid, 64)) for grid in grids]
+        self.states = [ComponentState.empty(*grid) for grid in grids]
+        self.activity = Activity(grids)
+        self.coefficients: list[NDArray[np.int16]] = []
+
+    def frame(self) -> list[tuple[NDArray[np.int16], NDArray[np.uint16]]]:
+        """The next frame, as the camera codes it."""
+        seen = [scene + self.random.normal(0, self.noise, scene.shape) for scene in self.scene]
+        self.coefficients = [
+            np.rint(one / table).astype(np.int16) for one, table in zip(seen, self.tables, strict=True)
+        ]
+        return list(zip(self.coefficients, self.tables, strict=True))
+
+    def choose(self, *, believes: bool = True) -> NDArray[np.bool_]:
+        """The cells of the next frame that are computed; the gate believes all past there, or nothing."""
+        frame = self.frame()
+        cells = self.activity.choose(frame, self.states)
+        believed: list[NDArray[np.float32]] = []
+        for (coefficients, table), state in zip(frame, self.states, strict=True):
+            known = state.evidence[..., 0] > 0
+            high, wide = known.shape
+            side = CELL_BLOCKS * high // self.grids[0][0], CELL_BLOCKS * wide // self.grids[0][1]
+            computed = np.kron(cells, np.ones(side))[:high, :wide] > 0
+            believed.append((computed & known & believes).astype(np.float32))
+            if not believes:
+                state.evidence[computed] = 0
+            keep(coefficients, table, state, np.ones(known.shape, np.bool_), np.empty((8 * high, 8 * wide), np.uint8))
+        self.activity.learn(believed)
+        return cells
+
+
+def test_of_a_first_frame_everything_is_computed() -> None:
+    cells = Camera().choose()
+    assert cells.shape == CELLS
+    assert cells.all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 2.0, 4.0])
+def test_a_still_scene_is_computed_each_time_its_state_rests_on_twice_as_many_frames(noise: float) -> None:
+    camera = Camera(noise)
+    shares = [camera.choose().mean() for _ in range(100)]
+    assert shares[0] == 1
+    # As it becomes better six times, and besides where noise was far out while its size was still being learnt.
+    assert np.sum(shares) <= 12
+    assert np.mean(shares[40:]) < 0.05
+    assert np.median(shares) == 0
+
+
+def test_without_noise_only_what_is_due_is_computed() -> None:
+    camera = Camera(0)
+    shares = [camera.choose().mean() for _ in range(2 * REFRESH + 100)]
+    due = [number for number, share in enumerate(shares, 1) if share]
+    assert {shares[number - 1] for number in due} == {1.0}
+    assert due[:6] == [1, 2, 4, 8, 16, 32]
+    assert all(later - earlier == REFRESH for earlier, later in pairwise(due[5:]))
+    assert len(due) == 6 + 2
+    assert due[5] == LONGEST
+
+
+@pytest.mark.parametrize("component", [0, 1, 2])
+def test_a_block_that_moves_is_always_computed(component: int) -> None:
+    camera = Camera(2.0)
+    for _ in range(40):
+        camera.choose()
+    ratio = GRIDS[0][0] // GRIDS[component][0]
+    for _ in range(30):
+        row, column = (int(camera.random.integers(0, length)) for length in GRIDS[component])
+        camera.scene[component][row, column] = camera.random.normal(0, 120, 64)
+        cells = camera.choose()
+        assert cells[row * ratio // CELL_BLOCKS, column * ratio // CELL_BLOCKS]
+        # The network sees it from the blocks beside it.
+        for down in (-1, 1):
+            for across in (-1, 1):
+                beside = np.clip((row + down, column + across), 0, np.array(GRIDS[component]) - 1)
+                assert cells[tuple(beside * ratio // CELL_BLOCKS)]
+
+
+def test_what_stands_still_beside_it_is_not() -> None:
+    camera = Camera(1.0)
+    for _ in range(60):
+        camera.choose()
+    shares: list[float] = []
+    for _ in range(40):
+        camera.scene[0][5, 5] = camera.random.normal(0, 120, 64)
+        shares.append(float(camera.choose().mean()))
+    assert np.mean(shares) < 0.4
+
+
+def test_where_the_gate_believes_nothing_nothing_is_learnt_and_all_is_computed() -> None:
+    camera = Camera(3.0)
+    before = learnt(camera.activity)
+    for _ in range(10):
+        for scene in camera.scene:
+            scene[:] = camera.random.normal(0, 80, scene.shape)
+        assert camera.choose(believes=False).all()
+    assert learnt(camera.activity) == before
+
+
+def test_what_is_hardly_believed_teaches_nothing() -> None:
+    camera = Camera(1.0)
+    camera.choose()
+    before = learnt(camera.activity)
+    camera.activity.choose(camera.frame(), camera.states)
+    camera.activity.learn([np.full(grid, BELIEVED, np.float32) for grid in GRIDS])
+    assert learnt(camera.activity) == before
+    few = [np.zeros(grid, np.float32) for grid in GRIDS]
+    for shares in few:
+        shares[:4, :7] = 1
+    camera.activity.learn(few)
+    assert learnt(camera.activity) == before
+
+
+def test_what_is_learnt_is_bounded() -> None:
+    camera = Camera(60.0)
+    for _ in range(60):
+        camera.activity.choose(camera.frame(), camera.states)
+        camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
+    for limits in learnt(camera.activity):
+        assert all(0.05 <= limit <= 100 for some in limits.values() for limit in some)
+
+
+def test_the_sensors_noise_is_estimated() -> None:
+    """From fine steps; what quantisation adds is subtracted."""
+    camera = Camera(3.0)
+    camera.tables = [np.full(64, 2, np.uint16)] * 3
+    for _ in range(40):
+        camera.frame()
+        camera.activity.choose(list(zip(camera.coefficients, camera.tables, strict=True)), camera.states)
+        for coefficients, table, state in zip(camera.coefficients, camera.tables, camera.states, strict=True):
+            high, wide, _ = coefficients.shape
+            everywhere = np.ones((high, wide), np.bool_)
+            keep(coefficients, table, state, everywhere, np.empty((8 * high, 8 * wide), np.uint8))
+        camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
+    assert all([7.5] < limits["noise"] < [10.5] for limits in learnt(camera.activity))
+
+
+@pytest.mark.parametrize(
+    "grids",
+    [
+        [(1, 1)],
+        [(1, 1)] * 3,
+        [(2, 2), (1, 1), (1, 1)],
+        [(1, 4), (1, 1), (1, 1)],
+        [(5, 7)],
+        [(3, 8), (3, 2), (3, 2)],
+        [(6, 10), (3, 10), (3, 10)],
+        [(10, 6), (5, 3), (5, 3)],
+    ],
+)
+def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
+    camera = Camera(1.0, grids)
+    cells = [camera.choose() for _ in range(20)]
+    assert cells[0].all()
+    assert cells[0].shape == tuple(-(-length // CELL_BLOCKS) for length in grids[0])
+    camera.scene[-1][-1, -1] += 900
+    assert camera.choose()[-1, -1]

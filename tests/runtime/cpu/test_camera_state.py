@@ -1,0 +1,489 @@
+"""The native functions of a camera's state agree with the formulas, and hold whatever they are given."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.runtime.cpu import state as module
+from mjpeg_restore.runtime.cpu.projection import CELL, CHROMA_CONFIDENCE, LUMA_CONFIDENCE, SAMPLE_SCALE
+from mjpeg_restore.runtime.cpu.state import (
+    DEVIATION_GAIN,
+    LEAST,
+    LONGEST,
+    UNKNOWN,
+    ComponentState,
+    compare,
+    keep,
+    observation,
+    observe,
+    restore,
+    take,
+)
+from tests import state_formulas as formulas
+from tests.lacking import needs_native_state
+
+pytestmark = needs_native_state
+
+native: Any = module.native
+"""The extension, for calls with wrong buffers."""
+
+SINGLE = 2.0**-21
+"""Share of the largest number in a sum that a few roundings of float32 make."""
+HALF = 2.0**-11
+"""Share of a number that a rounding to float16 makes."""
+TINY = 2.0**-25
+"""Half of float16's least number."""
+
+
+@pytest.fixture(params=[8, 4], autouse=True)
+def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with AVX2, if the CPU has it, and without."""
+    for function in (compare, keep, observe, take, restore):
+        assert function.__kwdefaults__
+        monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
+
+
+Case = tuple[NDArray[np.int16], NDArray[np.uint16], ComponentState]
+
+
+def camera(high: int, wide: int, seed: int) -> Case:
+    """A frame, its table, and a state that is near to it or unknown, as a camera has them."""
+    random = np.random.default_rng(seed)
+    table = random.integers(1, 60, 64).astype(np.uint16)
+    coefficients = random.integers(-2, 3, (high, wide, 64)) * random.integers(0, 2, (high, wide, 64))
+    coefficients[..., 0] = random.integers(-1000, 1000, (high, wide)) // table[0]
+    mean = (coefficients + random.normal(0, 0.7, coefficients.shape)) * table * 16
+    evidence = observation(table) * random.choice([0, 0.3, 1, 5, 32], coefficients.shape)
+    evidence[random.random((high, wide)) < 0.2] = 0
+    correction = random.integers(-60, 61, coefficients.shape)
+    kept = ComponentState(mean.round().astype(np.int16), evidence.astype(np.float16), correction.astype(np.int16))
+    return coefficients.astype(np.int16), table, kept
+
+
+def extreme(high: int, wide: int, seed: int) -> Case:
+    """The largest and the smallest that each array can hold."""
+    random = np.random.default_rng(seed)
+    size = high, wide, 64
+    wide_range = np.array([-32768, -32767, -2048, -1, 0, 1, 1023, 32767], np.int16)
+    known = np.array([0, 2.0**-24, LEAST / 2, LEAST, 0.5, 12 / 13 * LONGEST], np.float16)
+    kept = ComponentState(random.choice(wide_range, size), random.choice(known, size), random.choice(wide_range, size))
+    return random.choice(wide_range, size), random.choice(np.array([1, 2, 443, 65535], np.uint16), 64), kept
+
+
+cases = st.builds(
+    lambda make, high, wide, seed: make(high, wide, seed),
+    st.sampled_from([camera, extreme]),
+    *(st.integers(1, 5),) * 2,
+    st.integers(0, 10_000),
+)
+
+
+def copy_of(state: ComponentState) -> ComponentState:
+    return ComponentState(state.mean.copy(), state.evidence.copy(), state.correction.copy())
+
+
+def largest(coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState) -> NDArray[np.float64]:
+    """The largest number that stands in a coefficient's formula, in grey levels: rounding is a share of it."""
+    return np.abs(coefficients * table.astype(float)) + np.abs(formulas.means(state)) + table.astype(float)
+
+
+def halves(*shape: int) -> NDArray[np.float16]:
+    return np.full(shape, np.nan, np.float16)
+
+
+def assert_half(found: NDArray[np.float16], wanted: NDArray[np.float64], single: Any = 0.0) -> None:
+    """Float16, rounded to the nearest, of what float32 computes within `single`."""
+    assert (np.abs(found.astype(float) - wanted) <= np.abs(wanted) * (HALF + SINGLE) + TINY + single).all()
+
+
+@given(st.integers(0, 1000))
+def test_the_evidence_of_a_frame(seed: int) -> None:
+    table = np.random.default_rng(seed).choice(np.array([1, 2, 7, 16, 100, 442, 444, 65535], np.uint16), 64)
+    found = observation(table)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, formulas.observation(table), rtol=1e-6)
+    assert found.min() >= LEAST
+    assert (found.astype(np.float16) > 0).all()
+
+
+@given(cases)
+def test_what_the_gate_sees(case: Case) -> None:
+    coefficients, table, state = case
+    deviation, share = halves(*coefficients.shape), halves(*coefficients.shape)
+    before = copy_of(state)
+    observe(*case, deviation, share)
+    away, past = formulas.observed(*case)
+    assert_half(share, past)
+    assert_half(deviation, away, SINGLE * largest(*case) / table)
+    assert (deviation[state.evidence == 0] == 0).all()
+    assert_unchanged(state, before)
+
+
+def assert_unchanged(state: ComponentState, before: ComponentState) -> None:
+    for name in ("mean", "evidence", "correction"):
+        np.testing.assert_array_equal(getattr(state, name), getattr(before, name))
+
+
+def assert_remembered(found: ComponentState, case: Case, believed: Any) -> None:
+    """Mean and evidence are those after the frame, in units of memory."""
+    mean, evidence, _ = formulas.remembered(*case, believed)
+    error = 0.5 + 16 * SINGLE * largest(*case)
+    assert (np.abs(found.mean - formulas.in_memory(mean)) <= error).all()
+    assert_half(found.evidence, evidence)
+
+
+@given(cases, st.booleans(), st.integers(0, 1000))
+@settings(max_examples=60)
+def test_taking_a_frame(case: Case, has_level: bool, seed: int) -> None:
+    coefficients, table, before = case
+    high, wide, _ = coefficients.shape
+    random = np.random.default_rng(seed)
+    believed = random.choice(np.array([0, 2.0**-24, 0.1, 0.5, 0.98, 1]), coefficients.shape).astype(np.float16)
+    state, share, level = copy_of(before), halves(*coefficients.shape), halves(*coefficients.shape)
+    samples, left = np.full((2, 8 * high, 8 * wide), np.nan, np.float32)
+    take(coefficients, table, state, believed, share, level if has_level else None, samples, left)
+    mean, _, past = formulas.remembered(coefficients, table, before, believed.astype(float))
+    assert_remembered(state, case_of(case, before), believed.astype(float))
+    np.testing.assert_array_equal(state.correction, before.correction)
+    assert_half(share, past)
+    size = largest(coefficients, table, before)
+    if has_level:
+        assert_half(level, (mean / table).clip(-1, 1), SINGLE * size / table)
+    else:
+        assert np.isnan(level).all()
+    error = SINGLE * np.kron(size.sum(axis=2), np.ones((8, 8)))
+    assert (np.abs(samples - formulas.network_input(mean)) <= error / SAMPLE_SCALE).all()
+    deviation = coefficients * table.astype(float) - mean
+    assert (np.abs(left - formulas.network_left(deviation)) <= error * DEVIATION_GAIN / SAMPLE_SCALE).all()
+
+
+def case_of(case: Case, state: ComponentState) -> Case:
+    return case[0], case[1], state
+
+
+def phases_of(high: int, wide: int, seed: int, spread: float) -> NDArray[np.float16]:
+    return (np.random.default_rng(seed).standard_normal((16, 2 * high, 2 * wide)) * spread).astype(np.float16)
+
+
+def assert_shown(plane: NDArray[np.uint8], steps: NDArray[np.float64], case: Case) -> None:
+    """The samples of restored coefficients, to the nearest."""
+    error = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
+    assert (np.abs(plane - formulas.shown(steps, case[1])) <= 0.501 + error).all()
+
+
+@given(cases, st.sampled_from([0.0, 1e-3, 0.1, 3.0]), st.integers(0, 1000), st.booleans())
+@settings(max_examples=60)
+def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, chroma: bool) -> None:
+    coefficients, table, before = case
+    high, wide, _ = coefficients.shape
+    phases, state = phases_of(high, wide, seed, spread), copy_of(before)
+    confidence = CHROMA_CONFIDENCE if chroma else LUMA_CONFIDENCE
+    plane = restore(phases, coefficients, table, state, confidence)
+    assert (plane.dtype, plane.shape) == (np.uint8, (8 * high, 8 * wide))
+    np.testing.assert_array_equal(state.mean, before.mean)
+    np.testing.assert_array_equal(state.evidence, before.evidence)
+    added = formulas.residual(phases, table, confidence)
+    rounded = 1e-3 + 16 * SINGLE * table.astype(float)
+    assert (np.abs(state.correction - formulas.in_memory(added * table)) <= 0.5 + rounded).all()
+    assert_shown(plane, formulas.in_cell(coefficients, formulas.means(state) / table + added), case)
+
+
+@given(cases, st.integers(0, 1000))
+def test_keeping_blocks_that_agree(case: Case, seed: int) -> None:
+    coefficients, table, before = case
+    high, wide, _ = coefficients.shape
+    agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
+    state, plane = copy_of(before), np.full((8 * high, 8 * wide), 77, np.uint8)
+    keep(coefficients, table, state, agrees, plane)
+    np.testing.assert_array_equal(state.correction, before.correction)
+    for name in ("mean", "evidence"):
+        np.testing.assert_array_equal(getattr(state, name)[~agrees], getattr(before, name)[~agrees])
+    shown = np.kron(agrees, np.ones((8, 8))) > 0
+    assert (plane[~shown] == 77).all()
+    after = ComponentState(
+        *(
+            np.where(agrees[..., None], getattr(state, name), getattr(before, name))
+            for name in ("mean", "evidence", "correction")
+        )
+    )
+    mean, evidence, _ = formulas.remembered(coefficients, table, before, 1)
+    error = 0.5 + 16 * SINGLE * largest(*case)
+    assert (np.abs(after.mean - formulas.in_memory(mean)) <= error)[agrees].all()
+    assert_half(after.evidence[agrees], evidence[agrees])
+    restored = formulas.in_cell(coefficients, (mean + before.correction / 16) / table)
+    size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
+    assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
+
+
+@given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 64))
+def test_comparing_a_frame_with_its_state(case: Case, noise: float, finest: int) -> None:
+    coefficients, table, state = case
+    fine, before = table <= finest, copy_of(state)
+    distance, spread = compare(*case, noise, fine)
+    assert distance.dtype == spread.dtype == np.float32
+    assert_unchanged(state, before)
+    far, wide = formulas.compared(*case, noise, fine)
+    # A deviation is known to a share of the numbers that it is the difference of, and enters as its square.
+    error = SINGLE * largest(*case)
+    known, steps = state.evidence.astype(float), table.astype(float)
+    growth = 1 + formulas.observation(table) / np.maximum(known, 2.0**-20)
+    away = np.abs(coefficients * steps - formulas.means(state))
+    variance = noise * growth + steps**2 / 12
+    room = ((2 * away * error + error**2) / variance).sum(axis=2)
+    seen = ~(far == UNKNOWN)
+    assert (distance[~seen] == np.float32(UNKNOWN)).all()
+    assert (np.abs(distance - far) <= room + 1e-5 * far)[seen].all()
+    room = ((2 * away * error + error**2) * fine / growth).sum(axis=2)
+    assert (np.abs(spread - wide) <= room + 1e-5 * wide).all()
+
+
+def test_a_block_that_is_not_known_is_as_far_as_can_be() -> None:
+    coefficients, table, state = camera(3, 4, 1)
+    state.evidence[1, 2] = 0
+    distance, _ = compare(coefficients, table, state, 1.0, table <= 8)
+    assert distance[1, 2] == np.float32(UNKNOWN)
+
+
+def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
+    coefficients, table, state = camera(3, 4, 2)
+    coefficients[..., 0] //= 8
+    state.mean[:] = 16 * (coefficients * table.astype(np.int32)).clip(-2000, 2000)
+    coefficients[np.abs(coefficients * table.astype(np.int32)) > 2000] = 0
+    state.mean[coefficients == 0] = 0
+    state.evidence[:] = 1
+    distance, spread = compare(coefficients, table, state, 1.0, table > 0)
+    assert (distance == 0).all()
+    assert (spread == 0).all()
+
+
+# ---- a stream of frames ----
+
+
+def test_a_mean_rests_on_so_many_frames_at_most() -> None:
+    random = np.random.default_rng(1)
+    table = scaled_tables(50)[0].reshape(64).astype(np.uint16)
+    state, agrees, plane = ComponentState.empty(2, 3), np.ones((2, 3), np.bool_), np.empty((16, 24), np.uint8)
+    frames = random.integers(-3, 4, (5, 2, 3, 64)).astype(np.int16)
+    for coefficients in frames:
+        keep(coefficients, table, state, agrees, plane)
+    steps = table.astype(float)
+    np.testing.assert_allclose(state.mean / 16, frames.mean(axis=0) * steps, atol=5 * 0.5 / 16 + 0.1)
+    np.testing.assert_allclose(state.evidence, np.broadcast_to(5 * observation(table), (2, 3, 64)), rtol=5 * HALF)
+    for _ in range(100):
+        keep(frames[0], table, state, agrees, plane)
+    longest = LONGEST * observation(table)
+    assert (state.evidence <= longest * (1 + HALF)).all()
+    assert (state.evidence >= longest * (1 - 32 * HALF)).all()
+    # Each frame is a 32nd of the mean: when that is within half a unit of memory the mean stops moving.
+    assert np.abs(state.mean / 16 - frames[0] * steps).max() < 32 / 32 + 3 * steps.max() * (31 / 32) ** 100
+
+
+@pytest.mark.parametrize("frequency", range(0, 64, 5))
+def test_kept_blocks_do_not_leave_their_cell(frequency: int) -> None:
+    random = np.random.default_rng(frequency)
+    table = np.full(64, 4, np.uint16)
+    table[frequency] = 300  # so coarse that rounding to 8 bits, by at most 4, hardly moves it
+    coefficients = np.zeros((4, 5, 64), np.int16)
+    extremes = random.choice(np.array([-32768, 32767], np.int16), (4, 5, 64))
+    evidence = np.where(random.random(extremes.shape) < 0.5, 29.5, 0).astype(np.float16)
+    plane = np.empty((32, 40), np.uint8)
+    agrees = np.ones((4, 5), np.bool_)
+    keep(coefficients, table, ComponentState(extremes.copy(), evidence, extremes), agrees, plane)
+    found = to_coefficients(plane)[..., frequency] / 300
+    assert np.abs(found).max() < CELL + 4 / 300
+    assert np.abs(found).max() > CELL - 4 / 300  # it reached the edge of its cell
+
+
+# ---- what is no number ----
+
+NUMBERS = [np.inf, -np.inf, np.nan, -np.nan, -1.0, -65504.0, 65504.0]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_gate_that_gives_no_number_leaves_a_state_that_is_sound(number: float) -> None:
+    coefficients, table, before = camera(3, 4, 3)
+    high, wide, _ = coefficients.shape
+    state, believed = copy_of(before), np.full(coefficients.shape, number, np.float16)
+    share, level = halves(*coefficients.shape), halves(*coefficients.shape)
+    samples, left = np.empty((2, 8 * high, 8 * wide), np.float32)
+    take(coefficients, table, state, believed, share, level, samples, left)
+    one = observation(table)
+    assert (state.evidence >= one * (1 - HALF)).all()
+    assert (state.evidence <= LONGEST * one * (1 + HALF)).all()
+    assert (share >= 0).all() and (share <= 1).all()
+    assert np.isfinite(samples).all() and np.isfinite(left).all()
+    # The mean lies between the frame and the past.
+    seen = coefficients * table.astype(float) * 16
+    low, high_ = np.minimum(seen, before.mean), np.maximum(seen, before.mean)
+    assert (state.mean >= low - 1).all() and (state.mean <= high_ + 1).all()
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, -np.nan])
+def test_a_network_that_gives_no_number_does_not_leave_the_cell(number: float) -> None:
+    coefficients, table, state = camera(3, 4, 4)
+    coefficients[..., 1:] = 0
+    coefficients[..., 0] //= 4
+    table[:] = 8
+    phases = phases_of(3, 4, 0, 0.1)
+    phases[:, 1, 2] = number
+    plane = restore(phases, coefficients, table, state, LUMA_CONFIDENCE)
+    assert (np.abs(state.correction) <= 16 * 8 * CELL + 1).all()
+    offsets = to_coefficients(plane) / table - coefficients
+    assert np.abs(offsets).max() < 0.5 + 4 / 8  # rounding to 8 bits moves a coefficient by at most 4
+
+
+def test_evidence_that_is_no_number_is_as_much_as_there_may_be() -> None:
+    coefficients, table, state = camera(2, 3, 5)
+    state.evidence[:] = np.nan
+    keep(coefficients, table, state, np.ones((2, 3), np.bool_), np.empty((16, 24), np.uint8))
+    np.testing.assert_allclose(state.evidence, np.broadcast_to(LONGEST * observation(table), (2, 3, 64)), rtol=HALF)
+
+
+# ---- arrays that do not fit ----
+
+
+def arguments(function: str) -> dict[str, Any]:
+    """Fitting buffers of a function of the extension by name, for 2 by 3 blocks."""
+    coefficients, table, state = camera(2, 3, 6)
+    size = coefficients.shape
+    given: dict[str, Any] = {
+        "coefficients": coefficients,
+        "table": table.astype(np.float32),
+        "observation": observation(table),
+        "mean": state.mean,
+    }
+    samples: Any = np.empty((16, 24), np.float32)
+    match function:
+        case "observe":
+            given |= {"evidence": state.evidence, "deviation": halves(*size), "share": halves(*size)}
+        case "take":
+            given |= {"evidence": state.evidence, "believed": np.ones(size, np.float16), "share": halves(*size)}
+            given |= {"level": halves(*size), "samples": samples, "left": samples.copy()}
+        case "restore":
+            given |= {"phases": phases_of(2, 3, 0, 0.1), "correction": state.correction}
+            given |= {"plane": np.empty((16, 24), np.uint8)}
+        case "keep":
+            given |= {"evidence": state.evidence, "correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
+            given |= {"plane": np.empty((16, 24), np.uint8)}
+        case _:
+            given |= {"evidence": state.evidence, "fine": np.ones(64, np.float32)}
+            given |= {"distance": np.empty((2, 3), np.float32), "spread": np.empty((2, 3), np.float32)}
+    return given
+
+
+NUMBERS_AFTER = {"observe": (), "take": (1.0, 1.0), "restore": (1.0, CELL), "keep": (CELL,), "compare": (1.0,)}
+"""What each function takes after buffers, size and lanes."""
+BUFFERS = [(function, name) for function in NUMBERS_AFTER for name in arguments(function)]
+WRITTEN = {
+    "observe": ["deviation", "share"],
+    "take": ["mean", "evidence", "share", "level", "samples", "left"],
+    "restore": ["correction", "plane"],
+    "keep": ["mean", "evidence", "plane"],
+    "compare": ["distance", "spread"],
+}
+
+
+def call(function: str, given: dict[str, Any], *, size: tuple[Any, Any] = (2, 3), lanes: Any = 8) -> None:
+    getattr(native, function)(*given.values(), *size, lanes, *NUMBERS_AFTER[function])
+
+
+@pytest.mark.parametrize("function", NUMBERS_AFTER)
+def test_fitting_buffers_are_accepted(function: str) -> None:
+    given = arguments(function)
+    call(function, given)
+    if function == "take":
+        call(function, given | {"level": None})
+
+
+@pytest.mark.parametrize(("function", "wrong"), BUFFERS)
+@pytest.mark.parametrize("more", [-1, 1])
+def test_buffers_of_another_size_are_refused(function: str, wrong: str, more: int) -> None:
+    given = {name: bytearray(array.tobytes()) for name, array in arguments(function).items()}
+    size = len(given[wrong])
+    given[wrong] = bytearray(size + more)
+    with pytest.raises(ValueError, match=f"^{wrong}: {size + more} bytes, not {size}$"):
+        call(function, given)
+    assert_released(given)
+
+
+def assert_released(given: dict[str, Any]) -> None:
+    """Nobody holds a buffer: a bytearray that is lent cannot grow."""
+    for buffer in given.values():
+        if isinstance(buffer, bytearray):
+            buffer.append(0)
+
+
+@pytest.mark.parametrize(("function", "wrong"), BUFFERS)
+def test_what_is_no_buffer_is_refused(function: str, wrong: str) -> None:
+    given = {name: bytearray(array.tobytes()) for name, array in arguments(function).items()}
+    for nothing in (None, 7, "text") if wrong != "level" else (7, "text"):
+        with pytest.raises(TypeError):
+            call(function, given | {wrong: nothing})
+    assert_released(given)
+
+
+@pytest.mark.parametrize(("function", "wrong"), [(name, one) for name, some in WRITTEN.items() for one in some])
+def test_what_is_written_is_not_read_only(function: str, wrong: str) -> None:
+    given = arguments(function)
+    given[wrong].flags.writeable = False
+    with pytest.raises((ValueError, BufferError)):
+        call(function, given)
+
+
+@pytest.mark.parametrize(("function", "wrong"), BUFFERS)
+def test_misaligned_memory_is_refused(function: str, wrong: str) -> None:
+    given = arguments(function)
+    size = given[wrong].itemsize
+    if size == 1:
+        return
+    room = np.empty(given[wrong].nbytes + 1, np.uint8)
+    given[wrong] = room[1 - room.ctypes.data % 2 :][: given[wrong].nbytes]
+    assert given[wrong].ctypes.data % 2
+    with pytest.raises(ValueError, match=f"^{wrong}: memory that is not aligned to {size} bytes$"):
+        call(function, given)
+
+
+@pytest.mark.parametrize("function", NUMBERS_AFTER)
+def test_arguments_of_another_kind_are_refused(function: str) -> None:
+    given = {name: bytearray(array.tobytes()) for name, array in arguments(function).items()}
+    with pytest.raises(TypeError, match=f"^{function} takes [0-9]+ arguments, not 1$"):
+        getattr(native, function)(given["table"])
+    for size in ((2.0, 3), (2, "3"), (None, 3)):
+        with pytest.raises(TypeError):
+            call(function, given, size=size)
+    with pytest.raises(TypeError):
+        call(function, given, lanes="8")
+    if NUMBERS_AFTER[function]:
+        with pytest.raises(TypeError):
+            getattr(native, function)(*given.values(), 2, 3, 8, *["x"] * len(NUMBERS_AFTER[function]))
+    assert_released(given)
+    gc.collect()
+
+
+@pytest.mark.parametrize("function", NUMBERS_AFTER)
+@pytest.mark.parametrize(("high", "wide"), [(2**58, 1), (1, 2**58), (-1, 1), (0, 0), (-(2**58), 1)])
+def test_impossible_sizes_are_refused(function: str, high: int, wide: int) -> None:
+    with pytest.raises(ValueError, match="make no component"):
+        call(function, dict.fromkeys(arguments(function), np.empty(0)), size=(high, wide))
+
+
+def test_a_frame_may_be_strided_or_in_another_byte_order() -> None:
+    coefficients, table, before = camera(3, 2, 7)
+    agrees, expected = np.ones((3, 2), np.bool_), np.empty((24, 16), np.uint8)
+    keep(coefficients, table, copy_of(before), agrees, expected)
+    for other in (
+        (np.repeat(coefficients, 2, axis=0)[::2], np.repeat(table, 2)[::2]),
+        (coefficients.astype(coefficients.dtype.newbyteorder()), table.astype(table.dtype.newbyteorder())),
+    ):
+        plane: Any = np.empty((24, 16), np.uint8)
+        keep(*other, copy_of(before), agrees, plane)
+        np.testing.assert_array_equal(plane, expected)

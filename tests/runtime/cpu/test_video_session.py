@@ -1,0 +1,360 @@
+"""A camera's session: parts of a frame equal the whole, the frame's cell holds, and the state is defined."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.frames import CodedPicture
+from mjpeg_restore.futures import INLINE
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import components
+from mjpeg_restore.runtime import Inputs, Planes
+from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.video import VideoSession
+from tests.jpeg.pictures import SAMPLINGS, encode_pixels
+from tests.lacking import needs_native_state
+from tests.video_models import Formulas, learnt, picture, with_object
+
+EVERYTHING = 10**9
+"""Blocks that the network may be given at a time."""
+
+WIDTH, HEIGHT = 160, 96
+
+
+def coded(pixels: NDArray[np.float64], sampling: str = "4:2:0", quality: int = 60) -> CodedPicture:
+    return read(encode_pixels(pixels.clip(0, 255).round().astype(np.uint8), sampling, quality=quality))
+
+
+def frames(pictures: Sequence[NDArray[np.float64]], sampling: str = "4:2:0", quality: int = 60) -> list[Inputs]:
+    return [components(coded(one, sampling, quality)) for one in pictures]
+
+
+def moving(count: int, wide: int = WIDTH, high: int = HEIGHT, noise: float = 0.0) -> list[NDArray[np.float64]]:
+    """A still scene, through which an object moves, from beyond one edge to beyond the other."""
+    scene, random = picture(wide, high), np.random.default_rng(9)
+    return [
+        with_object(scene, -10 + 9 * number, 20 + 3 * number) + random.normal(0, noise, scene.shape)
+        for number in range(count)
+    ]
+
+
+def whole(clip: list[Inputs]) -> list[Planes]:
+    """The planes of each frame, of which everything is computed."""
+    network = Formulas()
+    count = len(clip[0]) // 2
+    known: list[Any] = []
+    for coefficients in clip[0][::2]:
+        empty = ComponentState.empty(*coefficients.shape[:2])
+        known += [empty.mean, empty.evidence]
+    found: list[Planes] = []
+    for frame in clip:
+        planes = network.run([*frame, *known])
+        found.append(planes[:count])
+        known = [part for index in range(count) for part in planes[count + 3 * index :][:2]]
+    return found
+
+
+class Camera:
+    """A session with the formulas' network.
+
+    Attributes:
+        network: the network.
+        session: the session.
+    """
+
+    def __init__(self, pool: Any = INLINE) -> None:
+        self.network = Formulas()
+        self.session = VideoSession(self.network.run, pool)
+
+    def restore(
+        self, frame: Inputs, *, past: bool = True, evidence: bool = True, most: int = EVERYTHING
+    ) -> tuple[NDArray[np.uint8], ...]:
+        return self.session.submit(frame, most, past=past, evidence=evidence).result()
+
+
+def assert_near(ours: Planes, theirs: Planes, share: float = 0.05) -> None:
+    """Equal, but for samples that lie on the edge between two whole numbers.
+
+    Means and corrections are rounded to a 16th of a grey level: samples are a 40th apart, and so is one in 40 a whole
+    number.
+    """
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.dtype, one.shape) == (np.uint8, other.shape)
+        apart = np.abs(one.astype(int) - other)
+        assert apart.max() <= 1
+        assert (apart > 0).mean() <= share
+
+
+def assert_same(ours: Sequence[NDArray[Any]], theirs: Sequence[NDArray[Any]]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# ---- parts and the whole ----
+
+
+@needs_native_state
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
+    clip = frames(moving(24), sampling)
+    camera = Camera()
+    shares: list[float] = []
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        assert_near(camera.restore(frame), wanted)
+        shares.append(camera.session.computed)
+    assert shares[0] == 1
+    assert np.median(shares) < 0.8
+
+
+@needs_native_state
+def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
+    clip = frames(moving(24))
+    camera = Camera()
+    for frame in clip:
+        camera.restore(frame)
+    assert camera.network.blocks < 0.95 * 24 * (WIDTH // 8) * (HEIGHT // 8)
+
+
+@needs_native_state
+@pytest.mark.parametrize("most", [1, 160, 300])
+def test_a_large_frame_is_divided(most: int) -> None:
+    clip = frames(moving(6, 256, 160))
+    camera = Camera()
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        assert_near(camera.restore(frame, most=most), wanted)
+    largest = max(high * wide for high, wide in camera.network.grids)
+    # At least two cells of 4x4 blocks each way, and a margin of two blocks on each side.
+    assert largest <= max(most, 12 * 12)
+
+
+@needs_native_state
+@pytest.mark.parametrize("size", [(8, 8), (16, 16), (9, 17), (33, 31), (72, 40), (65, 8), (8, 65)])
+@pytest.mark.parametrize("sampling", ["gray", "4:4:4", "4:2:0", "4:1:1"])
+def test_sizes_that_are_no_multiple_of_a_cell(size: tuple[int, int], sampling: str) -> None:
+    clip = frames(moving(9, *size), sampling)
+    camera = Camera()
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        assert_near(camera.restore(frame), wanted, 0.25)  # of a few samples
+
+
+@needs_native_state
+@pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0", "4:1:1"])
+def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None:
+    random, scene = np.random.default_rng(2), picture(WIDTH, HEIGHT)
+    clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(20)], sampling)
+    camera = Camera()
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        # The network adds to a mean what it once did: the mean of a few noisy frames differs from that of more.
+        for one, other in zip(camera.restore(frame), wanted, strict=True):
+            apart = np.abs(one.astype(int) - other)
+            assert apart.max() <= 4
+            assert apart.mean() < 0.25
+    assert camera.session.computed < 0.8
+
+
+@needs_native_state
+@pytest.mark.parametrize("quality", [10, 50, 90])
+def test_a_change_of_tables_throws_nothing_away(quality: int) -> None:
+    pictures = moving(16)
+    clip = [*frames(pictures[:8], quality=75), *frames(pictures[8:], quality=quality)]
+    camera = Camera()
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        for one, other in zip(camera.restore(frame), wanted, strict=True):
+            assert np.abs(one.astype(int) - other).mean() < 0.3
+
+
+# ---- past and evidence ----
+
+
+def test_without_a_past_the_frame_is_the_first_one() -> None:
+    first, second, third = frames(moving(3, noise=2))
+    camera, alone = Camera(), Camera()
+    for frame in (first, second):
+        camera.restore(frame)
+    assert_same(camera.restore(third, past=False), alone.restore(third))
+    assert camera.session.computed == 1
+    assert_same(camera.restore(second), alone.restore(second))
+
+
+def test_another_size_forgets_the_past_even_unannounced() -> None:
+    (large,), (small,), (grey,) = frames(moving(1)), frames(moving(1, 64, 48)), frames(moving(1), "gray")
+    camera = Camera()
+    for frame in (large, small, grey, large):
+        assert_same(camera.restore(frame), Camera().restore(frame))
+        assert camera.session.computed == 1
+
+
+def test_a_frame_that_is_no_evidence_changes_nothing() -> None:
+    clip = frames(moving(9, noise=1))
+    camera, other = Camera(), Camera()
+    for number, frame in enumerate(clip):
+        expected = other.restore(frame)
+        if number % 3:
+            broken = [array.copy() for array in frame]
+            broken[0][4:] = 0
+            restored = camera.restore(broken, evidence=False)
+            assert camera.session.computed == 1
+            assert not np.array_equal(restored[0], expected[0])
+        assert_same(camera.restore(frame), expected)
+
+
+def test_a_frame_that_is_no_evidence_is_restored_with_the_past() -> None:
+    clip = frames(moving(9, noise=1))
+    camera, other = Camera(), Camera()
+    for frame in clip[:-1]:
+        camera.restore(frame)
+        other.restore(frame)
+    assert_near(camera.restore(clip[-1], evidence=False), other.restore(clip[-1]), 0.2)
+    assert not np.array_equal(camera.restore(clip[-1], evidence=False)[0], Camera().restore(clip[-1])[0])
+
+
+def test_a_first_frame_that_is_no_evidence_leaves_no_past() -> None:
+    first, second = frames(moving(2, noise=2))
+    camera = Camera()
+    camera.restore(first, past=False, evidence=False)
+    assert_same(camera.restore(second), Camera().restore(second))
+
+
+@needs_native_state
+def test_a_first_frame_teaches_nothing_of_noise() -> None:
+    # Nothing was known before it. At quality 80 the evidence of chroma, as a float16, is more than a frame's.
+    for quality in (30, 60, 80, 95):
+        (frame,) = frames(moving(1), quality=quality)
+        camera = Camera()
+        camera.restore(frame)
+        activity = camera.session._activity  # pyright: ignore[reportPrivateUsage]
+        assert activity is not None
+        assert learnt(activity) == learnt(Activity([array.shape[:2] for array in frame[::2]]))
+
+
+def test_without_the_extension_every_frame_is_computed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "native", None)
+    clip = frames(moving(5))
+    camera = Camera()
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        assert_same(camera.restore(frame), wanted)
+        assert camera.session.computed == 1
+
+
+def test_inputs_are_not_changed_and_planes_belong_to_the_caller() -> None:
+    first, second = frames(moving(2))
+    copies = [array.copy() for array in first]
+    camera = Camera()
+    planes = camera.restore(first)
+    assert all(map(np.array_equal, first, copies))
+    kept = [plane.copy() for plane in planes]
+    camera.restore(second)
+    assert_same(planes, kept)
+    for plane in planes:
+        plane[:] = 0
+    assert_same(camera.restore(first, past=False), kept)
+
+
+# ---- errors, order, threads ----
+
+
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_a_network_that_fails_leaves_the_state_that_it_was(number: int) -> None:
+    clip = frames(moving(8))
+    camera, other = Camera(), Camera()
+    for index, frame in enumerate(clip):
+        if index == number:
+            camera.network.error = RuntimeUnavailable("out of memory")
+            with pytest.raises(RuntimeUnavailable, match="out of memory"):
+                camera.restore(frame)
+        assert_near(camera.restore(frame), other.restore(frame))
+
+
+def test_a_network_that_fails_for_a_frame_without_evidence() -> None:
+    clip = frames(moving(4))
+    camera, other = Camera(), Camera()
+    for frame in clip:
+        camera.network.error = RuntimeUnavailable("out of memory")
+        with pytest.raises(RuntimeUnavailable):
+            camera.restore(frame, evidence=False)
+        assert_same(camera.restore(frame), other.restore(frame))
+
+
+def test_frames_are_restored_in_the_order_of_the_calls() -> None:
+    clip = frames(moving(12))
+    expected = [Camera().restore(clip[0])]
+    alone = Camera()
+    expected = [alone.restore(frame) for frame in clip]
+    with ThreadPoolExecutor(4) as pool:
+        camera = Camera(pool)
+        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60), wanted)
+
+
+def test_two_cameras_share_a_pool_and_nothing_else() -> None:
+    clip = frames(moving(8))
+    alone = Camera()
+    expected = [alone.restore(frame) for frame in clip]
+    with ThreadPoolExecutor(2) as pool:
+        cameras = [Camera(pool) for _ in range(3)]
+        futures = [
+            [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for camera in cameras] for frame in clip
+        ]
+        for row, wanted in zip(futures, expected, strict=True):
+            for future in row:
+                assert_same(future.result(60), wanted)
+
+
+def test_a_frame_that_was_cancelled_is_left_out() -> None:
+    clip = frames(moving(4))
+    alone = Camera()
+    expected = [alone.restore(frame) for frame in (clip[0], clip[2], clip[3])]
+    with ThreadPoolExecutor(1) as pool:
+        go = threading.Event()
+        pool.submit(go.wait, 60)
+        camera = Camera(pool)
+        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        assert futures.pop(1).cancel()
+        go.set()
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60), wanted)
+
+
+def test_a_pool_that_drops_its_work_drops_the_frames() -> None:
+    clip = frames(moving(3))
+    with ThreadPoolExecutor(1) as pool:
+        go = threading.Event()
+        pool.submit(go.wait, 60)
+        camera = Camera(pool)
+        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        pool.shutdown(wait=False, cancel_futures=True)
+        go.set()
+    for future in futures:
+        with pytest.raises(CancelledError):
+            future.result(60)
+    for frame in clip:  # and later ones are refused
+        with pytest.raises(RuntimeError, match="shutdown"):
+            camera.session.submit(frame, EVERYTHING, past=True, evidence=True)
+
+
+def test_what_runs_when_a_frame_is_ready_may_submit_the_next_one() -> None:
+    clip = frames(moving(4))
+    camera = Camera()
+    found: list[Future[Planes]] = []
+
+    def submit(number: int) -> None:
+        future = camera.session.submit(clip[number], EVERYTHING, past=True, evidence=True)
+        found.append(future)
+        if number + 1 < len(clip):
+            future.add_done_callback(lambda _: submit(number + 1))
+
+    submit(0)
+    alone = Camera()
+    for future, frame in zip(found, clip, strict=True):
+        assert_same(future.result(60), alone.restore(frame))

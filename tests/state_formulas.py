@@ -1,0 +1,119 @@
+"""What is done with a camera's state, in double precision: the reference for the native extension and for sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.dct import DCT_MATRIX
+from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp
+from mjpeg_restore.runtime.cpu.state import (
+    DEVIATION_GAIN,
+    FARTHEST,
+    LEAST,
+    LONGEST,
+    SENSOR,
+    UNIT,
+    UNKNOWN,
+    ComponentState,
+)
+
+Blocks = NDArray[np.float64]
+"""`[blocks_high, blocks_wide, 64]`."""
+
+
+def observation(table: NDArray[np.uint16]) -> Blocks:
+    """Evidence of one frame, `[64]`."""
+    return np.maximum(1 / (table.astype(float) ** 2 / 12 + SENSOR), LEAST)
+
+
+def plane_of(blocks: Blocks) -> NDArray[np.float64]:
+    """The samples of dequantised coefficients, centred, `[8 high, 8 wide]`."""
+    high, wide, _ = blocks.shape
+    return (blocks @ DCT_MATRIX).reshape(high, wide, 8, 8).swapaxes(1, 2).reshape(8 * high, 8 * wide)
+
+
+def blocks_of(plane: NDArray[np.float64]) -> Blocks:
+    """The coefficients of centred samples."""
+    high, wide = plane.shape[0] // 8, plane.shape[1] // 8
+    return plane.reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(high, wide, 64) @ DCT_MATRIX.T
+
+
+def interleaved(phases: NDArray[np.float16]) -> NDArray[np.float64]:
+    """The plane of a network's phases, `[16, 2 high, 2 wide]`."""
+    plane = np.empty((4 * phases.shape[1], 4 * phases.shape[2]))
+    for phase, samples in enumerate(phases):
+        plane[phase // 4 :: 4, phase % 4 :: 4] = samples
+    return plane
+
+
+def means(state: ComponentState) -> Blocks:
+    """In grey levels."""
+    return state.mean.astype(float) * UNIT
+
+
+def observed(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+) -> tuple[Blocks, Blocks]:
+    """Deviation and share, as of `state.observe`."""
+    known = state.evidence.astype(float)
+    deviation = (coefficients - means(state) / table).clip(-FARTHEST, FARTHEST)
+    return np.where(known > 0, deviation, 0), known / (known + observation(table))
+
+
+def remembered(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, believed: Blocks | float
+) -> tuple[Blocks, Blocks, Blocks]:
+    """The mean in grey levels, the evidence, and the past's share, after a frame."""
+    one = observation(table)
+    kept = np.minimum(believed * state.evidence.astype(float), (LONGEST - 1) * one)
+    share = kept / (kept + one)
+    seen = coefficients * table.astype(float)
+    return seen + share * (means(state) - seen), kept + one, share
+
+
+def in_memory(levels: Blocks) -> Blocks:
+    """Grey levels in units of memory, not rounded."""
+    return (levels / UNIT).clip(-(2**15), 2**15 - 1)
+
+
+def in_cell(coefficients: NDArray[np.int16], levels: Blocks) -> Blocks:
+    """Coefficients in steps, clamped to the frame's cell."""
+    middle = coefficients.astype(float)
+    return middle + (levels - middle).clip(-CELL, CELL)
+
+
+def residual(phases: NDArray[np.float16], table: NDArray[np.uint16], confidence: ConfidenceRamp) -> Blocks:
+    """What the network adds, in steps."""
+    return (blocks_of(SAMPLE_SCALE * confidence(table) * interleaved(phases)) / table).clip(-CELL, CELL)
+
+
+def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """A plane of samples, clipped and not rounded."""
+    return (plane_of(steps * table) + 128).clip(0, 255)
+
+
+def compared(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    noise: float,
+    fine: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance and spread, as of `state.compare`."""
+    steps, known = table.astype(float), state.evidence.astype(float)
+    away = np.abs(coefficients * steps - means(state))
+    growth = 1 + observation(table) / np.maximum(known, 2.0**-20)
+    distance = np.maximum(away - steps / 2, 0) ** 2 / (noise * growth + steps**2 / 12)
+    spread = (away**2 * fine / growth).sum(axis=2)
+    return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread
+
+
+def network_input(levels: Blocks) -> NDArray[np.float64]:
+    """A picture of means, as it enters the network."""
+    return plane_of(levels) / SAMPLE_SCALE
+
+
+def network_left(left: Blocks) -> NDArray[np.float64]:
+    """A frame's deviation from it, likewise."""
+    return plane_of(left) * DEVIATION_GAIN / SAMPLE_SCALE

@@ -1,0 +1,156 @@
+"""A model with a state that needs no file and no runtime: its network is arithmetic in double precision.
+
+Its gate believes the past of a block from which no coefficient is far away, and nothing of any other. Its network
+smooths a little, with a reach of one sample. So a frame of which parts are computed has to equal one that is whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Model, Port, Variant
+from mjpeg_restore.catalogue.ports import FORMS, STATE, STATE_AFTER, PortKind
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
+from mjpeg_restore.runtime.base import HostNetwork
+from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
+from mjpeg_restore.runtime.cpu.state import ComponentState
+from tests import state_formulas as formulas
+
+FAR = 1.5
+"""Steps beyond which a deviation is one that the gate does not believe."""
+SMOOTHING = 0.25
+"""Share of the mean of 3x3 samples in what is restored."""
+
+
+def port(name: str, kind: PortKind) -> Port:
+    return Port.parse(name, FORMS[kind].replace("C", name.partition(".")[0]).replace("G", name))
+
+
+def graph(kind: str, *, state: bool = True) -> GraphFile:
+    """A graph that is no file: "grey" or "colour"."""
+    components = COMPONENTS if kind == "colour" else COMPONENTS[:1]
+    taken = [port(f"{one}.{what}", what) for one in components for what in ("coefficients", "table")]
+    given = [port(one, "samples") for one in components]
+    if state:
+        taken += [port(f"{one}.{what}", what) for one in components for what in STATE]
+        given += [port(f"{one}.{what}", what) for one in components for what in STATE_AFTER]
+    return GraphFile(f"video.{kind}.onnx", "", tuple(taken), tuple(given), Path("nowhere"))
+
+
+def model(bytes_per_pixel: float = 100.0) -> Model:
+    """A model with these graphs."""
+    variant = Variant(None, {}, {kind: graph(kind) for kind in ("grey", "colour")})
+    return Model("video", "x", 1, 1.0, 1, bytes_per_pixel, {}, (variant,), projected=True)
+
+
+class Formulas(HostNetwork):
+    """The network.
+
+    Attributes:
+        grids: blocks of luma of each picture, or part of one, that it has computed, high and wide.
+        error: raised for the next picture, if there is one.
+    """
+
+    name = "formulas"
+
+    def __init__(self) -> None:
+        self.grids: list[tuple[int, int]] = []
+        self.error: Exception | None = None
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of luma that it has computed in all."""
+        return sum(high * wide for high, wide in self.grids)
+
+    def run(self, inputs: Inputs) -> Planes:
+        """Restore a picture or a part of one."""
+        if self.error:
+            error, self.error = self.error, None
+            raise error
+        self.grids.append(inputs[0].shape[:2])
+        planes: list[NDArray[np.uint8]] = []
+        after: list[NDArray[np.generic]] = []
+        count = len(inputs) // 4
+        for index in range(count):
+            coefficients, table = inputs[2 * index : 2 * index + 2]
+            mean, evidence = inputs[2 * count + 2 * index : 2 * count + 2 * index + 2]
+            known = ComponentState(mean, evidence, np.zeros_like(mean))
+            plane, *state = restored(coefficients, table, known, luma=index == 0)
+            planes.append(plane)
+            after += state
+        return (*planes, *after)
+
+
+def restored(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, luma: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], NDArray[np.int16]]:
+    """A component's plane; mean, evidence and correction after the frame."""
+    deviation, _ = formulas.observed(coefficients, table, state)
+    believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
+    mean, evidence, _ = formulas.remembered(coefficients, table, state, believed)
+    kept = formulas.in_memory(mean).round()
+    samples = formulas.network_input(mean)
+    padded = np.pad(samples, 1, mode="edge")
+    high, wide = samples.shape
+    around = sum(padded[y : y + high, x : x + wide] for y in range(3) for x in range(3)) / 9
+    smoother = SMOOTHING * (around - samples)
+    phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
+    confidence = LUMA_CONFIDENCE if luma else CHROMA_CONFIDENCE
+    added = formulas.residual(phases.astype(np.float16), table, confidence)
+    shown = formulas.shown(formulas.in_cell(coefficients, kept / 16 / table + added), table)
+    correction = formulas.in_memory(added * table).round()
+    return (
+        shown.round().astype(np.uint8),
+        kept.astype(np.int16),
+        evidence.astype(np.float16),
+        correction.astype(np.int16),
+    )
+
+
+class VideoRestorer(Restorer):
+    """Restores with that network.
+
+    Attributes:
+        formulas: the network.
+    """
+
+    def __init__(self, bytes_per_pixel: float = 100.0) -> None:
+        super().__init__(model(bytes_per_pixel), threads=1)
+        self.formulas = Formulas()
+
+    def network(self, graph: GraphFile, progress: Progress | None = None) -> Network:
+        """The network, whatever the graph."""
+        return self.formulas
+
+
+def learnt(activity: Activity) -> list[dict[str, list[float]]]:
+    """What is known of each component's noise by now."""
+    limits = activity._limits  # pyright: ignore[reportPrivateUsage]
+    names = [name for name in dir(limits[0]) if not name.startswith("_") and not callable(getattr(limits[0], name))]
+    return [{name: np.ravel(getattr(one, name)).tolist() for name in names} for one in limits]
+
+
+# ---- clips ----
+
+Pixel = TypeVar("Pixel", np.float64, np.uint8)
+
+
+def picture(wide: int, high: int, seed: int = 0) -> NDArray[np.float64]:
+    """A scene like a photograph: RGB, far from black and white."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:high, :wide]
+    slopes = [110 + 30 * np.sin((x + 5 * index) / 9) + 25 * np.cos(y / (11 + index)) for index in range(3)]
+    return np.stack(slopes, axis=2) + random.normal(0, 6, (high, wide, 3))
+
+
+def with_object(scene: NDArray[Pixel], left: int, top: int, side: int = 12) -> NDArray[Pixel]:
+    """The scene with a bright object in front of it, cut at the edge."""
+    found = scene.copy()
+    found[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = (200, 60, 120)
+    return found
