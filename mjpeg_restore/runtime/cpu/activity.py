@@ -127,7 +127,10 @@ class _Limits:
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
-        """The blocks that noise alone cannot have carried so far, and those beside them."""
+        """The blocks that noise alone cannot have carried so far, and those beside them.
+
+        Blocks that are far count for those beside them in the means of 3x3 blocks as well.
+        """
         self._table = table
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
         self._distances = [distance, _around(distance)]
@@ -138,7 +141,7 @@ class _Limits:
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = _widened(beyond)
-        return _widened(far | again) | far_around
+        return _widened(far) | far_around | again
 
     def learn(self, still: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still."""
