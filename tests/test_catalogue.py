@@ -50,13 +50,17 @@ def graphs_of(model: catalogue.Model) -> set[str]:
 
 def test_what_is_shipped() -> None:
     shipped = catalogue.shipped()
-    ours, papers = ["stream", "stream-lite"], ["l4", "l8", "hr-cnn", "qgcn", "qgac", "one-to-many-l2", "one-to-many"]
+    ours, papers = (
+        ["stream", "stream-lite", "stream-video"],
+        ["l4", "l8", "hr-cnn", "qgcn", "qgac", "one-to-many-l2", "one-to-many"],
+    )
     assert list(shipped) == ["decode", *ours, *papers]
     assert [name for name, model in shipped.items() if model.projected] == ours
     assert all(model.quality for model in shipped.values())
     assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
     assert [name for name, model in shipped.items() if model.takes("noise")] == ["one-to-many"]
     assert [name for name, model in shipped.items() if model.per_component] == ["l4", "l8", "hr-cnn", "one-to-many-l2"]
+    assert [name for name, model in shipped.items() if model.has_state] == ["stream-video"]
     assert catalogue.DEFAULT == "stream"
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000

@@ -22,6 +22,7 @@ from mjpeg_restore.runtime.weights import imported_onnx
 
 __all__ = [
     "DEVICES",
+    "ON_CPU",
     "Blend",
     "Inputs",
     "NativeDecode",
@@ -35,7 +36,8 @@ __all__ = [
 ]
 
 _LOADER = Loader()
-_ON_CPU = "models for video run on the CPU so far"
+ON_CPU = "models for video run on the CPU so far"
+"""Why there is no GPU for them."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -73,7 +75,7 @@ def open_network(
     errors: list[RuntimeUnavailable] = []
     for candidate in candidates(device):
         if graph.has_state and on_gpu(candidate):
-            errors.append(RuntimeUnavailable(_ON_CPU, Hint("try {device}", device="openvino")))
+            errors.append(RuntimeUnavailable(ON_CPU, Hint("try {device}", device="openvino")))
             continue
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
