@@ -17,11 +17,11 @@ and the network restores a frame from them:
 3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at
    most half a step.
 
-Mean and evidence depend on the coefficients alone: no error of the network feeds back into them. An exported graph's state
-has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many frames
-together tell more than each does, and what the network adds differs with each frame's noise. So half of the earlier
-correction is mixed in, as far as the past is believed (`with_state`); and a block that agrees with its state needs no
-network: its last result is moved into the frame's cell (`runtime/cpu/state.py`).
+Mean and evidence depend on the coefficients alone: no error of the network feeds back into them. An exported graph's
+state has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many
+frames together tell more than each does, and what the network adds differs with each frame's noise. So half of the
+earlier correction is mixed in, as far as the past is believed (`with_state`); and a block that agrees with its state
+needs no network: its last result is moved into the frame's cell (`runtime/cpu/state.py`).
 """
 
 from __future__ import annotations
