@@ -48,7 +48,8 @@ class Job:
     verified: Verification | None = None
     """Where the restored coefficients lie, if that is asked for."""
     computed: float | None = None
-    """Share of its picture that the network computed, 0..1; None with a model that restores each picture alone."""
+    """Share of its picture that the network computed, 0..1; None with a model that restores each picture alone, and of
+    a picture that came again."""
     read_seconds: float = 0.0
     """How long the reading of its coefficients took."""
     restore_seconds: float = 0.0
@@ -170,6 +171,7 @@ class Restoration:
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
         self._streams = tuple(restorer.stream(pool, halt.check) for _ in range(2))
+        self._fields: list[Future[Picture]] = []
         self.loaded = math.inf
         self._info = info
         self._verify = verify
@@ -190,14 +192,15 @@ class Restoration:
         begun = time.monotonic()
         pairs = zip(self._streams, job.coded, strict=False)
         fields = [stream.submit(coded, evidence=not job.damage) for stream, coded in pairs]
-        return gather(fields, lambda restored: self._finish(job, restored, begun))
+        again, self._fields = fields == self._fields, fields  # a stream gives the future of a picture that came again
+        return gather(fields, lambda restored: self._finish(job, restored, begun, again=again))
 
     def close(self) -> None:
         """Wait for the pictures under way on the device, and free the memory there."""
         for stream in self._streams:
             stream.close()
 
-    def _finish(self, job: Job, restored: list[Picture], begun: float) -> tuple[Job, Frame | None]:
+    def _finish(self, job: Job, restored: list[Picture], begun: float, *, again: bool) -> tuple[Job, Frame | None]:
         """A job without its coefficients, and its frame as it is shown."""
         now = time.monotonic()
         seconds = now - begun
@@ -210,7 +213,7 @@ class Restoration:
         # Coefficients are large, and pictures that wait for the sink no longer need them.
         shares = [stream.computed for stream, _ in zip(self._streams, job.coded, strict=False)]
         known = [share for share in shares if share is not None]
-        computed = sum(known) / len(known) if known else None
+        computed = sum(known) / len(known) if known and not again else None
         job = replace(job, parts=None, coded=(), verified=verified, computed=computed, restore_seconds=seconds)
         return job, frame
 

@@ -88,6 +88,20 @@ def residual(phases: NDArray[np.float16], table: NDArray[np.uint16], confidence:
     return (blocks_of(SAMPLE_SCALE * confidence(table) * interleaved(phases)) / table).clip(-CELL, CELL)
 
 
+def corrections(state: ComponentState) -> Blocks:
+    """In grey levels."""
+    return state.correction.astype(float) * UNIT
+
+
+def mixed(coefficients: NDArray[np.int16], level: Blocks, added: Blocks, before: Blocks, share: Blocks) -> Blocks:
+    """What the network adds, moved into the frame's cell, and half of what was added before, by the past's share.
+
+    All are steps but the share, and so is the result: the sum of it and the level lies in the cell.
+    """
+    own = in_cell(coefficients, level + added) - level
+    return in_cell(coefficients, level + own + 0.5 * share * (before - own)) - level
+
+
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:
     """A plane of samples, clipped and not rounded."""
     return (plane_of(steps * table) + 128).clip(0, 255)

@@ -291,6 +291,14 @@ def test_a_recording_is_one_stream() -> None:
     assert 1 / 6 <= report.computed < 1
 
 
+def test_a_picture_that_comes_again_has_no_share() -> None:
+    data = jpegs(5)
+    _, report = restored(ListSource(data))
+    _, again = restored(ListSource([one for one in data for _ in range(3)]))
+    assert report.computed is not None
+    assert again.computed == pytest.approx(report.computed)
+
+
 def test_what_follows_a_cut_begins_anew() -> None:
     data = jpegs(6)
     source = Cut(data)

@@ -76,11 +76,10 @@ class Formulas(HostNetwork):
         self.grids.append(inputs[0].shape[:2])
         planes: list[NDArray[np.uint8]] = []
         after: list[NDArray[np.generic]] = []
-        count = len(inputs) // 4
+        count = len(inputs) // 5
         for index in range(count):
             coefficients, table = inputs[2 * index : 2 * index + 2]
-            mean, evidence = inputs[2 * count + 2 * index : 2 * count + 2 * index + 2]
-            known = ComponentState(mean, evidence, np.zeros_like(mean))
+            known = ComponentState(*inputs[2 * count + 3 * index :][:3])
             plane, *state = restored(coefficients, table, known, luma=index == 0)
             planes.append(plane)
             after += state
@@ -93,7 +92,7 @@ def restored(
     """A component's plane; mean, evidence and correction after the frame."""
     deviation, _ = formulas.observed(coefficients, table, state)
     believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
-    mean, evidence, _ = formulas.remembered(coefficients, table, state, believed)
+    mean, evidence, share = formulas.remembered(coefficients, table, state, believed)
     kept = formulas.in_memory(mean).round()
     samples = formulas.network_input(mean)
     padded = np.pad(samples, 1, mode="edge")
@@ -102,8 +101,10 @@ def restored(
     smoother = SMOOTHING * (around - samples)
     phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
     confidence = LUMA_CONFIDENCE if luma else CHROMA_CONFIDENCE
-    added = formulas.residual(phases.astype(np.float16), table, confidence)
-    shown = formulas.shown(formulas.in_cell(coefficients, kept / 16 / table + added), table)
+    own = formulas.residual(phases.astype(np.float16), table, confidence)
+    level = kept / 16 / table
+    added = formulas.mixed(coefficients, level, own, formulas.corrections(state) / table, share)
+    shown = formulas.shown(level + added, table)
     correction = formulas.in_memory(added * table).round()
     return (
         shown.round().astype(np.uint8),

@@ -214,9 +214,9 @@ def test_a_graph_with_a_state(tmp_path: Path) -> None:
     assert all(graph.has_state for graph in model.variants[0].graphs.values())
     assert model.takes("mean")
     grey, colour = (model.variants[0].graphs[kind] for kind in ("grey", "colour"))
-    assert [port.name for port in grey.inputs] == ["y.coefficients", "y.table", "y.mean", "y.evidence"]
-    assert [port.name for port in grey.outputs] == ["y", "y.mean_after", "y.evidence_after", "y.correction"]
-    assert [port.name for port in colour.inputs[6:8]] == ["y.mean", "y.evidence"]
+    assert [port.name for port in grey.inputs] == ["y.coefficients", "y.table", "y.mean", "y.evidence", "y.correction"]
+    assert [port.name for port in grey.outputs] == ["y", "y.mean_after", "y.evidence_after", "y.correction_after"]
+    assert [port.name for port in colour.inputs[6:9]] == ["y.mean", "y.evidence", "y.correction"]
     assert {port.dtype for port in colour.inputs[6:]} == {"int16", "float16"}
     assert [port.kind for port in colour.outputs] == ["samples"] * 3 + [*STATE_AFTER] * 3
     write_manifest(tmp_path, {"plain": {name: value for name, value in model.as_dict().items() if name != "name"}})
@@ -229,15 +229,20 @@ def test_a_graph_without_a_state_has_none(tmp_path: Path) -> None:
     assert not model.takes("mean")
 
 
+BEFORE = ["y.coefficients", "y.table", "y.mean", "y.evidence", "y.correction"]
+AFTER = ["y.mean_after", "y.evidence_after", "y.correction_after"]
+
+
 @pytest.mark.parametrize(
     ("kind", "side", "names", "told"),
     [
         ("grey", "inputs", ["y.coefficients", "y.table", "y.mean"], "inputs are y.coefficients, y.table, y.mean, not"),
-        ("grey", "inputs", ["y.coefficients", "y.table", "y.evidence", "y.mean"], "y.table, y.evidence, y.mean, not"),
-        ("grey", "inputs", ["y.mean", "y.evidence", "y.coefficients", "y.table"], "inputs are y.mean, y.evidence, y.c"),
-        ("grey", "outputs", ["y"], "outputs are y, not y, y.mean_after, y.evidence_after, y.correction"),
-        ("grey", "outputs", ["y", "y.correction", "y.mean_after", "y.evidence_after"], "outputs are y, y.correction, "),
-        ("grey", "outputs", ["y.mean_after", "y.evidence_after", "y.correction"], "not y, y.mean_after, y.evid"),
+        ("grey", "inputs", [*BEFORE[:4]], "inputs are y.coefficients, y.table, y.mean, y.evidence, not"),
+        ("grey", "inputs", [*BEFORE[:2], *BEFORE[:1:-1]], "y.table, y.correction, y.evidence, y.mean, not"),
+        ("grey", "inputs", [*BEFORE[2:], *BEFORE[:2]], "inputs are y.mean, y.evidence, y.correction, y.coe"),
+        ("grey", "outputs", ["y"], "outputs are y, not y, y.mean_after, y.evidence_after, y.correction_after"),
+        ("grey", "outputs", ["y", *AFTER[::-1]], "outputs are y, y.correction_after, "),
+        ("grey", "outputs", [*AFTER], "not y, y.mean_after, y.evid"),
     ],
 )
 def test_a_state_that_is_not_whole_or_in_another_order(
@@ -253,14 +258,13 @@ def test_each_component_has_its_state_after_the_components(tmp_path: Path) -> No
     found = with_state()
     graph = found["models"]["plain"]["variants"][0]["graphs"]["colour"]
     names = [*graph["inputs"]]
-    names[6:8], names[8:10] = names[8:10], names[6:8]
+    names[6:9], names[9:12] = names[9:12], names[6:9]
     graph["inputs"] = {name: graph["inputs"][name] for name in names}
-    assert_refused(
-        fill(tmp_path, found), "cr.table, cb.mean, cb.evidence, y.mean, y.evidence, cr.mean, cr.evidence, no"
-    )
+    given = [f"{one}.{what}" for one in ("cb", "y", "cr") for what in ("mean", "evidence", "correction")]
+    assert_refused(fill(tmp_path, found), f"cr.table, {', '.join(given)}, not")
 
 
-@pytest.mark.parametrize("name", ["y.mean", "y.evidence"])
+@pytest.mark.parametrize("name", ["y.mean", "y.evidence", "y.correction"])
 def test_a_state_in_other_units_is_refused(tmp_path: Path, name: str) -> None:
     found = with_state()
     found["models"]["plain"]["variants"][0]["graphs"]["grey"]["inputs"][name] = "float32 [y.high, y.wide, 64]"
@@ -271,13 +275,13 @@ def test_what_is_given_back_needs_to_be_taken(tmp_path: Path) -> None:
     found = manifest()
     stateful = with_state()["models"]["plain"]["variants"][0]["graphs"]["grey"]
     found["models"]["plain"]["variants"][0]["graphs"]["grey"]["outputs"] = stateful["outputs"]
-    assert_refused(fill(tmp_path, found), "outputs are y, y.mean_after, y.evidence_after, y.correction, not y")
+    assert_refused(fill(tmp_path, found), "outputs are y, y.mean_after, y.evidence_after, y.correction_after, not y")
 
 
 def test_either_all_graphs_have_a_state_or_none(tmp_path: Path) -> None:
     found = with_state()
     found["models"]["plain"]["variants"][0]["graphs"]["colour"] = entry()["variants"][0]["graphs"]["colour"]
-    assert_refused(fill(tmp_path, found), ".plain: some of its graphs take evidence, others do not")
+    assert_refused(fill(tmp_path, found), ".plain: some of its graphs take correction, others do not")
 
 
 def test_a_component_alone_has_no_state(tmp_path: Path) -> None:

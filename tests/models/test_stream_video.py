@@ -120,3 +120,77 @@ def test_the_recipe_names_the_layers_that_stream_lacks() -> None:
     added = {name.partition(".")[0] for name in StreamVideo(STREAM_LITE).state_dict()}
     added -= {name.partition(".")[0] for name in Stream(STREAM_LITE).state_dict()}
     assert added == {*ADDED}
+
+
+# ---- with the state of an exported graph ----
+
+
+def restored_with(network: StreamVideo, before: list[Tensor], components: list[Tensor]) -> list[Tensor]:
+    """The state after a frame, as `with_state` gives it."""
+    _, *after = network.with_state(before, *components)
+    assert len(after) == len(before)
+    return [part for part in after if isinstance(part, Tensor)]
+
+
+def believing(network: StreamVideo, logit: float) -> None:
+    """Have the gates say the same of every coefficient."""
+    for gate in (network.gate, network.chroma_gate):
+        torch.nn.init.zeros_(gate.decide.weight)
+        torch.nn.init.zeros_(gate.own)
+        torch.nn.init.constant_(gate.decide.bias, logit)  # pyright: ignore[reportArgumentType]
+
+
+def known(components: list[Tensor], corrections: list[Tensor]) -> list[Tensor]:
+    """A state whose means are a frame's coefficients, of as much evidence as there may be."""
+    parts = zip(components[::2], components[1::2], corrections, strict=True)
+    return [
+        part
+        for k, q, correction in parts
+        for part in (k * q[:, None, None], LONGEST * observation(q)[:, None, None].expand_as(k), correction)
+    ]
+
+
+@torch.no_grad()
+def test_what_was_added_before_is_mixed_in_by_half_where_all_of_the_past_is_believed(network: StreamVideo) -> None:
+    for predict in (network.predict, network.chroma_predict):  # nothing is added now
+        for parameter in predict.parameters():
+            torch.nn.init.zeros_(parameter)
+    believing(network, 50)
+    components = frame(1, quality=10)
+    corrections = [torch.full_like(k, 3.0) for k in components[::2]]
+    after = restored_with(network, known(components, corrections), components)
+    share = (LONGEST - 1) / LONGEST
+    for correction in after[2::3]:
+        torch.testing.assert_close(correction, torch.full_like(correction, 0.5 * share * 3), rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(network: StreamVideo) -> None:
+    believing(network, -200)
+    components = frame(2)
+    corrections = [[scale * torch.randn_like(k) for k in components[::2]] for scale in (0, 100)]
+    pair = [restored_with(network, known(components, some), components) for some in corrections]
+    for one, other in zip(*pair, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@torch.no_grad()
+def test_the_correction_is_what_was_restored_less_the_mean(network: StreamVideo) -> None:
+    components = frame(3)
+    corrections = [1000 * torch.randn_like(k) for k in components[::2]]
+    samples, *after = network.with_state(known(components, corrections), *components)
+    for plane, mean, correction, k, q in zip(
+        samples, after[::3], after[2::3], components[::2], components[1::2], strict=True
+    ):
+        assert isinstance(mean, Tensor) and isinstance(correction, Tensor)
+        steps = (mean + correction) / q[:, None, None]
+        assert (steps - k).abs().max() <= CELL + 1e-4
+        torch.testing.assert_close(network.inverse_dct(steps, q), plane, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_first_frame_with_a_state_is_that_of_the_network_alone(network: StreamVideo) -> None:
+    components = frame(4)
+    samples, *_ = network.with_state([torch.zeros_like(k) for k in components[::2] for _ in range(3)], *components)
+    for found, wanted in zip(samples, network(*components), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -36,7 +36,8 @@ from tests.lacking import needs_native_state, needs_openvino
 from tests.runtime.graphs import run
 
 PLAIN = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
-CONFIGS = {"plain": PLAIN, "significance": replace(PLAIN, coarse=8, significance=True)}
+CONFIGS = {"grey": PLAIN, "colour": replace(PLAIN, coarse=8, significance=True)}
+"""Each export takes seconds: one is of grey without a significance map, one of colour with it."""
 GATE = 8
 LAYERS = 8
 """In eight bits or bf16, in a chain."""
@@ -89,22 +90,26 @@ def clip(kind: str, count: int, seed: int = 1) -> list[Inputs]:
 def empty(frame: Inputs) -> list[NDArray[Any]]:
     """The state before the first frame, as a graph takes it."""
     known = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in frame[::2]]
-    return [array for one in known for array in (one.mean, one.evidence)]
+    return [array for one in known for array in (one.mean, one.evidence, one.correction)]
 
 
-Graphs = dict[str, GraphFile]
+class Exported(NamedTuple):
+    """A network and its graph."""
+
+    network: StreamVideo
+    graph: GraphFile
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[StreamVideo, Graphs]:
-    """A network and its graphs, grey and colour."""
-    network = tiny(CONFIGS[request.param])
-    folder = tmp_path_factory.mktemp("video")
-    return network, export_variant({"grey": network, "colour": network}, "tiny", folder, "state")
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
+    """Of pictures in grey, and of those in colour."""
+    networks = {kind: tiny(config) for kind, config in CONFIGS.items()}
+    graphs = export_variant({**networks}, "tiny", tmp_path_factory.mktemp("video"), "state")
+    return {kind: Exported(networks[kind], graph) for kind, graph in graphs.items()}
 
 
-def graph_of(graphs: Graphs, kind: str) -> GraphFile:
-    return graphs["grey" if kind == "grey" else "colour"]
+def of(exported: dict[str, Exported], kind: str) -> Exported:
+    return exported["grey" if kind == "grey" else "colour"]
 
 
 @pytest.fixture(autouse=True)
@@ -116,22 +121,21 @@ def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the contract ----
 
 
-def test_the_ports(exported: tuple[StreamVideo, Graphs]) -> None:
-    _, graphs = exported
+def test_the_ports(exported: dict[str, Exported]) -> None:
     for kind, components in (("grey", COMPONENTS[:1]), ("colour", COMPONENTS)):
-        graph = graphs[kind]
+        graph = exported[kind].graph
         assert graph.has_state
         assert [str(port) for port in graph.inputs] == [
             *(form for one in components for form in (f"int16 [{one}.high, {one}.wide, 64]", "uint16 [64]")),
-            *(f"{dtype} [{one}.high, {one}.wide, 64]" for one in components for dtype in ("int16", "float16")),
+            *(f"{dtype} [{one}.high, {one}.wide, 64]" for one in components for dtype in ("int16", "float16", "int16")),
         ]
         assert [port.name for port in graph.inputs] == [
             *(f"{one}.{what}" for one in components for what in ("coefficients", "table")),
-            *(f"{one}.{what}" for one in components for what in ("mean", "evidence")),
+            *(f"{one}.{what}" for one in components for what in ("mean", "evidence", "correction")),
         ]
         assert [port.name for port in graph.outputs] == [
             *components,
-            *(f"{one}.{what}" for one in components for what in ("mean_after", "evidence_after", "correction")),
+            *(f"{one}.{what}" for one in components for what in ("mean_after", "evidence_after", "correction_after")),
         ]
         assert [port.dtype for port in graph.outputs] == [
             *["uint8"] * len(components),
@@ -140,10 +144,10 @@ def test_the_ports(exported: tuple[StreamVideo, Graphs]) -> None:
         assert not graph.full_chroma
 
 
-def test_inner_tensors_have_their_names(exported: tuple[StreamVideo, Graphs]) -> None:
-    network, graphs = exported
+def test_inner_tensors_have_their_names(exported: dict[str, Exported]) -> None:
     for kind, components in (("grey", COMPONENTS[:1]), ("colour", COMPONENTS)):
-        found = {name for node in onnx.load(graphs[kind].path()).graph.node for name in node.output}
+        network, graph = exported[kind]
+        found = {name for node in onnx.load(graph.path()).graph.node for name in node.output}
         wanted = {
             f"{one}.{what}" for one in components for what in ("deviation", "past", "believed", "share", "samples")
         }
@@ -158,13 +162,12 @@ def test_inner_tensors_have_their_names(exported: tuple[StreamVideo, Graphs]) ->
 
 
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
-def test_inner_tensors_hold_what_they_are_said_to(exported: tuple[StreamVideo, Graphs], kind: str) -> None:
-    network, graphs = exported
+def test_inner_tensors_hold_what_they_are_said_to(exported: dict[str, Exported], kind: str) -> None:
+    network, graph = of(exported, kind)
     first, frame = clip(kind, 2)
-    graph = graph_of(graphs, kind)
     components = COMPONENTS[: len(frame) // 2]
     after = onnx_runtime(graph.path().read_bytes(), [*first, *empty(first)])
-    before = before_next(after, len(components))
+    before = after[len(components) :]
     names = [f"{one}.{what}" for one in components for what in ("deviation", "past", "believed", "share")]
     layers = ("enter", "chroma_enter")[: 1 if kind == "grey" else 2]
     names += [f"{layer}.{what}" for layer in layers for what in ("entering", "left")]
@@ -176,7 +179,7 @@ def test_inner_tensors_hold_what_they_are_said_to(exported: tuple[StreamVideo, G
     planes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for index, one in enumerate(components):
         coefficients, table = frame[2 * index : 2 * index + 2]
-        known = ComponentState(before[2 * index], before[2 * index + 1], np.zeros_like(before[2 * index]))
+        known = ComponentState(*before[3 * index :][:3])
         deviation, past = formulas.observed(coefficients, table, known)
         np.testing.assert_allclose(held[f"{one}.deviation"][0], deviation, atol=1e-4)
         np.testing.assert_allclose(held[f"{one}.past"][0], past, atol=1e-4)
@@ -200,15 +203,10 @@ def onnx_runtime(graph: bytes, arrays: Inputs, outputs: list[str] | None = None)
     return [np.asarray(array) for array in session.run(outputs, feed)]
 
 
-def before_next(after: Inputs, components: int) -> list[NDArray[Any]]:
-    """The state that a graph gave, as it takes it with the next frame."""
-    return [array for index in range(components) for array in after[components + 3 * index :][:2]]
-
-
-def test_weights_come_back(exported: tuple[StreamVideo, Graphs]) -> None:
-    network, graphs = exported
+def test_weights_come_back(exported: dict[str, Exported]) -> None:
+    network, graph = exported["colour"]
     again = StreamVideo(network.config, GATE)
-    load_weights(again, graphs["colour"].path())
+    load_weights(again, graph.path())
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
 
@@ -223,7 +221,7 @@ def frames_with_states(network: Network, kind: str, count: int = 4) -> Iterator[
         inputs = [*frame, *(known or empty(frame))]
         found = list(run(network, inputs))
         yield inputs, found
-        known = before_next(found, len(frame) // 2)
+        known = found[len(frame) // 2 :]
 
 
 def assert_states_agree(
@@ -237,9 +235,10 @@ def assert_states_agree(
         belief: by which the two gates may differ; else they differ by roundings to units of memory.
         correction: share of the corrections by which they may differ, in root mean squares.
     """
-    count = len(inputs) // 4
+    count = len(inputs) // 5
     for index in range(count):
-        coefficients, table, before, known = (inputs[at + 2 * index] for at in (0, 1, 2 * count, 2 * count + 1))
+        coefficients, table = inputs[2 * index :][:2]
+        before, known, _ = inputs[2 * count + 3 * index :][:3]
         (mean, evidence, added), (their_mean, their_evidence, their_added) = (
             all_[count + 3 * index :][:3] for all_ in (ours, theirs)
         )
@@ -253,13 +252,13 @@ def assert_states_agree(
 
 
 @pytest.mark.parametrize("kind", GRIDS)
-def test_the_graph_gives_what_the_network_gives(exported: tuple[StreamVideo, Graphs], kind: str) -> None:
-    network, graphs = exported
-    opened = open_network(graph_of(graphs, kind), "onnxruntime", 1)
+def test_the_graph_gives_what_the_network_gives(exported: dict[str, Exported], kind: str) -> None:
+    network, graph = of(exported, kind)
+    opened = open_network(graph, "onnxruntime", 1)
     for inputs, found in frames_with_states(opened, kind):
         with torch.no_grad():
             wanted = [array.numpy() for array in Graph(network, "state")(*map(torch.from_numpy, inputs))]
-        count = len(inputs) // 4
+        count = len(inputs) // 5
         assert [array.shape for array in found] == [array.shape for array in wanted]
         plain = plain_decode(inputs[: 2 * count])
         assert difference(found[:count], wanted[:count], plain) <= rounded(LAYERS)
@@ -271,12 +270,11 @@ def test_the_graph_gives_what_the_network_gives(exported: tuple[StreamVideo, Gra
 @pytest.mark.parametrize("bf16", [True, False])
 @needs_native_state
 def test_openvino_with_the_extension_agrees(
-    exported: tuple[StreamVideo, Graphs], kind: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not bf16:
         monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
-    _, graphs = exported
-    graph = graph_of(graphs, kind)
+    graph = of(exported, kind).graph
     opened = open_network(graph, "openvino", 1)
     in_bf16 = opened.name.endswith("bf16")
     assert not in_bf16 or bf16
@@ -284,7 +282,7 @@ def test_openvino_with_the_extension_agrees(
         copies = [array.copy() for array in inputs]
         found = list(run(opened, inputs))
         assert all(map(np.array_equal, inputs, copies))
-        count = len(inputs) // 4
+        count = len(inputs) // 5
         # The gate sees float16, and gives it: its shares are 2^-11 wrong, and each way.
         belief = BELIEF if in_bf16 else 2e-3
         assert_states_agree(found, wanted, inputs, belief=belief, correction=rounded(LAYERS) + belief)
@@ -295,15 +293,14 @@ def test_openvino_with_the_extension_agrees(
 @needs_openvino
 @pytest.mark.parametrize("kind", ["grey", "4:2:0", "4:1:1"])
 def test_openvino_without_the_extension_agrees(
-    exported: tuple[StreamVideo, Graphs], kind: str, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "native", None)
-    _, graphs = exported
-    graph = graph_of(graphs, kind)
+    graph = of(exported, kind).graph
     opened = open_network(graph, "openvino", 1)
     assert opened.name.endswith("f32")
     for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
-        found, count = list(run(opened, inputs)), len(inputs) // 4
+        found, count = list(run(opened, inputs)), len(inputs) // 5
         assert_states_agree(found, wanted, inputs, belief=1e-5, correction=rounded(LAYERS))
         assert difference(found[:count], wanted[:count], plain_decode(inputs[: 2 * count])) <= rounded(LAYERS)
 
@@ -319,9 +316,9 @@ def coded(frame: Inputs, kind: str) -> CodedPicture:
 
 @pytest.mark.parametrize("kind", ["grey", "4:2:0", "4:4:4"])
 @pytest.mark.parametrize("device", ["onnxruntime", "openvino"])
-def test_a_camera_is_restored_within_its_cells(exported: tuple[StreamVideo, Graphs], kind: str, device: str) -> None:
+def test_a_camera_is_restored_within_its_cells(exported: dict[str, Exported], kind: str, device: str) -> None:
     needs(device)
-    _, graphs = exported
+    graphs = {kind: one.graph for kind, one in exported.items()}
     model = Model("tiny", "x", 1, 1.0, 2, 100.0, {}, (Variant(None, {}, graphs),), projected=True)
     stream = Restorer(model, device, threads=1).stream()
     restored = [stream.restore(coded(frame, kind)) for frame in clip(kind, 5)]

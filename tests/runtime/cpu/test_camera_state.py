@@ -93,7 +93,8 @@ def copy_of(state: ComponentState) -> ComponentState:
 
 def largest(coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState) -> NDArray[np.float64]:
     """The largest number that stands in a coefficient's formula, in grey levels: rounding is a share of it."""
-    return np.abs(coefficients * table.astype(float)) + np.abs(formulas.means(state)) + table.astype(float)
+    known = np.abs(formulas.means(state)) + np.abs(formulas.corrections(state))
+    return np.abs(coefficients * table.astype(float)) + known + table.astype(float)
 
 
 def halves(*shape: int) -> NDArray[np.float16]:
@@ -186,15 +187,45 @@ def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, 
     coefficients, table, before = case
     high, wide, _ = coefficients.shape
     phases, state = phases_of(high, wide, seed, spread), copy_of(before)
+    share = np.random.default_rng(seed).choice([0, 2.0**-24, 0.3, 31 / 32, 1], coefficients.shape).astype(np.float16)
     confidence = CHROMA_CONFIDENCE if chroma else LUMA_CONFIDENCE
-    plane = restore(phases, coefficients, table, state, confidence)
+    plane = restore(phases, coefficients, table, state, share, confidence)
     assert (plane.dtype, plane.shape) == (np.uint8, (8 * high, 8 * wide))
     np.testing.assert_array_equal(state.mean, before.mean)
     np.testing.assert_array_equal(state.evidence, before.evidence)
-    added = formulas.residual(phases, table, confidence)
-    rounded = 1e-3 + 16 * SINGLE * table.astype(float)
-    assert (np.abs(state.correction - formulas.in_memory(added * table)) <= 0.5 + rounded).all()
-    assert_shown(plane, formulas.in_cell(coefficients, formulas.means(state) / table + added), case)
+    added, level = formulas.residual(phases, table, confidence), formulas.means(before) / table
+    mixed = formulas.mixed(coefficients, level, added, formulas.corrections(before) / table, share.astype(float))
+    assert_corrected(state, mixed * table, case)
+    assert_shown(plane, level + mixed, case)
+
+
+def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: Case) -> None:
+    """The corrections are these, in grey levels, as far as memory and float32 hold them."""
+    error = 0.501 + 16 * SINGLE * largest(*case)
+    assert (np.abs(state.correction - formulas.in_memory(wanted)) <= error).all()
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.0, 0.0), (0.5, 20.0), (1.0, 40.0)])
+def test_half_of_what_was_added_before_where_all_of_the_past_is_believed(share: float, wanted: float) -> None:
+    # The network adds nothing, and the cell is wide.
+    coefficients, state = np.zeros((2, 3, 64), np.int16), ComponentState.empty(2, 3)
+    state.correction[:] = 80
+    table, shares = np.full(64, 100, np.uint16), np.full(coefficients.shape, share, np.float16)
+    restore(phases_of(2, 3, 0, 0.0), coefficients, table, state, shares, LUMA_CONFIDENCE)
+    np.testing.assert_array_equal(state.correction, wanted)
+
+
+@given(cases, st.integers(0, 1000))
+@settings(max_examples=30)
+def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(case: Case, seed: int) -> None:
+    coefficients, table, before = case
+    high, wide, _ = coefficients.shape
+    state, other = copy_of(before), copy_of(before)
+    other.correction[:] = np.random.default_rng(seed).integers(-32768, 32768, coefficients.shape)
+    nothing, phases = np.zeros(coefficients.shape, np.float16), phases_of(high, wide, seed, 0.1)
+    plane, same = (restore(phases, coefficients, table, one, nothing, LUMA_CONFIDENCE) for one in (state, other))
+    np.testing.assert_array_equal(plane, same)
+    np.testing.assert_array_equal(state.correction, other.correction)
 
 
 @given(cases, st.integers(0, 1000))
@@ -204,8 +235,7 @@ def test_keeping_blocks_that_agree(case: Case, seed: int) -> None:
     agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
     state, plane = copy_of(before), np.full((8 * high, 8 * wide), 77, np.uint8)
     keep(coefficients, table, state, agrees, plane)
-    np.testing.assert_array_equal(state.correction, before.correction)
-    for name in ("mean", "evidence"):
+    for name in ("mean", "evidence", "correction"):
         np.testing.assert_array_equal(getattr(state, name)[~agrees], getattr(before, name)[~agrees])
     shown = np.kron(agrees, np.ones((8, 8))) > 0
     assert (plane[~shown] == 77).all()
@@ -219,7 +249,9 @@ def test_keeping_blocks_that_agree(case: Case, seed: int) -> None:
     error = 0.5 + 16 * SINGLE * largest(*case)
     assert (np.abs(after.mean - formulas.in_memory(mean)) <= error)[agrees].all()
     assert_half(after.evidence[agrees], evidence[agrees])
-    restored = formulas.in_cell(coefficients, (mean + before.correction / 16) / table)
+    restored = formulas.in_cell(coefficients, (mean + formulas.corrections(before)) / table)
+    moved = formulas.in_memory(restored * table - mean)
+    assert (np.abs(after.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
     size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
     assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
 
@@ -287,6 +319,57 @@ def test_a_mean_rests_on_so_many_frames_at_most() -> None:
     assert np.abs(state.mean / 16 - frames[0] * steps).max() < 32 / 32 + 3 * steps.max() * (31 / 32) ** 100
 
 
+def test_what_is_kept_of_many_frames_lies_in_the_cell_of_each() -> None:
+    random = np.random.default_rng(4)
+    table = np.full(64, 40, np.uint16)
+    scene = random.uniform(-1, 1, (3, 4, 64)) * 40
+    state, agrees, plane = ComponentState.empty(3, 4), np.ones((3, 4), np.bool_), np.empty((24, 32), np.uint8)
+    # Nothing of this lies in a cell, nor does the sum of it and a mean fit in memory.
+    state.mean[:], state.correction[:] = random.choice(np.array([-32768, 32767], np.int16), (2, 3, 4, 64))
+    lowest, highest = np.full(scene.shape, -np.inf), np.full(scene.shape, np.inf)
+    for _ in range(200):
+        coefficients = ((scene + random.normal(0, 8, scene.shape)) / table).round().astype(np.int16)
+        keep(coefficients, table, state, agrees, plane)
+        sums = (formulas.means(state) + formulas.corrections(state)) / table
+        assert np.abs(sums - coefficients).max() <= CELL + 1 / 16 / 40  # mean and correction are rounded
+        offsets = to_coefficients(plane) / table - coefficients
+        assert np.abs(offsets).max() < 0.5 + 4 / 40  # rounding to 8 bits moves a coefficient by at most 4
+        # The mean lies between the frames, and the correction is no more than a cell beyond them.
+        lowest, highest = (
+            np.maximum(-9, np.minimum(np.where(np.isinf(lowest), 9, lowest), coefficients)),
+            np.minimum(9, np.maximum(np.where(np.isinf(highest), -9, highest), coefficients)),
+        )
+        assert (np.abs(formulas.corrections(state)) <= (highest - lowest + CELL) * 40 + 1 / 16).all()
+
+
+def test_the_cells_of_many_frames_tell_more_than_each() -> None:
+    # A still scene between the levels of its coefficients, without a network: noise moves it from cell to cell.
+    random = np.random.default_rng(5)
+    table = np.full(64, 40, np.uint16)
+    scene = random.uniform(-1, 1, (3, 4, 64)) * 40
+    state, agrees, plane = ComponentState.empty(3, 4), np.ones((3, 4), np.bool_), np.empty((24, 32), np.uint8)
+    errors: list[np.float64] = []
+    for _ in range(30):
+        coefficients = ((scene + random.normal(0, 4, scene.shape)) / table).round().astype(np.int16)
+        keep(coefficients, table, state, agrees, plane)
+        errors.append(np.square(formulas.means(state) + formulas.corrections(state) - scene).mean())
+    assert np.mean(errors[-5:]) < 0.8 * errors[0]
+
+
+@pytest.mark.parametrize("value", [-32768, 32767])
+def test_corrections_that_memory_does_not_hold_are_the_largest_that_it_does(value: int) -> None:
+    # The mean is at one end of memory, and the frame far beyond the other.
+    table, agrees, plane = np.full(64, 60, np.uint16), np.ones((1, 1), np.bool_), np.empty((8, 8), np.uint8)
+    coefficients = np.full((1, 1, 64), -100 if value > 0 else 100, np.int16)
+    most = np.full((1, 1, 64), value, np.int16)
+    known = np.full(most.shape, LONGEST * observation(table)[0], np.float16)
+    kept, made = (ComponentState(most.copy(), known.copy(), most.copy()) for _ in range(2))
+    keep(coefficients, table, kept, agrees, plane)
+    restore(phases_of(1, 1, 0, 0.1), coefficients, table, made, np.ones(most.shape, np.float16), LUMA_CONFIDENCE)
+    for state in (kept, made):
+        np.testing.assert_array_equal(state.correction, np.full(most.shape, -32768 if value > 0 else 32767))
+
+
 @pytest.mark.parametrize("frequency", range(0, 64, 5))
 def test_kept_blocks_do_not_leave_their_cell(frequency: int) -> None:
     random = np.random.default_rng(frequency)
@@ -297,7 +380,8 @@ def test_kept_blocks_do_not_leave_their_cell(frequency: int) -> None:
     evidence = np.where(random.random(extremes.shape) < 0.5, 29.5, 0).astype(np.float16)
     plane = np.empty((32, 40), np.uint8)
     agrees = np.ones((4, 5), np.bool_)
-    keep(coefficients, table, ComponentState(extremes.copy(), evidence, extremes), agrees, plane)
+    state = ComponentState(extremes.copy(), evidence, extremes.copy())
+    keep(coefficients, table, state, agrees, plane)
     found = to_coefficients(plane)[..., frequency] / 300
     assert np.abs(found).max() < CELL + 4 / 300
     assert np.abs(found).max() > CELL - 4 / 300  # it reached the edge of its cell
@@ -335,10 +419,32 @@ def test_a_network_that_gives_no_number_does_not_leave_the_cell(number: float) -
     table[:] = 8
     phases = phases_of(3, 4, 0, 0.1)
     phases[:, 1, 2] = number
-    plane = restore(phases, coefficients, table, state, LUMA_CONFIDENCE)
-    assert (np.abs(state.correction) <= 16 * 8 * CELL + 1).all()
+    share = np.ones(coefficients.shape, np.float16)
+    plane = restore(phases, coefficients, table, state, share, LUMA_CONFIDENCE)
+    assert_within_cells(plane, coefficients, table, state)
+
+
+def assert_within_cells(
+    plane: NDArray[np.uint8], coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+) -> None:
+    """Samples, and the sums of means and corrections, lie in the cells of the frame's coefficients."""
+    sums = formulas.means(state) + formulas.corrections(state)
+    assert (np.abs(sums - coefficients * table.astype(float)) <= CELL * table + 1 / 16).all()
     offsets = to_coefficients(plane) / table - coefficients
     assert np.abs(offsets).max() < 0.5 + 4 / 8  # rounding to 8 bits moves a coefficient by at most 4
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_share_that_is_no_number_does_not_leave_the_cell(number: float) -> None:
+    coefficients, table, state = camera(3, 4, 4)
+    coefficients[..., 1:] = 0
+    coefficients[..., 0] //= 4
+    table[:] = 8
+    share = np.full(coefficients.shape, number, np.float16)
+    for correction in (-32768, 0, 32767):
+        state.correction[:] = correction
+        plane = restore(phases_of(3, 4, 0, 0.1), coefficients, table, state, share, LUMA_CONFIDENCE)
+        assert_within_cells(plane, coefficients, table, state)
 
 
 def test_evidence_that_is_no_number_is_as_much_as_there_may_be() -> None:
@@ -369,8 +475,8 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "believed": np.ones(size, np.float16), "share": halves(*size)}
             given |= {"level": halves(*size), "samples": samples, "left": samples.copy()}
         case "restore":
-            given |= {"phases": phases_of(2, 3, 0, 0.1), "correction": state.correction}
-            given |= {"plane": np.empty((16, 24), np.uint8)}
+            given |= {"phases": phases_of(2, 3, 0, 0.1), "share": np.ones(size, np.float16)}
+            given |= {"correction": state.correction, "plane": np.empty((16, 24), np.uint8)}
         case "keep":
             given |= {"evidence": state.evidence, "correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
             given |= {"plane": np.empty((16, 24), np.uint8)}
@@ -387,7 +493,7 @@ WRITTEN = {
     "observe": ["deviation", "share"],
     "take": ["mean", "evidence", "share", "level", "samples", "left"],
     "restore": ["correction", "plane"],
-    "keep": ["mean", "evidence", "plane"],
+    "keep": ["mean", "evidence", "correction", "plane"],
     "compare": ["distance", "spread"],
 }
 

@@ -52,15 +52,13 @@ def whole(clip: list[Inputs]) -> list[Planes]:
     """The planes of each frame, of which everything is computed."""
     network = Formulas()
     count = len(clip[0]) // 2
-    known: list[Any] = []
-    for coefficients in clip[0][::2]:
-        empty = ComponentState.empty(*coefficients.shape[:2])
-        known += [empty.mean, empty.evidence]
+    empty = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in clip[0][::2]]
+    known: list[Any] = [part for one in empty for part in (one.mean, one.evidence, one.correction)]
     found: list[Planes] = []
     for frame in clip:
         planes = network.run([*frame, *known])
         found.append(planes[:count])
-        known = [part for index in range(count) for part in planes[count + 3 * index :][:2]]
+        known = [*planes[count:]]
     return found
 
 
@@ -82,16 +80,23 @@ class Camera:
         return self.session.submit(frame, most, past=past, evidence=evidence).result()
 
 
-def assert_near(ours: Planes, theirs: Planes, share: float = 0.05) -> None:
+def assert_near(ours: Planes, theirs: Planes, share: float = 0.05, later: float = 0.0) -> None:
     """Equal, but for samples that lie on the edge between two whole numbers.
 
     Means and corrections are rounded to a 16th of a grey level: samples are a 40th apart, and so is one in 40 a whole
     number.
+
+    Args:
+        ours, theirs: the planes.
+        share: of the samples that may be one apart.
+        later: of those that may be up to three apart. When a block's neighbour has changed, the network needs several
+            frames for what it adds to the block, each of which it mixes with the one before; a part may stop at one.
     """
     for one, other in zip(ours, theirs, strict=True):
         assert (one.dtype, one.shape) == (np.uint8, other.shape)
         apart = np.abs(one.astype(int) - other)
-        assert apart.max() <= 1
+        assert apart.max() <= (3 if later else 1)
+        assert (apart > 1).mean() <= later
         assert (apart > 0).mean() <= share
 
 
@@ -110,7 +115,7 @@ def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
     camera = Camera()
     shares: list[float] = []
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        assert_near(camera.restore(frame), wanted)
+        assert_near(camera.restore(frame), wanted, later=0.001)
         shares.append(camera.session.computed)
     assert shares[0] == 1
     assert np.median(shares) < 0.8
@@ -152,14 +157,18 @@ def test_sizes_that_are_no_multiple_of_a_cell(size: tuple[int, int], sampling: s
 def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None:
     random, scene = np.random.default_rng(2), picture(WIDTH, HEIGHT)
     clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(20)], sampling)
+    luma, errors = scene @ (0.299, 0.587, 0.114), np.zeros(2)
     camera = Camera()
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        # The network adds to a mean what it once did: the mean of a few noisy frames differs from that of more.
-        for one, other in zip(camera.restore(frame), wanted, strict=True):
+        planes = camera.restore(frame)
+        # What was added to the mean of a few noisy frames is kept as far as the cells allow; the network's changes.
+        for one, other in zip(planes, wanted, strict=True):
             apart = np.abs(one.astype(int) - other)
             assert apart.max() <= 4
-            assert apart.mean() < 0.25
+            assert apart.mean() < 0.45
+        errors += [np.square(plane - luma).mean() for plane in (planes[0], wanted[0])]
     assert camera.session.computed < 0.8
+    assert errors[0] <= errors[1]
 
 
 @needs_native_state
