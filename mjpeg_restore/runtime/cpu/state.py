@@ -3,7 +3,7 @@
 The state of a component is its `ComponentState`. The native extension behind this module
 
 1. compares a frame with it (`compare`): blocks that agree need no network;
-2. takes blocks that agree into it, and restores them with the correction that the network once made (`keep`);
+2. takes blocks that agree into it, and restores them with their correction, moved into the frame's cell (`keep`);
 3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
    network (`restore`).
 
