@@ -10,22 +10,7 @@ static inline Lanes NAMED(widen)(const uint16_t *from)
   return (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * 0x1p112f;
 }
 
-/* Float32 of less than 65504 to float16, to the nearest, ties to even */
-static inline void NAMED(narrow)(Lanes value, uint16_t *out)
-{
-  Whole bits = (Whole)(value * 0x1p-112f), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
-  *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
-}
-
-static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
-
-/* To sixteenths of a grey level, to the nearest */
-static inline void NAMED(store_sixteenths)(Lanes value, int16_t *out)
-{
-  Whole whole = (Whole)(NAMED(clamp)(value * 16.0f, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
-  *(Short *)out = __builtin_convertvector(whole, Short);
-}
-
+/* The smaller number; the other one if the first is none */
 static inline Lanes NAMED(smaller)(Lanes one, Lanes other)
 {
 #if LANES == 8
@@ -40,6 +25,23 @@ static inline Lanes NAMED(larger)(Lanes one, Lanes other) { return -NAMED(smalle
 
 /* The absolute value */
 static inline Lanes NAMED(size)(Lanes value) { return (Lanes)((Whole)value & 0x7fffffff); }
+
+/* Float32 to float16, to the nearest, ties to even; what is larger, or no number, becomes 65504 */
+static inline void NAMED(narrow)(Lanes value, uint16_t *out)
+{
+  Lanes limited = NAMED(smaller)(NAMED(size)(value), (Lanes){0} + 65504.0f);
+  Whole sign = (Whole)value >> 16 & 0x8000, size = (Whole)(limited * 0x1p-112f);
+  *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
+}
+
+static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
+
+/* To sixteenths of a grey level, to the nearest */
+static inline void NAMED(store_sixteenths)(Lanes value, int16_t *out)
+{
+  Whole whole = (Whole)(NAMED(clamp)(value * 16.0f, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
+  *(Short *)out = __builtin_convertvector(whole, Short);
+}
 
 #define AT(array) (*(const Lanes *)((array) + i))
 #define EACH for (size_t i = 0; i < SIDE * SIDE; i += LANES)

@@ -454,6 +454,15 @@ def test_evidence_that_is_no_number_is_as_much_as_there_may_be() -> None:
     np.testing.assert_allclose(state.evidence, np.broadcast_to(LONGEST * observation(table), (2, 3, 64)), rtol=HALF)
 
 
+@pytest.mark.parametrize("number", [1e5, 1e30, np.inf, np.nan])
+def test_more_than_a_float16_holds_is_the_largest_that_it_does(number: float) -> None:
+    for lanes in (8, 4):
+        given = arguments("keep")
+        given["observation"] = np.full(64, number, np.float32)
+        call("keep", given, lanes=lanes)
+        assert (given["evidence"] == 65504).all()
+
+
 # ---- arrays that do not fit ----
 
 
