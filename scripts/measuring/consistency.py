@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mjpeg_restore.catalogue import COMPONENTS
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
 from mjpeg_restore.restorer import Restorer
@@ -45,7 +46,7 @@ class FloatOutput:
         import onnxruntime
 
         model = onnx.load(graph)
-        names = [f"{output.name}.samples" for output in model.graph.output]
+        names = [f"{output.name}.samples" for output in model.graph.output if output.name in COMPONENTS]
         del model.graph.output[:]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
         options = onnxruntime.SessionOptions()
@@ -59,7 +60,7 @@ class FloatOutput:
         names = [node.name for node in self.session.get_inputs()]
         restored = self.session.run(None, dict(zip(names, inputs, strict=True)))
         right = total = 0
-        for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=False):  # noise may follow
+        for samples, quantised, table in zip(restored, inputs[::2], inputs[1::2], strict=False):  # others may follow
             again = np.rint(np.asarray(samples)[0].astype(np.float64) @ DCT_MATRIX.T / table)
             right += int((again == quantised).sum())
             total += quantised.size
