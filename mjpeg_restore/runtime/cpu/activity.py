@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState, compare
+from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, observation
 
 CELL_BLOCKS = 4
 """Blocks of luma each way in a cell."""
@@ -60,10 +60,12 @@ class Activity:
         rows, columns = grids[0]
         self._sides = [(CELL_BLOCKS * down // rows, CELL_BLOCKS * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
-        self._frames = np.zeros((high, wide), np.int32)
-        """Frames that each cell has agreed for."""
-        self._computed = np.zeros((high, wide), np.int32)
+        self._frames = np.zeros((high, wide))
+        """Frames that each cell has agreed for: of such as the last one, finer ones count for more."""
+        self._computed = np.zeros((high, wide))
         """The same when it was computed last."""
+        self._observation = 0.0
+        """Evidence of the last frame."""
         self._number = 0
 
     def choose(
@@ -80,9 +82,10 @@ class Activity:
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
+        finer = self._count_anew(frame[0][1])
         self._frames[changed] = 0
         self._frames += 1
-        computed = changed | self._due(changed)
+        computed = changed | self._due(changed, at_once=finer)
         self._computed[computed] = self._frames[computed]
         return computed
 
@@ -96,13 +99,22 @@ class Activity:
         for limits, shares in zip(self._limits, believed, strict=True):
             limits.learn(shares > BELIEVED)
 
-    def _due(self, changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _count_anew(self, table: NDArray[np.uint16]) -> bool:
+        """Count earlier frames as so many of a new table; the result is whether that one is finer."""
+        new, old = float(observation(table).mean()), self._observation
+        self._observation = new
+        if old and new != old:
+            self._frames *= old / new
+            self._computed *= old / new
+        return new > old > 0
+
+    def _due(self, changed: NDArray[np.bool_], *, at_once: bool) -> NDArray[np.bool_]:
         """Cells that agree, and whose states have become better than they were."""
-        known = np.maximum(self._computed, 1)
+        known = np.maximum(self._computed, LEAST)
         growth = np.where(known < LONGEST, self._frames / (2 * known), (self._frames - known) / REFRESH)
         growth[changed] = 0
         self._number += 1
-        in_turn = self._number % _EVERY == 0 or self._number.bit_count() == 1
+        in_turn = at_once or self._number % _EVERY == 0 or self._number.bit_count() == 1
         return (growth >= 1) & in_turn
 
 
