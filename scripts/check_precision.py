@@ -64,7 +64,8 @@ def main() -> int:
     try:
         with needed("Checking the precision"):
             pictures = [load(path) for path in files(options.data)]
-            models = [catalogue.find(name) for name in options.model or catalogue.shipped()]
+            names = options.model or [name for name, model in catalogue.shipped().items() if not model.has_state]
+            models = [catalogue.find(name) for name in names]
             print(HEAD, flush=True)
             kept = [check(model, pictures, q, kind) for model in models for q in qualities(model, options.quality)]
     except MjpegRestoreError as error:

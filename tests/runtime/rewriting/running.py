@@ -20,8 +20,9 @@ SAMPLINGS = {"4:4:4": (1, 1), "4:2:0": (2, 2), "4:2:2": (1, 2), "4:1:1": (1, 4),
 
 
 def shipped() -> dict[str, GraphFile]:
-    """All graphs of the catalogue by their files' names."""
-    variants = [variant for name in catalogue.shipped() for variant in catalogue.find(name).variants]
+    """The graphs of the catalogue that run on GPUs, by their files' names."""
+    models = [model for model in catalogue.shipped().values() if not model.has_state]  # those run on the CPU alone
+    variants = [variant for model in models for variant in model.variants]
     return {graph.file: graph for variant in variants for graph in variant.graphs.values()}
 
 
