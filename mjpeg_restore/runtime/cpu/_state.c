@@ -120,7 +120,7 @@ static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wante
 #define EVIDENCE(written) {"evidence", BLOCK, 2, written, 0}
 #define COUNT(wanted) ((int)(sizeof(wanted) / sizeof(*(wanted))))
 
-/* What all functions need; `table` holds the steps, then the evidence of one frame */
+/* What all functions need: the first three buffers, and mean and evidence by their places; 0: no evidence */
 static State state_of(const Arguments *a, int mean, int evidence)
 {
   State s = {.coefficients = a->buffers[0].buf, .table = a->buffers[1].buf, .high = a->high, .wide = a->wide};

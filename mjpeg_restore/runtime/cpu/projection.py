@@ -93,8 +93,8 @@ def project(
     plane = np.empty((8 * high, 8 * wide), np.uint8)
     assert native is not None
     native.project(
-        None if phases is None else _native(phases, np.float16),
-        _native(coefficients, np.int16),
+        None if phases is None else as_native(phases, np.float16),
+        as_native(coefficients, np.int16),
         steps,
         plane,
         high,
@@ -125,9 +125,9 @@ def decode(
         raise ValueError("samples: an array of float32 that is contiguous, aligned and writable is wanted")
     steps = table.astype(np.float32)
     assert native is not None
-    native.decode(_native(coefficients, np.int16), steps, samples, high, wide, 1 / SAMPLE_SCALE, lanes)
+    native.decode(as_native(coefficients, np.int16), steps, samples, high, wide, 1 / SAMPLE_SCALE, lanes)
 
 
-def _native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
+def as_native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
     """The array as the extension needs it: contiguous, aligned, in native byte order."""
     return np.require(array, kind, ["C", "A"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -13,19 +13,17 @@ The exported graph does 3 as well, where there is no native extension.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp
+from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp, as_native
 
 try:
     from mjpeg_restore.runtime.cpu import _state as native
 except ImportError:  # no C compiler when the package was installed: the graph computes every frame whole
     native = None
-
-Kind = TypeVar("Kind", bound=np.generic)
 
 SENSOR: Final = 1.0
 """Variance of the sensor's noise that an observation is assumed to have, in grey levels^2."""
@@ -177,7 +175,7 @@ def take(
     native.take(
         *_frame(coefficients, table),
         *(state.mean, state.evidence),
-        *(_native(believed, np.float16), share, level),
+        *(as_native(believed, np.float16), share, level),
         *(samples, left),
         *(high, wide, lanes),
         *(1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
@@ -213,7 +211,7 @@ def restore(
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
-        *(state.mean, _native(phases, np.float16), share, state.correction, plane),
+        *(state.mean, as_native(phases, np.float16), share, state.correction, plane),
         *(high, wide, lanes),
         *(SAMPLE_SCALE * confidence(table), CELL),
     )
@@ -224,9 +222,4 @@ def _frame(
     coefficients: NDArray[np.int16], table: NDArray[np.uint16]
 ) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
     """Coefficients, table and evidence of one frame, as the extension needs them."""
-    return _native(coefficients, np.int16), table.astype(np.float32), observation(table)
-
-
-def _native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
-    """The array as the extension needs it: contiguous, aligned, in native byte order."""
-    return np.require(array, kind, ["C", "A"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return as_native(coefficients, np.int16), table.astype(np.float32), observation(table)
