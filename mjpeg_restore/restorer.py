@@ -233,7 +233,7 @@ class RestorerStream:
 
         Args:
             coded: the picture.
-            evidence: whether it tells of the scene; False where a part of it was damaged, and has been repaired.
+            evidence: whether it tells of the next ones; not a photo among others, nor what was damaged and repaired.
 
         Returns:
             Its result is that of `Restorer.restore`.

@@ -186,12 +186,13 @@ class Restoration:
         """
         if not job.coded:
             return done((job, None))
-        if job.packet.discontinuity or self._info.independent:
+        if job.packet.discontinuity:
             for stream in self._streams:
                 stream.restart()
         begun = time.monotonic()
         pairs = zip(self._streams, job.coded, strict=False)
-        fields = [stream.submit(coded, evidence=not job.damage) for stream, coded in pairs]
+        evidence = not job.damage and not self._info.independent
+        fields = [stream.submit(coded, evidence=evidence) for stream, coded in pairs]
         again, self._fields = fields == self._fields, fields  # a stream gives the future of a picture that came again
         return gather(fields, lambda restored: self._finish(job, restored, begun, again=again))
 
