@@ -275,7 +275,7 @@ class RestorerStream:
         both = components(coded)
         alone = [both[2 * index : 2 * index + 2] for index in range(len(coded.coefficients))]
         return gather(
-            [self._tiled(graph, inputs) for inputs in alone],
+            [self._tiled(graph, inputs, chroma=index > 0) for index, inputs in enumerate(alone)],
             lambda planes: tuple(plane for (plane,) in planes),
         )
 
@@ -324,9 +324,12 @@ class RestorerStream:
         (context,) = self._session(graph, INLINE).submit(self.inputs(coded, graph.inputs)).result()
         return context
 
-    def _session(self, graph: GraphFile, pool: Executor) -> Session:
-        """This stream's session of a graph."""
-        return self._sessions.get(graph.file, self._restorer.network(graph, self._progress), pool)
+    def _session(self, graph: GraphFile, pool: Executor, *, chroma: bool = False) -> Session:
+        """This stream's session of a graph; `chroma`: another one, for a graph that restores components one by one.
+
+        On a GPU a session takes its memory and captures its launches anew with every change of size.
+        """
+        return self._sessions.get((graph.file, chroma), self._restorer.network(graph, self._progress), pool)
 
     def _camera(self, graph: GraphFile) -> VideoSession:
         """This stream's use of a graph with a state."""
@@ -346,9 +349,10 @@ class RestorerStream:
             self._halt()
         self._restorer.report(what, share)
 
-    def _tiled(self, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
+    def _tiled(self, graph: GraphFile, inputs: Inputs, *, chroma: bool = False) -> Future[Planes]:
         """Run a graph, in tiles where the whole would take too much memory or is larger than the network takes."""
-        session, network, model = self._session(graph, self._pool), self._restorer.network(graph), self._restorer.model
+        session = self._session(graph, self._pool, chroma=chroma)
+        network, model = self._restorer.network(graph), self._restorer.model
         grids = _grids(graph, inputs)
         high, wide = grids[-1]
         steps = [(rows // high, columns // wide) for rows, columns in grids]
@@ -371,19 +375,19 @@ class RestorerStream:
 
 
 class _Sessions:
-    """Sessions by their graphs' files."""
+    """Sessions by their graphs' files, and by whether they are for chroma alone."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[str, Session] = {}
+        self._open: dict[tuple[str, bool], Session] = {}
         _sessions.add(self)
 
-    def get(self, file: str, network: Network, pool: Executor) -> Session:
-        """The session of a graph, whose network is loaded."""
+    def get(self, use: tuple[str, bool], network: Network, pool: Executor) -> Session:
+        """The session for a use of a graph, whose network is loaded."""
         with self._lock:
-            if file not in self._open:
-                self._open[file] = network.session(pool)
-            return self._open[file]
+            if use not in self._open:
+                self._open[use] = network.session(pool)
+            return self._open[use]
 
     def close(self) -> None:
         """Close all of them."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from PIL import Image
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import ModelCorrupt, RuntimeUnavailable, UnknownModel
 from mjpeg_restore.frames import Sampling
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
-from mjpeg_restore.runtime import NativeDecode, open_network
+from mjpeg_restore.runtime import Inputs, NativeDecode, Network, Planes, Session, open_network
+from mjpeg_restore.runtime.base import HostNetwork, HostSession
 from tests.exact_decode import to_pixels
 from tests.jpeg.pictures import SAMPLINGS, encode
 from tests.lacking import needs, needs_native_projection
@@ -214,6 +216,39 @@ def test_components_pass_a_network_on_planes_one_by_one(sampling: str) -> None:
     for index, plane in enumerate(restored):
         (alone,) = run(graph, inputs[2 * index : 2 * index + 2])
         assert np.abs(alone.astype(int) - plane).max() <= 1
+
+
+class Watched(HostNetwork):
+    """Remembers the sizes, in blocks, that pass each of its sessions."""
+
+    name = "watched"
+
+    def __init__(self, network: Network) -> None:
+        self._session = network.session(INLINE)
+        self.seen: list[set[tuple[int, ...]]] = []
+
+    def run(self, inputs: Inputs) -> Planes:
+        return self._session.submit(inputs).result()
+
+    def session(self, pool: Executor) -> Session:
+        sizes = set[tuple[int, ...]]()
+        self.seen.append(sizes)
+
+        def run(inputs: Inputs) -> Planes:
+            sizes.add(inputs[0].shape[:2])
+            return self.run(inputs)
+
+        return HostSession(run, pool)
+
+
+def test_luma_and_chroma_have_a_session_each_whose_size_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    restorer = Restorer("l4", "onnxruntime", threads=2)
+    watched = Watched(restorer.network(restorer.model.variant(10).graphs["grey"]))
+    monkeypatch.setattr(restorer, "network", lambda *_: watched)
+    with restorer.stream() as stream:
+        for _ in range(2):
+            stream.planes(read(encode("4:2:0", (96, 64), quality=10))).result()
+    assert watched.seen == [{(8, 12)}, {(4, 6)}]
 
 
 def test_a_seed_is_a_picture() -> None:

@@ -101,10 +101,10 @@ def _convolved(
     TF32 has eleven bits; in float32 the results are to be those of a CPU.
     """
     deterministic, with_cudnn, with_tf32 = False, True, False
-    return torch.ops.aten._convolution.default(
-        *(x, weight, bias, strides, padding, dilations, transposed, extra, groups),
-        *(tuned, deterministic, with_cudnn, with_tf32),
-    )
+    arguments = (x, weight, bias, strides, padding, dilations, transposed, extra, groups)
+    if x.is_meta:  # `_convolution` knows no shapes without values where PyTorch is built with CUDA
+        return torch.ops.aten.convolution.default(*arguments)
+    return torch.ops.aten._convolution.default(*arguments, tuned, deterministic, with_cudnn, with_tf32)
 
 
 def average_pool(

@@ -16,6 +16,10 @@ needs("torch")
 needs("onnx")
 needs("onnxruntime")
 
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mjpeg_restore.runtime.torch.layers import conv, conv_transpose
 from tests.runtime.torch.single_nodes import assert_equal_results
 
 few = settings(max_examples=25, deadline=None)
@@ -106,3 +110,21 @@ def test_norms(shape: tuple[int, ...]) -> None:
         weights = [normal(x.shape[axis:], seed) for seed in (5, 6)]
         assert_equal_results("LayerNormalization", [x, *weights], {"axis": axis}, constants=(1, 2))
     assert_equal_results("LayerNormalization", [x, normal(shape[-1:], 5)], constants=(1,))
+
+
+class Shapeless(TorchDispatchMode):
+    """Has no shapes for `_convolution` without values, as PyTorch with CUDA."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._convolution.default and args[0].is_meta:
+            raise NotImplementedError("convolution_overrideable not implemented")
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("convolve", [conv, conv_transpose])
+def test_the_shape_of_a_convolution_is_known_without_values_in_every_build_of_pytorch(convolve: Any) -> None:
+    x, weight = torch.empty(1, 3, 8, 9), torch.empty(3, 3, 3, 3)
+    attributes: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [2, 1]}
+    with Shapeless(), torch.inference_mode():
+        found = convolve(x.to("meta"), weight.to("meta"), torch.empty(3, device="meta"), **attributes)
+    assert found.shape == convolve(x, weight, torch.empty(3), **attributes).shape
