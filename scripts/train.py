@@ -82,6 +82,7 @@ def command_line() -> argparse.ArgumentParser:
     start = "an exported graph, or a checkpoint, whose weights are the initial ones; --resume takes precedence"
     parser.add_argument("--init-from", type=Path, help=start)
     anew = "prefixes of the names of weights that are not taken from it"
+    parser.add_argument("--widen", action="store_true", help="that checkpoint is of the same network, but narrower")
     parser.add_argument("--anew", nargs="+", default=[], metavar="PREFIX", help=anew)
     precision = "of training (bf16 where that is fast); float32 for the last thousandths of a dB"
     parser.add_argument("--precision", choices=("bf16", "float32"), help=precision)
@@ -226,7 +227,7 @@ def prepared(options: argparse.Namespace, stage: str, recipe: Recipe, data: Data
     if options.resume and trainer.checkpoint.is_file():
         trainer.resume()
     elif options.init_from and options.init_from.suffix == ".pt":
-        trainer.begin_from(options.init_from, tuple(options.anew))
+        trainer.begin_from(options.init_from, tuple(options.anew), widen=options.widen)
     elif options.init_from:
         load_weights(trainer.model, options.init_from, tuple(options.anew))
     elif recipe.init_from:

@@ -29,6 +29,7 @@ from mjpeg_restore.training.optimiser import adam
 from mjpeg_restore.training.precision import working_dtype
 from mjpeg_restore.training.recipe import Recipe
 from mjpeg_restore.training.validation_clips import clip_gains
+from mjpeg_restore.training.widening import widened
 
 log = logging.getLogger(__name__)
 
@@ -154,12 +155,13 @@ class Trainer:
             self.settings = settings | {key: value for key, value in found.items() if key in ORIGIN}
             self.progress.settings = self.settings
 
-    def begin_from(self, checkpoint: Path, anew: tuple[str, ...] = ()) -> None:
+    def begin_from(self, checkpoint: Path, anew: tuple[str, ...] = (), *, widen: bool = False) -> None:
         """Load the final weights of another run; weights that it lacks keep their initial values.
 
         Args:
             checkpoint: of that run.
             anew: name prefixes of weights that keep their initial values, too.
+            widen: that run's network is narrower; see `widening`.
 
         Raises:
             SourceNotFound: there is no such checkpoint.
@@ -170,7 +172,8 @@ class Trainer:
         with of_this_network(checkpoint):
             found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
             found = {name: weight for name, weight in found.items() if not name.startswith(anew)}
-            self.model.load_state_dict(self.model.state_dict() | found)
+            ours = self.model.state_dict()
+            self.model.load_state_dict(widened(ours, ours | found) if widen else ours | found)
 
     def save(self) -> None:
         """Write the checkpoint atomically, and the training record."""

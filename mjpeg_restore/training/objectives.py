@@ -130,53 +130,6 @@ class OnPlanes:
         return self.loss(restored[first:], original[first:])
 
 
-@dataclass(frozen=True, slots=True)
-class OnTiles:
-    """A loss of one tile of each crop, restored with the context of the whole crop, as an objective.
-
-    A runtime restores large pictures that way. A network whose context is cheap sees several times as many pictures,
-    each nearly whole, for the same arithmetic.
-    """
-
-    loss: PlaneLoss
-    side: int
-    """Side of a tile, in blocks of luma; a multiple of every span."""
-
-    def __str__(self) -> str:
-        return f"{self.loss.__name__} of tiles of {8 * self.side}x{8 * self.side}"
-
-    def __call__(self, network: nn.Module, coded: Compressed) -> Tensor:
-        """Compute the loss of a tile, at the same random position in all crops."""
-        context = network.context(*coded.components())  # pyright: ignore[reportCallIssue]
-        high, wide = coded.quantised[0].shape[1:3]
-        last = coded.quantised[-1].shape[1:3]
-        span = high // last[0], wide // last[1]
-        # The position is drawn on the device: a captured step cannot read from the host.
-        device = context.device
-        places = [
-            torch.randint((length - self.side) // step + 1, (), device=device) * step
-            for length, step in zip((high, wide), span, strict=True)
-        ]
-
-        def cut(blocks: Tensor) -> Tensor:
-            """The tile of a component's blocks, whatever its sampling."""
-            rows, columns = (
-                place * own // luma + torch.arange(self.side * own // luma, device=device)
-                for place, own, luma in zip(places, blocks.shape[1:3], (high, wide), strict=True)
-            )
-            return blocks[:, rows[:, None], columns]
-
-        inputs = [
-            part for blocks, table in zip(coded.quantised, coded.tables, strict=True) for part in (cut(blocks), table)
-        ]
-        restored = network.restore_with(context, *inputs)  # pyright: ignore[reportCallIssue]
-        original = coded.samples(full_chroma=has_full_chroma(restored))
-        return self.loss(
-            [(blocks_to_plane(part) + 128) / 255 for part in restored],
-            [(blocks_to_plane(cut(plane_to_blocks(plane))) + 128) / 255 for plane in original],
-        )
-
-
 def squared_error(restored: list[Tensor], original: list[Tensor]) -> Tensor:
     """Mean squared error of a sample (Svoboda et al. 2016, equation 2; HR-CNN, equation 9), in colour of R, G and B."""
     return _mean([(a - b) ** 2 for a, b in zip(restored, original, strict=True)], SQUARED_SHARES)

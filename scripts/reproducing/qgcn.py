@@ -144,8 +144,8 @@ def trained_for(page: Page, networks: dict[str, Restorer | None]) -> None:
     if len(times) > 1:
         budgets = ", ".join(f"{name} for {time}" for name, time in times.items())
         page.text(
-            "QCN is QGCN without its global branch; EDSR is QCN without the quantisation tables. They were trained"
-            f" for different times: {budgets}. So their difference says nothing about the global branch."
+            "QCN is QGCN without its global branch; EDSR is QCN without the quantisation tables. Both are narrower, and"
+            f" the times of training differ: {budgets}. So their difference says nothing about the global branch."
         )
 
 

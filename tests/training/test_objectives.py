@@ -20,7 +20,6 @@ from mjpeg_restore.training.objectives import (
     FLOOR,
     SQUARED_SHARES,
     OnPlanes,
-    OnTiles,
     absolute_error,
     coefficients,
     edge_preserving,
@@ -163,52 +162,6 @@ def test_chroma_alone_leaves_luma_out() -> None:
     batch, objective = coded(), OnPlanes(absolute_error, chroma_alone=True)
     assert objective(Bad(), batch).item() == pytest.approx(objective(Decode(), batch).item())
     assert str(objective) == "absolute_error of chroma"
-
-
-class Tiled(torch.nn.Module):
-    """A network whose context is each crop's mean, and which restores a tile to it, chroma perhaps at luma's size."""
-
-    def __init__(self, full_chroma: bool) -> None:
-        super().__init__()
-        self.full_chroma = full_chroma
-
-    def context(self, *components: torch.Tensor) -> torch.Tensor:
-        return Decode()(*components)[0].mean(dim=(1, 2, 3))[:, None]
-
-    def restore_with(self, context: torch.Tensor, *components: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self.seen = [part.shape[1:3] for part in components[::2]]
-        grids = [components[0]] * (len(components) // 2) if self.full_chroma else components[::2]
-        return tuple(torch.zeros_like(part) + context[:, :, None, None] for part in grids)
-
-
-@pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("span", [None, (1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
-def test_a_tile_is_the_same_place_of_every_component_and_its_context_the_whole_crops(
-    span: tuple[int, int] | None, full: bool
-) -> None:
-    across, down = span or (1, 1)
-    side = 4
-    place = torch.arange(8.0)[:, None] * 8 + torch.arange(8.0)  # of a block of luma
-    batch = compress(torch.zeros(1, 64, 64, 3, dtype=torch.uint8), torch.ones(1, 2, 64), span, torch.ones(1))
-    grids = [(1, 1), *[(down, across)] * (2 if span else 0)]
-    batch.planes[:] = [
-        place[::high, ::wide].repeat_interleave(8, 0).repeat_interleave(8, 1)[None] for high, wide in grids
-    ]
-    batch.full_chroma[:] = [place.repeat_interleave(8, 0).repeat_interleave(8, 1)[None]] * len(batch.full_chroma)
-    seen: list[list[torch.Tensor]] = []
-
-    def remember(restored: list[torch.Tensor], truth: list[torch.Tensor]) -> torch.Tensor:
-        seen.append([plane * 255 - 128 for plane in truth])
-        return restored[0].mean()
-
-    network = Tiled(full)
-    for _ in range(8):
-        loss = OnTiles(remember, side)(network, batch)
-    assert loss.item() == pytest.approx(0, abs=1e-3)  # black, which is what the context is of
-    assert network.seen == [(side // high, side // wide) for high, wide in grids]
-    corners = {tuple(plane[0, 0, 0].round().item() for plane in planes) for planes in seen}
-    assert all(len(set(corner)) == 1 for corner in corners)
-    assert len(corners) > 1
 
 
 def test_grey_batches_have_luma_alone() -> None:
