@@ -170,3 +170,42 @@ def test_a_failed_compilation_is_tried_again() -> None:
     with pytest.raises(MemoryError), compiler.cache.graph_for(shapes(2, 3)).request(fails):
         pass
     assert compiler.request(shapes(2, 3)).shapes == shapes(2, 3)
+
+
+# ---- several sessions ----
+
+
+def test_each_camera_has_a_graph_for_its_own_size_from_its_first_picture_on() -> None:
+    graphs: CompiledGraphs[Request] = CompiledGraphs()
+    compiler = Compiler()
+    cameras = [ShapeCache(graphs) for _ in range(3 * MAX_SIZES)]
+    sizes = [shapes(100 + n, 100) for n in range(len(cameras))]
+    for _ in range(2):
+        for cache, size in zip(cameras, sizes, strict=True):
+            with cache.graph_for(size).request(compiler) as request:
+                assert request.shapes == size
+    assert compiler.compiled == sizes
+
+
+def test_cameras_of_one_size_share_its_graph() -> None:
+    graphs: CompiledGraphs[Request] = CompiledGraphs()
+    compiler, size = Compiler(), shapes(30, 40)
+    cameras = [ShapeCache(graphs) for _ in range(5)]
+    for cache in cameras:
+        with cache.graph_for(size).request(compiler) as request:
+            assert request.shapes == size
+    assert compiler.compiled == [size]
+
+
+def test_a_graph_is_freed_with_the_last_camera_that_uses_it() -> None:
+    graphs: CompiledGraphs[Request] = CompiledGraphs()
+    one, other = ShapeCache(graphs), ShapeCache(graphs)
+    size = shapes(30, 40)
+    used = weakref.ref(one.graph_for(size))
+    assert other.graph_for(size) is used()
+    del one
+    gc.collect()
+    assert used() is not None
+    del other
+    gc.collect()
+    assert used() is None
