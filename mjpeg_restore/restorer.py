@@ -23,6 +23,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
+from mjpeg_restore.runtime.cpu.part_sizes import Prepares
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.devices import candidates
 from mjpeg_restore.tiles import Tile, tiles
@@ -342,7 +343,8 @@ class RestorerStream:
         def run(inputs: Inputs) -> Planes:
             return _submitted(self._session(graph, INLINE), graph, inputs).result()
 
-        return VideoSession(run, self._pool)
+        network = self._restorer.network(graph, self._progress)
+        return VideoSession(run, self._pool, network if isinstance(network, Prepares) else None)
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:

@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mjpeg_restore import catalogue
 from mjpeg_restore.cli.arguments import candidate
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing, Progress
@@ -63,13 +62,11 @@ def _restore(options: argparse.Namespace) -> int:
 
 def _restore_once(options: argparse.Namespace, targets: Sequence[str], seed: int) -> int:
     threads = options.threads or usable_cores()
-    model = catalogue.find(options.model)
-    # A model for video restores a frame after the one before it: all threads work on one.
-    streams = 1 if model.has_state else min(threads, MOST_STREAMS)
+    streams = min(threads, MOST_STREAMS)
     texture = options.texture or 0.0
     preparing = Preparing(quiet=options.quiet)
     restorer = Restorer(
-        model,
+        options.model,
         options.device,
         threads=threads,
         streams=streams,

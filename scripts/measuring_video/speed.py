@@ -20,12 +20,12 @@ def frames_per_second(model: Model, jpegs: Sequence[bytes], device: str, threads
     """Restore a clip forwards and backwards, for a few seconds after one time through.
 
     Args:
-        model: as the command runs it: one for video restores a frame at a time, others several.
+        model: as the command runs it.
         jpegs: the clip's frames, two or more.
         device: the runtime.
         threads: of the CPU.
     """
-    streams = 1 if model.has_state else min(threads, MOST_STREAMS)
+    streams = min(threads, MOST_STREAMS)
     restorer = Restorer(model, device, threads=threads, streams=streams)
     pictures = restore_pictures(ListSource(cycle([*jpegs, *jpegs[-2:0:-1]])), restorer)
     for _ in jpegs:

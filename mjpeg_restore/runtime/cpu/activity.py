@@ -1,9 +1,9 @@
 """Which parts of a camera's picture need the network: those that changed, and those whose state has become better.
 
-A picture is divided into cells of 4x4 blocks of luma. In most cells of a camera that stands still every block agrees
-with its state: nothing but the sensor's noise tells the frame from it. How far noise carries a block is learnt from the
-stream itself, from blocks that the network's gate believes to be still. In a picture that moves there are none, and
-nothing agrees.
+A picture is divided into cells of 2x2 blocks of luma, or of an MCU where that is larger. In most cells of a camera that
+stands still every block agrees with its state: nothing but the sensor's noise tells the frame from it. How far noise
+carries a block is learnt from the stream itself, from blocks that the network's gate believes to be still. In a picture
+that moves there are none, and nothing agrees.
 
 A cell that agrees is computed all the same each time its state rests on twice as many frames as when it was computed
 last: what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, observation
 
-CELL_BLOCKS = 4
-"""Blocks of luma each way in a cell."""
 REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
 FINEST = 8
@@ -47,6 +45,12 @@ _EVERY = 8
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
 
 
+def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Blocks of luma in a cell, down and across, of a picture whose components have so many blocks; luma's first."""
+    down, across = (max(2, grids[0][axis] // min(grid[axis] for grid in grids)) for axis in (0, 1))
+    return down, across
+
+
 class Activity:
     """Decides for one camera, frame by frame."""
 
@@ -56,9 +60,10 @@ class Activity:
         Args:
             grids: blocks of each component, high and wide; luma's first.
         """
-        high, wide = (-(-length // CELL_BLOCKS) for length in grids[0])
+        side = cell(grids)
+        high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], side, strict=True))
         rows, columns = grids[0]
-        self._sides = [(CELL_BLOCKS * down // rows, CELL_BLOCKS * across // columns) for down, across in grids]
+        self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
         self._frames = np.zeros((high, wide))
         """Frames that each cell has agreed for: of such as the last one, finer ones count for more."""

@@ -23,6 +23,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
-from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraphs, ShapeCache
+from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -73,8 +75,16 @@ NETWORK = (".share", ".entering", ".left", ".level", ".phases")
 """Those of the inputs of a network with a state, and its output."""
 
 
+MOST_PARTS = 4
+"""Parts of a picture, at most, that are computed at the same time, of a graph with a state: each has its margin."""
+
+
 class OpenVino:
-    """A graph for one of OpenVINO's devices, compiled for the sizes of its sessions' pictures."""
+    """A graph for one of OpenVINO's devices, compiled for the sizes of its sessions' pictures.
+
+    Attributes:
+        at_once: see `Prepares`.
+    """
 
     largest: tuple[int, int] | None = None
     memory: int | None = None
@@ -93,14 +103,18 @@ class OpenVino:
             self._graph = self._core.read_model(io.BytesIO(blended(path.read_bytes(), blend)) if blend else path)
             graph.check_names(_names(self._graph.inputs, graph.inputs), _names(self._graph.outputs, graph.outputs))
         self._bf16 = has_bf16(self._core, device)
+        self._has_state = graph.has_state
+        self.at_once = min(settings.threads, MOST_PARTS)
         self._settings = {}
-        if device == "CPU":
+        if device == "CPU" and graph.has_state:
+            # Parts of a picture are computed on the threads that call, as is what stands between gate and network.
+            self._settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 0}
+        elif device == "CPU":
             self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
         self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
         has_extension = state.native is not None if graph.has_state else native is not None
         self._native = device == "CPU" and has_extension and bool(has_cuts)
-        self._has_state = graph.has_state
         halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
         precision = "bf16" if self._bf16 and halved else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
@@ -109,14 +123,31 @@ class OpenVino:
 
     def session(self, pool: Executor) -> HostSession:
         """Begin a session, for whose sizes the graph is compiled; see `Network`."""
-        # Of a camera's picture, parts of many sizes are computed: some often, some once.
-        cache = ShapeCache(self._compiled, 12, 1) if self._has_state else ShapeCache(self._compiled)
-        return HostSession(lambda inputs: self._run(inputs, cache), pool)
+        if self._has_state:
+            return HostSession(lambda inputs: self._run(inputs, self._compiled.fixed), pool)
+        cache = ShapeCache(self._compiled)
+        return HostSession(lambda inputs: self._run(inputs, cache.graph_for), pool)
 
-    def _run(self, inputs: Inputs, cache: ShapeCache[list[ov.InferRequest]]) -> Planes:
+    def prepare(self, size: Size, grids: Grids) -> object:
+        """Compile a graph with a state for parts of pictures; it is kept as long as the result is.
+
+        Args:
+            size: blocks of luma of the parts.
+            grids: blocks of each component of the pictures.
+        """
+        found = [(size[0] * high // grids[0][0], size[1] * wide // grids[0][1], 64) for high, wide in grids]
+        shapes = [shape for one in found for shape in (one, (64,))] + [one for one in found for _ in range(3)]
+        with wrap_errors(f"OpenVINO cannot prepare for pictures of {8 * size[1]}x{8 * size[0]}", _RUNNING):
+            graph = self._compiled.fixed(tuple(shapes))
+            with ExitStack() as lent:
+                for _ in range(self.at_once):
+                    lent.enter_context(graph.request(self._compile))
+            return graph
+
+    def _run(self, inputs: Inputs, graph_for: Callable[[Shapes], CompiledGraph[list[ov.InferRequest]]]) -> Planes:
         with wrap_errors(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
             inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
-            with cache.graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
+            with graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
                 for request in requests:
                     for index, array in enumerate(inputs):
                         request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
@@ -142,8 +173,14 @@ class OpenVino:
             parts = [(_head_model(model, cuts, [_replace_by_input(tensor) for tensor in entering]), reduced)]
         elif self._bf16 and (cuts := _tensors(model, *CUTS)):
             parts = [*zip(_split_model(model, cuts), (reduced, full), strict=True)]
-        compiled = [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
-        return lambda: [model.create_infer_request() for model in compiled]
+
+        def compiled() -> list[ov.CompiledModel]:
+            return [self._core.compile_model(part, self._device, self._settings | hint) for part, hint in parts]
+
+        if self._settings.get("NUM_STREAMS") == 0:  # of a compiled model one request at a time is computed
+            return lambda: [model.create_infer_request() for model in compiled()]
+        models = compiled()
+        return lambda: [model.create_infer_request() for model in models]
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:

@@ -85,15 +85,9 @@ class ShapeCache(Generic[Request]):
     A picture whose size is compiled never waits for the compilation of another size.
     """
 
-    def __init__(self, graphs: CompiledGraphs[Request], sizes: int = MAX_SIZES, at_once: int = MAX_SIZES) -> None:
-        """Begin without any.
-
-        Args:
-            graphs: the network's.
-            sizes: sizes with a graph of their own at a time.
-            at_once: so many get it with their first picture; others have to be frequent.
-        """
-        self._graphs, self._sizes, self._at_once = graphs, sizes, at_once
+    def __init__(self, graphs: CompiledGraphs[Request]) -> None:
+        """Begin without any of the network's graphs."""
+        self._graphs = graphs
         self._lock = threading.Lock()
         self._fixed: OrderedDict[Shapes, CompiledGraph[Request]] = OrderedDict()  # least recently used first
         self._largest = 0  # blocks of luma
@@ -104,8 +98,7 @@ class ShapeCache(Generic[Request]):
         with self._lock:
             self._largest = max(self._largest, _blocks(shapes))
             if shapes not in self._fixed:
-                at_once = len(self._fixed) < self._at_once and self._has_room(shapes)
-                if not at_once and not self._is_frequent(shapes):
+                if not self._has_room(shapes) and not self._is_frequent(shapes):
                     return self._graphs.any
                 while not self._has_room(shapes):
                     self._fixed.popitem(last=False)
@@ -115,7 +108,7 @@ class ShapeCache(Generic[Request]):
 
     def _has_room(self, shapes: Shapes) -> bool:
         together = sum(map(_blocks, [*self._fixed, shapes]))
-        return len(self._fixed) < self._sizes and together <= MAX_MEMORY * self._largest
+        return len(self._fixed) < MAX_SIZES and together <= MAX_MEMORY * self._largest
 
     def _is_frequent(self, shapes: Shapes) -> bool:
         """Count a picture without a graph of its own; True once its size is worth a compilation."""

@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,17 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import CELL_BLOCKS, Activity
-from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover, side
+from mjpeg_restore.runtime.cpu.activity import Activity, cell
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes, Prepares, Size, rounded, unit
+from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
 from mjpeg_restore.runtime.cpu.state import ComponentState, keep
 
 MARGIN = 2
 """Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
 reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
+
+LEAST_PART = 300
+"""Blocks of luma from which on it pays to compute a part of a frame by itself."""
 
 Frame = list[tuple[NDArray[np.int16], NDArray[np.uint16]]]
 """Coefficients and table of each component."""
@@ -32,14 +38,22 @@ class VideoSession:
         computed: share of the last frame that the network computed, 0..1, without margins.
     """
 
-    def __init__(self, run: Callable[[Inputs], Planes], pool: Executor) -> None:
+    def __init__(
+        self,
+        run: Callable[[Inputs], Planes],
+        pool: Executor,
+        network: Prepares | None = None,
+    ) -> None:
         """Begin without a past.
 
         Args:
             run: a network whose graph has a state; computes a frame or a part of one.
             pool: its threads compute.
+            network: what compiles it for the sizes of parts; None if that is not needed, and one is computed at a time.
         """
         self._run = run
+        self._sizes = PartSizes(network.prepare, pool) if network else None
+        self._pool, self._at_once = pool, network.at_once if network else 1
         self._turns = _Turns(pool)
         self._states: list[ComponentState] = []
         self._activity: Activity | None = None
@@ -85,8 +99,9 @@ class VideoSession:
         return planes
 
     def _whole(self, frame: Frame, most: int) -> Planes:
-        high, wide, _ = frame[0][0].shape
-        return self._parts(frame, np.ones((-(-high // CELL_BLOCKS), -(-wide // CELL_BLOCKS)), np.bool_), most)
+        grids = [coefficients.shape[:2] for coefficients, _ in frame]
+        high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+        return self._parts(frame, np.ones((high, wide), np.bool_), most)
 
     def _parts(
         self,
@@ -107,9 +122,9 @@ class VideoSession:
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         agrees = [np.ones(grid, np.bool_) for grid in grids]
-        areas = [area for one in cover(cells, MARGIN / CELL_BLOCKS) for area in _areas(one, grids, most)]
+        areas = self._areas(cells, tuple(grids), most)
         # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
-        for area, restored in [(area, self._restored(frame, area)) for area in areas]:
+        for area, restored in zip(areas, self._all_restored(frame, areas), strict=True):
             parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
             for index, (plane, *after) in enumerate(parts):
                 inner, cut = area.inner[index], area.cut[index]
@@ -123,6 +138,49 @@ class VideoSession:
             if same.any():
                 keep(coefficients, table, known, same, plane)
         return planes
+
+    def _areas(self, cells: NDArray[np.bool_], grids: Grids, most: int) -> list[_Area]:
+        """Areas that have all of the cells: about as many blocks of each as are computed at once, if it pays."""
+        margin, blocks = _margin(grids), cell(grids)
+        lengths = [
+            [rounded(number * blocks[axis] + 2 * margin[axis], grids, axis) for number in range(count + 1)]
+            for axis, count in enumerate(cells.shape)
+        ]
+        rectangles = cover(cells, *lengths)
+        together = sum(lengths[0][one.bottom - one.top] * lengths[1][one.right - one.left] for one in rectangles)
+        share = -(-together // self._at_once)
+        most = min(most, max(LEAST_PART, share + share // 5)) if self._at_once > 1 else most
+
+        def divided(one: Rectangle) -> list[_Area]:
+            wanted = _outer(one, grids)
+            size = None
+            if wanted[0] * wanted[1] <= most:
+                size = self._sizes.fit(wanted, grids) if self._sizes else wanted
+            high, wide = one.bottom - one.top, one.right - one.left
+            if size or high == wide == 1:
+                return [_Area(one, grids, size or wanted)]
+            down = high * blocks[0] >= wide * blocks[1]
+            parts = one.cut_across(one.top + (high + 1) // 2) if down else one.cut_down(one.left + (wide + 1) // 2)
+            return [found for part in parts for found in divided(part)]
+
+        return [area for one in rectangles for area in divided(one)]
+
+    def _all_restored(self, frame: Frame, areas: Sequence[_Area]) -> list[Planes]:
+        """What the network's graph gives for several areas."""
+        if self._at_once == 1 or len(areas) < 2:
+            return [self._restored(frame, area) for area in areas]
+        first, *others = areas
+        begun: list[Future[Planes]] = []
+        with suppress(RuntimeError):  # the pool takes no more work: the rest is done here
+            begun += (self._pool.submit(self._restored, frame, area) for area in others)
+        results = [self._restored(frame, first)]
+        for area, future in zip_longest(others, begun):
+            # All threads of the pool may wait like this one: what none of them has begun is done here.
+            if future is None or future.cancel():
+                results.append(self._restored(frame, area))
+            else:
+                results.append(future.result())
+        return results
 
     def _restored(self, frame: Frame, area: _Area) -> Planes:
         """What the network's graph gives for an area and its margin."""
@@ -147,27 +205,40 @@ class _Area:
         cut: the place of `inner` in `outer`.
     """
 
-    def __init__(self, cells: Rectangle, grids: Sequence[tuple[int, int]]) -> None:
-        """Find the blocks of each component, which has so many."""
+    def __init__(self, cells: Rectangle, grids: Grids, size: Size) -> None:
+        """Find the blocks of each component, which has so many, for a part of that size with its margin."""
         ends = ((cells.top, cells.bottom), (cells.left, cells.right))
-        spans = [_spans(*pair, [grid[axis] for grid in grids]) for axis, pair in enumerate(ends)]
+        spans = [_spans(*pair, grids, axis, size[axis]) for axis, pair in enumerate(ends)]
         self.inner, self.outer, self.cut = (
             [(down[part], across[part]) for down, across in zip(*spans, strict=True)] for part in range(3)
         )
 
 
-def _spans(first: int, last: int, lengths: Sequence[int]) -> list[tuple[slice, slice, slice]]:
-    """`inner`, `outer` and `cut` of `_Area` along an axis, for each component, which has so many blocks."""
-    luma = lengths[0]
-    margin = max(MARGIN, luma // min(lengths))
-    start, stop = first * CELL_BLOCKS, min(last * CELL_BLOCKS, luma)
-    size = min(side(last - first, -(-luma // CELL_BLOCKS)) * CELL_BLOCKS + 2 * margin, luma)
+def _margin(grids: Grids) -> tuple[int, int]:
+    """Blocks of luma around a part that are computed as well, down and across."""
+    return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
+
+
+def _outer(cells: Rectangle, grids: Grids) -> Size:
+    """Blocks of luma of some cells with their margin, as far as the picture goes."""
+    ends = ((cells.top, cells.bottom), (cells.left, cells.right))
+    high, wide = (
+        min(last * blocks + margin, grid) - max(first * blocks - margin, 0)
+        for (first, last), blocks, margin, grid in zip(ends, cell(grids), _margin(grids), grids[0], strict=True)
+    )
+    return high, wide
+
+
+def _spans(first: int, last: int, grids: Grids, axis: int, size: int) -> list[tuple[slice, slice, slice]]:
+    """`inner`, `outer` and `cut` of `_Area` along an axis, for each component."""
+    luma, blocks = grids[0][axis], cell(grids)[axis]
+    start, stop = first * blocks, min(last * blocks, luma)
     # Near an edge it reaches farther on the other side, to be of the same size as elsewhere.
-    begin = min(max(start - margin, 0), luma - size)
+    begin = min(max(start - _margin(grids)[axis], 0), luma - size)
     found: list[tuple[slice, slice, slice]] = []
-    for length in lengths:
+    for grid in grids:
         inner, outer = (
-            slice(a * length // luma, b * length // luma) for a, b in ((start, stop), (begin, begin + size))
+            slice(a * grid[axis] // luma, b * grid[axis] // luma) for a, b in ((start, stop), (begin, begin + size))
         )
         found.append((inner, outer, slice(inner.start - outer.start, inner.stop - outer.start)))
     return found
@@ -194,17 +265,6 @@ def _kept(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArra
 def _arrays(known: ComponentState) -> tuple[NDArray[Any], ...]:
     """What a graph gives of a state, in its order."""
     return known.mean, known.evidence, known.correction
-
-
-def _areas(one: Rectangle, grids: Sequence[tuple[int, int]], most: int) -> list[_Area]:
-    """A rectangle, cut until of no part the network is given more than so many blocks of luma, if possible."""
-    area = _Area(one, grids)
-    rows, columns = area.outer[0]
-    high, wide = one.bottom - one.top, one.right - one.left
-    if (rows.stop - rows.start) * (columns.stop - columns.start) <= most or high == wide == 1:
-        return [area]
-    parts = one.cut_across(one.top + high // 2) if high > wide else one.cut_down(one.left + wide // 2)
-    return [found for part in parts for found in _areas(part, grids, most)]
 
 
 class _Turns:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, CELL_BLOCKS, REFRESH, Activity
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, keep
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -17,7 +17,8 @@ from tests.video_models import learnt
 pytestmark = needs_native_state
 
 GRIDS = [(16, 24), (8, 12), (8, 12)]
-CELLS = (4, 6)
+SIDE = 2
+CELLS = (8, 12)
 LUMA, CHROMA = (table.reshape(64).astype(np.uint16) for table in scaled_tables(60))
 
 
@@ -53,7 +54,8 @@ class Camera:
         for (coefficients, table), state in zip(frame, self.states, strict=True):
             known = state.evidence[..., 0] > 0
             high, wide = known.shape
-            side = CELL_BLOCKS * high // self.grids[0][0], CELL_BLOCKS * wide // self.grids[0][1]
+            blocks = cell(self.grids)
+            side = blocks[0] * high // self.grids[0][0], blocks[1] * wide // self.grids[0][1]
             computed = np.kron(cells, np.ones(side))[:high, :wide] > 0
             believed.append((computed & known & believes).astype(np.float32))
             if not believes:
@@ -101,12 +103,12 @@ def test_a_block_that_moves_is_always_computed(component: int) -> None:
         row, column = (int(camera.random.integers(0, length)) for length in GRIDS[component])
         camera.scene[component][row, column] = camera.random.normal(0, 120, 64)
         cells = camera.choose()
-        assert cells[row * ratio // CELL_BLOCKS, column * ratio // CELL_BLOCKS]
+        assert cells[row * ratio // SIDE, column * ratio // SIDE]
         # The network sees it from the blocks beside it.
         for down in (-1, 1):
             for across in (-1, 1):
                 beside = np.clip((row + down, column + across), 0, np.array(GRIDS[component]) - 1)
-                assert cells[tuple(beside * ratio // CELL_BLOCKS)]
+                assert cells[tuple(beside * ratio // SIDE)]
 
 
 def test_what_stands_still_beside_it_is_not() -> None:
@@ -185,6 +187,6 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     camera = Camera(1.0, grids)
     cells = [camera.choose() for _ in range(20)]
     assert cells[0].all()
-    assert cells[0].shape == tuple(-(-length // CELL_BLOCKS) for length in grids[0])
+    assert cells[0].shape == tuple(-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
     camera.scene[-1][-1, -1] += 900
     assert camera.choose()[-1, -1]

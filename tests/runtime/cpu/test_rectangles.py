@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.rectangles import SIDES, Rectangle, cover, side
+from mjpeg_restore.runtime.cpu import rectangles
+from mjpeg_restore.runtime.cpu.rectangles import Rectangle
 
 masks = st.builds(
     lambda high, wide, share, seed: np.random.default_rng(seed).random((high, wide)) < share,
@@ -18,50 +19,74 @@ masks = st.builds(
 )
 
 
-def painted(rectangles: list[Rectangle], shape: tuple[int, int]) -> NDArray[np.int64]:
+def lengths(count: int, margin: int) -> list[int]:
+    """Blocks that are computed for so many cells of four blocks."""
+    return [4 * number + 2 * margin for number in range(count + 1)]
+
+
+def cover(cells: NDArray[np.bool_], margin: int) -> list[Rectangle]:
+    return rectangles.cover(cells, *(lengths(count, margin) for count in cells.shape))
+
+
+def painted(found: list[Rectangle], shape: tuple[int, int]) -> NDArray[np.int64]:
     """How many of the rectangles have each cell."""
     count = np.zeros(shape, np.int64)
-    for one in rectangles:
+    for one in found:
         assert 0 <= one.top < one.bottom <= shape[0]
         assert 0 <= one.left < one.right <= shape[1]
         count[one.top : one.bottom, one.left : one.right] += 1
     return count
 
 
-@given(masks, st.sampled_from([0.0, 0.5, 1.0, 4.0]))
-def test_every_cell_is_covered_and_none_twice(cells: NDArray[np.bool_], margin: float) -> None:
-    rectangles = cover(cells, margin)
-    count = painted(rectangles, cells.shape)
+@given(masks, st.sampled_from([0, 2, 4, 16]))
+def test_every_cell_is_covered_and_none_twice(cells: NDArray[np.bool_], margin: int) -> None:
+    found = cover(cells, margin)
+    count = painted(found, cells.shape)
     assert (count[cells] == 1).all()
     assert count.max(initial=0) <= 1
-    for one in rectangles:
+    for one in found:
         part = cells[one.top : one.bottom, one.left : one.right]
         assert part[0].any() and part[-1].any() and part[:, 0].any() and part[:, -1].any()
 
 
 def test_where_there_are_no_cells_there_are_no_rectangles() -> None:
-    assert cover(np.zeros((5, 7), np.bool_), 0.5) == []
+    assert cover(np.zeros((5, 7), np.bool_), 2) == []
 
 
 def test_all_cells_are_one_rectangle() -> None:
-    assert cover(np.ones((17, 30), np.bool_), 0.5) == [Rectangle(0, 17, 0, 30)]
+    assert cover(np.ones((17, 30), np.bool_), 2) == [Rectangle(0, 17, 0, 30)]
 
 
 def test_what_lies_far_apart_is_not_joined() -> None:
     cells = np.zeros((34, 60), np.bool_)
     cells[2:4, 3:5] = cells[30:32, 50:54] = True
-    assert {*cover(cells, 0.5)} == {Rectangle(2, 4, 3, 5), Rectangle(30, 32, 50, 54)}
+    assert {*cover(cells, 2)} == {Rectangle(2, 4, 3, 5), Rectangle(30, 32, 50, 54)}
 
 
 def test_what_lies_side_by_side_is_joined() -> None:
     cells = np.zeros((34, 60), np.bool_)
     cells[2, 3] = cells[3, 5] = True
-    assert cover(cells, 0.5) == [Rectangle(2, 4, 3, 6)]
+    assert cover(cells, 2) == [Rectangle(2, 4, 3, 6)]
 
 
-@given(st.integers(1, 300), st.integers(1, 300))
-def test_a_rectangle_is_computed_at_one_of_a_few_lengths(length: int, whole: int) -> None:
-    length = min(length, whole)
-    found = side(length, whole)
-    assert length <= found <= whole
-    assert found in {*SIDES, whole}
+@given(masks, st.sampled_from([0, 2, 4]))
+def test_it_is_less_work_than_one_rectangle_and_no_single_cut_makes_it_less(
+    cells: NDArray[np.bool_], margin: int
+) -> None:
+    down, across = (lengths(count, margin) for count in cells.shape)
+
+    def work(found: list[Rectangle]) -> float:
+        return sum(down[one.bottom - one.top] * across[one.right - one.left] + rectangles._START for one in found)
+
+    def around(part: NDArray[np.bool_]) -> list[Rectangle]:
+        rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
+        return [Rectangle(rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)] if rows.size else []
+
+    found = cover(cells, margin)
+    assert work(found) <= work(around(cells))
+    for one in found:
+        part = cells[one.top : one.bottom, one.left : one.right]
+        cuts = [(part[:at], part[at:]) for at in range(1, len(part))]
+        cuts += [(part[:, :at], part[:, at:]) for at in range(1, part.shape[1])]
+        for first, second in cuts:
+            assert work([one]) <= work(around(first) + around(second))

@@ -172,58 +172,6 @@ def test_a_failed_compilation_is_tried_again() -> None:
     assert compiler.request(shapes(2, 3)).shapes == shapes(2, 3)
 
 
-# ---- parts of a camera's picture ----
-
-
-def parts() -> Compiler:
-    """A cache for parts of pictures: twelve sizes, and the first picture's at once."""
-    compiler = Compiler()
-    compiler.cache = ShapeCache(CompiledGraphs(), sizes=12, at_once=1)
-    return compiler
-
-
-def test_only_the_first_size_is_compiled_at_once() -> None:
-    compiler, sizes = parts(), small(5)
-    assert [compiler.request(size).shapes for size in sizes] == [sizes[0], *[None] * 4]
-    assert [compiler.request(size).shapes for size in sizes] == [sizes[0], *[None] * 4]
-    assert compiler.compiled == [sizes[0], None]
-
-
-def test_frequent_parts_are_compiled_beside_each_other() -> None:
-    compiler, sizes = parts(), small(12)
-    for size in sizes:
-        for _ in range(COMPILE_AFTER):
-            compiler.request(size)
-    assert [compiler.request(size).shapes for size in sizes] == sizes
-    assert compiler.compiled == [sizes[0], None, *sizes[1:]]
-
-
-def test_one_more_frequent_part_replaces_the_least_recently_used() -> None:
-    compiler, sizes = parts(), small(13)
-    for size in sizes[:12]:
-        for _ in range(COMPILE_AFTER):
-            compiler.request(size)
-    compiler.request(sizes[0])
-    for _ in range(COMPILE_AFTER):
-        compiler.request(sizes[12])
-    kept = [size for size in sizes if compiler.request(size).shapes == size]
-    assert kept == [sizes[0], *sizes[2:]]
-
-
-def test_parts_that_together_are_larger_than_the_picture_have_no_graphs_beside_it() -> None:
-    compiler = parts()
-    whole, half, quarter = shapes(100, 100), shapes(100, 60), shapes(50, 60)
-    for size in (whole, half, quarter):
-        for _ in range(COMPILE_AFTER):
-            compiler.request(size)
-    assert [compiler.request(size).shapes for size in (whole, half, quarter)] == [whole, half, quarter]
-    for _ in range(COMPILE_AFTER):
-        compiler.request(shapes(40, 60))
-    # 100x100 + 100x60 + 50x60 + 40x60 blocks are more than twice the largest.
-    assert compiler.request(whole).shapes is None
-    assert [compiler.request(size).shapes for size in (half, quarter)] == [half, quarter]
-
-
 # ---- several sessions ----
 
 

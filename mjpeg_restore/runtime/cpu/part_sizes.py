@@ -1,0 +1,138 @@
+"""Sizes at which parts of a camera's pictures are computed.
+
+A graph for one size is a third faster than one for any size, and takes as long to compile as ten pictures to restore.
+So parts are computed at few sizes, each as large as the part or larger: what lies around it in the picture is computed
+as well. Sizes that are wanted often are compiled while frames are restored at those that there are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Protocol, runtime_checkable
+
+Size = tuple[int, int]
+"""Blocks of luma, high and wide."""
+
+Grids = tuple[tuple[int, int], ...]
+"""Blocks of each component of a picture, high and wide; luma's first."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A network that is compiled for sizes of pictures.
+
+    Attributes:
+        at_once: parts of a picture that it computes at the same time.
+    """
+
+    at_once: int
+
+    def prepare(self, size: Size, grids: Grids) -> object:
+        """Compile it for parts of a size; see `OpenVino.prepare`."""
+        ...
+
+
+STEPS = 16
+"""Lengths, at most, between none and the picture's."""
+WANTED = 32
+"""Parts of a size after which it is compiled."""
+FORGET = 256
+"""Parts after which those that were counted count half."""
+MOST = 12
+"""Sizes at a time."""
+MEMORY = 3
+"""Blocks of these sizes together, in pictures."""
+NEAR = 1.3
+"""A size that is larger by this factor at most will do."""
+
+
+def unit(grids: Grids, axis: int) -> int:
+    """Blocks of luma of which parts of a picture are made: whole blocks of each component, two at least."""
+    return max(2, grids[0][axis] // min(grid[axis] for grid in grids))
+
+
+def rounded(length: int, grids: Grids, axis: int) -> int:
+    """The length, of those that there are, that holds so many blocks of luma along an axis."""
+    whole, least = grids[0][axis], unit(grids, axis)
+    step = -(-whole // (STEPS * least)) * least
+    return min(-(-length // step) * step, whole)
+
+
+class PartSizes:
+    """The sizes of one camera. Safe from several threads."""
+
+    def __init__(self, prepare: Callable[[Size, Grids], object], pool: Executor) -> None:
+        """Begin without any.
+
+        Args:
+            prepare: compiles the graph for a size; what it returns is kept as long as the size is.
+            pool: prepares while frames are restored.
+        """
+        self._prepare, self._pool = prepare, pool
+        self._lock = threading.Lock()
+        self._forget_all(())
+
+    def _forget_all(self, grids: Grids) -> None:
+        self._grids = grids
+        self._ready: OrderedDict[Size, object] = OrderedDict()  # least recently used first
+        self._wanted: Counter[Size] = Counter()
+        self._begun: set[Size] = set()
+        self._parts = 0
+
+    def fit(self, size: Size, grids: Sequence[tuple[int, int]]) -> Size | None:
+        """The size at which a part is computed best now; None if it has to be divided.
+
+        Args:
+            size: the part's.
+            grids: blocks of each component of the picture.
+        """
+        grids = tuple(grids)
+        wanted = rounded(size[0], grids, 0), rounded(size[1], grids, 1)
+        with self._lock:
+            if grids != self._grids:
+                self._forget_all(grids)
+            self._parts += 1
+            if self._parts % FORGET == 0:
+                self._wanted = Counter({one: count // 2 for one, count in self._wanted.items() if count > 1})
+            if not self._ready:
+                self._ready[wanted] = self._prepare(wanted, grids)
+            holding = [one for one in self._ready if one[0] >= wanted[0] and one[1] >= wanted[1]]
+            best = min(holding, key=_blocks, default=None)
+            if best:
+                self._ready.move_to_end(best)
+            begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._is_wanted(wanted)
+        if begin:
+            with suppress(RuntimeError):  # the pool takes no more work: the stream ends
+                self._pool.submit(self._add, wanted, grids)
+        return best
+
+    def _is_wanted(self, size: Size) -> bool:
+        """Count a part of a size that there is not; True once it is to be prepared."""
+        self._wanted[size] += 1
+        if self._wanted[size] < WANTED or size in self._begun:
+            return False
+        self._begun.add(size)
+        return True
+
+    def _add(self, size: Size, grids: Grids) -> None:
+        prepared = self._prepare(size, grids)
+        with self._lock:
+            if grids != self._grids:
+                return
+            self._begun.discard(size)
+            self._wanted.pop(size, None)
+            self._ready[size] = prepared
+            largest = max(self._ready, key=_blocks)  # holds what nothing else does
+            while len(self._ready) > MOST or sum(map(_blocks, self._ready)) > MEMORY * _blocks(grids[0]):
+                oldest = next((one for one in self._ready if one not in (largest, size)), None)
+                if oldest is None:
+                    break
+                del self._ready[oldest]
+
+
+def _blocks(size: Size) -> int:
+    return size[0] * size[1]

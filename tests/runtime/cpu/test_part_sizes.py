@@ -1,0 +1,148 @@
+"""Sizes of parts: few, ready, and large enough."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjpeg_restore.futures import INLINE
+from mjpeg_restore.runtime.cpu.part_sizes import (
+    FORGET,
+    MEMORY,
+    MOST,
+    STEPS,
+    WANTED,
+    Grids,
+    PartSizes,
+    Size,
+    rounded,
+    unit,
+)
+
+GRIDS: Grids = ((60, 80), (30, 40), (30, 40))
+lengths = st.integers(1, 300)
+
+
+class Sizes:
+    """Sizes whose preparation is remembered."""
+
+    def __init__(self, pool: Executor = INLINE) -> None:
+        self.prepared: list[Size] = []
+        self.sizes = PartSizes(lambda size, _: self.prepared.append(size), pool)
+
+    def fit(self, high: int, wide: int, grids: Grids = GRIDS, times: int = 1) -> Size | None:
+        found = None
+        for _ in range(times):
+            found = self.sizes.fit((high, wide), grids)
+        return found
+
+
+class Later(Executor):
+    """Keeps what is submitted until it is done."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.waiting.append(lambda: fn(*args, **kwargs))
+        return Future()
+
+    def do(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for call in waiting:
+            call()
+
+
+@given(lengths, lengths, st.sampled_from([1, 2, 4]))
+def test_a_length_is_one_of_a_few_and_whole_blocks_of_each_component(length: int, whole: int, span: int) -> None:
+    whole *= span
+    length = min(length, whole)
+    grids = ((whole, span), (whole // span, 1))
+    every = {rounded(one, grids, 0) for one in range(1, whole + 1)}
+    assert length <= rounded(length, grids, 0) <= whole
+    assert len(every) <= STEPS
+    assert all(one % unit(grids, 0) == 0 for one in every - {whole})
+
+
+def test_the_first_part_is_prepared_at_once() -> None:
+    sizes = Sizes()
+    assert sizes.fit(32, 80) == (32, 80)
+    assert sizes.prepared == [(32, 80)]
+
+
+def test_parts_are_computed_at_a_size_that_holds_them_or_divided() -> None:
+    sizes = Sizes()
+    sizes.fit(32, 80)
+    assert sizes.fit(10, 12) == (32, 80)
+    assert sizes.fit(40, 12) is None
+    assert sizes.prepared == [(32, 80)]
+
+
+def test_what_is_wanted_often_is_prepared_while_others_serve() -> None:
+    later = Later()
+    sizes = Sizes(later)
+    sizes.fit(60, 80)
+    assert sizes.fit(11, 18, times=WANTED + 5) == (60, 80)
+    assert len(later.waiting) == 1
+    later.do()
+    assert sizes.prepared == [(60, 80), (12, 18)]
+    assert sizes.fit(11, 18) == (12, 18)
+    assert sizes.fit(13, 18) == (60, 80)
+
+
+def test_a_size_that_is_nearly_the_same_will_do() -> None:
+    sizes = Sizes()
+    sizes.fit(60, 80)
+    assert sizes.fit(60, 70, times=2 * WANTED) == (60, 80)
+    assert sizes.prepared == [(60, 80)]
+
+
+def test_what_is_wanted_seldom_is_forgotten() -> None:
+    sizes = Sizes()
+    sizes.fit(60, 80)
+    for _ in range(WANTED):
+        sizes.fit(12, 20)
+        sizes.fit(60, 70, times=FORGET)
+    assert (12, 24) not in sizes.prepared
+
+
+def test_there_are_few_sizes_and_the_largest_stays() -> None:
+    sizes = Sizes()
+    sizes.fit(60, 80)
+    for high in range(4, 60, 4):
+        for wide in range(5, 80, 15):
+            sizes.fit(high, wide, times=WANTED)
+    ready = sizes.sizes._ready
+    assert 2 <= len(ready) <= MOST
+    assert sum(high * wide for high, wide in ready) <= MEMORY * 60 * 80
+    assert (60, 80) in ready
+
+
+def test_another_picture_begins_anew() -> None:
+    sizes = Sizes()
+    sizes.fit(60, 80)
+    other: Grids = ((30, 40), (30, 40), (30, 40))
+    assert sizes.fit(30, 40, other) == (30, 40)
+    assert sizes.fit(60, 80) == (60, 80)
+    assert sizes.prepared == [(60, 80), (30, 40), (60, 80)]
+
+
+def test_a_pool_that_takes_no_more_work_ends_nothing() -> None:
+    class Closed(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            raise RuntimeError("closed")
+
+    sizes = Sizes(Closed())
+    sizes.fit(60, 80)
+    assert sizes.fit(12, 20, times=2 * WANTED) == (60, 80)
+
+
+@pytest.mark.parametrize("grids", [((1, 1),), ((2, 3), (1, 3), (1, 3)), ((4, 8), (4, 2), (4, 2))])
+def test_pictures_of_a_few_blocks(grids: Grids) -> None:
+    sizes = Sizes()
+    assert sizes.fit(1, 1, grids) is not None
+    assert sizes.fit(*grids[0], grids) == grids[0] or sizes.fit(1, 1, grids) is not None
