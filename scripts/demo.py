@@ -1,4 +1,4 @@
-"""Restore a clip to an MP4, and save a magnified before/after picture.
+"""Restore a clip to an MP4; save before and after side by side as a clip, and a magnified part of them as a picture.
 
 python scripts/demo.py INPUT FOLDER
 """
@@ -77,13 +77,13 @@ def main() -> int:
         options.folder.mkdir(parents=True, exist_ok=True)
     except (mjpeg_restore.MjpegRestoreError, OSError) as error:
         sys.exit(f"demo: {worded(error)}")
-    video = options.folder / "restored.mp4"
-    code = command([options.input, "-o", str(video), "-y", "--model", options.model])
-    if code:
-        return code
+    video, clip = options.folder / "restored.mp4", options.folder / "before-after.mp4"
+    for output, more in ((video, []), (clip, ["--compare", "side", "--quiet"])):
+        if code := command([options.input, "-o", str(output), "-y", "--model", options.model, *more]):
+            return code
     shown = options.folder / "before-after.png"
     before_and_after(picture(options.input, "decode"), picture(options.input, options.model)).save(shown)
-    print(f"restored video:   {video}\nbefore and after: {shown}")
+    print(f"restored video:   {video}\nbefore and after: {clip}, {shown}")
     return 0
 
 
