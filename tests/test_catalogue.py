@@ -51,7 +51,7 @@ def graphs_of(model: catalogue.Model) -> set[str]:
 def test_what_is_shipped() -> None:
     shipped = catalogue.shipped()
     ours, papers = (
-        ["stream", "stream-lite", "stream-video"],
+        ["stream", "stream-lite", "stream-video", "stream-video-lite"],
         ["l4", "l8", "hr-cnn", "qgcn", "qgac", "one-to-many-l2", "one-to-many"],
     )
     assert list(shipped) == ["decode", *ours, *papers]
@@ -60,7 +60,7 @@ def test_what_is_shipped() -> None:
     assert [name for name, model in shipped.items() if model.texture] == ["qgac"]
     assert [name for name, model in shipped.items() if model.takes("noise")] == ["one-to-many"]
     assert [name for name, model in shipped.items() if model.per_component] == ["l4", "l8", "hr-cnn", "one-to-many-l2"]
-    assert [name for name, model in shipped.items() if model.has_state] == ["stream-video"]
+    assert [name for name, model in shipped.items() if model.has_state] == ours[2:]
     assert catalogue.DEFAULT == "stream"
     assert shipped["decode"].parameters == 0
     assert 0 < shipped["stream-lite"].macs_per_pixel <= 8_000

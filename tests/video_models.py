@@ -103,7 +103,7 @@ def restored(
     confidence = LUMA_CONFIDENCE if luma else CHROMA_CONFIDENCE
     own = formulas.residual(phases.astype(np.float16), table, confidence)
     level = kept / 16 / table
-    added = formulas.mixed(coefficients, level, own, formulas.corrections(state) / table, share)
+    added = formulas.mixed(coefficients, table, level, own, formulas.corrections(state) / table, share)
     shown = formulas.shown(level + added, table)
     correction = formulas.in_memory(added * table).round()
     return (

@@ -19,9 +19,9 @@ and the network restores a frame from them:
 
 Mean and evidence depend on the coefficients alone: no error of the network feeds back into them. An exported graph's
 state has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many
-frames together tell more than each does, and what the network adds differs with each frame's noise. So half of the
-earlier correction is mixed in, as far as the past is believed (`with_state`); and a block that agrees with its state
-needs no network: its last result is moved into the frame's cell (`runtime/cpu/state.py`).
+frames together tell more than each does, and what the network adds differs with each frame's noise. So the earlier
+correction is mixed in, as far as the past is believed (`lasting`); and a block that agrees with its state needs no
+network: its last result is moved into the frame's cell (`runtime/cpu/state.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,15 @@ from mjpeg_restore.models.decode import blocks_to_plane, exact
 from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
-from mjpeg_restore.runtime.cpu.state import DEVIATION_GAIN, FARTHEST, LEAST, LONGEST, SENSOR
+from mjpeg_restore.runtime.cpu.state import (
+    DEVIATION_GAIN,
+    FARTHEST,
+    LASTING,
+    LASTING_POWER,
+    LEAST,
+    LONGEST,
+    SENSOR,
+)
 
 KEPT = 4.0
 """Initial logit of the gate: 0.98."""
@@ -58,6 +66,12 @@ class State:
 def observation(table: Tensor) -> Tensor:
     """Evidence of one frame by its table `[batch, 64]`: the inverse variance of a dequantised coefficient."""
     return (1 / (table * table / 12 + SENSOR)).clamp(min=LEAST)
+
+
+def lasting(table: Tensor) -> Tensor:
+    """Weight of an earlier correction by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
+    quantised = table * table / 12
+    return LASTING * (quantised / (quantised + SENSOR)) ** LASTING_POWER
 
 
 class Gate(nn.Module):
@@ -231,7 +245,7 @@ class StreamVideo(Stream):
             steps = q[:, None, None]
             level, added = state.mean / steps, place - state.mean / steps
             # What the network adds differs from frame to frame, as their noise does: it is mixed with what was before.
-            added = added + 0.5 * share * (earlier / steps - added)
+            added = added + lasting(q)[:, None, None] * share * (earlier / steps - added)
             kept = k + (level + added - k).clamp(-CELL, CELL)
             samples.append(self.inverse_dct(kept, q))
             parts += [state.mean, state.evidence, (kept - level) * steps]

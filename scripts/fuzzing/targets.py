@@ -209,8 +209,8 @@ def state(data: bytes) -> None:
         halves = (some(np.float16), some(np.float16), some(np.float16))
         native.take(*frame(), some(np.int16), *halves, level, some(np.float32), some(np.float32), *last, number, 1.0)
     with suppress(ValueError):
-        phases, share, plane = some(np.float16), some(np.float16), some(np.uint8)
-        native.restore(*frame(), some(np.int16), phases, share, some(np.int16), plane, *last, number, 0.499)
+        halves, correction, plane = (some(np.float16), some(np.float16)), some(np.int16), some(np.uint8)
+        native.restore(*frame(), some(np.int16), *halves, some(np.float32, 64), correction, plane, *last, number, 0.499)
     with suppress(ValueError):
         agrees, plane = some(np.uint8, blocks), some(np.uint8)
         native.keep(*frame(), some(np.int16), some(np.float16), some(np.int16), agrees, plane, *last, 0.499)

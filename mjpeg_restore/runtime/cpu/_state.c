@@ -23,6 +23,7 @@ typedef struct {
   int16_t *mean, *correction;
   uint16_t *evidence;
   uint16_t *deviation, *share, *level;
+  const float *lasting;           /* [SIDE, SIDE]: weight of what was added before, where all of the past is believed */
   const uint16_t *believed;
   float *samples, *left;          /* [SIDE * high, SIDE * wide] */
   float sample_scale, left_scale;
@@ -202,28 +203,31 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, phases, share, correction, plane, high, wide, lanes, scale, cell,\n"
-"        /)\n--\n\n"
+"restore(coefficients, table, observation, mean, phases, share, lasting, correction, plane, high, wide, lanes, scale,\n"
+"        cell, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
-                                  {"phases", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
-                                  {"plane", BLOCK, 1, 1, 0}};
+                                  {"phases", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 0, 0}, {"lasting", 0, 4, 0, 0},
+                                  {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
   Component c = {0};
+  float lasting[BLOCK] __attribute__((aligned(32))); /* a caller's buffer may begin anywhere */
   float *residual;
 
   (void)module;
-  if (!are(arguments, 13, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 14, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 0);
-  s.share = a.buffers[5].buf, s.correction = a.buffers[6].buf, s.plane = a.buffers[7].buf;
+  s.share = a.buffers[5].buf, s.correction = a.buffers[7].buf, s.plane = a.buffers[8].buf;
   c.phases = a.buffers[4].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
-  c.scale = (float)number(arguments, 11), c.cell = (float)number(arguments, 12);
+  c.scale = (float)number(arguments, 12), c.cell = (float)number(arguments, 13);
+  memcpy(lasting, a.buffers[6].buf, sizeof(lasting));
+  s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
   if (!residual)
     PyErr_NoMemory();

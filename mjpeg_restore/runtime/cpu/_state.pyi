@@ -39,6 +39,7 @@ def restore(
     mean: NDArray[np.int16],
     phases: NDArray[np.float16],
     share: NDArray[np.float16],
+    lasting: NDArray[np.float32],
     correction: NDArray[np.int16],
     plane: NDArray[np.uint8],
     high: int,

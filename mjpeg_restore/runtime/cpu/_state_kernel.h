@@ -140,7 +140,7 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
-/* The network's residual on top of the mean, within the frame's cell, and half of what was added before, as far as the
+/* The network's residual on top of the mean, within the frame's cell, and a part of what was added before, as far as the
    past is believed */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
@@ -160,7 +160,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
         Lanes added = NAMED(within)(*place, level, number, c->cell);
-        added += 0.5f * NAMED(widen)(share + i) * (before - added);
+        added += AT(s->lasting) * NAMED(widen)(share + i) * (before - added);
         added = NAMED(within)(added, level, number, c->cell);
         NAMED(store_sixteenths)(added * AT(s->table), correction + i);
         *place = level + added;

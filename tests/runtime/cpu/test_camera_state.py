@@ -194,7 +194,7 @@ def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, 
     np.testing.assert_array_equal(state.mean, before.mean)
     np.testing.assert_array_equal(state.evidence, before.evidence)
     added, level = formulas.residual(phases, table, confidence), formulas.means(before) / table
-    mixed = formulas.mixed(coefficients, level, added, formulas.corrections(before) / table, share.astype(float))
+    mixed = formulas.mixed(coefficients, table, level, added, formulas.corrections(before) / table, share.astype(float))
     assert_corrected(state, mixed * table, case)
     assert_shown(plane, level + mixed, case)
 
@@ -205,12 +205,16 @@ def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: C
     assert (np.abs(state.correction - formulas.in_memory(wanted)) <= error).all()
 
 
-@pytest.mark.parametrize(("share", "wanted"), [(0.0, 0.0), (0.5, 20.0), (1.0, 40.0)])
-def test_half_of_what_was_added_before_where_all_of_the_past_is_believed(share: float, wanted: float) -> None:
-    # The network adds nothing, and the cell is wide.
+@pytest.mark.parametrize(
+    ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 38), (1.0, 1000, 76), (1.0, 16, 53), (1.0, 2, 0)]
+)
+def test_what_was_added_before_lasts_where_the_past_is_believed_and_steps_are_coarse(
+    share: float, step: int, wanted: float
+) -> None:
+    # The network adds nothing. Of a step of 16, 16^2 / 12 / (16^2 / 12 + 1) = 0.955 of the variance is the quantiser's.
     coefficients, state = np.zeros((2, 3, 64), np.int16), ComponentState.empty(2, 3)
     state.correction[:] = 80
-    table, shares = np.full(64, 100, np.uint16), np.full(coefficients.shape, share, np.float16)
+    table, shares = np.full(64, step, np.uint16), np.full(coefficients.shape, share, np.float16)
     restore(phases_of(2, 3, 0, 0.0), coefficients, table, state, shares, LUMA_CONFIDENCE)
     np.testing.assert_array_equal(state.correction, wanted)
 
@@ -481,6 +485,7 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"level": halves(*size), "samples": samples, "left": samples.copy()}
         case "restore":
             given |= {"phases": phases_of(2, 3, 0, 0.1), "share": np.ones(size, np.float16)}
+            given |= {"lasting": np.ones(64, np.float32)}
             given |= {"correction": state.correction, "plane": np.empty((16, 24), np.uint8)}
         case "keep":
             given |= {"evidence": state.evidence, "correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
