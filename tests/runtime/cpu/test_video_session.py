@@ -115,7 +115,7 @@ def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
     camera = Camera()
     shares: list[float] = []
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        assert_near(camera.restore(frame), wanted, later=0.001)
+        assert_near(camera.restore(frame), wanted, later=0.003)
         shares.append(camera.session.computed)
     assert shares[0] == 1
     assert np.median(shares) < 0.8
