@@ -1,0 +1,108 @@
+"""Which cameras share a process, and which share of a node each process takes. Pure arithmetic; Ray finds the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mjpeg_restore.fleet.settings import CameraSettings, NetworkChoice
+
+HEADROOM = 0.8
+"""Share of a core or GPU that is planned for: pictures do not come evenly, and a full one would drop them."""
+
+MOST_CAMERAS = 64
+"""Cameras of one process, which has three threads for each."""
+
+_LEAST = 0.01
+"""Cores or GPUs; Ray counts in ten-thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a camera sends."""
+
+    width: int
+    height: int
+    fps: float
+
+    @property
+    def megapixels(self) -> float:
+        """In a second."""
+        return self.width * self.height * self.fps / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network costs on a node, with reading before it and encoding after it."""
+
+    cpu: float
+    """Seconds of a core for a megapixel."""
+    gpu: float = 0.0
+    """Seconds of a GPU for a megapixel; 0 where none is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a node."""
+
+    cpus: float
+    gpus: float = 0.0
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.cpus + other.cpus, self.gpus + other.gpus)
+
+    def within(self, other: Share) -> bool:
+        """Whether the other one holds it."""
+        return self.cpus <= other.cpus and self.gpus <= other.gpus
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The cameras of one process, and its share of a node."""
+
+    cameras: tuple[CameraSettings, ...]
+    share: Share
+
+
+def share_of(load: Load, cost: Cost) -> Share:
+    """What a camera takes of a node that is not filled to the brim."""
+    return Share(load.megapixels * cost.cpu / HEADROOM, load.megapixels * cost.gpu / HEADROOM)
+
+
+def grouped(
+    cameras: Iterable[CameraSettings],
+    loads: Mapping[str, Load],
+    costs: Mapping[NetworkChoice, Cost],
+    largest: Share,
+) -> list[Placement]:
+    """Divide cameras into groups, each for one process: the largest camera first, each into the first group with room.
+
+    Args:
+        cameras: to be placed.
+        loads: by the cameras' names.
+        costs: of each of their networks.
+        largest: share of a group. A camera that takes more has a group of its own with this share, and drops pictures.
+
+    Returns:
+        The groups; a group has one network.
+    """
+    shares = [(camera, share_of(loads[camera.name], costs[camera.network])) for camera in cameras]
+    groups: list[tuple[list[CameraSettings], Share]] = []
+    for camera, share in sorted(shares, key=lambda pair: (-max(pair[1].cpus, pair[1].gpus), pair[0].name)):
+        for number, (members, taken) in enumerate(groups):
+            fits = (taken + share).within(largest) and len(members) < MOST_CAMERAS
+            if fits and members[0].network == camera.network:
+                groups[number] = [*members, camera], taken + share
+                break
+        else:
+            groups.append(([camera], share))
+    return [Placement(tuple(members), _granted(taken, largest)) for members, taken in groups]
+
+
+def _granted(share: Share, largest: Share) -> Share:
+    """A share as Ray takes it."""
+    cpus, gpus = min(share.cpus, largest.cpus), min(share.gpus, largest.gpus)
+    return Share(round(max(cpus, _LEAST), 4), round(max(gpus, _LEAST), 4) if share.gpus else 0.0)
