@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ try:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError as error:
     raise MissingExtra("Ray", "ray", "more than one machine") from error
+
+
+_CONNECTING = 5.0
+"""Seconds for a connection to a cluster's head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,6 @@ class Call:
         except RayError as error:
             raise ClusterLost(_short(error)) from error
 
-    def cancel(self) -> None:
-        """End it if it has not ended."""
-        ray.cancel(self._reference, force=True)
-
 
 class Actor:
     """An object in a process of its own. Ray starts it anew, on another node if need be, for as long as it is held."""
@@ -114,6 +115,7 @@ class Cluster:
         Raises:
             ClusterError: there is no cluster there.
         """
+        _check_reachable(where)
         # No report is sent to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a share of no GPU sees none
@@ -155,9 +157,10 @@ class Cluster:
             gpus: likewise.
             node: the id of the node that it has to run on; any that has room if None.
         """
-        pinned = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)} if node else {}
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False) if node else "SPREAD"
         remote: Any = ray.remote(function)
-        return Call(remote.options(num_cpus=cpus, num_gpus=gpus, max_retries=0, **pinned).remote(*arguments))
+        options = remote.options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy=strategy)
+        return Call(options.remote(*arguments))
 
     def actor(self, kind: type, *arguments: object, cpus: float = 1, gpus: float = 0) -> Actor:
         """Begin to make an actor, on a node that has room; until there is one, its calls wait.
@@ -174,6 +177,11 @@ class Cluster:
         )
         return Actor(options.remote(*arguments))
 
+    @staticmethod
+    def this_node() -> str:
+        """The id of the node that this process runs on, also in a task or an actor."""
+        return ray.get_runtime_context().get_node_id()
+
     def close(self) -> None:
         """End all actors and tasks of this process; a local cluster ends with them."""
         ray.shutdown()
@@ -187,9 +195,23 @@ class Cluster:
         self.close()
 
 
-def this_node() -> str:
-    """The id of the node that this process runs on; empty outside of a cluster."""
-    return ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+def _check_reachable(address: str) -> None:
+    """Check that somebody listens at HOST:PORT: Ray would try for minutes, and log each attempt.
+
+    Raises:
+        ClusterError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECTING).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, reason_of(error)) from error
+
+
+def _no_cluster(where: str, why: str) -> ClusterError:
+    return ClusterError(f"no Ray cluster at {where} ({why}): start one with ray start --head, or say --ray local")
 
 
 def _short(error: BaseException | None) -> str:

@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mjpeg_restore.cluster import Cluster
 from mjpeg_restore.errors import ClusterError, MjpegRestoreError
 from mjpeg_restore.fleet.fleet import PATIENCE, Changes
 from mjpeg_restore.fleet.settings import FleetSettings, NetworkChoice
 from mjpeg_restore.fleet.spread.group import LEASE
 from mjpeg_restore.fleet.spread.keeper import Keeper
-from mjpeg_restore.fleet.spread.placement import Cost, Share, grouped
+from mjpeg_restore.fleet.spread.placement import Cost, grouped, largest_group, share_of
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from mjpeg_restore.fleet.spread.survey import Survey
 from mjpeg_restore.serve import WebSink
 
-_LARGEST = Share(4.0, 1.0)
-"""Of one process: Python's global lock lets no more cores be busy, and what a crash takes with it is limited."""
+if TYPE_CHECKING:
+    from mjpeg_restore.cluster import Call, Cluster
+
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,11 @@ class SpreadFleet:
         self._run = settings.run
         self._cameras: dict[str, RemoteCamera] = {}
         self._keepers: list[Keeper] = []
+        self._leaving: list[tuple[Keeper, Call | None]] = []
+        """Those that have no camera any more, and finish outputs."""
         self._survey: Survey | None = None
+        self._unplaceable: set[str] = set()
+        """Cameras that no node can run, until there are other settings."""
         self._costs: dict[NetworkChoice, Cost] = {}
         self.apply(settings)
 
@@ -94,8 +98,12 @@ class SpreadFleet:
                 self._audience.remove(name)
         for keeper in [*self._keepers]:
             staying = [self._cameras[name] for name in keeper.cameras if name in wanted]
-            if len(staying) < len(keeper.cameras) or any(camera.name not in kept for camera in staying):
+            if not staying:
+                self._keepers.remove(keeper)
+                self._leaving.append((keeper, keeper.close()))
+            elif len(staying) < len(keeper.cameras) or any(camera.name not in kept for camera in staying):
                 keeper.set(staying)
+        self._unplaceable.clear()
         self._look_for_places()
         return Changes(
             started=tuple(name for name in wanted if name not in before),
@@ -108,14 +116,16 @@ class SpreadFleet:
         """Take what the nodes say, place what can be placed, and ask again what it is time for. Does not wait.
 
         Raises:
-            MjpegRestoreError: cameras cannot be placed: no node can run their network.
+            MjpegRestoreError: no node can run the network of the first cameras. Of later ones it is logged.
         """
-        if self._survey and self._survey.advance():
-            self._place(self._survey)
-            self._survey = None
-            self._look_for_places()
+        if self._survey:
+            self._advance_survey(self._survey)
         for keeper in self._keepers:
             keeper.advance()
+        for keeper, call in [*self._leaving]:
+            if call is None or call.done:
+                keeper.kill()
+                self._leaving.remove((keeper, call))
 
     def close(self, patience: float = PATIENCE) -> bool:
         """Stop all cameras, and wait until their outputs are finished.
@@ -127,36 +137,54 @@ class SpreadFleet:
             Whether all have finished.
         """
         until = self._clock() + patience
-        calls = [(keeper, call) for keeper in self._keepers if (call := keeper.close())]
+        calls = [*self._leaving, *((keeper, keeper.close()) for keeper in self._keepers)]
         late: list[str] = []
         for keeper, call in calls:
+            if call is None:
+                continue
             try:
                 keeper.finish(call.result(max(until - self._clock(), 0.1)))
             except MjpegRestoreError as error:
                 late += keeper.cameras
                 _log.warning("%s: %s", ", ".join(keeper.cameras), error, extra={"event": "late_end"})
-        for keeper in self._keepers:
+        for keeper in [*self._keepers, *(keeper for keeper, _ in self._leaving)]:
             with suppress(MjpegRestoreError):
                 keeper.kill()
-        self._keepers = []
+        self._keepers, self._leaving = [], []
         return not late
 
     def _look_for_places(self) -> None:
         """Begin to survey the cameras that no group has, unless a survey goes on."""
         placed = {name for keeper in self._keepers for name in keeper.cameras}
-        homeless = [camera.settings for name, camera in self._cameras.items() if name not in placed]
+        homeless = [camera.settings for name, camera in self._cameras.items() if name not in placed | self._unplaceable]
         if homeless and self._survey is None:
             self._survey = Survey(self._cluster, homeless, self._costs)
+
+    def _advance_survey(self, survey: Survey) -> None:
+        try:
+            if not survey.advance():
+                return
+            self._place(survey)
+        except MjpegRestoreError as error:
+            if not self._keepers:
+                raise
+            names = [one.name for one in survey.cameras]
+            _log.error("%s: %s", ", ".join(names), error, extra={"event": "not_placed"})
+            self._unplaceable.update(names)
+            for name in names:
+                if name in self._cameras:
+                    self._cameras[name].trouble = str(error)
+        self._survey = None
+        self._look_for_places()
 
     def _place(self, survey: Survey) -> None:
         self._costs |= survey.costs
         nodes = self._cluster.nodes
         if not nodes:
             raise ClusterError("the cluster has no node any more")
-        # Of half a node at most: what runs on one that dies has to find room on the others.
-        most = max(node.cpus for node in nodes)
-        largest = Share(max(min(_LARGEST.cpus, most / 2), 0.5), _LARGEST.gpus)
         known = [one for one in survey.cameras if one.name in self._cameras]
+        shares = [share_of(survey.loads[one.name], survey.costs[one.network]) for one in known]
+        largest = largest_group(shares, [node.cpus for node in nodes])
         for placement in grouped(known, survey.loads, survey.costs, largest):
             members = [self._cameras[one.name] for one in placement.cameras]
             keeper = Keeper(self._cluster, members, placement.share, self._run, lease=self._lease, clock=self._clock)

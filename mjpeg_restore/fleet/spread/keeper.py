@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import ceil
+from typing import TYPE_CHECKING
 
-from mjpeg_restore.cluster import Call, Cluster, this_node
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.fleet.settings import FleetSettings, RunSettings
 from mjpeg_restore.fleet.spread.group import LEASE, Group, Sight
 from mjpeg_restore.fleet.spread.placement import Share
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from mjpeg_restore.retries import Delays, Retries
+
+if TYPE_CHECKING:
+    from mjpeg_restore.cluster import Call, Cluster
 
 _LOOKS = 1.0
 """Seconds between two looks."""
@@ -60,7 +63,7 @@ class Keeper:
         self.moves = 0
         self._cluster, self._share, self._lease, self._clock = cluster, share, lease, clock
         self._run_settings = replace(run, threads=max(ceil(share.cpus), 1), serve=None)
-        self._actor = cluster.actor(Group, this_node, lease, cpus=share.cpus, gpus=share.gpus)
+        self._actor = cluster.actor(Group, cluster.this_node, lease, cpus=share.cpus, gpus=share.gpus)
         self._retries = Retries(_DELAYS, clock)
         self._call: Call | None = None
         self._asks_to_run = False
@@ -94,7 +97,7 @@ class Keeper:
             else:
                 if isinstance(answer, Sight):
                     self._take(answer)
-        elif not self._node and self._clock() - self._asked > _WAITING:
+        elif (self._look_first or not self._node) and self._clock() - self._asked > _WAITING:
             self._say(f"waits for a node that has {self._share} free")
 
     def close(self) -> Call | None:

@@ -13,8 +13,12 @@ HEADROOM = 0.8
 MOST_CAMERAS = 64
 """Cameras of one process, which has three threads for each."""
 
+MOST_CPUS = 4.0
+"""Cores of one process: Python's global lock lets no more be busy."""
+
 _LEAST = 0.01
 """Cores or GPUs; Ray counts in ten-thousandths."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Share:
 
     def within(self, other: Share) -> bool:
         """Whether the other one holds it."""
-        return self.cpus <= other.cpus and self.gpus <= other.gpus
+        return self.cpus <= other.cpus + _ROUNDING and self.gpus <= other.gpus + _ROUNDING
 
     def __str__(self) -> str:
         return f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
@@ -70,6 +74,22 @@ class Placement:
 def share_of(load: Load, cost: Cost) -> Share:
     """What a camera takes of a node that is not filled to the brim."""
     return Share(load.megapixels * cost.cpu / HEADROOM, load.megapixels * cost.gpu / HEADROOM)
+
+
+def largest_group(shares: Iterable[Share], cores: Iterable[float]) -> Share:
+    """The share that a group may have.
+
+    Args:
+        shares: of the cameras to be placed.
+        cores: of each node, of which there is one at least.
+    """
+    shares, cores = [*shares], [*cores]
+    # All nodes are to have their part, and none more than half of its cores in one group: what runs on a node that dies
+    # has to find room on the others.
+    even = Share(sum(one.cpus for one in shares) / len(cores), sum(one.gpus for one in shares) / len(cores))
+    cpus = max(even.cpus, *(one.cpus for one in shares), _LEAST)
+    gpus = max(even.gpus, *(one.gpus for one in shares), _LEAST)
+    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 1.0))
 
 
 def grouped(

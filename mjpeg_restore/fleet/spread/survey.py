@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from mjpeg_restore.cluster import Call, Cluster, Node
 from mjpeg_restore.errors import ClusterError, MjpegRestoreError
 from mjpeg_restore.fleet.settings import CameraSettings, NetworkChoice
 from mjpeg_restore.fleet.spread.measuring import Probe, measure, probe
 from mjpeg_restore.fleet.spread.placement import Cost, Load
 from mjpeg_restore.runtime.devices import AUTO, on_gpu
+
+if TYPE_CHECKING:
+    from mjpeg_restore.cluster import Call, Cluster, Node
 
 TYPICAL = Load(1280, 720, 25.0)
 """What a camera is taken to send that does not answer now."""
