@@ -80,7 +80,11 @@ class Call:
             cause = error.cause
             if isinstance(cause, MjpegRestoreError):
                 raise cause from None
-            raise ClusterError(f"on a node: {_short(cause)}") from error
+            if "failed to import" in str(cause):  # Ray's words, in a RuntimeError
+                raise ClusterError(
+                    "a node lacks mjpeg-restore[ray], or has another version: install it there"
+                ) from error
+            raise ClusterError(f"on a node: {type(cause).__name__}: {_short(cause)}") from error
         except GetTimeoutError as error:
             raise ClusterLost(f"no answer in {timeout:g} s") from error
         except RayError as error:
@@ -204,9 +208,11 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or "/" in host:
         return
+    if not port.isdecimal() or int(port) > 65535:
+        raise _no_cluster(address, f"{port or 'nothing'} is no port")
     try:
         socket.create_connection((host, int(port)), _CONNECTING).close()
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
         raise _no_cluster(address, reason_of(error)) from error
 
 

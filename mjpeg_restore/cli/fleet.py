@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import ExitStack
+import os
+from contextlib import ExitStack, redirect_stdout
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -37,6 +38,8 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
 
     requests: SimpleQueue[Request] = SimpleQueue()
     with ExitStack() as stack:
+        # Ray prints what becomes of its nodes, pages of it, where the report is to stand alone.
+        stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
         cluster = stack.enter_context(Cluster(options.ray))
         stack.enter_context(signals(requests))  # after Ray has installed its own handlers
         audience = stack.enter_context(serving(settings.run, access(options))) if settings.run.serve else None
@@ -47,8 +50,8 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
                 settings = reread(options, settings, fleet, _check(options))
             fleet.advance()
         finished = fleet.close()
-        tell(options, fleet.cameras)
-        return INTERRUPTED if finished else exit_code(SinkError)
+    tell(options, fleet.cameras)
+    return INTERRUPTED if finished else exit_code(SinkError)
 
 
 def _check(options: argparse.Namespace) -> Check:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mjpeg_restore.errors import ClusterLost
+from mjpeg_restore.errors import ClusterLost, UnknownModel
 from mjpeg_restore.fleet import Status
 from mjpeg_restore.fleet.spread.group import Seen, Sight
 from mjpeg_restore.report import Report
@@ -113,3 +113,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def fails() -> None:
+    raise UnknownModel("no model 'x'")
+
+
+def breaks() -> None:
+    raise ValueError("a fault\nof the program")

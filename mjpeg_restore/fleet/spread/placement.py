@@ -16,6 +16,9 @@ MOST_CAMERAS = 64
 MOST_CPUS = 4.0
 """Cores of one process: Python's global lock lets no more be busy."""
 
+_UNEVEN = 1.1
+"""How much more than its even part a group may have: a process more costs more."""
+
 _LEAST = 0.01
 """Cores or GPUs; Ray counts in ten-thousandths."""
 _ROUNDING = 1e-9
@@ -86,7 +89,8 @@ def largest_group(shares: Iterable[Share], cores: Iterable[float]) -> Share:
     shares, cores = [*shares], [*cores]
     # All nodes are to have their part, and none more than half of its cores in one group: what runs on a node that dies
     # has to find room on the others.
-    even = Share(sum(one.cpus for one in shares) / len(cores), sum(one.gpus for one in shares) / len(cores))
+    nodes = len(cores) / _UNEVEN
+    even = Share(sum(one.cpus for one in shares) / nodes, sum(one.gpus for one in shares) / nodes)
     cpus = max(even.cpus, *(one.cpus for one in shares), _LEAST)
     gpus = max(even.gpus, *(one.gpus for one in shares), _LEAST)
     return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 1.0))
