@@ -105,8 +105,7 @@ def test_a_recording_is_refused() -> None:
     group = started("tape", tape="recording")
 
     def reason() -> str:
-        (one,) = looking(group).cameras or ()
-        return one.status.reason
+        return "; ".join(one.status.reason for one in looking(group).cameras or ())
 
     until(lambda: bool(reason()))
     assert reason() == "http://tape/ is a recording: mjpeg-restore archive restores those"

@@ -58,7 +58,7 @@ class Nodes:
         head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
         self.simulated = SimulatedCluster(initialize_head=True, head_node_args=head)
         self.nodes = {node.node_id: node for node in (self.simulated.add_node(num_cpus=1) for _ in range(2))}
-        self.cluster = Cluster(self.simulated.address)
+        self.cluster = Cluster(str(self.simulated.address))
 
     def kill(self, id: str) -> None:
         self.simulated.remove_node(self.nodes[id], allow_graceful=False)
