@@ -46,7 +46,7 @@ def kept() -> Kept:
     """One that runs on node 1."""
     kept = Kept()
     kept.go(3)
-    assert kept.actor.methods[:2] == ["run", "look"] and kept.runs() == 1
+    assert kept.actor.methods[:3] == ["look", "run", "look"] and kept.runs() == 1
     assert kept.camera.status == Status("running") and kept.camera.report.frames == 7
     return kept
 
@@ -140,6 +140,6 @@ def test_after_a_death_they_say_so_too(kept: Kept) -> None:
 
 
 def test_the_threads_of_a_group_are_those_of_its_share(kept: Kept) -> None:
-    (settings,) = kept.actor.calls[0][1]
+    (settings,) = kept.actor.calls[1][1]
     assert settings.run.threads == 1
     assert [one.name for one in settings.cameras] == ["door"]

@@ -68,12 +68,14 @@ class Keeper:
         self._call: Call | None = None
         self._asks_to_run = False
         """Whether the call is `run`, else `look`."""
-        self._asked = self._last_reach = clock()
+        self._asked = self._last_reach = clock() - _LOOKS
         """When the latest call was made, and the latest that may have reached the present process."""
         self._changed = True
         """Whether the group is still to be told what to run."""
-        self._told = self._well = self._look_first = False
-        """Whether it was told; whether it is known to run; whether it has to be looked at before it is told."""
+        self._told = self._well = False
+        """Whether it was told; whether it is known to run."""
+        self._look_first = True
+        """Whether it has to be looked at before it is told: there may be no process yet, or another one."""
         self._node = ""
         """Where it was seen last."""
         self._not_before = 0.0
@@ -97,7 +99,7 @@ class Keeper:
             else:
                 if isinstance(answer, Sight):
                     self._take(answer)
-        elif (self._look_first or not self._node) and self._clock() - self._asked > _WAITING:
+        elif self._look_first and self._clock() - self._asked > _WAITING:
             self._say(f"waits for a node that has {self._share} free")
 
     def close(self) -> Call | None:
