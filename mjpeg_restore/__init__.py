@@ -15,6 +15,8 @@ from mjpeg_restore.async_stream import AsyncStream, aopen
 from mjpeg_restore.capture import VideoCapture
 from mjpeg_restore.errors import (
     BadJpeg,
+    ClusterError,
+    ClusterLost,
     ConnectionFailed,
     Hint,
     JpegError,
@@ -53,6 +55,8 @@ __all__ = [
     "BaseSink",
     "BaseSource",
     "CodedPicture",
+    "ClusterError",
+    "ClusterLost",
     "Colour",
     "ConnectionFailed",
     "Damage",

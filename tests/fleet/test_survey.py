@@ -121,7 +121,7 @@ def test_networks_are_measured_where_they_will_run(device: str, asked: str) -> N
 
 def test_a_gpu_that_no_node_has_is_an_error() -> None:
     with pytest.raises(ClusterError, match="no node of the cluster has a GPU"):
-        surveyed(ScriptedCluster(), camera("a", network=NetworkChoice("stream", "cuda")))
+        surveyed(ScriptedCluster(task=answering({})), camera("a", network=NetworkChoice("stream", "cuda")))
 
 
 def test_what_is_known_is_not_measured_again() -> None:
