@@ -132,7 +132,15 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Node]:
-        """The nodes that are alive."""
+        """The nodes that are alive.
+
+        Raises:
+            ClusterLost: the cluster's head does not answer.
+        """
+        try:
+            known = ray.nodes()
+        except Exception as error:  # of many kinds, Ray's and gRPC's
+            raise ClusterLost(f"the head of the Ray cluster does not answer ({_short(error)})") from error
         return [
             Node(
                 one["NodeID"],
@@ -140,7 +148,7 @@ class Cluster:
                 one["Resources"].get("CPU", 0.0),
                 one["Resources"].get("GPU", 0.0),
             )
-            for one in ray.nodes()
+            for one in known
             if one["Alive"]
         ]
 
