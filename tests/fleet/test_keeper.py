@@ -74,6 +74,7 @@ def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kep
     kept.actor.die("2")
     kept.cluster.nodes = [Node("2")]
     kept.go(LEASE)
+    assert kept.camera.status.reason.startswith("its process has ended: begins anew in ")
     assert kept.runs() == 1  # node 1 may be cut off, and record until then
     kept.go(4)
     assert kept.runs() == 2

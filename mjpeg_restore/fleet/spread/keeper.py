@@ -158,9 +158,9 @@ class Keeper:
         else:  # the node may be merely cut off, and run them until the lease ends: nothing is recorded twice
             self._not_before = self._last_reach + self._lease + _FINISHING
         wait = max(self._not_before - self._clock(), 0.0)
-        _log.warning(
-            "%s: begin anew%s", ", ".join(self.cameras), f" in {wait:.0f} s" if wait else "", extra={"event": "moved"}
-        )
+        when = f" in {wait:.0f} s" if wait else ""
+        self._say(f"its process has ended: begins anew{when}")
+        _log.warning("%s: begin anew%s", ", ".join(self.cameras), when, extra={"event": "moved"})
 
     def _fail(self, error: MjpegRestoreError) -> None:
         """Note that a call failed, and ask again after a while."""
