@@ -9,7 +9,7 @@ import pytest
 from mjpeg_restore.errors import ClusterLost, UnknownModel
 from mjpeg_restore.fleet import RunSettings, Status
 from mjpeg_restore.fleet.spread.keeper import Keeper
-from mjpeg_restore.fleet.spread.placement import Share
+from mjpeg_restore.fleet.spread.placement import Placement, Share
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from tests.fleet.clusters import Clock, Node, ScriptedActor, ScriptedCluster, Waiting
 from tests.fleet.scripted import camera
@@ -25,7 +25,9 @@ class Kept:
         self.cluster, self.clock = ScriptedCluster(Node("1"), Node("2")), Clock()
         self.camera = RemoteCamera(camera("door"))
         cluster: Any = self.cluster
-        self.keeper = Keeper(cluster, [self.camera], Share(0.5), RunSettings(), lease=LEASE, clock=self.clock)
+        self.keeper = Keeper(
+            cluster, [self.camera], Placement((), Share(0.5), 3), RunSettings(), lease=LEASE, clock=self.clock
+        )
 
     @property
     def actor(self) -> ScriptedActor:
@@ -140,7 +142,7 @@ def test_after_a_death_they_say_so_too(kept: Kept) -> None:
     assert kept.camera.status.reason == "waits for a node that has 0.5 CPU free"
 
 
-def test_the_threads_of_a_group_are_those_of_its_share(kept: Kept) -> None:
+def test_the_threads_of_a_group_are_those_of_its_placement(kept: Kept) -> None:
     (settings,) = kept.actor.calls[1][1]
-    assert settings.run.threads == 1
+    assert settings.run.threads == 3
     assert [one.name for one in settings.cameras] == ["door"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +15,12 @@ from mjpeg_restore.fleet.spread.placement import (
     MOST_CPUS,
     Cost,
     Load,
+    Placement,
     Share,
     grouped,
     largest_group,
+    reserved,
+    room,
     share_of,
 )
 from tests.fleet.scripted import camera
@@ -47,11 +52,45 @@ def test_each_camera_is_in_one_group_that_has_its_network_and_its_share(
         assert len(group.cameras) <= MOST_CAMERAS
         assert 0 < group.share.cpus <= min(MOST_CPUS, max(max(cores) / 2, 0.5)) + 1e-4
         assert (group.share.gpus > 0) == (group.cameras[0].network == GPU)
-        assert group.share.gpus <= 1
+        assert group.share.gpus <= 0.5
+        assert group.threads == ceil(group.share.cpus)
         total = sum((needed[one.name] for one in group.cameras), Share(0.0))
         if len(group.cameras) > 1:
             assert group.share.cpus >= total.cpus - 1e-3
             assert group.share.gpus >= total.gpus - 1e-3
+
+
+@given(fleets, st.lists(st.integers(1, 32), min_size=1, max_size=6))
+def test_whatever_is_needed_finds_room_when_the_largest_node_has_died(
+    fleet: list[tuple[Load, NetworkChoice]], cores: list[int]
+) -> None:
+    cameras = [camera(f"c{number}", network=CPU) for number in range(len(fleet))]
+    sent = {one.name: load for one, (load, _) in zip(cameras, fleet, strict=True)}
+    largest = largest_group([share_of(load, COSTS[CPU]) for load in sent.values()], cores)
+    groups = grouped(cameras, sent, COSTS, largest)
+    kept = reserved(groups, room([Share(one) for one in cores]))
+    assert [one.cameras for one in kept] == [one.cameras for one in groups]
+    assert [one.threads for one in kept] == [one.threads for one in groups]
+    assert all(one.share.within(before.share) for one, before in zip(kept, groups, strict=True))
+    left = sorted(map(float, cores))[: max(len(cores) - 1, 1)]
+    if max(one.share.cpus for one in kept) <= min(left) / 2:
+        for one in kept:  # the first node that has room; Ray takes others, and these are as good
+            number = next(index for index, free in enumerate(left) if free >= one.share.cpus)
+            left[number] -= one.share.cpus
+
+
+def test_a_cluster_that_is_too_small_is_shared() -> None:
+    placements = [Placement((), Share(1.0), 1)] * 6
+    assert [one.share for one in reserved(placements, Share(4.5))] == [Share(0.5)] * 6
+    assert reserved(placements, Share(100.0)) == placements
+    assert {one.share for one in reserved(placements, Share(0.0))} == {Share(0.01)}
+
+
+def test_room_is_what_others_leave_of_all_nodes_but_the_largest() -> None:
+    nodes = [Share(8.0), Share(4.0, 2.0), Share(16.0)]
+    assert room(nodes) == Share(12.0, 2.0)
+    assert room(nodes, [Share(3.0, 0.5)] * 2) == Share(6.0, 1.0)
+    assert room([Share(2.0)]) == Share(2.0)
 
 
 def test_all_nodes_get_cameras() -> None:
@@ -72,4 +111,4 @@ def test_a_camera_that_is_too_much_for_any_process_has_one_of_its_own() -> None:
     sent = {"huge": Load(4000, 3000, 60), "tiny": Load(64, 48, 1)}
     groups = grouped(cameras, sent, COSTS, Share(4.0, 1.0))
     assert [[one.name for one in group.cameras] for group in groups] == [["huge"], ["tiny"]]
-    assert groups[0].share == Share(4.0)
+    assert groups[0].share == Share(4.0) and groups[0].threads == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,7 @@ from mjpeg_restore.fleet.fleet import PATIENCE, Changes
 from mjpeg_restore.fleet.settings import FleetSettings, NetworkChoice
 from mjpeg_restore.fleet.spread.group import LEASE
 from mjpeg_restore.fleet.spread.keeper import Keeper
-from mjpeg_restore.fleet.spread.placement import Cost, grouped, largest_group, share_of
+from mjpeg_restore.fleet.spread.placement import HEADROOM, Cost, Share, grouped, largest_group, reserved, room, share_of
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from mjpeg_restore.fleet.spread.survey import Survey
 from mjpeg_restore.serve import WebSink
@@ -184,14 +184,29 @@ class SpreadFleet:
             raise ClusterError("the cluster has no node any more")
         known = [one for one in survey.cameras if one.name in self._cameras]
         shares = [share_of(survey.loads[one.name], survey.costs[one.network]) for one in known]
+        has, taken = [Share(node.cpus, node.gpus) for node in nodes], [keeper.share for keeper in self._keepers]
         largest = largest_group(shares, [node.cpus for node in nodes])
-        for placement in grouped(known, survey.loads, survey.costs, largest):
+        groups = grouped(known, survey.loads, survey.costs, largest)
+        self._warn_of_overload(shares, has)
+        for placement in reserved(groups, room(has, taken)):
             members = [self._cameras[one.name] for one in placement.cameras]
-            keeper = Keeper(self._cluster, members, placement.share, self._run, lease=self._lease, clock=self._clock)
+            keeper = Keeper(self._cluster, members, placement, self._run, lease=self._lease, clock=self._clock)
             self._keepers.append(keeper)
             _log.info(
                 "%s: share a process with %s",
                 ", ".join(one.name for one in members),
                 placement.share,
                 extra={"event": "placed"},
+            )
+
+    def _warn_of_overload(self, shares: Sequence[Share], nodes: Sequence[Share]) -> None:
+        """Say if cameras that are to be placed are more than all nodes can restore."""
+        has, needed = sum(nodes, Share(0.0)), sum(shares, Share(0.0))
+        busy = Share(needed.cpus * HEADROOM, needed.gpus * HEADROOM)
+        if not busy.within(has):
+            _log.warning(
+                "these cameras need %s, and the cluster has %s: late pictures will be dropped",
+                busy,
+                has,
+                extra={"event": "overload"},
             )

@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING
 
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.fleet.settings import FleetSettings, RunSettings
 from mjpeg_restore.fleet.spread.group import LEASE, Group, Sight
-from mjpeg_restore.fleet.spread.placement import Share
+from mjpeg_restore.fleet.spread.placement import Placement
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from mjpeg_restore.retries import Delays, Retries
 
@@ -36,6 +35,7 @@ class Keeper:
 
     Attributes:
         cameras: by their names.
+        share: of a node.
         moves: times that the cameras began anew, because their process or its node had died, or had been cut off.
     """
 
@@ -43,7 +43,7 @@ class Keeper:
         self,
         cluster: Cluster,
         cameras: Iterable[RemoteCamera],
-        share: Share,
+        placement: Placement,
         run: RunSettings,
         *,
         lease: float = LEASE,
@@ -54,16 +54,17 @@ class Keeper:
         Args:
             cluster: where.
             cameras: what it runs.
-            share: of a node, for as long as it lives.
+            placement: its share of a node, for as long as it lives, and its threads.
             run: the settings file's.
             lease: see `group.LEASE`.
             clock: seconds.
         """
         self.cameras = {camera.name: camera for camera in cameras}
+        self.share = placement.share
         self.moves = 0
-        self._cluster, self._share, self._lease, self._clock = cluster, share, lease, clock
-        self._run_settings = replace(run, threads=max(ceil(share.cpus), 1), serve=None)
-        self._actor = cluster.actor(Group, cluster.this_node, lease, cpus=share.cpus, gpus=share.gpus)
+        self._cluster, self._lease, self._clock = cluster, lease, clock
+        self._run_settings = replace(run, threads=placement.threads, serve=None)
+        self._actor = cluster.actor(Group, cluster.this_node, lease, cpus=self.share.cpus, gpus=self.share.gpus)
         self._retries = Retries(_DELAYS, clock)
         self._call: Call | None = None
         self._asks_to_run = False
@@ -100,7 +101,7 @@ class Keeper:
                 if isinstance(answer, Sight):
                     self._take(answer)
         elif self._look_first and self._clock() - self._asked > _WAITING:
-            self._say(f"waits for a node that has {self._share} free")
+            self._say(f"waits for a node that has {self.share} free")
 
     def close(self) -> Call | None:
         """Ask for the end of all outputs; the result is the last `Sight`. None: there is nothing to finish."""

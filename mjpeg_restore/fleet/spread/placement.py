@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 
 from mjpeg_restore.fleet.settings import CameraSettings, NetworkChoice
 
@@ -18,6 +19,9 @@ MOST_CPUS = 4.0
 
 _UNEVEN = 1.1
 """How much more than its even part a group may have: a process more costs more."""
+
+_PACKED = 2 / 3
+"""Share of all nodes that groups of at most half a node can fill, in whatever order they come."""
 
 _LEAST = 0.01
 """Cores or GPUs; Ray counts in ten-thousandths."""
@@ -63,7 +67,7 @@ class Share:
         return self.cpus <= other.cpus + _ROUNDING and self.gpus <= other.gpus + _ROUNDING
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        return f"{self.cpus:.3g} CPU" + (f" and {self.gpus:.3g} GPU" if self.gpus else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,9 @@ class Placement:
 
     cameras: tuple[CameraSettings, ...]
     share: Share
+    """What is kept free for it. Ray sees to that and to no more: a process may take what others leave."""
+    threads: int
+    """That restore."""
 
 
 def share_of(load: Load, cost: Cost) -> Share:
@@ -93,7 +100,7 @@ def largest_group(shares: Iterable[Share], cores: Iterable[float]) -> Share:
     even = Share(sum(one.cpus for one in shares) / nodes, sum(one.gpus for one in shares) / nodes)
     cpus = max(even.cpus, *(one.cpus for one in shares), _LEAST)
     gpus = max(even.gpus, *(one.gpus for one in shares), _LEAST)
-    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 1.0))
+    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 0.5))
 
 
 def grouped(
@@ -123,7 +130,38 @@ def grouped(
                 break
         else:
             groups.append(([camera], share))
-    return [Placement(tuple(members), _granted(taken, largest)) for members, taken in groups]
+    granted = [(tuple(members), _granted(taken, largest)) for members, taken in groups]
+    return [Placement(members, share, ceil(share.cpus)) for members, share in granted]
+
+
+def room(nodes: Sequence[Share], taken: Iterable[Share] = ()) -> Share:
+    """What is free of some nodes, so that the largest of several may die.
+
+    Args:
+        nodes: what each has.
+        taken: by others.
+    """
+
+    def free(has: Sequence[float], held: float) -> float:
+        having = [one for one in has if one]
+        return max(sum(having) - (max(having) if len(having) > 1 else 0.0) - held, 0.0)
+
+    held = sum(taken, Share(0.0))
+    return Share(free([one.cpus for one in nodes], held.cpus), free([one.gpus for one in nodes], held.gpus))
+
+
+def reserved(placements: Sequence[Placement], free: Share) -> list[Placement]:
+    """The placements with shares that are small enough to be kept free, whichever node each comes to.
+
+    What is too much is not left out: late pictures are dropped, and that is better than a camera that waits for a node.
+    """
+    needed = sum((one.share for one in placements), Share(0.0))
+    cpus = min(_PACKED * free.cpus / needed.cpus, 1.0) if needed.cpus else 1.0
+    gpus = min(_PACKED * free.gpus / needed.gpus, 1.0) if needed.gpus else 1.0
+    return [
+        replace(one, share=_granted(Share(one.share.cpus * cpus, one.share.gpus * gpus), one.share))
+        for one in placements
+    ]
 
 
 def _granted(share: Share, largest: Share) -> Share:

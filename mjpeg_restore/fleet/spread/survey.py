@@ -16,8 +16,8 @@ from mjpeg_restore.runtime.devices import AUTO, on_gpu
 if TYPE_CHECKING:
     from mjpeg_restore.cluster import Call, Cluster, Node
 
-TYPICAL = Load(1280, 720, 25.0)
-"""What a camera is taken to send that does not answer now."""
+TYPICAL = Load(1280, 720, 10.0)
+"""What a camera is taken to send that does not answer now, where no other one does."""
 
 _TOGETHER = 16
 """Cameras that one task looks at."""
@@ -81,16 +81,18 @@ class Survey:
         return all([self._settle(choice, calls, late=late) for choice, calls in self._measures.items()])
 
     def _answers(self) -> dict[str, Probe]:
-        """What the cameras sent; those that did not are taken to be typical."""
+        """What the cameras sent; those that did not are taken for the median of the others."""
         found: dict[str, Probe] = {}
         for call in self._probes:
             try:
                 found |= call.result()
             except MjpegRestoreError as error:
                 _log.warning("cameras cannot be looked at from a node (%s)", error, extra={"event": "not_probed"})
-        self.loads = {one.name: found[one.name].load if one.name in found else TYPICAL for one in self.cameras}
+        known = sorted((one.load for one in found.values()), key=lambda load: load.megapixels)
+        typical = known[len(known) // 2] if known else TYPICAL
+        self.loads = {one.name: found[one.name].load if one.name in found else typical for one in self.cameras}
         if silent := [one.name for one in self.cameras if one.name not in found]:
-            words = f"{TYPICAL.width}x{TYPICAL.height} at {TYPICAL.fps:g}"
+            words = f"{typical.width}x{typical.height} at {typical.fps:.3g} frames/s"
             _log.warning(
                 "placed as if of %s, for they send nothing now: %s", words, ", ".join(silent), extra={"event": "silent"}
             )
