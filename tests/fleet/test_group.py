@@ -93,14 +93,6 @@ def test_cameras_that_nobody_asks_after_end_and_finish_their_outputs(tmp_path: P
     group.close()
 
 
-def test_while_somebody_asks_the_lease_does_not_end() -> None:
-    group = started("a", lease=2.0)
-    begun = time.monotonic()
-    until(lambda: looking(group).cameras is None or time.monotonic() - begun > 3)
-    assert states(looking(group)) == {"a": "running"}
-    group.close()
-
-
 def test_a_recording_is_refused() -> None:
     group = started("tape", tape="recording")
 

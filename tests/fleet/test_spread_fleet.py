@@ -145,7 +145,7 @@ def check_recording(camera: HttpCamera, files: list[Path], *, connections: int) 
 
 def test_a_node_dies(nodes: Nodes, cameras: dict[str, HttpCamera], settings: Path, tmp_path: Path) -> None:
     with Serving("127.0.0.1", 0) as serving:
-        fleet = SpreadFleet(load_settings(settings), nodes.cluster, audience=serving, lease=2.0)
+        fleet = SpreadFleet(load_settings(settings), nodes.cluster, audience=serving, lease=5.0)
         go(fleet, lambda: fleet.placed and running(fleet, 50))
         groups: dict[str, set[str]] = {}
         for keeper in fleet._keepers:
@@ -181,7 +181,7 @@ def test_a_node_is_cut_off_and_goes_on_for_a_while(
     nodes: Nodes, cameras: dict[str, HttpCamera], settings: Path, tmp_path: Path
 ) -> None:
     nodes.add()
-    fleet = SpreadFleet(load_settings(settings), nodes.cluster, lease=4.0)
+    fleet = SpreadFleet(load_settings(settings), nodes.cluster, lease=5.0)
     go(fleet, lambda: fleet.placed and running(fleet, 30))
     victim = fleet._keepers[0]._node
     moved = {name for keeper in fleet._keepers if keeper._node == victim for name in keeper.cameras}
