@@ -15,6 +15,8 @@ from mjpeg_restore.async_stream import AsyncStream, aopen
 from mjpeg_restore.capture import VideoCapture
 from mjpeg_restore.errors import (
     BadJpeg,
+    ClusterError,
+    ClusterLost,
     ConnectionFailed,
     Hint,
     JpegError,
@@ -52,6 +54,8 @@ __all__ = [
     "BadJpeg",
     "BaseSink",
     "BaseSource",
+    "ClusterError",
+    "ClusterLost",
     "CodedPicture",
     "Colour",
     "ConnectionFailed",

@@ -13,7 +13,9 @@
     │   ├── UnknownModel         no such name in the catalogue
     │   └── ModelCorrupt         a file that is not the manifest's, a manifest that is none, a graph of another kind
     ├── RuntimeUnavailable       nothing here can run the network
-    │   └── MissingExtra         an optional package that has to be installed first
+    │   ├── MissingExtra         an optional package that has to be installed first
+    │   └── ClusterError         the Ray cluster is not there, or refuses
+    │       └── ClusterLost      a process or a node of it has died: Ray starts actors anew
     ├── SinkError                the output
     │   └── OutputExists         the file is there and may not be overwritten
     └── SettingsError            a settings file
@@ -153,6 +155,14 @@ class MissingExtra(RuntimeUnavailable):
         package, extra, purpose = self.args
         belongs = f" (the extra mjpeg-restore[{extra}])" if extra else ""
         return f"{purpose} needs {' and '.join(package.split())}: pip install {package.lower()}{belongs}"
+
+
+class ClusterError(RuntimeUnavailable):
+    """The Ray cluster cannot be reached, or refuses."""
+
+
+class ClusterLost(ClusterError):
+    """A process or a node of the cluster has died, or does not answer."""
 
 
 class SinkError(MjpegRestoreError):

@@ -29,6 +29,15 @@ class Histogram:
             self._counts[bisect_left(BOUNDS, seconds)] += 1
             self.sum += seconds
 
+    def __getstate__(self) -> tuple[float, list[int]]:
+        """Sum and counts: a lock does not pass between processes."""
+        with self._lock:
+            return self.sum, [*self._counts]
+
+    def __setstate__(self, state: tuple[float, list[int]]) -> None:
+        self.sum, self._counts = state
+        self._lock = threading.Lock()
+
     @property
     def count(self) -> int:
         """Durations so far."""

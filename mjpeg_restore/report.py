@@ -6,7 +6,8 @@ import time
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from copy import copy
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any, Literal, get_args
@@ -18,7 +19,8 @@ from mjpeg_restore.verification import Verification
 
 _RECENT = 4096
 """Latencies kept for the percentiles: the most recent ones, so that a run may last for weeks."""
-
+_RECENT_IN_COPIES = 256
+"""Likewise, in a copy that is sent each second."""
 
 _MOST_WARNINGS = 256
 """Kinds of warnings that are counted apart. Some state a number of bytes, and a run may last for weeks."""
@@ -204,6 +206,23 @@ class Report:
         if cut_off:
             self.packets = self.frames - self.held + self.dropped + self.unreadable
         self._ended = time.monotonic()
+
+    def snapshot(self) -> Report:
+        """A copy for another process: its clock stands still, and it has the latest 256 latencies."""
+        copied = copy(self)
+        copied.warnings, copied.qualities = Counter(self.warnings), Counter(self.qualities)
+        copied.connection = copy(self.connection)
+        copied.outputs = tuple(map(copy, self.outputs))
+        copied.stage_times = {stage: copy(times) for stage, times in self.stage_times.items()}
+        copied.latencies = copy(self.latencies)
+        copied._latencies = deque([*self._latencies][-_RECENT_IN_COPIES:])
+        copied._ended = self._ended or time.monotonic()
+        return copied
+
+    def replace(self, other: Report) -> None:
+        """Take over all that another one says."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
 
     def as_dict(self) -> dict[str, Any]:
         """The whole as JSON's types."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 from mjpeg_restore.jpeg.segments import DQT, segments
 from mjpeg_restore.pipeline import run
-from mjpeg_restore.report import Report
-from mjpeg_restore.sources import open_source
+from mjpeg_restore.report import OutputReport, Report
+from mjpeg_restore.sources import LiveStatus, open_source
 from mjpeg_restore.testing import Collect, ListSource
 from tests.streams import DECODE, SIZE, cut, restore, still, troubles
 
@@ -49,6 +50,38 @@ def test_who_reads_the_report_meanwhile_knows_what_runs_the_network() -> None:
     seen: list[str] = []
     run(ListSource([still()]), DECODE, Collect(), progress=lambda report: seen.append(report.runtime))
     assert seen[0].startswith("ONNX Runtime")
+
+
+def test_a_snapshot_says_the_same_in_another_process() -> None:
+    _, report = restore([still(quality=quality) for quality in (10, 50, 90)])
+    before = report.as_dict()
+    snapshot = pickle.loads(pickle.dumps(report.snapshot()))
+    assert snapshot.as_dict() == before
+    assert snapshot.latencies.buckets == report.latencies.buckets
+    assert snapshot.seconds == snapshot.seconds  # its clock stands still, whatever the other machine's says
+    other = Report()
+    other.replace(snapshot)
+    assert other.as_dict() == before
+
+
+def test_a_snapshot_does_not_change_with_its_report() -> None:
+    report = Report(connection=LiveStatus(connected=True), outputs=(OutputReport("a"),))
+    snapshot = report.snapshot()
+    before = snapshot.as_dict(), snapshot.latencies.buckets
+    report.note_warnings(["odd"])
+    report.qualities[7] += 1
+    report.taken(0.0, 1.0)
+    assert report.connection
+    report.connection.connected = False
+    report.outputs[0].lost += 1
+    assert (snapshot.as_dict(), snapshot.latencies.buckets) == before
+
+
+def test_a_snapshot_of_days_is_small() -> None:
+    report = Report()
+    for _ in range(5000):
+        report.taken(0.0, 0.01)
+    assert len(pickle.dumps(report.snapshot())) < 8000
 
 
 def test_a_truncated_source_is_reported() -> None:

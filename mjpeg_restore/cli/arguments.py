@@ -16,11 +16,16 @@ from mjpeg_restore.cli.restore_options import DESCRIPTION, ENGINE_CACHE, EPILOG,
 from mjpeg_restore.cli.serving import OF_SERVING, add_access_options
 from mjpeg_restore.cli.streams import warn, write
 
-NAMED_COMMANDS = ("run", "inspect", "models", "build", "doctor")
+NAMED_COMMANDS = ("run", "fleet", "inspect", "models", "build", "doctor")
 
 RUNNING = """\
 Run many cameras until Ctrl-C or SIGTERM, each with outputs and policies of its own, by a settings file. SIGHUP reads it
 again: cameras that have not changed do not notice.
+"""
+
+SPREADING = """\
+Run the cameras of a settings file on the machines of a Ray cluster until Ctrl-C or SIGTERM. If a machine dies, others
+take over its cameras. SIGHUP reads the file again. Every machine needs mjpeg-restore[ray], and the outputs' folders.
 """
 
 BUILDING = """\
@@ -45,10 +50,10 @@ class _Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show, --verify and, but for "run", --serve: beside one of them their names are names of
-    files.
+    No other command takes -o, --show, --verify and, but for "run" and "fleet", --serve: beside one of them their names
+    are names of files.
     """
-    goals = ("-o", "--output", "--show", "--verify", *(["--serve"] if words[:1] != ["run"] else []))
+    goals = ("-o", "--output", "--show", "--verify", *(["--serve"] if words[:1] not in (["run"], ["fleet"]) else []))
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
     named = not restores and words[:1] and words[0] in NAMED_COMMANDS
     parser = _parser()
@@ -77,6 +82,7 @@ def _parser() -> _Parser:
     )
     add_restore_options(restore)
     _add_run_options(commands.add_parser("run", description=RUNNING, allow_abbrev=False))
+    _add_fleet_options(commands.add_parser("fleet", description=SPREADING, allow_abbrev=False))
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")
@@ -111,6 +117,16 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--check", action="store_true", help="say what is wrong with the settings, and run nothing")
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--json", action="store_true", help="print a report as JSON at the end")
+
+
+def _add_fleet_options(parser: argparse.ArgumentParser) -> None:
+    _add_run_options(parser)
+    parser.add_argument(
+        "--ray",
+        default="auto",
+        metavar="local|auto|ADDRESS",
+        help="where: on this machine alone; on the cluster that it is a node of (auto); or HOST:PORT",
+    )
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:

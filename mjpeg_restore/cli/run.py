@@ -8,11 +8,11 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
@@ -20,7 +20,8 @@ from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
 from mjpeg_restore.cli.serving import access
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError, SinkError
-from mjpeg_restore.fleet import Camera, Fleet, FleetSettings, RunSettings, load_settings
+from mjpeg_restore.fleet import Changes, Fleet, FleetSettings, RunSettings, Status, load_settings
+from mjpeg_restore.report import Report
 from mjpeg_restore.serve import Access
 
 if TYPE_CHECKING:
@@ -33,11 +34,54 @@ Request = Literal["stop", "reload", "look"]
 
 _log = logging.getLogger(__name__)
 
+Check = Callable[[FleetSettings, str], None]
+"""Raises `SettingsError` for what the settings of a file, whose name follows, may not say."""
+
+
+class Told(Protocol):
+    """A camera as the command tells of it at its end."""
+
+    address: str
+    report: Report
+
+    @property
+    def status(self) -> Status:
+        """How it fares."""
+        ...
+
+
+class Applying(Protocol):
+    """Cameras that can be given other settings."""
+
+    def apply(self, settings: FleetSettings) -> Changes:
+        """Run these from now on."""
+        ...
+
+
+def _no_more(settings: FleetSettings, file: str) -> None:
+    """Nothing more is to be checked."""
+
 
 def command(options: argparse.Namespace) -> int:
     """Run the cameras of a settings file, or check the file; the result is the exit code."""
+    settings = checked(options)
+    if isinstance(settings, int):
+        return settings
+    set_log_format(settings.run.log_format)
+    with logged(logging.ERROR if options.quiet else logging.INFO):
+        return _run(options, settings)
+
+
+def checked(options: argparse.Namespace, check: Check = _no_more) -> FleetSettings | int:
+    """The settings of a file; or the exit code, where it has mistakes or was only to be checked.
+
+    Args:
+        options: of the command line.
+        check: raises `SettingsError` for what the file may not say here.
+    """
     try:
         settings = load_settings(options.settings, serve=options.serve)
+        check(settings, options.settings)
     except SettingsError as error:
         for mistake in error.mistakes:
             warn(mistake, "error")
@@ -51,9 +95,7 @@ def command(options: argparse.Namespace) -> int:
         names = ", ".join(camera.name for camera in settings.cameras)
         write(f"{options.settings}: no mistakes; cameras: {names or 'none is enabled'}", sys.stdout)
         return 0
-    set_log_format(settings.run.log_format)
-    with logged(logging.ERROR if options.quiet else logging.INFO):
-        return _run(options, settings)
+    return settings
 
 
 def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
@@ -61,8 +103,8 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
     requests: SimpleQueue[Request] = SimpleQueue()
     stopped = False
     with ExitStack() as stack:
-        stack.enter_context(_signals(requests))
-        audience = stack.enter_context(_serving(settings.run, access(options))) if settings.run.serve else None
+        stack.enter_context(signals(requests))
+        audience = stack.enter_context(serving(settings.run, access(options))) if settings.run.serve else None
         fleet = Fleet(
             settings,
             audience=audience,
@@ -75,17 +117,17 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
                 case "stop":
                     stopped = True
                 case "reload":
-                    settings = _reload(options, settings, fleet)
+                    settings = reread(options, settings, fleet)
                 case "look":
                     pass
-    _tell(options, fleet)
+    tell(options, fleet.cameras)
     if stopped:
         return INTERRUPTED
     incomplete = any(camera.status.reason for camera in fleet.cameras.values())
     return exit_code(SinkError) if incomplete else 0  # it was said when it happened
 
 
-def _serving(run: RunSettings, given: Access) -> Serving:
+def serving(run: RunSettings, given: Access) -> Serving:
     """Begin to serve, and say where.
 
     Args:
@@ -106,7 +148,9 @@ def _serving(run: RunSettings, given: Access) -> Serving:
     return serving
 
 
-def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) -> FleetSettings:
+def reread(
+    options: argparse.Namespace, before: FleetSettings, fleet: Applying, check: Check = _no_more
+) -> FleetSettings:
     """Read the settings file again, and apply it if it has no mistakes; the settings in force."""
     path = options.settings
     if Path(path).is_fifo():  # such as <(envsubst < cameras.toml): nobody may write it again
@@ -114,6 +158,7 @@ def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) ->
         return before
     try:
         settings = load_settings(path, serve=options.serve)
+        check(settings, path)
     except SettingsError as error:
         for mistake in error.mistakes:
             _log.error("%s", mistake, extra={"event": "wrong_settings"})
@@ -126,23 +171,24 @@ def _reload(options: argparse.Namespace, before: FleetSettings, fleet: Fleet) ->
     return settings
 
 
-def _tell(options: argparse.Namespace, fleet: Fleet) -> None:
+def tell(options: argparse.Namespace, cameras: Mapping[str, Told]) -> None:
+    """Say how the cameras fared."""
     if options.json:
-        found = {"cameras": {name: _described(camera) for name, camera in fleet.cameras.items()}}
+        found = {"cameras": {name: _described(camera) for name, camera in cameras.items()}}
         write(json.dumps(found), sys.stdout)
     if not options.quiet:
-        for line in _summary(fleet):
+        for line in _summary(cameras):
             warn(line)
 
 
-def _described(camera: Camera) -> dict[str, Any]:
+def _described(camera: Told) -> dict[str, Any]:
     status = camera.status
     state = {"state": status.state, "reason": status.reason, "restarts": status.restarts}
     return {**state, "source": camera.address, "report": camera.report.as_dict()}
 
 
-def _summary(fleet: Fleet) -> Iterator[str]:
-    for name, camera in fleet.cameras.items():
+def _summary(cameras: Mapping[str, Told]) -> Iterator[str]:
+    for name, camera in cameras.items():
         report, status = camera.report, camera.status
         words = [f"{report.frames} frames, {report.fps:.1f} frames/s"]
         words += [f"{getattr(report, count)} {count}" for count in ("damaged", "dropped") if getattr(report, count)]
@@ -151,7 +197,7 @@ def _summary(fleet: Fleet) -> Iterator[str]:
 
 
 @contextmanager
-def _signals(requests: SimpleQueue[Request]) -> Generator[None]:
+def signals(requests: SimpleQueue[Request]) -> Generator[None]:
     """Make requests of signals: Ctrl-C and SIGTERM stop, SIGHUP reads the settings again; a second Ctrl-C or SIGTERM
     ends at once."""
     first: float | None = None

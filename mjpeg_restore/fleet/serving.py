@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from mjpeg_restore.address import redact
-from mjpeg_restore.fleet.camera import Camera
+from mjpeg_restore.fleet.camera import Camera, Status
+from mjpeg_restore.fleet.settings import CameraSettings
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
 from mjpeg_restore.serve import Access, ServedCamera, WebSink, without_folders
@@ -15,6 +16,25 @@ from mjpeg_restore.serve.server import Server
 
 _STALL = 10.0
 """Seconds without a picture after which a camera is unhealthy, unless its own settings say that it takes longer."""
+
+
+class Shown(Protocol):
+    """What is shown of a camera, which may run elsewhere."""
+
+    settings: CameraSettings
+    report: Report
+    address: str
+    live: bool
+
+    @property
+    def name(self) -> str:
+        """The camera's name."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """How it fares now."""
+        ...
 
 
 class Serving:
@@ -36,13 +56,22 @@ class Serving:
 
     def add(self, camera: Camera) -> None:
         """Show a camera that is still to begin."""
-        self._server.add(_served(camera, Report()))
+        self._server.add(_served(camera, Report(), WebSink()))
 
     def outlets(self, camera: Camera) -> Sequence[Outlet]:
         """Show the run of a camera that begins."""
-        served = _served(camera, camera.report)
+        served = _served(camera, camera.report, WebSink())
         self._server.add(served)
         return [Outlet(served.sink, "the page")]
+
+    def show(self, camera: Shown, sink: WebSink) -> None:
+        """Show a camera that runs elsewhere, for as long as it is not removed.
+
+        Args:
+            camera: its `report` stays the same object.
+            sink: has its pictures.
+        """
+        self._server.add(_served(camera, camera.report, sink))
 
     def remove(self, name: str) -> None:
         """Show a camera no more."""
@@ -63,13 +92,15 @@ class Serving:
         self.close()
 
 
-def _served(camera: Camera, report: Report) -> ServedCamera:
+def _served(camera: Shown, report: Report, sink: WebSink) -> ServedCamera:
     settings = camera.settings
     stall = max(_STALL, settings.connection.stall_timeout, float(2 / settings.fps) if settings.fps else 0.0)
     source = redact(settings.source) if "://" in settings.source else without_folders(settings.source)
 
     def trouble() -> str:
         status = camera.status
-        return f"{status.reason}; trying again in {status.retry_in:.0f} s" if status.retry_in is not None else ""
+        if status.retry_in is None:
+            return status.reason if status.state == "failed" else ""
+        return f"{status.reason}; trying again in {status.retry_in:.0f} s"
 
-    return ServedCamera(camera.name, report, WebSink(), source=source, live=camera.live, stall=stall, trouble=trouble)
+    return ServedCamera(camera.name, report, sink, source=source, live=camera.live, stall=stall, trouble=trouble)

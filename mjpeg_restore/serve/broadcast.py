@@ -141,7 +141,7 @@ class Broadcast:
         """Listen no more; whoever watches sees the end."""
         self._closed = True
         self._sink.on_change = None
-        self._sink.original = False
+        self._sink.original = self._sink.watched = False
         if self._task:
             self._task.cancel()
         self._announce()
@@ -162,6 +162,7 @@ class Broadcast:
 
     def _note_watches(self) -> None:
         if not self._closed:
+            self._sink.watched = bool(self._watches)
             self._sink.original = any(watch.original for watch in self._watches)
         self._written.set()  # the newest frame may have an original that nobody wanted before
 

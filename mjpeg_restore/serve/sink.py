@@ -19,6 +19,8 @@ class WebSink(BaseSink):
     Attributes:
         instant: so it needs no thread.
         original: True while somebody watches originals.
+        watched: True while somebody watches.
+        on_demand: whether frames come only while somebody watches; `latest` is None in between.
         latest: the newest frame; None before the first.
         last: when the newest frame that was not shown again was written, by the clock; None before the first.
         ended: True once the run is over.
@@ -29,13 +31,15 @@ class WebSink(BaseSink):
 
     instant = True
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, on_demand: bool = False) -> None:
         """Prepare.
 
         Args:
             clock: the one of `Frame.arrived`, seconds.
+            on_demand: see above.
         """
         self._clock = clock
+        self.watched, self.on_demand = False, on_demand
         self.latest: Frame | None = None
         self.last: float | None = None
         self.ended = False
@@ -47,6 +51,10 @@ class WebSink(BaseSink):
         if frame.arrived is not None:
             self.last = self._clock()
             self.arrivals.append((self.last, self.last - frame.arrived))
+        self.show(frame)
+
+    def show(self, frame: Frame) -> None:
+        """Keep the frame, whose arrival has been noted already."""
         self.latest = frame
         self._tell()
 

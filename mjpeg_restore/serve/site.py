@@ -191,7 +191,8 @@ class Site:
     async def _newest(self, request: Request, *, original: bool) -> Shot | None:
         """The camera's newest frame, or the next one if it has no original and one is wanted; None if none comes."""
         broadcast = self._of(request)
-        if broadcast.monitor.camera.sink.latest is None:
+        sink = broadcast.monitor.camera.sink
+        if sink.latest is None and (sink.last is None or not sink.on_demand):
             return None
         with suppress(TimeoutError), broadcast.watch(original=original) as watch:
             async with asyncio.timeout(_WAIT):

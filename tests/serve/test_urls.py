@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator
+from dataclasses import replace
 
 import pytest
 
 from mjpeg_restore.frames import Frame
-from mjpeg_restore.serve import ServedCamera
+from mjpeg_restore.serve import ServedCamera, WebSink
 from tests.serve.clients import Server, ask, pairs, parts, shade, streaming, until
 from tests.serve.served import ORIGINAL, RESTORED, SIZE, camera, picture, playing, write
 
@@ -40,6 +42,24 @@ def test_a_snapshot_is_the_newest_picture(server: Server, door: ServedCamera) ->
 def test_before_the_first_picture_a_snapshot_says_when_to_ask_again(server: Server) -> None:
     answer = ask(server, "/snapshot")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_a_camera_that_sends_frames_on_demand_is_asked_for_one_by_a_snapshot(server: Server) -> None:
+    far = replace(camera("elsewhere"), sink=WebSink(on_demand=True))
+    server.add(far)
+    until(lambda: ask(server, "/camera/elsewhere/snapshot").status == 503)
+    far.sink.last = time.monotonic()  # it is alive, and its frames stay where they are
+
+    def bring() -> None:
+        until(lambda: far.sink.watched)
+        write(far, luma=70)
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    answer = ask(server, "/camera/elsewhere/snapshot")
+    thread.join()
+    assert (answer.status, shade(answer.body)) == (200, 70)
+    until(lambda: not far.sink.watched)
 
 
 def test_a_snapshot_that_has_not_changed_is_not_sent_again(server: Server, door: ServedCamera) -> None:

@@ -1,0 +1,232 @@
+"""Ray: nodes, tasks and actors, in the few words that this package needs. The one module that imports it.
+
+    with Cluster("local") as cluster:
+        call = cluster.task(measure, NetworkChoice(), cpus=1)
+        actor = cluster.actor(Group, cpus=0.5)
+        actor.call("look").result()
+
+Scheduling, restarts and placement are Ray's own: a task or an actor states its share of a node, and Ray finds one.
+"""
+
+# Ray's types leave most of its objects open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportMissingImports=false
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from mjpeg_restore.errors import ClusterError, ClusterLost, MissingExtra, MjpegRestoreError, reason_of
+
+try:
+    with warnings.catch_warnings():  # some of its own dependencies warn while they are imported
+        warnings.simplefilter("ignore")
+        import ray
+        from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+except ModuleNotFoundError as error:
+    raise MissingExtra("Ray", "ray", "more than one machine") from error
+
+
+_CONNECTING = 5.0
+"""Seconds for a connection to a cluster's head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster."""
+
+    id: str
+    address: str
+    """Its IP address."""
+    cpus: float
+    gpus: float
+
+
+class Call:
+    """Something that runs elsewhere."""
+
+    def __init__(self, reference: Any) -> None:
+        self._reference = reference
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, in whatever way. Does not wait."""
+        return bool(ray.wait([self._reference], timeout=0, fetch_local=False)[0])
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for what it returns.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Raises:
+            ClusterLost: the process or its node has died, or the time is over.
+            ClusterError: Ray refuses the call.
+            MjpegRestoreError: it raised one.
+        """
+        try:
+            return ray.get(self._reference, timeout=timeout)
+        except RayActorError as error:
+            raise ClusterLost("its process or node has died") from error
+        except RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, MjpegRestoreError):
+                raise cause from None
+            if "failed to import" in str(cause):  # Ray's words, in a RuntimeError
+                raise ClusterError(
+                    "a node lacks mjpeg-restore[ray], or has another version: install it there"
+                ) from error
+            raise ClusterError(f"on a node: {type(cause).__name__}: {_short(cause)}") from error
+        except GetTimeoutError as error:
+            raise ClusterLost(f"no answer in {timeout:g} s") from error
+        except RayError as error:
+            raise ClusterLost(_short(error)) from error
+
+
+class Actor:
+    """An object in a process of its own. Ray starts it anew, on another node if need be, for as long as it is held."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def call(self, method: str, *arguments: object) -> Call:
+        """Begin to call a method; calls are carried out in their order, and never twice."""
+        return Call(getattr(self._handle, method).remote(*arguments))
+
+    def kill(self) -> None:
+        """End the process at once, and for good."""
+        ray.kill(self._handle)
+
+
+class Cluster:
+    """A connection to Ray; one at a time in a process."""
+
+    def __init__(self, where: str) -> None:
+        """Connect.
+
+        Args:
+            where: "local", where Ray is started on this machine, for this process alone; "auto" for the cluster that
+                this machine is a node of; or an address, "HOST:PORT".
+
+        Raises:
+            ClusterError: there is no cluster there.
+        """
+        _check_reachable(where)
+        # No report is sent to Ray's makers.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a share of no GPU sees none
+        try:
+            ray.init(where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # ConnectionError, ValueError, RuntimeError and others: each Ray's own way to say it
+            raise ClusterError(
+                f"no Ray cluster at {where} ({_short(error)}): start one with ray start --head"
+            ) from error
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes that are alive.
+
+        Raises:
+            ClusterLost: the cluster's head does not answer.
+        """
+        try:
+            known = ray.nodes()
+        except Exception as error:  # of many kinds, Ray's and gRPC's
+            raise ClusterLost(f"the head of the Ray cluster does not answer ({_short(error)})") from error
+        return [
+            Node(
+                one["NodeID"],
+                one["NodeManagerAddress"],
+                one["Resources"].get("CPU", 0.0),
+                one["Resources"].get("GPU", 0.0),
+            )
+            for one in known
+            if one["Alive"]
+        ]
+
+    def task(
+        self,
+        function: Callable[..., Any],
+        *arguments: object,
+        cpus: float = 1,
+        gpus: float = 0,
+        node: str | None = None,
+    ) -> Call:
+        """Begin to call a function on a node.
+
+        Args:
+            function: of a module that every node has.
+            arguments: of the function.
+            cpus: that it takes.
+            gpus: likewise.
+            node: the id of the node that it has to run on; any that has room if None.
+        """
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False) if node else "SPREAD"
+        remote: Any = ray.remote(function)
+        options = remote.options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy=strategy)
+        return Call(options.remote(*arguments))
+
+    def actor(self, kind: type, *arguments: object, cpus: float = 1, gpus: float = 0) -> Actor:
+        """Begin to make an actor, on a node that has room; until there is one, its calls wait.
+
+        Args:
+            kind: the class, of a module that every node has.
+            arguments: of its constructor.
+            cpus: that it holds.
+            gpus: likewise.
+        """
+        remote: Any = ray.remote(kind)
+        options = remote.options(
+            num_cpus=cpus, num_gpus=gpus, max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD"
+        )
+        return Actor(options.remote(*arguments))
+
+    @staticmethod
+    def this_node() -> str:
+        """The id of the node that this process runs on, also in a task or an actor."""
+        return ray.get_runtime_context().get_node_id()
+
+    def close(self) -> None:
+        """End all actors and tasks of this process; a local cluster ends with them."""
+        ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_reachable(address: str) -> None:
+    """Check that somebody listens at HOST:PORT: Ray would try for minutes, and log each attempt.
+
+    Raises:
+        ClusterError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host:
+        return
+    if not port.isdecimal() or int(port) > 65535:
+        raise _no_cluster(address, f"{port or 'nothing'} is no port")
+    try:
+        socket.create_connection((host, int(port)), _CONNECTING).close()
+    except OSError as error:
+        raise _no_cluster(address, reason_of(error)) from error
+
+
+def _no_cluster(where: str, why: str) -> ClusterError:
+    return ClusterError(f"no Ray cluster at {where} ({why}): start one with ray start --head, or say --ray local")
+
+
+def _short(error: BaseException | None) -> str:
+    return reason_of(error).splitlines()[0] if isinstance(error, Exception) and str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""The arithmetic of docs/scale.md: what many cameras take."""

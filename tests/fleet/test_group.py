@@ -1,0 +1,122 @@
+"""The cameras of one process on a node: what is told of them, and their end when nobody asks after them."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.fleet import FleetSettings
+from mjpeg_restore.fleet.spread.group import Group, Sight
+from mjpeg_restore.fleet.spread.remote import RemoteCamera
+from tests.fleet.scripted import Town, camera, settings, until
+
+
+def looking(group: Group, watched: dict[str, bool] | None = None) -> Sight:
+    """A look as the driver sees it, which is another process."""
+    return pickle.loads(pickle.dumps(group.look(watched or {})))
+
+
+def states(sight: Sight) -> dict[str, str]:
+    return {one.name: one.status.state for one in sight.cameras or ()}
+
+
+def started(*cameras: str, lease: float = 60.0, **scripts: str) -> Group:
+    group = Group(lambda: "node 1", lease, Town(**scripts).open)
+    group.run(settings(*(camera(name) for name in cameras)))
+    return group
+
+
+def test_cameras_run_from_when_it_is_told_and_end_when_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    group = Group(lambda: "node 1", open=Town().open)
+    assert looking(group) == Sight("node 1", None)
+    group.run(settings(camera("a", path), camera("b")))
+    until(lambda: states(looking(group)) == {"a": "running", "b": "running"})
+    assert states(group.close()) == {"a": "stopped", "b": "stopped"}
+    assert path.stat().st_size > 64 * 48
+    assert looking(group).cameras is None
+
+
+def test_new_settings_leave_the_others_alone() -> None:
+    group = started("a", "b")
+    until(lambda: [*states(looking(group)).values()] == ["running", "running"])
+    (before,) = (one.report.packets for one in looking(group).cameras or () if one.name == "b")
+    group.run(settings(camera("b"), camera("c")))
+    until(lambda: states(looking(group)) == {"b": "running", "c": "running"})
+    (after,) = (one.report.packets for one in looking(group).cameras or () if one.name == "b")
+    assert after >= before > 0
+    group.close()
+
+
+def test_frames_pass_of_cameras_alone_that_are_watched() -> None:
+    group = started("a", "b")
+    until(lambda: [*states(looking(group)).values()] == ["running", "running"])
+    driver = {name: RemoteCamera(camera(name)) for name in "ab"}
+    driver["a"].sink.watched = True
+
+    def look() -> bool:
+        for one in looking(group, {"a": True}).cameras or ():
+            driver[one.name].take(one)
+        latest = driver["a"].sink.latest
+        return latest is not None and latest.original is not None
+
+    until(look)
+    assert driver["b"].sink.latest is None
+    assert driver["b"].sink.last is not None and driver["b"].sink.arrivals  # it is alive all the same
+    latest = driver["a"].sink.latest
+    assert latest and latest.arrived and 0 <= time.monotonic() - latest.arrived < 60
+    driver["a"].sink.watched = False
+    for one in looking(group).cameras or ():
+        driver[one.name].take(one)
+    assert driver["a"].sink.latest is None  # who watches next is not to see an old one
+    group.close()
+
+
+def test_cameras_that_nobody_asks_after_end_and_finish_their_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    group = Group(lambda: "node 1", 0.3, Town().open)
+    group.run(settings(camera("a", path)))
+    until(path.exists)
+    fleet = group._fleet
+    assert fleet
+    until(lambda: fleet.cameras["a"].ended)
+    size = path.stat().st_size
+    sight = looking(group)
+    assert sight.cameras is None
+    assert "nobody asks after these cameras" in " ".join(line.message for line in sight.log)
+    assert path.stat().st_size == size
+    group.run(settings(camera("a")))
+    until(lambda: states(looking(group)) == {"a": "running"})
+    group.close()
+
+
+def test_a_recording_is_refused() -> None:
+    group = started("tape", tape="recording")
+
+    def reason() -> str:
+        return "; ".join(one.status.reason for one in looking(group).cameras or ())
+
+    until(lambda: bool(reason()))
+    assert reason() == "http://tape/ is a recording: mjpeg-restore archive restores those"
+    group.close()
+
+
+def test_the_log_reaches_the_driver() -> None:
+    group = started("bad", bad="refuses")
+    lines = []
+    until(lambda: lines.extend(looking(group).log) or any(line.event == "failed" for line in lines))
+    (line,) = (line for line in lines if line.event == "failed")
+    assert line.source == "bad"
+    assert line.message.startswith("bad: http://bad/ refuses the user name and password")
+    group.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_it_may_be_closed_without_cameras(times: int) -> None:
+    group = Group(open=Town().open)
+    group.run(FleetSettings(()))
+    for _ in range(times):
+        assert not group.close().cameras

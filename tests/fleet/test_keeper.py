@@ -1,0 +1,148 @@
+"""A group of cameras on a node that dies, is cut off, or has no room: who runs them, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mjpeg_restore.errors import ClusterLost, UnknownModel
+from mjpeg_restore.fleet import RunSettings, Status
+from mjpeg_restore.fleet.spread.keeper import Keeper
+from mjpeg_restore.fleet.spread.placement import Placement, Share
+from mjpeg_restore.fleet.spread.remote import RemoteCamera
+from tests.fleet.clusters import Clock, Node, ScriptedActor, ScriptedCluster, Waiting
+from tests.fleet.scripted import camera
+
+LEASE = 10.0
+LOST = ClusterLost("no answer")
+
+
+class Kept:
+    """A keeper of one camera, with everything around it."""
+
+    def __init__(self) -> None:
+        self.cluster, self.clock = ScriptedCluster(Node("1"), Node("2")), Clock()
+        self.camera = RemoteCamera(camera("door"))
+        cluster: Any = self.cluster
+        self.keeper = Keeper(
+            cluster, [self.camera], Placement((), Share(0.5), 3), RunSettings(), lease=LEASE, clock=self.clock
+        )
+
+    @property
+    def actor(self) -> ScriptedActor:
+        (actor,) = self.cluster.actors
+        return actor
+
+    def go(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.05)):
+            self.keeper.advance()
+            self.clock.now += 0.05
+
+    def runs(self) -> int:
+        return self.actor.methods.count("run")
+
+
+@pytest.fixture
+def kept() -> Kept:
+    """One that runs on node 1."""
+    kept = Kept()
+    kept.go(3)
+    assert kept.actor.methods[:3] == ["look", "run", "look"] and kept.runs() == 1
+    assert kept.camera.status == Status("running") and kept.camera.report.frames == 7
+    return kept
+
+
+def test_it_is_looked_at_each_second_and_ten_times_while_somebody_watches(kept: Kept) -> None:
+    before = len(kept.actor.calls)
+    kept.go(10)
+    assert 8 <= len(kept.actor.calls) - before <= 11
+    kept.camera.sink.watched = kept.camera.sink.original = True
+    before = len(kept.actor.calls)
+    kept.go(1)
+    assert len(kept.actor.calls) - before >= 5
+    assert kept.actor.calls[-1] == ("look", ({"door": True},))
+
+
+def test_after_a_crash_the_cameras_begin_at_once(kept: Kept) -> None:
+    kept.actor.die("1")
+    kept.go(5)
+    assert kept.runs() == 2
+    assert kept.keeper.moves == 1
+    assert kept.camera.status == Status("running", restarts=1)
+
+
+def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kept: Kept) -> None:
+    kept.actor.die("2")
+    kept.cluster.nodes = [Node("2")]
+    kept.go(LEASE)
+    assert kept.camera.status.reason.startswith("its process has ended: begins anew in ")
+    assert kept.runs() == 1  # node 1 may be cut off, and record until then
+    kept.go(4)
+    assert kept.runs() == 2
+    assert kept.camera.status == Status("running", restarts=1)
+
+
+def test_the_lease_counts_from_the_last_call_that_may_have_arrived(kept: Kept) -> None:
+    kept.actor.die("2")
+    kept.cluster.nodes = [Node("2")]
+    kept.actor.failures.extend([LOST, LOST])  # the cluster notices the death after a while
+    kept.go(LEASE)
+    assert kept.runs() == 1
+    kept.go(8)
+    assert kept.runs() == 2
+
+
+def test_a_call_that_fails_while_the_process_lives_changes_nothing(kept: Kept) -> None:
+    kept.actor.failures.append(LOST)
+    while kept.camera.status.state == "running":
+        kept.go(0.05)
+    assert (kept.camera.status.state, kept.camera.status.reason) == ("failed", "no answer")
+    kept.go(5)
+    assert kept.runs() == 1 and kept.keeper.moves == 0
+    assert kept.camera.status == Status("running")
+
+
+def test_cameras_whose_lease_is_over_begin_anew(kept: Kept) -> None:
+    kept.actor.running = False
+    kept.go(4)
+    assert kept.runs() == 2 and kept.camera.status == Status("running", restarts=1)
+
+
+def test_one_that_crashes_all_the_time_is_told_ever_less_often(kept: Kept) -> None:
+    for _ in range(600):
+        if kept.actor.running:
+            kept.actor.die("1")
+        kept.go(1)
+    assert 5 < kept.runs() < 60
+
+
+def test_a_network_that_cannot_be_loaded_there_is_tried_again(kept: Kept) -> None:
+    kept.actor.failures.append(UnknownModel("no model 'x'"))
+    kept.keeper.set([kept.camera])
+    kept.go(0.2)
+    assert kept.camera.status.reason == "no model 'x'"
+    kept.go(10)
+    assert kept.runs() == 3 and kept.camera.status.state == "running"
+
+
+def test_while_no_node_has_room_the_cameras_say_so() -> None:
+    kept = Kept()
+    kept.actor.failures.append(Waiting(None))
+    kept.go(4)
+    assert kept.camera.status.state == "starting"
+    kept.go(4)
+    assert kept.camera.status == Status("failed", "waits for a node that has 0.5 CPU free")
+
+
+def test_after_a_death_they_say_so_too(kept: Kept) -> None:
+    kept.actor.die("2")
+    kept.actor.failures.append(Waiting(None))
+    kept.go(12)
+    assert kept.camera.status.reason == "waits for a node that has 0.5 CPU free"
+
+
+def test_the_threads_of_a_group_are_those_of_its_placement(kept: Kept) -> None:
+    (settings,) = kept.actor.calls[1][1]
+    assert settings.run.threads == 3
+    assert [one.name for one in settings.cameras] == ["door"]
