@@ -94,9 +94,8 @@ def corrections(state: ComponentState) -> Blocks:
 
 
 def lasting(table: NDArray[np.uint16]) -> Blocks:
-    """Weight of what was added before: 0.95, times the eighth power of the quantiser's share in a frame's variance."""
-    steps = table.astype(float)
-    return 0.95 / (1 + 12 / steps**2) ** 8
+    """Weight of what was added before: the eighth power of the quantiser's share in a frame's variance."""
+    return (1 + 12 / table.astype(float) ** 2) ** -8
 
 
 def mixed(
@@ -112,7 +111,7 @@ def mixed(
     All are steps but the share, and so is the result: the sum of it and the level lies in the cell.
     """
     own = in_cell(coefficients, level + added) - level
-    return in_cell(coefficients, level + own + lasting(table) * share * (before - own)) - level
+    return in_cell(coefficients, level + own + lasting(table) * share**6 * (before - own)) - level
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:

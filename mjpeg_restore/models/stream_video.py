@@ -39,8 +39,8 @@ from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
     FARTHEST,
-    LASTING,
-    LASTING_POWER,
+    LASTING_PAST,
+    LASTING_STEPS,
     LEAST,
     LONGEST,
     SENSOR,
@@ -71,7 +71,7 @@ def observation(table: Tensor) -> Tensor:
 def lasting(table: Tensor) -> Tensor:
     """Weight of an earlier correction by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
     quantised = table * table / 12
-    return LASTING * (quantised / (quantised + SENSOR)) ** LASTING_POWER
+    return (quantised / (quantised + SENSOR)) ** LASTING_STEPS
 
 
 class Gate(nn.Module):
@@ -245,7 +245,7 @@ class StreamVideo(Stream):
             steps = q[:, None, None]
             level, added = state.mean / steps, place - state.mean / steps
             # What the network adds differs from frame to frame, as their noise does: it is mixed with what was before.
-            added = added + lasting(q)[:, None, None] * share * (earlier / steps - added)
+            added = added + lasting(q)[:, None, None] * share**LASTING_PAST * (earlier / steps - added)
             kept = k + (level + added - k).clamp(-CELL, CELL)
             samples.append(self.inverse_dct(kept, q))
             parts += [state.mean, state.evidence, (kept - level) * steps]

@@ -151,7 +151,7 @@ def known(components: list[Tensor], corrections: list[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def test_what_was_added_before_is_mixed_in_by_half_where_all_of_the_past_is_believed(network: StreamVideo) -> None:
+def test_what_was_added_before_lasts_where_all_of_the_past_is_believed(network: StreamVideo) -> None:
     for predict in (network.predict, network.chroma_predict):  # nothing is added now
         for parameter in predict.parameters():
             torch.nn.init.zeros_(parameter)
@@ -160,8 +160,9 @@ def test_what_was_added_before_is_mixed_in_by_half_where_all_of_the_past_is_beli
     corrections = [torch.full_like(k, 3.0) for k in components[::2]]
     after = restored_with(network, known(components, corrections), components)
     share = (LONGEST - 1) / LONGEST
-    for correction in after[2::3]:
-        torch.testing.assert_close(correction, torch.full_like(correction, 0.5 * share * 3), rtol=1e-3, atol=1e-3)
+    for correction, table in zip(after[2::3], components[1::2], strict=True):
+        wanted = 3 * share**6 / (1 + 12 / table**2) ** 8
+        torch.testing.assert_close(correction, wanted[:, None, None].expand_as(correction), rtol=1e-3, atol=1e-3)
 
 
 @torch.no_grad()

@@ -160,7 +160,9 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
         Lanes added = NAMED(within)(*place, level, number, c->cell);
-        added += AT(s->lasting) * NAMED(widen)(share + i) * (before - added);
+        Lanes past = NAMED(widen)(share + i);
+        past *= past, past *= past * past; /* the sixth power, as in `state.py` */
+        added += AT(s->lasting) * past * (before - added);
         added = NAMED(within)(added, level, number, c->cell);
         NAMED(store_sixteenths)(added * AT(s->table), correction + i);
         *place = level + added;
