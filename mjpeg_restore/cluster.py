@@ -127,7 +127,7 @@ class Cluster:
             ray.init(where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # ConnectionError, ValueError, RuntimeError and others: each Ray's own way to say it
             raise ClusterError(
-                f"no Ray cluster at {where} ({_short(error)}): start one with ray start --head"
+                f"no Ray cluster at {where} ({_short(error)}): start one as docs/scale.md says"
             ) from error
 
     @property
@@ -225,7 +225,9 @@ def _check_reachable(address: str) -> None:
 
 
 def _no_cluster(where: str, why: str) -> ClusterError:
-    return ClusterError(f"no Ray cluster at {where} ({why}): start one with ray start --head, or say --ray local")
+    return ClusterError(
+        f"no Ray cluster at {where} ({why}): start one as docs/scale.md says, or give 'local' for this machine"
+    )
 
 
 def _short(error: BaseException | None) -> str:
