@@ -124,7 +124,7 @@ class OpenVino:
     def session(self, pool: Executor) -> HostSession:
         """Begin a session, for whose sizes the graph is compiled; see `Network`."""
         if self._has_state:
-            return HostSession(lambda inputs: self._run(inputs, self._compiled.fixed), pool)
+            return HostSession(lambda inputs: self._run(inputs, self._compiled.ready), pool)
         cache = ShapeCache(self._compiled)
         return HostSession(lambda inputs: self._run(inputs, cache.graph_for), pool)
 

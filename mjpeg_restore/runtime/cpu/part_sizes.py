@@ -2,7 +2,8 @@
 
 A graph for one size is a third faster than one for any size, and takes as long to compile as ten pictures to restore.
 So parts are computed at few sizes, each as large as the part or larger: what lies around it in the picture is computed
-as well. Sizes that are wanted often are compiled while frames are restored at those that there are.
+as well. Sizes that are wanted often are compiled while frames are restored at those that there are, or by the graph for
+any size where these are far too large.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ MEMORY = 3
 """Blocks of these sizes together, in pictures."""
 NEAR = 1.3
 """A size that is larger by this factor at most will do."""
+FAR = 1.6
+"""A size that is larger by this factor takes more time than a graph for any size."""
 
 
 def unit(grids: Grids, axis: int) -> int:
@@ -83,8 +86,8 @@ class PartSizes:
         self._begun: set[Size] = set()
         self._parts = 0
 
-    def fit(self, size: Size, grids: Sequence[tuple[int, int]]) -> Size | None:
-        """The size at which a part is computed best now; None if it has to be divided.
+    def fit(self, size: Size, grids: Sequence[tuple[int, int]]) -> Size:
+        """The size at which a part is computed best now.
 
         Args:
             size: the part's.
@@ -102,13 +105,15 @@ class PartSizes:
                 self._ready[wanted] = self._prepare(wanted, grids)
             holding = [one for one in self._ready if one[0] >= wanted[0] and one[1] >= wanted[1]]
             best = min(holding, key=_blocks, default=None)
+            if best and _blocks(best) > FAR * _blocks(wanted):
+                best = None
             if best:
                 self._ready.move_to_end(best)
             begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._is_wanted(wanted)
         if begin:
             with suppress(RuntimeError):  # the pool takes no more work: the stream ends
                 self._pool.submit(self._add, wanted, grids)
-        return best
+        return best or wanted
 
     def _is_wanted(self, size: Size) -> bool:
         """Count a part of a size that there is not; True once it is to be prepared."""
@@ -126,12 +131,8 @@ class PartSizes:
             self._begun.discard(size)
             self._wanted.pop(size, None)
             self._ready[size] = prepared
-            largest = max(self._ready, key=_blocks)  # holds what nothing else does
             while len(self._ready) > MOST or sum(map(_blocks, self._ready)) > MEMORY * _blocks(grids[0]):
-                oldest = next((one for one in self._ready if one not in (largest, size)), None)
-                if oldest is None:
-                    break
-                del self._ready[oldest]
+                self._ready.popitem(last=False)
 
 
 def _blocks(size: Size) -> int:

@@ -47,6 +47,11 @@ class CompiledGraph(Generic[Request]):
         # frees one while the interpreter exits.
         self._free: list[Request] = []
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there has been a first picture."""
+        return self._create_request is not None
+
     @contextmanager
     def request(self, compile: Compile[Request]) -> Generator[Request]:
         """Lend a request; no other thread has it meanwhile. After an exception it is not used again."""
@@ -69,6 +74,12 @@ class CompiledGraphs(Generic[Request]):
         self._fixed: WeakValueDictionary[Shapes, CompiledGraph[Request]] = WeakValueDictionary()
         self.any = CompiledGraph[Request](None)
         """For any shapes."""
+
+    def ready(self, shapes: Shapes) -> CompiledGraph[Request]:
+        """The graph for these shapes alone, if somebody has had it compiled, else the one for any."""
+        with self._lock:
+            graph = self._fixed.get(shapes)
+        return graph if graph and graph.is_compiled else self.any
 
     def fixed(self, shapes: Shapes) -> CompiledGraph[Request]:
         """The graph for these shapes alone."""

@@ -153,12 +153,9 @@ class VideoSession:
 
         def divided(one: Rectangle) -> list[_Area]:
             wanted = _outer(one, grids)
-            size = None
-            if wanted[0] * wanted[1] <= most:
-                size = self._sizes.fit(wanted, grids) if self._sizes else wanted
             high, wide = one.bottom - one.top, one.right - one.left
-            if size or high == wide == 1:
-                return [_Area(one, grids, size or wanted)]
+            if wanted[0] * wanted[1] <= most or high == wide == 1:
+                return [_Area(one, grids, self._sizes.fit(wanted, grids) if self._sizes else wanted)]
             down = high * blocks[0] >= wide * blocks[1]
             parts = one.cut_across(one.top + (high + 1) // 2) if down else one.cut_down(one.left + (wide + 1) // 2)
             return [found for part in parts for found in divided(part)]

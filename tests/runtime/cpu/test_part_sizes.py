@@ -34,8 +34,8 @@ class Sizes:
         self.prepared: list[Size] = []
         self.sizes = PartSizes(lambda size, _: self.prepared.append(size), pool)
 
-    def fit(self, high: int, wide: int, grids: Grids = GRIDS, times: int = 1) -> Size | None:
-        found = None
+    def fit(self, high: int, wide: int, grids: Grids = GRIDS, times: int = 1) -> Size:
+        found = 0, 0
         for _ in range(times):
             found = self.sizes.fit((high, wide), grids)
         return found
@@ -74,11 +74,12 @@ def test_the_first_part_is_prepared_at_once() -> None:
     assert sizes.prepared == [(32, 80)]
 
 
-def test_parts_are_computed_at_a_size_that_holds_them_or_divided() -> None:
+def test_parts_are_computed_at_a_size_that_holds_them_or_at_their_own() -> None:
     sizes = Sizes()
     sizes.fit(32, 80)
-    assert sizes.fit(10, 12) == (32, 80)
-    assert sizes.fit(40, 12) is None
+    assert sizes.fit(30, 60) == (32, 80)
+    assert sizes.fit(12, 12) == (12, 12)  # far smaller
+    assert sizes.fit(40, 12) == (40, 12)
     assert sizes.prepared == [(32, 80)]
 
 
@@ -86,12 +87,12 @@ def test_what_is_wanted_often_is_prepared_while_others_serve() -> None:
     later = Later()
     sizes = Sizes(later)
     sizes.fit(60, 80)
-    assert sizes.fit(11, 18, times=WANTED + 5) == (60, 80)
+    assert sizes.fit(47, 70, times=WANTED + 5) == (60, 80)
     assert len(later.waiting) == 1
     later.do()
-    assert sizes.prepared == [(60, 80), (12, 18)]
-    assert sizes.fit(11, 18) == (12, 18)
-    assert sizes.fit(13, 18) == (60, 80)
+    assert sizes.prepared == [(60, 80), (48, 72)]
+    assert sizes.fit(47, 70) == (48, 72)
+    assert sizes.fit(49, 70) == (60, 80)
 
 
 def test_a_size_that_is_nearly_the_same_will_do() -> None:
@@ -110,12 +111,13 @@ def test_what_is_wanted_seldom_is_forgotten() -> None:
     assert (12, 24) not in sizes.prepared
 
 
-def test_there_are_few_sizes_and_the_largest_stays() -> None:
+def test_there_are_few_sizes_and_those_that_are_used_stay() -> None:
     sizes = Sizes()
     sizes.fit(60, 80)
     for high in range(4, 60, 4):
         for wide in range(5, 80, 15):
             sizes.fit(high, wide, times=WANTED)
+            sizes.fit(60, 80)
     ready = sizes.sizes._ready
     assert 2 <= len(ready) <= MOST
     assert sum(high * wide for high, wide in ready) <= MEMORY * 60 * 80
@@ -138,11 +140,12 @@ def test_a_pool_that_takes_no_more_work_ends_nothing() -> None:
 
     sizes = Sizes(Closed())
     sizes.fit(60, 80)
-    assert sizes.fit(12, 20, times=2 * WANTED) == (60, 80)
+    assert sizes.fit(47, 70, times=2 * WANTED) == (60, 80)
 
 
 @pytest.mark.parametrize("grids", [((1, 1),), ((2, 3), (1, 3), (1, 3)), ((4, 8), (4, 2), (4, 2))])
 def test_pictures_of_a_few_blocks(grids: Grids) -> None:
     sizes = Sizes()
-    assert sizes.fit(1, 1, grids) is not None
-    assert sizes.fit(*grids[0], grids) == grids[0] or sizes.fit(1, 1, grids) is not None
+    for size in [(1, 1), grids[0]]:
+        found = sizes.fit(*size, grids)
+        assert all(least <= one <= most for least, one, most in zip(size, found, grids[0], strict=True))
