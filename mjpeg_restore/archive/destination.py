@@ -1,0 +1,74 @@
+"""Where restored files go: each is written aside, and appears under its name when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mjpeg_restore.archive.store import Entry, Store, local_path, open_store
+
+WORK = ".mjpeg-restore"
+"""The folder in the destination for what is not finished."""
+_ASIDE, _PARTS = f"{WORK}/aside", f"{WORK}/parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A folder of a store. Names are relative to it, with slashes. It is a value: tasks on other machines take it."""
+
+    location: str
+
+    @property
+    def store(self) -> Store:
+        """The store that it is in."""
+        return open_store(self.location)
+
+    def path(self, name: str) -> str:
+        """The location of a file in it."""
+        return f"{local_path(self.location).rstrip('/') or '/'}/{name}"
+
+    def stat(self, name: str) -> Entry | None:
+        """A file in it; None where there is none."""
+        return self.store.stat(self.path(name))
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Generator[Path]:
+        """A new name on this machine, with the extension of `name`, for a file that is published at the context's end.
+
+        Two who write the same file at the same time do not meet: the later one to finish replaces the other's.
+        """
+        store = self.store
+        aside = store.scratch(self.path(_ASIDE)) / f"{uuid.uuid4().hex}{Path(name).suffix}"
+        try:
+            yield aside
+            store.publish(aside, self.path(name))
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+    def reading(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """A file in it, on this machine for as long as the context lasts."""
+        return self.store.fetch(self.path(name))
+
+    def read_text(self, name: str) -> str | None:
+        """The text of a file in it; None where there is none."""
+        if self.stat(name) is None:
+            return None
+        with self.reading(name) as path:
+            return path.read_text(encoding="utf-8")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Publish a text file."""
+        with self.writing(name) as path:
+            path.write_text(text, encoding="utf-8")
+
+    def parts_folder(self, key: str) -> str:
+        """The name of the folder for the parts of one recording."""
+        return f"{_PARTS}/{key}"
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder."""
+        self.store.remove(self.path(name))

@@ -1,0 +1,88 @@
+"""The manifest of an archive: a file of JSON lines in the destination, one for each recording.
+
+A line has `name`, `status`, and what is known of input, model, settings and result. While an archive is restored, lines
+are appended; where a recording has two, the later one counts. At the end they are written anew, one for each recording.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any, Literal
+
+from mjpeg_restore.archive.destination import Destination
+from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.errors import SinkError, reason_of
+
+MANIFEST = "manifest.jsonl"
+"""The file's name in the destination."""
+
+Status = Literal["done", "refused", "failed"]
+"""What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
+"failed": it is tried again."""
+
+Line = dict[str, Any]
+
+
+class Ledger:
+    """The lines of a manifest, by the recordings' names."""
+
+    def __init__(self, destination: Destination) -> None:
+        """Read what there is. A line that is cut off, by a crash, is left out.
+
+        Raises:
+            SinkError: the manifest cannot be read.
+        """
+        self._destination = destination
+        self.lines: dict[str, Line] = {}
+        try:
+            text = destination.read_text(MANIFEST) or ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
+        self._whole = not text or text.endswith("\n")
+        for written in text.splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                line = json.loads(written)
+                self.lines[line["name"]] = line
+
+    def add(self, line: Line) -> None:
+        """Append a line.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        self.lines[line["name"]] = line
+        text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
+        try:
+            self._destination.store.append(self._destination.path(MANIFEST), text)
+        except OSError as error:
+            raise SinkError(
+                f"cannot write {self._destination.path(MANIFEST)} ({reason_of(error)}): is there room on the disk?"
+            ) from error
+        self._whole = True
+
+    def tidy(self) -> None:
+        """Write the manifest anew, in the order of the names."""
+        text = "".join(f"{json.dumps(self.lines[name])}\n" for name in sorted(self.lines))
+        with contextlib.suppress(OSError):  # what is there will do
+            if text and self._destination.read_text(MANIFEST) != text:
+                self._destination.write_text(MANIFEST, text)
+
+    def is_current(self, recording: Recording, key: str) -> bool:
+        """Whether there is nothing to do for a recording.
+
+        Args:
+            recording: as it is now.
+            key: see `ArchiveSettings`.
+        """
+        line = self.lines.get(recording.name)
+        if line is None or line.get("status") not in ("done", "refused") or line.get("key") != key:
+            return False
+        if (line.get("size"), line.get("modified")) != (recording.size, recording.modified):
+            return False
+        if line["status"] == "refused":
+            return True
+        if line.get("output") != recording.output:
+            return False
+        found = self._destination.stat(recording.output)
+        return found is not None and found.size == line.get("output_size")
