@@ -281,8 +281,8 @@ class Frame:
     """When the last byte of the coded picture arrived, seconds of `time.monotonic()`; None where a picture is shown
     again."""
     preroll: bool = False
-    """True: it comes before the part of a recording that is restored; see `Packet.preroll`. Only sources that yield such
-    packets lead to such frames."""
+    """True: it comes before the part of a recording that is restored; see `Packet.preroll`. Only sources that yield
+    such packets lead to such frames."""
 
 
 def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) -> None:

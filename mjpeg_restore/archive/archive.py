@@ -13,13 +13,13 @@ from typing import Any
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.archive.destination import WORK, Destination
-from mjpeg_restore.archive.ledger import Ledger, Status
+from mjpeg_restore.archive.ledger import MANIFEST, Ledger, Status
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
 from mjpeg_restore.archive.tasks import Cut, Done, Failure, Job, PartResult, begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import RuntimeUnavailable, WorkerLost
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost, reason_of
 
 _POLL = 0.2
 """Seconds between two looks at `stop`, and two calls of `progress`."""
@@ -160,11 +160,18 @@ class Archive:
                     progress(report)
         finally:
             report.end()
-            self._ledger.tidy()
+            self._end_ledger()
         report.interrupted = stop.is_set()
         if not (report.interrupted or report.failed):
             self._destination.remove(WORK)
         return report
+
+    def _end_ledger(self) -> None:
+        try:
+            self._ledger.write()
+        except OSError as error:
+            where = self._destination.path(MANIFEST)
+            raise SinkError(f"cannot write {where} ({reason_of(error)}): is there room on the disk?") from error
 
     def _next(self, workers: Workers, new: Iterator[Recording]) -> _Step | None:
         """The next task, if there is one now."""

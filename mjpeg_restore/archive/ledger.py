@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import Any, Literal
 
 from mjpeg_restore.archive.destination import Destination
@@ -16,6 +17,9 @@ from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
 """The file's name in the destination."""
+
+_REWRITE_EVERY = 30.0
+"""Seconds between two times that the manifest is written in a store where nothing can be appended."""
 
 Status = Literal["done", "refused", "failed"]
 """What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
@@ -34,6 +38,7 @@ class Ledger:
             SinkError: the manifest cannot be read.
         """
         self._destination = destination
+        self._written = time.monotonic()
         self.lines: dict[str, Line] = {}
         try:
             text = destination.read_text(MANIFEST) or ""
@@ -52,21 +57,26 @@ class Ledger:
             SinkError: it cannot be written.
         """
         self.lines[line["name"]] = line
+        path = self._destination.path(MANIFEST)
         text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
         try:
-            self._destination.store.append(self._destination.path(MANIFEST), text)
+            if self._destination.store.append(path, text):
+                self._whole = True
+            elif time.monotonic() - self._written > _REWRITE_EVERY:
+                self.write()
         except OSError as error:
-            raise SinkError(
-                f"cannot write {self._destination.path(MANIFEST)} ({reason_of(error)}): is there room on the disk?"
-            ) from error
-        self._whole = True
+            raise SinkError(f"cannot write {path} ({reason_of(error)}): is there room on the disk?") from error
 
-    def tidy(self) -> None:
-        """Write the manifest anew, in the order of the names."""
+    def write(self) -> None:
+        """Write the manifest anew, in the order of the names.
+
+        Raises:
+            OSError: it cannot be written; what was there is as it was.
+        """
         text = "".join(f"{json.dumps(self.lines[name])}\n" for name in sorted(self.lines))
-        with contextlib.suppress(OSError):  # what is there will do
-            if text and self._destination.read_text(MANIFEST) != text:
-                self._destination.write_text(MANIFEST, text)
+        if text and self._destination.read_text(MANIFEST) != text:
+            self._destination.write_text(MANIFEST, text)
+        self._whole, self._written = True, time.monotonic()
 
     def is_current(self, recording: Recording, key: str) -> bool:
         """Whether there is nothing to do for a recording.

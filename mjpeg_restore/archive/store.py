@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+(?:://|::)", re.IGNORECASE)
@@ -53,6 +53,10 @@ class Store(Protocol):
         """A file on this machine with the content of one of the store, for as long as the context lasts."""
         ...
 
+    def peek(self, path: str) -> contextlib.AbstractContextManager[str | BinaryIO]:
+        """A file for `open_source`, of which only the beginning may be read."""
+        ...
+
     def scratch(self, folder: str) -> Path:
         """A folder of this machine for files that `publish` is to take; `folder` is the store's own for such things."""
         ...
@@ -61,8 +65,8 @@ class Store(Protocol):
         """Move a file of this machine to its place, where it appears whole or not at all; another one is replaced."""
         ...
 
-    def append(self, path: str, text: str) -> None:
-        """Append to a text file, which need not exist."""
+    def append(self, path: str, text: str) -> bool:
+        """Append to a text file, which need not exist; False where the store cannot."""
         ...
 
     def remove(self, path: str) -> None:
@@ -137,6 +141,11 @@ class LocalStore:
         """See `Store`."""
         yield Path(path)
 
+    @contextlib.contextmanager
+    def peek(self, path: str) -> Generator[str]:
+        """See `Store`."""
+        yield path
+
     def scratch(self, folder: str) -> Path:
         """See `Store`."""
         path = Path(folder)
@@ -151,12 +160,13 @@ class LocalStore:
             os.fsync(written.fileno())
         os.replace(file, target)
 
-    def append(self, path: str, text: str) -> None:
+    def append(self, path: str, text: str) -> bool:
         """See `Store`."""
         with open(path, "a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        return True
 
     def remove(self, path: str) -> None:
         """See `Store`."""

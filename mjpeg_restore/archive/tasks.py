@@ -41,7 +41,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.showing import Sizes
 from mjpeg_restore.sinks import OutputSettings, open_sink
 from mjpeg_restore.sinks.joining import CodedVideo, VideoPart, join_video, origin_of
-from mjpeg_restore.sources import Source, open_source
+from mjpeg_restore.sources import Source, SourceInfo, open_source
 
 Blame = Literal["input", "output", "network", "program"]
 """What a failure is due to."""
@@ -269,19 +269,22 @@ def _end_of(source: Source) -> dict[str, Any]:
     return {"truncated": source.truncated, "remarks": [*source.remarks]}
 
 
-def _output_settings(job: Job, source: Source) -> OutputSettings:
-    """Those of the archive, with the recording's frame rate and aspect. Encoders have one thread, so that there are no
-    more than cores, and so that the result does not depend on their number."""
-    aspect = upright_aspect(source.info.sample_aspect, source.info.rotation)
-    base = OutputSettings() if job.recording.output.endswith(PICTURE) else job.settings.output
-    return replace(base, threads=1, overwrite=True, fps=source.info.fps, sample_aspect=aspect)
+def output_settings(chosen: OutputSettings, info: SourceInfo) -> OutputSettings:
+    """Those of an archive, with a recording's frame rate and aspect.
+
+    Encoders have one thread, so that there are no more than cores, and so that the result does not depend on their
+    number.
+    """
+    aspect = upright_aspect(info.sample_aspect, info.rotation)
+    return replace(chosen, threads=1, overwrite=True, fps=info.fps, sample_aspect=aspect)
 
 
 def _restore(job: Job, source: Source) -> dict[str, Any]:
     """Restore a recording in one go, and publish it; its fields of the manifest."""
     sound = source.sound if job.settings.sound else ()
     with job.destination.writing(job.recording.output) as path:
-        sink = open_sink(path, _output_settings(job, source), sound)
+        chosen = OutputSettings() if job.recording.output.endswith(PICTURE) else job.settings.output
+        sink = open_sink(path, output_settings(chosen, source.info), sound)
         report = run(source, _restorer_of(job.settings), sink, job.settings.policies)
         written = _written(path)
     remarks = [*report.remarks, *([sink.remark] if sink.remark else [])]
@@ -298,7 +301,8 @@ def _counts(report: Report) -> dict[str, int]:
 
 def _cut(job: Job, source: Source, folder: str, parts: Iterator[list[Packet]], known: dict[str, Any]) -> Cut:
     """Write the packets of each part, the sound, and last of all the plan."""
-    destination, settings, output = job.destination, job.settings, _output_settings(job, source)
+    destination, settings = job.destination, job.settings
+    output = output_settings(settings.output, source.info)
     counts: list[int] = []
     first: FirstPicture | None = None
     early: list[SoundPacket] = []

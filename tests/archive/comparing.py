@@ -15,10 +15,10 @@ import numpy as np
 from mjpeg_restore.archive import Archive, ArchiveReport, ArchiveSettings, Destination, list_recordings
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.pipeline import run
+from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import OutputSettings, open_sink
 from mjpeg_restore.sources import open_source
-
 
 LOSSLESS = {
     "h264": {"crf": "0", "bf": "2"},
@@ -64,13 +64,13 @@ def archive(
     return Archive(recordings, Destination(str(out)), chosen).run(workers), workers
 
 
-def one_run(source: Path, target: Path, chosen: ArchiveSettings) -> None:
+def one_run(source: Path, target: Path, chosen: ArchiveSettings) -> Report:
     """Restore a recording without cutting it, by the pipeline alone."""
     with open_source(str(source), audio_track=chosen.audio_track) as opened:
         aspect = upright_aspect(opened.info.sample_aspect, opened.info.rotation)
         output = replace(chosen.output, threads=1, fps=opened.info.fps, sample_aspect=aspect, overwrite=True)
         sink = open_sink(target, output, opened.sound)
-        run(opened, Restorer(chosen.model, threads=1), sink, chosen.policies)
+        return run(opened, Restorer(chosen.model, threads=1), sink, chosen.policies)
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,33 @@ def contents(path: Path) -> Contents:
             packets[packet.stream_index].append(row)
             order.append(packet.stream_index)
     with av.open(str(path)) as container:
-        frames = [(frame.pts, np.ascontiguousarray(frame.to_ndarray()).tobytes()) for frame in container.decode(video=0)]
+        frames = [
+            (frame.pts, np.ascontiguousarray(frame.to_ndarray()).tobytes()) for frame in container.decode(video=0)
+        ]
     return Contents(streams, packets, frames, order)
 
 
 def described(stream: Any) -> tuple[Any, ...]:
     """All that a container says of a track."""
     context = stream.codec_context
-    shared = (stream.type, context.name, stream.time_base, stream.start_time, stream.duration, bytes(context.extradata or b""))
+    shared = (
+        stream.type,
+        context.name,
+        stream.time_base,
+        stream.start_time,
+        stream.duration,
+        bytes(context.extradata or b""),
+    )
     labels = {key: value for key, value in stream.metadata.items() if key != "DURATION"}
     if stream.type == "video":
         tags = (context.pix_fmt, context.width, context.height, stream.average_rate, stream.sample_aspect_ratio)
-        colours = (context.color_range, context.colorspace, context.color_primaries, context.color_trc, context.codec_tag)
+        colours = (
+            context.color_range,
+            context.colorspace,
+            context.color_primaries,
+            context.color_trc,
+            context.codec_tag,
+        )
         return (*shared, *tags, *colours, labels)
     return (*shared, context.sample_rate, context.channels, labels)
 
