@@ -137,12 +137,12 @@ class FirstPicture:
     def picture(self) -> Picture:
         """A black picture of that kind."""
         coded = self.fields["coded_sampling"]
-        changed = {
+        changed: dict[str, Any] = {
             "sampling": Sampling[self.fields["sampling"]],
             "coded_sampling": Sampling[coded] if coded else None,
             "time_base": Fraction(self.fields["time_base"]),
         }
-        return Picture(tuple(np.zeros(size, np.uint8) for size in self.planes), **{**self.fields, **changed})
+        return Picture(tuple(np.zeros(size, np.uint8) for size in self.planes), **(self.fields | changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +174,20 @@ class Plan:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The plan that was written so."""
-        found = json.loads(text)
-        first = FirstPicture(tuple(map(tuple, found["first"]["planes"])), found["first"]["fields"])
-        lists = {name: tuple(found[name]) for name in ("packets", "remarks")}
-        return cls(**{**found, **lists, "first": first})
+        found: dict[str, Any] = json.loads(text)
+        found["first"] = FirstPicture(tuple(map(tuple, found["first"]["planes"])), found["first"]["fields"])
+        found |= {name: tuple(found[name]) for name in ("packets", "remarks")}
+        return cls(**found)
 
     @property
     def source_info(self) -> SourceInfo:
         """The recording's description, as far as restoring takes it."""
         fields = self.info["fields"]
-        changed = {"time_base": Fraction(self.info["time_base"]), "fields": FieldLayout(**fields) if fields else None}
-        return SourceInfo(**{**self.info, **changed})
+        changed: dict[str, Any] = {
+            "time_base": Fraction(self.info["time_base"]),
+            "fields": FieldLayout(**fields) if fields else None,
+        }
+        return SourceInfo(**(self.info | changed))
 
 
 def info_of(info: SourceInfo) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def write_sound(file: BinaryIO, packet: SoundPacket) -> None:
 def read_sound(path: Path) -> Iterator[SoundPacket]:
     """The packets of sound of a file."""
     for fields, data in read_records(path):
-        yield SoundPacket(data=data, **{**fields, "time_base": Fraction(fields["time_base"])})
+        fields["time_base"] = Fraction(fields["time_base"])
+        yield SoundPacket(data=data, **fields)
 
 
 def write_coded(file: BinaryIO, packets: Iterable[CodedVideo]) -> None:

@@ -1,5 +1,8 @@
 """Stores that fsspec names: s3, gs, sftp, http and others. The only module that needs it."""
 
+# fsspec has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import contextlib

@@ -162,6 +162,7 @@ class LocalStore:
 
     def append(self, path: str, text: str) -> bool:
         """See `Store`."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -180,7 +180,7 @@ def _begin(job: Job) -> Done | Cut:
         found = store.stat(recording.location)
         if found is None:
             raise SinkError(f"{recording.location} has gone since the archive was listed")
-        known = {"size": found.size, "modified": found.modified, "sha256": checksum(path)}
+        known: dict[str, Any] = {"size": found.size, "modified": found.modified, "sha256": checksum(path)}
         folder = _folder(job, known["sha256"])
         if left := _left_by_earlier_run(job, folder):
             return left
@@ -231,8 +231,9 @@ def _sound(folder: str) -> str:
 
 
 def _part_result(text: str) -> PartResult:
-    fields = json.loads(text)
-    return PartResult(**{**fields, "remarks": tuple(fields["remarks"])})
+    fields: dict[str, Any] = json.loads(text)
+    fields["remarks"] = tuple(fields["remarks"])
+    return PartResult(**fields)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from mjpeg_restore.archive import (
 )
 from mjpeg_restore.archive.estimate import Estimate, estimate, expected_seconds
 from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.on_ray import find_workers
 from mjpeg_restore.cli.archive_progress import ArchiveProgress, period
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
@@ -90,7 +91,9 @@ def _settings(options: argparse.Namespace) -> ArchiveSettings:
 
 
 def _workers(options: argparse.Namespace) -> Workers:
-    return ProcessWorkers(options.workers or usable_cores())
+    return find_workers(
+        options.ray, options.device, options.workers, lambda: ProcessWorkers(options.workers or usable_cores())
+    )
 
 
 def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveSettings) -> int:

@@ -36,10 +36,10 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, metavar="DESTINATION", help="a folder or a URL; made if it is not there")
     add(
         "--ray",
-        default=None,
+        default="auto",
         metavar="off|local|auto|ADDRESS",
-        help="who restores: processes of this machine; Ray on this machine; a Ray cluster that is found, or at an "
-        "address (a cluster that is found, else processes)",
+        help="who restores: processes of this machine (off), Ray on this machine, a Ray cluster if one is found, "
+        "else processes (auto, the default), or the cluster at an address",
     )
     add("--workers", type=values.threads, metavar="N", help="recordings or parts at the same time (one a core)")
     add("--dry-run", action="store_true", help="say what would be done, how many frames, and about how long it takes")
