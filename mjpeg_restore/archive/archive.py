@@ -13,11 +13,12 @@ from typing import Any
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.archive.destination import WORK, Destination
+from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.ledger import MANIFEST, Ledger, Status
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
-from mjpeg_restore.archive.tasks import Cut, Done, Failure, Job, PartResult, begin, join, restore_part
+from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost, reason_of
 
@@ -180,7 +181,8 @@ class Archive:
         recording = next(new, None)
         if recording is None:
             return None
-        job = Job(recording, self._destination, self._settings)
+        restored = self._ledger.restored(recording, self._key)
+        job = Job(recording, self._destination, self._settings, restored)
         return _Step(job, lambda: workers.submit(begin, job))
 
     def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
@@ -193,6 +195,10 @@ class Archive:
         match result:
             case Done():
                 self._done(job, result)
+            case Same():
+                self.report.unchanged += 1
+                self.report.read += job.recording.size
+                self._ledger.add({**self._ledger.lines[job.recording.name], **result.fields})
             case Cut():
                 self._seams[job.recording.name] = Seams(result)
                 for part in result.restored:

@@ -85,14 +85,16 @@ class Ledger:
             recording: as it is now.
             key: see `ArchiveSettings`.
         """
-        line = self.lines.get(recording.name)
-        if line is None or line.get("status") not in ("done", "refused") or line.get("key") != key:
-            return False
+        line = self.lines.get(recording.name, {})
         if (line.get("size"), line.get("modified")) != (recording.size, recording.modified):
             return False
-        if line["status"] == "refused":
-            return True
-        if line.get("output") != recording.output:
-            return False
+        refused = line.get("status") == "refused" and line.get("key") == key
+        return refused or bool(self.restored(recording, key))
+
+    def restored(self, recording: Recording, key: str) -> str:
+        """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""
+        line = self.lines.get(recording.name, {})
+        if line.get("status") != "done" or (line.get("key"), line.get("output")) != (key, recording.output):
+            return ""
         found = self._destination.stat(recording.output)
-        return found is not None and found.size == line.get("output_size")
+        return str(line.get("sha256")) if found and found.size == line.get("output_size") else ""

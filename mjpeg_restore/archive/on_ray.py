@@ -52,7 +52,7 @@ class RayWorkers:
             import ray
         except ImportError as error:
             raise MissingExtra("Ray", "ray", "--ray") from error
-        self._ray = ray
+        self._ray: Any = ray
         self._count = count
         self._owned = not ray.is_initialized()
         if self._owned:
@@ -76,9 +76,8 @@ class RayWorkers:
             needs = {"num_gpus": 1 / _PER_GPU} if self._on_gpu else {"num_cpus": 1}
             self._tasks[task] = self._ray.remote(task).options(max_retries=_RETRIES, **needs)
         promised: Future[Result] = Future()
-        self._tasks[task].remote(*arguments, **named).future().add_done_callback(
-            lambda ended: self._hand_on(ended, promised)
-        )
+        begun: Future[Any] = self._tasks[task].remote(*arguments, **named).future()
+        begun.add_done_callback(lambda ended: self._hand_on(ended, promised))
         return promised
 
     def _hand_on(self, ended: Future[Any], promised: Future[Any]) -> None:
@@ -101,7 +100,7 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
     """The workers that were asked for.
 
     Args:
-        address: "off": those of `otherwise`; "auto": of the cluster that is found, else those; others: see `RayWorkers`.
+        address: "off": those of `otherwise`; "auto": of the cluster that is found, else those; see `RayWorkers`.
         device: see `RayWorkers`.
         count: likewise.
         otherwise: makes the workers without Ray.

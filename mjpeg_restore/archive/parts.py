@@ -4,7 +4,7 @@ Motion-JPEG's pictures are coded one by one, but what is done with them is not q
 packets (Q5), damaged rows are taken from the picture before (S2), and a picture that cannot be read is replaced by the
 last one. So a part begins with some packets of the part before it, its preroll, which are read and not shown. Whether
 they were enough is checked afterwards: a part says what it remembered when it began, and the one before it what it
-remembered when it ended; see `tasks.PartResult`.
+remembered when it ended; see `PartResult`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mjpeg_restore.archive.records import read_packets
 from mjpeg_restore.damage import DamagePolicy
 from mjpeg_restore.frames import FieldLayout, Packet, Picture, Sampling
 from mjpeg_restore.jpeg import HeaderWalk
+from mjpeg_restore.sinks import OutputSettings
 from mjpeg_restore.sound import SoundTrack
 from mjpeg_restore.sources import BaseSource, SourceInfo
 from mjpeg_restore.stages import Job
@@ -188,6 +189,11 @@ class Plan:
             "fields": FieldLayout(**fields) if fields else None,
         }
         return SourceInfo(**(self.info | changed))
+
+    def output_settings(self, chosen: OutputSettings) -> OutputSettings:
+        """Those of an archive, with the recording's frame rate and aspect; see `recording.output_settings`."""
+        fps = None if self.fps is None else Fraction(self.fps)
+        return replace(chosen, threads=1, overwrite=True, fps=fps, sample_aspect=Fraction(self.sample_aspect))
 
 
 def info_of(info: SourceInfo) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mjpeg_restore.archive.tasks import Cut, PartResult
+from mjpeg_restore.archive.jobs import Cut, PartResult
 
 
 class Seams:
