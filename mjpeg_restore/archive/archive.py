@@ -59,6 +59,11 @@ class ArchiveReport:
         return max((self._ended or time.monotonic()) - self._begun, 1e-9)
 
     @property
+    def todo(self) -> int:
+        """Recordings whose turn has not come, or that are under way."""
+        return self.recordings - self.unchanged - self.done - self.refused - self.failed
+
+    @property
     def fps(self) -> float:
         """Restored pictures a second."""
         return self.frames / self.seconds
@@ -74,7 +79,7 @@ class ArchiveReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole as JSON's types."""
-        names = ("recordings", "unchanged", "done", "refused", "failed", "frames", "interrupted", "full")
+        names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted", "full")
         failures = [{"name": name, "error": error} for name, error in self.failures]
         rest = {"seconds": round(self.seconds, 3), "fps": round(self.fps, 2), "failures": failures}
         return {**{name: getattr(self, name) for name in names}, **rest}
@@ -140,9 +145,16 @@ class Archive:
 
         Raises:
             RuntimeUnavailable, ModelError: the network cannot be run.
-            SinkError: the manifest cannot be written.
+            SinkError: the manifest cannot be written, or another run is at work there.
         """
-        stop, report = stop or Event(), self.report
+        with self._destination.locked():
+            self._run(workers, stop or Event(), progress)
+        if not (self.report.interrupted or self.report.failed):
+            self._destination.remove(WORK)
+        return self.report
+
+    def _run(self, workers: Workers, stop: Event, progress: Callable[[ArchiveReport], None] | None) -> None:
+        report = self.report
         new = iter(self.todo)
         running: dict[Future[Any], _Step] = {}
         try:
@@ -163,9 +175,6 @@ class Archive:
             report.end()
             self._end_ledger()
         report.interrupted = stop.is_set()
-        if not (report.interrupted or report.failed):
-            self._destination.remove(WORK)
-        return report
 
     def _end_ledger(self) -> None:
         try:
@@ -202,7 +211,7 @@ class Archive:
             case Cut():
                 self._seams[job.recording.name] = Seams(result)
                 for part in result.restored:
-                    self._count_part(job, part)
+                    self._count_part(job, part, new=False)
                 self._go_on(workers, job)
             case PartResult() if job.recording.name in self._seams:
                 self._seams[job.recording.name].add(result)
@@ -225,10 +234,10 @@ class Archive:
             parts = seams.parts
             self._ready.appendleft(_Step(job, lambda: workers.submit(join, job, folder, parts)))
 
-    def _count_part(self, job: Job, part: PartResult) -> None:
+    def _count_part(self, job: Job, part: PartResult, *, new: bool = True) -> None:
         seams = self._seams[job.recording.name]
         if seams.is_first(part):
-            self.report.frames += part.counts["frames"]
+            self.report.frames += part.counts["frames"] if new else 0
             self.report.read += job.recording.size * seams.share(part)
 
     def _done(self, job: Job, done: Done) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mjpeg_restore.archive.store import Entry, Store, local_path, open_store
+from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
+from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.locks import file_lock
 
 WORK = ".mjpeg-restore"
 """The folder in the destination for what is not finished."""
@@ -45,6 +48,8 @@ class Destination:
         try:
             yield aside
             store.publish(aside, self.path(name))
+        except SinkError as error:  # users know the file by its own name
+            raise type(error)(error.message.replace(str(aside), self.path(name)), error.hint) from error
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
@@ -68,6 +73,23 @@ class Destination:
     def parts_folder(self, key: str) -> str:
         """The name of the folder for the parts of one recording."""
         return f"{_PARTS}/{key}"
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """Keep other runs away, as far as the store has locks.
+
+        Raises:
+            SinkError: another run is at work here.
+        """
+        if is_url(self.location):
+            yield
+            return
+
+        def refuse() -> None:
+            raise SinkError(f"{self.location} is being written by another run: wait for its end")
+
+        with file_lock(self.store.scratch(self.path(WORK)) / "lock", refuse):
+            yield
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder."""

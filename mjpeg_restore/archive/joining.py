@@ -10,7 +10,7 @@ from itertools import chain
 from mjpeg_restore.archive.jobs import Done, Job, PartResult
 from mjpeg_restore.archive.recording import describe_output, opened
 from mjpeg_restore.archive.records import read_sound
-from mjpeg_restore.archive.store import open_store
+from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.archive.work import WorkFolder
 from mjpeg_restore.sinks.joining import join_video
 

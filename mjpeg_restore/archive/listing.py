@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mjpeg_restore.archive.store import Entry, is_url, local_path, open_store
+from mjpeg_restore.archive.store import Entry, is_url, local_path
+from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.sources.stills import SUFFIXES
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
-import os
 import re
-import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+(?:://|::)", re.IGNORECASE)
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class Entry:
     """A file of a store."""
 
     path: str
-    """Its location, which `open_store` takes as well."""
+    """Its location, which `stores.open_store` takes as well."""
     size: int
     """Bytes."""
     modified: str
@@ -79,19 +75,6 @@ def is_url(location: str) -> bool:
     return bool(_URL.match(location)) and not location.lower().startswith("file://")
 
 
-def open_store(location: str) -> Store:
-    """The store that a location is in.
-
-    Raises:
-        MissingExtra: it takes fsspec, which is not installed, or a package for that kind of store.
-    """
-    if not is_url(location):
-        return LocalStore()
-    from mjpeg_restore.archive.remote import RemoteStore  # needs an extra
-
-    return RemoteStore(location)
-
-
 def checksum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -101,77 +84,3 @@ def checksum(path: Path) -> str:
 def local_path(location: str) -> str:
     """A path, of a path or of a `file://` URL."""
     return unquote(urlsplit(location).path) if location.lower().startswith("file://") else location
-
-
-class LocalStore:
-    """This machine's file system, with what is mounted in it."""
-
-    def stat(self, path: str) -> Entry | None:
-        """See `Store`."""
-        try:
-            found = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return None if not os.path.isfile(path) else Entry(path, found.st_size, str(found.st_mtime_ns))
-
-    def is_folder(self, path: str) -> bool:
-        """See `Store`."""
-        return os.path.isdir(path)
-
-    def walk(self, folder: str) -> Iterator[Entry]:
-        """See `Store`."""
-
-        def fail(error: OSError) -> None:
-            raise error
-
-        for here, folders, names in os.walk(folder, onerror=fail):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                if not name.startswith(".") and (found := self.stat(os.path.join(here, name))):
-                    yield found
-
-    def match(self, pattern: str) -> Iterator[Entry]:
-        """See `Store`."""
-        for path in sorted(glob.glob(pattern, recursive=True)):
-            if found := self.stat(path):
-                yield found
-
-    @contextlib.contextmanager
-    def fetch(self, path: str) -> Generator[Path]:
-        """See `Store`."""
-        yield Path(path)
-
-    @contextlib.contextmanager
-    def peek(self, path: str) -> Generator[str]:
-        """See `Store`."""
-        yield path
-
-    def scratch(self, folder: str) -> Path:
-        """See `Store`."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def publish(self, file: Path, path: str) -> None:
-        """See `Store`. The file has to be on the same file system, and is on the disk before it has its name."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(file, target)
-
-    def append(self, path: str, text: str) -> bool:
-        """See `Store`."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        return True
-
-    def remove(self, path: str) -> None:
-        """See `Store`."""
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            Path(path).unlink(missing_ok=True)

@@ -151,7 +151,8 @@ def _tell(options: argparse.Namespace, report: ArchiveReport) -> int:
 
 def _summary(report: ArchiveReport) -> str:
     counts = [(report.done, "restored"), (report.unchanged, "unchanged"), (report.refused, "refused")]
-    words = [f"{count} {what}" for count, what in [*counts, (report.failed, "failed")] if count]
+    counts += [(report.failed, "failed"), (report.todo, "left")]
+    words = [f"{count} {what}" for count, what in counts if count]
     rate = f"; {report.frames} frames, {report.fps:.1f} frames/s" if report.frames else ""
     return f"{report.recordings} recordings: {', '.join(words) or 'none'}{rate}"
 
