@@ -71,8 +71,10 @@ def _restore(job: Job, source: Source) -> dict[str, Any]:
     """Restore a recording in one go, and publish it; its fields of the manifest."""
     sound = source.sound if job.settings.sound else ()
     with job.destination.writing(job.recording.output) as path:
-        chosen = OutputSettings() if job.recording.output.endswith(PICTURE) else job.settings.output
-        sink = open_sink(path, output_settings(chosen, source.info), sound)
+        output = output_settings(job.settings, source.info)
+        if job.recording.output.endswith(PICTURE):
+            output = OutputSettings(sample_aspect=output.sample_aspect)
+        sink = open_sink(path, output, sound)
         report = run(source, restorer_of(job.settings), sink, job.settings.policies)
         output_fields = describe_output(path)
     remarks = [*report.remarks, *([sink.remark] if sink.remark else [])]
@@ -88,7 +90,7 @@ def _restore(job: Job, source: Source) -> dict[str, Any]:
 def _cut(job: Job, source: Source, folder: WorkFolder, parts: Iterator[list[Packet]], known: dict[str, Any]) -> Cut:
     """Write the packets of each part, the sound, and last of all the plan."""
     destination, settings = job.destination, job.settings
-    output = output_settings(settings.output, source.info)
+    output = output_settings(settings, source.info)
     counts: list[int] = []
     first: FirstPicture | None = None
     early: list[SoundPacket] = []

@@ -106,7 +106,7 @@ def _seconds_per_pixel(recording: Recording, settings: ArchiveSettings) -> float
         packets = islice(source, _WARMING + _TIMED)
         for picture in restore_pictures(PartSource(source.info, packets), restorer, settings.policies):
             if video is None:
-                video = VideoPart(f"tried{settings.extension}", output_settings(settings.output, source.info), picture)
+                video = VideoPart(f"tried{settings.extension}", output_settings(settings, source.info), picture)
                 stack.enter_context(contextlib.closing(video))
                 area = picture.width * picture.height
             video.write(picture)

@@ -20,7 +20,7 @@ def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
     begun = time.monotonic()
     work, destination, recording = WorkFolder(job.destination, folder), job.destination, job.recording
     plan = work.plan()
-    output = plan.output_settings(job.settings.output)
+    output = plan.output_settings(job.settings)
     with ExitStack() as stack:
         tracks, sound = (), iter(())
         if plan.has_sound:

@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from mjpeg_restore.archive.records import read_packets
+from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.damage import DamagePolicy
 from mjpeg_restore.frames import FieldLayout, Packet, Picture, Sampling
 from mjpeg_restore.jpeg import HeaderWalk
@@ -190,10 +191,9 @@ class Plan:
         }
         return SourceInfo(**(self.info | changed))
 
-    def output_settings(self, chosen: OutputSettings) -> OutputSettings:
-        """Those of an archive, with the recording's frame rate and aspect; see `recording.output_settings`."""
-        fps = None if self.fps is None else Fraction(self.fps)
-        return replace(chosen, threads=1, overwrite=True, fps=fps, sample_aspect=Fraction(self.sample_aspect))
+    def output_settings(self, settings: ArchiveSettings) -> OutputSettings:
+        """Those of an archive for this recording."""
+        return settings.output_for(Fraction(self.fps) if self.fps else None, Fraction(self.sample_aspect))
 
 
 def info_of(info: SourceInfo) -> dict[str, Any]:

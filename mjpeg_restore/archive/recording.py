@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,14 +47,9 @@ def restorer_of(settings: ArchiveSettings) -> Restorer:
     return _restorer(settings.model, settings.device, settings.engine_cache)
 
 
-def output_settings(chosen: OutputSettings, info: SourceInfo) -> OutputSettings:
-    """Those of an archive, with a recording's frame rate and aspect.
-
-    Encoders have one thread, so that there are no more than cores, and so that the result does not depend on their
-    number.
-    """
-    aspect = upright_aspect(info.sample_aspect, info.rotation)
-    return replace(chosen, threads=1, overwrite=True, fps=info.fps, sample_aspect=aspect)
+def output_settings(settings: ArchiveSettings, info: SourceInfo) -> OutputSettings:
+    """Those of an archive for one recording."""
+    return settings.output_for(info.fps, upright_aspect(info.sample_aspect, info.rotation))
 
 
 def describe_output(path: Path) -> dict[str, Any]:

@@ -37,12 +37,15 @@ class RemoteStore:
         except ImportError as error:
             raise MissingExtra("fsspec", "remote", f"{scheme}://") from error
         try:
-            self._system: Any = url_to_fs(location)[0]
+            found: tuple[Any, str] = url_to_fs(location.rstrip("/"))
         except ImportError as error:
             package = str(error).removeprefix("Install ").split()[0]
             raise MissingExtra(package, "", f"{scheme}://") from error
         except (OSError, ValueError) as error:
             raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
+        # Of the file system's names, which may lack the host, locations are made again.
+        self._system, bare = found
+        self._prefix = location.rstrip("/").removesuffix(bare)
 
     def stat(self, path: str) -> Entry | None:
         """See `Store`."""
@@ -65,8 +68,9 @@ class RemoteStore:
 
     def match(self, pattern: str) -> Iterator[Entry]:
         """See `Store`."""
-        for _, found in sorted(self._system.glob(pattern, detail=True).items()):
-            if found["type"] == "file":
+        hidden = "/." in pattern
+        for name, found in sorted(self._system.glob(pattern, detail=True).items()):
+            if found["type"] == "file" and (hidden or "/." not in name):  # as in this machine's file system
                 yield self._entry(found)
 
     @contextlib.contextmanager
@@ -117,5 +121,6 @@ class RemoteStore:
             self._system.rm(path, recursive=True)
 
     def _entry(self, found: dict[str, Any]) -> Entry:
-        modified = next((str(found[tag]) for tag in _TAGS if found.get(tag)), "")
-        return Entry(self._system.unstrip_protocol(found["name"]), found["size"] or 0, modified)
+        tag: Any = next((found[tag] for tag in _TAGS if found.get(tag)), "")
+        modified = str(tag.timestamp() if hasattr(tag, "timestamp") else tag)  # some have both kinds of times
+        return Entry(f"{self._prefix}{found['name']}", found["size"] or 0, modified)

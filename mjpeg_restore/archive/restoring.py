@@ -24,7 +24,7 @@ def restore_range(job: Job, folder: str, number: int, since: int) -> PartResult:
     """See `tasks.restore_part`."""
     work, destination, report = WorkFolder(job.destination, folder), job.destination, Report()
     plan = work.plan()
-    info, output = plan.source_info, plan.output_settings(job.settings.output)
+    info, output = plan.source_info, plan.output_settings(job.settings)
     first = plan.first.picture()
     with ExitStack() as stack:
         files = [stack.enter_context(destination.reading(work.packets(each))) for each in range(since, number + 1)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from mjpeg_restore import catalogue
@@ -55,6 +56,19 @@ class ArchiveSettings:
             raise ValueError(f"part {self.part}: 0 or more packets")
         catalogue.find(self.model)
         choose_format(f"recording{self.extension}", self.output)
+
+    def output_for(self, fps: Fraction | None, sample_aspect: Fraction) -> OutputSettings:
+        """The settings of a recording's output.
+
+        Encoders have one thread, so that there are no more than cores, and so that the result does not depend on their
+        number.
+
+        Args:
+            fps: nominal frame rate; None where it is not known.
+            sample_aspect: of the upright pictures.
+        """
+        fixed = {"threads": 1, "overwrite": True, "reproducible": True}
+        return replace(self.output, fps=fps, sample_aspect=sample_aspect, **fixed)
 
     def described(self) -> dict[str, Any]:
         """What results depend on, as JSON's types; values that are the default are left out."""

@@ -72,7 +72,7 @@ class VideoPart:
         self._path, self._size, self._name = path, (first.width, first.height), encoder.name
         self._timeline = open_timeline(format_name, first, settings, origin)
         # The encoder takes some of its settings from the container that it is for.
-        self._container = open_container(os.devnull, format_name, self._timeline)
+        self._container = open_container(os.devnull, format_name, self._timeline, settings)
         self._encoding = Encoding(self._container, encoder, first, self._timeline, settings.sample_aspect)
         self._written = 0
 
@@ -162,7 +162,10 @@ def join_video(
     before = [*islice(waiting, early)]
     first = pixels.convert(first, first.sampling, encoder.is_full_range(format_name, settings.range))
     timeline = open_timeline(format_name, first, settings, origin_of(path, settings, first, before))
-    with _wrapped(path, "joining failed"), contextlib.closing(open_container(path, format_name, timeline)) as container:
+    with (
+        _wrapped(path, "joining failed"),
+        contextlib.closing(open_container(path, format_name, timeline, settings)) as container,
+    ):
         writer = VideoWriter(container, encoder, first, timeline, settings.sample_aspect, tracks, before)
         if writer.parameter_sets != parameter_sets:
             raise SinkError(f"{path}: the parts are of another version of {encoder.name}: remove them")

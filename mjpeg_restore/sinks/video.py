@@ -104,14 +104,19 @@ def open_timeline(format_name: str, first: Picture, settings: OutputSettings, or
 
 
 def open_container(
-    path: str | os.PathLike[str], format_name: str, timeline: Timeline, options: Mapping[str, str] | None = None
+    path: str | os.PathLike[str],
+    format_name: str,
+    timeline: Timeline,
+    settings: OutputSettings,
+    options: Mapping[str, str] | None = None,
 ) -> OutputContainer:
     """Open a container for writing, with the options that keep the time line exact, and others of the muxer."""
+    exact = {"fflags": "+bitexact"} if settings.reproducible else {}
     return av.open(
         f"file:{os.fspath(path)}",  # "file:", or FFmpeg would read a protocol before a colon in the name
         "w",
         format=format_name,
-        container_options={**timescale_options(format_name, timeline.time_base), **(options or {})},
+        container_options={**timescale_options(format_name, timeline.time_base), **exact, **(options or {})},
     )
 
 
@@ -275,7 +280,7 @@ class VideoFile(BaseSink):
         origin = avi_origin(picture, rate, self._early) if self._format_name == "avi" else Fraction(0)
         timeline = open_timeline(self._format_name, picture, self._settings, origin)
         live_options = _LIVE_OPTIONS[self._format_name] if self._settings.live else {}
-        container = open_container(self._part.path, self._format_name, timeline, live_options)
+        container = open_container(self._part.path, self._format_name, timeline, self._settings, live_options)
         if self._settings.live:
             container.metadata["creation_time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         first = pixels.convert(picture, picture.sampling, self._full_range)

@@ -68,7 +68,7 @@ def one_run(source: Path, target: Path, chosen: ArchiveSettings) -> Report:
     """Restore a recording without cutting it, by the pipeline alone."""
     with open_source(str(source), audio_track=chosen.audio_track) as opened:
         aspect = upright_aspect(opened.info.sample_aspect, opened.info.rotation)
-        output = replace(chosen.output, threads=1, fps=opened.info.fps, sample_aspect=aspect, overwrite=True)
+        output = replace(chosen.output, threads=1, fps=opened.info.fps, sample_aspect=aspect, reproducible=True)
         sink = open_sink(target, output, opened.sound)
         return run(opened, Restorer(chosen.model, threads=1), sink, chosen.policies)
 
