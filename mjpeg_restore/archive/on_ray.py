@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 
 _RETRIES = 4
 """Times that a task is begun anew after the loss of its process or machine."""
+_PATIENCE = 5.0
+"""Seconds in which a cluster has to answer."""
 _PER_GPU = 4
 """Tasks that share a GPU: while one waits for its disk or its encoder, another one has the GPU."""
 
@@ -56,7 +59,7 @@ class RayWorkers:
         self._count = count
         self._owned = not ray.is_initialized()
         if self._owned:
-            _connect(ray, address, count)
+            connect(address, count)
         gpus = ray.cluster_resources().get("GPU", 0) > 0
         self._on_gpu = on_gpu(device) or device.startswith("cuda") or (device == "auto" and gpus)
         self._tasks: dict[Any, Any] = {}
@@ -109,32 +112,60 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
         return otherwise()
     if address != "auto":
         return RayWorkers(address, device, count)
-    if _may_have_cluster():
-        with contextlib.suppress(RuntimeUnavailable):  # it has ended, and left its file behind
-            return RayWorkers(address, device, count)
+    found = _address_found()
+    if found and find_spec("ray") and _answers(found):
+        return RayWorkers(found, device, count)
     return otherwise()
 
 
-def _may_have_cluster() -> bool:
-    """Whether Ray is installed, and one of its clusters runs here or is named by the environment; quick."""
-    named = bool(os.environ.get("RAY_ADDRESS")) or _CURRENT.exists()
-    return named and find_spec("ray") is not None
+def _address_found() -> str | None:
+    """The address of a cluster that the environment names, or that this machine belongs to."""
+    named = os.environ.get("RAY_ADDRESS", "auto")
+    if named not in ("auto", "local"):
+        return named
+    try:
+        return _CURRENT.read_text().strip() or None
+    except OSError:
+        return None
 
 
 _CURRENT = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
 """Where Ray keeps the address of the cluster that this machine belongs to."""
 
 
-def _connect(ray: Any, address: str, count: int | None) -> None:
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
+def connect(address: str, count: int | None = None) -> None:
+    """Connect to a cluster, or start one of this machine.
+
+    Args:
+        address: "local" starts Ray on this machine; else of a cluster.
+        count: cores that a local Ray has; all if None.
+
+    Raises:
+        RuntimeUnavailable: there is no such cluster.
+    """
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address == "local":
-        options["num_cpus"] = count
+        options |= {"address": "local", "num_cpus": count, "include_dashboard": False}
+    elif _answers(address):
+        options |= {"address": address}
     else:
-        options = {"address": address, "log_to_driver": False, "logging_level": "error"}
+        raise RuntimeUnavailable(f"no Ray cluster answers at {address}: give HOST:PORT, or 'local' for this machine")
     try:
         ray.init(**options)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         raise RuntimeUnavailable(f"no Ray cluster at {address} ({_first_line(error)})") from error
+
+
+def _answers(address: str) -> bool:
+    """Whether something listens there: Ray would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
+            return True
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _first_line(error: BaseException) -> str:
