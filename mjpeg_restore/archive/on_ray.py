@@ -54,7 +54,7 @@ class RayWorkers:
         try:
             import ray
         except ImportError as error:
-            raise MissingExtra("Ray", "ray", "--ray") from error
+            raise MissingExtra("Ray", "ray", "a cluster") from error
         self._ray: Any = ray
         self._count = count
         self._owned = not ray.is_initialized()

@@ -110,8 +110,10 @@ def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveS
     for each in found:
         write(_plan_line(each), sys.stdout)
     refused = sum(each.error is not None for each in found)
-    words = [f"{len(found) - refused} recordings to restore", f"about {frames:,} frames"]
-    words += [f"about {period(seconds)} with {workers} workers like this machine's"] if seconds else []
+    whole = len(found) - refused
+    words = [f"{whole} recordings to restore", f"about {frames:,} frames"] if whole else ["nothing to restore"]
+    several = f"{workers} worker{'s' if workers > 1 else ''}"
+    words += [f"about {period(seconds)} with {several} like this machine's"] if seconds else []
     words += [f"{refused} to refuse"] if refused else []
     words += [f"{archive.report.unchanged} unchanged"] if archive.report.unchanged else []
     write(", ".join(words), sys.stdout)

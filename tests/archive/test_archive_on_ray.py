@@ -112,5 +112,5 @@ def test_processes_take_the_place_of_a_cluster_that_is_not_there(monkeypatch: py
 
 def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"--ray needs Ray: pip install ray .*mjpeg-restore\[ray\]"):
+    with pytest.raises(MissingExtra, match=r"a cluster needs Ray: pip install ray .*mjpeg-restore\[ray\]"):
         RayWorkers("local")
