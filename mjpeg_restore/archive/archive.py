@@ -20,7 +20,7 @@ from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
 from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost, reason_of
+from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable, SinkError, WorkerLost, reason_of
 
 _POLL = 0.2
 """Seconds between two looks at `stop`, and two calls of `progress`."""
@@ -48,8 +48,8 @@ class ArchiveReport:
     interrupted: bool = False
     full: bool = False
     """True: it ended because there is no room left at the destination."""
-    failures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    """Name and reason of each recording that was refused or failed, a line each."""
+    failures: list[tuple[str, MjpegRestoreError]] = field(default_factory=list[tuple[str, MjpegRestoreError]])
+    """Name and reason of each recording that was refused or failed."""
     _begun: float = field(default_factory=time.monotonic)
     _ended: float | None = None
 
@@ -80,7 +80,7 @@ class ArchiveReport:
     def as_dict(self) -> dict[str, Any]:
         """The whole as JSON's types."""
         names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted", "full")
-        failures = [{"name": name, "error": error} for name, error in self.failures]
+        failures = [{"name": name, "error": str(error)} for name, error in self.failures]
         rest = {"seconds": round(self.seconds, 3), "fps": round(self.fps, 2), "failures": failures}
         return {**{name: getattr(self, name) for name in names}, **rest}
 
@@ -200,7 +200,7 @@ class Archive:
         try:
             result = future.result()
         except WorkerLost as error:
-            result = Failure("program", str(error))
+            result = Failure("program", error)
         match result:
             case Done():
                 self._done(job, result)
@@ -251,7 +251,7 @@ class Archive:
 
     def _fail(self, job: Job, failure: Failure) -> None:
         if failure.blame == "network":
-            raise RuntimeUnavailable(failure.message)
+            raise RuntimeUnavailable(failure.error.message, failure.error.hint)
         name, report = job.recording.name, self.report
         seams = self._seams.pop(name, None)
         self._ready = deque(step for step in self._ready if step.job.recording.name != name)
@@ -260,9 +260,9 @@ class Archive:
         refused = failure.blame == "input"
         report.refused += refused
         report.failed += not refused
-        report.failures.append((name, failure.message))
+        report.failures.append((name, failure.error))
         known = {"size": job.recording.size, "modified": job.recording.modified}
-        self._note(job, "refused" if refused else "failed", {**known, "error": failure.message})
+        self._note(job, "refused" if refused else "failed", {**known, "error": str(failure.error)})
 
     def _note(self, job: Job, status: Status, fields: dict[str, Any]) -> None:
         """Write the recording's line of the manifest."""

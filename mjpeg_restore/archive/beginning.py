@@ -19,6 +19,7 @@ from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.archive.work import WorkFolder
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, Packet, SoundPacket
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import HeaderWalk
 from mjpeg_restore.pipeline import restore_frames, run
 from mjpeg_restore.sinks import OutputSettings, open_sink
@@ -75,7 +76,7 @@ def _restore(job: Job, source: Source) -> dict[str, Any]:
         if job.recording.output.endswith(PICTURE):
             output = OutputSettings(sample_aspect=output.sample_aspect)
         sink = open_sink(path, output, sound)
-        report = run(source, restorer_of(job.settings), sink, job.settings.policies)
+        report = run(source, restorer_of(job.settings), sink, job.settings.policies, pool=INLINE)
         output_fields = describe_output(path)
     remarks = [*report.remarks, *([sink.remark] if sink.remark else [])]
     return {
@@ -136,7 +137,7 @@ def _first_picture(job: Job, source: PartSource, early: list[SoundPacket]) -> Fi
     Raises:
         SourceError: no picture of this part could be restored.
     """
-    items = restore_frames(source, restorer_of(job.settings), job.settings.policies)
+    items = restore_frames(source, restorer_of(job.settings), job.settings.policies, pool=INLINE)
     with contextlib.closing(items):
         for item in items:
             if isinstance(item, Frame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ class Destination:
     """A folder of a store. Names are relative to it, with slashes. It is a value: tasks on other machines take it."""
 
     location: str
+    """A path, which is made absolute, or a URL."""
+
+    def __post_init__(self) -> None:
+        """Other processes have other current folders."""
+        if not is_url(self.location):
+            object.__setattr__(self, "location", os.path.abspath(local_path(self.location)))
 
     @property
     def store(self) -> Store:
@@ -31,7 +38,7 @@ class Destination:
 
     def path(self, name: str) -> str:
         """The location of a file in it."""
-        return f"{local_path(self.location).rstrip('/') or '/'}/{name}"
+        return f"{self.location.rstrip('/')}/{name}"
 
     def stat(self, name: str) -> Entry | None:
         """A file in it; None where there is none."""

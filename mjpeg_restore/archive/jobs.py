@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.settings import ArchiveSettings
+from mjpeg_restore.errors import MjpegRestoreError
 
 Blame = Literal["input", "output", "network", "program"]
 """What a failure is due to."""
@@ -41,14 +42,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task could not be done, in one line."""
+    """Why a task could not be done."""
 
     blame: Blame
-    message: str
+    error: MjpegRestoreError
+    """One line, and perhaps a hint."""
     full: bool = False
     """True: there is no room left."""
-    fields: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Fields of the manifest that are known nevertheless."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,15 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
                 )
             found[name] = entry
     outputs = _outputs(list(found), extension)
-    return [Recording(name, entry.path, entry.size, entry.modified, outputs[name]) for name, entry in found.items()]
+    return [
+        Recording(name, _absolute(entry.path), entry.size, entry.modified, outputs[name])
+        for name, entry in found.items()
+    ]
+
+
+def _absolute(path: str) -> str:
+    """A location for other processes, which have other current folders."""
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:

@@ -14,6 +14,7 @@ from mjpeg_restore.archive.records import write_coded
 from mjpeg_restore.archive.work import WorkFolder
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Frame, Picture
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.pipeline import restore_frames
 from mjpeg_restore.report import Report
 from mjpeg_restore.showing import Sizes
@@ -64,7 +65,7 @@ def _frames(job: Job, source: PartSource, report: Report, policy: PartPolicy, fi
     preroll, shown = Sizes(Report(), letterbox=letterbox), Sizes(report, letterbox=letterbox)
     for sizes in (preroll, shown):
         sizes(Frame(first))
-    items = restore_frames(source, restorer_of(job.settings), job.settings.policies, report, policy=policy)
+    items = restore_frames(source, restorer_of(job.settings), job.settings.policies, report, pool=INLINE, policy=policy)
     with contextlib.closing(items):
         try:
             for item in items:

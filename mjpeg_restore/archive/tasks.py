@@ -52,8 +52,10 @@ def _caught(work: Callable[[], Result]) -> Result | Failure:
     try:
         return work()
     except Exception as error:
-        message = str(error) if isinstance(error, MjpegRestoreError) else f"{type(error).__name__}: {reason_of(error)}"
-        return Failure(_blame_of(error), " ".join(message.split()), _is_full(error))
+        ours = isinstance(error, MjpegRestoreError)
+        message = error.message if ours else f"{type(error).__name__}: {reason_of(error)}"
+        told = MjpegRestoreError(" ".join(message.split()), error.hint if ours else None)
+        return Failure(_blame_of(error), told, _is_full(error))
 
 
 def _blame_of(error: Exception) -> Blame:

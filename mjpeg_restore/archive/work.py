@@ -82,8 +82,12 @@ class WorkFolder:
         if text is None:
             return None
         packets = Plan.from_json(text).packets
-        found = [self.destination.read_text(self._result(number)) for number in range(len(packets))]
-        return Cut(self.name, packets, tuple(_part_result(text) for text in found if text))
+        numbers = range(len(packets))
+        if not all(self.destination.stat(self.packets(number)) for number in numbers):
+            return None  # somebody has tidied up
+        done = [number for number in numbers if self.destination.stat(self.coded(number))]
+        results = [self.destination.read_text(self._result(number)) for number in done]
+        return Cut(self.name, packets, tuple(_part_result(text) for text in results if text))
 
     def coded_parts(self, count: int) -> Iterator[Sequence[CodedVideo]]:
         """The coded pictures of each part, one part after the other."""

@@ -31,6 +31,7 @@ from mjpeg_restore.cli.archive_progress import ArchiveProgress, period
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
+from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.runtime import usable_cores
@@ -79,7 +80,7 @@ def _settings(options: argparse.Namespace) -> ArchiveSettings:
     return ArchiveSettings(
         model=options.model,
         device=options.device,
-        engine_cache=str(options.engine_cache) if options.engine_cache else None,
+        engine_cache=str(options.engine_cache.absolute()) if options.engine_cache else None,
         extension=f".{options.format}",
         output=output,
         policies=PipelineSettings(on_corrupt=options.on_corrupt, on_resize="letterbox" if bars else "scale"),
@@ -140,7 +141,7 @@ def _tell(options: argparse.Namespace, report: ArchiveReport) -> int:
         write(json.dumps(report.as_dict()), sys.stdout)
     if not options.quiet:
         for name, error in report.failures[:MOST_FAILURES]:
-            warn(f"{name}: {error}", "warning")
+            warn(f"{name}: {worded(error)}", "warning")
         if len(report.failures) > MOST_FAILURES:
             warn(f"{len(report.failures) - MOST_FAILURES} more are named in {MANIFEST}")
         warn(_summary(report))

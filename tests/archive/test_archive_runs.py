@@ -172,6 +172,19 @@ class Stopping(InlineWorkers):
         return super().submit(task, *arguments, **named)
 
 
+def test_parts_of_which_something_was_removed_are_made_anew(recordings: Path, tmp_path: Path) -> None:
+    out, chosen = tmp_path / "out", settings()
+    for name in ("packets-00001", "coded-00001"):
+        workers = Stopping(4)
+        found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+        Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+        for path in out.rglob(name):
+            path.unlink()
+    assert archive(recordings / "cam", out, chosen)[0].done == 1
+    archive(recordings / "cam", tmp_path / "whole", chosen)
+    assert files(out) == files(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_what_a_stopped_run_has_restored_is_kept(recordings: Path, tmp_path: Path, count: int) -> None:
     out, chosen, workers = tmp_path / "out", settings(), Stopping(count)
@@ -260,7 +273,7 @@ def test_an_input_that_changes_meanwhile_is_tried_again(
 
     monkeypatch.setattr(LocalStore, "stat", growing)
     report, _ = archive(recordings, tmp_path / "out", settings())
-    assert report.failures[-1][1].endswith("short.mjpeg has changed while it was read")
+    assert str(report.failures[-1][1]).endswith("short.mjpeg has changed while it was read")
     monkeypatch.undo()
     assert archive(recordings, tmp_path / "out", settings())[0].done == 1
 

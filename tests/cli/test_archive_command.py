@@ -14,6 +14,7 @@ import pytest
 from mjpeg_restore.archive import ArchiveReport
 from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.cli.archive_progress import period, progress_words
+from mjpeg_restore.errors import SourceError
 from mjpeg_restore.testing import jpegs
 from tests.cli.command import COMMAND, FAST, assert_one_line, run
 from tests.lacking import needs_sigint
@@ -130,7 +131,7 @@ def test_ctrl_c_finishes_the_parts_at_hand(tmp_path: Path) -> None:
 
 def test_progress_in_words() -> None:
     report = ArchiveReport(recordings=9, unchanged=2, done=3, refused=1, frames=500, size=1000, read=250.0)
-    report.failures.append(("a", "b"))
+    report.failures.append(("a", SourceError("b")))
     words = progress_words(report)
     assert words.startswith("4 of 7 recordings, 500 frames, ")
     assert "1 refused or failed" in words
