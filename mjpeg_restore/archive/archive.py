@@ -132,6 +132,8 @@ class Archive:
         self.report.size = sum(recording.size for recording in self.todo)
         self._seams: dict[str, Seams] = {}
         self._ready: deque[_Step] = deque()
+        self._given_up: set[str] = set()
+        """Recordings of which a task has failed; others may still be under way."""
 
     def run(
         self, workers: Workers, stop: Event | None = None, progress: Callable[[ArchiveReport], None] | None = None
@@ -201,6 +203,8 @@ class Archive:
             result = future.result()
         except WorkerLost as error:
             result = Failure("program", error)
+        if job.recording.name in self._given_up:
+            return
         match result:
             case Done():
                 self._done(job, result)
@@ -213,14 +217,14 @@ class Archive:
                 for part in result.restored:
                     self._count_part(job, part, new=False)
                 self._go_on(workers, job)
-            case PartResult() if job.recording.name in self._seams:
+            case PartResult():
                 self._seams[job.recording.name].add(result)
                 self._count_part(job, result)
                 self._go_on(workers, job)
             case Failure():
                 self._fail(job, result)
             case _:
-                pass  # a part of a recording that has failed
+                raise TypeError(f"no result of a task: {result!r}")
 
     def _go_on(self, workers: Workers, job: Job) -> None:
         """Prepare the parts of a recording that are to be restored, or their joining."""
@@ -254,6 +258,7 @@ class Archive:
             raise RuntimeUnavailable(failure.error.message, failure.error.hint)
         name, report = job.recording.name, self.report
         seams = self._seams.pop(name, None)
+        self._given_up.add(name)
         self._ready = deque(step for step in self._ready if step.job.recording.name != name)
         report.read += job.recording.size * (1 - (seams.restored if seams else 0.0))
         report.full = report.full or failure.full

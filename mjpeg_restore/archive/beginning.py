@@ -45,6 +45,7 @@ def begin_recording(job: Job) -> Done | Same | Cut:
             result = _restore_or_cut(job, source, folder, known)
         again = store.stat(recording.location)
     if again is None or (again.size, again.modified) != (found.size, found.modified):
+        folder.remove()
         raise SinkError(f"{recording.location} has changed while it was read")
     if isinstance(result, Cut):
         return result
@@ -54,37 +55,38 @@ def begin_recording(job: Job) -> Done | Same | Cut:
 def _restore_or_cut(job: Job, source: Source, folder: WorkFolder, known: dict[str, Any]) -> Cut | dict[str, Any]:
     settings, info = job.settings, source.info
     if not settings.cuts or job.recording.output.endswith(PICTURE):
-        return _restore(job, source)
+        return _restore(job, source, source)
     walk = HeaderWalk(info.height, info.codec_tag, independent=info.independent)
     parts = cut(source, walk, settings.part)
-    first = next(parts)
+    first = next(parts, list[Packet]())
     second = next(parts, None)
     if second is not None:
         return _cut(job, source, folder, chain((first, second), parts), known)
-    return {**_restore(job, PartSource(info, first, source.sound)), **_end_of(source)}
+    return _restore(job, source, PartSource(info, first, source.sound))
 
 
-def _end_of(source: Source) -> dict[str, Any]:
-    return {"truncated": source.truncated, "remarks": [*source.remarks]}
+def _restore(job: Job, source: Source, packets: Source) -> dict[str, Any]:
+    """Restore a recording in one go, and publish it; its fields of the manifest.
 
-
-def _restore(job: Job, source: Source) -> dict[str, Any]:
-    """Restore a recording in one go, and publish it; its fields of the manifest."""
+    Args:
+        job: the recording.
+        source: the recording, opened.
+        packets: the same, or what was read of it already.
+    """
     sound = source.sound if job.settings.sound else ()
     with job.destination.writing(job.recording.output) as path:
         output = output_settings(job.settings, source.info)
         if job.recording.output.endswith(PICTURE):
             output = OutputSettings(sample_aspect=output.sample_aspect)
         sink = open_sink(path, output, sound)
-        report = run(source, restorer_of(job.settings), sink, job.settings.policies, pool=INLINE)
+        report = run(packets, restorer_of(job.settings), sink, job.settings.policies, pool=INLINE)
         output_fields = describe_output(path)
-    remarks = [*report.remarks, *([sink.remark] if sink.remark else [])]
     return {
         **output_fields,
         **counts_of(report),
         "first_trouble": report.first_trouble,
-        **_end_of(source),
-        "remarks": remarks,
+        "truncated": source.truncated,
+        "remarks": [*source.remarks, *([sink.remark] if sink.remark else [])],
     }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
@@ -37,15 +38,16 @@ _PER_GPU = 4
 
 
 class RayWorkers:
-    """The cores of a cluster, or its GPUs where the device is one."""
+    """The cores of a cluster, and its GPUs where the device may be one."""
 
     def __init__(self, address: str, device: str = "auto", count: int | None = None) -> None:
         """Connect.
 
         Args:
             address: "local" starts Ray on this machine; else a cluster's, or "auto" for the one that is found.
-            device: where the network runs. Of a cluster with GPUs "auto" takes these.
-            count: most tasks at the same time; as many as there are cores, or as share the GPUs, if None.
+            device: where the network runs. With "auto" tasks get a share of a GPU as long as there is one, and the
+                others run on the cores that are left.
+            count: most tasks at the same time; as many as there are cores if None.
 
         Raises:
             MissingExtra: Ray is not installed.
@@ -60,37 +62,58 @@ class RayWorkers:
         self._owned = not ray.is_initialized()
         if self._owned:
             connect(address, count)
-        gpus = ray.cluster_resources().get("GPU", 0) > 0
-        self._on_gpu = on_gpu(device) or device.startswith("cuda") or (device == "auto" and gpus)
-        self._tasks: dict[Any, Any] = {}
+        self._device = device
+        self._on_gpus = 0
+        """Tasks under way that have a share of a GPU."""
+        self._lock = threading.Lock()
 
     @property
     def slots(self) -> int:
         """See `Workers`: it changes with the machines of the cluster."""
-        found = self._ray.cluster_resources()
-        there = int(found.get("GPU", 0)) * _PER_GPU if self._on_gpu else int(found.get("CPU", 0))
+        cores, shares = self._resources()
+        there = cores if shares is None else shares if self._gpus_alone else max(cores, shares)
         return max(min(there, self._count or there), 1)
+
+    @property
+    def _gpus_alone(self) -> bool:
+        return on_gpu(self._device) or self._device.partition(":")[0] == "cuda"
+
+    def _resources(self) -> tuple[int, int | None]:
+        """Cores of the cluster, and shares of its GPUs; None where the device is no GPU."""
+        found = self._ray.cluster_resources()
+        shares = int(found.get("GPU", 0)) * _PER_GPU
+        return int(found.get("CPU", 0)), shares if self._gpus_alone or self._device == "auto" else None
 
     def submit(
         self, task: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
     ) -> Future[Result]:
         """See `Workers`."""
-        if task not in self._tasks:
-            needs = {"num_gpus": 1 / _PER_GPU} if self._on_gpu else {"num_cpus": 1}
-            self._tasks[task] = self._ray.remote(task).options(max_retries=_RETRIES, **needs)
+        _, shares = self._resources()
+        with self._lock:
+            has_gpu = shares is not None and (self._gpus_alone or self._on_gpus < shares)
+            self._on_gpus += has_gpu
+        options = {"num_cpus": 1, "num_gpus": 1 / _PER_GPU if has_gpu else 0, "max_retries": _RETRIES}
         promised: Future[Result] = Future()
-        begun: Future[Any] = self._tasks[task].remote(*arguments, **named).future()
-        begun.add_done_callback(lambda ended: self._hand_on(ended, promised))
+        begun: Future[Any] = self._ray.remote(task).options(**options).remote(*arguments, **named).future()
+
+        def end(ended: Future[Any]) -> None:
+            with self._lock:
+                self._on_gpus -= has_gpu
+            self._hand_on(ended, promised)
+
+        begun.add_done_callback(end)
         return promised
 
     def _hand_on(self, ended: Future[Any], promised: Future[Any]) -> None:
-        error = ended.exception()
+        error: Any = ended.exception()
         if error is None:
             promised.set_result(ended.result())
-        elif isinstance(error, self._ray.exceptions.RayError):
-            promised.set_exception(WorkerLost(f"the worker that restored it was lost: {_first_line(error)}"))
+        elif isinstance(error, self._ray.exceptions.RayTaskError):  # tasks return their failures: it was never begun
+            reason = str(error).strip().splitlines()[-1]
+            lacking = f"a machine of the cluster cannot run this package ({reason}): install the same version there"
+            promised.set_exception(RuntimeUnavailable(lacking))
         else:
-            promised.set_exception(error)
+            promised.set_exception(WorkerLost(f"the worker that restored it was lost: {_first_line(error)}"))
 
     def close(self) -> None:
         """See `Workers`."""

@@ -31,7 +31,7 @@ from mjpeg_restore.stages import Job
 
 PREROLL = 8
 """Packets before a part that are read with it. One is enough where it is not damaged, and the one before it neither."""
-_MAX_BYTES = 128 << 20
+_MAX_BYTES = 64 << 20
 """Bytes of coded pictures in a part, which are in memory while it is cut off."""
 
 

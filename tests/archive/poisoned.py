@@ -1,4 +1,4 @@
-"""Tasks that end the process which does them, as a bug in a native library would."""
+"""Tasks for workers: some end the process that does them, as a bug in a native library would."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def identify() -> int:
 def fail() -> None:
     """Raise an exception of the task's own."""
     raise KeyError("of the task")
+
+
+def resources() -> dict[str, float]:
+    """What Ray has given to the task."""
+    import ray
+
+    return ray.get_runtime_context().get_assigned_resources()
 
 
 def begin_unless_poisoned(job: Job) -> Any:

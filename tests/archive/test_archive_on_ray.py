@@ -6,7 +6,8 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from mjpeg_restore.archive.on_ray import RayWorkers, connect, find_workers
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from tests.archive.comparing import InlineWorkers, archive, settings
-from tests.archive.poisoned import Poisoned
+from tests.archive.poisoned import Poisoned, resources
 from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
 from tests.archive.test_archive_runs import files, lines
 from tests.lacking import needs
@@ -91,6 +92,38 @@ def test_a_node_is_killed_in_the_middle(cluster: Any, workers: RayWorkers, recor
     report, second = archive(recordings, out, chosen, InlineWorkers())
     assert second.tasks == []
     cluster.add_node(num_cpus=1)
+
+
+def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, workers: RayWorkers) -> None:
+    node = cluster.add_node(num_cpus=6, num_gpus=1)  # as Ray counts them: nothing is computed there
+    try:
+        for device, gpus, slots in (("auto", 4, 8), ("openvino", 0, 8), ("cuda", 4, 4)):
+            chosen = RayWorkers("is connected already", device)
+            wait_until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
+            futures = [chosen.submit(resources) for _ in range(slots)]
+            shares = [future.result(60).get("GPU", 0) for future in futures]
+            assert shares.count(0.25) == gpus
+            assert shares.count(0) == slots - gpus
+    finally:
+        cluster.remove_node(node)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what a cluster does in its own time."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def only_here() -> None:
+    """Workers cannot import this module."""
+
+
+def test_a_machine_without_the_package(workers: RayWorkers) -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"cannot run this package \(ModuleNotFoundError: No module named"):
+        workers.submit(only_here).result(60)
 
 
 def test_a_cluster_that_does_not_answer() -> None:

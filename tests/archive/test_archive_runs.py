@@ -23,6 +23,7 @@ from mjpeg_restore.sinks import OutputSettings
 from tests.archive.comparing import InlineWorkers, archive, contents, settings
 from tests.archive.recordings import PICTURES, muxed, raw
 from tests.lacking import needs
+from tests.streams import still
 
 
 @pytest.fixture
@@ -216,6 +217,32 @@ def test_a_worker_that_is_lost_fails_its_recording_alone(recordings: Path, tmp_p
     report, workers = archive(recordings, out, settings())  # failed ones are tried again, with the parts that are there
     assert (report.done, report.unchanged) == (1, 3)
     assert [arguments[2] for name, arguments in workers.tasks if name == "restore_part"] == [2, 3]
+
+
+def test_a_recording_of_which_several_parts_fail_fails_once(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = LocalStore.publish
+
+    def refuse(self: LocalStore, file: Path, path: str) -> None:
+        if "coded-" in path:
+            raise OSError(errno.EIO, "Input/output error")
+        publish(self, file, path)
+
+    class Three(InlineWorkers):
+        slots = 3
+
+    monkeypatch.setattr(LocalStore, "publish", refuse)
+    report, _ = archive(recordings / "cam", tmp_path / "out", settings(), Three())
+    assert (report.failed, report.todo, len(report.failures)) == (1, 0, 1)
+
+
+def test_what_an_output_cannot_hold_is_a_remark(tmp_path: Path) -> None:
+    raw(tmp_path / "cam.mjpeg", [still(number, sampling="4:4:4") for number in range(25)])
+    for part in (10, 100):
+        archive(tmp_path / "cam.mjpeg", tmp_path / "out", settings(part, ".webm", "av1"))
+        (remark,) = lines(tmp_path / "out")["cam.mjpeg"]["remarks"]
+        assert "4:4:4 is written as 4:2:0" in remark
 
 
 def test_a_full_disk_ends_the_run_and_a_second_call_goes_on(
