@@ -34,6 +34,7 @@ from mjpeg_restore.errors import (
     TooLarge,
     UnknownModel,
     UnsupportedJpeg,
+    WorkerLost,
 )
 from mjpeg_restore.frames import CodedPicture, Colour, Damage, Frame, Packet, Picture, Sampling, SoundPacket
 from mjpeg_restore.outlets import Outlet
@@ -98,6 +99,7 @@ __all__ = [
     "UnsupportedJpeg",
     "Verification",
     "VideoCapture",
+    "WorkerLost",
     "aopen",
     "open",
     "open_sink",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Literal
@@ -37,7 +38,7 @@ class DamagePolicy:
         """
         self.on_corrupt: OnCorrupt = on_corrupt or ("pass" if independent else "repair")
         self.holds = self.on_corrupt in ("repair", "hold") or (self.on_corrupt == "pass" and not independent)
-        self._report = report
+        self._counts = self._report = report
         self._independent = independent
         self._previous: tuple[CodedPicture, ...] = ()
         self._lost = 0
@@ -54,6 +55,7 @@ class DamagePolicy:
         """Apply the policy to the next job."""
         if job.packet.silent:
             return job
+        self._report = Report() if job.packet.preroll else self._counts
         if job.packet.discontinuity:  # a camera that is connected anew starts up anew (S8)
             self._previous, self._lost = (), 0
         self._report.packets += 1
@@ -63,6 +65,16 @@ class DamagePolicy:
         job = self._decide(job)
         self._previous = job.coded or self._previous
         return job
+
+    @property
+    def memory(self) -> str:
+        """Checksum of what is remembered of earlier pictures: where it is equal, all that follows is decided alike."""
+        digest = hashlib.sha256(str(self._lost).encode())
+        for picture in self._previous:
+            digest.update(f"{picture!r} {picture.colour}".encode())
+            for array in (*picture.coefficients, *picture.tables):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def _count(self, job: Job) -> None:
         if job.trouble:

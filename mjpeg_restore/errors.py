@@ -18,7 +18,8 @@
     │       └── ClusterLost      a process or a node of it has died: Ray starts actors anew
     ├── SinkError                the output
     │   └── OutputExists         the file is there and may not be overwritten
-    └── SettingsError            a settings file
+    ├── SettingsError            a settings file
+    └── WorkerLost               a process or a machine that restored a part of an archive
 
 A `JpegError` concerns a single picture: the pipeline counts it and goes on. Every other error ends
 the run. Each is one line that says what happened and where and, if it helps, what to do. Advice to change a setting is
@@ -191,6 +192,10 @@ class SettingsError(MjpegRestoreError):
         """The first mistake, and how many more there are."""
         more = len(self.mistakes) - 1
         return self.mistakes[0] + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+class WorkerLost(MjpegRestoreError):
+    """The process or the machine that did a task ended before the task did."""
 
 
 def reason_of(error: BaseException) -> str:

@@ -87,6 +87,9 @@ class Packet:
     is that of the next picture."""
     sound: tuple[SoundPacket, ...] = field(default=(), repr=False)
     """The sound up to the next picture, in the order of the source; with the last picture, all that follows."""
+    preroll: bool = False
+    """True: it comes before the part of a recording that is restored, so that what is remembered of earlier pictures is
+    known where that part begins. It is not counted."""
 
     @property
     def time(self) -> Fraction:
@@ -277,6 +280,9 @@ class Frame:
     arrived: float | None = None
     """When the last byte of the coded picture arrived, seconds of `time.monotonic()`; None where a picture is shown
     again."""
+    preroll: bool = False
+    """True: it comes before the part of a recording that is restored; see `Packet.preroll`. Only sources that yield
+    such packets lead to such frames."""
 
 
 def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) -> None:

@@ -108,6 +108,7 @@ def restore_frames(
     *,
     original: bool | Callable[[], bool] = False,
     pool: Executor | None = None,
+    policy: DamagePolicy | None = None,
 ) -> Generator[Frame | SoundPacket]:
     """Restore a source's pictures, in order; its sound comes between them.
 
@@ -123,6 +124,7 @@ def restore_frames(
         original: whether frames hold the plain decode, too; a function is asked for each picture.
         pool: threads that several cameras share. Each camera has one picture in it at a time, reads its coefficients as
             its packets come, and has no threads of its own but one for the dropping of late pictures.
+        policy: what is done about damage, instead of `settings.on_corrupt`.
 
     Raises:
         SourceError: the source cannot be read, or not one picture could be restored.
@@ -136,7 +138,7 @@ def restore_frames(
     workers = pool or Workers(restorer.streams + 1, "restore", halt)
     asked = original if callable(original) else lambda: original
     restoration = Restoration(restorer, source.info, workers, halt, original=asked, verify=settings.verify)
-    policy = DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
+    policy = policy or DamagePolicy(settings.on_corrupt, report, independent=source.info.independent)
     reading = Halt(source.stop)
     if pool:
         read = (read_coefficients(job) for job in walk_headers(source, settings.frames))

@@ -34,7 +34,9 @@ def shown(
     """
     previous: Frame | None = None
     episodes = LiveEpisodes(info.name) if info.live else None
+    counts = report
     for job, made in restored:
+        report = Report() if job.packet.preroll else counts
         report.late += job.late
         report.dropped += job.late
         if episodes:
@@ -77,7 +79,7 @@ def _stamped(frame: Frame, packet: Packet, arrived: float | None) -> Frame:
         time = {"pts": packet.pts, "time_base": packet.time_base, "duration": packet.duration}
         return replace(picture, index=packet.index, **time)
 
-    return replace(_each(frame, stamp), arrived=arrived)
+    return replace(_each(frame, stamp), arrived=arrived, preroll=packet.preroll)
 
 
 def _each(frame: Frame, change: Callable[[Picture], Picture]) -> Frame:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from mjpeg_restore.cli import build, doctor, fleet, inspect, models, restore, run
+from mjpeg_restore.cli import archive, build, doctor, fleet, inspect, models, restore, run
 from mjpeg_restore.cli.arguments import parse
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.streams import flush, open_missing, set_log_format, warn
@@ -19,6 +19,7 @@ COMMANDS = {
     "restore": restore.command,
     "run": run.command,
     "fleet": fleet.command,
+    "archive": archive.command,
     "inspect": inspect.command,
     "models": models.command,
     "build": build.command,

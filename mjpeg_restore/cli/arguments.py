@@ -12,11 +12,12 @@ from typing import NoReturn
 from mjpeg_restore import catalogue
 from mjpeg_restore.address import redact
 from mjpeg_restore.cli import values
+from mjpeg_restore.cli.archive_options import ARCHIVING, add_archive_options
 from mjpeg_restore.cli.restore_options import DESCRIPTION, ENGINE_CACHE, EPILOG, OF_THE_OUTPUT, add_restore_options
 from mjpeg_restore.cli.serving import OF_SERVING, add_access_options
 from mjpeg_restore.cli.streams import warn, write
 
-NAMED_COMMANDS = ("run", "fleet", "inspect", "models", "build", "doctor")
+NAMED_COMMANDS = ("run", "fleet", "archive", "inspect", "models", "build", "doctor")
 
 RUNNING = """\
 Run many cameras until Ctrl-C or SIGTERM, each with outputs and policies of its own, by a settings file. SIGHUP reads it
@@ -50,12 +51,12 @@ class _Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `command` is one of `NAMED_COMMANDS` or, by default, "restore".
 
-    No other command takes -o, --show, --verify and, but for "run" and "fleet", --serve: beside one of them their names
-    are names of files.
+    "archive" is always a command. No other one takes -o, --show, --verify and, but for "run" and "fleet", --serve:
+    beside one of them their names are names of files.
     """
     goals = ("-o", "--output", "--show", "--verify", *(["--serve"] if words[:1] not in (["run"], ["fleet"]) else []))
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
-    named = not restores and words[:1] and words[0] in NAMED_COMMANDS
+    named = words[:1] == ["archive"] or (not restores and words[:1] and words[0] in NAMED_COMMANDS)
     parser = _parser()
     options, more = parser.parse_known_args(words if named else ["restore", *words])
     if more and options.command == "restore" and options.input in NAMED_COMMANDS:
@@ -83,6 +84,10 @@ def _parser() -> _Parser:
     add_restore_options(restore)
     _add_run_options(commands.add_parser("run", description=RUNNING, allow_abbrev=False))
     _add_fleet_options(commands.add_parser("fleet", description=SPREADING, allow_abbrev=False))
+    archive = commands.add_parser(
+        "archive", description=ARCHIVING, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add_archive_options(archive)
     inspect = commands.add_parser("inspect", description="Say what is in a stream.", allow_abbrev=False)
     inspect.add_argument("input", metavar="INPUT", help="as for mjpeg-restore itself")
     inspect.add_argument("--fps", type=values.rate, help="frame rate of streams without time stamps (25)")

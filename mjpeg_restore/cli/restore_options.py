@@ -31,12 +31,14 @@ Restore Motion-JPEG from its DCT coefficients.
 
 commands:
   mjpeg-restore run FILE       run many cameras, by a settings file such as cameras.toml
+  mjpeg-restore archive SOURCE... -o DESTINATION
+                               restore folders of recordings, on all cores or on a cluster
   mjpeg-restore inspect INPUT  say what is in a recording, or what a camera sends
   mjpeg-restore models         list the networks
   mjpeg-restore doctor         say what is here, what each network runs on, and what to install
   mjpeg-restore build          build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
-With -o, --show, --serve or --verify these words are names of files: mjpeg-restore models -o out.mp4
+With -o, --show, --serve or --verify these words but archive are names of files: mjpeg-restore models -o out.mp4
 """
 
 OF_THE_OUTPUT: dict[str, object] = {

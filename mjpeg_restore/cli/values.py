@@ -50,6 +50,11 @@ def sound(word: str) -> object:
     return word if word == "all" else positive(word)
 
 
+def part(word: str) -> object:
+    """A number of packets, or 0."""
+    return 0 if word == "0" else positive(word)
+
+
 def seed(word: str) -> object:
     """A whole number from 0."""
     number = _argument(int, "a whole number", word)

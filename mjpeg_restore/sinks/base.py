@@ -193,6 +193,8 @@ class OutputSettings:
     full."""
     live: bool = False
     """The source is live: a video or y4m file gets its name at once, and stays playable if the program is killed."""
+    reproducible: bool = False
+    """Equal pictures give equal files: Matroska and WebM, which number their tracks by chance, do without."""
     segment: SegmentLimit | None = None
     """Divide a video file into segments; None: one file."""
     new_file_on_resize: bool = False

@@ -25,7 +25,7 @@ from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
 from mjpeg_restore.sound import SoundTrack
 
-_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live", "threads"})
+_NEVER_REFUSED = frozenset({"overwrite", "fps", "sample_aspect", "live", "threads", "reproducible"})
 """Settings that each sink may ignore: they are set for every output."""
 
 

@@ -160,6 +160,11 @@ class Timeline:
         return pts
 
     @property
+    def memory(self) -> tuple[int | None, int | None]:
+        """What the next time stamp depends on: the last one, and the step before it, in ticks."""
+        return self._last, self._step
+
+    @property
     def shown_until(self) -> int | None:
         """The tick until which the latest picture is shown, if that is longer than the latest step; else None."""
         if self._last is None or self.duration <= (self._step or 0):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 from mjpeg_restore.errors import SinkError, reason_of
@@ -79,6 +80,44 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
     check_container(encoder, format_name)
     return format_name, encoder
+
+
+def open_timeline(format_name: str, first: Picture, settings: OutputSettings, origin: Fraction) -> Timeline:
+    """The time line of a video file.
+
+    Args:
+        format_name: FFmpeg's name of the container.
+        first: the first picture.
+        settings: `fps` and `live`.
+        origin: of AVI, see `avi_origin`; 0 else.
+    """
+    rate = settings.fps or guess_rate(first.time_base)
+    time_base = container_time_base(format_name, first.time_base, rate)
+    return Timeline(
+        time_base,
+        rate,
+        origin,
+        max_step(format_name, time_base),
+        from_zero=format_name == "avi",
+        max_repeats=MAX_LIVE_REPEATS if settings.live else MAX_REPEATS,
+    )
+
+
+def open_container(
+    path: str | os.PathLike[str],
+    format_name: str,
+    timeline: Timeline,
+    settings: OutputSettings,
+    options: Mapping[str, str] | None = None,
+) -> OutputContainer:
+    """Open a container for writing, with the options that keep the time line exact, and others of the muxer."""
+    exact = {"fflags": "+bitexact"} if settings.reproducible else {}
+    return av.open(
+        f"file:{os.fspath(path)}",  # "file:", or FFmpeg would read a protocol before a colon in the name
+        "w",
+        format=format_name,
+        container_options={**timescale_options(format_name, timeline.time_base), **exact, **(options or {})},
+    )
 
 
 class VideoFile(BaseSink):
@@ -238,24 +277,10 @@ class VideoFile(BaseSink):
 
     def _open(self, picture: Picture) -> VideoWriter:
         rate = self._settings.fps or guess_rate(picture.time_base)
-        is_avi = self._format_name == "avi"
-        time_base = container_time_base(self._format_name, picture.time_base, rate)
-        origin = avi_origin(picture, rate, self._early) if is_avi else Fraction(0)
-        timeline = Timeline(
-            time_base,
-            rate,
-            origin,
-            max_step(self._format_name, time_base),
-            from_zero=is_avi,
-            max_repeats=MAX_LIVE_REPEATS if self._settings.live else MAX_REPEATS,
-        )
+        origin = avi_origin(picture, rate, self._early) if self._format_name == "avi" else Fraction(0)
+        timeline = open_timeline(self._format_name, picture, self._settings, origin)
         live_options = _LIVE_OPTIONS[self._format_name] if self._settings.live else {}
-        container = av.open(
-            f"file:{self._part.path}",  # "file:", or FFmpeg would read a protocol before a colon in the name
-            "w",
-            format=self._format_name,
-            container_options={**timescale_options(self._format_name, time_base), **live_options},
-        )
+        container = open_container(self._part.path, self._format_name, timeline, self._settings, live_options)
         if self._settings.live:
             container.metadata["creation_time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         first = pixels.convert(picture, picture.sampling, self._full_range)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mjpeg_restore.errors import Hint, RuntimeUnavailable, reason_of
-from mjpeg_restore.runtime.tensorrt.lock import file_lock
+from mjpeg_restore.locks import file_lock
 
 LOG = logging.getLogger(__name__)
 

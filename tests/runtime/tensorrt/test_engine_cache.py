@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mjpeg_restore.errors import RuntimeUnavailable
+from mjpeg_restore.locks import file_lock
 from mjpeg_restore.runtime.tensorrt.cache import CacheKey, EngineCache, default_folder
-from mjpeg_restore.runtime.tensorrt.lock import file_lock
 from tests.lacking import needs
 from tests.runtime.tensorrt.engine_requests import files
 

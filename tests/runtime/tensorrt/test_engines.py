@@ -90,7 +90,7 @@ def test_a_compute_capability_that_the_package_lacks_is_refused(cache: EngineCac
 def test_whoever_watches_ends_the_wait_for_another_process(cache: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
     key = engine(request(), cache, ignore).key
     cache.remove(key)
-    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.lock._try_lock", lambda _: False)
+    monkeypatch.setattr("mjpeg_restore.locks._try_lock", lambda _: False)
 
     def watch(what: str, share: float) -> None:
         assert what == "another process builds decode.grey"

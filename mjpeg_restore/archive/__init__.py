@@ -1,0 +1,26 @@
+"""Archives of recordings, restored by the processes of one machine or by the machines of a cluster.
+
+    recordings = list_recordings(["recordings"], "restored", ".mkv")
+    archive = Archive(recordings, Destination("restored"), ArchiveSettings())
+    archive.run(ProcessWorkers(8))
+
+Sources become `Recording`s (`listing`), of which the manifest (`ledger`) tells which are done. `Archive` hands `tasks`
+to `Workers`; what tasks leave for each other lies in the destination's work folder.
+"""
+
+from mjpeg_restore.archive.archive import Archive, ArchiveReport
+from mjpeg_restore.archive.destination import Destination
+from mjpeg_restore.archive.listing import Recording, list_recordings
+from mjpeg_restore.archive.settings import ArchiveSettings
+from mjpeg_restore.archive.workers import ProcessWorkers, Workers
+
+__all__ = [
+    "Archive",
+    "ArchiveReport",
+    "ArchiveSettings",
+    "Destination",
+    "ProcessWorkers",
+    "Recording",
+    "Workers",
+    "list_recordings",
+]

@@ -1,0 +1,288 @@
+"""Restores an archive: hands tasks to workers, keeps the manifest, and knows what is next."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.archive.destination import WORK, Destination
+from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
+from mjpeg_restore.archive.ledger import MANIFEST, Ledger, Status
+from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.seams import Seams
+from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
+from mjpeg_restore.archive.tasks import begin, join, restore_part
+from mjpeg_restore.archive.workers import Workers
+from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable, SinkError, WorkerLost, reason_of
+
+_POLL = 0.2
+"""Seconds between two looks at `stop`, and two calls of `progress`."""
+
+
+@dataclass(slots=True)
+class ArchiveReport:
+    """How far an archive is. Written by the thread that runs it; others may read it."""
+
+    recordings: int = 0
+    """Those that were found."""
+    unchanged: int = 0
+    """Those that an earlier run has restored or refused; nothing is done for them."""
+    done: int = 0
+    refused: int = 0
+    """Those that are no recordings, or damaged beyond use."""
+    failed: int = 0
+    """Those that could not be restored for other reasons."""
+    frames: int = 0
+    """Restored pictures."""
+    size: int = 0
+    """Bytes of all recordings for which there is something to do."""
+    read: float = 0.0
+    """Bytes of those that are restored or given up, and of the parts that are restored."""
+    interrupted: bool = False
+    full: bool = False
+    """True: it ended because there is no room left at the destination."""
+    failures: list[tuple[str, MjpegRestoreError]] = field(default_factory=list[tuple[str, MjpegRestoreError]])
+    """Name and reason of each recording that was refused or failed."""
+    _begun: float = field(default_factory=time.monotonic)
+    _ended: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time so far, or of the whole run."""
+        return max((self._ended or time.monotonic()) - self._begun, 1e-9)
+
+    @property
+    def todo(self) -> int:
+        """Recordings whose turn has not come, or that are under way."""
+        return self.recordings - self.unchanged - self.done - self.refused - self.failed
+
+    @property
+    def fps(self) -> float:
+        """Restored pictures a second."""
+        return self.frames / self.seconds
+
+    @property
+    def left(self) -> float | None:
+        """Estimated seconds until the end; None before there is anything to judge by."""
+        return (self.size - self.read) * self.seconds / self.read if self.read else None
+
+    def end(self) -> None:
+        """Stop the clock."""
+        self._ended = time.monotonic()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole as JSON's types."""
+        names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted", "full")
+        failures = [{"name": name, "error": str(error)} for name, error in self.failures]
+        rest = {"seconds": round(self.seconds, 3), "fps": round(self.fps, 2), "failures": failures}
+        return {**{name: getattr(self, name) for name in names}, **rest}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A task that can be handed in, of one recording."""
+
+    job: Job
+    submit: Callable[[], Future[Any]]
+
+
+class Archive:
+    """A run over the recordings of an archive.
+
+    1. Each recording is begun: a short one is restored by that task, a long one is cut into parts.
+    2. Parts come before new recordings, so that few recordings are under way at the same time.
+    3. When the parts of a recording are there and fit, they are joined.
+
+    A task that fails ends its recording; only a network that cannot be run and a full disk end the run.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        destination: Destination,
+        settings: ArchiveSettings,
+        report: ArchiveReport | None = None,
+    ) -> None:
+        """Compare the recordings with the manifest; nothing is done yet.
+
+        Args:
+            recordings: see `list_recordings`.
+            destination: where the restored files go.
+            settings: how they are restored.
+            report: counts what happens; a new one if None.
+
+        Raises:
+            SinkError: the manifest cannot be read.
+        """
+        self._destination, self._settings = destination, settings
+        self._ledger = Ledger(destination)
+        self._key = settings.key
+        self.todo = [each for each in recordings if not self._ledger.is_current(each, self._key)]
+        """The recordings for which there is something to do."""
+        self.report = report or ArchiveReport()
+        self.report.recordings = len(recordings)
+        self.report.unchanged = len(recordings) - len(self.todo)
+        self.report.size = sum(recording.size for recording in self.todo)
+        self._seams: dict[str, Seams] = {}
+        self._ready: deque[_Step] = deque()
+        self._given_up: set[str] = set()
+        """Recordings of which a task has failed; others may still be under way."""
+
+    def run(
+        self, workers: Workers, stop: Event | None = None, progress: Callable[[ArchiveReport], None] | None = None
+    ) -> ArchiveReport:
+        """Restore what is missing or has changed.
+
+        Args:
+            workers: do the tasks; not closed here.
+            stop: once it is set, no more tasks are begun, and those at hand are finished.
+            progress: called several times a second.
+
+        Raises:
+            RuntimeUnavailable, ModelError: the network cannot be run.
+            SinkError: the manifest cannot be written, or another run is at work there.
+        """
+        with self._destination.locked():
+            self._run(workers, stop or Event(), progress)
+        if not (self.report.interrupted or self.report.failed):
+            self._destination.remove(WORK)
+        return self.report
+
+    def _run(self, workers: Workers, stop: Event, progress: Callable[[ArchiveReport], None] | None) -> None:
+        report = self.report
+        new = iter(self.todo)
+        running: dict[Future[Any], _Step] = {}
+        try:
+            while True:
+                while len(running) < workers.slots and not (stop.is_set() or report.full):
+                    step = self._next(workers, new)
+                    if step is None:
+                        break
+                    running[step.submit()] = step
+                if not running:
+                    break
+                ended, _ = wait(running, _POLL, FIRST_COMPLETED)
+                for future in ended:
+                    self._take(workers, running.pop(future), future)
+                if progress:
+                    progress(report)
+        finally:
+            report.end()
+            self._end_ledger()
+        report.interrupted = stop.is_set()
+
+    def _end_ledger(self) -> None:
+        try:
+            self._ledger.write()
+        except OSError as error:
+            where = self._destination.path(MANIFEST)
+            raise SinkError(f"cannot write {where} ({reason_of(error)}): is there room on the disk?") from error
+
+    def _next(self, workers: Workers, new: Iterator[Recording]) -> _Step | None:
+        """The next task, if there is one now."""
+        if self._ready:
+            return self._ready.popleft()
+        recording = next(new, None)
+        if recording is None:
+            return None
+        restored = self._ledger.restored(recording, self._key)
+        job = Job(recording, self._destination, self._settings, restored)
+        return _Step(job, lambda: workers.submit(begin, job))
+
+    def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
+        """Take a task's result, and prepare what follows from it."""
+        job = step.job
+        try:
+            result = future.result()
+        except WorkerLost as error:
+            result = Failure("program", error)
+        if job.recording.name in self._given_up:
+            return
+        match result:
+            case Done():
+                self._done(job, result)
+            case Same():
+                self.report.unchanged += 1
+                self.report.read += job.recording.size
+                self._ledger.add({**self._ledger.lines[job.recording.name], **result.fields})
+            case Cut():
+                self._seams[job.recording.name] = Seams(result)
+                for part in result.restored:
+                    self._count_part(job, part, new=False)
+                self._go_on(workers, job)
+            case PartResult():
+                self._seams[job.recording.name].add(result)
+                self._count_part(job, result)
+                self._go_on(workers, job)
+            case Failure():
+                self._fail(job, result)
+            case _:
+                raise TypeError(f"no result of a task: {result!r}")
+
+    def _go_on(self, workers: Workers, job: Job) -> None:
+        """Prepare the parts of a recording that are to be restored, or their joining."""
+        seams = self._seams[job.recording.name]
+        folder = seams.cut.folder
+        for number, since in seams.next():
+            self._ready.append(
+                _Step(job, lambda number=number, since=since: workers.submit(restore_part, job, folder, number, since))
+            )
+        if seams.complete:
+            parts = seams.parts
+            self._ready.appendleft(_Step(job, lambda: workers.submit(join, job, folder, parts)))
+
+    def _count_part(self, job: Job, part: PartResult, *, new: bool = True) -> None:
+        seams = self._seams[job.recording.name]
+        if seams.is_first(part):
+            self.report.frames += part.counts["frames"] if new else 0
+            self.report.read += job.recording.size * seams.share(part)
+
+    def _done(self, job: Job, done: Done) -> None:
+        report, recording = self.report, job.recording
+        seams = self._seams.pop(recording.name, None)
+        report.done += 1
+        if seams is None:
+            report.frames += done.fields["frames"]
+            report.read += recording.size
+        self._note(job, "done", done.fields)
+
+    def _fail(self, job: Job, failure: Failure) -> None:
+        if failure.blame == "network":
+            raise RuntimeUnavailable(failure.error.message, failure.error.hint)
+        name, report = job.recording.name, self.report
+        seams = self._seams.pop(name, None)
+        self._given_up.add(name)
+        self._ready = deque(step for step in self._ready if step.job.recording.name != name)
+        report.read += job.recording.size * (1 - (seams.restored if seams else 0.0))
+        report.full = report.full or failure.full
+        refused = failure.blame == "input"
+        report.refused += refused
+        report.failed += not refused
+        report.failures.append((name, failure.error))
+        known = {"size": job.recording.size, "modified": job.recording.modified}
+        self._note(job, "refused" if refused else "failed", {**known, "error": str(failure.error)})
+
+    def _note(self, job: Job, status: Status, fields: dict[str, Any]) -> None:
+        """Write the recording's line of the manifest."""
+        settings = job.settings
+        model = {"name": settings.model, "sha256": model_checksum(catalogue.find(settings.model))}
+        self._ledger.add(
+            {
+                "name": job.recording.name,
+                "status": status,
+                "source": job.recording.location,
+                "output": job.recording.output,
+                **fields,
+                "model": model,
+                "settings": settings.described(),
+                "key": self._key,
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )

@@ -1,0 +1,103 @@
+"""Where restored files go: each is written aside, and appears under its name when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
+from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.locks import file_lock
+
+WORK = ".mjpeg-restore"
+"""The folder in the destination for what is not finished."""
+_ASIDE, _PARTS = f"{WORK}/aside", f"{WORK}/parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A folder of a store. Names are relative to it, with slashes. It is a value: tasks on other machines take it."""
+
+    location: str
+    """A path, which is made absolute, or a URL."""
+
+    def __post_init__(self) -> None:
+        """Other processes have other current folders."""
+        if not is_url(self.location):
+            object.__setattr__(self, "location", os.path.abspath(local_path(self.location)))
+
+    @property
+    def store(self) -> Store:
+        """The store that it is in."""
+        return open_store(self.location)
+
+    def path(self, name: str) -> str:
+        """The location of a file in it."""
+        return f"{self.location.rstrip('/')}/{name}"
+
+    def stat(self, name: str) -> Entry | None:
+        """A file in it; None where there is none."""
+        return self.store.stat(self.path(name))
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Generator[Path]:
+        """A new name on this machine, with the extension of `name`, for a file that is published at the context's end.
+
+        Two who write the same file at the same time do not meet: the later one to finish replaces the other's.
+        """
+        store = self.store
+        aside = store.scratch(self.path(_ASIDE)) / f"{uuid.uuid4().hex}{Path(name).suffix}"
+        try:
+            yield aside
+            store.publish(aside, self.path(name))
+        except SinkError as error:  # users know the file by its own name
+            raise type(error)(error.message.replace(str(aside), self.path(name)), error.hint) from error
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+    def reading(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """A file in it, on this machine for as long as the context lasts."""
+        return self.store.fetch(self.path(name))
+
+    def read_text(self, name: str) -> str | None:
+        """The text of a file in it; None where there is none."""
+        if self.stat(name) is None:
+            return None
+        with self.reading(name) as path:
+            return path.read_text(encoding="utf-8")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Publish a text file."""
+        with self.writing(name) as path:
+            path.write_text(text, encoding="utf-8")
+
+    def parts_folder(self, key: str) -> str:
+        """The name of the folder for the parts of one recording."""
+        return f"{_PARTS}/{key}"
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """Keep other runs away, as far as the store has locks.
+
+        Raises:
+            SinkError: another run is at work here.
+        """
+        if is_url(self.location):
+            yield
+            return
+
+        def refuse() -> None:
+            raise SinkError(f"{self.location} is being written by another run: wait for its end")
+
+        with file_lock(self.store.scratch(self.path(WORK)) / "lock", refuse):
+            yield
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder."""
+        self.store.remove(self.path(name))

@@ -1,0 +1,116 @@
+"""What is to be done, before it is done: frames, and about how long they take."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.parts import PartSource
+from mjpeg_restore.archive.recording import output_settings
+from mjpeg_restore.archive.settings import ArchiveSettings
+from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.pipeline import restore_pictures
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.sinks.joining import VideoPart
+from mjpeg_restore.sources import Source, open_source
+from mjpeg_restore.stages import walk_headers
+
+_TRIED = 3
+"""Recordings of which some pictures are restored, to see how long that takes."""
+_WARMING, _TIMED = 3, 8
+"""Pictures before the clock starts, and those that are timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is known of a recording by its beginning."""
+
+    recording: Recording
+    frames: int | None = None
+    """None where it is not known."""
+    size: tuple[int, int] | None = None
+    """Width and height; None where they are not known."""
+    error: str | None = None
+    """Why it will be refused, if that is known."""
+
+    @property
+    def pixels(self) -> int | None:
+        """Of all frames; None where that is not known."""
+        return self.frames * self.size[0] * self.size[1] if self.frames and self.size else None
+
+
+def estimate(recording: Recording, settings: ArchiveSettings) -> Estimate:
+    """Look at the beginning of a recording."""
+    try:
+        with (
+            open_store(recording.location).peek(recording.location) as opened,
+            open_source(opened, audio_track=settings.audio_track) as source,
+        ):
+            info = source.info
+            size = (info.width, info.height) if info.width and info.height else None
+            if size is None:
+                size = _size_of(source)
+            return Estimate(recording, info.frames, size)
+    except (MjpegRestoreError, OSError) as error:
+        return Estimate(recording, error=" ".join(str(error).split()))
+
+
+def _size_of(source: Source) -> tuple[int, int] | None:
+    """Width and height of the first picture; None where its header cannot be read."""
+    for job in walk_headers(source, 1):
+        if job.parts:
+            header = job.parts.pictures[0].header
+            return header.width, header.height
+    return None
+
+
+def expected_seconds(estimates: Sequence[Estimate], settings: ArchiveSettings, workers: int) -> float | None:
+    """About how long the recordings take: some pictures of a few of them are restored and encoded on this machine.
+
+    Args:
+        estimates: of all of them. Where the number of frames is not known, their bytes count.
+        settings: how they are restored.
+        workers: how many there are, each as fast as this machine's.
+
+    Returns:
+        Seconds; None where no picture can be restored.
+
+    Raises:
+        RuntimeUnavailable, ModelError: the network cannot be run.
+    """
+    known = [each for each in estimates if each.pixels and not each.error]
+    rates = [rate for each in known[:_TRIED] if (rate := _seconds_per_pixel(each.recording, settings))]
+    pixels, size = sum(each.pixels or 0 for each in known), sum(each.recording.size for each in known)
+    if not (rates and size):
+        return None
+    whole = sum(each.recording.size for each in estimates if not each.error)
+    return sum(rates) / len(rates) * pixels * whole / size / workers
+
+
+def _seconds_per_pixel(recording: Recording, settings: ArchiveSettings) -> float | None:
+    """Seconds of one worker; None where the recording has too few pictures."""
+    restorer = Restorer(settings.model, settings.device, threads=1, engine_cache=settings.engine_cache)
+    times: list[float] = []
+    with (
+        open_store(recording.location).peek(recording.location) as opened,
+        open_source(opened) as source,
+        contextlib.ExitStack() as stack,
+    ):
+        video: VideoPart | None = None
+        area = 1
+        packets = islice(source, _WARMING + _TIMED)
+        for picture in restore_pictures(PartSource(source.info, packets), restorer, settings.policies):
+            if video is None:
+                video = VideoPart(f"tried{settings.extension}", output_settings(settings, source.info), picture)
+                stack.enter_context(contextlib.closing(video))
+                area = picture.width * picture.height
+            video.write(picture)
+            times.append(time.monotonic())
+    if len(times) <= _WARMING:
+        return None
+    return (times[-1] - times[_WARMING - 1]) / (len(times) - _WARMING) / area

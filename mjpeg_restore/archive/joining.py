@@ -1,0 +1,57 @@
+"""The last task of a recording that was cut: its parts and its sound become one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import chain
+
+from mjpeg_restore.archive.jobs import Done, Job, PartResult
+from mjpeg_restore.archive.recording import describe_output, opened
+from mjpeg_restore.archive.records import read_sound
+from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.archive.work import WorkFolder
+from mjpeg_restore.sinks.joining import join_video
+
+
+def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
+    """See `tasks.join`."""
+    begun = time.monotonic()
+    work, destination, recording = WorkFolder(job.destination, folder), job.destination, job.recording
+    plan = work.plan()
+    output = plan.output_settings(job.settings)
+    with ExitStack() as stack:
+        tracks, sound = (), iter(())
+        if plan.has_sound:
+            path = stack.enter_context(open_store(recording.location).fetch(recording.location))
+            tracks = stack.enter_context(opened(job, path)).sound
+            sound = read_sound(stack.enter_context(destination.reading(work.sound)))
+        target = stack.enter_context(destination.writing(recording.output))
+        remark = join_video(
+            target,
+            output,
+            plan.first.picture(),
+            work.coded_parts(len(parts)),
+            tracks,
+            sound,
+            early=plan.early,
+            parameter_sets=bytes.fromhex(parts[0].parameter_sets),
+            shown_until=parts[-1].shown_until,
+        )
+        output_fields = describe_output(target)
+    work.remove()
+    counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
+    remarks = dict.fromkeys([*plan.remarks, *chain.from_iterable(part.remarks for part in parts)])
+    return Done(
+        {
+            **plan.result,
+            **output_fields,
+            **counts,
+            "first_trouble": next((part.first_trouble for part in parts if part.first_trouble), None),
+            "truncated": plan.truncated,
+            "remarks": [*remarks, *([remark] if remark else [])],
+            "parts": len(parts),
+            "seconds": round(time.monotonic() - begun, 3),
+        }
+    )

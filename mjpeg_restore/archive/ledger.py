@@ -1,0 +1,100 @@
+"""The manifest of an archive: a file of JSON lines in the destination, one for each recording.
+
+A line has `name`, `status`, and what is known of input, model, settings and result. While an archive is restored, lines
+are appended; where a recording has two, the later one counts. At the end they are written anew, one for each recording.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any, Literal
+
+from mjpeg_restore.archive.destination import Destination
+from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.errors import SinkError, reason_of
+
+MANIFEST = "manifest.jsonl"
+"""The file's name in the destination."""
+
+_REWRITE_EVERY = 30.0
+"""Seconds between two times that the manifest is written in a store where nothing can be appended."""
+
+Status = Literal["done", "refused", "failed"]
+"""What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
+"failed": it is tried again."""
+
+Line = dict[str, Any]
+
+
+class Ledger:
+    """The lines of a manifest, by the recordings' names."""
+
+    def __init__(self, destination: Destination) -> None:
+        """Read what there is. A line that is cut off, by a crash, is left out.
+
+        Raises:
+            SinkError: the manifest cannot be read.
+        """
+        self._destination = destination
+        self._written = time.monotonic()
+        self.lines: dict[str, Line] = {}
+        try:
+            text = destination.read_text(MANIFEST) or ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
+        self._whole = not text or text.endswith("\n")
+        for written in text.splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                line = json.loads(written)
+                self.lines[line["name"]] = line
+
+    def add(self, line: Line) -> None:
+        """Append a line.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        self.lines[line["name"]] = line
+        path = self._destination.path(MANIFEST)
+        text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
+        try:
+            if self._destination.store.append(path, text):
+                self._whole = True
+            elif time.monotonic() - self._written > _REWRITE_EVERY:
+                self.write()
+        except OSError as error:
+            raise SinkError(f"cannot write {path} ({reason_of(error)}): is there room on the disk?") from error
+
+    def write(self) -> None:
+        """Write the manifest anew, in the order of the names.
+
+        Raises:
+            OSError: it cannot be written; what was there is as it was.
+        """
+        text = "".join(f"{json.dumps(self.lines[name])}\n" for name in sorted(self.lines))
+        if text and self._destination.read_text(MANIFEST) != text:
+            self._destination.write_text(MANIFEST, text)
+        self._whole, self._written = True, time.monotonic()
+
+    def is_current(self, recording: Recording, key: str) -> bool:
+        """Whether there is nothing to do for a recording.
+
+        Args:
+            recording: as it is now.
+            key: see `ArchiveSettings`.
+        """
+        line = self.lines.get(recording.name, {})
+        if (line.get("size"), line.get("modified")) != (recording.size, recording.modified):
+            return False
+        refused = line.get("status") == "refused" and line.get("key") == key
+        return refused or bool(self.restored(recording, key))
+
+    def restored(self, recording: Recording, key: str) -> str:
+        """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""
+        line = self.lines.get(recording.name, {})
+        if line.get("status") != "done" or (line.get("key"), line.get("output")) != (key, recording.output):
+            return ""
+        found = self._destination.stat(recording.output)
+        return str(line.get("sha256")) if found and found.size == line.get("output_size") else ""

@@ -1,0 +1,171 @@
+"""Sources to recordings: folders, patterns, lists and single files, each recording with its relative name."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mjpeg_restore.archive.store import Entry, is_url, local_path
+from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
+from mjpeg_restore.sources.stills import SUFFIXES
+
+_MAGIC = "*?["
+PICTURE = ".png"
+"""The extension of what a single JPEG becomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file that is to be restored, and where to."""
+
+    name: str
+    """Relative, with slashes: the manifest names it so."""
+    location: str
+    """A path or a URL."""
+    size: int
+    """Bytes."""
+    modified: str
+    """See `Entry`."""
+    output: str
+    """Relative to the destination: the same name with another extension."""
+
+
+def list_recordings(sources: Sequence[str], destination: str, extension: str) -> list[Recording]:
+    """The recordings of all sources, in the order of the sources and of their names.
+
+    1. A folder: the files in it and below it; names are relative to the folder.
+    2. A pattern, with `*`, `?` or `[`: names are relative to the last folder before the first of them.
+    3. `@FILE`: a list of files, one a line; names are relative to the deepest folder that holds all of them.
+    4. A file: its name.
+
+    Files are not opened: what is no recording is found out when it is its turn. Hidden files are left out, and so are
+    those in a destination below a source.
+
+    Args:
+        sources: paths and URLs.
+        destination: a path or a URL.
+        extension: of the restored files, such as ".mkv"; single JPEGs become ".png".
+
+    Raises:
+        SourceNotFound: a source does not exist.
+        SourceError: it cannot be read, or two recordings have one name.
+        MissingExtra: a source takes a package that is not installed.
+    """
+    found: dict[str, Entry] = {}
+    for source in sources:
+        for name, entry in _of_source(source, destination):
+            if name in found and found[name].path != entry.path:
+                raise SourceError(
+                    f"{found[name].path} and {entry.path} would both be restored as {name}: "
+                    "name the folder that holds both"
+                )
+            found[name] = entry
+    outputs = _outputs(list(found), extension)
+    return [
+        Recording(name, _absolute(entry.path), entry.size, entry.modified, outputs[name])
+        for name, entry in found.items()
+    ]
+
+
+def _absolute(path: str) -> str:
+    """A location for other processes, which have other current folders."""
+    return path if is_url(path) else os.path.abspath(path)
+
+
+def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
+    """The files of a source with their relative names."""
+    try:
+        if source.startswith("@"):
+            yield from _of_list(source[1:])
+            return
+        source = local_path(source)
+        store = open_store(source)
+        if store.is_folder(source):
+            if _is_within(source, destination) and _is_within(destination, source):
+                raise SourceError(f"{source} is the destination, too: give another folder for the restored files")
+            inside = _is_within(destination, source)
+            files = (entry for entry in store.walk(source) if not (inside and _is_within(entry.path, destination)))
+            yield from _named(files, source)
+        elif entry := store.stat(source):
+            yield posixpath.basename(_slashed(source)), entry
+        elif any(character in source for character in _MAGIC):
+            entries = list(store.match(source))
+            if not entries:
+                raise SourceNotFound(f"{source}: no file matches")
+            yield from _named(entries, _before_magic(source))
+        else:
+            raise SourceNotFound(f"{source}: no such file or folder")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise SourceError(f"cannot read {source}: {reason_of(error)}") from None
+
+
+def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
+    lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    files = [local_path(line.strip()) for line in lines if line.strip()]
+    entries: list[Entry] = []
+    for file in files:
+        entry = open_store(file).stat(file)
+        if entry is None:
+            raise SourceNotFound(f"{path} lists {file}: no such file")
+        entries.append(entry)
+    if entries:
+        folders = [posixpath.dirname(_slashed(entry.path)) or "." for entry in entries]
+        yield from _named(entries, posixpath.commonpath(folders) if not is_url(folders[0]) else _common(folders))
+
+
+def _common(folders: Sequence[str]) -> str:
+    """The deepest folder that holds all folders of URLs."""
+    parts = [folder.split("/") for folder in folders]
+    same = 0
+    while all(len(part) > same and part[same] == parts[0][same] for part in parts):
+        same += 1
+    return "/".join(parts[0][:same])
+
+
+def _named(entries: Iterable[Entry], folder: str) -> Iterator[tuple[str, Entry]]:
+    base = _slashed(folder).rstrip("/")
+    for entry in entries:
+        path = _slashed(entry.path)
+        name = path.removeprefix(f"{base}/") if base not in ("", ".") else path.removeprefix("./")
+        yield name.lstrip("/"), entry
+
+
+def _before_magic(pattern: str) -> str:
+    """The folder before the first wildcard."""
+    parts = _slashed(pattern).split("/")
+    fixed = next(number for number, part in enumerate(parts) if any(character in part for character in _MAGIC))
+    return "/".join(parts[:fixed])
+
+
+def _slashed(path: str) -> str:
+    return path if is_url(path) or os.sep == "/" else path.replace(os.sep, "/")
+
+
+def _is_within(path: str, folder: str) -> bool:
+    if is_url(path) or is_url(folder):
+        return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())
+
+
+def _outputs(names: Sequence[str], extension: str) -> dict[str, str]:
+    """The name of each one's restored file; where two would have one name, both keep their own extension in it."""
+    made: dict[str, list[str]] = {}
+    for name in names:
+        made.setdefault(_with(name, extension).lower(), []).append(name)  # some file systems know no case
+    return {
+        name: _with(name, extension) if len(alike) == 1 else f"{name}{_suffix(name, extension)}"
+        for alike in made.values()
+        for name in alike
+    }
+
+
+def _with(name: str, extension: str) -> str:
+    return str(PurePosixPath(name).with_suffix(_suffix(name, extension)))
+
+
+def _suffix(name: str, extension: str) -> str:
+    return PICTURE if PurePosixPath(name).suffix.lower() in SUFFIXES else extension

@@ -1,0 +1,86 @@
+"""This machine's file system as a store."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from mjpeg_restore.archive.store import Entry
+
+
+class LocalStore:
+    """This machine's file system, with what is mounted in it."""
+
+    def stat(self, path: str) -> Entry | None:
+        """See `Store`."""
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if not os.path.isfile(path) else Entry(path, found.st_size, str(found.st_mtime_ns))
+
+    def is_folder(self, path: str) -> bool:
+        """See `Store`."""
+        return os.path.isdir(path)
+
+    def walk(self, folder: str) -> Iterator[Entry]:
+        """See `Store`."""
+
+        def fail(error: OSError) -> None:
+            raise error
+
+        for here, folders, names in os.walk(folder, onerror=fail):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if not name.startswith(".") and (found := self.stat(os.path.join(here, name))):
+                    yield found
+
+    def match(self, pattern: str) -> Iterator[Entry]:
+        """See `Store`."""
+        for path in sorted(glob.glob(pattern, recursive=True)):
+            if found := self.stat(path):
+                yield found
+
+    @contextlib.contextmanager
+    def fetch(self, path: str) -> Generator[Path]:
+        """See `Store`."""
+        yield Path(path)
+
+    @contextlib.contextmanager
+    def peek(self, path: str) -> Generator[str]:
+        """See `Store`."""
+        yield path
+
+    def scratch(self, folder: str) -> Path:
+        """See `Store`."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def publish(self, file: Path, path: str) -> None:
+        """See `Store`. The file has to be on the same file system, and is on the disk before it has its name."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(file, target)
+
+    def append(self, path: str, text: str) -> bool:
+        """See `Store`."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def remove(self, path: str) -> None:
+        """See `Store`."""
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            Path(path).unlink(missing_ok=True)

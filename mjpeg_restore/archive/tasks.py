@@ -1,0 +1,79 @@
+"""The units of work: what a worker does, in whichever process and on whichever machine it runs.
+
+    begin --> Done                          a short recording, restored
+          --> Same                          its content has not changed
+          --> Cut --> restore_part, each    a long one
+                  --> join --> Done
+          --> Failure
+
+Each is a function of values, and leaves behind nothing but files that appear when they are whole: it may be done again,
+and by two workers at the same time.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from mjpeg_restore.archive.beginning import begin_recording
+from mjpeg_restore.archive.jobs import Blame, Cut, Done, Failure, Job, PartResult, Same
+from mjpeg_restore.archive.joining import join_parts
+from mjpeg_restore.archive.restoring import restore_range
+from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, SinkError, SourceError, reason_of
+
+Result = TypeVar("Result")
+
+
+def begin(job: Job) -> Done | Same | Cut | Failure:
+    """Restore a recording or, if it is long, cut it into parts."""
+    return _caught(lambda: begin_recording(job))
+
+
+def restore_part(job: Job, folder: str, number: int, since: int) -> PartResult | Failure:
+    """Restore one part of a recording that was cut.
+
+    Args:
+        job: the recording.
+        folder: see `Cut`.
+        number: of the part, from 0.
+        since: the first part whose packets are read.
+    """
+    return _caught(lambda: restore_range(job, folder, number, since))
+
+
+def join(job: Job, folder: str, parts: Sequence[PartResult]) -> Done | Failure:
+    """Join the parts of a recording, publish the file, and remove what lies in the folder."""
+    return _caught(lambda: join_parts(job, folder, parts))
+
+
+def _caught(work: Callable[[], Result]) -> Result | Failure:
+    """The result, or why there is none. Only a bug leads to another exception than ours, and then the others go on."""
+    try:
+        return work()
+    except Exception as error:
+        ours = isinstance(error, MjpegRestoreError)
+        message = error.message if ours else f"{type(error).__name__}: {reason_of(error)}"
+        told = MjpegRestoreError(" ".join(message.split()), error.hint if ours else None)
+        return Failure(_blame_of(error), told, _is_full(error))
+
+
+def _blame_of(error: Exception) -> Blame:
+    match error:
+        case SourceError():
+            return "input"
+        case SinkError() | OSError():
+            return "output"
+        case RuntimeUnavailable() | ModelError():
+            return "network"
+        case _:
+            return "program"
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error is due to a disk without room."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,122 @@
+"""Who does the tasks: processes of this machine. `on_ray` has workers on many machines, behind the same members."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from mjpeg_restore.errors import WorkerLost
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_ATTEMPTS = 2
+"""Times that a task may end its process: a broken file does it again, and a lack of memory perhaps not."""
+
+
+class Workers(Protocol):
+    """Does tasks, which are functions and values that can be pickled."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks are done at the same time: no more are handed in. It may change."""
+        ...
+
+    def submit(
+        self, task: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Result]:
+        """Have a task done.
+
+        The future raises `WorkerLost` where the process or the machine that did it was lost, as often as it was tried.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the workers; what they are doing is given up."""
+        ...
+
+
+class ProcessWorkers:
+    """Processes of this machine. Each has a pool of its own, so that it is known which task has ended its process."""
+
+    def __init__(self, count: int) -> None:
+        """Prepare that many; each starts with its first task."""
+        self.slots = count
+        self._idle = [_process() for _ in range(count)]
+        self._all = {*self._idle}
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def submit(
+        self, task: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Result]:
+        """See `Workers`."""
+        promised: Future[Result] = Future()
+        with self._lock:
+            process = self._idle.pop()
+        self._begin(process, promised, partial(task, *arguments, **named), _ATTEMPTS)
+        return promised
+
+    def _begin(
+        self, process: ProcessPoolExecutor, promised: Future[Result], work: Callable[[], Result], attempts: int
+    ) -> None:
+        def end(ended: Future[Any]) -> None:
+            again = process
+            if isinstance(ended.exception(), BrokenProcessPool):
+                with self._lock:
+                    self._all.discard(process)
+                    again = _process()
+                    self._all.add(again)
+                if attempts > 1 and not self._closed:
+                    self._begin(again, promised, work, attempts - 1)
+                    return
+            with self._lock:
+                self._idle.append(again)
+            _hand_on(ended, promised)
+
+        process.submit(work).add_done_callback(end)
+
+    def close(self) -> None:
+        """See `Workers`."""
+        with self._lock:
+            self._closed = True
+            pools = [*self._all]
+        for pool in pools:
+            for process in list((pool._processes or {}).values()):  # pyright: ignore[reportPrivateUsage]
+                process.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _process() -> ProcessPoolExecutor:
+    """A pool of one process. It begins anew: the threads of a runtime do not survive a fork."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_prepare)
+
+
+def _prepare() -> None:
+    """Leave Ctrl-C to the parent, which lets the tasks at hand be finished; end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _hand_on(ended: Future[Any], promised: Future[Any]) -> None:
+    error = ended.exception()
+    if isinstance(error, BrokenProcessPool):
+        promised.set_exception(WorkerLost("the process that restored it was lost: by a bug, or for want of memory?"))
+    elif error is not None:
+        promised.set_exception(error)
+    else:
+        promised.set_result(ended.result())

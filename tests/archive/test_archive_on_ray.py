@@ -1,0 +1,149 @@
+"""An archive on a cluster of Ray's: several nodes on this machine, of which one is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mjpeg_restore.archive.on_ray import RayWorkers, connect, find_workers
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from tests.archive.comparing import InlineWorkers, archive, settings
+from tests.archive.poisoned import Poisoned, resources
+from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
+from tests.archive.test_archive_runs import files, lines
+from tests.lacking import needs
+
+ray = needs("ray")
+cluster_utils = needs("ray.cluster_utils")
+
+# Ray leaves sockets and files to the end of the process.
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Generator[Any]:
+    """A head that does no tasks, and two nodes of one core."""
+    os.environ["RAY_DISABLE_IMPORT_WARNING"] = "1"
+    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": soon}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def workers(cluster: Any) -> RayWorkers:
+    return RayWorkers(cluster.address)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """Recordings of all kinds: long and short, damaged, with sound, and no recordings."""
+    rng = random.Random(7)
+    folder = tmp_path / "rec"
+    (folder / "cam").mkdir(parents=True)
+    muxed(folder / "cam" / "sound.mov", PICTURES, uneven, sound="pcm_s16le")
+    broken = [damaged(rng, number) if rng.random() < 0.3 else data for number, data in enumerate(PICTURES)]
+    muxed(folder / "cam" / "broken.mkv", broken)
+    raw(folder / "cam" / "stream.mjpeg", PICTURES)
+    raw(folder / "short.mjpeg", PICTURES[:7])
+    raw(folder / "poison.mjpeg", PICTURES[:7])
+    (folder / "notes.txt").write_text("nothing to see")
+    return folder
+
+
+def test_a_node_is_killed_in_the_middle(cluster: Any, workers: RayWorkers, recordings: Path, tmp_path: Path) -> None:
+    out, chosen = tmp_path / "out", settings(codec="h264")
+    assert workers.slots == 2
+    node = cluster.worker_nodes.copy().pop()
+    killed = threading.Event()
+
+    def kill(done: list[str]) -> None:
+        if done.count("restore_part") >= 3 and not killed.is_set():
+            killed.set()
+            cluster.remove_node(node, allow_graceful=False)
+
+    watched = Poisoned(workers)
+    watched.after = kill
+    report, _ = archive(recordings, out, chosen, watched)
+    assert killed.is_set()
+    assert (report.done, report.refused, report.failed) == (4, 1, 1)
+    assert {name: line["status"] for name, line in lines(out).items() if line["status"] != "done"} == {
+        "notes.txt": "refused",
+        "poison.mjpeg": "failed",
+    }
+    (recordings / "poison.mjpeg").unlink()
+    archive(recordings, tmp_path / "alone", chosen, InlineWorkers())
+    restored = files(out)
+    assert {name: data for name, data in restored.items() if not name.startswith(".")} == files(tmp_path / "alone")
+    report, second = archive(recordings, out, chosen, InlineWorkers())
+    assert second.tasks == []
+    cluster.add_node(num_cpus=1)
+
+
+def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, workers: RayWorkers) -> None:
+    node = cluster.add_node(num_cpus=6, num_gpus=1)  # as Ray counts them: nothing is computed there
+    try:
+        for device, gpus, slots in (("auto", 4, 8), ("openvino", 0, 8), ("cuda", 4, 4)):
+            chosen = RayWorkers("is connected already", device)
+            wait_until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
+            futures = [chosen.submit(resources) for _ in range(slots)]
+            shares = [future.result(60).get("GPU", 0) for future in futures]
+            assert shares.count(0.25) == gpus
+            assert shares.count(0) == slots - gpus
+    finally:
+        cluster.remove_node(node)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what a cluster does in its own time."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def only_here() -> None:
+    """Workers cannot import this module."""
+
+
+def test_a_machine_without_the_package(workers: RayWorkers) -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"cannot run this package \(ModuleNotFoundError: No module named"):
+        workers.submit(only_here).result(60)
+
+
+def test_a_cluster_that_does_not_answer() -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        connect("127.0.0.1:1")
+    with pytest.raises(RuntimeUnavailable, match="no Ray cluster answers at nowhere"):
+        connect("nowhere")
+
+
+def test_processes_take_the_place_of_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("mjpeg_restore.archive.on_ray._CURRENT", Path("/nowhere"))
+    inline = InlineWorkers()
+    for address in ("off", "auto"):
+        assert find_workers(address, "auto", None, lambda: inline) is inline
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert find_workers("auto", "auto", None, lambda: inline) is inline
+
+
+def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"a cluster needs Ray: pip install ray .*mjpeg-restore\[ray\]"):
+        RayWorkers("local")

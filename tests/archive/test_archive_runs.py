@@ -1,0 +1,338 @@
+"""A run over an archive: what is done, what is not, and what a second call does."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, list_recordings
+from mjpeg_restore.archive.destination import WORK
+from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.local import LocalStore
+from mjpeg_restore.archive.store import checksum
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
+from mjpeg_restore.pipeline import PipelineSettings
+from mjpeg_restore.sinks import OutputSettings
+from tests.archive.comparing import InlineWorkers, archive, contents, settings
+from tests.archive.recordings import PICTURES, muxed, raw
+from tests.lacking import needs
+from tests.streams import still
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A long recording, a short one, a picture, and what is none."""
+    folder = tmp_path / "rec"
+    (folder / "cam").mkdir(parents=True)
+    muxed(folder / "cam" / "long.mkv", sound="pcm_s16le")
+    raw(folder / "short.mjpeg", PICTURES[:7])
+    raw(folder / "picture.jpg", PICTURES[:1])
+    (folder / "notes.txt").write_text("a camera fell down in March")
+    return folder
+
+
+def lines(out: Path) -> dict[str, dict[str, Any]]:
+    """The manifest's lines, by name."""
+    found = [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
+    assert len({line["name"] for line in found}) == len(found)
+    return {line["name"]: line for line in found}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The contents of all files in a folder but the manifest."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_restored_files_have_the_recordings_names_and_lines(recordings: Path, tmp_path: Path) -> None:
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.recordings, report.done, report.refused, report.failed) == (4, 3, 1, 0)
+    assert report.frames == 33 + 7 + 1
+    assert set(files(tmp_path / "out")) == {"cam/long.mkv", "short.mkv", "picture.png"}
+    found = lines(tmp_path / "out")
+    assert {name: line["status"] for name, line in found.items()} == {
+        "cam/long.mkv": "done",
+        "notes.txt": "refused",
+        "picture.jpg": "done",
+        "short.mjpeg": "done",
+    }
+    assert "is text, not video" in found["notes.txt"]["error"]
+    long = found["cam/long.mkv"]
+    assert long["sha256"] == checksum(recordings / "cam" / "long.mkv")
+    assert long["output_sha256"] == checksum(tmp_path / "out" / "cam" / "long.mkv")
+    assert (long["frames"], long["packets"], long["parts"]) == (33, 33, 4)
+    assert long["model"]["name"] == "decode" and len(long["model"]["sha256"]) == 64
+    assert long["settings"] == {"extension": ".mkv", "part": 10, "codec": "ffv1"}
+
+
+def test_a_second_call_does_nothing(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    report, workers = archive(recordings, tmp_path / "out", settings())
+    assert workers.tasks == []
+    assert (report.unchanged, report.done, report.refused) == (4, 0, 0)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_what_is_missing_or_has_changed_is_done(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    archive(recordings, out, settings())
+    (out / "cam" / "long.mkv").unlink()
+    raw(recordings / "short.mjpeg", PICTURES[:8])
+    raw(recordings / "new.mjpeg", PICTURES[:2])
+    report, _ = archive(recordings, out, settings())
+    assert (report.unchanged, report.done) == (2, 3)
+    assert lines(out)["short.mjpeg"]["frames"] == 8
+
+
+def test_a_restored_file_that_was_cut_off_is_made_anew(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    archive(recordings, out, settings())
+    whole = (out / "short.mkv").read_bytes()
+    (out / "short.mkv").write_bytes(whole[:-10])
+    assert archive(recordings, out, settings())[0].done == 1
+    assert (out / "short.mkv").read_bytes() == whole
+
+
+def test_a_new_date_alone_restores_nothing(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    os.utime(recordings / "cam" / "long.mkv", (1, 1))
+    report, workers = archive(recordings, tmp_path / "out", settings())
+    assert [name for name, _ in workers.tasks] == ["begin"]
+    assert (report.unchanged, report.done) == (4, 0)
+    assert archive(recordings, tmp_path / "out", settings())[1].tasks == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        settings(11),
+        settings(codec="mjpeg"),
+        settings(sound=False),
+        settings(policies=PipelineSettings(on_corrupt="drop")),
+        ArchiveSettings(model="decode", part=10, output=OutputSettings(codec="ffv1", range="limited")),
+    ],
+)
+def test_other_settings_are_done_anew(recordings: Path, tmp_path: Path, changed: ArchiveSettings) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    assert archive(recordings, tmp_path / "out", changed)[0].done == 3
+
+
+def test_a_device_is_no_setting_of_the_result() -> None:
+    assert settings(device="onnxruntime").key == settings().key
+
+
+def test_a_broken_line_of_the_manifest_is_done_anew(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    manifest = tmp_path / "out" / MANIFEST
+    manifest.write_text(manifest.read_text()[:-40])
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.unchanged, report.done) == (3, 1)
+    assert len(lines(tmp_path / "out")) == 4
+
+
+def test_a_damaged_recording_is_a_line_and_not_the_end(recordings: Path, tmp_path: Path) -> None:
+    broken = recordings / "cam" / "broken.avi"
+    broken.write_bytes((recordings / "cam" / "long.mkv").read_bytes()[:900])
+    (recordings / "a.mjpeg").write_bytes(b"")
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.done, report.refused) == (3, 3)
+    assert lines(tmp_path / "out")["a.mjpeg"]["error"].endswith("a.mjpeg is empty")
+
+
+def test_uncut_recordings_where_that_is_asked_for(recordings: Path, tmp_path: Path) -> None:
+    _, workers = archive(recordings, tmp_path / "out", settings(0))
+    assert {name for name, _ in workers.tasks} == {"begin"}
+    archive(recordings, tmp_path / "cut", settings(10))
+    name = "cam/long.mkv"
+    assert contents(tmp_path / "out" / name) == contents(tmp_path / "cut" / name)
+
+
+def test_models_with_a_state_are_not_cut() -> None:
+    assert not ArchiveSettings(model="stream-video").cuts
+    assert ArchiveSettings(model="stream").cuts
+
+
+class Stopping(InlineWorkers):
+    """Asks for the end after so many tasks."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count, self.stop = count, Event()
+
+    def submit(self, task: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        if len(self.tasks) + 1 == self.count:
+            self.stop.set()
+        return super().submit(task, *arguments, **named)
+
+
+def test_parts_of_which_something_was_removed_are_made_anew(recordings: Path, tmp_path: Path) -> None:
+    out, chosen = tmp_path / "out", settings()
+    for name in ("packets-00001", "coded-00001"):
+        workers = Stopping(4)
+        found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+        Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+        for path in out.rglob(name):
+            path.unlink()
+    assert archive(recordings / "cam", out, chosen)[0].done == 1
+    archive(recordings / "cam", tmp_path / "whole", chosen)
+    assert files(out) == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_what_a_stopped_run_has_restored_is_kept(recordings: Path, tmp_path: Path, count: int) -> None:
+    out, chosen, workers = tmp_path / "out", settings(), Stopping(count)
+    found = list_recordings([str(recordings)], str(out), ".mkv")
+    report = Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+    assert report.interrupted
+    assert len(workers.tasks) == count
+    report, rest = archive(recordings, out, chosen)
+    assert not report.interrupted
+    parts = [arguments[2] for name, arguments in [*workers.tasks, *rest.tasks] if name == "restore_part"]
+    assert sorted(parts) == [0, 1, 2, 3]  # none twice
+    archive(recordings, tmp_path / "whole", chosen)
+    assert files(out) == files(tmp_path / "whole")
+
+
+def test_a_worker_that_is_lost_fails_its_recording_alone(recordings: Path, tmp_path: Path) -> None:
+    class Losing(InlineWorkers):
+        def submit(self, task: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            if task.__name__ == "restore_part" and arguments[2] == 2:
+                lost: Future[Any] = Future()
+                lost.set_exception(WorkerLost("the process was lost"))
+                return lost
+            return super().submit(task, *arguments, **named)
+
+    out = tmp_path / "out"
+    report, _ = archive(recordings, out, settings(), Losing())
+    assert (report.done, report.refused, report.failed) == (2, 1, 1)
+    assert lines(out)["cam/long.mkv"]["error"] == "the process was lost"
+    report, workers = archive(recordings, out, settings())  # failed ones are tried again, with the parts that are there
+    assert (report.done, report.unchanged) == (1, 3)
+    assert [arguments[2] for name, arguments in workers.tasks if name == "restore_part"] == [2, 3]
+
+
+def test_a_recording_of_which_several_parts_fail_fails_once(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = LocalStore.publish
+
+    def refuse(self: LocalStore, file: Path, path: str) -> None:
+        if "coded-" in path:
+            raise OSError(errno.EIO, "Input/output error")
+        publish(self, file, path)
+
+    class Three(InlineWorkers):
+        slots = 3
+
+    monkeypatch.setattr(LocalStore, "publish", refuse)
+    report, _ = archive(recordings / "cam", tmp_path / "out", settings(), Three())
+    assert (report.failed, report.todo, len(report.failures)) == (1, 0, 1)
+
+
+def test_what_an_output_cannot_hold_is_a_remark(tmp_path: Path) -> None:
+    raw(tmp_path / "cam.mjpeg", [still(number, sampling="4:4:4") for number in range(25)])
+    for part in (10, 100):
+        archive(tmp_path / "cam.mjpeg", tmp_path / "out", settings(part, ".webm", "av1"))
+        (remark,) = lines(tmp_path / "out")["cam.mjpeg"]["remarks"]
+        assert "4:4:4 is written as 4:2:0" in remark
+
+
+def test_a_full_disk_ends_the_run_and_a_second_call_goes_on(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = LocalStore.publish
+
+    def full(self: LocalStore, file: Path, path: str) -> None:
+        if "result-00001" in path:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        publish(self, file, path)
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(LocalStore, "publish", full)
+    (recordings / "later").mkdir()
+    raw(recordings / "later" / "last.mjpeg", PICTURES[:3])
+    report, _ = archive(recordings, out, settings())
+    assert report.full
+    assert (report.done, report.refused, report.failed, report.todo) == (2, 1, 1, 1)
+    assert "No space left on device" in lines(out)["cam/long.mkv"]["error"]
+    monkeypatch.undo()
+    report, _ = archive(recordings, out, settings())
+    assert (report.unchanged, report.done, report.failed) == (3, 2, 0)
+    archive(recordings, tmp_path / "whole", settings())
+    assert files(out) == files(tmp_path / "whole")
+
+
+def test_a_manifest_that_cannot_be_written_ends_the_run(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: LocalStore, path: str, text: str) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LocalStore, "append", full)
+    with pytest.raises(SinkError, match=r"cannot write .*manifest\.jsonl \(No space left on device\)"):
+        archive(recordings, tmp_path / "out", settings())
+
+
+def test_a_network_that_cannot_be_run_ends_the_run(recordings: Path, tmp_path: Path) -> None:
+    chosen = ArchiveSettings(model="stream", device="tensorrt:7", part=10)
+    with pytest.raises(RuntimeUnavailable):
+        archive(recordings, tmp_path / "out", chosen)
+
+
+def test_an_input_that_changes_meanwhile_is_tried_again(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, calls = LocalStore.stat, list[str]()
+
+    def growing(self: LocalStore, path: str) -> Any:
+        calls.append(path)
+        if path.endswith("short.mjpeg") and calls.count(path) == 3:
+            os.utime(path, (calls.count(path), 0))
+        return stat(self, path)
+
+    monkeypatch.setattr(LocalStore, "stat", growing)
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert str(report.failures[-1][1]).endswith("short.mjpeg has changed while it was read")
+    monkeypatch.undo()
+    assert archive(recordings, tmp_path / "out", settings())[0].done == 1
+
+
+def test_two_runs_at_a_time_are_refused(recordings: Path, tmp_path: Path) -> None:
+    destination = Destination(str(tmp_path / "out"))
+    with destination.locked(), pytest.raises(SinkError, match="is being written by another run"):
+        archive(recordings, tmp_path / "out", settings())
+    assert not (tmp_path / "out" / "short.mkv").exists()
+
+
+def test_nothing_is_left_in_the_work_folder(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    assert not (tmp_path / "out" / WORK).exists()
+
+
+def test_a_store_that_fsspec_names(recordings: Path, tmp_path: Path) -> None:
+    fsspec = needs("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.put(str(recordings), "/bucket/rec", recursive=True)
+    chosen = settings()
+    found = list_recordings(["memory://bucket/rec"], "memory://bucket/out", ".mkv")
+    report = Archive(found, Destination("memory://bucket/out"), chosen).run(InlineWorkers())
+    assert (report.done, report.refused, report.failed) == (3, 1, 0)
+    archive(recordings, tmp_path / "local", chosen)
+    restored = {name.removeprefix("/bucket/out/"): memory.cat(name) for name in memory.find("/bucket/out")}
+    manifest = [json.loads(line) for line in restored.pop(MANIFEST).splitlines()]
+    assert restored == files(tmp_path / "local")
+    assert manifest[0]["source"] == "memory://bucket/rec/cam/long.mkv"
+    assert "/tmp/" not in json.dumps(manifest)
+    workers = InlineWorkers()
+    found = list_recordings(["memory://bucket/rec"], "memory://bucket/out", ".mkv")
+    Archive(found, Destination("memory://bucket/out"), chosen).run(workers)
+    assert workers.tasks == []

@@ -1,0 +1,64 @@
+"""Processes of this machine as workers: they do what is done without them, and may be lost."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from mjpeg_restore.archive import ProcessWorkers
+from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.errors import WorkerLost
+from tests.archive.comparing import archive, settings
+from tests.archive.poisoned import Poisoned, die, die_once, fail, identify
+from tests.archive.recordings import PICTURES, muxed, raw
+from tests.archive.test_archive_runs import files, lines
+
+
+@pytest.fixture(scope="module")
+def workers() -> Generator[ProcessWorkers]:
+    with contextlib.closing(ProcessWorkers(2)) as workers:
+        yield workers
+    assert multiprocessing.active_children() == []
+
+
+def test_tasks_are_done_by_as_many_processes(workers: ProcessWorkers) -> None:
+    futures = [workers.submit(identify) for _ in range(workers.slots)]
+    assert len({future.result(60) for future in futures}) == workers.slots
+
+
+def test_an_exception_is_the_futures(workers: ProcessWorkers) -> None:
+    with pytest.raises(KeyError, match="of the task"):
+        workers.submit(fail).result(60)
+    assert workers.submit(identify).result(60)
+
+
+def test_a_lost_process_is_replaced_and_its_task_done_again(workers: ProcessWorkers, tmp_path: Path) -> None:
+    other, lost = workers.submit(identify), workers.submit(die_once, tmp_path / "mark")
+    assert lost.result(60) == "done"
+    assert other.result(60)
+
+
+def test_a_task_that_always_ends_its_process_fails(workers: ProcessWorkers) -> None:
+    lost, other = workers.submit(die), workers.submit(identify)
+    assert other.result(60)
+    with pytest.raises(WorkerLost, match="the process that restored it was lost"):
+        lost.result(60)
+    assert workers.submit(identify).result(60)
+
+
+def test_an_archive_with_a_poisoned_file(workers: ProcessWorkers, tmp_path: Path) -> None:
+    folder, out = tmp_path / "rec", tmp_path / "out"
+    folder.mkdir()
+    muxed(folder / "long.mkv", sound="pcm_s16le")
+    raw(folder / "short.mjpeg", PICTURES[:7])
+    archive(folder, tmp_path / "alone", settings(codec="h264"))
+    raw(folder / "poison.mjpeg", PICTURES[:7])
+    report, _ = archive(folder, out, settings(codec="h264"), Poisoned(workers))
+    assert (report.done, report.failed) == (2, 1)
+    assert "was lost" in lines(out)["poison.mjpeg"]["error"]
+    assert files(out) == files(tmp_path / "alone")
+    assert (out / MANIFEST).exists()
