@@ -19,6 +19,7 @@ import os
 import socket
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -74,21 +75,24 @@ class Call:
         """
         try:
             return ray.get(self._reference, timeout=timeout)
-        except RayActorError as error:
-            raise ClusterLost("its process or node has died") from error
-        except RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, MjpegRestoreError):
-                raise cause from None
-            if "failed to import" in str(cause):  # Ray's words, in a RuntimeError
-                raise ClusterError(
-                    "a node lacks mjpeg-restore[ray], or has another version: install it there"
-                ) from error
-            raise ClusterError(f"on a node: {type(cause).__name__}: {_short(cause)}") from error
         except GetTimeoutError as error:
             raise ClusterLost(f"no answer in {timeout:g} s") from error
         except RayError as error:
-            raise ClusterLost(_short(error)) from error
+            raise _told(error) from error
+
+    def future(self) -> Future[Any]:
+        """A future of what it returns; it raises what `result` does."""
+        promised: Future[Any] = Future()
+
+        def end(ended: Future[Any]) -> None:
+            error = ended.exception()
+            if error is None:
+                promised.set_result(ended.result())
+            else:
+                promised.set_exception(_told(error) if isinstance(error, RayError) else error)
+
+        self._reference.future().add_done_callback(end)
+        return promised
 
 
 class Actor:
@@ -159,6 +163,7 @@ class Cluster:
         cpus: float = 1,
         gpus: float = 0,
         node: str | None = None,
+        retries: int = 0,
     ) -> Call:
         """Begin to call a function on a node.
 
@@ -168,10 +173,11 @@ class Cluster:
             cpus: that it takes.
             gpus: likewise.
             node: the id of the node that it has to run on; any that has room if None.
+            retries: times that it is begun anew where its process or node dies.
         """
         strategy = NodeAffinitySchedulingStrategy(node, soft=False) if node else "SPREAD"
         remote: Any = ray.remote(function)
-        options = remote.options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy=strategy)
+        options = remote.options(num_cpus=cpus, num_gpus=gpus, max_retries=retries, scheduling_strategy=strategy)
         return Call(options.remote(*arguments))
 
     def actor(self, kind: type, *arguments: object, cpus: float = 1, gpus: float = 0) -> Actor:
@@ -228,6 +234,20 @@ def _no_cluster(where: str, why: str) -> ClusterError:
     return ClusterError(
         f"no Ray cluster at {where} ({why}): start one as docs/scale.md says, or give 'local' for this machine"
     )
+
+
+def _told(error: RayError) -> MjpegRestoreError:
+    """What an error of a call means here."""
+    if isinstance(error, RayActorError):
+        return ClusterLost("its process or node has died")
+    if isinstance(error, RayTaskError):
+        cause: Any = error.cause
+        if isinstance(cause, MjpegRestoreError):
+            return cause
+        if "failed to import" in str(cause):  # Ray's words, in a RuntimeError
+            return ClusterError("a node lacks mjpeg-restore[ray], or has another version: install it there")
+        return ClusterError(f"on a node: {type(cause).__name__}: {_short(cause)}")
+    return ClusterLost(_short(error))
 
 
 def _short(error: BaseException | None) -> str:

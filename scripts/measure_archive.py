@@ -14,11 +14,11 @@ import json
 import tempfile
 from pathlib import Path
 
-import ray
-from ray.cluster_utils import Cluster
+from ray.cluster_utils import Cluster as Nodes
 
 from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, list_recordings
 from mjpeg_restore.archive.on_ray import RayWorkers
+from mjpeg_restore.cluster import Cluster
 from mjpeg_restore.testing import jpegs
 
 NODES = (1, 2, 4)
@@ -33,15 +33,15 @@ def draw(folder: Path, recordings: int, frames: int) -> None:
 
 def measure(folder: Path, nodes: int, model: str, runs: int) -> float:
     """Frames a second of a cluster of that many nodes, the best of the runs."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(nodes):
             cluster.add_node(num_cpus=1)
-        workers = RayWorkers(str(cluster.address))
-        rates = [_run(folder, workers, model) for _ in range(runs + 1)]
+        with Cluster(str(cluster.address)) as connection:
+            workers = RayWorkers(connection)
+            rates = [_run(folder, workers, model) for _ in range(runs + 1)]
         return max(rates[1:])  # the first one starts the workers
     finally:
-        ray.shutdown()
         cluster.shutdown()
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mjpeg_restore.errors import WorkerLost
 
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _ATTEMPTS = 2
@@ -29,9 +28,7 @@ class Workers(Protocol):
         """How many tasks are done at the same time: no more are handed in. It may change."""
         ...
 
-    def submit(
-        self, task: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
-    ) -> Future[Result]:
+    def submit(self, task: Callable[..., Result], /, *arguments: object) -> Future[Result]:
         """Have a task done.
 
         The future raises `WorkerLost` where the process or the machine that did it was lost, as often as it was tried.
@@ -54,14 +51,12 @@ class ProcessWorkers:
         self._closed = False
         self._lock = threading.Lock()
 
-    def submit(
-        self, task: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
-    ) -> Future[Result]:
+    def submit(self, task: Callable[..., Result], /, *arguments: object) -> Future[Result]:
         """See `Workers`."""
         promised: Future[Result] = Future()
         with self._lock:
             process = self._idle.pop()
-        self._begin(process, promised, partial(task, *arguments, **named), _ATTEMPTS)
+        self._begin(process, promised, partial(task, *arguments), _ATTEMPTS)
         return promised
 
     def _begin(

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mjpeg_restore.archive.on_ray import RayWorkers, connect, find_workers
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.archive.on_ray import RayWorkers, find_workers
+from mjpeg_restore.errors import ClusterError, MissingExtra
 from tests.archive.comparing import InlineWorkers, archive, settings
 from tests.archive.poisoned import Poisoned, resources
 from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
@@ -45,8 +45,17 @@ def cluster() -> Generator[Any]:
 
 
 @pytest.fixture(scope="module")
-def workers(cluster: Any) -> RayWorkers:
-    return RayWorkers(cluster.address)
+def connection(cluster: Any) -> Generator[Any]:
+    """To the nodes."""
+    from mjpeg_restore.cluster import Cluster
+
+    with Cluster(cluster.address) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def workers(connection: Any) -> RayWorkers:
+    return RayWorkers(connection)
 
 
 @pytest.fixture
@@ -94,11 +103,11 @@ def test_a_node_is_killed_in_the_middle(cluster: Any, workers: RayWorkers, recor
     cluster.add_node(num_cpus=1)
 
 
-def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, workers: RayWorkers) -> None:
+def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, connection: Any) -> None:
     node = cluster.add_node(num_cpus=6, num_gpus=1)  # as Ray counts them: nothing is computed there
     try:
         for device, gpus, slots in (("auto", 4, 8), ("openvino", 0, 8), ("cuda", 4, 4)):
-            chosen = RayWorkers("is connected already", device)
+            chosen = RayWorkers(connection, device)
             wait_until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
             futures = [chosen.submit(resources) for _ in range(slots)]
             shares = [future.result(60).get("GPU", 0) for future in futures]
@@ -122,15 +131,13 @@ def only_here() -> None:
 
 
 def test_a_machine_without_the_package(workers: RayWorkers) -> None:
-    with pytest.raises(RuntimeUnavailable, match=r"cannot run this package \(ModuleNotFoundError: No module named"):
+    with pytest.raises(ClusterError, match="a node lacks mjpeg-restore"):
         workers.submit(only_here).result(60)
 
 
 def test_a_cluster_that_does_not_answer() -> None:
-    with pytest.raises(RuntimeUnavailable, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
-        connect("127.0.0.1:1")
-    with pytest.raises(RuntimeUnavailable, match="no Ray cluster answers at nowhere"):
-        connect("nowhere")
+    with pytest.raises(ClusterError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
+        find_workers("127.0.0.1:1", "auto", None, InlineWorkers)
 
 
 def test_processes_take_the_place_of_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,5 +152,6 @@ def test_processes_take_the_place_of_a_cluster_that_is_not_there(monkeypatch: py
 
 def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"a cluster needs Ray: pip install ray .*mjpeg-restore\[ray\]"):
-        RayWorkers("local")
+    monkeypatch.delitem(sys.modules, "mjpeg_restore.cluster", raising=False)
+    with pytest.raises(MissingExtra, match=r"needs Ray: pip install ray .*mjpeg-restore\[ray\]"):
+        find_workers("local", "auto", None, InlineWorkers)
