@@ -30,6 +30,8 @@ SCRIPTS = [
     "gpu_check",
     "build_engines",
     "check_precision",
+    "measure_archive",
+    "scale",
 ]
 EXTRAS = ["torch", "torchvision", "onnx", "onnxscript", "PIL", "matplotlib", "scipy", "h5py"]
 """Modules of packages that a plain install does not bring."""
