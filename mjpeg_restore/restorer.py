@@ -334,7 +334,9 @@ class RestorerStream:
 
     def _camera(self, graph: GraphFile) -> VideoSession:
         """This stream's use of a graph with a state."""
-        self._latest = self._video.setdefault(graph.file, self._new_camera(graph))
+        if graph.file not in self._video:
+            self._video[graph.file] = self._new_camera(graph)
+        self._latest = self._video[graph.file]
         return self._latest
 
     def _new_camera(self, graph: GraphFile) -> VideoSession:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, observation
 
 REFRESH = 256
@@ -47,8 +48,7 @@ many small ones. At the start of a stream, when all of it becomes better, they f
 
 def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Blocks of luma in a cell, down and across, of a picture whose components have so many blocks; luma's first."""
-    down, across = (max(2, grids[0][axis] // min(grid[axis] for grid in grids)) for axis in (0, 1))
-    return down, across
+    return unit(grids, 0), unit(grids, 1)
 
 
 class Activity:

@@ -53,7 +53,7 @@ FAR = 1.6
 """A size that is larger by this factor takes more time than a graph for any size."""
 
 
-def unit(grids: Grids, axis: int) -> int:
+def unit(grids: Sequence[tuple[int, int]], axis: int) -> int:
     """Blocks of luma of which parts of a picture are made: whole blocks of each component, two at least."""
     return max(2, grids[0][axis] // min(grid[axis] for grid in grids))
 

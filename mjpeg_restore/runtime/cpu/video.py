@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
@@ -85,7 +86,7 @@ class VideoSession:
             kept = self._states
             self._states = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction.copy()) for one in kept]
             try:
-                return self._whole(frame, most)
+                return self._whole(frame, most, alone=not past)
             finally:
                 self._states = kept
         if on_blocks.native is None:
@@ -98,10 +99,10 @@ class VideoSession:
         self._activity.learn(believed)
         return planes
 
-    def _whole(self, frame: Frame, most: int) -> Planes:
+    def _whole(self, frame: Frame, most: int, *, alone: bool = False) -> Planes:
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-        return self._parts(frame, np.ones((high, wide), np.bool_), most)
+        return self._parts(frame, np.ones((high, wide), np.bool_), most, alone=alone)
 
     def _parts(
         self,
@@ -109,6 +110,8 @@ class VideoSession:
         cells: NDArray[np.bool_],
         most: int,
         believed: Sequence[NDArray[np.float32]] = (),
+        *,
+        alone: bool = False,
     ) -> Planes:
         """Restore a frame, with the network where the cells say so.
 
@@ -117,12 +120,13 @@ class VideoSession:
             cells: those that need the network.
             most: blocks of luma that the network may be given at a time.
             believed: of each component, filled with the share of its past that the gate kept of each block.
+            alone: it is a picture by itself, for whose size nothing is prepared.
         """
         self.computed = float(cells.mean())
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         agrees = [np.ones(grid, np.bool_) for grid in grids]
-        areas = self._areas(cells, tuple(grids), most)
+        areas = self._areas(cells, tuple(grids), most, None if alone else self._sizes)
         # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
         for area, restored in zip(areas, self._all_restored(frame, areas), strict=True):
             parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
@@ -139,15 +143,11 @@ class VideoSession:
                 keep(coefficients, table, known, same, plane)
         return planes
 
-    def _areas(self, cells: NDArray[np.bool_], grids: Grids, most: int) -> list[_Area]:
+    def _areas(self, cells: NDArray[np.bool_], grids: Grids, most: int, sizes: PartSizes | None) -> list[_Area]:
         """Areas that have all of the cells: about as many blocks of each as are computed at once, if it pays."""
-        margin, blocks = _margin(grids), cell(grids)
-        lengths = [
-            [rounded(number * blocks[axis] + 2 * margin[axis], grids, axis) for number in range(count + 1)]
-            for axis, count in enumerate(cells.shape)
-        ]
-        rectangles = cover(cells, *lengths)
-        together = sum(lengths[0][one.bottom - one.top] * lengths[1][one.right - one.left] for one in rectangles)
+        blocks, (down, across) = cell(grids), _lengths(grids)
+        rectangles = cover(cells, down, across)
+        together = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in rectangles)
         share = -(-together // self._at_once)
         most = min(most, max(LEAST_PART, share + share // 5)) if self._at_once > 1 else most
 
@@ -155,9 +155,9 @@ class VideoSession:
             wanted = _outer(one, grids)
             high, wide = one.bottom - one.top, one.right - one.left
             if wanted[0] * wanted[1] <= most or high == wide == 1:
-                return [_Area(one, grids, self._sizes.fit(wanted, grids) if self._sizes else wanted)]
-            down = high * blocks[0] >= wide * blocks[1]
-            parts = one.cut_across(one.top + (high + 1) // 2) if down else one.cut_down(one.left + (wide + 1) // 2)
+                return [_Area(one, grids, sizes.fit(wanted, grids) if sizes else wanted)]
+            tall = high * blocks[0] >= wide * blocks[1]
+            parts = one.cut_across(one.top + (high + 1) // 2) if tall else one.cut_down(one.left + (wide + 1) // 2)
             return [found for part in parts for found in divided(part)]
 
         return [area for one in rectangles for area in divided(one)]
@@ -214,6 +214,16 @@ class _Area:
 def _margin(grids: Grids) -> tuple[int, int]:
     """Blocks of luma around a part that are computed as well, down and across."""
     return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
+
+
+@lru_cache(16)
+def _lengths(grids: Grids) -> tuple[list[int], list[int]]:
+    """Blocks of luma, down and across, that are computed for parts of 0, 1, 2... cells with their margins."""
+    down, across = (
+        [rounded(number * blocks + 2 * margin, grids, axis) for number in range(-(-grids[0][axis] // blocks) + 1)]
+        for axis, (blocks, margin) in enumerate(zip(cell(grids), _margin(grids), strict=True))
+    )
+    return down, across
 
 
 def _outer(cells: Rectangle, grids: Grids) -> Size:
