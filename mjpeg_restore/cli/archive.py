@@ -7,10 +7,8 @@ import json
 import logging
 import signal
 import sys
-import time
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event
 from typing import Any
@@ -29,7 +27,8 @@ from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.archive.on_ray import find_workers
 from mjpeg_restore.cli.archive_progress import ArchiveProgress, period
 from mjpeg_restore.cli.exit_codes import exit_code
-from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
+from mjpeg_restore.cli.restore import INTERRUPTED
+from mjpeg_restore.cli.signals import stopping
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import SinkError
@@ -62,14 +61,15 @@ def _archive(options: argparse.Namespace) -> int:
     stop = Event()
     with ExitStack() as stack:
         workers = stack.enter_context(closing(_workers(options)))
-        stack.enter_context(_stopping(stop, quiet=options.quiet))
+        stack.enter_context(
+            stopping(stop, (signal.SIGINT, signal.SIGTERM), partial(_say_stopping, quiet=options.quiet))
+        )
         progress = stack.enter_context(ArchiveProgress(archive.report, quiet=options.quiet))
         archive.run(workers, stop, progress.update)
     return _tell(options, archive.report)
 
 
 def _settings(options: argparse.Namespace) -> ArchiveSettings:
-    bars = options.on_resize == "letterbox"
     output = OutputSettings(
         codec=options.codec,
         crf=options.crf,
@@ -83,7 +83,7 @@ def _settings(options: argparse.Namespace) -> ArchiveSettings:
         engine_cache=str(options.engine_cache.absolute()) if options.engine_cache else None,
         extension=f".{options.format}",
         output=output,
-        policies=PipelineSettings(on_corrupt=options.on_corrupt, on_resize="letterbox" if bars else "scale"),
+        policies=PipelineSettings(on_corrupt=options.on_corrupt, on_resize=options.on_resize),
         fps=options.fps,
         audio_track=options.audio_track,
         sound=not options.no_audio,
@@ -160,24 +160,6 @@ def _summary(report: ArchiveReport) -> str:
     return f"{report.recordings} recordings: {', '.join(words) or 'none'}{rate}"
 
 
-@contextmanager
-def _stopping(stop: Event, *, quiet: bool) -> Generator[None]:
-    """Let Ctrl-C and SIGTERM set the event; the second signal ends the run at once."""
-    first = 0.0
-
-    def ask(number: int, frame: object) -> None:
-        nonlocal first
-        if not stop.is_set():
-            first = time.monotonic()
-            stop.set()
-            if not quiet:
-                warn("stopping when the parts at hand are finished; once more to stop at once")
-        elif time.monotonic() - first > SAME_SIGNAL:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _say_stopping(*, quiet: bool) -> None:
+    if not quiet:
+        warn("stopping when the parts at hand are finished; once more to stop at once")

@@ -7,9 +7,8 @@ import json
 import logging
 import signal
 import sys
-import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -20,6 +19,7 @@ from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing, Progress
 from mjpeg_restore.cli.restore_options import OF_CAMERAS, OF_CONNECTIONS, OF_DEVICES, OF_PACE, OF_SERVERS
 from mjpeg_restore.cli.serving import played, served
+from mjpeg_restore.cli.signals import stopping
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.cli.summary import summary
 from mjpeg_restore.cli.wording import joined, left_out
@@ -35,9 +35,6 @@ from mjpeg_restore.sinks import Comparing, OutputSettings, Target, Window
 from mjpeg_restore.sources import LiveSettings, Paced, Source, open_source
 
 INTERRUPTED = 130
-
-SAME_SIGNAL = 0.5
-"""Seconds within which a second signal is the first one: `timeout -s INT` sends it to the process and to its group."""
 
 MOST_STREAMS = 4
 """Most pictures restored at the same time. Each takes memory; more than four gain nothing."""
@@ -86,7 +83,7 @@ def _restore_once(options: argparse.Namespace, targets: Sequence[str], seed: int
         page = stack.enter_context(served(options, source, report))
         # Pipes wait for their readers: here Ctrl-C still ends the command at once.
         outlets = [*_open_outlets(options, targets, source), *([window] if window else []), *page]
-        with _stopping(source, stop):
+        with stopping(stop, _ending(), source.stop):
             return _run(options, source, restorer, outlets, report, stop)
 
 
@@ -221,27 +218,10 @@ def _output_remarks(options: argparse.Namespace, source: Source, outlets: Sequen
         yield f"the sound is left out: {what} pictures only; video files, .m3u8, ts:-, tcp:// and udp:// have both"
 
 
-@contextmanager
-def _stopping(source: Source, stop: Event) -> Generator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal set the event and stop the source; the second signal ends the run."""
-    first = 0.0
-
-    def ask(number: int, frame: object) -> None:
-        nonlocal first
-        if not stop.is_set():
-            first = time.monotonic()
-            stop.set()
-            source.stop()
-        elif time.monotonic() - first > SAME_SIGNAL:
-            raise KeyboardInterrupt
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
+def _ending() -> list[int]:
+    """The signals that ask for the end: Ctrl-C, SIGTERM and a closed terminal."""
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
     # Windows has no SIGHUP, and nohup ignores it, which must stay so.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return numbers

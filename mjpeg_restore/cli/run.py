@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.progress import Preparing
-from mjpeg_restore.cli.restore import INTERRUPTED, SAME_SIGNAL
+from mjpeg_restore.cli.restore import INTERRUPTED
 from mjpeg_restore.cli.serving import access
+from mjpeg_restore.cli.signals import SAME_SIGNAL
 from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
 from mjpeg_restore.errors import SettingsError, SinkError
 from mjpeg_restore.fleet import Changes, Fleet, FleetSettings, RunSettings, Status, load_settings

@@ -18,8 +18,8 @@ from cameras.faults import Fault
 from cameras.http import HttpCamera
 from cameras.pictures import NumberedPictures
 
-from mjpeg_restore.cli.restore import SAME_SIGNAL
 from mjpeg_restore.cli.run import WRONG_SETTINGS
+from mjpeg_restore.cli.signals import SAME_SIGNAL
 from tests.cli.command import COMMAND, mux, run, times
 from tests.cli.test_signals import until
 from tests.lacking import needs_named_pipes, needs_sighup, needs_sigint
