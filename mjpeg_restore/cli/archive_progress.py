@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from mjpeg_restore.archive import ArchiveReport
-from mjpeg_restore.cli.progress import EVERY
-from mjpeg_restore.cli.streams import warn
+from mjpeg_restore.cli.progress import Shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
-class ArchiveProgress:
+class ArchiveProgress(Shown):
     """Shows recordings, frames, frames a second, the time that is left, and failures."""
 
     def __init__(self, report: ArchiveReport, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Bar | None = None
-        if sys.stderr is not None and sys.stderr.isatty() and not quiet:
-            self._bar = _bar()
-            self._task = self._bar.add_task("", total=max(report.size, 1), words="")
-        self._said = time.monotonic()
+        super().__init__(_bar, max(report.size, 1), quiet=quiet)
 
     def update(self, report: ArchiveReport) -> None:
-        """Show the report; as a plain line every `EVERY` seconds only."""
-        if self._bar:
-            self._bar.update(self._task, completed=report.read, words=progress_words(report))
-        elif not self._quiet and time.monotonic() - self._said >= EVERY:
-            self._said = time.monotonic()
-            warn(progress_words(report))
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        """Show the report."""
+        self.show(report.read, lambda: progress_words(report), lambda: progress_words(report))
 
 
 def progress_words(report: ArchiveReport) -> str:

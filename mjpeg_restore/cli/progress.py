@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -19,30 +20,38 @@ EVERY = 10.0
 """Seconds between two plain lines."""
 
 
-class Progress:
-    """Shows a report as it grows."""
+class Shown:
+    """How far something is, on standard error: a bar on a terminal, or a plain line every `EVERY` seconds."""
 
-    def __init__(self, info: SourceInfo, frames: int | None, *, quiet: bool) -> None:
-        total = info.frames if frames is None else min(frames, info.frames or frames)
-        self._total = total
-        self._quiet = quiet
-        self._lines = not info.live  # a camera's log has a line when something changes, for days
+    def __init__(self, make: Callable[[], Bar], total: float | None, *, quiet: bool, lines: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            make: makes the bar, whose columns may have the field `words`.
+            total: what is done at the end; None if that is not known.
+            quiet: show nothing.
+            lines: whether there are lines where there is no terminal.
+        """
+        self._lines = lines and not quiet
         self._bar: Bar | None = None
         if sys.stderr is not None and sys.stderr.isatty() and not quiet:
-            self._bar = _bar()
-            self._task = self._bar.add_task("", total=total, rate="")
+            self._bar = make()
+            self._task = self._bar.add_task("", total=total, words="")
         self._said = time.monotonic()
 
-    def update(self, report: Report) -> None:
-        """Show the report; as a plain line every `EVERY` seconds only."""
-        if self._quiet:
-            return
+    def show(self, completed: float, words: Callable[[], str], line: Callable[[], str]) -> None:
+        """Show how far it is.
+
+        Args:
+            completed: of the total.
+            words: makes the bar's.
+            line: makes the plain line.
+        """
         if self._bar:
-            self._bar.update(self._task, completed=report.frames, rate=_rate(report))
+            self._bar.update(self._task, completed=completed, words=words())
         elif self._lines and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
-            total = f" of about {self._total}" if self._total else ""
-            warn(f"frame {report.frames}{total}, {_rate(report)}")
+            warn(line())
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -54,6 +63,20 @@ class Progress:
     ) -> None:
         if self._bar:
             self._bar.stop()
+
+
+class Progress(Shown):
+    """Shows a report as it grows."""
+
+    def __init__(self, info: SourceInfo, frames: int | None, *, quiet: bool) -> None:
+        self._total = info.frames if frames is None else min(frames, info.frames or frames)
+        # A camera's log has a line when something changes, for days.
+        super().__init__(_bar, self._total, quiet=quiet, lines=not info.live)
+
+    def update(self, report: Report) -> None:
+        """Show the report."""
+        total = f" of about {self._total}" if self._total else ""
+        self.show(report.frames, lambda: _rate(report), lambda: f"frame {report.frames}{total}, {_rate(report)}")
 
 
 class Preparing:
@@ -99,5 +122,5 @@ def _bar() -> Bar:
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TextColumn("ETA"))
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"), TextColumn("ETA"))
     return Bar(SpinnerColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
