@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.runtime import Network, devices
 from mjpeg_restore.runtime.base import LoadSettings
 from mjpeg_restore.runtime.loading import Loader
-from mjpeg_restore.sources import Source
 from mjpeg_restore.testing import ListSource
 from tests.cli.command import pictures, run
 from tests.sources.silent import LIMIT
@@ -82,11 +81,11 @@ def test_ctrl_c_ends_a_build(
     """What a signal's handler does; a real one might reach the tests' process when nobody waits for it any more."""
 
     @contextmanager
-    def stopping(source: Source, stop: threading.Event) -> Generator[None]:
+    def stopping(stop: threading.Event, numbers: Sequence[int], asked: Callable[[], None]) -> Generator[None]:
         threading.Thread(target=lambda: builder.begun.wait(LIMIT) and stop.set(), daemon=True).start()
         yield
 
-    monkeypatch.setattr("mjpeg_restore.cli.restore._stopping", stopping)
+    monkeypatch.setattr("mjpeg_restore.cli.restore.stopping", stopping)
     code, _, err = run([clip, "-o", output / "out.mp4", "-m", "stream-lite", "--device", SLOW], capfd)
     assert code == 130
     assert "mjpeg-restore: building stream-lite.colour.onnx: 0%" in err.splitlines()
