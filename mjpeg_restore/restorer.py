@@ -22,7 +22,7 @@ from mjpeg_restore.errors import ModelCorrupt, UnknownModel
 from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
-from mjpeg_restore.runtime import Blend, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
+from mjpeg_restore.runtime import Blend, Camera, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
 from mjpeg_restore.runtime.cpu.part_sizes import Prepares
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.devices import candidates
@@ -221,8 +221,8 @@ class RestorerStream:
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
         self._scene: tuple[object, ...] = ()
-        self._video: dict[str, VideoSession] = {}
-        self._latest: VideoSession | None = None
+        self._cameras: dict[str, VideoSession] = {}
+        self._latest: Camera | None = None
 
     @property
     def computed(self) -> float | None:
@@ -248,7 +248,7 @@ class RestorerStream:
             return last[1]
         scene = coded.width, coded.height, coded.sampling, coded.colour
         past, self._scene = scene == self._scene, scene
-        planes = self._planes(coded, self._camera, past=past, evidence=evidence and coded.damage is None)
+        planes = self._planes(coded, self._continued, past=past, evidence=evidence and coded.damage is None)
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -259,18 +259,18 @@ class RestorerStream:
 
     def planes(self, coded: CodedPicture) -> Future[Planes]:
         """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
-        return self._planes(coded, self._new_camera, past=False, evidence=False)
+        return self._planes(coded, self._alone, past=False, evidence=False)
 
     def _planes(
-        self, coded: CodedPicture, camera: Callable[[GraphFile], VideoSession], *, past: bool, evidence: bool
+        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], *, past: bool, evidence: bool
     ) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if graph.has_state:
-            network = self._restorer.network(graph, self._progress)
-            most = int(self._restorer.memory(network) / (64 * model.bytes_per_pixel))
-            return camera(graph).submit(components(coded), most, past=past, evidence=evidence)
+            inputs = components(coded)
+            restored = camera(graph).submit(inputs, past=past, evidence=evidence)
+            return gather([restored], lambda planes: _checked(planes[0], graph, inputs))
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
         both = components(coded)
@@ -332,21 +332,30 @@ class RestorerStream:
         """
         return self._sessions.get((graph.file, chroma), self._restorer.network(graph, self._progress), pool)
 
-    def _camera(self, graph: GraphFile) -> VideoSession:
-        """This stream's use of a graph with a state."""
-        if graph.file not in self._video:
-            self._video[graph.file] = self._new_camera(graph)
-        self._latest = self._video[graph.file]
+    def _continued(self, graph: GraphFile) -> Camera:
+        """This stream's use of a graph with a state, whose frames continue each other."""
+        self._latest = self._on_device(graph, alone=False)
+        if self._latest is None:
+            if graph.file not in self._cameras:
+                self._cameras[graph.file] = self._in_memory(graph)
+            self._latest = self._cameras[graph.file]
         return self._latest
 
-    def _new_camera(self, graph: GraphFile) -> VideoSession:
-        """A use of a graph with a state that has no past."""
+    def _alone(self, graph: GraphFile) -> Camera:
+        """A use of a graph with a state for a picture by itself."""
+        return self._on_device(graph, alone=True) or self._in_memory(graph)
 
+    def _on_device(self, graph: GraphFile, *, alone: bool) -> Camera | None:
+        network = self._restorer.network(graph, self._progress)
+        return self._sessions.camera((graph.file, alone), network, self._pool)
+
+    def _in_memory(self, graph: GraphFile) -> VideoSession:
         def run(inputs: Inputs) -> Planes:
             return _submitted(self._session(graph, INLINE), graph, inputs).result()
 
         network = self._restorer.network(graph, self._progress)
-        return VideoSession(run, self._pool, network if isinstance(network, Prepares) else None)
+        most = int(self._restorer.memory(network) / (64 * self._restorer.model.bytes_per_pixel))
+        return VideoSession(run, self._pool, most, network if isinstance(network, Prepares) else None)
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:
@@ -379,11 +388,13 @@ class RestorerStream:
 
 
 class _Sessions:
-    """Sessions by their graphs' files, and by whether they are for chroma alone."""
+    """Sessions by their graphs' files, and by whether they are for chroma alone; and what is a camera's on a device, by
+    whether it is for pictures by themselves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, bool], Session] = {}
+        self._cameras: dict[tuple[str, bool], Camera] = {}
         _sessions.add(self)
 
     def get(self, use: tuple[str, bool], network: Network, pool: Executor) -> Session:
@@ -393,17 +404,25 @@ class _Sessions:
                 self._open[use] = network.session(pool)
             return self._open[use]
 
+    def camera(self, use: tuple[str, bool], network: Network, pool: Executor) -> Camera | None:
+        """Likewise the camera for a use of a graph with a state; None if the state is not on a device."""
+        with self._lock:
+            if use not in self._cameras and (begun := network.camera(pool)):
+                self._cameras[use] = begun
+            return self._cameras.get(use)
+
     def close(self) -> None:
         """Close all of them."""
         with self._lock:
             sessions, self._open = self._open, {}
-        for session in sessions.values():
-            session.close()
+            cameras, self._cameras = self._cameras, {}
+        for one in (*sessions.values(), *cameras.values()):
+            one.close()
 
     def forget(self) -> None:
         """Drop them in a forked process, even if nobody uses them there; each is opened again when it is needed."""
-        _leak(self._open)
-        self._open = {}
+        _leak((self._open, self._cameras))
+        self._open, self._cameras = {}, {}
         self._lock = threading.Lock()  # a thread of the parent may hold the old one
 
 
@@ -414,24 +433,30 @@ def _leak(lost: object) -> None:
 
 def _grids(graph: GraphFile, inputs: Inputs) -> list[tuple[int, ...]]:
     """Blocks of each component, high and wide."""
-    return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=True) if port.kind == "coefficients"]
+    return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=False) if port.kind == "coefficients"]
 
 
 def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
     """Begin to run a graph; the result is `ModelCorrupt` if its planes are not what the contract says."""
 
-    def checked(results: list[Planes]) -> Planes:
-        grids = _grids(graph, inputs)
-        for array, port in zip(results[0], graph.outputs, strict=True):
-            high, wide = grids[port.grid]
-            shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
-            if (array.dtype, array.shape) != (port.dtype, shape):
-                what = "plane" if port.kind == "samples" else port.name
-                found = f"{array.dtype} {[*array.shape]}"
-                raise ModelCorrupt(f"{graph.label} gives a {what} of {found}, not {port.dtype} {[*shape]}")
-        return results[0]
+    return gather([session.submit(inputs)], lambda planes: _checked(planes[0], graph, inputs))
 
-    return gather([session.submit(inputs)], checked)
+
+def _checked(planes: Planes, graph: GraphFile, inputs: Inputs) -> Planes:
+    """Planes of a graph, and its state after them if that is there, if they are what the contract says.
+
+    Raises:
+        ModelCorrupt: they are not.
+    """
+    grids = _grids(graph, inputs)
+    for array, port in zip(planes, graph.outputs, strict=False):
+        high, wide = grids[port.grid]
+        shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
+        if (array.dtype, array.shape) != (port.dtype, shape):
+            what = "plane" if port.kind == "samples" else port.name
+            found = f"{array.dtype} {[*array.shape]}"
+            raise ModelCorrupt(f"{graph.label} gives a {what} of {found}, not {port.dtype} {[*shape]}")
+    return planes
 
 
 def _cut(graph: GraphFile, inputs: Inputs, tile: Tile, steps: list[tuple[int, int]]) -> Inputs:

@@ -72,10 +72,10 @@ class Task:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [name for name, model in catalogue.shipped().items() if not model.has_state]
+    names = list(catalogue.shipped())
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured (all)")
     parser.add_argument("--device", nargs="+", default=DEVICES, help=f"runtimes ({' '.join(DEVICES)})")
-    parser.add_argument("--model", nargs="+", default=names, help="networks of the catalogue (all that run on GPUs)")
+    parser.add_argument("--model", nargs="+", default=names, help="networks of the catalogue (all)")
     parser.add_argument("--engines", type=Path, metavar="DIR", help="further networks: a folder with a manifest")
     parser.add_argument("--engine-cache", type=Path, metavar="DIR", help="of TensorRT (the user's cache)")
     parser.add_argument("--seconds", type=float, default=0.4, help="of each measurement of speed (0.4)")

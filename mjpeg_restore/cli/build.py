@@ -17,7 +17,7 @@ from mjpeg_restore.cli.progress import Preparing
 from mjpeg_restore.cli.streams import logged, warn, write
 from mjpeg_restore.cli.wording import option, worded
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError
-from mjpeg_restore.runtime import ON_CPU, Precision
+from mjpeg_restore.runtime import Precision
 from mjpeg_restore.runtime.cuda import gpus
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
@@ -56,10 +56,7 @@ class Outcome:
 def command(options: argparse.Namespace) -> int:
     """Build the engines of some models, or of all; the result is the exit code."""
     models = [catalogue.find(name) for name in options.models]
-    if on_cpu := next((model.name for model in models if model.has_state), None):
-        raise RuntimeUnavailable(f"{on_cpu}: {ON_CPU}")
-    models = models or [model for model in catalogue.models().values() if not model.has_state]
-    return build_models(models, options, "fp16")
+    return build_models(models or [*catalogue.models().values()], options, "fp16")
 
 
 def build_models(models: Sequence[Model], options: argparse.Namespace, precision: Precision) -> int:

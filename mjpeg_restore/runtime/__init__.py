@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile, Port
-from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
+from mjpeg_restore.catalogue.ports import STATE
+from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
-from mjpeg_restore.runtime.base import Blend, Inputs, LoadSettings, Network, Planes, Precision, Progress, Session
+from mjpeg_restore.runtime.base import (
+    Blend,
+    Camera,
+    Inputs,
+    LoadSettings,
+    Network,
+    Planes,
+    Precision,
+    Progress,
+    Session,
+)
 from mjpeg_restore.runtime.cpu.native import NativeDecode
 from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
 from mjpeg_restore.runtime.loading import Loader
@@ -22,8 +34,8 @@ from mjpeg_restore.runtime.weights import imported_onnx
 
 __all__ = [
     "DEVICES",
-    "ON_CPU",
     "Blend",
+    "Camera",
     "Inputs",
     "NativeDecode",
     "Network",
@@ -36,8 +48,6 @@ __all__ = [
 ]
 
 _LOADER = Loader()
-ON_CPU = "models for video run on the CPU so far"
-"""Why there is no GPU for them."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,9 +84,6 @@ def open_network(
     waiting = partial(watch, f"another thread loads {graph.label}", 0.0)
     errors: list[RuntimeUnavailable] = []
     for candidate in candidates(device):
-        if graph.has_state and on_gpu(candidate):
-            errors.append(RuntimeUnavailable(ON_CPU, Hint("try {device}", device="openvino")))
-            continue
         runtime, detail = runtime_of(candidate)
         settings = LoadSettings(detail, threads or usable_cores(), streams, blend, watch, precision, engine_cache)
         on_host = not on_gpu(candidate)
@@ -99,11 +106,13 @@ def open_network(
 def _load_on_gpu(runtime: Runtime, graph: GraphFile, settings: LoadSettings) -> Network:
     """Load a graph, and have it restore a tiny picture: a library that does not fit the GPU may say so only then."""
     network = runtime.load(graph, settings)
-    session = network.session(INLINE)
-    try:
-        session.submit([_smallest(port) for port in graph.inputs]).result()
-    finally:
-        session.close()
+    inputs = [_smallest(port) for port in graph.inputs if port.kind not in STATE]
+    if graph.has_state and (camera := network.camera(INLINE)):
+        with closing(camera):
+            camera.submit(inputs, past=False, evidence=True).result()
+    else:
+        with closing(network.session(INLINE)) as session:
+            session.submit(inputs).result()
     return network
 
 

@@ -108,6 +108,40 @@ class Session(Protocol):
         ...
 
 
+class Camera(Protocol):
+    """One camera's frames, restored in order by a graph with a state, which is kept from one to the next.
+
+    Safe from several threads; the order is that of the calls.
+    """
+
+    @property
+    def computed(self) -> float:
+        """Share of the last frame that the network computed, 0..1, without margins."""
+        ...
+
+    def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
+        """Begin to restore the next frame, and return as soon as another one may be submitted.
+
+        Args:
+            inputs: coefficients and table of each component in turn; not changed by the caller before the future is
+                done.
+            past: whether the frames before it are of the same scene; if not, or if their size is another one, they are
+                forgotten.
+            evidence: whether it tells of those to come; if not, the state stays what it was.
+
+        Returns:
+            The planes of all components; they belong to the caller. It may be `RuntimeUnavailable`.
+
+        Raises:
+            RuntimeUnavailable: the frame could not be begun.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for the frames under way, and free what is held on a device."""
+        ...
+
+
 class Network(Protocol):
     """A graph that is loaded on a device, once for all cameras."""
 
@@ -120,6 +154,13 @@ class Network(Protocol):
 
     def session(self, pool: Executor) -> Session:
         """Begin a session, whose pictures are computed, or waited for, on the threads of the pool."""
+        ...
+
+    def camera(self, pool: Executor) -> Camera | None:
+        """Begin to restore a camera's frames, for a graph with a state, which stays on the device.
+
+        None where the state is in the host's memory, among the inputs of a session: `cpu/video.py` keeps it.
+        """
         ...
 
 
@@ -141,6 +182,10 @@ class HostNetwork(ABC):
     def session(self, pool: Executor) -> Session:
         """Begin a session; see `Network`."""
         return HostSession(self.run, pool)
+
+    def camera(self, pool: Executor) -> Camera | None:
+        """None: the state is in the host's memory; see `Network`."""
+        return None
 
 
 class HostSession:

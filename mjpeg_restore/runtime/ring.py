@@ -3,6 +3,8 @@
 A slot is what one picture under way needs: memory of the host that the device reads and writes, memory of the device,
 and events. Starting a picture in a slot only enqueues work, in the order of the pictures. Its end is waited for on the
 pool, where several pictures can be copied out at the same time.
+
+A graph with a state finds it on the device, where the slots share it: pictures are computed one after the other.
 """
 
 from __future__ import annotations
@@ -30,10 +32,15 @@ ALIGNMENT = 256
 class Slot(Protocol):
     """The buffers of one picture under way."""
 
-    def start(self, inputs: Inputs) -> None:
+    def start(self, inputs: Inputs, *, past: bool, evidence: bool) -> None:
         """Copy the inputs to memory that the device reads, and enqueue all work.
 
         The session calls it in the order of the pictures, one call at a time. Where it raises, nothing is under way.
+
+        Args:
+            inputs: of the graph, without its state.
+            past: whether a state that there is is that of this picture's scene; it is zero otherwise.
+            evidence: whether the picture changes it for those to come.
         """
         ...
 
@@ -43,7 +50,13 @@ class Slot(Protocol):
 
 
 class RingSession:
-    """One camera's use of a network on a device with memory of its own; see `Session`."""
+    """One camera's use of a network on a device with memory of its own: a `Session`, or a `Camera` if it has a state.
+
+    Attributes:
+        computed: all of a picture is: on a GPU, finding what need not be takes longer than it would save.
+    """
+
+    computed = 1.0
 
     def __init__(
         self, allocate: Callable[[Shapes], Sequence[Slot]], release: Callable[[], None], pool: Executor
@@ -63,8 +76,8 @@ class RingSession:
         self._free: list[Slot] = []
         self._closed = False
 
-    def submit(self, inputs: Inputs) -> Future[Planes]:
-        """Start a picture once a slot is free; see `Session`."""
+    def submit(self, inputs: Inputs, *, past: bool = False, evidence: bool = False) -> Future[Planes]:
+        """Start a picture once a slot is free; see `Session` and `Camera`."""
         with self._order:
             if self._closed:
                 raise RuntimeUnavailable("the session is closed")
@@ -76,7 +89,7 @@ class RingSession:
                 self._shapes, self._free = shapes, list(self._slots)
             slot = self._take()
             try:
-                slot.start(inputs)
+                slot.start(inputs, past=past, evidence=evidence)
             except BaseException:
                 self._give_back(slot)
                 raise

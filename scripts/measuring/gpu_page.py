@@ -181,7 +181,7 @@ def _static(done: Parts, card: Card) -> Iterator[str]:
 def _by_model(item: tuple[str, Row]) -> tuple[int, str, int, str]:
     """The order of the catalogue, further networks last; smaller sizes first."""
     model, _, device, size = item[0].split()
-    names = [name for name, model in catalogue.shipped().items() if not model.has_state]
+    names = list(catalogue.shipped())
     return names.index(model) if model in names else len(names), model, int(size.partition("x")[0]), device
 
 

@@ -90,9 +90,9 @@ class RewrittenNetwork(HostNetwork):
         model = onnx.load_model_from_string(for_tensorrt(graph.path().read_bytes(), half=half))
         round_as_float16(model)
         self.outside = 0
-        self._outputs = len(model.graph.output)
+        self._types = [port.dtype for port in graph.outputs]
         if projected:
-            names = [f"{port.name}.samples" for port in graph.outputs]
+            names = [f"{port.name}.samples" for port in graph.outputs if port.kind == "samples"]
             model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -107,20 +107,22 @@ class RewrittenNetwork(HostNetwork):
         found = [
             np.asarray(array) for array in self._session.run(None, dict(zip(names, as_bytes(inputs), strict=True)))
         ]
-        planes, floating = found[: self._outputs], found[self._outputs :]
+        outputs, floating = found[: len(self._types)], found[len(self._types) :]
         for blocks, quantised, table in zip(floating, inputs[::2], inputs[1::2], strict=False):  # noise may follow
             again = np.rint(blocks[0].astype(np.float64) @ DCT_MATRIX.T / table)
             self.outside += int((again != quantised).sum())
-        return tuple(planes)
+        return tuple(array.astype(kind, copy=False) for array, kind in zip(outputs, self._types, strict=True))
 
 
 def as_bytes(inputs: Inputs) -> Inputs:
     """A graph's inputs in the types of `for_tensorrt`."""
+    with_state = any(array.dtype == np.float16 for array in inputs)
+    without_state = 2 * len(inputs) // 5 if with_state else len(inputs)  # each component has five
     return [
         np.ascontiguousarray(array, "<i2").view(np.uint8).reshape(*array.shape, 2)
-        if array.dtype == np.int16
-        else array.astype(np.float32)
-        for array in inputs
+        if array.dtype == np.int16 and place < without_state
+        else array.astype(np.float16 if array.dtype == np.float16 else np.float32)
+        for place, array in enumerate(inputs)
     ]
 
 
@@ -139,10 +141,11 @@ def round_as_float16(model: ModelProto) -> None:
             array = onnx.numpy_helper.to_array(weights).astype(np.float32)
             weights.CopyFrom(onnx.numpy_helper.from_array(array, weights.name))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(SPLITTER, np.float32), "splitter"))
+    ends = {output.name for output in model.graph.output}  # a state's, whose type is that of the contract
     nodes: list[NodeProto] = []
     for node in model.graph.node:
         for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT16:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT16 and ends.isdisjoint(node.output):
                 attribute.i = TensorProto.FLOAT
         nodes.append(node)
         for index, name in enumerate(node.output):

@@ -83,7 +83,6 @@ def test_all_models_for_several_compute_capabilities(
         for model in catalogue.models().values()
         for variant in model.variants
         for graph in variant.graphs.values()
-        if not graph.has_state
     ]
     assert code == 0
     assert [plan.name for plan in plans] == graphs * 2
@@ -213,9 +212,3 @@ def test_the_script_builds_of_another_folder(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("no model 'unknown' in ")
-
-
-def test_a_model_for_video_is_refused_in_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:
-    code, _, error = run(["build", "stream-video", *ADA], capfd)
-    assert code == 4
-    assert error == "mjpeg-restore: stream-video: models for video run on the CPU so far\n"

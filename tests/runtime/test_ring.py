@@ -52,7 +52,7 @@ class Buffers:
         self.device = device
         self.number: np.ndarray | None = None
 
-    def start(self, inputs: Inputs) -> None:
+    def start(self, inputs: Inputs, *, past: bool, evidence: bool) -> None:
         assert self.number is None, "a slot that is in use"
         if inputs[0].flat[0] < 0:
             raise RuntimeUnavailable("a negative number")

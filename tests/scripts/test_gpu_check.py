@@ -194,10 +194,10 @@ def test_a_folder_that_is_not_there_is_one_sentence(check: Check, capfd: pytest.
 @pytest.mark.usefixtures("check")
 def test_what_has_a_target_comes_first_and_nothing_twice() -> None:
     options = Namespace(engine_cache=None, seconds=0.1)
-    models = [model for model in catalogue.shipped().values() if not model.has_state]
+    models = [*catalogue.shipped().values()]
     found = [*gpu_check.tasks(options, ["tensorrt", "torch"], models, until=0.0)]
     names = [f"{task.part} {task.key}" for task in found]
-    assert len(names) == len(set(names)) == 2 + 2 + 1 + 28 * 2 * 2 + 9 * 2
+    assert len(names) == len(set(names)) == 2 + 2 + 1 + 32 * 2 * 2 + 11 * 2
     order = list(dict.fromkeys((task.part, task.key.split()[0].partition(".")[0]) for task in found))
     first = [(part, "stream-lite") for part in ("speed", "cameras", "parity", "static")]
     assert order[:4] == first

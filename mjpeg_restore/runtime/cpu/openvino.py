@@ -121,6 +121,10 @@ class OpenVino:
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
 
+    def camera(self, pool: Executor) -> None:
+        """None: the state is in the host's memory; see `Network`."""
+        return
+
     def session(self, pool: Executor) -> HostSession:
         """Begin a session, for whose sizes the graph is compiled; see `Network`."""
         if self._has_state:

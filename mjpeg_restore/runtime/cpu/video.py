@@ -33,7 +33,7 @@ Frame = list[tuple[NDArray[np.int16], NDArray[np.uint16]]]
 
 
 class VideoSession:
-    """A camera's frames, restored one after the other.
+    """A camera's frames, restored one after the other: a `Camera`.
 
     Attributes:
         computed: share of the last frame that the network computed, 0..1, without margins.
@@ -43,6 +43,7 @@ class VideoSession:
         self,
         run: Callable[[Inputs], Planes],
         pool: Executor,
+        most: int,
         network: Prepares | None = None,
     ) -> None:
         """Begin without a past.
@@ -50,9 +51,10 @@ class VideoSession:
         Args:
             run: a network whose graph has a state; computes a frame or a part of one.
             pool: its threads compute.
+            most: blocks of luma that the network may be given at a time.
             network: what compiles it for the sizes of parts; None if that is not needed, and one is computed at a time.
         """
-        self._run = run
+        self._run, self._most = run, most
         self._sizes = PartSizes(network.prepare, pool) if network else None
         self._pool, self._at_once = pool, network.at_once if network else 1
         self._turns = _Turns(pool)
@@ -60,24 +62,15 @@ class VideoSession:
         self._activity: Activity | None = None
         self.computed = 1.0
 
-    def submit(self, inputs: Inputs, most: int, *, past: bool, evidence: bool) -> Future[Planes]:
-        """Begin to restore the next frame.
-
-        Args:
-            inputs: coefficients and table of each component in turn; not changed by the caller before the future is
-                done.
-            most: blocks of luma that the network may be given at a time.
-            past: whether the frames before it are of the same scene; if not, or if their size is another one, they are
-                forgotten.
-            evidence: whether it tells of those to come; if not, the state stays what it was.
-
-        Returns:
-            The planes, as of `Session.submit`.
-        """
+    def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
+        """Begin to restore the next frame; see `Camera`."""
         frame = list(zip(inputs[::2], inputs[1::2], strict=True))
-        return self._turns.submit(lambda: self._next(frame, most, past=past, evidence=evidence))
+        return self._turns.submit(lambda: self._next(frame, past=past, evidence=evidence))
 
-    def _next(self, frame: Frame, most: int, *, past: bool, evidence: bool) -> Planes:
+    def close(self) -> None:
+        """Nothing is to be freed, and frames under way may be finished later."""
+
+    def _next(self, frame: Frame, *, past: bool, evidence: bool) -> Planes:
         shapes = [coefficients.shape for coefficients, _ in frame]
         if not past or [known.mean.shape for known in self._states] != shapes:
             self._states = [ComponentState.empty(high, wide) for high, wide, _ in shapes]
@@ -86,29 +79,28 @@ class VideoSession:
             kept = self._states
             self._states = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction.copy()) for one in kept]
             try:
-                return self._whole(frame, most, alone=not past)
+                return self._whole(frame, alone=not past)
             finally:
                 self._states = kept
         if on_blocks.native is None:
-            return self._whole(frame, most)
+            return self._whole(frame)
         if self._activity is None:
             self._activity = Activity([(high, wide) for high, wide, _ in shapes])
         cells = self._activity.choose(frame, self._states)
         believed = [np.zeros(coefficients.shape[:2], np.float32) for coefficients, _ in frame]
-        planes = self._parts(frame, cells, most, believed)
+        planes = self._parts(frame, cells, believed)
         self._activity.learn(believed)
         return planes
 
-    def _whole(self, frame: Frame, most: int, *, alone: bool = False) -> Planes:
+    def _whole(self, frame: Frame, *, alone: bool = False) -> Planes:
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-        return self._parts(frame, np.ones((high, wide), np.bool_), most, alone=alone)
+        return self._parts(frame, np.ones((high, wide), np.bool_), alone=alone)
 
     def _parts(
         self,
         frame: Frame,
         cells: NDArray[np.bool_],
-        most: int,
         believed: Sequence[NDArray[np.float32]] = (),
         *,
         alone: bool = False,
@@ -118,7 +110,6 @@ class VideoSession:
         Args:
             frame: the frame.
             cells: those that need the network.
-            most: blocks of luma that the network may be given at a time.
             believed: of each component, filled with the share of its past that the gate kept of each block.
             alone: it is a picture by itself, for whose size nothing is prepared.
         """
@@ -126,7 +117,7 @@ class VideoSession:
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         agrees = [np.ones(grid, np.bool_) for grid in grids]
-        areas = self._areas(cells, tuple(grids), most, None if alone else self._sizes)
+        areas = self._areas(cells, tuple(grids), None if alone else self._sizes)
         # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
         for area, restored in zip(areas, self._all_restored(frame, areas), strict=True):
             parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
@@ -143,13 +134,13 @@ class VideoSession:
                 keep(coefficients, table, known, same, plane)
         return planes
 
-    def _areas(self, cells: NDArray[np.bool_], grids: Grids, most: int, sizes: PartSizes | None) -> list[_Area]:
+    def _areas(self, cells: NDArray[np.bool_], grids: Grids, sizes: PartSizes | None) -> list[_Area]:
         """Areas that have all of the cells: about as many blocks of each as are computed at once, if it pays."""
         blocks, (down, across) = cell(grids), _lengths(grids)
         rectangles = cover(cells, down, across)
         together = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in rectangles)
         share = -(-together // self._at_once)
-        most = min(most, max(LEAST_PART, share + share // 5)) if self._at_once > 1 else most
+        most = min(self._most, max(LEAST_PART, share + share // 5)) if self._at_once > 1 else self._most
 
         def divided(one: Rectangle) -> list[_Area]:
             wanted = _outer(one, grids)

@@ -127,6 +127,12 @@ class Bindings:
     def download(self, host: int, device: int, nbytes: int, stream: Handle) -> None:
         _call("copy from the GPU", cu.cuMemcpyDtoHAsync, host, device, nbytes, stream)
 
+    def copy(self, target: int, source: int, nbytes: int, stream: Handle) -> None:
+        _call("copy on the GPU", cu.cuMemcpyDtoDAsync, target, source, nbytes, stream)
+
+    def clear(self, target: int, nbytes: int, stream: Handle) -> None:
+        _call("clear memory", cu.cuMemsetD8Async, target, 0, nbytes, stream)
+
     def capture(self, stream: Handle, enqueue: Callable[[], None]) -> Handle | None:
         # Other threads allocate and capture at the same time: only this thread's calls may spoil the capture.
         mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL

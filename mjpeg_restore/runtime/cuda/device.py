@@ -229,6 +229,16 @@ class Stream(Owned):
         with self.device.current():
             self.device.driver.download(target.address, source.address, nbytes, self.handle)
 
+    def copy(self, source: DeviceBuffer, target: DeviceBuffer, nbytes: int) -> None:
+        """Enqueue a copy of the first `nbytes` from one block of the GPU's memory to another one."""
+        with self.device.current():
+            self.device.driver.copy(target.address, source.address, nbytes, self.handle)
+
+    def clear(self, target: DeviceBuffer, nbytes: int) -> None:
+        """Enqueue to set the first `nbytes` to zero."""
+        with self.device.current():
+            self.device.driver.clear(target.address, nbytes, self.handle)
+
     def record(self, event: Event) -> None:
         """Have an event happen when all that is enqueued so far is done."""
         with self.device.current():

@@ -119,6 +119,14 @@ class Driver(Protocol):
         """Enqueue a copy from the device's memory to the host's."""
         ...
 
+    def copy(self, target: int, source: int, nbytes: int, stream: Handle) -> None:
+        """Enqueue a copy within the device's memory."""
+        ...
+
+    def clear(self, target: int, nbytes: int, stream: Handle) -> None:
+        """Enqueue to set memory of the device to zero."""
+        ...
+
     def capture(self, stream: Handle, enqueue: Callable[[], None]) -> Handle | None:
         """Capture what a function enqueues in a stream as a graph; None where the package cannot."""
         ...

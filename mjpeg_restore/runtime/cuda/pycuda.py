@@ -136,6 +136,14 @@ class PyCuda:
         with _wrapped("copy from the GPU"):
             cu.memcpy_dtoh_async(_at(host, nbytes), device, stream)
 
+    def copy(self, target: int, source: int, nbytes: int, stream: Handle) -> None:
+        with _wrapped("copy on the GPU"):
+            cu.memcpy_dtod_async(target, source, nbytes, stream)
+
+    def clear(self, target: int, nbytes: int, stream: Handle) -> None:
+        with _wrapped("clear memory"):
+            cu.memset_d8_async(target, 0, nbytes, stream)
+
     def capture(self, stream: Handle, enqueue: Callable[[], None]) -> Handle | None:
         """PyCUDA has no graphs."""
         return None

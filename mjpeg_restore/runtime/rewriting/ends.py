@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
+from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.runtime.rewriting.graph import Graph, attributes
 
 SUFFIX = ".value"
@@ -14,16 +15,18 @@ SUFFIX = ".value"
 def inputs_as_bytes(graph: Graph) -> None:
     """Take int16 inputs as their bytes, uint8 `[..., 2]`, the lower one first, and uint16 inputs as float32.
 
-    The bytes are put together on the device: nothing is converted on the CPU, and nothing larger is copied.
+    The bytes are put together on the device: nothing is converted on the CPU, and nothing larger is copied. A state
+    stays on the device: what is int16 of it is float32 there.
     """
     values: dict[str, str] = {}
     begin: list[NodeProto] = []
     for tensor in graph.inputs:
         kind = tensor.type.tensor_type
-        if kind.elem_type == TensorProto.UINT16:
+        whole = kind.elem_type == TensorProto.INT16
+        if kind.elem_type == TensorProto.UINT16 or (whole and tensor.name.rpartition(".")[2] in STATE):
             kind.elem_type = TensorProto.FLOAT
             values[tensor.name] = tensor.name
-        elif kind.elem_type == TensorProto.INT16:
+        elif whole:
             begin += _joined(graph, tensor)
             values[tensor.name] = tensor.name + SUFFIX
     instead = dict(values)
@@ -57,11 +60,17 @@ def _joined(graph: Graph, tensor: ValueInfoProto) -> list[NodeProto]:
 
 
 def outputs_cast_last(graph: Graph) -> None:
-    """Round and clip in float32, and let a Cast to uint8 be the last node of each output of that type."""
+    """Round and clip in float32, and let a Cast to uint8 be the last node of each output of that type.
+
+    Outputs of int16, which are whole numbers of a state, stay in float32.
+    """
     graph.nodes = [part for node in graph.nodes for part in _rounded(graph, node)]
     makers = graph.makers()
     for output in graph.model.graph.output:
-        if output.type.tensor_type.elem_type == TensorProto.UINT8:
+        if output.type.tensor_type.elem_type == TensorProto.INT16:
+            output.type.tensor_type.elem_type = TensorProto.FLOAT
+            makers[output.name].CopyFrom(helper.make_node("Identity", makers[output.name].input, [output.name]))
+        elif output.type.tensor_type.elem_type == TensorProto.UINT8:
             whole = f"{output.name}.whole"
             makers[output.name].output[list(makers[output.name].output).index(output.name)] = whole
             graph.rewire({output.name: whole})

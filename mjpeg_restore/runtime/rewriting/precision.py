@@ -89,7 +89,7 @@ ORTHOGONAL = 1e-3
 
 def halve(graph: Graph) -> None:
     """Let learnt layers, and what lies between them, compute in float16."""
-    if any(output.type.tensor_type.elem_type == TensorProto.FLOAT for output in graph.model.graph.output):
+    if all(output.type.tensor_type.elem_type == TensorProto.FLOAT for output in graph.model.graph.output):
         return  # a context
     types = graph.types()
     halved = _halved(graph, types)

@@ -59,6 +59,10 @@ class TensorRtNetwork:
         buffers = EngineBuffers(self.package, self.device, self.graph, self._context())
         return RingSession(buffers.allocate, buffers.release, pool)
 
+    def camera(self, pool: Executor) -> RingSession:
+        """Begin a session that keeps the state on the GPU; see `Network`."""
+        return self.session(pool)
+
     def _context(self) -> Owned:
         """A new execution context, whose memory the caller provides.
 

@@ -5,7 +5,8 @@
     download stream   picture 1 down    picture 2 down    picture 3 down
 
 Events order the streams. A slot has one block of pinned memory and one of the GPU's for all inputs of a picture, and
-likewise for its outputs, so that a picture is one copy up and one copy down.
+likewise for its outputs, so that a picture is one copy up and one copy down. The state of a graph that has one is in
+two blocks of the GPU's, before and after a picture, which all slots share.
 """
 
 # Neither package has stubs.
@@ -15,22 +16,32 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile, Port
+from mjpeg_restore.catalogue.ports import STATE, STATE_AFTER, PortKind
 from mjpeg_restore.errors import Hint, RuntimeUnavailable
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
 from mjpeg_restore.runtime.cuda import CudaGraph, Device, DeviceBuffer, Event, Owned, PinnedBuffer, Stream
 from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
 from mjpeg_restore.runtime.tensorrt.package import Package
 
-ON_HOST = {"coefficients": "<i2", "table": "<f4", "noise": "<f4", "context": "<f4"}
-"""Types in which inputs go up, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`: the
-same memory. See `rewriting.for_tensorrt`."""
+TYPES: dict[PortKind, str] = {
+    "coefficients": "<i2",
+    "table": "<f4",
+    "noise": "<f4",
+    "context": "<f4",
+    "samples": "<u1",
+    "mean": "<f4",
+    "evidence": "<f2",
+    "correction": "<f4",
+}
+"""Types in memory, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`: the same memory.
+See `rewriting.for_tensorrt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Tensor:
 
     name: str
     dtype: str
-    """As it lies in the host's memory."""
+    """As it lies in memory."""
     shape: tuple[int, ...]
     offset: int
     """From the beginning of the block, bytes."""
@@ -86,31 +97,43 @@ class EngineBuffers:
         Raises:
             RuntimeUnavailable: the engine does not take it, or the GPU lacks memory. Nothing is allocated then.
         """
-        self.memory.close()
+        self._free()
         self.pictures, self.capturable = 0, True
         with wrap_errors(f"{self.package.name} does not take this size"), ExitStack() as memory:
             self.package.failure()  # what was logged before is not why this fails
-            inputs, outputs = self._shaped(shapes, memory)
-            slots = [EngineSlot(self, inputs, outputs, memory) for _ in range(SLOTS)]
+            inputs, outputs, state = self._shaped(shapes, memory)
+            state.forget(self.compute)
+            slots = [EngineSlot(self, inputs, outputs, state, memory) for _ in range(SLOTS)]
             self.memory = memory.pop_all()
         return slots
 
     def release(self) -> None:
         """Free everything."""
-        self.memory.close()
+        self._free()
         self._context.close()
         for stream in (self.upload, self.compute, self.download):
             stream.close()
 
-    def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor]]:
-        """Set the size, and give the context the memory that it needs for that. The inputs and outputs."""
+    def _free(self) -> None:
+        """Free the memory, whose pictures are finished; the state's last step may not be."""
+        with suppress(RuntimeUnavailable):  # after an error of the GPU nothing is under way
+            self.compute.synchronize()
+        self.memory.close()
+
+    def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor], EngineState]:
+        """Set the size, and give the context the memory that it needs for that. The inputs and outputs, and the state.
+
+        Args:
+            shapes: of the inputs that are not the state's.
+            memory: owns what is allocated.
+        """
         graph, context = self._graph, self.context
-        inputs = _laid_out(
-            [(port, ON_HOST[port.kind], shape) for port, shape in zip(graph.inputs, shapes, strict=True)]
-        )
+        inputs = _laid_out([*zip(graph.inputs, shapes, strict=False)])
+        known = [(port, shapes[2 * port.component]) for port in graph.inputs if port.kind in STATE]
+        state = EngineState(self.device, _laid_out(known), memory)
         with self.device.current():
-            for port, tensor in zip(graph.inputs, inputs, strict=True):
-                shape = (*tensor.shape, 2) if port.kind == "coefficients" else tensor.shape
+            for tensor in (*inputs, *state.before):
+                shape = (*tensor.shape, 2) if tensor.dtype == TYPES["coefficients"] else tensor.shape
                 if not context.set_input_shape(tensor.name, shape):
                     raise self._refused(tensor)
             if missing := context.infer_shapes():
@@ -118,8 +141,9 @@ class EngineBuffers:
             nbytes = context.update_device_memory_size_for_shapes()
             scratch = memory.enter_context(DeviceBuffer(self.device, nbytes))
             context.set_device_memory(scratch.address, nbytes)
-            shaped = [(port, port.dtype, tuple(context.get_tensor_shape(port.name))) for port in graph.outputs]
-        return inputs, _laid_out(shaped)
+            given = [port for port in graph.outputs if port.kind not in STATE_AFTER]
+            outputs = _laid_out([(port, tuple(context.get_tensor_shape(port.name))) for port in given])
+        return inputs, outputs, state
 
     def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
         high, wide = tensor.shape[:2]
@@ -128,22 +152,66 @@ class EngineBuffers:
         )
 
 
-def _laid_out(tensors: list[tuple[Port, str, tuple[int, ...]]]) -> list[Tensor]:
+def _laid_out(tensors: list[tuple[Port, tuple[int, ...]]]) -> list[Tensor]:
     """Tensors one after the other in a block."""
     found: list[Tensor] = []
     offset = 0
-    for port, dtype, shape in tensors:
-        found.append(Tensor(port.name, dtype, shape, offset))
+    for port, shape in tensors:
+        found.append(Tensor(port.name, TYPES[port.kind], shape, offset))
         offset = math.ceil((offset + found[-1].nbytes) / ALIGNMENT) * ALIGNMENT
     return found
+
+
+class EngineState:
+    """What a graph remembers, before and after a picture; nothing, for most graphs.
+
+    Attributes:
+        before: the tensors that the engine reads, in the block of that name.
+        after: those that it writes, in the other one.
+    """
+
+    def __init__(self, device: Device, before: list[Tensor], memory: ExitStack) -> None:
+        """Allocate.
+
+        Args:
+            device: where.
+            before: the tensors; those after a picture are their like.
+            memory: owns the blocks.
+        """
+        after = dict[str, str](zip(STATE, STATE_AFTER, strict=True))
+        self.before = before
+        self.after = [
+            replace(one, name=f"{component}.{after[kind]}")
+            for one in before
+            for component, _, kind in [one.name.rpartition(".")]
+        ]
+        self.nbytes = before[-1].offset + before[-1].nbytes if before else 0
+        self.block, self.block_after = (memory.enter_context(DeviceBuffer(device, self.nbytes)) for _ in range(2))
+
+    def forget(self, stream: Stream) -> None:
+        """Enqueue the beginning of another scene."""
+        if self.nbytes:
+            stream.clear(self.block, self.nbytes)
+
+    def advance(self, stream: Stream) -> None:
+        """Enqueue the step to the next picture."""
+        if self.nbytes:
+            stream.copy(self.block_after, self.block, self.nbytes)
 
 
 class EngineSlot:
     """The memory and events of one picture under way; see `Slot`."""
 
-    def __init__(self, buffers: EngineBuffers, inputs: list[Tensor], outputs: list[Tensor], memory: ExitStack) -> None:
+    def __init__(
+        self,
+        buffers: EngineBuffers,
+        inputs: list[Tensor],
+        outputs: list[Tensor],
+        state: EngineState,
+        memory: ExitStack,
+    ) -> None:
         device, own = buffers.device, memory.enter_context
-        self._buffers, self._inputs, self._outputs = buffers, inputs, outputs
+        self._buffers, self._inputs, self._outputs, self._state = buffers, inputs, outputs, state
         self._sizes = [part[-1].offset + part[-1].nbytes for part in (inputs, outputs)]
         up, down = self._sizes
         self._sent, self._taken = own(PinnedBuffer(device, up)), own(DeviceBuffer(device, up))
@@ -151,7 +219,7 @@ class EngineSlot:
         self._uploaded, self._computed, self._downloaded = (own(Event(device)) for _ in range(3))
         self._graph: CudaGraph | None = None
 
-    def start(self, inputs: Inputs) -> None:
+    def start(self, inputs: Inputs, *, past: bool, evidence: bool) -> None:
         """Enqueue the copy up, the engine and the copy down; see `Slot`."""
         buffers = self._buffers
         for tensor, array in zip(self._inputs, inputs, strict=True):
@@ -161,8 +229,12 @@ class EngineSlot:
                 buffers.upload.upload(self._sent, self._taken, self._sizes[0])
                 buffers.upload.record(self._uploaded)
                 buffers.compute.wait(self._uploaded)
+                if not past:
+                    self._state.forget(buffers.compute)
                 self._compute()
                 buffers.compute.record(self._computed)
+                if evidence:
+                    self._state.advance(buffers.compute)
                 buffers.download.wait(self._computed)
                 buffers.download.download(self._made, self._received, self._sizes[1])
                 buffers.download.record(self._downloaded)
@@ -203,7 +275,13 @@ class EngineSlot:
 
     def _execute(self) -> None:
         buffers = self._buffers
-        for tensors, block in ((self._inputs, self._taken), (self._outputs, self._made)):
+        state = self._state
+        for tensors, block in (
+            (self._inputs, self._taken),
+            (state.before, state.block),
+            (self._outputs, self._made),
+            (state.after, state.block_after),
+        ):
             for tensor in tensors:
                 buffers.context.set_tensor_address(tensor.name, block.address + tensor.offset)
         if not buffers.context.execute_async_v3(buffers.compute.number):

@@ -148,3 +148,7 @@ class GpuNetwork:
         """Begin a session; see `Network`."""
         buffers = GpuBuffers(self._program)
         return RingSession(buffers.allocate, buffers.release, pool)
+
+    def camera(self, pool: Executor) -> RingSession:
+        """Begin a session that keeps the state on the GPU; see `Network`."""
+        return self.session(pool)

@@ -3,6 +3,9 @@
 Pictures are computed in a stream of the session, copies are made in two others. When a size has come often enough, the
 program for it is captured as a CUDA graph, and is then launched as one.
 
+The state of a graph that has one is on the GPU, once for all slots. The program reads it and writes the next one beside
+it, which then takes its place, or not.
+
 What PyTorch keeps for the whole process stays as it is: its default stream, its settings of TF32 and of cuDNN, and
 which GPU is current. Products of matrices in float32 follow `torch.set_float32_matmul_precision`, whose default is as
 exact as a CPU: there is no other way to choose.
@@ -24,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
 from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
@@ -52,6 +56,8 @@ class GpuBuffers:
             # Of another kind than all sessions' streams. PyTorch hands out the same few of a kind again and again, and
             # work that another thread enqueues in a stream that is captured would be captured, too.
             self._capturing = torch.cuda.Stream(self.device, priority=-1)
+        self.state_parts = sum(name.rpartition(".")[2] in STATE for name in program.inputs)
+        """Inputs that are the state's, after all others; as many outputs come last."""
         self._slots: list[GpuSlot] = []
         self._pool: Any = None
         self._tuned: Plan | None = None
@@ -66,9 +72,11 @@ class GpuBuffers:
         """
         self.release()
         with self.running("prepare for pictures of this size"), torch.cuda.stream(self.compute):
-            self._shapes = shapes
-            self.plan = self.program.plan(shapes)
-            self._slots = [GpuSlot(self, shapes) for _ in range(SLOTS)]
+            self._shapes = (*shapes, *self._state_shapes(shapes))
+            self.plan = self.program.plan(self._shapes)
+            parts = list(zip(self._shapes, self.program.types, strict=True))[len(shapes) :]
+            state = GpuState(parts, self.device)
+            self._slots = [GpuSlot(self, shapes, state) for _ in range(SLOTS)]
             self.compute.synchronize()
         return self._slots
 
@@ -78,6 +86,10 @@ class GpuBuffers:
             slot.close()
         self._slots, self._tuned, self._pool = [], None, None  # with the last graph the pool is freed
         self._pictures, self._capturable = 0, True
+
+    def _state_shapes(self, shapes: Shapes) -> Shapes:
+        """Of the state's parts: each component has as many, of the shape of its coefficients."""
+        return tuple(shapes[2 * (part // len(STATE))] for part in range(self.state_parts))
 
     @contextmanager
     def running(self, what: str) -> Generator[None]:
@@ -93,6 +105,7 @@ class GpuBuffers:
     def captured(self, slot: GpuSlot) -> torch.cuda.CUDAGraph | None:
         """The program on a slot's memory as a CUDA graph; None where it cannot be captured."""
         graph = torch.cuda.CUDAGraph()
+        self.compute.synchronize()  # what is timed and captured reads the state, and writes the next one
         try:
             with _CAPTURING:
                 self._tuned = self._tuned or self._fastest(slot)
@@ -157,16 +170,17 @@ def _alike(found: Tensor, right: Tensor) -> bool:
 class GpuSlot:
     """The memory and events of one picture under way; see `Slot`."""
 
-    def __init__(self, buffers: GpuBuffers, shapes: Shapes) -> None:
+    def __init__(self, buffers: GpuBuffers, shapes: Shapes, state: GpuState) -> None:
         program = buffers.program
-        self._buffers = buffers
-        inputs, outputs = list(zip(shapes, program.types, strict=True)), buffers.plan.outputs
+        self._buffers, self._state = buffers, state
+        inputs = list(zip(shapes, program.types, strict=False))  # without the state's
+        outputs = buffers.plan.outputs[: len(buffers.plan.outputs) - buffers.state_parts]
         self._sent, self._taken = Block(inputs, None), Block(inputs, buffers.device)
         self._made, self._received = Block(outputs, buffers.device), Block(outputs, None)
         self._uploaded, self._computed, self._downloaded = (torch.cuda.Event(blocking=True) for _ in range(3))
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def start(self, inputs: Inputs) -> None:
+    def start(self, inputs: Inputs, *, past: bool, evidence: bool) -> None:
         """Enqueue the copy up, the program and the copy down; see `Slot`."""
         for tensor, array in zip(self._sent.tensors, inputs, strict=True):
             np.copyto(tensor.numpy(), array)
@@ -180,11 +194,15 @@ class GpuSlot:
                     self._graph = buffers.captured(self)
                 with torch.cuda.stream(buffers.compute):
                     buffers.compute.wait_event(self._uploaded)
+                    if not past:
+                        self._state.forget()
                     if self._graph:
                         self._graph.replay()
                     else:
                         self.compute(buffers.plan)
                     self._computed.record()
+                    if evidence:
+                        self._state.advance()
                 with torch.cuda.stream(buffers.download):
                     buffers.download.wait_event(self._computed)
                     self._received.copy(self._made)
@@ -206,8 +224,9 @@ class GpuSlot:
 
     def compute(self, plan: Plan) -> None:
         """Enqueue the program in the current stream, on this slot's memory."""
-        for made, target in zip(plan(self._taken.tensors), self._made.tensors, strict=True):
-            target.copy_(made)
+        made = plan([*self._taken.tensors, *self._state.before])
+        for one, target in zip(made, [*self._made.tensors, *self._state.after], strict=True):
+            target.copy_(one)
 
     def finish(self) -> Planes:
         """Wait for the copy down; see `Slot`."""
@@ -220,7 +239,38 @@ class GpuSlot:
         if self._graph:
             self._graph.reset()
         self._graph = None
-        del self._sent, self._taken, self._made, self._received
+        del self._sent, self._taken, self._made, self._received, self._state
+
+
+class GpuState:
+    """What a graph remembers, before and after a picture; nothing, for most graphs."""
+
+    def __init__(self, parts: Sequence[tuple[Sequence[int], torch.dtype]], device: torch.device) -> None:
+        """Allocate, and begin without a past.
+
+        Args:
+            parts: their shapes and types.
+            device: where.
+        """
+        self._before, self._after = Block(parts, device), Block(parts, device)
+
+    @property
+    def before(self) -> list[Tensor]:
+        """What the program reads."""
+        return self._before.tensors
+
+    @property
+    def after(self) -> list[Tensor]:
+        """What it writes."""
+        return self._after.tensors
+
+    def forget(self) -> None:
+        """Enqueue the beginning of another scene."""
+        self._before.clear()
+
+    def advance(self) -> None:
+        """Enqueue the step to the next picture."""
+        self._before.copy(self._after)
 
 
 class Block:
@@ -242,6 +292,10 @@ class Block:
             self._memory[offset : offset + size].view(kind).reshape(tuple(shape))
             for (shape, kind), size, offset in zip(tensors, sizes, offsets, strict=False)
         ]
+
+    def clear(self) -> None:
+        """Enqueue to set all to zero."""
+        self._memory.zero_()
 
     def copy(self, source: Block) -> None:
         """Enqueue a copy of all of another block of the same tensors."""

@@ -70,14 +70,12 @@ class Camera:
         session: the session.
     """
 
-    def __init__(self, pool: Any = INLINE) -> None:
+    def __init__(self, pool: Any = INLINE, most: int = EVERYTHING) -> None:
         self.network = Formulas()
-        self.session = VideoSession(self.network.run, pool)
+        self.session = VideoSession(self.network.run, pool, most)
 
-    def restore(
-        self, frame: Inputs, *, past: bool = True, evidence: bool = True, most: int = EVERYTHING
-    ) -> tuple[NDArray[np.uint8], ...]:
-        return self.session.submit(frame, most, past=past, evidence=evidence).result()
+    def restore(self, frame: Inputs, *, past: bool = True, evidence: bool = True) -> tuple[NDArray[np.uint8], ...]:
+        return self.session.submit(frame, past=past, evidence=evidence).result()
 
 
 def assert_near(ours: Planes, theirs: Planes, share: float = 0.05, later: float = 0.0) -> None:
@@ -134,9 +132,9 @@ def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
 @pytest.mark.parametrize("most", [1, 160, 300])
 def test_a_large_frame_is_divided(most: int) -> None:
     clip = frames(moving(6, 256, 160))
-    camera = Camera()
+    camera = Camera(most=most)
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        assert_near(camera.restore(frame, most=most), wanted)
+        assert_near(camera.restore(frame), wanted)
     largest = max(high * wide for high, wide in camera.network.grids)
     assert largest <= max(most, 6 * 6)  # a cell of 2x2 blocks with a margin of two blocks on each side
 
@@ -300,7 +298,7 @@ def test_frames_are_restored_in_the_order_of_the_calls() -> None:
     expected = [alone.restore(frame) for frame in clip]
     with ThreadPoolExecutor(4) as pool:
         camera = Camera(pool)
-        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        futures = [camera.session.submit(frame, past=True, evidence=True) for frame in clip]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60), wanted)
 
@@ -311,9 +309,7 @@ def test_two_cameras_share_a_pool_and_nothing_else() -> None:
     expected = [alone.restore(frame) for frame in clip]
     with ThreadPoolExecutor(2) as pool:
         cameras = [Camera(pool) for _ in range(3)]
-        futures = [
-            [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for camera in cameras] for frame in clip
-        ]
+        futures = [[camera.session.submit(frame, past=True, evidence=True) for camera in cameras] for frame in clip]
         for row, wanted in zip(futures, expected, strict=True):
             for future in row:
                 assert_same(future.result(60), wanted)
@@ -327,7 +323,7 @@ def test_a_frame_that_was_cancelled_is_left_out() -> None:
         go = threading.Event()
         pool.submit(go.wait, 60)
         camera = Camera(pool)
-        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        futures = [camera.session.submit(frame, past=True, evidence=True) for frame in clip]
         assert futures.pop(1).cancel()
         go.set()
         for future, wanted in zip(futures, expected, strict=True):
@@ -340,7 +336,7 @@ def test_a_pool_that_drops_its_work_drops_the_frames() -> None:
         go = threading.Event()
         pool.submit(go.wait, 60)
         camera = Camera(pool)
-        futures = [camera.session.submit(frame, EVERYTHING, past=True, evidence=True) for frame in clip]
+        futures = [camera.session.submit(frame, past=True, evidence=True) for frame in clip]
         pool.shutdown(wait=False, cancel_futures=True)
         go.set()
     for future in futures:
@@ -348,7 +344,7 @@ def test_a_pool_that_drops_its_work_drops_the_frames() -> None:
             future.result(60)
     for frame in clip:  # and later ones are refused
         with pytest.raises(RuntimeError, match="shutdown"):
-            camera.session.submit(frame, EVERYTHING, past=True, evidence=True)
+            camera.session.submit(frame, past=True, evidence=True)
 
 
 def test_what_runs_when_a_frame_is_ready_may_submit_the_next_one() -> None:
@@ -357,7 +353,7 @@ def test_what_runs_when_a_frame_is_ready_may_submit_the_next_one() -> None:
     found: list[Future[Planes]] = []
 
     def submit(number: int) -> None:
-        future = camera.session.submit(clip[number], EVERYTHING, past=True, evidence=True)
+        future = camera.session.submit(clip[number], past=True, evidence=True)
         found.append(future)
         if number + 1 < len(clip):
             future.add_done_callback(lambda _: submit(number + 1))

@@ -98,6 +98,20 @@ def test_a_wait_that_is_missing_gives_wrong_data(driver: FakeDriver) -> None:
     up.synchronize()
 
 
+def test_memory_of_the_gpu_is_copied_and_cleared_in_turn(driver: FakeDriver) -> None:
+    device, stream = Device(), Stream(Device())
+    source, target = PinnedBuffer(device, 8), PinnedBuffer(device, 8)
+    first, second = DeviceBuffer(device, 8), DeviceBuffer(device, 8)
+    source.array[:] = range(8)
+    stream.upload(source, first, 8)
+    stream.copy(first, second, 8)
+    stream.clear(second, 2)
+    stream.copy(second, first, 4)
+    stream.download(first, target, 8)
+    stream.synchronize()
+    assert target.array.tolist() == [0, 0, 2, 3, 4, 5, 6, 7]
+
+
 def test_nothing_is_done_before_somebody_waits(driver: FakeDriver) -> None:
     device = Device()
     source, memory, target = PinnedBuffer(device, 4), DeviceBuffer(device, 4), PinnedBuffer(device, 4)

@@ -250,6 +250,62 @@ def test_pictures_are_those_of_onnx_runtime(open_graph: Callable[..., TensorRtNe
         assert_equal(ours, expected(file, picture))
 
 
+VIDEO = "stream-video-lite.colour.onnx"
+AMONG = {4: (False, True), 7: (True, False), CAPTURE_AFTER + 3: (True, False), CAPTURE_AFTER + 5: (False, False)}
+"""Frames that do not continue a scene, or are no evidence, before and after the capture: past, evidence."""
+
+
+def frames(number: int, chroma: tuple[int, int] = (3, 4)) -> list[Inputs]:
+    """Frames of a scene whose coefficients differ by a step here and there."""
+    random = np.random.default_rng(1)
+    scene = pictures(VIDEO, 1, chroma)[0][:6]
+    return [[one + (random.random(one.shape) < 0.1).astype(one.dtype) for one in scene] for _ in range(number)]
+
+
+def with_state(clip: list[Inputs]) -> list[list[Any]]:
+    """What ONNX Runtime makes of the frames of a clip, each with the state after the one before."""
+    graph = Loaded(for_tensorrt(content(VIDEO), half=False))
+    state: list[Any] = []
+    empty = [np.zeros_like(one, kind) for one in clip[0][::2] for kind in ("f4", "f2", "f4")]
+    found: list[list[Any]] = []
+    for number, frame in enumerate(clip):
+        past, evidence = AMONG.get(number, (True, True))
+        state = state if past and number else empty
+        made = graph.run([*as_bytes(frame), *state])
+        found.append(made[:3])
+        state = made[3:] if evidence else state
+    return found
+
+
+@pytest.mark.parametrize("device", NAMES)
+def test_the_state_of_a_camera_stays_on_the_gpu(
+    open_graph: Callable[..., TensorRtNetwork], device: str, driver: FakeDriver
+) -> None:
+    network = open_graph(VIDEO, device)
+    clip = frames(CAPTURE_AFTER + SLOTS + 4)
+    for pool in (INLINE, ThreadPoolExecutor(SLOTS)):
+        camera, other = network.camera(pool), network.camera(pool)
+        futures = []
+        for number, frame in enumerate(clip):
+            past, evidence = AMONG.get(number, (True, True))
+            other.submit(clip[0], past=True, evidence=True)  # it has a state of its own
+            futures.append(camera.submit(frame, past=past, evidence=evidence))
+        for future, right in zip(futures, with_state(clip), strict=True):
+            assert_equal(future.result(LIMIT), right)
+        for one in (camera, other):
+            one.close()
+        pool.shutdown()
+
+
+def test_a_camera_of_another_size_begins_anew(open_graph: Callable[..., TensorRtNetwork]) -> None:
+    camera = open_graph(VIDEO).camera(INLINE)
+    for chroma in ((3, 4), (2, 2), (3, 4)):
+        clip = frames(3, chroma)
+        for frame, right in zip(clip, with_state(clip), strict=True):
+            assert_equal(camera.submit(frame, past=True, evidence=True).result(), right)
+    camera.close()
+
+
 def test_half_precision(open_graph: Callable[..., TensorRtNetwork]) -> None:
     file = "stream-lite.colour.onnx"
     network = open_graph(file, "tensorrt", "fp16")
@@ -593,6 +649,24 @@ def test_a_model_with_a_context(tmp_path: Path) -> None:
     given = restorer.inputs(coded)
     (context,) = expected("qgcn.grey.context.onnx", given[:2], half=True)
     assert_equal(restorer.planes(coded), expected("qgcn.grey.onnx", [*given[:2], context], half=True))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_model_for_video(tmp_path: Path) -> None:
+    coded = [read(encode("4:2:0", (48, 32), 1, quality=quality)) for quality in (75, 60, 70)]
+    restorer = Restorer("stream-video-lite", "tensorrt-rtx", engine_cache=tmp_path)
+    graph, state = Loaded(for_tensorrt(content(VIDEO), half=True)), list[Any]()
+    with restorer.stream() as stream:
+        for one in coded:
+            given = as_bytes(restorer.inputs(one))
+            made = graph.run([*given[:6], *(state or given[6:])])
+            state = made[3:]
+            picture = stream.restore(one)
+            assert_equal(
+                picture.planes, [plane[: 32 >> i, : 48 >> i] for plane, i in zip(made[:3], (0, 1, 1), strict=True)]
+            )
+        assert stream.computed == 1.0
+    assert restorer.runtime_name == "TensorRT-RTX 1.7.1, NVIDIA L4, fp16"
 
 
 @pytest.mark.usefixtures("gpu")

@@ -34,11 +34,11 @@ enum { GLOBAL, THREAD_LOCAL, RELAXED }; /* modes of captures */
 #define EXPORT __attribute__((visibility("default")))
 
 typedef struct Context { int gpu, references; } Context;
-typedef enum { UP, DOWN, CALL, WAIT, RECORD } Kind;
+typedef enum { UP, DOWN, ACROSS, CLEAR, CALL, WAIT, RECORD } Kind;
 typedef struct Op {
     struct Op *next;
     Kind kind;
-    uint64_t turn, device;
+    uint64_t turn, device, source;
     void *host, *argument;
     size_t nbytes;
     void (*function)(void *);
@@ -144,6 +144,12 @@ static void perform(Op *op)
         memcpy(op->kind == UP ? device : op->host, op->kind == UP ? op->host : device, op->nbytes);
         break;
     }
+    case ACROSS:
+        if (!sticky) memcpy(arena + (op->device - FIRST_ADDRESS), arena + (op->source - FIRST_ADDRESS), op->nbytes);
+        break;
+    case CLEAR:
+        if (!sticky) memset(arena + (op->device - FIRST_ADDRESS), 0, op->nbytes);
+        break;
     case CALL:
         if (sticky) break;
         pthread_mutex_unlock(&lock);
@@ -275,8 +281,9 @@ static CUresult release(uint64_t address, int gpu, long *count)
     Block *block = *at;
     for (Stream *stream = streams; stream; stream = stream->next)
         for (Op *op = stream->first; op; op = op->next)
-            if ((op->kind == UP || op->kind == DOWN)
-                && (gpu < 0 ? (uint64_t)(uintptr_t)op->host : op->device) - address < block->nbytes)
+            if (op->kind < CALL
+                && ((gpu < 0 ? (uint64_t)(uintptr_t)op->host : op->device) - address < block->nbytes
+                    || (gpu >= 0 && op->kind == ACROSS && op->source - address < block->nbytes)))
                 wrong("memory is freed that a copy under way uses");
     *at = block->next;
     if (gpu >= 0) { used[gpu] -= block->nbytes; memset(arena + (address - FIRST_ADDRESS), 0x5a, block->nbytes); }
@@ -375,6 +382,27 @@ EXPORT CUresult cuMemcpyDtoHAsync(void *host, uint64_t device, size_t nbytes, St
     CURRENT();
     MINE(stream);
     result = copy(stream, DOWN, device, host, nbytes);
+    LEAVE();
+}
+EXPORT CUresult cuMemcpyDtoDAsync(uint64_t target, uint64_t source, size_t nbytes, Stream *stream)
+{
+    ENTER();
+    CURRENT();
+    MINE(stream);
+    if (!block_at(target, nbytes, gpu) || !block_at(source, nbytes, gpu)) {
+        wrong("a copy uses what is no memory of the GPU");
+        FAIL(INVALID_VALUE);
+    }
+    result = enqueue(stream, (Op){.kind = ACROSS, .device = target, .source = source, .nbytes = nbytes});
+    LEAVE();
+}
+EXPORT CUresult cuMemsetD8Async(uint64_t target, unsigned char value, size_t nbytes, Stream *stream)
+{
+    ENTER();
+    CURRENT();
+    MINE(stream);
+    if (value || !block_at(target, nbytes, gpu)) { wrong("what is no memory of the GPU is cleared"); FAIL(INVALID_VALUE); }
+    result = enqueue(stream, (Op){.kind = CLEAR, .device = target, .nbytes = nbytes});
     LEAVE();
 }
 EXPORT CUresult cuLaunchHostFunc(Stream *stream, void (*function)(void *), void *argument)

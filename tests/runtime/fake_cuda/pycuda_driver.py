@@ -252,3 +252,13 @@ def memcpy_htod_async(dest: int, src: NDArray[np.uint8], stream: Stream) -> None
 def memcpy_dtoh_async(dest: NDArray[np.uint8], src: int, stream: Stream) -> None:
     address, nbytes = ctypes.c_void_p(dest.ctypes.data), ctypes.c_size_t(dest.nbytes)
     _call("cuMemcpyDtoHAsync", address, ctypes.c_uint64(src), nbytes, ctypes.c_void_p(stream.handle))
+
+
+def memcpy_dtod_async(dest: int, src: int, size: int, stream: Stream) -> None:
+    addresses = ctypes.c_uint64(dest), ctypes.c_uint64(src)
+    _call("cuMemcpyDtoDAsync", *addresses, ctypes.c_size_t(size), ctypes.c_void_p(stream.handle))
+
+
+def memset_d8_async(dest: int, data: int, count: int, stream: Stream) -> None:
+    value = ctypes.c_ubyte(data)
+    _call("cuMemsetD8Async", ctypes.c_uint64(dest), value, ctypes.c_size_t(count), ctypes.c_void_p(stream.handle))

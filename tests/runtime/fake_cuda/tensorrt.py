@@ -360,7 +360,7 @@ class _Work:
         return np.ctypeslib.as_array(block).view(dtype).reshape(shape)
 
 
-_TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+_TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 def _evaluated(size: int | str, sizes: dict[str, int]) -> int:

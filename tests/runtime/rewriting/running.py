@@ -20,9 +20,8 @@ SAMPLINGS = {"4:4:4": (1, 1), "4:2:0": (2, 2), "4:2:2": (1, 2), "4:1:1": (1, 4),
 
 
 def shipped() -> dict[str, GraphFile]:
-    """The graphs of the catalogue that run on GPUs, by their files' names."""
-    models = [model for model in catalogue.shipped().values() if not model.has_state]  # those run on the CPU alone
-    variants = [variant for model in models for variant in model.variants]
+    """The graphs of the catalogue, by their files' names."""
+    variants = [variant for model in catalogue.shipped().values() for variant in model.variants]
     return {graph.file: graph for variant in variants for graph in variant.graphs.values()}
 
 
@@ -54,6 +53,11 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
                 found.append(random.integers(1, 30, 64).astype(np.uint16))
             case "noise":
                 found.append(random.standard_normal((4 * high, 4 * wide), np.float32))
+            case "mean" | "correction":  # in 16ths: those of small coefficients, with large steps
+                spread = np.geomspace(1000, 10, 64) if port.kind == "mean" else 30
+                found.append(np.rint(random.laplace(0, spread, (high, wide, 64))).astype(np.int16))
+            case "evidence":
+                found.append(random.choice([0, 0.01, 0.3], (high, wide, 64)).astype(np.float16))
             case _:
                 found.append(
                     random.random([int(size) for size in port.shape], np.float32) / 100
@@ -63,11 +67,13 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
 
 def as_bytes(inputs: Inputs) -> Inputs:
     """The inputs in the types of `for_tensorrt`."""
+    with_state = any(array.dtype == np.float16 for array in inputs)
+    count = 2 * len(inputs) // 5 if with_state else len(inputs)
     return [
         np.ascontiguousarray(array, "<i2").view(np.uint8).reshape(*array.shape, 2)
-        if array.dtype == np.int16
-        else array.astype(np.float32)
-        for array in inputs
+        if array.dtype == np.int16 and place < count
+        else array.astype(np.float16 if array.dtype == np.float16 else np.float32)
+        for place, array in enumerate(inputs)
     ]
 
 

@@ -152,8 +152,9 @@ def test_shipped_trunks_are_in_float16_without_a_cast(file: str) -> None:
         if any("dct" in name or (name.startswith("permute_") and name in constants) for name in made.input):
             assert floating == {Kind.FLOAT}
         assert not (made.op_type == "Cast" and made.input[0] in constants)
-    for output in model.graph.output:
-        assert kinds[f"{output.name}.samples"] == Kind.FLOAT
+    planes = [port.name for port in GRAPHS[file].outputs if port.kind == "samples"]
+    for plane in planes:
+        assert kinds[f"{plane}.samples"] == Kind.FLOAT
 
     @cache
     def origins(name: str) -> set[str]:
@@ -163,8 +164,12 @@ def test_shipped_trunks_are_in_float16_without_a_cast(file: str) -> None:
             return {name}
         return set().union(*map(origins, made.input))
 
-    for cast in [node for node in model.graph.node if node.op_type == "Cast" and kinds[node.output[0]] == Kind.FLOAT16]:
+    ends = {end.name for end in (*model.graph.input, *model.graph.output)}
+    into = [node for node in model.graph.node if node.op_type == "Cast" and kinds[node.output[0]] == Kind.FLOAT16]
+    for cast in [node for node in into if node.output[0] not in ends]:
         assert makers[cast.input[0]].op_type == "Clip"
+        if GRAPHS[file].has_state:
+            continue  # what the gate decides is done in float32, and enters the network
         for origin in origins(cast.input[0]):
             assert origin not in makers or kinds[makers[origin].input[0]] != Kind.FLOAT16  # nothing goes there and back
 
@@ -182,7 +187,8 @@ def test_planes_differ_by_rounding_alone(file: str) -> None:
     single, half = Loaded(for_tensorrt(content(file), half=False)), rounded(for_tensorrt(content(file), half=True))
     for chroma, step in [((3, 4), (2, 2)), ((1, 1), (1, 1))]:
         picture = as_bytes(inputs(GRAPHS[file], chroma, step if "colour" in file else (1, 1)))
-        for ours, theirs in zip(half.run(picture), single.run(picture), strict=True):
+        count = sum(port.kind == "samples" for port in GRAPHS[file].outputs)
+        for ours, theirs in zip(half.run(picture)[:count], single.run(picture)[:count], strict=True):
             apart = np.abs(ours.astype(int) - theirs)
             # A residual of up to 100 levels has 11 bits, after a few dozen roundings that are independent of each
             # other: it is off by some tenths of a level, and the sample by one where that crosses a half.
@@ -216,7 +222,7 @@ def watched(file: str) -> tuple[Loaded, list[str]]:
     model = onnx.load_model_from_string(graph)
     constants = {tensor.name for tensor in model.graph.initializer}
     halves = [name for name, kind in types(model).items() if kind == Kind.FLOAT16 and name not in constants]
-    names = [*(f"{port.name}.samples" for port in GRAPHS[file].outputs), *halves]
+    names = [*(f"{port.name}.samples" for port in GRAPHS[file].outputs if port.kind == "samples"), *halves]
     return rounded(graph, names), names
 
 
@@ -261,5 +267,6 @@ def test_samples_far_out_of_range_are_restored_alike(file: str) -> None:
     single, half = Loaded(for_tensorrt(content(file), half=False)), rounded(for_tensorrt(content(file), half=True))
     for draw in PATTERNS.values():
         picture = as_bytes(extreme(inputs(GRAPHS[file], (2, 2)), 1, draw))
-        for ours, theirs in zip(half.run(picture), single.run(picture), strict=True):
+        count = sum(port.kind == "samples" for port in GRAPHS[file].outputs)
+        for ours, theirs in zip(half.run(picture)[:count], single.run(picture)[:count], strict=True):
             assert np.abs(ours.astype(int) - theirs).mean() < 3

@@ -55,6 +55,24 @@ def test_planes_are_those_of_the_original_to_the_bit(file: str) -> None:
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("file", ["stream-video-lite.grey.onnx", "stream-video-lite.colour.onnx"])
+def test_the_state_is_that_of_the_original(file: str) -> None:
+    """Its mean and evidence are, to the last digit: what the network computes in eight bits has no say in them."""
+    graph, picture = GRAPHS[file], inputs(GRAPHS[file], (4, 6), (2, 2) if "colour" in file else (1, 1))
+    expected = Loaded(content(file)).run(picture)
+    tensorrt = Loaded(for_tensorrt(content(file), half=False)).run(as_bytes(picture))
+    torch = Loaded(for_torch(content(file), half=False)).run(picture)
+    for port, right, *ours in zip(graph.outputs, expected, tensorrt, torch, strict=True):
+        if port.kind in ("mean_after", "evidence_after"):
+            last = 1 if port.kind == "mean_after" else 2.0**-10  # of 0.3 in float16
+            for one in ours:
+                assert np.abs(one.astype(float) - right.astype(float)).max() <= last
+        elif port.kind == "correction_after":
+            assert np.array_equal(ours[0], np.rint(ours[0]))
+    for one, other in zip(tensorrt, torch, strict=True):
+        assert np.array_equal(one, other)
+
+
 @needs_data("eval/live1")
 @pytest.mark.parametrize("rewrite", [for_tensorrt, for_torch])
 @pytest.mark.parametrize("file", ["stream.grey.onnx", "stream-lite.grey.onnx"])
@@ -78,13 +96,15 @@ def test_tensorrt_gets_the_types_that_it_has(file: str, half: bool) -> None:
     for port, tensor in zip(graph.inputs, model.graph.input, strict=True):
         kind, sizes = tensor.type.tensor_type, tensor.type.tensor_type.shape.dim
         assert tensor.name == port.name
-        assert kind.elem_type == (Kind.UINT8 if port.kind == "coefficients" else Kind.FLOAT)
+        assert kind.elem_type == {"coefficients": Kind.UINT8, "evidence": Kind.FLOAT16}.get(port.kind, Kind.FLOAT)
         assert len(sizes) == len(port.shape) + (port.kind == "coefficients")
         assert [size.dim_value for size in sizes if size.dim_value] == [
             *(size for size in port.shape if isinstance(size, int)),
             *([2] if port.kind == "coefficients" else []),
         ]
-    assert [tensor.name for tensor in model.graph.output] == [port.name for port in graph.outputs]
+    for port, tensor in zip(graph.outputs, model.graph.output, strict=True):
+        kinds = {"samples": Kind.UINT8, "evidence_after": Kind.FLOAT16}
+        assert (tensor.name, tensor.type.tensor_type.elem_type) == (port.name, kinds.get(port.kind, Kind.FLOAT))
     ends = {port.name for port in (*graph.inputs, *graph.outputs)}
     allowed = {Kind.FLOAT, Kind.INT64, Kind.BOOL, *([Kind.FLOAT16] if half else [])}
     assert {kind for name, kind in types(model).items() if name not in ends} <= allowed

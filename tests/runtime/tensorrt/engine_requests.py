@@ -16,7 +16,7 @@ ADA = Target((8, 9))
 def shipped() -> Iterator[GraphFile]:
     """The shipped graphs that run on GPUs."""
     for model in catalogue.shipped().values():
-        for variant in () if model.has_state else model.variants:
+        for variant in model.variants:
             yield from variant.graphs.values()
 
 
