@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,3 +132,69 @@ def test_urls_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(MissingExtra, match=r"s3:// needs fsspec: pip install fsspec .*mjpeg-restore\[remote\]"):
         names(["s3://bucket/rec"])
+
+
+@pytest.mark.parametrize("source", ["rec/a/1.avi", "rec/a/*.avi", "@list.txt"])
+def test_a_recording_is_never_replaced_by_a_restored_one(tree: Path, source: str) -> None:
+    Path("list.txt").write_text("rec/a/1.avi\n")
+    os.symlink("rec/a", "link")
+    for destination in ("rec/a", "link", str(tree / "rec" / "a")):
+        with pytest.raises(SourceError, match=r"rec/a/1\.avi would replace: give another folder"):
+            list_recordings([source], destination, ".avi")
+    assert list_recordings([source], "rec/a", ".mkv")[0].output == "1.mkv"
+
+
+def test_the_destination_below_a_patterns_folder_is_no_source(tree: Path) -> None:
+    Path("rec/out/a").mkdir(parents=True)
+    Path("rec/out/a/1.avi").write_bytes(b"x")
+    assert set(names(["rec/**/*.avi"], "rec/out")) == {"a/1.avi", "b/1.avi"}
+    assert set(names(["**/*.avi"], "rec/out")) == {"rec/a/1.avi", "rec/b/1.avi"}
+
+
+def test_a_list_with_paths_of_both_sides(tree: Path) -> None:
+    (tree / "work").mkdir()
+    os.chdir("work")
+    Path("here.avi").write_bytes(b"x")
+    Path("list.txt").write_text("../rec/a/1.avi\nhere.avi\n./../rec//b/1.avi\n")
+    assert set(names(["@list.txt"])) == {"rec/a/1.avi", "work/here.avi", "rec/b/1.avi"}
+    Path("list.txt").write_text("here.avi\nmemory://bucket/rec/a/1.avi\n")
+    with pytest.raises(SourceError, match="lists paths and URLs"):
+        names(["@list.txt"])
+
+
+def test_a_name_that_leads_out_of_the_destination(tree: Path) -> None:
+    with pytest.raises(SourceError, match="outside of the destination"):
+        names(["rec/*/../../rec/still.JPG"])
+
+
+def test_links_that_lead_back(tree: Path) -> None:
+    for name, target in {"rec/round": ".", "rec/a/up": "..", "rec/itself": "itself"}.items():
+        os.symlink(target, name)
+    assert names(["rec"]) == WHOLE
+    assert names(["rec/**"]) == names(["rec/**/*"]) == names([f"{tree}/rec/**"]) == WHOLE
+    assert set(names(["rec/**/a/**/*.avi"])) == {"a/1.avi"}
+
+
+def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path == "rec/a":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for source in ("rec", "rec/**"):
+        with pytest.raises(SourceError, match="cannot read rec/a: Permission denied"):
+            names([source])
+
+
+def test_a_longer_name_that_is_another_ones(tree: Path) -> None:
+    for name in ("1.mov", "1.avi.mov"):
+        (tree / "rec/a" / name).write_bytes(b"x")
+    assert names(["rec/a"]) == {
+        "1.avi": "1.avi.mkv",
+        "1.mov": "1.mov.mkv",
+        "1.avi.mov": "1.avi.mov.mkv",
+        "2.mjpeg": "2.mkv",
+    }
