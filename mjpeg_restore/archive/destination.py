@@ -16,6 +16,8 @@ from mjpeg_restore.locks import file_lock
 
 WORK = ".mjpeg-restore"
 """The folder in the destination for what is not finished."""
+_LOCK = f"{WORK}.lock"
+"""Not in that folder, which is removed while it is locked."""
 _ASIDE, _PARTS = f"{WORK}/aside", f"{WORK}/parts"
 
 
@@ -95,8 +97,13 @@ class Destination:
         def refuse() -> None:
             raise SinkError(f"{self.location} is being written by another run: wait for its end")
 
-        with file_lock(self.store.scratch(self.path(WORK)) / "lock", refuse):
+        with file_lock(self.store.scratch(self.location) / _LOCK, refuse):
             yield
+
+    def remove_unfinished(self) -> None:
+        """Remove the files of a run that died while it wrote them. Only for who has locked the destination."""
+        if not is_url(self.location):
+            self.remove(_ASIDE)
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder."""
