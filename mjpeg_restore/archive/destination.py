@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
 from mjpeg_restore.archive.stores import open_store
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 
 WORK = ".mjpeg-restore"
@@ -68,11 +68,11 @@ class Destination:
         return self.store.fetch(self.path(name))
 
     def read_text(self, name: str) -> str | None:
-        """The text of a file in it; None where there is none."""
+        """The text of a file in it, of which a disk may have spoilt some bytes; None where there is none."""
         if self.stat(name) is None:
             return None
         with self.reading(name) as path:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8", errors="replace")
 
     def write_text(self, name: str, text: str) -> None:
         """Publish a text file."""
@@ -88,7 +88,7 @@ class Destination:
         """Keep other runs away, as far as the store has locks.
 
         Raises:
-            SinkError: another run is at work here.
+            SinkError: another run is at work here, or it can be no folder.
         """
         if is_url(self.location):
             yield
@@ -97,7 +97,11 @@ class Destination:
         def refuse() -> None:
             raise SinkError(f"{self.location} is being written by another run: wait for its end")
 
-        with file_lock(self.store.scratch(self.location) / _LOCK, refuse):
+        try:
+            folder = self.store.scratch(self.location)
+        except OSError as error:
+            raise SinkError(f"cannot make {self.location} ({reason_of(error)}): give another destination") from error
+        with file_lock(folder / _LOCK, refuse):
             yield
 
     def remove_unfinished(self) -> None:

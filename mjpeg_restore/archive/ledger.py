@@ -23,6 +23,9 @@ MANIFEST = "manifest.jsonl"
 _REWRITE_EVERY = 30.0
 """Seconds between two times that the manifest is written in a store where nothing can be appended."""
 
+_BEGINNING = '{"name": '
+"""Of a line, which may be the only one, and cut off."""
+
 Status = Literal["done", "refused", "failed"]
 """What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
 "failed": it is tried again."""
@@ -37,14 +40,14 @@ class Ledger:
         """Read what there is. A line that is cut off, by a crash, or is none of ours is left out.
 
         Raises:
-            SinkError: the manifest cannot be read.
+            SinkError: the manifest cannot be read, or is none.
         """
         self._destination = destination
         self._written = time.monotonic()
         self.lines: dict[str, Line] = {}
         try:
             text = destination.read_text(MANIFEST) or ""
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
         self._whole = not text or text.endswith("\n")
         for written in text.splitlines():
@@ -52,6 +55,9 @@ class Ledger:
                 line = json.loads(written)
                 if all(isinstance(line[field], str) for field in ("name", "status", "source", "output")):
                     self.lines[line["name"]] = line
+        if text and not self.lines and not text.startswith(_BEGINNING):
+            path = destination.path(MANIFEST)
+            raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
 
     def add(self, line: Line) -> None:
         """Append a line.

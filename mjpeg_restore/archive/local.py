@@ -99,5 +99,6 @@ def _matches(pattern: str) -> set[str]:
 
 
 def _fail(error: OSError) -> None:
-    """For `os.walk`, which would leave out a folder that cannot be read."""
-    raise error
+    """For `os.walk`, which would leave out a folder that cannot be read. One that has gone meanwhile is none."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

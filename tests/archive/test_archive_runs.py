@@ -149,6 +149,32 @@ def test_a_foreign_line_of_the_manifest_is_left_out(recordings: Path, tmp_path: 
     assert len(lines(tmp_path / "out")) == 5
 
 
+@pytest.mark.parametrize("text", [b'{"image": "1.png"}\n', b"\x00" * 99, b"\xba\xfe"])
+def test_a_manifest_of_something_else_is_kept(recordings: Path, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / MANIFEST).write_bytes(text)
+    with pytest.raises(SinkError, match=r"manifest\.jsonl is no manifest of an archive: remove it, or"):
+        archive(recordings, tmp_path, settings())
+    assert (tmp_path / MANIFEST).read_bytes() == text
+
+
+def test_a_manifest_of_which_a_disk_has_spoilt_some_bytes(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    manifest = tmp_path / "out" / MANIFEST
+    spoilt = bytearray(manifest.read_bytes())
+    spoilt[20:24] = b"\xff\n\x00\xba"
+    manifest.write_bytes(spoilt)
+    assert archive(recordings, tmp_path / "out", settings())[0].unchanged == 3
+    manifest.write_bytes(manifest.read_bytes()[:50])
+    assert archive(recordings, tmp_path / "out", settings())[0].unchanged == 0
+
+
+@pytest.mark.parametrize("name", ["file", "file/folder"])
+def test_a_destination_that_can_be_no_folder(recordings: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match=rf"cannot make .*{name} \((File exists|Not a directory)\): give another"):
+        archive(recordings, tmp_path / name, settings())
+
+
 @pytest.mark.parametrize("name", ["short.mjpeg", "short.mov"])
 def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Path, name: str) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
@@ -215,6 +241,21 @@ def test_parts_of_which_something_was_removed_are_made_anew(recordings: Path, tm
         Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
         for path in out.rglob(name):
             path.unlink()
+    assert archive(recordings / "cam", out, chosen)[0].done == 1
+    archive(recordings / "cam", tmp_path / "whole", chosen)
+    assert files(out) == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", [b"", b"\x00" * 99, b"\xff{", b"[]", b"{}", b'{"first": 1}'])
+@pytest.mark.parametrize("name", ["plan.json", "result-00001.json"])
+def test_a_work_folder_that_cannot_be_read_is_made_anew(
+    recordings: Path, tmp_path: Path, name: str, text: bytes
+) -> None:
+    out, chosen, workers = tmp_path / "out", settings(), Stopping(4)
+    found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+    Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+    for path in out.rglob(name):
+        path.write_bytes(text)
     assert archive(recordings / "cam", out, chosen)[0].done == 1
     archive(recordings / "cam", tmp_path / "whole", chosen)
     assert files(out) == files(tmp_path / "whole")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -187,6 +188,18 @@ def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.M
     for source in ("rec", "rec/**"):
         with pytest.raises(SourceError, match="cannot read rec/a: Permission denied"):
             names([source])
+
+
+def test_a_folder_that_goes_meanwhile(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def remove(path: str) -> Any:
+        if path == "rec/b":
+            shutil.rmtree(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", remove)
+    assert set(names(["rec"])) == {"a/1.avi", "a/2.mjpeg", "still.JPG"}
 
 
 def test_a_longer_name_that_is_another_ones(tree: Path) -> None:
