@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from mjpeg_restore.archive.store import Entry, is_url, local_path
 from mjpeg_restore.archive.stores import open_store
@@ -119,7 +120,8 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
             files = (entry for entry in store.walk(source) if not (inside and _is_within(entry.path, destination)))
             yield from _named(files, source)
         elif entry := store.stat(source):
-            yield posixpath.basename(_slashed(source)), entry
+            path = _slashed(source)
+            yield _plain(posixpath.basename(path), path), entry
         elif any(character in source for character in _MAGIC):
             entries = list(store.match(source))
             if not entries:
@@ -164,7 +166,12 @@ def _named(entries: Iterable[Entry], folder: str) -> Iterator[tuple[str, Entry]]
     for entry in entries:
         path = _slashed(entry.path)
         name = path.removeprefix(f"{base}/") if base not in ("", ".") else path.removeprefix("./")
-        yield name.lstrip("/"), entry
+        yield _plain(name, path).lstrip("/"), entry
+
+
+def _plain(name: str, path: str) -> str:
+    """A name without the percent signs that URLs of HTTP have for some characters."""
+    return unquote(name, errors="surrogateescape") if path.lower().startswith(("http://", "https://")) else name
 
 
 def _before_magic(pattern: str) -> str:

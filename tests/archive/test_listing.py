@@ -122,6 +122,53 @@ def test_urls_are_listed_like_folders(tree: Path) -> None:
     assert set(names(["@list.txt"])) == {"a/1.avi", "b/1.avi"}
 
 
+class Web:
+    """A web server's folder as fsspec shows it, whose errors are an HTTP library's."""
+
+    protocol = ("http", "https")
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def isdir(self, path: str) -> bool:
+        if path.endswith("down"):
+            raise RuntimeError("503, message='Service Unavailable'")
+        return True
+
+    def _strip_protocol(self, path: str) -> str:
+        return path
+
+    def find(self, folder: str, **options: object) -> dict[str, dict[str, object]]:
+        return {name: {"name": name, "size": 1, "type": "file"} for name in self.names}
+
+
+def test_names_of_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+    url = "http://nas/rec"
+    listed = [f"{url}/north%20gate/1.avi", f"{url}/%23%C3%BC.avi"]
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda location: (Web(listed), location))
+    assert names([url]) == {"north gate/1.avi": "north gate/1.mkv", "#ü.avi": "#ü.mkv"}
+    with pytest.raises(SourceError, match=r"cannot read http://nas/down: 503, message='Service Unavailable'"):
+        names(["http://nas/down"])
+    listed[0] = f"{url}/a%2f..%2f..%2f1.avi"
+    with pytest.raises(SourceError, match="outside of the destination"):
+        names([url])
+
+
+def test_the_package_that_a_store_takes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+
+    def fail(location: str) -> None:
+        raise ImportError("Please install gcsfs to access Google Storage")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
+    for url, package in {"gs://a": "gcsfs", "SFTP://a": "paramiko", "https://a": "aiohttp", "s3://a": "s3fs"}.items():
+        with pytest.raises(MissingExtra, match=f"pip install {package}$"):
+            names([url])
+    with pytest.raises(SourceError, match=r"cannot use box:// \(Please install"):
+        names(["box://a"])
+
+
 def test_a_store_whose_package_is_missing() -> None:
     needs("fsspec")
     with pytest.raises((MissingExtra, SourceError), match="none-such"):
