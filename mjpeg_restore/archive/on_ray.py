@@ -7,7 +7,6 @@ this package, and has to reach sources and destination by the same names.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjpeg_restore.archive.workers import Workers
 from mjpeg_restore.errors import ClusterLost, WorkerLost
+from mjpeg_restore.grpc_probe import check_grpc
 from mjpeg_restore.runtime.devices import on_gpu
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def _address_found() -> str | None:
 
 
 def _answers(address: str) -> bool:
-    """Whether something listens there: the file of a cluster that has ended stays behind."""
+    """Whether Ray may listen there: the file of a cluster that has ended stays behind."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
-            return True
+        check_grpc(host.strip("[]"), int(port), _PATIENCE)
+        return True
     except (OSError, ValueError, OverflowError):
         return False
