@@ -29,7 +29,13 @@ class Destination:
     """A path, which is made absolute, or a URL."""
 
     def __post_init__(self) -> None:
-        """Other processes have other current folders."""
+        """Check the location, and make it absolute: other processes have other current folders.
+
+        Raises:
+            SinkError: it is empty, as a variable of a script may be.
+        """
+        if not self.location:
+            raise SinkError("the destination is empty: give a folder or a URL")
         if not is_url(self.location):
             object.__setattr__(self, "location", os.path.abspath(local_path(self.location)))
 

@@ -24,9 +24,11 @@ def open_store(location: str) -> Store:
 
 def is_another(location: str, other: str) -> bool:
     """Whether there is a file, other than the one that is known; not where that cannot be found out."""
+    if location == other:
+        return False
     try:
         if not (is_url(location) or is_url(other)):
             return not os.path.samefile(location, other)
-        return location != other and open_store(other).stat(other) is not None
+        return open_store(other).stat(other) is not None
     except (OSError, MjpegRestoreError):
         return False

@@ -168,6 +168,11 @@ def test_a_manifest_of_which_a_disk_has_spoilt_some_bytes(recordings: Path, tmp_
     assert archive(recordings, tmp_path / "out", settings())[0].unchanged == 0
 
 
+def test_no_destination() -> None:
+    with pytest.raises(SinkError, match="the destination is empty: give a folder"):
+        Destination("")
+
+
 @pytest.mark.parametrize("name", ["file", "file/folder"])
 def test_a_destination_that_can_be_no_folder(recordings: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
