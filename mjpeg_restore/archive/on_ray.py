@@ -6,17 +6,15 @@ this package, and has to reach sources and destination by the same names.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjpeg_restore.archive.workers import Workers
 from mjpeg_restore.errors import ClusterLost, WorkerLost
+from mjpeg_restore.ray_address import check_grpc, found_address, host_and_port
 from mjpeg_restore.runtime.devices import on_gpu
 
 if TYPE_CHECKING:
@@ -30,8 +28,6 @@ _PATIENCE = 5.0
 """Seconds in which a cluster has to answer."""
 _PER_GPU = 4
 """Tasks that share a GPU: while one waits for its disk or its encoder, another one has the GPU."""
-_CURRENT = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
-"""Where Ray keeps the address of the cluster that this machine belongs to."""
 
 
 class RayWorkers:
@@ -113,7 +109,7 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
     if address == "off":
         return otherwise()
     if address == "auto":
-        found = _address_found()
+        found = found_address()
         if not (found and find_spec("ray") and _answers(found)):
             return otherwise()
         address = found
@@ -122,22 +118,12 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
     return RayWorkers(Cluster(address), device, count)
 
 
-def _address_found() -> str | None:
-    """The address of a cluster that the environment names, or that this machine belongs to."""
-    named = os.environ.get("RAY_ADDRESS", "auto")
-    if named not in ("auto", "local"):
-        return named
-    try:
-        return _CURRENT.read_text().strip() or None
-    except OSError:
-        return None
-
-
 def _answers(address: str) -> bool:
-    """Whether something listens there: the file of a cluster that has ended stays behind."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    """Whether Ray may listen there: the file of a cluster that has ended stays behind."""
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
-            return True
-    except (OSError, ValueError, OverflowError):
+        place = host_and_port(address.removeprefix("ray://"))
+        if place:
+            check_grpc(*place, _PATIENCE)
+        return place is not None
+    except (OSError, ValueError):
         return False

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,8 +18,36 @@ from mjpeg_restore.errors import MissingExtra, SourceError, reason_of
 
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
 """Stores of objects, where one that is being written cannot be seen; large ones go up in several parts."""
+_PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("sftp", "ssh"), "paramiko"),
+    **dict.fromkeys(("http", "https"), "aiohttp"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+}
+"""What kinds of stores need beside fsspec, which says it in sentences of many kinds."""
 _TAGS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "created")
 """What stores tell of a file's last change, the most reliable first."""
+
+
+class _FileSystem:
+    """A file system of fsspec's, all of whose errors are `OSError`s: some raise those of an HTTP library."""
+
+    def __init__(self, system: Any) -> None:
+        self._system = system
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._system, name)
+        return partial(_called, found) if callable(found) else found
+
+
+def _called(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    try:
+        return method(*arguments, **named)
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(reason_of(error)) from error
 
 
 class RemoteStore:
@@ -39,12 +68,14 @@ class RemoteStore:
         try:
             found: tuple[Any, str] = url_to_fs(location.rstrip("/"))
         except ImportError as error:
-            package = str(error).removeprefix("Install ").split()[0]
-            raise MissingExtra(package, "", f"{scheme}://") from error
+            if package := _PACKAGES.get(scheme.lower()):
+                raise MissingExtra(package, "", f"{scheme}://") from error
+            raise SourceError(f"cannot use {scheme}:// ({reason_of(error)})") from error
         except (OSError, ValueError) as error:
             raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
         # Of the file system's names, which may lack the host, locations are made again.
-        self._system, bare = found
+        system, bare = found
+        self._system = _FileSystem(system)
         self._prefix = location.rstrip("/").removesuffix(bare)
 
     def stat(self, path: str) -> Entry | None:
