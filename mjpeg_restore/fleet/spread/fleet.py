@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mjpeg_restore.errors import ClusterError, MjpegRestoreError
 from mjpeg_restore.fleet.fleet import PATIENCE, Changes
-from mjpeg_restore.fleet.settings import FleetSettings, NetworkChoice
+from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkChoice
 from mjpeg_restore.fleet.spread.group import LEASE
 from mjpeg_restore.fleet.spread.keeper import Keeper
 from mjpeg_restore.fleet.spread.placement import HEADROOM, Cost, Share, grouped, largest_group, reserved, room, share_of
@@ -187,6 +187,7 @@ class SpreadFleet:
         has, taken = [Share(node.cpus, node.gpus) for node in nodes], [keeper.share for keeper in self._keepers]
         largest = largest_group(shares, [node.cpus for node in nodes])
         groups = grouped(known, survey.loads, survey.costs, largest)
+        self._warn_of_large_cameras(known, shares, largest)
         self._warn_of_overload(shares, has)
         for placement in reserved(groups, room(has, taken)):
             members = [self._cameras[one.name] for one in placement.cameras]
@@ -199,10 +200,18 @@ class SpreadFleet:
                 extra={"event": "placed"},
             )
 
+    def _warn_of_large_cameras(
+        self, cameras: Sequence[CameraSettings], shares: Sequence[Share], largest: Share
+    ) -> None:
+        """Name the cameras that are more than one process can restore."""
+        for camera, share in zip(cameras, shares, strict=True):
+            if not (busy := _busy(share)).within(largest):
+                words = "%s: needs %s, more than one process has: late pictures will be dropped"
+                _log.warning(words, camera.name, busy, extra={"event": "overload"})
+
     def _warn_of_overload(self, shares: Sequence[Share], nodes: Sequence[Share]) -> None:
         """Say if cameras that are to be placed are more than all nodes can restore."""
-        has, needed = sum(nodes, Share(0.0)), sum(shares, Share(0.0))
-        busy = Share(needed.cpus * HEADROOM, needed.gpus * HEADROOM)
+        has, busy = sum(nodes, Share(0.0)), _busy(sum(shares, Share(0.0)))
         if not busy.within(has):
             _log.warning(
                 "these cameras need %s, and the cluster has %s: late pictures will be dropped",
@@ -210,3 +219,8 @@ class SpreadFleet:
                 has,
                 extra={"event": "overload"},
             )
+
+
+def _busy(share: Share) -> Share:
+    """What a share's cameras need, without the headroom."""
+    return Share(share.cpus * HEADROOM, share.gpus * HEADROOM)
