@@ -17,6 +17,9 @@ MOST_CAMERAS = 64
 MOST_CPUS = 4.0
 """Cores of one process: Python's global lock lets no more be busy."""
 
+MOST_GPUS = 0.5
+"""Share of a GPU of one process, so that two take turns."""
+
 _UNEVEN = 1.1
 """How much more than its even part a group may have: a process more costs more."""
 
@@ -100,7 +103,7 @@ def largest_group(shares: Iterable[Share], cores: Iterable[float]) -> Share:
     even = Share(sum(one.cpus for one in shares) / nodes, sum(one.gpus for one in shares) / nodes)
     cpus = max(even.cpus, *(one.cpus for one in shares), _LEAST)
     gpus = max(even.gpus, *(one.gpus for one in shares), _LEAST)
-    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 0.5))
+    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, MOST_GPUS))
 
 
 def grouped(
