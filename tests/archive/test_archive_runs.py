@@ -305,6 +305,16 @@ def test_an_input_that_changes_meanwhile_is_tried_again(
     assert archive(recordings, tmp_path / "out", settings())[0].done == 1
 
 
+def test_a_file_is_moved_to_its_name_and_never_written_there(tmp_path: Path) -> None:
+    aside, target = tmp_path / "aside", tmp_path / "out" / "restored.mkv"
+    aside.write_bytes(b"new")
+    target.parent.mkdir()
+    target.write_bytes(b"an old one")
+    written = aside.stat().st_ino
+    LocalStore().publish(aside, str(target))
+    assert (target.read_bytes(), target.stat().st_ino, aside.exists()) == (b"new", written, False)
+
+
 def test_two_runs_at_a_time_are_refused(recordings: Path, tmp_path: Path) -> None:
     destination = Destination(str(tmp_path / "out"))
     with destination.locked(), pytest.raises(SinkError, match="is being written by another run"):

@@ -47,6 +47,11 @@ def test_times_that_vary_and_sound(tmp_path: Path, extension: str, codec: str) -
     assert_as_one_run(recording, tmp_path, extension, codec)
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])  # x265 decodes another picture last than it shows last
+def test_a_last_picture_that_is_shown_for_long(tmp_path: Path, codec: str) -> None:
+    assert_as_one_run(muxed(tmp_path / "cam.mov", last=5000), tmp_path, ".mp4", codec)
+
+
 @pytest.mark.parametrize("extension", [".mkv", ".mp4", ".avi"])
 def test_compressed_sound_is_copied_or_transcoded_as_in_one_run(tmp_path: Path, extension: str) -> None:
     assert_as_one_run(muxed(tmp_path / "cam.mp4", sound="aac"), tmp_path, extension, "mjpeg")
