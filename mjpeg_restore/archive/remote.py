@@ -17,8 +17,27 @@ from mjpeg_restore.errors import MissingExtra, SourceError, reason_of
 
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
 """Stores of objects, where one that is being written cannot be seen; large ones go up in several parts."""
-_TAGS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "created")
+_PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("sftp", "ssh"), "paramiko"),
+    **dict.fromkeys(("http", "https"), "aiohttp"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+}
+"""What to install for a scheme: fsspec says so in a sentence, and of each in another one."""
+_TAGS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modified", "created")
 """What stores tell of a file's last change, the most reliable first."""
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Generator[None]:
+    """Turn what packages raise for a store that refuses or does not answer into the `OSError` of `Store`."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # of aiohttp, botocore, paramiko and others: each has a tree of its own
+        raise OSError(reason_of(error)) from error
 
 
 class RemoteStore:
@@ -39,14 +58,16 @@ class RemoteStore:
         try:
             found: tuple[Any, str] = url_to_fs(location.rstrip("/"))
         except ImportError as error:
-            package = str(error).removeprefix("Install ").split()[0]
-            raise MissingExtra(package, "", f"{scheme}://") from error
-        except (OSError, ValueError) as error:
+            if package := _PACKAGES.get(scheme):
+                raise MissingExtra(package, "", f"{scheme}://") from error
+            raise SourceError(f"{scheme}:// needs a package that is not installed ({reason_of(error)})") from error
+        except Exception as error:  # see `_as_os_errors`
             raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
         # Of the file system's names, which may lack the host, locations are made again.
         self._system, bare = found
         self._prefix = location.rstrip("/").removesuffix(bare)
 
+    @_as_os_errors()
     def stat(self, path: str) -> Entry | None:
         """See `Store`."""
         try:
@@ -55,6 +76,7 @@ class RemoteStore:
             return None
         return self._entry(found) if found["type"] == "file" else None
 
+    @_as_os_errors()
     def is_folder(self, path: str) -> bool:
         """See `Store`."""
         return bool(self._system.isdir(path))
@@ -62,14 +84,18 @@ class RemoteStore:
     def walk(self, folder: str) -> Iterator[Entry]:
         """See `Store`."""
         base = self._system._strip_protocol(folder).rstrip("/")
-        for name, found in sorted(self._system.find(folder, detail=True).items()):
+        with _as_os_errors():
+            there = sorted(self._system.find(folder, detail=True).items())
+        for name, found in there:
             if not any(part.startswith(".") for part in name.removeprefix(base).split("/")):
                 yield self._entry(found)
 
     def match(self, pattern: str) -> Iterator[Entry]:
         """See `Store`."""
         hidden = "/." in pattern
-        for name, found in sorted(self._system.glob(pattern, detail=True).items()):
+        with _as_os_errors():
+            there = sorted(self._system.glob(pattern, detail=True).items())
+        for name, found in there:
             if found["type"] == "file" and (hidden or "/." not in name):  # as in this machine's file system
                 yield self._entry(found)
 
@@ -78,7 +104,8 @@ class RemoteStore:
         """See `Store`."""
         local = self.scratch("") / f"mjpeg-restore-{uuid.uuid4().hex}{Path(path).suffix}"
         try:
-            self._system.get_file(path, str(local))
+            with _as_os_errors():
+                self._system.get_file(path, str(local))
             yield local
         finally:
             local.unlink(missing_ok=True)
@@ -86,13 +113,16 @@ class RemoteStore:
     @contextlib.contextmanager
     def peek(self, path: str) -> Generator[BinaryIO]:
         """See `Store`."""
-        with self._system.open(path, "rb") as file:
+        with _as_os_errors():
+            opened = self._system.open(path, "rb")
+        with opened as file:
             yield cast(BinaryIO, file)
 
     def scratch(self, folder: str) -> Path:
         """See `Store`: this machine's folder for temporary files."""
         return Path(tempfile.gettempdir())
 
+    @_as_os_errors()
     def publish(self, file: Path, path: str) -> None:
         """See `Store`."""
         protocols = self._system.protocol
@@ -115,12 +145,16 @@ class RemoteStore:
         """See `Store`: objects cannot be appended to."""
         return False
 
+    @_as_os_errors()
     def remove(self, path: str) -> None:
         """See `Store`."""
         with contextlib.suppress(FileNotFoundError):
             self._system.rm(path, recursive=True)
 
+    @_as_os_errors()
     def _entry(self, found: dict[str, Any]) -> Entry:
+        if found["size"] is None:  # a list of links, as http's folders are, says no more than names
+            found = self._system.info(found["name"])
         tag: Any = next((found[tag] for tag in _TAGS if found.get(tag)), "")
         modified = str(tag.timestamp() if hasattr(tag, "timestamp") else tag)  # some have both kinds of times
         return Entry(f"{self._prefix}{found['name']}", found["size"] or 0, modified)

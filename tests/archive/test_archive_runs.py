@@ -17,7 +17,7 @@ from mjpeg_restore.archive.destination import WORK
 from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.archive.local import LocalStore
 from mjpeg_restore.archive.store import checksum
-from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, SourceError, WorkerLost
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.sinks import OutputSettings
 from tests.archive.comparing import InlineWorkers, archive, contents, settings
@@ -325,6 +325,48 @@ def test_two_runs_at_a_time_are_refused(recordings: Path, tmp_path: Path) -> Non
 def test_nothing_is_left_in_the_work_folder(recordings: Path, tmp_path: Path) -> None:
     archive(recordings, tmp_path / "out", settings())
     assert not (tmp_path / "out" / WORK).exists()
+
+
+def test_a_store_that_refuses_in_words_of_its_own_is_one_line(recordings: Path, tmp_path: Path) -> None:
+    fsspec = needs("fsspec")
+
+    class Refused(Exception):
+        """As aiohttp's, botocore's and paramiko's: no `OSError`."""
+
+    class Refusing(fsspec.get_filesystem_class("memory")):
+        protocol = "refusing"
+
+        def put_file(self, *arguments: Any, **named: Any) -> None:
+            raise Refused("403 Forbidden")
+
+        def isdir(self, path: str) -> bool:
+            raise Refused("503 Slow Down")
+
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(SourceError, match=r"^cannot read refusing://rec: 503 Slow Down$"):
+        list_recordings(["refusing://rec"], str(tmp_path / "out"), ".mkv")
+    found = list_recordings([str(recordings / "short.mjpeg")], "refusing://out", ".mkv")
+    with pytest.raises(SinkError, match=r"^cannot write refusing://out/manifest\.jsonl \(403 Forbidden\)"):
+        Archive(found, Destination("refusing://out"), settings()).run(InlineWorkers())
+
+
+def test_files_of_which_a_list_tells_the_names_alone_are_asked_for(tmp_path: Path) -> None:
+    fsspec = needs("fsspec")
+
+    class Links(fsspec.get_filesystem_class("memory")):
+        protocol = "links"
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return super()._strip_protocol(path.replace("links://", "memory://"))
+
+        def find(self, path: str, **named: Any) -> dict[str, Any]:
+            return {name: {**found, "size": None} for name, found in super().find(path, **named).items()}
+
+    fsspec.register_implementation("links", Links, clobber=True)
+    fsspec.filesystem("links").pipe("/rec/cam.mjpeg", b"".join(PICTURES[:2]))
+    (found,) = list_recordings(["links://rec"], str(tmp_path / "out"), ".mkv")
+    assert found.size == len(b"".join(PICTURES[:2])) and found.modified
 
 
 def test_a_store_that_fsspec_names(recordings: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,6 +123,28 @@ def test_a_store_whose_package_is_missing() -> None:
     needs("fsspec")
     with pytest.raises((MissingExtra, SourceError), match="none-such"):
         names(["none-such://bucket/rec"])
+
+
+@pytest.mark.parametrize(
+    ("url", "package"),
+    [("s3://b/rec", "s3fs"), ("gs://b/rec", "gcsfs"), ("sftp://h/rec", "paramiko"), ("http://h/rec", "aiohttp")],
+)
+def test_the_package_of_a_store_is_named(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in [name for name in sys.modules if name.startswith("fsspec.implementations.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(importlib.import_module("fsspec.registry")._registry, url.partition(":")[0], False)
+    with pytest.raises(MissingExtra, match=rf"needs {package}: pip install {package}$"):
+        names([url])
+
+
+def test_a_store_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+    monkeypatch.setitem(sys.modules, "smbprotocol", None)
+    monkeypatch.setitem(sys.modules, "smbclient", None)
+    with pytest.raises(SourceError, match=r"^smb:// needs a package that is not installed \(SMB requires"):
+        names(["smb://host/rec"])
 
 
 def test_urls_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
