@@ -123,7 +123,7 @@ class Cluster:
         Raises:
             ClusterError: there is no cluster there.
         """
-        _check_reachable(where)
+        check_reachable(where)
         # No report is sent to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a share of no GPU sees none
@@ -213,19 +213,19 @@ class Cluster:
         self.close()
 
 
-def _check_reachable(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Check that somebody listens at HOST:PORT: Ray would try for minutes, and log each attempt.
 
     Raises:
         ClusterError: nobody does.
     """
-    host, _, port = address.rpartition(":")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or "/" in host:
         return
     if not port.isdecimal() or int(port) > 65535:
         raise _no_cluster(address, f"{port or 'nothing'} is no port")
     try:
-        socket.create_connection((host, int(port)), _CONNECTING).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECTING).close()
     except OSError as error:
         raise _no_cluster(address, reason_of(error)) from error
 

@@ -7,7 +7,6 @@ this package, and has to reach sources and destination by the same names.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import ClusterLost, WorkerLost
+from mjpeg_restore.errors import ClusterError, ClusterLost, WorkerLost
 from mjpeg_restore.runtime.devices import on_gpu
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ Result = TypeVar("Result")
 
 _RETRIES = 4
 """Times that a task is begun anew after the loss of its process or machine."""
-_PATIENCE = 5.0
-"""Seconds in which a cluster has to answer."""
 _PER_GPU = 4
 """Tasks that share a GPU: while one waits for its disk or its encoder, another one has the GPU."""
 _CURRENT = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
@@ -114,7 +111,7 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
         return otherwise()
     if address == "auto":
         found = _address_found()
-        if not (found and find_spec("ray") and _answers(found)):
+        if not (found and find_spec("ray") and _is_reachable(found)):
             return otherwise()
         address = found
     from mjpeg_restore.cluster import Cluster  # needs an extra
@@ -133,11 +130,12 @@ def _address_found() -> str | None:
         return None
 
 
-def _answers(address: str) -> bool:
+def _is_reachable(address: str) -> bool:
     """Whether something listens there: the file of a cluster that has ended stays behind."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    from mjpeg_restore.cluster import check_reachable  # needs an extra
+
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
-            return True
-    except (OSError, ValueError, OverflowError):
+        check_reachable(address)
+    except ClusterError:
         return False
+    return True
