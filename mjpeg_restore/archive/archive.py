@@ -60,7 +60,8 @@ class Archive:
             report: counts what happens; a new one if None.
 
         Raises:
-            SinkError: the manifest cannot be read.
+            SinkError: the manifest cannot be read, or an earlier run has restored another recording under a name that
+                one of these would have.
         """
         self._destination, self._settings = destination, settings
         self._ledger = Ledger(destination)
@@ -71,6 +72,7 @@ class Archive:
         self.report.recordings = len(recordings)
         self.report.unchanged = len(recordings) - len(self.todo)
         self.report.size = sum(recording.size for recording in self.todo)
+        self._ledger.refuse_replaced(self.todo, recordings)
         self._seams: dict[str, Seams] = {}
         self._ready: deque[_Step] = deque()
         self._given_up: set[str] = set()
@@ -91,10 +93,20 @@ class Archive:
             SinkError: the manifest cannot be written, or another run is at work there.
         """
         with self._destination.locked():
+            self._take_up()
             self._run(workers, stop or Event(), progress)
-        if not (self.report.interrupted or self.report.failed):
-            self._destination.remove(WORK)
+            if not (self.report.interrupted or self.report.failed):
+                self._destination.remove(WORK)
         return self.report
+
+    def _take_up(self) -> None:
+        """Take up what another run has done since this one has read the manifest, and tidy up after one that died."""
+        self._destination.remove_unfinished()
+        self._ledger = Ledger(self._destination)
+        todo = [each for each in self.todo if not self._ledger.is_current(each, self._key)]
+        self.report.unchanged += len(self.todo) - len(todo)
+        self.report.size = sum(recording.size for recording in todo)
+        self.todo = todo
 
     def _run(self, workers: Workers, stop: Event, progress: Callable[[ArchiveReport], None] | None) -> None:
         report = self.report

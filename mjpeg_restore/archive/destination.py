@@ -11,11 +11,13 @@ from pathlib import Path
 
 from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
 from mjpeg_restore.archive.stores import open_store
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 
 WORK = ".mjpeg-restore"
 """The folder in the destination for what is not finished."""
+_LOCK = f"{WORK}.lock"
+"""Not in that folder, which is removed while it is locked."""
 _ASIDE, _PARTS = f"{WORK}/aside", f"{WORK}/parts"
 
 
@@ -66,11 +68,11 @@ class Destination:
         return self.store.fetch(self.path(name))
 
     def read_text(self, name: str) -> str | None:
-        """The text of a file in it; None where there is none."""
+        """The text of a file in it, of which a disk may have spoilt some bytes; None where there is none."""
         if self.stat(name) is None:
             return None
         with self.reading(name) as path:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8", errors="replace")
 
     def write_text(self, name: str, text: str) -> None:
         """Publish a text file."""
@@ -86,7 +88,7 @@ class Destination:
         """Keep other runs away, as far as the store has locks.
 
         Raises:
-            SinkError: another run is at work here.
+            SinkError: another run is at work here, or it can be no folder.
         """
         if is_url(self.location):
             yield
@@ -95,8 +97,17 @@ class Destination:
         def refuse() -> None:
             raise SinkError(f"{self.location} is being written by another run: wait for its end")
 
-        with file_lock(self.store.scratch(self.path(WORK)) / "lock", refuse):
+        try:
+            folder = self.store.scratch(self.location)
+        except OSError as error:
+            raise SinkError(f"cannot make {self.location} ({reason_of(error)}): give another destination") from error
+        with file_lock(folder / _LOCK, refuse):
             yield
+
+    def remove_unfinished(self) -> None:
+        """Remove the files of a run that died while it wrote them. Only for who has locked the destination."""
+        if not is_url(self.location):
+            self.remove(_ASIDE)
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.stores import is_another
 from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
@@ -20,6 +22,9 @@ MANIFEST = "manifest.jsonl"
 
 _REWRITE_EVERY = 30.0
 """Seconds between two times that the manifest is written in a store where nothing can be appended."""
+
+_BEGINNING = '{"name": '
+"""Of a line, which may be the only one, and cut off."""
 
 Status = Literal["done", "refused", "failed"]
 """What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
@@ -32,23 +37,27 @@ class Ledger:
     """The lines of a manifest, by the recordings' names."""
 
     def __init__(self, destination: Destination) -> None:
-        """Read what there is. A line that is cut off, by a crash, is left out.
+        """Read what there is. A line that is cut off, by a crash, or is none of ours is left out.
 
         Raises:
-            SinkError: the manifest cannot be read.
+            SinkError: the manifest cannot be read, or is none.
         """
         self._destination = destination
         self._written = time.monotonic()
         self.lines: dict[str, Line] = {}
         try:
             text = destination.read_text(MANIFEST) or ""
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
         self._whole = not text or text.endswith("\n")
         for written in text.splitlines():
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 line = json.loads(written)
-                self.lines[line["name"]] = line
+                if all(isinstance(line[field], str) for field in ("name", "status", "source", "output")):
+                    self.lines[line["name"]] = line
+        if text and not self.lines and not text.startswith(_BEGINNING):
+            path = destination.path(MANIFEST)
+            raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
 
     def add(self, line: Line) -> None:
         """Append a line.
@@ -90,6 +99,30 @@ class Ledger:
             return False
         refused = line.get("status") == "refused" and line.get("key") == key
         return refused or bool(self.restored(recording, key))
+
+    def refuse_replaced(self, todo: Iterable[Recording], recordings: Iterable[Recording]) -> None:
+        """Refuse recordings whose restored files would replace those of other recordings, which are still there.
+
+        Args:
+            todo: what is to be restored.
+            recordings: all of this call; the files of some may have other names now.
+
+        Raises:
+            SinkError: there is one.
+        """
+        names = {recording.name: recording.output for recording in recordings}
+        made = {
+            line["output"]: line["source"]
+            for name, line in self.lines.items()
+            if line["status"] == "done" and line["output"] == names.get(name, line["output"])
+        }
+        for recording in todo:
+            other = made.get(recording.output, recording.location)
+            if is_another(recording.location, other):
+                raise SinkError(
+                    f"{self._destination.path(recording.output)} is restored from {other}, "
+                    f"and would be replaced by {recording.location}: give both in one call, or another destination"
+                )
 
     def restored(self, recording: Recording, key: str) -> str:
         """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""

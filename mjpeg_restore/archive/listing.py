@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from mjpeg_restore.archive.store import Entry, is_url, local_path
 from mjpeg_restore.archive.stores import open_store
@@ -42,6 +44,8 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
     3. `@FILE`: a list of files, one a line; names are relative to the deepest folder that holds all of them.
     4. A file: its name.
 
+    Links to folders are followed where a pattern names them, and not by a folder or `**`.
+
     Files are not opened: what is no recording is found out when it is its turn. Hidden files are left out, and so are
     those in a destination below a source.
 
@@ -52,23 +56,48 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
 
     Raises:
         SourceNotFound: a source does not exist.
-        SourceError: it cannot be read, or two recordings have one name.
+        SourceError: it cannot be read, two recordings have one name, or a restored file would replace a recording.
         MissingExtra: a source takes a package that is not installed.
     """
     found: dict[str, Entry] = {}
     for source in sources:
         for name, entry in _of_source(source, destination):
-            if name in found and found[name].path != entry.path:
+            if name in found and _absolute(found[name].path) != _absolute(entry.path):
                 raise SourceError(
                     f"{found[name].path} and {entry.path} would both be restored as {name}: "
                     "name the folder that holds both"
                 )
+            if ".." in name.split("/"):
+                raise SourceError(f"{entry.path} would be restored outside of the destination, as {name}")
             found[name] = entry
     outputs = _outputs(list(found), extension)
-    return [
+    recordings = [
         Recording(name, _absolute(entry.path), entry.size, entry.modified, outputs[name])
         for name, entry in found.items()
     ]
+    _refuse_replaced(recordings, destination)
+    return recordings
+
+
+def _refuse_replaced(recordings: Sequence[Recording], destination: str) -> None:
+    """Refuse recordings that a restored file would replace.
+
+    Raises:
+        SourceError: there is one.
+    """
+    folder = local_path(destination).rstrip("/")
+    real = lru_cache(maxsize=1024)(os.path.realpath)
+
+    def place(path: str) -> str:
+        return path if is_url(path) else os.path.join(real(os.path.dirname(path)), os.path.basename(path))
+
+    sources = {place(recording.location) for recording in recordings}
+    for recording in recordings:
+        if place(f"{folder}/{recording.output}") in sources:
+            raise SourceError(
+                f"{folder}/{recording.output} is a recording, which the file restored from "
+                f"{recording.location} would replace: give another folder for the restored files"
+            )
 
 
 def _absolute(path: str) -> str:
@@ -91,27 +120,33 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
             files = (entry for entry in store.walk(source) if not (inside and _is_within(entry.path, destination)))
             yield from _named(files, source)
         elif entry := store.stat(source):
-            yield posixpath.basename(_slashed(source)), entry
+            path = _slashed(source)
+            yield _plain(posixpath.basename(path), path), entry
         elif any(character in source for character in _MAGIC):
             entries = list(store.match(source))
             if not entries:
                 raise SourceNotFound(f"{source}: no file matches")
-            yield from _named(entries, _before_magic(source))
+            base = _before_magic(source)
+            inside = _is_within(destination, base) and not _is_within(base, destination)
+            yield from _named((each for each in entries if not (inside and _is_within(each.path, destination))), base)
         else:
             raise SourceNotFound(f"{source}: no such file or folder")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise SourceError(f"cannot read {source}: {reason_of(error)}") from None
+        where = getattr(error, "filename", None) or source
+        raise SourceError(f"cannot read {where}: {reason_of(error)}") from None
 
 
 def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
     lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     files = [local_path(line.strip()) for line in lines if line.strip()]
+    if len({is_url(file) for file in files}) > 1:
+        raise SourceError(f"{path} lists paths and URLs: make a list of each")
     entries: list[Entry] = []
     for file in files:
         entry = open_store(file).stat(file)
         if entry is None:
             raise SourceNotFound(f"{path} lists {file}: no such file")
-        entries.append(entry)
+        entries.append(replace(entry, path=_absolute(entry.path)))
     if entries:
         folders = [posixpath.dirname(_slashed(entry.path)) or "." for entry in entries]
         yield from _named(entries, posixpath.commonpath(folders) if not is_url(folders[0]) else _common(folders))
@@ -131,7 +166,12 @@ def _named(entries: Iterable[Entry], folder: str) -> Iterator[tuple[str, Entry]]
     for entry in entries:
         path = _slashed(entry.path)
         name = path.removeprefix(f"{base}/") if base not in ("", ".") else path.removeprefix("./")
-        yield name.lstrip("/"), entry
+        yield _plain(name, path).lstrip("/"), entry
+
+
+def _plain(name: str, path: str) -> str:
+    """A name without the percent signs that URLs of HTTP have for some characters."""
+    return unquote(name, errors="surrogateescape") if path.lower().startswith(("http://", "https://")) else name
 
 
 def _before_magic(pattern: str) -> str:
@@ -153,14 +193,17 @@ def _is_within(path: str, folder: str) -> bool:
 
 def _outputs(names: Sequence[str], extension: str) -> dict[str, str]:
     """The name of each one's restored file; where two would have one name, both keep their own extension in it."""
-    made: dict[str, list[str]] = {}
-    for name in names:
-        made.setdefault(_with(name, extension).lower(), []).append(name)  # some file systems know no case
-    return {
-        name: _with(name, extension) if len(alike) == 1 else f"{name}{_suffix(name, extension)}"
-        for alike in made.values()
-        for name in alike
-    }
+    outputs = {name: _with(name, extension) for name in names}
+    while True:
+        made: dict[str, list[str]] = {}
+        for name, output in outputs.items():
+            made.setdefault(output.lower(), []).append(name)  # some file systems know no case
+        longer = {
+            name: f"{name}{_suffix(name, extension)}" for alike in made.values() if len(alike) > 1 for name in alike
+        }
+        if all(outputs[name] == output for name, output in longer.items()):
+            return outputs
+        outputs |= longer  # which may be another one's name: a.avi.mkv is that of a.avi, and of a.avi.mov
 
 
 def _with(name: str, extension: str) -> str:

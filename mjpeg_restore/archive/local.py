@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -19,8 +20,10 @@ class LocalStore:
         """See `Store`."""
         try:
             found = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # the last: a link to itself
+                return None
+            raise
         return None if not os.path.isfile(path) else Entry(path, found.st_size, str(found.st_mtime_ns))
 
     def is_folder(self, path: str) -> bool:
@@ -29,11 +32,7 @@ class LocalStore:
 
     def walk(self, folder: str) -> Iterator[Entry]:
         """See `Store`."""
-
-        def fail(error: OSError) -> None:
-            raise error
-
-        for here, folders, names in os.walk(folder, onerror=fail):
+        for here, folders, names in os.walk(folder, onerror=_fail):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 if not name.startswith(".") and (found := self.stat(os.path.join(here, name))):
@@ -41,7 +40,7 @@ class LocalStore:
 
     def match(self, pattern: str) -> Iterator[Entry]:
         """See `Store`."""
-        for path in sorted(glob.glob(pattern, recursive=True)):
+        for path in sorted(_matches(pattern)):
             if found := self.stat(path):
                 yield found
 
@@ -84,3 +83,22 @@ class LocalStore:
             shutil.rmtree(path, ignore_errors=True)
         else:
             Path(path).unlink(missing_ok=True)
+
+
+def _matches(pattern: str) -> set[str]:
+    """The paths that match a pattern. `**` follows no links, as `walk` does not: `glob`'s would go round in circles."""
+    head, wild, tail = f"/{pattern}/".partition("/**/")
+    if not wild:
+        return {*glob.glob(pattern)}
+    found: set[str] = set()
+    for top in ["/"] if head == "/" else glob.glob(head[1:]) if head else [os.curdir]:
+        for here, folders, _ in os.walk(top, onerror=_fail if os.path.isdir(top) else None):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found |= _matches(os.path.join(glob.escape(here), tail.rstrip("/") or "*"))
+    return found
+
+
+def _fail(error: OSError) -> None:
+    """For `os.walk`, which would leave out a folder that cannot be read. One that has gone meanwhile is none."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

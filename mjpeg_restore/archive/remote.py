@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -24,19 +25,28 @@ _PACKAGES = {
     **dict.fromkeys(("http", "https"), "aiohttp"),
     **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
 }
-"""What to install for a scheme: fsspec says so in a sentence, and of each in another one."""
+"""What kinds of stores need beside fsspec, which says it in sentences of many kinds."""
 _TAGS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modified", "created")
 """What stores tell of a file's last change, the most reliable first."""
 
 
-@contextlib.contextmanager
-def _as_os_errors() -> Generator[None]:
-    """Turn what packages raise for a store that refuses or does not answer into the `OSError` of `Store`."""
+class _FileSystem:
+    """A file system of fsspec's, all of whose errors are `OSError`s: some raise those of an HTTP library."""
+
+    def __init__(self, system: Any) -> None:
+        self._system = system
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._system, name)
+        return partial(_called, found) if callable(found) else found
+
+
+def _called(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     try:
-        yield
+        return method(*arguments, **named)
     except OSError:
         raise
-    except Exception as error:  # of aiohttp, botocore, paramiko and others: each has a tree of its own
+    except Exception as error:
         raise OSError(reason_of(error)) from error
 
 
@@ -58,16 +68,16 @@ class RemoteStore:
         try:
             found: tuple[Any, str] = url_to_fs(location.rstrip("/"))
         except ImportError as error:
-            if package := _PACKAGES.get(scheme):
+            if package := _PACKAGES.get(scheme.lower()):
                 raise MissingExtra(package, "", f"{scheme}://") from error
-            raise SourceError(f"{scheme}:// needs a package that is not installed ({reason_of(error)})") from error
-        except Exception as error:  # see `_as_os_errors`
+            raise SourceError(f"cannot use {scheme}:// ({reason_of(error)})") from error
+        except Exception as error:  # see `_FileSystem`
             raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
         # Of the file system's names, which may lack the host, locations are made again.
-        self._system, bare = found
+        system, bare = found
+        self._system = _FileSystem(system)
         self._prefix = location.rstrip("/").removesuffix(bare)
 
-    @_as_os_errors()
     def stat(self, path: str) -> Entry | None:
         """See `Store`."""
         try:
@@ -76,7 +86,6 @@ class RemoteStore:
             return None
         return self._entry(found) if found["type"] == "file" else None
 
-    @_as_os_errors()
     def is_folder(self, path: str) -> bool:
         """See `Store`."""
         return bool(self._system.isdir(path))
@@ -84,18 +93,14 @@ class RemoteStore:
     def walk(self, folder: str) -> Iterator[Entry]:
         """See `Store`."""
         base = self._system._strip_protocol(folder).rstrip("/")
-        with _as_os_errors():
-            there = sorted(self._system.find(folder, detail=True).items())
-        for name, found in there:
+        for name, found in sorted(self._system.find(folder, detail=True).items()):
             if not any(part.startswith(".") for part in name.removeprefix(base).split("/")):
                 yield self._entry(found)
 
     def match(self, pattern: str) -> Iterator[Entry]:
         """See `Store`."""
         hidden = "/." in pattern
-        with _as_os_errors():
-            there = sorted(self._system.glob(pattern, detail=True).items())
-        for name, found in there:
+        for name, found in sorted(self._system.glob(pattern, detail=True).items()):
             if found["type"] == "file" and (hidden or "/." not in name):  # as in this machine's file system
                 yield self._entry(found)
 
@@ -104,8 +109,7 @@ class RemoteStore:
         """See `Store`."""
         local = self.scratch("") / f"mjpeg-restore-{uuid.uuid4().hex}{Path(path).suffix}"
         try:
-            with _as_os_errors():
-                self._system.get_file(path, str(local))
+            self._system.get_file(path, str(local))
             yield local
         finally:
             local.unlink(missing_ok=True)
@@ -113,16 +117,13 @@ class RemoteStore:
     @contextlib.contextmanager
     def peek(self, path: str) -> Generator[BinaryIO]:
         """See `Store`."""
-        with _as_os_errors():
-            opened = self._system.open(path, "rb")
-        with opened as file:
+        with self._system.open(path, "rb") as file:
             yield cast(BinaryIO, file)
 
     def scratch(self, folder: str) -> Path:
         """See `Store`: this machine's folder for temporary files."""
         return Path(tempfile.gettempdir())
 
-    @_as_os_errors()
     def publish(self, file: Path, path: str) -> None:
         """See `Store`."""
         protocols = self._system.protocol
@@ -145,13 +146,11 @@ class RemoteStore:
         """See `Store`: objects cannot be appended to."""
         return False
 
-    @_as_os_errors()
     def remove(self, path: str) -> None:
         """See `Store`."""
         with contextlib.suppress(FileNotFoundError):
             self._system.rm(path, recursive=True)
 
-    @_as_os_errors()
     def _entry(self, found: dict[str, Any]) -> Entry:
         if found["size"] is None:  # a list of links, as http's folders are, says no more than names
             found = self._system.info(found["name"])

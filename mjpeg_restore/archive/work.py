@@ -22,6 +22,9 @@ from mjpeg_restore.archive.records import read_coded
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.joining import CodedVideo
 
+_UNREADABLE = (ValueError, KeyError, TypeError)
+"""What a file leads to that a disk has spoilt, or that another version of this package has written."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
@@ -81,13 +84,16 @@ class WorkFolder:
         text = self.destination.read_text(self._plan)
         if text is None:
             return None
-        packets = Plan.from_json(text).packets
+        try:
+            packets = Plan.from_json(text).packets
+        except _UNREADABLE:
+            return None
         numbers = range(len(packets))
         if not all(self.destination.stat(self.packets(number)) for number in numbers):
             return None  # somebody has tidied up
         done = [number for number in numbers if self.destination.stat(self.coded(number))]
         results = [self.destination.read_text(self._result(number)) for number in done]
-        return Cut(self.name, packets, tuple(_part_result(text) for text in results if text))
+        return Cut(self.name, packets, tuple(part for text in results if text and (part := _part_result(text))))
 
     def coded_parts(self, count: int) -> Iterator[Sequence[CodedVideo]]:
         """The coded pictures of each part, one part after the other."""
@@ -100,7 +106,10 @@ class WorkFolder:
         self.destination.remove(self.name)
 
 
-def _part_result(text: str) -> PartResult:
-    fields: dict[str, Any] = json.loads(text)
-    fields["remarks"] = tuple(fields["remarks"])
-    return PartResult(**fields)
+def _part_result(text: str) -> PartResult | None:
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        fields["remarks"] = tuple(fields["remarks"])
+        return PartResult(**fields)
+    except _UNREADABLE:
+        return None

@@ -65,10 +65,7 @@ class ProcessWorkers:
         def end(ended: Future[Any]) -> None:
             again = process
             if isinstance(ended.exception(), BrokenProcessPool):
-                with self._lock:
-                    self._all.discard(process)
-                    again = _process()
-                    self._all.add(again)
+                again = self._replaced(process)
                 if attempts > 1 and not self._closed:
                     self._begin(again, promised, work, attempts - 1)
                     return
@@ -76,7 +73,20 @@ class ProcessWorkers:
                 self._idle.append(again)
             _hand_on(ended, promised)
 
-        process.submit(work).add_done_callback(end)
+        try:
+            working = process.submit(work)
+        except BrokenProcessPool:  # it was lost while it had nothing to do
+            process = self._replaced(process)
+            working = process.submit(work)
+        working.add_done_callback(end)
+
+    def _replaced(self, lost: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        """A process in the place of one that was lost."""
+        with self._lock:
+            self._all.discard(lost)
+            new = _process()
+            self._all.add(new)
+        return new
 
     def close(self) -> None:
         """See `Workers`."""

@@ -33,6 +33,9 @@ from mjpeg_restore.sinks.video import choose_format, open_container, open_timeli
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
 
+_REORDERED = 2
+"""So many pictures by themselves are never reordered."""
+
 
 @dataclass(frozen=True, slots=True)
 class CodedVideo:
@@ -116,8 +119,8 @@ class VideoPart:
         with _wrapped(self._path, f"encoding by {self._name} failed"):
             packets = self._encoding.finish()
             for packet in packets:
-                if self._written <= 2:
-                    packet.dts = packet.pts  # x265 leaves it undefined; one or two pictures are never reordered
+                if self._written <= _REORDERED:
+                    packet.dts = packet.pts  # x265 leaves it undefined
             return [_coded(packet) for packet in packets]
 
     def close(self) -> None:
@@ -204,19 +207,26 @@ def continuous(parts: Iterable[Sequence[CodedVideo]]) -> Iterator[CodedVideo]:
 
     An encoder that reorders pictures decodes each at the time at which the one that stands `delay` places before it is
     shown. At the beginning of a part it has to guess those times, and where the frame rate varies it guesses wrong.
+    What its delay is, is not seen in a part of a few pictures.
     """
-    delay: int | None = None
+    waiting = iter(parts)
+    begun: list[Sequence[CodedVideo]] = []
+    for part in waiting:
+        begun.append(part)
+        if len(part) > _REORDERED:
+            break
+    delay = max(map(_delay, begun), default=0)
+    times = sorted(packet.pts for part in begun for packet in part)[: delay + 1]
+    too_early = times[delay] - times[0] if len(times) > delay and len(begun) > 1 else None
     shown: list[int] = []
     """Heap of the presentation times that have not been decoding times."""
-    number = 0
-    for part in parts:
-        if delay is None:
-            delay = _delay(part)
-        for packet in part:
-            heapq.heappush(shown, packet.pts)
-            dts = packet.dts if number < delay else heapq.heappop(shown)
-            number += 1
-            yield replace(packet, dts=dts)
+    for number, packet in enumerate(chain.from_iterable(chain(begun, waiting))):
+        heapq.heappush(shown, packet.pts)
+        if number >= delay:
+            dts = heapq.heappop(shown)
+        else:
+            dts = packet.dts if too_early is None else times[number] - too_early
+        yield replace(packet, dts=dts)
 
 
 def _delay(part: Sequence[CodedVideo]) -> int:

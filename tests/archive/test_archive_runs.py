@@ -138,6 +138,66 @@ def test_a_broken_line_of_the_manifest_is_done_anew(recordings: Path, tmp_path: 
     assert len(lines(tmp_path / "out")) == 4
 
 
+@pytest.mark.parametrize("line", ['{"name": 5}', '{"name": ["a"]}', '["name"]', "7", '{"name": "short.mjpeg"}', "\x00"])
+def test_a_foreign_line_of_the_manifest_is_left_out(recordings: Path, tmp_path: Path, line: str) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    with (tmp_path / "out" / MANIFEST).open("a") as file:
+        file.write(f"{line}\n")
+    raw(recordings / "new.mjpeg", PICTURES[:2])
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.unchanged, report.done) == (4, 1)
+    assert len(lines(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("text", [b'{"image": "1.png"}\n', b"\x00" * 99, b"\xba\xfe"])
+def test_a_manifest_of_something_else_is_kept(recordings: Path, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / MANIFEST).write_bytes(text)
+    with pytest.raises(SinkError, match=r"manifest\.jsonl is no manifest of an archive: remove it, or"):
+        archive(recordings, tmp_path, settings())
+    assert (tmp_path / MANIFEST).read_bytes() == text
+
+
+def test_a_manifest_of_which_a_disk_has_spoilt_some_bytes(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    manifest = tmp_path / "out" / MANIFEST
+    spoilt = bytearray(manifest.read_bytes())
+    spoilt[20:24] = b"\xff\n\x00\xba"
+    manifest.write_bytes(spoilt)
+    assert archive(recordings, tmp_path / "out", settings())[0].unchanged == 3
+    manifest.write_bytes(manifest.read_bytes()[:50])
+    assert archive(recordings, tmp_path / "out", settings())[0].unchanged == 0
+
+
+@pytest.mark.parametrize("name", ["file", "file/folder"])
+def test_a_destination_that_can_be_no_folder(recordings: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match=rf"cannot make .*{name} \((File exists|Not a directory)\): give another"):
+        archive(recordings, tmp_path / name, settings())
+
+
+@pytest.mark.parametrize("name", ["short.mjpeg", "short.mov"])
+def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Path, name: str) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    archive(recordings, out, settings())
+    other.mkdir()
+    raw(other / name, PICTURES[:3])
+    before = files(out)
+    with pytest.raises(
+        SinkError, match=rf"short\.mkv is restored from .*short\.mjpeg, .* by .*other/{name}: give both"
+    ):
+        archive(other, out, settings())
+    assert files(out) == before
+    (recordings / "short.mjpeg").unlink()  # it has moved, or become the other one
+    assert archive(other, out, settings())[0].done == 1
+
+
+def test_a_recording_by_another_path_is_the_same(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    raw(recordings / "short.mjpeg", PICTURES[:8])
+    (tmp_path / "link").symlink_to(recordings)
+    assert archive(tmp_path / "link", tmp_path / "out", settings())[0].done == 1
+
+
 def test_a_damaged_recording_is_a_line_and_not_the_end(recordings: Path, tmp_path: Path) -> None:
     broken = recordings / "cam" / "broken.avi"
     broken.write_bytes((recordings / "cam" / "long.mkv").read_bytes()[:900])
@@ -181,6 +241,21 @@ def test_parts_of_which_something_was_removed_are_made_anew(recordings: Path, tm
         Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
         for path in out.rglob(name):
             path.unlink()
+    assert archive(recordings / "cam", out, chosen)[0].done == 1
+    archive(recordings / "cam", tmp_path / "whole", chosen)
+    assert files(out) == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", [b"", b"\x00" * 99, b"\xff{", b"[]", b"{}", b'{"first": 1}'])
+@pytest.mark.parametrize("name", ["plan.json", "result-00001.json"])
+def test_a_work_folder_that_cannot_be_read_is_made_anew(
+    recordings: Path, tmp_path: Path, name: str, text: bytes
+) -> None:
+    out, chosen, workers = tmp_path / "out", settings(), Stopping(4)
+    found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+    Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+    for path in out.rglob(name):
+        path.write_bytes(text)
     assert archive(recordings / "cam", out, chosen)[0].done == 1
     archive(recordings / "cam", tmp_path / "whole", chosen)
     assert files(out) == files(tmp_path / "whole")
@@ -322,9 +397,49 @@ def test_two_runs_at_a_time_are_refused(recordings: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out" / "short.mkv").exists()
 
 
+def test_what_another_run_has_done_meanwhile_is_taken_up(recordings: Path, tmp_path: Path) -> None:
+    out, chosen = tmp_path / "out", settings()
+    later = Archive(list_recordings([str(recordings / "cam")], str(out), ".mkv"), Destination(str(out)), chosen)
+    archive(recordings, out, chosen)
+    archive(recordings / "cam", out, chosen)
+    before, workers = files(out), InlineWorkers()
+    report = later.run(workers)
+    assert workers.tasks == []
+    assert (report.unchanged, report.todo) == (1, 0)
+    assert len(lines(out)) == 5
+    assert files(out) == before
+
+
+def test_the_work_folder_goes_before_another_run_may_begin(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, locked = LocalStore.remove, list[bool]()
+
+    def look(self: LocalStore, path: str) -> None:
+        if path.endswith(WORK):
+            with pytest.raises(SinkError, match="another run"), Destination(str(tmp_path / "out")).locked():
+                pass
+            locked.append(True)
+        remove(self, path)
+
+    monkeypatch.setattr(LocalStore, "remove", look)
+    archive(recordings, tmp_path / "out", settings())
+    assert locked == [True]
+
+
+def test_what_a_killed_run_was_writing_is_removed(recordings: Path, tmp_path: Path) -> None:
+    aside = tmp_path / "out" / WORK / "aside"
+    aside.mkdir(parents=True)
+    (aside / "half.mkv").write_bytes(b"x")
+    found = list_recordings([str(recordings)], str(tmp_path / "out"), ".mkv")
+    workers = Stopping(1)
+    assert Archive(found, Destination(str(tmp_path / "out")), settings()).run(workers, workers.stop).interrupted
+    assert not (aside / "half.mkv").exists()
+
+
 def test_nothing_is_left_in_the_work_folder(recordings: Path, tmp_path: Path) -> None:
     archive(recordings, tmp_path / "out", settings())
-    assert not (tmp_path / "out" / WORK).exists()
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_store_that_refuses_in_words_of_its_own_is_one_line(recordings: Path, tmp_path: Path) -> None:

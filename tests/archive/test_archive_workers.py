@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -40,6 +42,14 @@ def test_a_lost_process_is_replaced_and_its_task_done_again(workers: ProcessWork
     other, lost = workers.submit(identify), workers.submit(die_once, tmp_path / "mark")
     assert lost.result(60) == "done"
     assert other.result(60)
+
+
+def test_a_process_that_is_lost_while_it_has_nothing_to_do_is_replaced(workers: ProcessWorkers) -> None:
+    for future in [workers.submit(identify) for _ in range(workers.slots)]:
+        os.kill(future.result(60), signal.SIGKILL)
+    for process in multiprocessing.active_children():
+        process.join(60)
+    assert [workers.submit(identify).result(60) > 0 for _ in range(3)] == [True] * 3
 
 
 def test_a_task_that_always_ends_its_process_fails(workers: ProcessWorkers) -> None:

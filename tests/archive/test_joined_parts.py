@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from mjpeg_restore.errors import SinkError
+from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.sinks.encoder import find_encoder
 from tests.archive.comparing import archive, assert_same, contents, one_run, settings
 from tests.archive.recordings import PICTURES, muxed, raw, uneven
@@ -16,8 +18,10 @@ from tests.sources.clips import time_of
 from tests.sources.test_field_packets import HEIGHT, TICK, WIDTH, field
 
 
-def assert_as_one_run(recording: Path, folder: Path, extension: str = ".mkv", codec: str = "ffv1") -> None:
-    chosen = settings(10, extension, codec)
+def assert_as_one_run(
+    recording: Path, folder: Path, extension: str = ".mkv", codec: str = "ffv1", **policies: Any
+) -> None:
+    chosen = settings(10, extension, codec, policies=PipelineSettings(**policies))
     wanted = folder / f"wanted{extension}"
     try:
         one_run(recording, wanted, chosen)
@@ -55,6 +59,17 @@ def test_a_last_picture_that_is_shown_for_long(tmp_path: Path, codec: str) -> No
 @pytest.mark.parametrize("extension", [".mkv", ".mp4", ".avi"])
 def test_compressed_sound_is_copied_or_transcoded_as_in_one_run(tmp_path: Path, extension: str) -> None:
     assert_as_one_run(muxed(tmp_path / "cam.mp4", sound="aac"), tmp_path, extension, "mjpeg")
+
+
+@pytest.mark.parametrize("extension", [".mkv", ".mp4", ".ts"])
+@pytest.mark.parametrize("shown", [1, 2])
+@pytest.mark.parametrize("codec", ["hevc", "h264"])
+def test_a_first_part_of_too_few_pictures_to_be_reordered(
+    tmp_path: Path, codec: str, shown: int, extension: str
+) -> None:
+    pictures = [data if number < shown else data[:200] for number, data in enumerate(PICTURES[:10])]
+    recording = muxed(tmp_path / "cam.mkv", [*pictures, *PICTURES[10:33]])
+    assert_as_one_run(recording, tmp_path, extension, codec, on_corrupt="drop")
 
 
 def test_a_stream_without_times(tmp_path: Path) -> None:

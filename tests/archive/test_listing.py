@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+import errno
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,32 +122,57 @@ def test_urls_are_listed_like_folders(tree: Path) -> None:
     assert set(names(["@list.txt"])) == {"a/1.avi", "b/1.avi"}
 
 
+class Web:
+    """A web server's folder as fsspec shows it, whose errors are an HTTP library's."""
+
+    protocol = ("http", "https")
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def isdir(self, path: str) -> bool:
+        if path.endswith("down"):
+            raise RuntimeError("503, message='Service Unavailable'")
+        return True
+
+    def _strip_protocol(self, path: str) -> str:
+        return path
+
+    def find(self, folder: str, **options: object) -> dict[str, dict[str, object]]:
+        return {name: {"name": name, "size": 1, "type": "file"} for name in self.names}
+
+
+def test_names_of_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+    url = "http://nas/rec"
+    listed = [f"{url}/north%20gate/1.avi", f"{url}/%23%C3%BC.avi"]
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda location: (Web(listed), location))
+    assert names([url]) == {"north gate/1.avi": "north gate/1.mkv", "#ü.avi": "#ü.mkv"}
+    with pytest.raises(SourceError, match=r"cannot read http://nas/down: 503, message='Service Unavailable'"):
+        names(["http://nas/down"])
+    listed[0] = f"{url}/a%2f..%2f..%2f1.avi"
+    with pytest.raises(SourceError, match="outside of the destination"):
+        names([url])
+
+
+def test_the_package_that_a_store_takes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("fsspec")
+
+    def fail(location: str) -> None:
+        raise ImportError("Please install gcsfs to access Google Storage")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
+    for url, package in {"gs://a": "gcsfs", "SFTP://a": "paramiko", "https://a": "aiohttp", "s3://a": "s3fs"}.items():
+        with pytest.raises(MissingExtra, match=f"pip install {package}$"):
+            names([url])
+    with pytest.raises(SourceError, match=r"cannot use box:// \(Please install"):
+        names(["box://a"])
+
+
 def test_a_store_whose_package_is_missing() -> None:
     needs("fsspec")
     with pytest.raises((MissingExtra, SourceError), match="none-such"):
         names(["none-such://bucket/rec"])
-
-
-@pytest.mark.parametrize(
-    ("url", "package"),
-    [("s3://b/rec", "s3fs"), ("gs://b/rec", "gcsfs"), ("sftp://h/rec", "paramiko"), ("http://h/rec", "aiohttp")],
-)
-def test_the_package_of_a_store_is_named(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs("fsspec")
-    monkeypatch.setitem(sys.modules, package, None)
-    for module in [name for name in sys.modules if name.startswith("fsspec.implementations.")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delitem(importlib.import_module("fsspec.registry")._registry, url.partition(":")[0], False)
-    with pytest.raises(MissingExtra, match=rf"needs {package}: pip install {package}$"):
-        names([url])
-
-
-def test_a_store_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs("fsspec")
-    monkeypatch.setitem(sys.modules, "smbprotocol", None)
-    monkeypatch.setitem(sys.modules, "smbclient", None)
-    with pytest.raises(SourceError, match=r"^smb:// needs a package that is not installed \(SMB requires"):
-        names(["smb://host/rec"])
 
 
 def test_urls_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +180,81 @@ def test_urls_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(MissingExtra, match=r"s3:// needs fsspec: pip install fsspec .*mjpeg-restore\[remote\]"):
         names(["s3://bucket/rec"])
+
+
+@pytest.mark.parametrize("source", ["rec/a/1.avi", "rec/a/*.avi", "@list.txt"])
+def test_a_recording_is_never_replaced_by_a_restored_one(tree: Path, source: str) -> None:
+    Path("list.txt").write_text("rec/a/1.avi\n")
+    os.symlink("rec/a", "link")
+    for destination in ("rec/a", "link", str(tree / "rec" / "a")):
+        with pytest.raises(SourceError, match=r"rec/a/1\.avi would replace: give another folder"):
+            list_recordings([source], destination, ".avi")
+    assert list_recordings([source], "rec/a", ".mkv")[0].output == "1.mkv"
+
+
+def test_the_destination_below_a_patterns_folder_is_no_source(tree: Path) -> None:
+    Path("rec/out/a").mkdir(parents=True)
+    Path("rec/out/a/1.avi").write_bytes(b"x")
+    assert set(names(["rec/**/*.avi"], "rec/out")) == {"a/1.avi", "b/1.avi"}
+    assert set(names(["**/*.avi"], "rec/out")) == {"rec/a/1.avi", "rec/b/1.avi"}
+
+
+def test_a_list_with_paths_of_both_sides(tree: Path) -> None:
+    (tree / "work").mkdir()
+    os.chdir("work")
+    Path("here.avi").write_bytes(b"x")
+    Path("list.txt").write_text("../rec/a/1.avi\nhere.avi\n./../rec//b/1.avi\n")
+    assert set(names(["@list.txt"])) == {"rec/a/1.avi", "work/here.avi", "rec/b/1.avi"}
+    Path("list.txt").write_text("here.avi\nmemory://bucket/rec/a/1.avi\n")
+    with pytest.raises(SourceError, match="lists paths and URLs"):
+        names(["@list.txt"])
+
+
+def test_a_name_that_leads_out_of_the_destination(tree: Path) -> None:
+    with pytest.raises(SourceError, match="outside of the destination"):
+        names(["rec/*/../../rec/still.JPG"])
+
+
+def test_links_that_lead_back(tree: Path) -> None:
+    for name, target in {"rec/round": ".", "rec/a/up": "..", "rec/itself": "itself"}.items():
+        os.symlink(target, name)
+    assert names(["rec"]) == WHOLE
+    assert names(["rec/**"]) == names(["rec/**/*"]) == names([f"{tree}/rec/**"]) == WHOLE
+    assert set(names(["rec/**/a/**/*.avi"])) == {"a/1.avi"}
+
+
+def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path == "rec/a":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for source in ("rec", "rec/**"):
+        with pytest.raises(SourceError, match="cannot read rec/a: Permission denied"):
+            names([source])
+
+
+def test_a_folder_that_goes_meanwhile(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def remove(path: str) -> Any:
+        if path == "rec/b":
+            shutil.rmtree(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", remove)
+    assert set(names(["rec"])) == {"a/1.avi", "a/2.mjpeg", "still.JPG"}
+
+
+def test_a_longer_name_that_is_another_ones(tree: Path) -> None:
+    for name in ("1.mov", "1.avi.mov"):
+        (tree / "rec/a" / name).write_bytes(b"x")
+    assert names(["rec/a"]) == {
+        "1.avi": "1.avi.mkv",
+        "1.mov": "1.mov.mkv",
+        "1.avi.mov": "1.avi.mov.mkv",
+        "2.mjpeg": "2.mkv",
+    }
