@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Audience(Protocol):
-    """Who watches cameras that run elsewhere, such as a server."""
+    """Displays cameras that run elsewhere; a server does."""
 
     def show(self, camera: RemoteCamera, sink: WebSink) -> None:
         """Note a new camera, also in the place of one of the same name."""
@@ -64,7 +64,7 @@ class SpreadFleet:
         self._cameras: dict[str, RemoteCamera] = {}
         self._keepers: list[Keeper] = []
         self._leaving: list[tuple[Keeper, Call | None]] = []
-        """Those that have no camera any more, and finish outputs."""
+        """Keepers without cameras, whose groups are finishing their outputs."""
         self._survey: Survey | None = None
         self._unplaceable: set[str] = set()
         """Cameras that no node can run, until there are other settings."""
@@ -222,5 +222,5 @@ class SpreadFleet:
 
 
 def _busy(share: Share) -> Share:
-    """What a share's cameras need, without the headroom."""
+    """A share without its headroom."""
     return Share(share.cpus * HEADROOM, share.gpus * HEADROOM)
