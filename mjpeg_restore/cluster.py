@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mjpeg_restore.errors import ClusterError, ClusterLost, MissingExtra, MjpegRestoreError, reason_of
+from mjpeg_restore.grpc_probe import check_grpc
 
 try:
     with warnings.catch_warnings():  # some of its own dependencies warn while they are imported
@@ -214,10 +214,10 @@ class Cluster:
 
 
 def check_reachable(address: str) -> None:
-    """Check that somebody listens at HOST:PORT: Ray would try for minutes, and log each attempt.
+    """Check that Ray may listen at HOST:PORT.
 
     Raises:
-        ClusterError: nobody does.
+        ClusterError: nobody listens there, or something else.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or "/" in host:
@@ -225,7 +225,7 @@ def check_reachable(address: str) -> None:
     if not port.isdecimal() or int(port) > 65535:
         raise _no_cluster(address, f"{port or 'nothing'} is no port")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECTING).close()
+        check_grpc(host.strip("[]"), int(port), _CONNECTING)
     except OSError as error:
         raise _no_cluster(address, reason_of(error)) from error
 

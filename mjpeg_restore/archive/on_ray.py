@@ -131,7 +131,7 @@ def _address_found() -> str | None:
 
 
 def _is_reachable(address: str) -> bool:
-    """Whether something listens there: the file of a cluster that has ended stays behind."""
+    """Whether Ray may listen there: the file of a cluster that has ended stays behind."""
     from mjpeg_restore.cluster import check_reachable  # needs an extra
 
     try:
