@@ -129,7 +129,7 @@ class Archive:
         finally:
             report.end()
             self._end_ledger()
-        report.interrupted = stop.is_set()
+        report.interrupted = stop.is_set() and report.todo > 0
 
     def _end_ledger(self) -> None:
         try:

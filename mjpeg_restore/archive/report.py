@@ -30,7 +30,7 @@ class ArchiveReport:
     read: float = 0.0
     """Bytes of the recordings and parts that are finished, restored or not."""
     interrupted: bool = False
-    """True: it was asked to stop."""
+    """True: it was asked to stop, and has left recordings undone."""
     full: bool = False
     """True: it ended because the destination has no room left."""
     failures: list[tuple[str, MjpegRestoreError]] = field(default_factory=list[tuple[str, MjpegRestoreError]])

@@ -276,6 +276,15 @@ def test_what_a_stopped_run_has_restored_is_kept(recordings: Path, tmp_path: Pat
     assert files(out) == files(tmp_path / "whole")
 
 
+def test_a_run_that_has_done_all_when_it_stops_is_complete(recordings: Path, tmp_path: Path) -> None:
+    workers = Stopping(6)  # while the parts are joined
+    found = list_recordings([str(recordings / "cam")], str(tmp_path / "out"), ".mkv")
+    report = Archive(found, Destination(str(tmp_path / "out")), settings()).run(workers, workers.stop)
+    assert workers.stop.is_set() and workers.tasks[-1][0] == "join"
+    assert (report.interrupted, report.done) == (False, 1)
+    assert not (tmp_path / "out" / WORK).exists()
+
+
 def test_a_worker_that_is_lost_fails_its_recording_alone(recordings: Path, tmp_path: Path) -> None:
     class Losing(InlineWorkers):
         def submit(self, task: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
