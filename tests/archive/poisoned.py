@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -30,6 +31,11 @@ def die_once(mark: Path) -> str:
 def identify() -> int:
     """The number of the process."""
     return os.getpid()
+
+
+def is_interruptible() -> bool:
+    """Whether Ctrl-C would have ended the process while it started."""
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def fail() -> None:
