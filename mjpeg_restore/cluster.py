@@ -14,6 +14,7 @@ Scheduling, restarts and placement are Ray's own: a task or an actor states its 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import warnings
@@ -24,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mjpeg_restore.errors import ClusterError, ClusterLost, MissingExtra, MjpegRestoreError, reason_of
-from mjpeg_restore.grpc_probe import check_grpc
+from mjpeg_restore.ray_address import asks_for_token, check_grpc, found_address, host_and_port
 
 try:
     with warnings.catch_warnings():  # some of its own dependencies warn while they are imported
@@ -36,6 +37,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("Ray", "ray", "more than one machine") from error
 
 
+_MODE = "RAY_AUTH_MODE"
 _CONNECTING = 5.0
 """Seconds for a connection to a cluster's head."""
 
@@ -123,7 +125,10 @@ class Cluster:
         Raises:
             ClusterError: there is no cluster there.
         """
-        check_reachable(where)
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it warns of each choice
+        _check_reachable(where)
+        if where != "local":
+            _settle_token(found_address() if where == "auto" else where)
         # No report is sent to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a share of no GPU sees none
@@ -213,21 +218,44 @@ class Cluster:
         self.close()
 
 
-def check_reachable(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Check that Ray may listen at HOST:PORT.
 
     Raises:
         ClusterError: nobody listens there, or something else.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or "/" in host:
-        return
-    if not port.isdecimal() or int(port) > 65535:
-        raise _no_cluster(address, f"{port or 'nothing'} is no port")
     try:
-        check_grpc(host.strip("[]"), int(port), _CONNECTING)
-    except OSError as error:
+        if place := host_and_port(address):
+            check_grpc(*place, _CONNECTING)
+    except (OSError, ValueError) as error:
         raise _no_cluster(address, reason_of(error)) from error
+
+
+def _settle_token(address: str | None) -> None:
+    """Have this process bring Ray's token if the cluster asks for it, and else not.
+
+    Ray brings it to a cluster that it has found, and to none that it was told: whoever asks for one is not reached,
+    and where nobody does, other nodes cannot fetch what this process has.
+    """
+    try:
+        place = host_and_port(address or "")
+    except ValueError:
+        return
+    if not place or _MODE in os.environ:
+        return
+    asked = asks_for_token(*place, _CONNECTING)
+    if asked:
+        with contextlib.suppress(ImportError):  # Ray before 2.60
+            from ray._private.authentication import authentication_token_setup as setup
+
+            try:
+                setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            except Exception as error:  # Ray's own kinds
+                raise _no_cluster(str(address), _short(error)) from error
+            if os.environ.get(_MODE) != "token":
+                raise _no_cluster(str(address), "it asks for a token: copy ~/.ray/auth_token of its head to here")
+    elif asked is False:
+        os.environ[_MODE] = "disabled"
 
 
 def _no_cluster(where: str, why: str) -> ClusterError:

@@ -6,16 +6,15 @@ package, and must reach sources and destination by the same names.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import ClusterError, ClusterLost, WorkerLost
+from mjpeg_restore.errors import ClusterLost, WorkerLost
+from mjpeg_restore.ray_address import check_grpc, found_address, host_and_port
 from mjpeg_restore.runtime.devices import on_gpu
 
 if TYPE_CHECKING:
@@ -25,10 +24,10 @@ Result = TypeVar("Result")
 
 _RETRIES = 4
 """Times that a task is repeated after the loss of its process or machine."""
+_PATIENCE = 5.0
+"""Seconds in which a cluster has to answer."""
 _PER_GPU = 4
 """Tasks that share a GPU: while one reads or encodes, another one uses it."""
-_CURRENT = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
-"""Where Ray keeps the address of the cluster that this machine belongs to."""
 
 
 class RayWorkers:
@@ -110,8 +109,8 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
     if address == "off":
         return otherwise()
     if address == "auto":
-        found = _address_found()
-        if not (found and find_spec("ray") and _is_reachable(found)):
+        found = found_address()
+        if not (found and find_spec("ray") and _answers(found)):
             return otherwise()
         address = found
     from mjpeg_restore.cluster import Cluster  # needs an extra
@@ -119,23 +118,12 @@ def find_workers(address: str, device: str, count: int | None, otherwise: Callab
     return RayWorkers(Cluster(address), device, count)
 
 
-def _address_found() -> str | None:
-    """The address of a cluster that the environment names, or that this machine belongs to."""
-    named = os.environ.get("RAY_ADDRESS", "auto")
-    if named not in ("auto", "local"):
-        return named
-    try:
-        return _CURRENT.read_text().strip() or None
-    except OSError:
-        return None
-
-
-def _is_reachable(address: str) -> bool:
+def _answers(address: str) -> bool:
     """Whether Ray may listen there: the file of a cluster that has ended stays behind."""
-    from mjpeg_restore.cluster import check_reachable  # needs an extra
-
     try:
-        check_reachable(address)
-    except ClusterError:
+        place = host_and_port(address.removeprefix("ray://"))
+        if place:
+            check_grpc(*place, _PATIENCE)
+        return place is not None
+    except (OSError, ValueError):
         return False
-    return True

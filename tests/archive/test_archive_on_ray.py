@@ -145,7 +145,7 @@ def test_a_cluster_that_does_not_answer() -> None:
 
 def test_processes_take_the_place_of_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr("mjpeg_restore.archive.on_ray._CURRENT", Path("/nowhere"))
+    monkeypatch.setattr("mjpeg_restore.ray_address._CURRENT", Path("/nowhere"))
     inline = InlineWorkers()
     for address in ("off", "auto"):
         assert find_workers(address, "auto", None, lambda: inline) is inline
