@@ -19,7 +19,9 @@ from typing import TypeVar
 from mjpeg_restore.archive.beginning import begin_recording
 from mjpeg_restore.archive.jobs import Blame, Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.joining import join_parts
+from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.restoring import restore_range
+from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, SinkError, SourceError, reason_of
 
 Result = TypeVar("Result")
@@ -27,7 +29,7 @@ Result = TypeVar("Result")
 
 def begin(job: Job) -> Done | Same | Cut | Failure:
     """Restore a recording or, if it is long, cut it into parts."""
-    return _caught(lambda: begin_recording(job))
+    return _caught(job, lambda: begin_recording(job))
 
 
 def restore_part(job: Job, folder: str, number: int, since: int) -> PartResult | Failure:
@@ -39,15 +41,15 @@ def restore_part(job: Job, folder: str, number: int, since: int) -> PartResult |
         number: of the part, from 0.
         since: the first part whose packets are read.
     """
-    return _caught(lambda: restore_range(job, folder, number, since))
+    return _caught(job, lambda: restore_range(job, folder, number, since))
 
 
 def join(job: Job, folder: str, parts: Sequence[PartResult]) -> Done | Failure:
     """Join the parts of a recording, publish the file, and remove what lies in the folder."""
-    return _caught(lambda: join_parts(job, folder, parts))
+    return _caught(job, lambda: join_parts(job, folder, parts))
 
 
-def _caught(work: Callable[[], Result]) -> Result | Failure:
+def _caught(job: Job, work: Callable[[], Result]) -> Result | Failure:
     """The result, or why there is none. Only a bug leads to another exception than ours, and then the others go on."""
     try:
         return work()
@@ -55,19 +57,28 @@ def _caught(work: Callable[[], Result]) -> Result | Failure:
         ours = isinstance(error, MjpegRestoreError)
         message = error.message if ours else f"{type(error).__name__}: {reason_of(error)}"
         told = MjpegRestoreError(" ".join(message.split()), error.hint if ours else None)
-        return Failure(_blame_of(error), told, _is_full(error))
+        return Failure(_blame_of(job, error), told, _is_full(error))
 
 
-def _blame_of(error: Exception) -> Blame:
+def _blame_of(job: Job, error: Exception) -> Blame:
     match error:
         case SourceError():
-            return "input"
+            return "input" if _is_as_listed(job.recording) else "output"
         case SinkError() | OSError():
             return "output"
         case RuntimeUnavailable() | ModelError():
             return "network"
         case _:
             return "program"
+
+
+def _is_as_listed(recording: Recording) -> bool:
+    """Whether a recording is what it was. Not where a network drive has gone: it is tried again."""
+    try:
+        found = open_store(recording.location).stat(recording.location)
+    except OSError:
+        return False
+    return found is not None and (found.size, found.modified) == (recording.size, recording.modified)
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -399,6 +399,26 @@ def test_a_file_is_moved_to_its_name_and_never_written_there(tmp_path: Path) -> 
     assert (target.read_bytes(), target.stat().st_ino, aside.exists()) == (b"new", written, False)
 
 
+@pytest.mark.parametrize("task", ["begin", "join"])
+def test_an_input_that_is_away_for_a_while_is_tried_again(recordings: Path, tmp_path: Path, task: str) -> None:
+    long, away = recordings / "cam" / "long.mkv", tmp_path / "away"
+
+    class Unmounting(InlineWorkers):
+        def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            if work.__name__ == task:
+                long.rename(away)
+            return super().submit(work, *arguments, **named)
+
+    out = tmp_path / "out"
+    report, _ = archive(recordings / "cam", out, settings(), Unmounting())
+    assert (report.failed, report.refused) == (1, 0)
+    away.rename(long)
+    report, workers = archive(recordings / "cam", out, settings())
+    assert report.done == 1
+    if task == "join":
+        assert [name for name, _ in workers.tasks] == ["begin", "join"]  # its parts were kept
+
+
 def test_two_runs_at_a_time_are_refused(recordings: Path, tmp_path: Path) -> None:
     destination = Destination(str(tmp_path / "out"))
     with destination.locked(), pytest.raises(SinkError, match="is being written by another run"):
