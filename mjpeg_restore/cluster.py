@@ -1,4 +1,4 @@
-"""Ray: nodes, tasks and actors, in the few words that this package needs. The one module that imports it.
+"""The part of Ray that this package uses: nodes, tasks and actors. The only module that imports Ray.
 
     with Cluster("local") as cluster:
         call = cluster.task(measure, NetworkChoice(), cpus=1)
@@ -54,18 +54,18 @@ class Node:
 
 
 class Call:
-    """Something that runs elsewhere."""
+    """A call that runs in another process, perhaps on another node."""
 
     def __init__(self, reference: Any) -> None:
         self._reference = reference
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, in whatever way. Does not wait."""
+        """Whether it has ended, with a result or an error. Does not wait."""
         return bool(ray.wait([self._reference], timeout=0, fetch_local=False)[0])
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for what it returns.
+        """Wait for its result.
 
         Args:
             timeout: seconds to wait at most.
@@ -83,7 +83,7 @@ class Call:
             raise _told(error) from error
 
     def future(self) -> Future[Any]:
-        """A future of what it returns; it raises what `result` does."""
+        """A future of its result, with the errors of `result`."""
         promised: Future[Any] = Future()
 
         def end(ended: Future[Any]) -> None:
@@ -98,7 +98,7 @@ class Call:
 
 
 class Actor:
-    """An object in a process of its own. Ray starts it anew, on another node if need be, for as long as it is held."""
+    """An object in a process of its own, which Ray restarts, on another node if need be, while this is referenced."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -265,7 +265,7 @@ def _no_cluster(where: str, why: str) -> ClusterError:
 
 
 def _told(error: RayError) -> MjpegRestoreError:
-    """What an error of a call means here."""
+    """Translate Ray's error of a call into one of ours."""
     if isinstance(error, RayActorError):
         return ClusterLost("its process or node has died")
     if isinstance(error, RayTaskError):

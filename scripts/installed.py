@@ -15,6 +15,7 @@ PACKAGES = {
     "matplotlib": ("Matplotlib", "papers"),
     "jpeglib": ("jpeglib", "fuzz"),
     "onnxruntime": ("onnxruntime", "onnxruntime"),
+    "ray": ("Ray", "ray"),
 }
 """Name of a module's package, and our extra that installs it."""
 

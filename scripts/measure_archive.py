@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
-from ray.cluster_utils import Cluster as Nodes
+from installed import needed
 
 from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, list_recordings
 from mjpeg_restore.archive.on_ray import RayWorkers
-from mjpeg_restore.cluster import Cluster
+from mjpeg_restore.errors import MissingExtra
 from mjpeg_restore.testing import jpegs
 
 NODES = (1, 2, 4)
@@ -33,6 +34,10 @@ def draw(folder: Path, recordings: int, frames: int) -> None:
 
 def measure(folder: Path, nodes: int, model: str, runs: int) -> float:
     """Frames a second of a cluster of that many nodes, the best of the runs."""
+    from ray.cluster_utils import Cluster as Nodes  # needs an extra
+
+    from mjpeg_restore.cluster import Cluster
+
     cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(nodes):
@@ -62,6 +67,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    try:
+        with needed("Simulating nodes"):
+            import ray.cluster_utils  # noqa: F401
+    except MissingExtra as error:
+        sys.exit(f"measure_archive: {error}")
     with tempfile.TemporaryDirectory() as folder:
         draw(Path(folder), options.recordings, options.frames)
         rates = {nodes: measure(Path(folder), nodes, options.model, options.runs) for nodes in NODES}

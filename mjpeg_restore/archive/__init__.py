@@ -8,9 +8,10 @@ Sources become `Recording`s (`listing`), of which the manifest (`ledger`) tells 
 to `Workers`; what tasks leave for each other lies in the destination's work folder.
 """
 
-from mjpeg_restore.archive.archive import Archive, ArchiveReport
+from mjpeg_restore.archive.archive import Archive
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.listing import Recording, list_recordings
+from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.archive.workers import ProcessWorkers, Workers
 

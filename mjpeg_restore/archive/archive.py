@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -16,73 +15,15 @@ from mjpeg_restore.archive.destination import WORK, Destination
 from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.ledger import MANIFEST, Ledger, Status
 from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
 from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import MjpegRestoreError, RuntimeUnavailable, SinkError, WorkerLost, reason_of
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost, reason_of
 
 _POLL = 0.2
 """Seconds between two looks at `stop`, and two calls of `progress`."""
-
-
-@dataclass(slots=True)
-class ArchiveReport:
-    """How far an archive is. Written by the thread that runs it; others may read it."""
-
-    recordings: int = 0
-    """Those that were found."""
-    unchanged: int = 0
-    """Those that an earlier run has restored or refused; nothing is done for them."""
-    done: int = 0
-    refused: int = 0
-    """Those that are no recordings, or damaged beyond use."""
-    failed: int = 0
-    """Those that could not be restored for other reasons."""
-    frames: int = 0
-    """Restored pictures."""
-    size: int = 0
-    """Bytes of all recordings for which there is something to do."""
-    read: float = 0.0
-    """Bytes of those that are restored or given up, and of the parts that are restored."""
-    interrupted: bool = False
-    full: bool = False
-    """True: it ended because there is no room left at the destination."""
-    failures: list[tuple[str, MjpegRestoreError]] = field(default_factory=list[tuple[str, MjpegRestoreError]])
-    """Name and reason of each recording that was refused or failed."""
-    _begun: float = field(default_factory=time.monotonic)
-    _ended: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock time so far, or of the whole run."""
-        return max((self._ended or time.monotonic()) - self._begun, 1e-9)
-
-    @property
-    def todo(self) -> int:
-        """Recordings whose turn has not come, or that are under way."""
-        return self.recordings - self.unchanged - self.done - self.refused - self.failed
-
-    @property
-    def fps(self) -> float:
-        """Restored pictures a second."""
-        return self.frames / self.seconds
-
-    @property
-    def left(self) -> float | None:
-        """Estimated seconds until the end; None before there is anything to judge by."""
-        return (self.size - self.read) * self.seconds / self.read if self.read else None
-
-    def end(self) -> None:
-        """Stop the clock."""
-        self._ended = time.monotonic()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The whole as JSON's types."""
-        names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted", "full")
-        failures = [{"name": name, "error": str(error)} for name, error in self.failures]
-        rest = {"seconds": round(self.seconds, 3), "fps": round(self.fps, 2), "failures": failures}
-        return {**{name: getattr(self, name) for name in names}, **rest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +129,7 @@ class Archive:
         finally:
             report.end()
             self._end_ledger()
-        report.interrupted = stop.is_set()
+        report.interrupted = stop.is_set() and report.todo > 0
 
     def _end_ledger(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The first task of a recording: a short one is restored, a long one is cut into parts."""
+"""The first task of a recording: restore it if it is short, cut it into parts if it is long."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _restore_or_cut(job: Job, source: Source, folder: WorkFolder, known: dict[st
 
 
 def _restore(job: Job, source: Source, packets: Source) -> dict[str, Any]:
-    """Restore a recording in one go, and publish it; its fields of the manifest.
+    """Restore a recording uncut, and publish it; returns its fields of the manifest.
 
     Args:
         job: the recording.
@@ -91,7 +91,7 @@ def _restore(job: Job, source: Source, packets: Source) -> dict[str, Any]:
 
 
 def _cut(job: Job, source: Source, folder: WorkFolder, parts: Iterator[list[Packet]], known: dict[str, Any]) -> Cut:
-    """Write the packets of each part, the sound, and last of all the plan."""
+    """Write the packets of each part, then the sound, and the plan last."""
     destination, settings = job.destination, job.settings
     output = output_settings(settings, source.info)
     counts: list[int] = []
@@ -134,7 +134,7 @@ def _cut(job: Job, source: Source, folder: WorkFolder, parts: Iterator[list[Pack
 
 
 def _first_picture(job: Job, source: PartSource, early: list[SoundPacket]) -> FirstPicture:
-    """The first restored picture; the sound before it is added to the list.
+    """Restore the first picture of a part, and collect the sound before it in `early`.
 
     Raises:
         SourceError: no picture of this part could be restored.

@@ -1,4 +1,4 @@
-"""What is to be done, before it is done: frames, and about how long they take."""
+"""Estimates for `--dry-run`: number of frames, and time."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from mjpeg_restore.sources import Source, open_source
 from mjpeg_restore.stages import walk_headers
 
 _TRIED = 3
-"""Recordings of which some pictures are restored, to see how long that takes."""
+"""Recordings whose first pictures are restored to measure the speed."""
 _WARMING, _TIMED = 3, 8
 """Pictures before the clock starts, and those that are timed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is known of a recording by its beginning."""
+    """Estimate for one recording, from its header and first picture."""
 
     recording: Recording
     frames: int | None = None
-    """None where it is not known."""
+    """Number of pictures; None if unknown."""
     size: tuple[int, int] | None = None
-    """Width and height; None where they are not known."""
+    """Width and height; None if unknown."""
     error: str | None = None
-    """Why it will be refused, if that is known."""
+    """Why it will be refused; None if it is a recording."""
 
     @property
     def pixels(self) -> int | None:
-        """Of all frames; None where that is not known."""
+        """Pixels of all frames; None if unknown."""
         return self.frames * self.size[0] * self.size[1] if self.frames and self.size else None
 
 
 def estimate(recording: Recording, settings: ArchiveSettings) -> Estimate:
-    """Look at the beginning of a recording."""
+    """Estimate one recording from its beginning."""
     try:
         with (
             open_store(recording.location).peek(recording.location) as opened,
@@ -70,7 +70,7 @@ def _size_of(source: Source) -> tuple[int, int] | None:
 
 
 def expected_seconds(estimates: Sequence[Estimate], settings: ArchiveSettings, workers: int) -> float | None:
-    """About how long the recordings take: some pictures of a few of them are restored and encoded on this machine.
+    """Estimate the time for all recordings by restoring and encoding some pictures of a few of them on this machine.
 
     Args:
         estimates: of all of them. Where the number of frames is not known, their bytes count.

@@ -1,4 +1,4 @@
-"""What tasks are given and what they give back: values that pass between processes."""
+"""Arguments and results of tasks: values that pass between processes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.errors import MjpegRestoreError
 
 Blame = Literal["input", "output", "network", "program"]
-"""What a failure is due to."""
+"""Cause of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A recording, and all that is needed to restore it."""
+    """Arguments of all tasks: a recording and how it is restored."""
 
     recording: Recording
     destination: Destination
     settings: ArchiveSettings
     restored: str = ""
-    """Checksum of the input from which the file in the destination was made with these settings; empty where none."""
+    """Checksum of the input that the file in the destination was restored from with these settings; empty if none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """A recording that was restored before, and has a new date alone."""
+    """A recording whose date alone has changed since it was restored."""
 
     fields: dict[str, Any]
-    """Of the manifest: those of the input."""
+    """Fields of the manifest that describe the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task could not be done."""
+    """A task that failed."""
 
     blame: Blame
     error: MjpegRestoreError
@@ -57,11 +57,11 @@ class PartResult:
 
     number: int
     since: int
-    """The first part whose packets were read with it: its own number where the usual preroll was enough."""
+    """First part whose packets were read as preroll; its own number if the usual preroll was enough."""
     before: str
-    """What was remembered of earlier pictures when it began, a checksum."""
+    """Checksum of the decoder's and time line's state at its first packet, after the preroll."""
     after: str
-    """The same when it ended. If the next part's `before` is another, that one did not read enough before it."""
+    """The same after its last packet. A next part with another `before` needs a longer preroll."""
     parameter_sets: str
     """See `VideoPart`, in hexadecimal."""
     shown_until: int | None
@@ -77,7 +77,7 @@ class Cut:
     """A long recording, cut into parts."""
 
     folder: str
-    """In the destination, where its parts are."""
+    """Folder of its parts, relative to the destination."""
     packets: tuple[int, ...]
     """Number of packets of each part."""
     restored: tuple[PartResult, ...]

@@ -1,7 +1,7 @@
-"""Workers on the machines of a Ray cluster, or on this one by Ray.
+"""Workers on the machines of a Ray cluster.
 
-Ray places the tasks, begins them again where a machine is lost, and keeps count of cores and GPUs. Every machine needs
-this package, and has to reach sources and destination by the same names.
+Ray places the tasks, counts cores and GPUs, and repeats the tasks of a machine that is lost. Each machine needs this
+package, and must reach sources and destination by the same names.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _RETRIES = 4
-"""Times that a task is begun anew after the loss of its process or machine."""
+"""Times that a task is repeated after the loss of its process or machine."""
 _PATIENCE = 5.0
 """Seconds in which a cluster has to answer."""
 _PER_GPU = 4
-"""Tasks that share a GPU: while one waits for its disk or its encoder, another one has the GPU."""
+"""Tasks that share a GPU: while one reads or encodes, another one uses it."""
 
 
 class RayWorkers:
@@ -94,7 +94,7 @@ class RayWorkers:
 
 
 def find_workers(address: str, device: str, count: int | None, otherwise: Callable[[], Workers]) -> Workers:
-    """The workers that were asked for.
+    """Find or start the workers that `--ray` names.
 
     Args:
         address: "off": those of `otherwise`; "auto": of the cluster that is found, else those; others: see `Cluster`.

@@ -30,9 +30,9 @@ from mjpeg_restore.sources import BaseSource, SourceInfo
 from mjpeg_restore.stages import Job
 
 PREROLL = 8
-"""Packets before a part that are read with it. One is enough where it is not damaged, and the one before it neither."""
+"""Packets that are read before a part. One is enough unless it, or the one before it, is damaged."""
 _MAX_BYTES = 64 << 20
-"""Bytes of coded pictures in a part, which are in memory while it is cut off."""
+"""Bytes of coded pictures after which a part ends early: a part is held in memory while it is written."""
 
 
 def cut(packets: Iterable[Packet], walk: HeaderWalk, length: int) -> Iterator[list[Packet]]:
@@ -62,14 +62,14 @@ def cut(packets: Iterable[Packet], walk: HeaderWalk, length: int) -> Iterator[li
 
 
 def _preroll(before: Iterable[tuple[Packet, bytes]]) -> list[Packet]:
-    """The packets before a part; the first of them brings the tables of all packets before it."""
+    """The preroll of a part; its first packet carries the tables of all packets before it."""
     packets = [replace(packet, preroll=True, sound=()) for packet, _ in before]
     tables = next((tables for _, tables in before), b"")
     return [replace(packet, tables=tables) for packet in packets[:1]] + packets[1:]
 
 
 class PartSource(BaseSource):
-    """Packets of a recording that were read before."""
+    """A source of packets that were read before."""
 
     def __init__(self, info: SourceInfo, packets: Iterable[Packet], sound: tuple[SoundTrack, ...] = ()) -> None:
         """Take them.
@@ -91,7 +91,7 @@ class PartSource(BaseSource):
 
 
 def packets_of(files: Iterable[Path], time_base: Fraction) -> Iterator[Packet]:
-    """The packets of a part, from the files of one part or more: all but the last file's are preroll."""
+    """Read the packets of a part from files; those of all files but the last become preroll."""
     paths = [*files]
     for number, path in enumerate(paths):
         for packet in read_packets(path, time_base):
@@ -104,7 +104,7 @@ class PartPolicy(DamagePolicy):
     """The damage policy of a part.
 
     Attributes:
-        before: what was remembered when the part began, a checksum; empty before that.
+        before: checksum of its state at the first packet after the preroll; empty until then.
     """
 
     before = ""
@@ -118,7 +118,7 @@ class PartPolicy(DamagePolicy):
 
 @dataclass(frozen=True, slots=True)
 class FirstPicture:
-    """The first picture of a restored recording, without its samples: what all parts have in common."""
+    """Properties of a recording's first picture, to which all parts conform."""
 
     planes: tuple[tuple[int, int], ...]
     """Height and width of each."""
@@ -149,7 +149,7 @@ class FirstPicture:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a recording was cut: all that its parts and their joining need, but the packets."""
+    """How a recording was cut: what its parts and their joining need besides the packets."""
 
     info: dict[str, Any]
     """See `info_of`."""
@@ -159,7 +159,7 @@ class Plan:
     origin: str
     """See `sinks.joining.origin_of`."""
     early: int
-    """Packets of sound before the first picture."""
+    """Number of sound packets before the first picture."""
     has_sound: bool
     packets: tuple[int, ...]
     """Number of packets of each part."""
@@ -167,7 +167,7 @@ class Plan:
     """See `Source`, and so are the remarks."""
     remarks: tuple[str, ...]
     result: dict[str, Any]
-    """What is known of the result: size, time and checksum of the input."""
+    """Fields of the manifest that describe the input: size, date and checksum."""
 
     def as_json(self) -> str:
         """The whole as JSON."""
@@ -183,7 +183,7 @@ class Plan:
 
     @property
     def source_info(self) -> SourceInfo:
-        """The recording's description, as far as restoring takes it."""
+        """The description of the recording, with the fields that restoring needs."""
         fields = self.info["fields"]
         changed: dict[str, Any] = {
             "time_base": Fraction(self.info["time_base"]),
@@ -192,12 +192,12 @@ class Plan:
         return SourceInfo(**(self.info | changed))
 
     def output_settings(self, settings: ArchiveSettings) -> OutputSettings:
-        """Those of an archive for this recording."""
+        """The archive's output settings, with this recording's frame rate and aspect ratio."""
         return settings.output_for(Fraction(self.fps) if self.fps else None, Fraction(self.sample_aspect))
 
 
 def info_of(info: SourceInfo) -> dict[str, Any]:
-    """What restoring takes of a source's description, as JSON's types."""
+    """The fields of a source's description that restoring needs, as JSON's types."""
     names = ("name", "format", "origin", "independent", "height", "rotation", "codec_tag")
     fields = asdict(info.fields) if info.fields else None
     return {**{name: getattr(info, name) for name in names}, "time_base": str(info.time_base), "fields": fields}

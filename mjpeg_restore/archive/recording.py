@@ -1,4 +1,4 @@
-"""What all tasks do with a recording: open it, load the network, choose the encoder, and describe the result."""
+"""Steps that several tasks share: open a recording, load the network, choose the encoder, describe the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mjpeg_restore.sources import Source, SourceInfo, open_source
 
 @contextlib.contextmanager
 def opened(job: Job, path: Path) -> Generator[Source]:
-    """The recording. Messages name its location, and not the copy on this machine."""
+    """Open a recording. Error messages name its location, not the copy on this machine."""
     settings = job.settings
     try:
         source = open_source(str(path), audio_track=settings.audio_track)
@@ -43,20 +43,20 @@ def _restorer(model: str, device: str, engine_cache: str | None) -> Restorer:
 
 
 def restorer_of(settings: ArchiveSettings) -> Restorer:
-    """The worker's network."""
+    """The network of this process, loaded once."""
     return _restorer(settings.model, settings.device, settings.engine_cache)
 
 
 def output_settings(settings: ArchiveSettings, info: SourceInfo) -> OutputSettings:
-    """Those of an archive for one recording."""
+    """The archive's output settings, with the frame rate and aspect ratio of a recording."""
     return settings.output_for(info.fps, upright_aspect(info.sample_aspect, info.rotation))
 
 
 def describe_output(path: Path) -> dict[str, Any]:
-    """A restored file's fields of the manifest."""
+    """Fields of the manifest that describe a restored file."""
     return {"output_size": path.stat().st_size, "output_sha256": checksum(path)}
 
 
 def counts_of(report: Report) -> dict[str, int]:
-    """A run's counts, as fields of the manifest."""
+    """Counts of a report, as fields of the manifest."""
     return {name: getattr(report, name) for name in ("frames", "packets", *COUNTS) if name != "late"}

@@ -26,7 +26,7 @@ _PACKAGES = {
     **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
 }
 """What kinds of stores need beside fsspec, which says it in sentences of many kinds."""
-_TAGS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "created")
+_TAGS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modified", "created")
 """What stores tell of a file's last change, the most reliable first."""
 
 
@@ -71,7 +71,7 @@ class RemoteStore:
             if package := _PACKAGES.get(scheme.lower()):
                 raise MissingExtra(package, "", f"{scheme}://") from error
             raise SourceError(f"cannot use {scheme}:// ({reason_of(error)})") from error
-        except (OSError, ValueError) as error:
+        except Exception as error:  # see `_FileSystem`
             raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
         # Of the file system's names, which may lack the host, locations are made again.
         system, bare = found
@@ -152,6 +152,8 @@ class RemoteStore:
             self._system.rm(path, recursive=True)
 
     def _entry(self, found: dict[str, Any]) -> Entry:
+        if found["size"] is None:  # a list of links, as http's folders are, says no more than names
+            found = self._system.info(found["name"])
         tag: Any = next((found[tag] for tag in _TAGS if found.get(tag)), "")
         modified = str(tag.timestamp() if hasattr(tag, "timestamp") else tag)  # some have both kinds of times
         return Entry(f"{self._prefix}{found['name']}", found["size"] or 0, modified)

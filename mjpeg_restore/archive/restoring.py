@@ -60,7 +60,7 @@ def restore_range(job: Job, folder: str, number: int, since: int) -> PartResult:
 
 
 def _frames(job: Job, source: PartSource, report: Report, policy: PartPolicy, first: Picture) -> Iterator[Frame]:
-    """The frames of a part, at the size of the recording's first one. There may be none."""
+    """Yield the frames of a part, scaled to the size of the recording's first frame; perhaps none."""
     letterbox = job.settings.policies.on_resize == "letterbox"
     preroll, shown = Sizes(Report(), letterbox=letterbox), Sizes(report, letterbox=letterbox)
     for sizes in (preroll, shown):
@@ -74,4 +74,4 @@ def _frames(job: Job, source: PartSource, report: Report, policy: PartPolicy, fi
         except SourceError:
             if report.frames:
                 raise
-            # No picture of this part can be shown: those of others can.
+            # No picture of this part can be restored; other parts are not affected.

@@ -1,4 +1,4 @@
-"""The parts of one recording: which are to be restored, and whether each fits to the one before it."""
+"""Schedules the parts of one recording, and checks that each continues from the state in which the one before ended."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from mjpeg_restore.archive.jobs import Cut, PartResult
 
 
 class Seams:
-    """Keeps the results of a recording's parts.
+    """Results of a recording's parts.
 
-    A part fits if it began with what the part before it ended with. One that does not is restored once more, with all
-    packets of the part before it as its preroll, and with the preroll of that one: then it begins as that one ended. So
-    the parts are what one run would have made, and nearly always at no cost.
+    A part fits if its state at the beginning (`before`) equals the state in which the previous part ended (`after`). If
+    not, it is restored once more, with all packets of the previous part, and that part's preroll, as its own preroll.
+    So the parts equal those of one run; few recordings need a second attempt.
 
     Attributes:
         cut: the recording.
     """
 
     def __init__(self, cut: Cut) -> None:
-        """Begin with the parts that are there already."""
+        """Start with the parts that an earlier run has restored."""
         self.cut = cut
         self._results = {part.number: part for part in cut.restored}
         self._handed_out: set[tuple[int, int]] = set()
         self._counted: set[int] = set()
         self._fitting = 0
-        """The parts before this one fit."""
+        """All parts with a lower number fit."""
 
     @property
     def parts(self) -> Sequence[PartResult]:
@@ -37,13 +37,13 @@ class Seams:
         self._results[part.number] = part
 
     def next(self) -> Iterator[tuple[int, int]]:
-        """The parts that can be restored now, and were not handed out before: (number, first part to read)."""
+        """Yield the parts to restore now that were not yielded before: (number, first part to read)."""
         for number in range(len(self.cut.packets)):
             if number not in self._results:
                 yield from self._once(number, number)
         while (part := self._results.get(self._fitting)) is not None:
             before = self._results.get(self._fitting - 1)
-            # One that has read as much as the part before it has begun as that one ended.
+            # With the same preroll as the previous part, it starts in the state in which that one ended.
             if before is not None and before.after != part.before and part.since > before.since:
                 yield from self._once(part.number, before.since)
                 return
@@ -56,11 +56,11 @@ class Seams:
 
     @property
     def complete(self) -> bool:
-        """Whether all parts are there and fit."""
+        """Whether all parts are restored and fit."""
         return self._fitting == len(self.cut.packets)
 
     def is_first(self, part: PartResult) -> bool:
-        """Whether this is asked for the first time for a part: one that is restored again is not counted again."""
+        """Whether this is the first call for a part: a second attempt is not counted again."""
         new = part.number not in self._counted
         self._counted.add(part.number)
         return new

@@ -1,4 +1,4 @@
-"""The choices of an archive: what is done with each recording."""
+"""Settings of an archive: how each recording is restored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ArchiveSettings:
     output: OutputSettings = field(default_factory=OutputSettings)
     """Codec, quality and range; frame rate and aspect are those of each recording."""
     policies: PipelineSettings = field(default_factory=PipelineSettings)
-    """What becomes of damaged pictures, and of those of another size."""
+    """Policies for damaged pictures and for changes of size."""
     fps: Rate | None = None
     """Frame rate of streams without time stamps; None for 25."""
     audio_track: SoundChoice | None = None
@@ -71,7 +71,7 @@ class ArchiveSettings:
         return replace(self.output, fps=fps, sample_aspect=sample_aspect, **fixed)
 
     def described(self) -> dict[str, Any]:
-        """What results depend on, as JSON's types; values that are the default are left out."""
+        """The settings that results depend on, as JSON's types, without defaults."""
         given: dict[str, Any] = {"extension": self.extension, "part": self.part}
         for group, names in ((self.output, _OF_OUTPUT), (self.policies, _OF_POLICIES), (self, _OWN)):
             default = type(group)()

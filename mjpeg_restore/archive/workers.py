@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -73,11 +74,12 @@ class ProcessWorkers:
                 self._idle.append(again)
             _hand_on(ended, promised)
 
-        try:
-            working = process.submit(work)
-        except BrokenProcessPool:  # it was lost while it had nothing to do
-            process = self._replaced(process)
-            working = process.submit(work)
+        with _interrupts_blocked():
+            try:
+                working = process.submit(work)
+            except BrokenProcessPool:  # it was lost while it had nothing to do
+                process = self._replaced(process)
+                working = process.submit(work)
         working.add_done_callback(end)
 
     def _replaced(self, lost: ProcessPoolExecutor) -> ProcessPoolExecutor:
@@ -102,6 +104,19 @@ class ProcessWorkers:
 def _process() -> ProcessPoolExecutor:
     """A pool of one process. It begins anew: the threads of a runtime do not survive a fork."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_prepare)
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Generator[None]:
+    """Block SIGINT, as processes inherit it: Ctrl-C also reaches those that start and do not ignore it yet."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare() -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
@@ -110,15 +111,25 @@ def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveS
         return 0
     for each in found:
         write(_plan_line(each), sys.stdout)
-    refused = sum(each.error is not None for each in found)
-    whole = len(found) - refused
-    words = [f"{whole} recordings to restore", f"about {frames:,} frames"] if whole else ["nothing to restore"]
-    several = f"{workers} worker{'s' if workers > 1 else ''}"
-    words += [f"about {period(seconds)} with {several} like this machine's"] if seconds else []
-    words += [f"{refused} to refuse"] if refused else []
-    words += [f"{archive.report.unchanged} unchanged"] if archive.report.unchanged else []
-    write(", ".join(words), sys.stdout)
+    time = f"about {period(seconds)} with {_counted(workers, 'worker')} like this machine's" if seconds else ""
+    write(", ".join(_plan_words(found, time, archive.report.unchanged)), sys.stdout)
     return 0
+
+
+def _plan_words(found: Sequence[Estimate], time: str, unchanged: int) -> Iterator[str]:
+    """The last line of `--dry-run`, in parts."""
+    whole = [each for each in found if each.error is None]
+    yield f"{_counted(len(whole), 'recording')} to restore" if whole else "nothing to restore"
+    if frames := sum(each.frames or 0 for each in whole):
+        yield f"about {frames:,} frames"
+    if unknown := sum(each.frames is None for each in whole):
+        yield f"an unknown number of frames in {unknown}"
+    if time:
+        yield time
+    if refused := len(found) - len(whole):
+        yield f"{refused} to refuse"
+    if unchanged:
+        yield f"{unchanged} unchanged"
 
 
 def _planned(each: Estimate) -> dict[str, Any]:
@@ -157,7 +168,11 @@ def _summary(report: ArchiveReport) -> str:
     counts += [(report.failed, "failed"), (report.todo, "left")]
     words = [f"{count} {what}" for count, what in counts if count]
     rate = f"; {report.frames} frames, {report.fps:.1f} frames/s" if report.frames else ""
-    return f"{report.recordings} recordings: {', '.join(words) or 'none'}{rate}"
+    return f"{_counted(report.recordings, 'recording')}: {', '.join(words) or 'none'}{rate}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _say_stopping(*, quiet: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -95,7 +95,9 @@ class Fleet:
         self._leaving = [camera for camera in self._leaving if not camera.ended]
         leaving = {camera.name: camera for camera in self._leaving}  # of several of a name the last
         choices = {camera.network for camera in settings.cameras}
-        self._restorers = {choice: self._restorers.get(choice) or self._restorer(choice) for choice in choices}
+        self._restorers = {
+            choice: self._restorers.get(choice) or self._restorer(choice, settings.cameras) for choice in choices
+        }
         self._cameras = {
             name: before[name] if name in kept else self._camera(camera, leaving.get(name))
             for name, camera in wanted.items()
@@ -155,12 +157,14 @@ class Fleet:
     def _camera(self, settings: CameraSettings, predecessor: Camera | None) -> Camera:
         return Camera(settings, self._restorers[settings.network], self._surroundings, predecessor)
 
-    def _restorer(self, choice: NetworkChoice) -> Restorer:
+    def _restorer(self, choice: NetworkChoice, cameras: Sequence[CameraSettings]) -> Restorer:
+        # Each camera has one picture in the pool at a time: few cameras have several threads for each picture.
+        sharing = sum(camera.network == choice for camera in cameras)
         return Restorer(
             choice.model,
             choice.device,
             threads=self._threads,
-            streams=self._threads,  # pictures in the pool at the same time, each of another camera
+            streams=min(self._threads, sharing),
             progress=self._progress,
             engine_cache=self._run.engine_cache,
         )

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+from mjpeg_restore.fleet.spread.placement import HEADROOM, MOST_CAMERAS, MOST_CPUS, MOST_GPUS
 from scaling import figures
-
-HEADROOM = 0.8
-"""Share of a core or GPU that is planned for, as the fleet does (`placement.HEADROOM`)."""
 
 DAYS = 30
 """For which recordings are kept."""
 
 COVERED = 1000
-"""Cameras that one driver is given at most: an answer of /metrics then takes a second and a half."""
+"""Most cameras of one driver: an answer of /metrics then takes a second."""
 
 On = Literal["cpu", "gpu"]
 
@@ -84,8 +82,16 @@ def gpus_of(camera: Camera) -> float:
     return camera.megapixels / gpu_rate(camera.model) / HEADROOM if camera.on == "gpu" else 0.0
 
 
+def together(camera: Camera) -> int:
+    """Cameras that share a process, which has a few cores; 0: one alone takes more than that."""
+    by_cores = MOST_CPUS / cores_of(camera)
+    return min(int(min(by_cores, MOST_GPUS / gpus_of(camera)) if camera.on == "gpu" else by_cores), MOST_CAMERAS)
+
+
 def carried(node: Node, camera: Camera) -> int:
-    """Cameras that a node carries."""
+    """Cameras that a node carries; 0: no process keeps up with one."""
+    if not together(camera):
+        return 0
     by_cores = node.cores / cores_of(camera)
     return int(min(by_cores, node.gpus / gpus_of(camera)) if camera.on == "gpu" else by_cores)
 
@@ -99,9 +105,15 @@ class City:
     node: Node
 
     @property
+    def drivers(self) -> int:
+        """Fleets, each with a settings file, a cluster, a page and metrics of its own."""
+        return ceil(self.cameras / COVERED)
+
+    @property
     def nodes(self) -> int:
-        """With one more, so that one may die."""
-        return ceil(self.cameras / carried(self.node, self.camera)) + 1
+        """Of all clusters. Each has one more than it needs, so that one of its nodes may die."""
+        cameras = ceil(self.cameras / self.drivers)
+        return self.drivers * (ceil(cameras / carried(self.node, self.camera)) + 1)
 
     @property
     def each(self) -> int:
@@ -134,16 +146,13 @@ class City:
         return self.cameras * self.camera.stored / 1000
 
     @property
-    def memory(self) -> float:
-        """Gigabytes of a node: Ray, a process for each four cores, the cameras."""
-        processes = max(ceil(self.node.cores / 4), 1)
+    def memory(self) -> float | None:
+        """Gigabytes of a node: Ray, the processes, the cameras; None with GPUs, where it was not measured."""
+        if self.node.gpus:
+            return None
+        processes = ceil(self.each / together(self.camera))
         share = self.each * figures.per_camera(self.camera.width * self.camera.height)
         return (figures.NODE + processes * figures.PROCESS + share) / 1000
-
-    @property
-    def drivers(self) -> int:
-        """Fleets, each with a settings file, a page and metrics of its own."""
-        return ceil(self.cameras / COVERED)
 
     def cost(self, node_price: float, terabyte_price: float) -> float:
         """What it costs, in the currency and for the time of the two prices: of a node, and of a terabyte."""
@@ -151,12 +160,14 @@ class City:
 
     def described(self, node_price: float | None = None, terabyte_price: float | None = None) -> str:
         """All of it in lines; what it costs if one of the prices is given."""
+        memory = "" if self.memory is None else f", {self.memory:.1f} GB of memory"
+        spare = "one is spare" if self.drivers == 1 else f"{self.drivers} are spare"
         lines = [
-            f"{self.nodes} nodes, of which one is spare; {self.each} cameras each, {self.memory:.1f} GB of memory",
+            f"{self.nodes} nodes, of which {spare}; {self.each} cameras each{memory}",
             f"{self.cores:.1f} cores" + (f" and {self.gpus:.1f} GPUs" if self.gpus else "") + " are needed",
             f"{self.network:.2f} Gbit/s from the cameras, {self.each * self.camera.network / 1000:.2f} to a node",
             f"{self.written:.0f} MB/s to disks, {self.stored:.1f} TB in {DAYS} days",
-            f"{self.drivers} drivers",
+            f"{self.drivers} driver{'s' if self.drivers > 1 else ''}",
         ]
         if node_price is not None or terabyte_price is not None:
             lines.append(f"cost: {self.cost(node_price or 0, terabyte_price or 0):,.0f}")

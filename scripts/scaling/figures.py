@@ -1,8 +1,13 @@
-"""What was measured, and where. A test compares the first figures with the documents that they stand in."""
+"""What was measured, and where: README.md, docs/gpu.json, and docs/scale.json by `scripts/measure_scale.py`."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_DOCS = Path(__file__).parents[2] / "docs"
 
 TWO_CORES: dict[str, dict[tuple[int, int], float]] = {
     "decode": {(640, 480): 255, (1280, 720): 102, (1920, 1080): 47},
@@ -12,10 +17,13 @@ TWO_CORES: dict[str, dict[tuple[int, int], float]] = {
 """Frames a second of the whole command, MJPEG in, H.264 out, on two cores of a Zen 4 server: README.md, "Figures"."""
 
 GPU = "NVIDIA H200"
-GPU_CAMERAS: dict[str, float] = {"stream": 12, "stream-lite": 12}
-"""Cameras of 1920x1080 at 25 frames a second that the card carries, JPEGs at hand, by PyTorch: docs/gpu.md."""
+_GPU = json.loads((_DOCS / "gpu.json").read_text())[GPU]["cameras"]
+GPU_CAMERAS: dict[str, float] = {name.split()[0]: measured["whole"] for name, measured in _GPU.items()}
+"""Cameras of 1920x1080 at 25 frames a second that the card carries, JPEGs at hand, by PyTorch in one process."""
 GPU_LOAD = 1920 * 1080 * 25 / 1e6
 """Megapixels a second of one of those cameras."""
+
+_MEASURED: dict[str, Any] = json.loads((_DOCS / "scale.json").read_text())
 
 
 @dataclass(frozen=True)
@@ -27,28 +35,23 @@ class Recording:
     h264: float
 
 
-RECORDINGS = (
-    Recording("a fixed traffic camera, 480x272, Q75, 4:2:0", 1.35, 0.32),
-    Recording("a USB webcam that moves, 640x480, 4:2:2", 0.59, 0.27),
-    Recording("a hand-held camera, 480x640, very coarse tables, 4:2:0", 1.19, 0.42),
-)
+RECORDINGS = tuple(Recording(**each) for each in _MEASURED["recordings"])
 """All frames of each, at the command's default settings (H.264, CRF and preset of its own)."""
 
-PROCESS = 220.0
+PROCESS: float = _MEASURED["memory"]["process_mb"]
 """Megabytes of a process with `stream-lite` in OpenVINO, whatever its cameras."""
-PICTURE = 40.0
-"""Megabytes of a camera for each megapixel of its pictures. A process had 229 and 255 MB with 8 and 16 cameras of
-320x240, and 307 and 510 MB with 2 and 8 of 1280x720; these two figures are within 7 % of all four."""
-NODE = 262.0
-"""Megabytes of Ray itself on a node: raylet, two agents, log monitor; the head has 209 more."""
+PICTURE: float = _MEASURED["memory"]["megapixel_mb"]
+"""Megabytes of a camera for each megapixel of its pictures."""
+NODE: float = _MEASURED["memory"]["ray_mb"]
+"""Megabytes of Ray itself on a node that is not the head."""
 
-DRIVER = 26e-6
-"""Seconds of a core for a look at a camera, each second."""
-LOOK = 1302.0
+LOOK_SECONDS: float = _MEASURED["driver"]["look_seconds"]
+"""Seconds of a core for a look at a camera, of 64 in a process; there is one each second."""
+LOOK_BYTES: float = _MEASURED["driver"]["look_bytes"]
 """Bytes that a look brings from a camera."""
-METRICS = 1.56e-3
+METRICS_SECONDS: float = _MEASURED["driver"]["metrics_seconds"]
 """Seconds of a core for a camera in an answer of /metrics."""
-METRICS_BYTES = 6045.0
+METRICS_BYTES: float = _MEASURED["driver"]["metrics_bytes"]
 """Bytes of a camera in it."""
 
 

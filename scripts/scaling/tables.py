@@ -23,11 +23,22 @@ WAYS = (
 """To restore: the node, the model, what computes it."""
 COUNTS = (10, 1_000, 100_000)
 """Cameras of the three cities."""
+PRICES = {0: 400.0, 1: 2000.0}
+"""Of a node for a month, by its GPUs. Not measured: an example of round numbers, and so is the next one."""
+TERABYTE = 20.0
+"""Price of a terabyte for a month."""
 
 
 def tables() -> dict[str, str]:
     """All of them, by the name of their marks."""
-    return {"rates": rates(), "cameras": cameras(), "nodes": nodes(), "cities": cities(), "driver": driver()}
+    return {
+        "rates": rates(),
+        "cameras": cameras(),
+        "nodes": nodes(),
+        "cities": cities(),
+        "costs": costs(),
+        "driver": driver(),
+    }
 
 
 def rates() -> str:
@@ -71,7 +82,7 @@ def cameras() -> str:
 def nodes() -> str:
     """How many cameras a node carries."""
     rows = [
-        [_node(node), f"`{model}`", *(str(carried(node, replace(one, model=model, on=on))) for one in KINDS)]
+        [_node(node), f"`{model}`", *(str(carried(node, replace(one, model=model, on=on)) or "-") for one in KINDS)]
         for node, model, on in WAYS
     ]
     kinds = [f"{_size(one.width, one.height)}, {one.fps:g}/s" for one in KINDS]
@@ -90,7 +101,7 @@ def cities() -> str:
                     f"`{model}`, {_node(node)}",
                     f"{city.nodes:,}",
                     f"{city.cores:,.0f}" + (f" and {city.gpus:,.1f} GPUs" if city.gpus else ""),
-                    f"{city.memory:.1f}",
+                    "" if city.memory is None else f"{city.memory:.1f}",
                     f"{city.network:,.2f}",
                     f"{city.each * city.camera.network / 1000:.2f}",
                     f"{city.written:,.0f}",
@@ -113,6 +124,17 @@ def cities() -> str:
     return _table(head, rows)
 
 
+def costs() -> str:
+    """What a thousand cameras of 1280x720 at 10 frames/s cost at example prices."""
+    rows: list[list[str]] = []
+    for node, model, on in WAYS:
+        city = City(1_000, replace(KINDS[1], model=model, on=on), node)
+        machines, disks = city.cost(PRICES[node.gpus], 0.0), city.cost(0.0, TERABYTE)
+        each = (machines + disks) / city.cameras
+        rows.append([f"`{model}`, {_node(node)}", f"{machines:,.0f}", f"{disks:,.0f}", f"{each:.1f}"])
+    return _table(["restored by", "nodes", "30 days on disks", "a camera"], rows)
+
+
 def driver() -> str:
     """What the driver does for the cameras it looks after."""
     rows = [
@@ -121,9 +143,9 @@ def driver() -> str:
             *(
                 _short(count * each)
                 for each in (
-                    figures.DRIVER,
-                    figures.LOOK * 8 / 1e6,
-                    figures.METRICS,
+                    figures.LOOK_SECONDS,
+                    figures.LOOK_BYTES * 8 / 1e6,
+                    figures.METRICS_SECONDS,
                     figures.METRICS_BYTES / 1e6,
                 )
             ),

@@ -35,8 +35,12 @@ def muxed(
     sound: str = "",
     size: tuple[int, int] = (64, 48),
     rotation: int = 0,
+    last: int = 0,
 ) -> Path:
-    """A container with these pictures; empty ones have a place in time, and no packet."""
+    """A container with these pictures; empty ones have a place in time, and no packet.
+
+    `last` is the duration of the last picture, if it has one of its own.
+    """
     with av.open(str(path), "w") as container:
         video = container.add_mux_stream("mjpeg", rate=25, width=size[0], height=size[1])
         if rotation:
@@ -45,7 +49,8 @@ def muxed(
         microphone = add_sound(container, sound) if sound else None
         for number, data in enumerate(pictures):
             if data:
-                mux_packet(container, video, data, time(number), base)
+                duration = last if number == len(pictures) - 1 else 0
+                mux_packet(container, video, data, time(number), base, duration)
             if microphone:
                 mux_sound(container, microphone, number)
         if microphone:

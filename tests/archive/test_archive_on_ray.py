@@ -16,7 +16,7 @@ import pytest
 from mjpeg_restore.archive.on_ray import RayWorkers, find_workers
 from mjpeg_restore.errors import ClusterError, MissingExtra
 from tests.archive.comparing import InlineWorkers, archive, settings
-from tests.archive.poisoned import Poisoned, resources
+from tests.archive.poisoned import Poisoned, node_file, resources, restore_part_on_a_node_that_is_killed
 from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
 from tests.archive.test_archive_runs import files, lines
 from tests.lacking import needs
@@ -77,18 +77,21 @@ def recordings(tmp_path: Path) -> Path:
 def test_a_node_is_killed_in_the_middle(cluster: Any, workers: RayWorkers, recordings: Path, tmp_path: Path) -> None:
     out, chosen = tmp_path / "out", settings(codec="h264")
     assert workers.slots == 2
-    node = cluster.worker_nodes.copy().pop()
-    killed = threading.Event()
+    watched = Poisoned(workers, restore_part=restore_part_on_a_node_that_is_killed)
+    killed: list[str] = []
 
-    def kill(done: list[str]) -> None:
-        if done.count("restore_part") >= 3 and not killed.is_set():
-            killed.set()
-            cluster.remove_node(node, allow_graceful=False)
+    def kill() -> None:
+        wait_until(lambda: node_file(out).exists() and node_file(out).read_text() != "")
+        (node,) = (one for one in cluster.worker_nodes if one.node_id == node_file(out).read_text())
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append(node.node_id)
 
-    watched = Poisoned(workers)
-    watched.after = kill
+    killing = threading.Thread(target=kill)
+    killing.start()
     report, _ = archive(recordings, out, chosen, watched)
-    assert killed.is_set()
+    killing.join()
+    assert killed
+    assert watched.done.count("restore_part") > 3
     assert (report.done, report.refused, report.failed) == (4, 1, 1)
     assert {name: line["status"] for name, line in lines(out).items() if line["status"] != "done"} == {
         "notes.txt": "refused",

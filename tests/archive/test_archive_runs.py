@@ -17,7 +17,7 @@ from mjpeg_restore.archive.destination import WORK
 from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.archive.local import LocalStore
 from mjpeg_restore.archive.store import checksum
-from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, SourceError, WorkerLost
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.sinks import OutputSettings
 from tests.archive.comparing import InlineWorkers, archive, contents, settings
@@ -281,6 +281,15 @@ def test_what_a_stopped_run_has_restored_is_kept(recordings: Path, tmp_path: Pat
     assert files(out) == files(tmp_path / "whole")
 
 
+def test_a_run_that_has_done_all_when_it_stops_is_complete(recordings: Path, tmp_path: Path) -> None:
+    workers = Stopping(6)  # while the parts are joined
+    found = list_recordings([str(recordings / "cam")], str(tmp_path / "out"), ".mkv")
+    report = Archive(found, Destination(str(tmp_path / "out")), settings()).run(workers, workers.stop)
+    assert workers.stop.is_set() and workers.tasks[-1][0] == "join"
+    assert (report.interrupted, report.done) == (False, 1)
+    assert not (tmp_path / "out" / WORK).exists()
+
+
 def test_a_worker_that_is_lost_fails_its_recording_alone(recordings: Path, tmp_path: Path) -> None:
     class Losing(InlineWorkers):
         def submit(self, task: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
@@ -385,6 +394,16 @@ def test_an_input_that_changes_meanwhile_is_tried_again(
     assert archive(recordings, tmp_path / "out", settings())[0].done == 1
 
 
+def test_a_file_is_moved_to_its_name_and_never_written_there(tmp_path: Path) -> None:
+    aside, target = tmp_path / "aside", tmp_path / "out" / "restored.mkv"
+    aside.write_bytes(b"new")
+    target.parent.mkdir()
+    target.write_bytes(b"an old one")
+    written = aside.stat().st_ino
+    LocalStore().publish(aside, str(target))
+    assert (target.read_bytes(), target.stat().st_ino, aside.exists()) == (b"new", written, False)
+
+
 @pytest.mark.parametrize("task", ["begin", "join"])
 def test_an_input_that_is_away_for_a_while_is_tried_again(recordings: Path, tmp_path: Path, task: str) -> None:
     long, away = recordings / "cam" / "long.mkv", tmp_path / "away"
@@ -455,6 +474,48 @@ def test_what_a_killed_run_was_writing_is_removed(recordings: Path, tmp_path: Pa
 def test_nothing_is_left_in_the_work_folder(recordings: Path, tmp_path: Path) -> None:
     archive(recordings, tmp_path / "out", settings())
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_store_that_refuses_in_words_of_its_own_is_one_line(recordings: Path, tmp_path: Path) -> None:
+    fsspec = needs("fsspec")
+
+    class Refused(Exception):
+        """As aiohttp's, botocore's and paramiko's: no `OSError`."""
+
+    class Refusing(fsspec.get_filesystem_class("memory")):
+        protocol = "refusing"
+
+        def put_file(self, *arguments: Any, **named: Any) -> None:
+            raise Refused("403 Forbidden")
+
+        def isdir(self, path: str) -> bool:
+            raise Refused("503 Slow Down")
+
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(SourceError, match=r"^cannot read refusing://rec: 503 Slow Down$"):
+        list_recordings(["refusing://rec"], str(tmp_path / "out"), ".mkv")
+    found = list_recordings([str(recordings / "short.mjpeg")], "refusing://out", ".mkv")
+    with pytest.raises(SinkError, match=r"^cannot write refusing://out/manifest\.jsonl \(403 Forbidden\)"):
+        Archive(found, Destination("refusing://out"), settings()).run(InlineWorkers())
+
+
+def test_files_of_which_a_list_tells_the_names_alone_are_asked_for(tmp_path: Path) -> None:
+    fsspec = needs("fsspec")
+
+    class Links(fsspec.get_filesystem_class("memory")):
+        protocol = "links"
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return super()._strip_protocol(path.replace("links://", "memory://"))
+
+        def find(self, path: str, **named: Any) -> dict[str, Any]:
+            return {name: {**found, "size": None} for name, found in super().find(path, **named).items()}
+
+    fsspec.register_implementation("links", Links, clobber=True)
+    fsspec.filesystem("links").pipe("/rec/cam.mjpeg", b"".join(PICTURES[:2]))
+    (found,) = list_recordings(["links://rec"], str(tmp_path / "out"), ".mkv")
+    assert found.size == len(b"".join(PICTURES[:2])) and found.modified
 
 
 def test_a_store_that_fsspec_names(recordings: Path, tmp_path: Path) -> None:

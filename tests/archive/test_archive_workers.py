@@ -15,9 +15,10 @@ from mjpeg_restore.archive import ProcessWorkers
 from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.errors import WorkerLost
 from tests.archive.comparing import archive, settings
-from tests.archive.poisoned import Poisoned, die, die_once, fail, identify
+from tests.archive.poisoned import Poisoned, die, die_once, fail, identify, is_interruptible
 from tests.archive.recordings import PICTURES, muxed, raw
 from tests.archive.test_archive_runs import files, lines
+from tests.lacking import needs_sigint
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,16 @@ def workers() -> Generator[ProcessWorkers]:
 def test_tasks_are_done_by_as_many_processes(workers: ProcessWorkers) -> None:
     futures = [workers.submit(identify) for _ in range(workers.slots)]
     assert len({future.result(60) for future in futures}) == workers.slots
+
+
+@needs_sigint
+def test_ctrl_c_does_not_end_a_process_that_is_starting(workers: ProcessWorkers, tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(WorkerLost):
+        workers.submit(die).result(60)  # and another one takes its place
+    futures = [workers.submit(is_interruptible) for _ in range(workers.slots)]
+    assert [future.result(60) for future in futures] == [False] * workers.slots
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_an_exception_is_the_futures(workers: ProcessWorkers) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.archive import ArchiveReport
+from mjpeg_restore.archive import ArchiveReport, Recording
+from mjpeg_restore.archive.estimate import Estimate
 from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.cli.archive import _plan_words
 from mjpeg_restore.cli.archive_progress import period, progress_words
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.testing import jpegs
@@ -41,6 +43,19 @@ def test_what_would_be_done(recordings: Path, output: Path, capfd: pytest.Captur
     assert last.startswith("2 recordings to restore, about 30 frames, about ")
     assert last.endswith("with 1 worker like this machine's, 1 to refuse")
     assert list(output.iterdir()) == []
+
+
+def test_what_would_be_done_where_the_number_of_frames_is_unknown() -> None:
+    recording = Recording("a.mkv", "/rec/a.mkv", 9, "", "a.mkv")
+    unknown, known = Estimate(recording), Estimate(recording, 30, (64, 48))
+    assert [*_plan_words([unknown], "", 0)] == ["1 recording to restore", "an unknown number of frames in 1"]
+    assert [*_plan_words([unknown, known, Estimate(recording, error="no video")], "", 2)] == [
+        "2 recordings to restore",
+        "about 30 frames",
+        "an unknown number of frames in 1",
+        "1 to refuse",
+        "2 unchanged",
+    ]
 
 
 def test_what_would_be_done_as_json(recordings: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +134,7 @@ def test_ctrl_c_finishes_the_parts_at_hand(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 130
     assert b"stopping when the parts at hand are finished" in error
-    assert b"1 recordings: 1 left" in error
+    assert b"1 recording: 1 left" in error
     assert list(out.glob("**/aside/*")) == []
     done = len(list(out.glob("**/result-*.json")))
     assert 0 < done < 30

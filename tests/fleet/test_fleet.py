@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, Status
+from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, RunSettings, Status
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
@@ -35,6 +35,15 @@ def test_cameras_share_a_network_and_a_pool(tmp_path: Path) -> None:
     for number in range(8):
         assert (tmp_path / f"{number}.y4m").stat().st_size > 64 * 48
     until(lambda: threading.active_count() <= before)  # fewer, if those of the tests before have ended
+
+
+@pytest.mark.parametrize(("cameras", "streams"), [(1, 1), (2, 2), (9, 4)])
+def test_few_cameras_have_several_threads_for_each_picture(cameras: int, streams: int) -> None:
+    sharing = [camera(f"c{number}") for number in range(cameras)]
+    other = camera("other", network=NetworkChoice("stream-lite", "onnxruntime"))
+    with Fleet(FleetSettings((*sharing, other), RunSettings(threads=4)), open=Town().open) as fleet:
+        assert fleet.cameras["c0"]._restorer.streams == streams
+        assert fleet.cameras["other"]._restorer.streams == 1
 
 
 @pytest.mark.parametrize("script", ["breaks", "refuses", "crashes", "gives up"])

@@ -31,9 +31,10 @@ SCRIPTS = [
     "build_engines",
     "check_precision",
     "measure_archive",
+    "measure_scale",
     "scale",
 ]
-EXTRAS = ["torch", "torchvision", "onnx", "onnxscript", "PIL", "matplotlib", "scipy", "h5py"]
+EXTRAS = ["torch", "torchvision", "onnx", "onnxscript", "PIL", "matplotlib", "scipy", "h5py", "ray"]
 """Modules of packages that a plain install does not bring."""
 
 
@@ -71,6 +72,7 @@ def test_help_needs_no_extra(plain: dict[str, str], name: str) -> None:
         ("evaluate --data {folder}", "onnx", "train"),
         ("evaluate_video --json {folder}/video.json --data {folder}", "pillow", "demo"),
         ("benchmark --only reading --seconds 0.1", "pillow", "demo"),
+        ("measure_archive", "ray", "ray"),
         ("benchmark --only network --model decode --sizes 64x64 --seconds 0.1 --peers {folder}", "torch", "train"),
         ("reproduce qgac --data {folder} --output {folder}", "pillow", "demo"),
         ("make_sample {folder}/a.avi", "pillow", "demo"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measuring_video.page import with_tables
 from scaling import figures
-from scaling.city import HEADROOM, Camera, City, Node, carried, cores_of, gpus_of
+from scaling.city import Camera, City, Node, carried, cores_of, gpus_of, together
 from scaling.tables import tables
 
-from mjpeg_restore.fleet.spread import placement
+from mjpeg_restore.fleet.spread.placement import MOST_CPUS
 from tests.scripts.running import run
 
 ROOT = Path(__file__).parents[2]
@@ -44,10 +43,10 @@ def test_frames_a_second_are_those_of_the_readme() -> None:
 
 
 def test_the_gpu_carries_what_its_page_says() -> None:
-    (card,) = (one for name, one in json.loads((ROOT / "docs" / "gpu.json").read_text()).items() if name == figures.GPU)
-    for model, number in figures.GPU_CAMERAS.items():
-        (measured,) = (one["whole"] for name, one in card["cameras"].items() if name.startswith(f"{model} "))
-        assert round(measured) == number
+    page = (ROOT / "docs" / "gpu.md").read_text().partition(f"## {figures.GPU}")[2]
+    for model in ("stream", "stream-lite"):
+        (carried,) = re.findall(rf"^\| `{model}` \| 1920x1080 \| PyTorch[^|]*\| \d+ \| (\d+) \|$", page, re.M)
+        assert round(figures.GPU_CAMERAS[model]) == int(carried)
 
 
 def test_a_city_by_hand() -> None:
@@ -64,8 +63,26 @@ def test_a_city_by_hand() -> None:
     assert city.cost(100, 10) == pytest.approx(25 * 100 + city.stored * 10)
 
 
-def test_the_headroom_is_the_fleets() -> None:
-    assert HEADROOM == placement.HEADROOM
+def test_each_district_has_a_driver_and_a_node_to_spare() -> None:
+    city = City(100_000, Camera(1280, 720, 10, "stream-lite"), Node(32))
+    assert city.drivers == 100
+    assert city.nodes == 100 * City(1000, city.camera, city.node).nodes == 2500
+
+
+@pytest.mark.parametrize(("model", "sharing"), [("stream-lite", 5), ("stream", 1)])  # 0.74 and 2.27 cores of four
+def test_the_memory_of_a_node_is_that_of_its_processes(model: str, sharing: int) -> None:
+    camera = Camera(1280, 720, 10, model)
+    assert together(camera) == sharing
+    city = City(1000, camera, Node(32))
+    processes = -(-city.each // sharing)
+    pictures = city.each * 0.9216 * figures.PICTURE
+    assert city.memory == pytest.approx((figures.NODE + processes * figures.PROCESS + pictures) / 1000)
+
+
+def test_no_process_keeps_up_with_a_camera_that_takes_more_than_four_cores() -> None:
+    camera = Camera(1920, 1080, 10, "stream")
+    assert cores_of(camera) > MOST_CPUS
+    assert carried(Node(64), camera) == 0
 
 
 @given(cameras, st.integers(1, 100_000))
@@ -74,7 +91,7 @@ def test_nodes_are_enough_and_one_may_die(camera: Camera, count: int) -> None:
     if not carried(node, camera):
         return
     city = City(count, camera, node)
-    assert (city.nodes - 1) * carried(node, camera) >= count
+    assert (city.nodes - city.drivers) * carried(node, camera) >= count
     assert carried(node, camera) * cores_of(camera) <= node.cores + 1e-6
     assert carried(node, camera) * gpus_of(camera) <= node.gpus + 1e-6
     assert city.each * city.nodes >= count

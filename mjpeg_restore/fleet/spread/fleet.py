@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mjpeg_restore.errors import ClusterError, MjpegRestoreError
 from mjpeg_restore.fleet.fleet import PATIENCE, Changes
-from mjpeg_restore.fleet.settings import FleetSettings, NetworkChoice
+from mjpeg_restore.fleet.settings import CameraSettings, FleetSettings, NetworkChoice
 from mjpeg_restore.fleet.spread.group import LEASE
 from mjpeg_restore.fleet.spread.keeper import Keeper
 from mjpeg_restore.fleet.spread.placement import HEADROOM, Cost, Share, grouped, largest_group, reserved, room, share_of
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Audience(Protocol):
-    """Who watches cameras that run elsewhere, such as a server."""
+    """Displays cameras that run elsewhere; a server does."""
 
     def show(self, camera: RemoteCamera, sink: WebSink) -> None:
         """Note a new camera, also in the place of one of the same name."""
@@ -64,7 +64,7 @@ class SpreadFleet:
         self._cameras: dict[str, RemoteCamera] = {}
         self._keepers: list[Keeper] = []
         self._leaving: list[tuple[Keeper, Call | None]] = []
-        """Those that have no camera any more, and finish outputs."""
+        """Keepers without cameras, whose groups are finishing their outputs."""
         self._survey: Survey | None = None
         self._unplaceable: set[str] = set()
         """Cameras that no node can run, until there are other settings."""
@@ -187,6 +187,7 @@ class SpreadFleet:
         has, taken = [Share(node.cpus, node.gpus) for node in nodes], [keeper.share for keeper in self._keepers]
         largest = largest_group(shares, [node.cpus for node in nodes])
         groups = grouped(known, survey.loads, survey.costs, largest)
+        self._warn_of_large_cameras(known, shares, largest)
         self._warn_of_overload(shares, has)
         for placement in reserved(groups, room(has, taken)):
             members = [self._cameras[one.name] for one in placement.cameras]
@@ -199,10 +200,18 @@ class SpreadFleet:
                 extra={"event": "placed"},
             )
 
+    def _warn_of_large_cameras(
+        self, cameras: Sequence[CameraSettings], shares: Sequence[Share], largest: Share
+    ) -> None:
+        """Name the cameras that are more than one process can restore."""
+        for camera, share in zip(cameras, shares, strict=True):
+            if not (busy := _busy(share)).within(largest):
+                words = "%s: needs %s, more than one process has: late pictures will be dropped"
+                _log.warning(words, camera.name, busy, extra={"event": "overload"})
+
     def _warn_of_overload(self, shares: Sequence[Share], nodes: Sequence[Share]) -> None:
         """Say if cameras that are to be placed are more than all nodes can restore."""
-        has, needed = sum(nodes, Share(0.0)), sum(shares, Share(0.0))
-        busy = Share(needed.cpus * HEADROOM, needed.gpus * HEADROOM)
+        has, busy = sum(nodes, Share(0.0)), _busy(sum(shares, Share(0.0)))
         if not busy.within(has):
             _log.warning(
                 "these cameras need %s, and the cluster has %s: late pictures will be dropped",
@@ -210,3 +219,8 @@ class SpreadFleet:
                 has,
                 extra={"event": "overload"},
             )
+
+
+def _busy(share: Share) -> Share:
+    """A share without its headroom."""
+    return Share(share.cpus * HEADROOM, share.gpus * HEADROOM)

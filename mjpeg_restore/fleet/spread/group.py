@@ -1,4 +1,4 @@
-"""The cameras of one process on some node. It knows nothing of the cluster but that somebody asks after it."""
+"""The cameras of one process on a node. It knows the cluster only by the calls of its driver."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from mjpeg_restore.serve import WebSink
 from mjpeg_restore.sources import Source
 
 LEASE = 10.0
-"""Seconds after which a group that nobody asks after stops its cameras. It may have been cut off from the cluster,
-which takes it for dead and has others run them: what is recorded then would be recorded twice."""
+"""Seconds without a call of the driver after which a group stops its cameras. The cluster may have lost contact, taken
+the group for dead and started its cameras elsewhere, which would then record everything twice."""
 
 _Item = TypeVar("_Item")
 
@@ -106,7 +106,7 @@ class Group:
             self._asked, self._busy = time.monotonic(), False
 
     def look(self, watched: Mapping[str, bool]) -> Sight:
-        """How the cameras fare.
+        """State of the cameras.
 
         Args:
             watched: the names of those whose pictures are wanted; True: their plain decode, too.

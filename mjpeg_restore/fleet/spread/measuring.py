@@ -1,4 +1,4 @@
-"""What runs on nodes before cameras are placed: what cameras send, and what a network costs there."""
+"""Tasks that nodes run before cameras are placed: measure what cameras send, and what a network costs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_MEASURED = 240
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a camera sent."""
+    """Load and sample pictures of a camera."""
 
     load: Load
     pictures: tuple[bytes, ...]

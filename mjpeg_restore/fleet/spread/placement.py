@@ -17,8 +17,11 @@ MOST_CAMERAS = 64
 MOST_CPUS = 4.0
 """Cores of one process: Python's global lock lets no more be busy."""
 
+MOST_GPUS = 0.5
+"""Share of a GPU of one process, so that two take turns."""
+
 _UNEVEN = 1.1
-"""How much more than its even part a group may have: a process more costs more."""
+"""Tolerance for a group above its even part of the cluster: another process would cost more."""
 
 _PACKED = 2 / 3
 """Share of all nodes that groups of at most half a node can fill, in whatever order they come."""
@@ -30,7 +33,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a camera sends."""
+    """Frame size and rate of a camera."""
 
     width: int
     height: int
@@ -44,7 +47,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network costs on a node, with reading before it and encoding after it."""
+    """Cost of restoring on a node: reading, network and encoding."""
 
     cpu: float
     """Seconds of a core for a megapixel."""
@@ -76,13 +79,13 @@ class Placement:
 
     cameras: tuple[CameraSettings, ...]
     share: Share
-    """What is kept free for it. Ray sees to that and to no more: a process may take what others leave."""
+    """What Ray reserves. It does not limit the process, which may use what others leave."""
     threads: int
     """That restore."""
 
 
 def share_of(load: Load, cost: Cost) -> Share:
-    """What a camera takes of a node that is not filled to the brim."""
+    """Share of a node that a camera needs, with headroom."""
     return Share(load.megapixels * cost.cpu / HEADROOM, load.megapixels * cost.gpu / HEADROOM)
 
 
@@ -100,7 +103,7 @@ def largest_group(shares: Iterable[Share], cores: Iterable[float]) -> Share:
     even = Share(sum(one.cpus for one in shares) / nodes, sum(one.gpus for one in shares) / nodes)
     cpus = max(even.cpus, *(one.cpus for one in shares), _LEAST)
     gpus = max(even.gpus, *(one.gpus for one in shares), _LEAST)
-    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, 0.5))
+    return Share(min(cpus, max(max(cores) / 2, 0.5), MOST_CPUS), min(gpus, MOST_GPUS))
 
 
 def grouped(
@@ -135,7 +138,7 @@ def grouped(
 
 
 def room(nodes: Sequence[Share], taken: Iterable[Share] = ()) -> Share:
-    """What is free of some nodes, so that the largest of several may die.
+    """Free cores and GPUs of the nodes, without the largest node, which may die.
 
     Args:
         nodes: what each has.

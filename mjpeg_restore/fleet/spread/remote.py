@@ -13,7 +13,7 @@ from mjpeg_restore.serve import WebSink
 
 
 class RemoteCamera:
-    """What was last seen of a camera. It has what a `Camera` has for those who only look.
+    """State of a camera at the last look, with the read-only members of `Camera`.
 
     Attributes:
         settings: of the camera.

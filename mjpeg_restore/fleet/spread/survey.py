@@ -1,4 +1,4 @@
-"""What has to be known before cameras are placed: what they send, and what their networks cost on the nodes."""
+"""Measures what placement needs: the load of each camera, and the cost of its network on the nodes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from mjpeg_restore.cluster import Call, Cluster, Node
 
 TYPICAL = Load(1280, 720, 10.0)
-"""What a camera is taken to send that does not answer now, where no other one does."""
+"""Assumed load of a camera if none answers."""
 
 _TOGETHER = 16
 """Cameras that one task looks at."""
 _PATIENCE = 60.0
-"""Seconds to wait for nodes that are slow to answer, where another one has."""
+"""Seconds to wait for further nodes after the first has answered."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Survey:
         return all([self._settle(choice, calls, late=late) for choice, calls in self._measures.items()])
 
     def _answers(self) -> dict[str, Probe]:
-        """What the cameras sent; those that did not are taken for the median of the others."""
+        """Collect the probes, and set all loads; a silent camera gets the median of the others."""
         found: dict[str, Probe] = {}
         for call in self._probes:
             try:
