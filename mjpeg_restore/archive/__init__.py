@@ -4,7 +4,7 @@
     archive = Archive(recordings, Destination("restored"), ArchiveSettings())
     archive.run(ProcessWorkers(8))
 
-Sources become `Recording`s (`listing`), of which the manifest (`ledger`) tells which are done. `Archive` hands `tasks`
+Sources become `Recording`s (`listing`); the `manifest` tells which of them are done. `Archive` hands `tasks`
 to `Workers`; what tasks leave for each other lies in the destination's work folder.
 """
 

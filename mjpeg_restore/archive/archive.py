@@ -13,8 +13,8 @@ from typing import Any
 from mjpeg_restore import catalogue
 from mjpeg_restore.archive.destination import WORK, Destination
 from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
-from mjpeg_restore.archive.ledger import MANIFEST, Ledger, Status
 from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.manifest import MANIFEST, Manifest, Status
 from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
@@ -64,15 +64,15 @@ class Archive:
                 one of these would have.
         """
         self._destination, self._settings = destination, settings
-        self._ledger = Ledger(destination)
+        self._manifest = Manifest(destination)
         self._key = settings.key
-        self.todo = [each for each in recordings if not self._ledger.is_current(each, self._key)]
+        self.todo = [each for each in recordings if not self._manifest.is_current(each, self._key)]
         """The recordings for which there is something to do."""
         self.report = report or ArchiveReport()
         self.report.recordings = len(recordings)
         self.report.unchanged = len(recordings) - len(self.todo)
         self.report.size = sum(recording.size for recording in self.todo)
-        self._ledger.refuse_replaced(self.todo, recordings)
+        self._manifest.refuse_replaced(self.todo, recordings)
         self._seams: dict[str, Seams] = {}
         self._ready: deque[_Step] = deque()
         self._given_up: set[str] = set()
@@ -102,8 +102,8 @@ class Archive:
     def _take_up(self) -> None:
         """Take up what another run has done since this one has read the manifest, and tidy up after one that died."""
         self._destination.remove_unfinished()
-        self._ledger = Ledger(self._destination)
-        todo = [each for each in self.todo if not self._ledger.is_current(each, self._key)]
+        self._manifest = Manifest(self._destination)
+        todo = [each for each in self.todo if not self._manifest.is_current(each, self._key)]
         self.report.unchanged += len(self.todo) - len(todo)
         self.report.size = sum(recording.size for recording in todo)
         self.todo = todo
@@ -128,12 +128,12 @@ class Archive:
                     progress(report)
         finally:
             report.end()
-            self._end_ledger()
+            self._end_manifest()
         report.interrupted = stop.is_set() and report.todo > 0
 
-    def _end_ledger(self) -> None:
+    def _end_manifest(self) -> None:
         try:
-            self._ledger.write()
+            self._manifest.write()
         except OSError as error:
             where = self._destination.path(MANIFEST)
             raise SinkError(f"cannot write {where} ({reason_of(error)}): is there room on the disk?") from error
@@ -145,7 +145,7 @@ class Archive:
         recording = next(new, None)
         if recording is None:
             return None
-        restored = self._ledger.restored(recording, self._key)
+        restored = self._manifest.restored(recording, self._key)
         job = Job(recording, self._destination, self._settings, restored)
         return _Step(job, lambda: workers.submit(begin, job))
 
@@ -164,7 +164,7 @@ class Archive:
             case Same():
                 self.report.unchanged += 1
                 self.report.read += job.recording.size
-                self._ledger.add({**self._ledger.lines[job.recording.name], **result.fields})
+                self._manifest.add({**self._manifest.lines[job.recording.name], **result.fields})
             case Cut():
                 self._seams[job.recording.name] = Seams(result)
                 for part in result.restored:
@@ -226,7 +226,7 @@ class Archive:
         """Write the recording's line of the manifest."""
         settings = job.settings
         model = {"name": settings.model, "sha256": model_checksum(catalogue.find(settings.model))}
-        self._ledger.add(
+        self._manifest.add(
             {
                 "name": job.recording.name,
                 "status": status,

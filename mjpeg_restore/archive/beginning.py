@@ -11,12 +11,12 @@ from typing import Any
 
 from mjpeg_restore.archive.jobs import Cut, Done, Job, Same
 from mjpeg_restore.archive.listing import PICTURE
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.parts import FirstPicture, PartSource, Plan, cut, info_of
-from mjpeg_restore.archive.recording import counts_of, describe_output, opened, output_settings, restorer_of
 from mjpeg_restore.archive.records import write_packet, write_sound
+from mjpeg_restore.archive.steps import counts_of, describe_output, opened, output_settings, restorer_of
 from mjpeg_restore.archive.store import checksum
-from mjpeg_restore.archive.stores import open_store
-from mjpeg_restore.archive.work import WorkFolder
+from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, Packet, SoundPacket
 from mjpeg_restore.futures import INLINE

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
-from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.parts import PartSource
-from mjpeg_restore.archive.recording import output_settings
 from mjpeg_restore.archive.settings import ArchiveSettings
-from mjpeg_restore.archive.stores import open_store
+from mjpeg_restore.archive.steps import output_settings
 from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.pipeline import restore_pictures
 from mjpeg_restore.restorer import Restorer

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from itertools import chain
 
 from mjpeg_restore.archive.jobs import Done, Job, PartResult
-from mjpeg_restore.archive.recording import describe_output, opened
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.records import read_sound
-from mjpeg_restore.archive.stores import open_store
-from mjpeg_restore.archive.work import WorkFolder
+from mjpeg_restore.archive.steps import describe_output, opened
+from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.sinks.joining import join_video
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.store import Entry, is_url, local_path
-from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.sources.stills import SUFFIXES
 

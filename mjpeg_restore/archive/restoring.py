@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from mjpeg_restore.archive.jobs import Job, PartResult
 from mjpeg_restore.archive.parts import PartPolicy, PartSource, packets_of
-from mjpeg_restore.archive.recording import counts_of, restorer_of
 from mjpeg_restore.archive.records import write_coded
-from mjpeg_restore.archive.work import WorkFolder
+from mjpeg_restore.archive.steps import counts_of, restorer_of
+from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.futures import INLINE

@@ -20,8 +20,8 @@ from mjpeg_restore.archive.beginning import begin_recording
 from mjpeg_restore.archive.jobs import Blame, Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.joining import join_parts
 from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.restoring import restore_range
-from mjpeg_restore.archive.stores import open_store
 from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, SinkError, SourceError, reason_of
 
 Result = TypeVar("Result")

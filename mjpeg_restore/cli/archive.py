@@ -24,7 +24,7 @@ from mjpeg_restore.archive import (
     list_recordings,
 )
 from mjpeg_restore.archive.estimate import Estimate, estimate, expected_seconds
-from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.archive.on_ray import find_workers
 from mjpeg_restore.cli.archive_progress import ArchiveProgress, period
 from mjpeg_restore.cli.exit_codes import exit_code

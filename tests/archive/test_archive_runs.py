@@ -14,8 +14,8 @@ import pytest
 
 from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, list_recordings
 from mjpeg_restore.archive.destination import WORK
-from mjpeg_restore.archive.ledger import MANIFEST
 from mjpeg_restore.archive.local import LocalStore
+from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.archive.store import checksum
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, SourceError, WorkerLost
 from mjpeg_restore.pipeline import PipelineSettings

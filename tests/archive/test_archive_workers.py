@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.archive import ProcessWorkers
-from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.errors import WorkerLost
 from tests.archive.comparing import archive, settings
 from tests.archive.poisoned import Poisoned, die, die_once, fail, identify, is_interruptible

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.jpeg.segments import DHT, DQT
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.report import COUNTS

@@ -13,7 +13,7 @@ import pytest
 
 from mjpeg_restore.archive import ArchiveReport, Recording
 from mjpeg_restore.archive.estimate import Estimate
-from mjpeg_restore.archive.ledger import MANIFEST
+from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.cli.archive import _plan_words
 from mjpeg_restore.cli.archive_progress import period, progress_words
 from mjpeg_restore.errors import SourceError

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.listing import Recording
-from mjpeg_restore.archive.stores import is_another
+from mjpeg_restore.archive.opening import is_another
 from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
@@ -33,7 +33,7 @@ Status = Literal["done", "refused", "failed"]
 Line = dict[str, Any]
 
 
-class Ledger:
+class Manifest:
     """The lines of a manifest, by the recordings' names."""
 
     def __init__(self, destination: Destination) -> None:
