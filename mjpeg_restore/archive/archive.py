@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
+from types import MappingProxyType
 from typing import Any
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.archive.destination import WORK, Destination
 from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.listing import Recording
-from mjpeg_restore.archive.manifest import MANIFEST, Manifest, Status
+from mjpeg_restore.archive.manifest import FOREIGN, MANIFEST, Manifest, Status
 from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
@@ -142,12 +143,23 @@ class Archive:
         """The next task, if there is one now."""
         if self._ready:
             return self._ready.popleft()
-        recording = next(new, None)
-        if recording is None:
-            return None
-        restored = self._manifest.restored(recording, self._key)
-        job = Job(recording, self._destination, self._settings, restored)
-        return _Step(job, lambda: workers.submit(begin, job))
+        for recording in new:
+            restored = self._manifest.restored(recording, self._key)
+            job = Job(recording, self._destination, self._settings, restored)
+            if self._claim(job):
+                return _Step(job, lambda job=job: workers.submit(begin, job))
+        return None
+
+    def _claim(self, job: Job) -> bool:
+        """Note that a recording is begun, unless a file of its output's name is somebody else's."""
+        if self._manifest.is_foreign(job.recording):
+            there = f"{self._destination.path(job.recording.output)} is there, and was not restored by this archive"
+            error = SinkError(f"{there}: move it, or give another destination")
+            self._fail(job, Failure("program", error), {FOREIGN: True})
+            return False
+        if not self._manifest.is_begun(job.recording):
+            self._note(job, "begun", {})
+        return True
 
     def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
         """Take a task's result, and prepare what follows from it."""
@@ -206,7 +218,7 @@ class Archive:
             report.read += recording.size
         self._note(job, "done", done.fields)
 
-    def _fail(self, job: Job, failure: Failure) -> None:
+    def _fail(self, job: Job, failure: Failure, why: Mapping[str, Any] = MappingProxyType({})) -> None:
         if failure.blame == "network":
             raise RuntimeUnavailable(failure.error.message, failure.error.hint)
         name, report = job.recording.name, self.report
@@ -220,7 +232,7 @@ class Archive:
         report.failed += not refused
         report.failures.append((name, failure.error))
         known = {"size": job.recording.size, "modified": job.recording.modified}
-        self._note(job, "refused" if refused else "failed", {**known, "error": str(failure.error)})
+        self._note(job, "refused" if refused else "failed", {**known, **why, "error": str(failure.error)})
 
     def _note(self, job: Job, status: Status, fields: dict[str, Any]) -> None:
         """Write the recording's line of the manifest."""

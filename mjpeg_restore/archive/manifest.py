@@ -15,6 +15,7 @@ from typing import Any, Literal
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import is_another
+from mjpeg_restore.archive.store import is_url
 from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
@@ -26,9 +27,12 @@ _REWRITE_EVERY = 30.0
 _BEGINNING = '{"name": '
 """Of a line, which may be the only one, and cut off."""
 
-Status = Literal["done", "refused", "failed"]
-"""What became of a recording. "refused": it is none, or damaged beyond use, and is not tried again before it changes;
-"failed": it is tried again."""
+Status = Literal["begun", "done", "refused", "failed"]
+"""What became of a recording. "begun": not known yet; "refused": it is none, or damaged beyond use, and is not tried
+again before it changes; "failed": it is tried again."""
+
+FOREIGN = "foreign"
+"""Member of the line of a recording that failed as there was a file of its output's name."""
 
 Line = dict[str, Any]
 
@@ -50,11 +54,12 @@ class Manifest:
         except OSError as error:
             raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
         self._whole = not text or text.endswith("\n")
+        self._lost = False
         for written in text.splitlines():
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                line = json.loads(written)
-                if all(isinstance(line[field], str) for field in ("name", "status", "source", "output")):
-                    self.lines[line["name"]] = line
+            if line := _line(written):
+                self.lines[line["name"]] = line
+            else:
+                self._lost = True
         if text and not self.lines and not text.startswith(_BEGINNING):
             path = destination.path(MANIFEST)
             raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
@@ -124,6 +129,19 @@ class Manifest:
                     f"and would be replaced by {recording.location}: give both in one call, or another destination"
                 )
 
+    def is_begun(self, recording: Recording) -> bool:
+        """Whether a file of the output's name is this archive's, should there be one."""
+        return any(line["output"] == recording.output and FOREIGN not in line for line in self.lines.values())
+
+    def is_foreign(self, recording: Recording) -> bool:
+        """Whether a file of the output's name is there, and is not this archive's.
+
+        Where a line was lost, it is taken for what that line told of; and with a URL, for what a run made that died: what
+        is begun is not noted there at once.
+        """
+        unsure = self._lost or is_url(self._destination.location)
+        return not (unsure or self.is_begun(recording) or self._destination.stat(recording.output) is None)
+
     def restored(self, recording: Recording, key: str) -> str:
         """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""
         line = self.lines.get(recording.name, {})
@@ -131,3 +149,12 @@ class Manifest:
             return ""
         found = self._destination.stat(recording.output)
         return str(line.get("sha256")) if found and found.size == line.get("output_size") else ""
+
+
+def _line(text: str) -> Line | None:
+    """A line; None if it was cut off, or is none of ours."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        line = json.loads(text)
+        if all(isinstance(line[field], str) for field in ("name", "status", "source", "output")):
+            return line
+    return None

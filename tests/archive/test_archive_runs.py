@@ -180,6 +180,51 @@ def test_a_destination_that_can_be_no_folder(recordings: Path, tmp_path: Path, n
         archive(recordings, tmp_path / name, settings())
 
 
+def test_a_file_that_is_not_the_archives_is_not_replaced(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "short.mkv").write_bytes(b"an original")
+    report, _ = archive(recordings, out, settings())
+    assert (report.done, report.failed) == (2, 1)
+    assert (out / "short.mkv").read_bytes() == b"an original"
+    found = lines(out)["short.mjpeg"]
+    assert found["status"] == "failed"
+    assert found["error"].endswith(
+        "short.mkv is there, and was not restored by this archive: move it, or give another destination"
+    )
+    report, _ = archive(recordings, out, settings())
+    assert (report.done, report.failed, report.unchanged) == (0, 1, 3)
+    (out / "short.mkv").unlink()
+    report, _ = archive(recordings, out, settings())
+    assert (report.done, report.failed) == (1, 0)
+
+
+def test_a_file_of_a_run_that_died_before_it_noted_that_is_replaced(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    archive(recordings, out, settings())
+    written = (out / MANIFEST).read_text().splitlines()
+    begun = [json.dumps(json.loads(line) | {"status": "begun"}) if "short" in line else line for line in written]
+    (out / MANIFEST).write_text("\n".join(begun) + "\n")
+    (out / "short.mkv").write_bytes(b"")
+    report, _ = archive(recordings, out, settings())
+    assert (report.done, report.unchanged) == (1, 3)
+    assert lines(out)["short.mjpeg"]["status"] == "done"
+
+
+def test_each_recording_is_noted_before_it_is_begun(recordings: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Watching(InlineWorkers):
+        def submit(self, task: Any, *arguments: Any) -> Future[Any]:
+            name = arguments[0].recording.name
+            seen.extend(line["status"] for line in lines(tmp_path / "out").values() if line["name"] == name)
+            return super().submit(task, *arguments)
+
+    chosen = list_recordings([str(recordings / "short.mjpeg")], str(tmp_path / "out"), ".mkv")
+    Archive(chosen, Destination(str(tmp_path / "out")), settings()).run(Watching())
+    assert seen == ["begun"]
+
+
 @pytest.mark.parametrize("name", ["short.mjpeg", "short.mov"])
 def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Path, name: str) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
