@@ -136,8 +136,8 @@ class Manifest:
     def is_foreign(self, recording: Recording) -> bool:
         """Whether a file of the output's name is there, and is not this archive's.
 
-        Where a line was lost, it is taken for what that line told of; and with a URL, for what a run made that died: what
-        is begun is not noted there at once.
+        Where a line was lost, it is taken for what that line told of; and with a URL for what a run made that died, as
+        what is begun is not noted there at once.
         """
         unsure = self._lost or is_url(self._destination.location)
         return not (unsure or self.is_begun(recording) or self._destination.stat(recording.output) is None)
