@@ -102,8 +102,8 @@ class EngineBuffers:
         with wrap_errors(f"{self.package.name} does not take this size"), ExitStack() as memory:
             self.package.failure()  # what was logged before is not why this fails
             inputs, outputs, state = self._shaped(shapes, memory)
-            state.forget(self.compute)
             slots = [EngineSlot(self, inputs, outputs, state, memory) for _ in range(SLOTS)]
+            state.forget(self.compute)  # last: where an allocation fails, all is freed, and nothing may be under way
             self.memory = memory.pop_all()
         return slots
 
