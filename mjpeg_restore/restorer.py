@@ -221,6 +221,8 @@ class RestorerStream:
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
         self._scene: tuple[object, ...] = ()
+        self._continuing: set[str] = set()
+        """Files of the graphs with a state that have restored pictures of this scene."""
         self._cameras: dict[str, VideoSession] = {}
         self._latest: Camera | None = None
 
@@ -247,8 +249,9 @@ class RestorerStream:
         if last and not _failed(last[1]) and _same(coded, last[0]):
             return last[1]
         scene = coded.width, coded.height, coded.sampling, coded.colour
-        past, self._scene = scene == self._scene, scene
-        planes = self._planes(coded, self._continued, past=past, evidence=evidence and coded.damage is None)
+        if scene != self._scene:
+            self._scene, self._continuing = scene, set()
+        planes = self._planes(coded, self._continued, self._continuing, evidence=evidence and coded.damage is None)
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -259,17 +262,18 @@ class RestorerStream:
 
     def planes(self, coded: CodedPicture) -> Future[Planes]:
         """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
-        return self._planes(coded, self._alone, past=False, evidence=False)
+        return self._planes(coded, self._alone, set(), evidence=False)
 
     def _planes(
-        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], *, past: bool, evidence: bool
+        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], continuing: set[str], *, evidence: bool
     ) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if graph.has_state:
             inputs = components(coded)
-            restored = camera(graph).submit(inputs, past=past, evidence=evidence)
+            restored = camera(graph).submit(inputs, past=graph.file in continuing, evidence=evidence)
+            continuing.add(graph.file)  # not before: what could not be begun has not made it forget the scene before
             return gather([restored], lambda planes: _checked(planes[0], graph, inputs))
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
