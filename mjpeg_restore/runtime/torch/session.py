@@ -124,6 +124,8 @@ class GpuBuffers:
                     raise
                 graph.capture_end()
         except RuntimeError as error:
+            with suppress(RuntimeError):  # what is under way there writes where the picture is computed next
+                self._capturing.synchronize()
             _LOG.info("no CUDA graph: %s", error)
             self._capturable = False
             return None

@@ -148,6 +148,30 @@ def test_a_frame_that_fails_leaves_the_state(
     assert_equal(ours, one_by_one(reference, frames))
 
 
+def test_memory_that_runs_out_before_the_capture_spoils_nothing(
+    network: GpuNetwork, reference: CpuNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = clip(CAPTURE_AFTER + 4)
+    streams: list[lazy_cuda.Stream] = []
+    computes = Plan.__call__
+
+    def compute(self: Plan, inputs: Any) -> Any:
+        if (stream := lazy_cuda.current()).priority < 0:
+            streams.append(stream)
+            if len(streams) > 1:
+                _fail()
+        return computes(self, inputs)
+
+    camera = network.camera(INLINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "__call__", compute)
+        ours = [camera.submit(frame, **told(number)).result() for number, frame in enumerate(frames)]
+    camera.close()
+    assert len(streams) == 2
+    assert not streams[0].queue, "what was begun in the other stream is not finished"
+    assert_equal(ours, one_by_one(reference, frames))
+
+
 def _fail(*_: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
 
