@@ -289,7 +289,10 @@ class RestorerStream:
         self._last, self._scene = None, ()
 
     def close(self) -> None:
-        """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew."""
+        """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew.
+
+        What a model for video remembers there is forgotten with it.
+        """
         self._sessions.close()
 
     def __enter__(self) -> Self:

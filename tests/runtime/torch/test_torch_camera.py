@@ -198,9 +198,12 @@ def test_a_stream_of_a_restorer_keeps_its_state_on_the_gpu(network: GpuNetwork, 
         alone = stream.planes(coded[2]).result()  # in the middle of the scene, and not part of it
         last = stream.restore(coded[0])
         assert stream.computed == 1.0
+    reopened = stream.restore(coded[2])
+    stream.close()
     frames = [restorer.inputs(one)[:6] for one in [*coded, coded[0]]]
     theirs = one_by_one(reference, frames, {})
     for one, planes in zip([*ours, last], theirs, strict=True):
         assert np.array_equal(one.planes[0], planes[0][:32, :48])
     assert np.array_equal(alone[0], one_by_one(reference, frames[2:3])[0][0])
-    assert np.array_equal(restorer.restore(coded[2]).planes[0], alone[0][:32, :48])
+    for one in (reopened, restorer.restore(coded[2])):
+        assert np.array_equal(one.planes[0], alone[0][:32, :48])
