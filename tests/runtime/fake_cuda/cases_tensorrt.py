@@ -785,6 +785,7 @@ def test_a_gpu_is_checked(device: str, tmp_path: Path, monkeypatch: pytest.Monke
     words = [
         "--model",
         "stream-lite",
+        "stream-video-lite",
         "--device",
         device,
         "cpu",
