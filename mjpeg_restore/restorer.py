@@ -395,8 +395,8 @@ class RestorerStream:
 
 
 class _Sessions:
-    """Sessions by their graphs' files, and by whether they are for chroma alone; and what is a camera's on a device, by
-    whether it is for pictures by themselves."""
+    """Open sessions, by graph file and by whether they are for chroma alone; and cameras whose state is on a device, by
+    graph file and by whether they restore single pictures."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -412,7 +412,7 @@ class _Sessions:
             return self._open[use]
 
     def camera(self, use: tuple[str, bool], network: Network, pool: Executor) -> Camera | None:
-        """Likewise the camera for a use of a graph with a state; None if the state is not on a device."""
+        """The camera for a use of a graph with a state; None if the state is not on a device."""
         with self._lock:
             if use not in self._cameras and (begun := network.camera(pool)):
                 self._cameras[use] = begun

@@ -164,7 +164,7 @@ def _laid_out(tensors: list[tuple[Port, tuple[int, ...]]]) -> list[Tensor]:
 
 
 class EngineState:
-    """What a graph remembers, before and after a picture; nothing, for most graphs.
+    """A graph's state before and after a picture; empty for most graphs.
 
     Attributes:
         before: the tensors that the engine reads, in the block of that name.
@@ -176,7 +176,7 @@ class EngineState:
 
         Args:
             device: where.
-            before: the tensors; those after a picture are their like.
+            before: the tensors; those after a picture have the same types and shapes.
             memory: owns the blocks.
         """
         after = dict[str, str](zip(STATE, STATE_AFTER, strict=True))
@@ -190,12 +190,12 @@ class EngineState:
         self.block, self.block_after = (memory.enter_context(DeviceBuffer(device, self.nbytes)) for _ in range(2))
 
     def forget(self, stream: Stream) -> None:
-        """Enqueue the beginning of another scene."""
+        """Enqueue to clear it: another scene begins."""
         if self.nbytes:
             stream.clear(self.block, self.nbytes)
 
     def advance(self, stream: Stream) -> None:
-        """Enqueue the step to the next picture."""
+        """Enqueue to let the state after a picture take the place of the one before."""
         if self.nbytes:
             stream.copy(self.block_after, self.block, self.nbytes)
 
