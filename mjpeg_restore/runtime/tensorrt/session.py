@@ -97,28 +97,23 @@ class EngineBuffers:
         Raises:
             RuntimeUnavailable: the engine does not take it, or the GPU lacks memory. Nothing is allocated then.
         """
-        self._free()
+        self.memory.close()
         self.pictures, self.capturable = 0, True
         with wrap_errors(f"{self.package.name} does not take this size"), ExitStack() as memory:
             self.package.failure()  # what was logged before is not why this fails
             inputs, outputs, state = self._shaped(shapes, memory)
             slots = [EngineSlot(self, inputs, outputs, state, memory) for _ in range(SLOTS)]
             state.forget(self.compute)  # last: where an allocation fails, all is freed, and nothing may be under way
+            self.compute.synchronize()
             self.memory = memory.pop_all()
         return slots
 
     def release(self) -> None:
         """Free everything."""
-        self._free()
+        self.memory.close()
         self._context.close()
         for stream in (self.upload, self.compute, self.download):
             stream.close()
-
-    def _free(self) -> None:
-        """Free the memory, whose pictures are finished; the state's last step may not be."""
-        with suppress(RuntimeUnavailable):  # after an error of the GPU nothing is under way
-            self.compute.synchronize()
-        self.memory.close()
 
     def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor], EngineState]:
         """Set the size, and give the context the memory that it needs for that. The inputs and outputs, and the state.
@@ -233,9 +228,9 @@ class EngineSlot:
                 if not past:
                     self._state.forget(buffers.compute)
                 self._compute()
-                buffers.compute.record(self._computed)
                 if evidence:
                     self._state.advance(buffers.compute)
+                buffers.compute.record(self._computed)  # the state too: after a picture nothing is under way
                 buffers.download.wait(self._computed)
                 buffers.download.download(self._made, self._received, self._sizes[1])
                 buffers.download.record(self._downloaded)

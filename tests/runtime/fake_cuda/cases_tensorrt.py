@@ -307,6 +307,17 @@ def test_a_camera_of_another_size_begins_anew(open_graph: Callable[..., TensorRt
     camera.close()
 
 
+def test_a_camera_that_nobody_closes_leaves_nothing_under_way(open_graph: Callable[..., TensorRtNetwork]) -> None:
+    camera = open_graph(VIDEO).camera(INLINE)
+    camera.submit(frames(1)[0], past=True, evidence=True).result()
+    del camera
+    gc.collect()  # its memory and its streams end
+    camera = open_graph(VIDEO).camera(INLINE)
+    with pytest.raises(TypeError):
+        camera.submit([part.astype(np.float64) for part in frames(1)[0]], past=True, evidence=True)
+    camera.close()
+
+
 def test_half_precision(open_graph: Callable[..., TensorRtNetwork]) -> None:
     file = "stream-lite.colour.onnx"
     network = open_graph(file, "tensorrt", "fp16")
