@@ -221,6 +221,8 @@ class RestorerStream:
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
         self._scene: tuple[object, ...] = ()
+        self._continuing: set[str] = set()
+        """Files of the graphs with a state that have restored pictures of this scene."""
         self._cameras: dict[str, VideoSession] = {}
         self._latest: Camera | None = None
 
@@ -247,8 +249,9 @@ class RestorerStream:
         if last and not _failed(last[1]) and _same(coded, last[0]):
             return last[1]
         scene = coded.width, coded.height, coded.sampling, coded.colour
-        past, self._scene = scene == self._scene, scene
-        planes = self._planes(coded, self._continued, past=past, evidence=evidence and coded.damage is None)
+        if scene != self._scene:
+            self._scene, self._continuing = scene, set()
+        planes = self._planes(coded, self._continued, self._continuing, evidence=evidence and coded.damage is None)
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -259,17 +262,18 @@ class RestorerStream:
 
     def planes(self, coded: CodedPicture) -> Future[Planes]:
         """Begin to restore a picture that is not remembered; the result is that of `Restorer.planes`."""
-        return self._planes(coded, self._alone, past=False, evidence=False)
+        return self._planes(coded, self._alone, set(), evidence=False)
 
     def _planes(
-        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], *, past: bool, evidence: bool
+        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], continuing: set[str], *, evidence: bool
     ) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if graph.has_state:
             inputs = components(coded)
-            restored = camera(graph).submit(inputs, past=past, evidence=evidence)
+            restored = camera(graph).submit(inputs, past=graph.file in continuing, evidence=evidence)
+            continuing.add(graph.file)  # not before: what could not be begun has not made it forget the scene before
             return gather([restored], lambda planes: _checked(planes[0], graph, inputs))
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
@@ -285,7 +289,10 @@ class RestorerStream:
         self._last, self._scene = None, ()
 
     def close(self) -> None:
-        """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew."""
+        """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew.
+
+        What a model for video remembers there is forgotten with it.
+        """
         self._sessions.close()
 
     def __enter__(self) -> Self:
@@ -388,8 +395,8 @@ class RestorerStream:
 
 
 class _Sessions:
-    """Sessions by their graphs' files, and by whether they are for chroma alone; and what is a camera's on a device, by
-    whether it is for pictures by themselves."""
+    """Open sessions, by graph file and by whether they are for chroma alone; and cameras whose state is on a device, by
+    graph file and by whether they restore single pictures."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -405,7 +412,7 @@ class _Sessions:
             return self._open[use]
 
     def camera(self, use: tuple[str, bool], network: Network, pool: Executor) -> Camera | None:
-        """Likewise the camera for a use of a graph with a state; None if the state is not on a device."""
+        """The camera for a use of a graph with a state; None if the state is not on a device."""
         with self._lock:
             if use not in self._cameras and (begun := network.camera(pool)):
                 self._cameras[use] = begun

@@ -64,7 +64,7 @@ def main() -> int:
     try:
         with needed("Checking the precision"):
             pictures = [load(path) for path in files(options.data)]
-            names = options.model or [name for name, model in catalogue.shipped().items() if not model.has_state]
+            names = options.model or list(catalogue.shipped())
             models = [catalogue.find(name) for name in names]
             print(HEAD, flush=True)
             kept = [check(model, pictures, q, kind) for model in models for q in qualities(model, options.quality)]

@@ -122,6 +122,46 @@ def test_a_forked_process_ends_with_the_streams_of_its_parent(stream: str, tmp_p
     assert run(FORKED_WITH_STREAMS, tmp_path / "a.jpg", stream) == "7\n"
 
 
+FORKED_WITH_A_CAMERA = """
+import numpy as np
+from concurrent.futures import Future
+from mjpeg_restore.jpeg import read
+class Camera:
+    computed = 1.0
+    def __init__(self): self.process = os.getpid()
+    def submit(self, inputs, **told):
+        assert os.getpid() == self.process, "a GPU's memory does not survive a fork"
+        future = Future()
+        future.set_result(tuple(np.zeros((8 * one.shape[0], 8 * one.shape[1]), np.uint8) for one in inputs[::2]))
+        return future
+    def close(self): pass
+class Network:
+    def camera(self, pool): return Camera()
+class Restorer(mjpeg_restore.Restorer):
+    def network(self, graph, progress=None): return Network()
+coded = [read(open(name, "rb").read()) for name in sys.argv[1:]]
+restorer = Restorer("stream-video-lite")
+stream = restorer.stream()
+stream.restore(coded[0])
+restorer.restore(coded[0])
+child = os.fork()
+if child == 0:
+    stream.restore(coded[1])
+    restorer.restore(coded[1])
+    os._exit(7)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@needs_fork
+def test_a_forked_process_takes_a_state_on_a_device_anew(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.jpg", "b.jpg")]
+    for file, data in zip(files, PICTURES, strict=False):
+        file.write_bytes(data)
+    assert run(FORKED_WITH_A_CAMERA, *files) == "7\n"
+
+
 FORK_WHILE_READING = """
 stream = mjpeg_restore.open(sys.argv[1], "decode")
 pictures = iter(stream)

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mjpeg_restore.catalogue import Variant
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture, Damage, Picture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.pipeline import PipelineSettings, restore_pictures
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import RestorerStream
+from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.testing import ListSource
 from mjpeg_restore.verification import verify
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -155,6 +157,38 @@ def test_after_a_restart_a_damaged_picture_brings_no_past_back() -> None:
     stream.restart()
     stream.submit(pictures[2], evidence=False).result()
     assert same(stream.restore(pictures[3]), alone(pictures[3]))
+
+
+def test_after_a_restart_a_picture_that_cannot_be_begun_brings_no_past_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = coded(4)
+    stream = VideoRestorer().stream()
+    for one in pictures[:2]:
+        stream.restore(one)
+    stream.restart()
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeUnavailable("out of memory")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeUnavailable):
+        patch.setattr(VideoSession, "submit", fail)
+        stream.restore(pictures[2])
+    assert same(stream.restore(pictures[3]), alone(pictures[3]))
+
+
+def test_after_a_restart_each_of_several_networks_begins_anew() -> None:
+    fine, coarse = coded(4), coded(1, quality=20)[0]
+    restorer = VideoRestorer()
+    (variant,) = restorer.model.variants
+    other = {kind: replace(graph, file=f"other.{kind}.onnx") for kind, graph in variant.graphs.items()}
+    variants = replace(variant, qualities=(50, 100)), Variant((1, 49), {}, other)
+    restorer.model = replace(restorer.model, variants=variants)
+    stream = restorer.stream()
+    for one in fine[:2]:
+        stream.restore(one)
+    stream.restart()
+    stream.restore(coarse)
+    assert same(stream.restore(fine[2]), alone(fine[2]))
+    assert not same(stream.restore(fine[3]), alone(fine[3]))
 
 
 def test_planes_of_a_picture_beside_the_stream_disturb_nothing() -> None:

@@ -106,13 +106,13 @@ def open_network(
 def _load_on_gpu(runtime: Runtime, graph: GraphFile, settings: LoadSettings) -> Network:
     """Load a graph, and have it restore a tiny picture: a library that does not fit the GPU may say so only then."""
     network = runtime.load(graph, settings)
-    inputs = [_smallest(port) for port in graph.inputs if port.kind not in STATE]
     if graph.has_state and (camera := network.camera(INLINE)):
+        inputs = [_smallest(port) for port in graph.inputs if port.kind not in STATE]
         with closing(camera):
             camera.submit(inputs, past=False, evidence=True).result()
     else:
         with closing(network.session(INLINE)) as session:
-            session.submit(inputs).result()
+            session.submit([_smallest(port) for port in graph.inputs]).result()
     return network
 
 

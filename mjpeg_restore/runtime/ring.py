@@ -39,8 +39,8 @@ class Slot(Protocol):
 
         Args:
             inputs: of the graph, without its state.
-            past: whether a state that there is is that of this picture's scene; it is zero otherwise.
-            evidence: whether the picture changes it for those to come.
+            past: whether the state, if there is one, is of this picture's scene; if not, it is cleared first.
+            evidence: whether the state after the picture takes its place.
         """
         ...
 

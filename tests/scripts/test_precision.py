@@ -58,8 +58,9 @@ def test_every_result_in_float16_is_rounded_to_its_eleven_bits() -> None:
     np.testing.assert_array_equal(found, (half * np.float32(third)).astype(np.float16).astype(np.float32))
 
 
-def test_a_networks_losses_are_small_and_it_keeps_the_cells() -> None:
-    (found,) = losses(catalogue.find("stream-lite"), [slope()], 40, "colour")
+@pytest.mark.parametrize("name", ["stream-lite", "stream-video-lite"])
+def test_a_networks_losses_are_small_and_it_keeps_the_cells(name: str) -> None:
+    (found,) = losses(catalogue.find(name), [slope()], 40, "colour")
     assert found.outside == 0
     assert abs(found.loss) < 0.02 < found.psnr
     assert found.largest <= 3

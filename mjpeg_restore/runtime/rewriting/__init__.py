@@ -27,7 +27,7 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
     |---|---|
     | `*.coefficients`, int16 `[high, wide, 64]` | uint8 `[high, wide, 64, 2]`: the same bytes, the lower one first |
     | `*.table`, uint16 `[64]` | float32 `[64]` |
-    | of a state, int16 `[high, wide, 64]` | float32, whole numbers; and so are these outputs |
+    | `*.mean` and `*.correction`, int16 `[high, wide, 64]` | float32, whole numbers; likewise as outputs |
 
     All other inputs and outputs, and all names, stay as they are. In float32 a graph without 8-bit steps gives the
     same planes to the bit.

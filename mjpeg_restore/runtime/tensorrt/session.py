@@ -97,28 +97,23 @@ class EngineBuffers:
         Raises:
             RuntimeUnavailable: the engine does not take it, or the GPU lacks memory. Nothing is allocated then.
         """
-        self._free()
+        self.memory.close()
         self.pictures, self.capturable = 0, True
         with wrap_errors(f"{self.package.name} does not take this size"), ExitStack() as memory:
             self.package.failure()  # what was logged before is not why this fails
             inputs, outputs, state = self._shaped(shapes, memory)
-            state.forget(self.compute)
             slots = [EngineSlot(self, inputs, outputs, state, memory) for _ in range(SLOTS)]
+            state.forget(self.compute)  # last: where an allocation fails, all is freed, and nothing may be under way
+            self.compute.synchronize()
             self.memory = memory.pop_all()
         return slots
 
     def release(self) -> None:
         """Free everything."""
-        self._free()
+        self.memory.close()
         self._context.close()
         for stream in (self.upload, self.compute, self.download):
             stream.close()
-
-    def _free(self) -> None:
-        """Free the memory, whose pictures are finished; the state's last step may not be."""
-        with suppress(RuntimeUnavailable):  # after an error of the GPU nothing is under way
-            self.compute.synchronize()
-        self.memory.close()
 
     def _shaped(self, shapes: Shapes, memory: ExitStack) -> tuple[list[Tensor], list[Tensor], EngineState]:
         """Set the size, and give the context the memory that it needs for that. The inputs and outputs, and the state.
@@ -164,7 +159,7 @@ def _laid_out(tensors: list[tuple[Port, tuple[int, ...]]]) -> list[Tensor]:
 
 
 class EngineState:
-    """What a graph remembers, before and after a picture; nothing, for most graphs.
+    """A graph's state before and after a picture; empty for most graphs.
 
     Attributes:
         before: the tensors that the engine reads, in the block of that name.
@@ -176,7 +171,7 @@ class EngineState:
 
         Args:
             device: where.
-            before: the tensors; those after a picture are their like.
+            before: the tensors; those after a picture have the same types and shapes.
             memory: owns the blocks.
         """
         after = dict[str, str](zip(STATE, STATE_AFTER, strict=True))
@@ -190,12 +185,12 @@ class EngineState:
         self.block, self.block_after = (memory.enter_context(DeviceBuffer(device, self.nbytes)) for _ in range(2))
 
     def forget(self, stream: Stream) -> None:
-        """Enqueue the beginning of another scene."""
+        """Enqueue to clear it: another scene begins."""
         if self.nbytes:
             stream.clear(self.block, self.nbytes)
 
     def advance(self, stream: Stream) -> None:
-        """Enqueue the step to the next picture."""
+        """Enqueue to let the state after a picture take the place of the one before."""
         if self.nbytes:
             stream.copy(self.block_after, self.block, self.nbytes)
 
@@ -233,9 +228,9 @@ class EngineSlot:
                 if not past:
                     self._state.forget(buffers.compute)
                 self._compute()
-                buffers.compute.record(self._computed)
                 if evidence:
                     self._state.advance(buffers.compute)
+                buffers.compute.record(self._computed)  # the state too: after a picture nothing is under way
                 buffers.download.wait(self._computed)
                 buffers.download.download(self._made, self._received, self._sizes[1])
                 buffers.download.record(self._downloaded)

@@ -124,6 +124,8 @@ class GpuBuffers:
                     raise
                 graph.capture_end()
         except RuntimeError as error:
+            with suppress(RuntimeError):  # what is under way there writes where the picture is computed next
+                self._capturing.synchronize()
             _LOG.info("no CUDA graph: %s", error)
             self._capturable = False
             return None
@@ -243,7 +245,7 @@ class GpuSlot:
 
 
 class GpuState:
-    """What a graph remembers, before and after a picture; nothing, for most graphs."""
+    """A graph's state before and after a picture; empty for most graphs."""
 
     def __init__(self, parts: Sequence[tuple[Sequence[int], torch.dtype]], device: torch.device) -> None:
         """Allocate, and begin without a past.
@@ -265,11 +267,11 @@ class GpuState:
         return self._after.tensors
 
     def forget(self) -> None:
-        """Enqueue the beginning of another scene."""
+        """Enqueue to clear it: another scene begins."""
         self._before.clear()
 
     def advance(self) -> None:
-        """Enqueue the step to the next picture."""
+        """Enqueue to let the state after a picture take the place of the one before."""
         self._before.copy(self._after)
 
 

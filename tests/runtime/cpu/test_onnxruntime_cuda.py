@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import open_network
 from tests.agreement import assert_same
+from tests.jpeg.pictures import encode
 from tests.lacking import needs
 from tests.runtime.graphs import open_device, picture, run, shipped
 
@@ -75,6 +78,20 @@ def test_float16_is_part_of_the_graph() -> None:
         )
     ]
     assert 0 < max(apart) < 2
+
+
+@pytest.mark.usefixtures("with_cuda")
+def test_a_model_for_video_has_its_state_in_the_hosts_memory() -> None:
+    frames = [read(encode("4:2:0", (64, 48), seed=1, quality=quality)) for quality in (75, 60, 70)]
+    found = []
+    for device in ("onnxruntime:cuda", "onnxruntime"):
+        restorer = Restorer("stream-video-lite", device)
+        with restorer.stream() as stream:
+            found.append([stream.restore(frame) for frame in frames])
+        assert restorer.runtime_name.endswith("CUDA, fp16" if device.endswith("cuda") else "CPU")
+    for ours, theirs in zip(*found, strict=True):
+        apart = [np.abs(one.astype(int) - other) for one, other in zip(ours.planes, theirs.planes, strict=True)]
+        assert 0 < max(map(np.mean, apart)) < 2
 
 
 def test_a_build_without_cuda_names_the_package_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

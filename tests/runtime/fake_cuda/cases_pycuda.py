@@ -40,6 +40,7 @@ from tests.runtime.fake_cuda.cases_tensorrt import (
     test_pictures_are_those_of_onnx_runtime,
     test_sessions_share_an_engine,
     test_the_size_may_change_at_any_time,
+    test_the_state_of_a_camera_stays_on_the_gpu,
 )
 from tests.runtime.fake_cuda.library import DRIVER_MISMATCH, NO_DEVICE, NOT_INITIALIZED, OUT_OF_MEMORY, FakeDriver
 
@@ -60,6 +61,7 @@ __all__ = [
     "test_streams_wait_for_each_other",
     "test_the_context_before_is_current_again_after_an_error",
     "test_the_size_may_change_at_any_time",
+    "test_the_state_of_a_camera_stays_on_the_gpu",
     "test_threads_share_a_device",
 ]
 

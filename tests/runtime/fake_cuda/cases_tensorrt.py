@@ -255,18 +255,19 @@ AMONG = {4: (False, True), 7: (True, False), CAPTURE_AFTER + 3: (True, False), C
 """Frames that do not continue a scene, or are no evidence, before and after the capture: past, evidence."""
 
 
-def frames(number: int, chroma: tuple[int, int] = (3, 4)) -> list[Inputs]:
+def frames(number: int, chroma: tuple[int, int] = (3, 4), file: str = VIDEO) -> list[Inputs]:
     """Frames of a scene whose coefficients differ by a step here and there."""
     random = np.random.default_rng(1)
-    scene = pictures(VIDEO, 1, chroma)[0][:6]
+    scene = pictures(file, 1, chroma)[0][:6]
     return [[one + (random.random(one.shape) < 0.1).astype(one.dtype) for one in scene] for _ in range(number)]
 
 
-def with_state(clip: list[Inputs]) -> list[list[Any]]:
+def with_state(clip: list[Inputs], file: str = VIDEO) -> list[list[Any]]:
     """What ONNX Runtime makes of the frames of a clip, each with the state after the one before."""
-    graph = Loaded(for_tensorrt(content(VIDEO), half=False))
+    graph = Loaded(for_tensorrt(content(file), half=False))
     state: list[Any] = []
-    empty = [np.zeros_like(one, kind) for one in clip[0][::2] for kind in ("f4", "f2", "f4")]
+    kinds = ("f4", "f2", "f4") if GRAPHS[file].has_state else ()
+    empty = [np.zeros_like(one, kind) for one in clip[0][::2] for kind in kinds]
     found: list[list[Any]] = []
     for number, frame in enumerate(clip):
         past, evidence = AMONG.get(number, (True, True))
@@ -303,6 +304,17 @@ def test_a_camera_of_another_size_begins_anew(open_graph: Callable[..., TensorRt
         clip = frames(3, chroma)
         for frame, right in zip(clip, with_state(clip), strict=True):
             assert_equal(camera.submit(frame, past=True, evidence=True).result(), right)
+    camera.close()
+
+
+def test_a_camera_that_nobody_closes_leaves_nothing_under_way(open_graph: Callable[..., TensorRtNetwork]) -> None:
+    camera = open_graph(VIDEO).camera(INLINE)
+    camera.submit(frames(1)[0], past=True, evidence=True).result()
+    del camera
+    gc.collect()  # its memory and its streams end
+    camera = open_graph(VIDEO).camera(INLINE)
+    with pytest.raises(TypeError):
+        camera.submit([part.astype(np.float64) for part in frames(1)[0]], past=True, evidence=True)
     camera.close()
 
 
@@ -446,20 +458,27 @@ print(there[2][0].result()[0].shape)
 # ---- errors ----
 
 
+@pytest.mark.parametrize("file", [DECODE, VIDEO])
 def test_memory_that_runs_out_at_any_allocation_leaves_nothing(
-    open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver
+    open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver, file: str
 ) -> None:
-    session = open_graph(DECODE).session(INLINE)
-    small, large = pictures(DECODE, 1, (1, 1))[0], pictures(DECODE, 1)[0]
-    calls = {"cuMemAlloc": 1 + 2 * SLOTS, "cuMemHostAlloc": 2 * SLOTS, "cuEventCreate": 3 * SLOTS}
+    session = open_graph(file).camera(INLINE)
+    small, large = (frames(1, chroma, file)[0] for chroma in ((1, 1), (3, 4)))
+    # The context's own memory, the state before and after a picture, and what goes up and down.
+    calls = {"cuMemAlloc": 1 + 2 + 2 * SLOTS, "cuMemHostAlloc": 2 * SLOTS, "cuEventCreate": 3 * SLOTS}
+
+    def check(picture: Inputs) -> None:
+        right = with_state([picture], file)[0]
+        assert_equal(session.submit(picture, past=False, evidence=True).result(), right)
+
     for function, number in calls.items():
         for nth in range(1, number + 1):
-            assert_equal(session.submit(small).result(), expected(DECODE, small))
+            check(small)
             driver.fail(function, OUT_OF_MEMORY, nth)
             with pytest.raises(RuntimeUnavailable, match="the GPU is out of memory: CUDA cannot") as caught:
                 session.submit(large)
             assert driver.live == {"streams": 3, "contexts": 1}, caught  # although the error is still kept
-    assert_equal(session.submit(large).result(), expected(DECODE, large))
+    check(large)
     session.close()
 
 
@@ -777,6 +796,7 @@ def test_a_gpu_is_checked(device: str, tmp_path: Path, monkeypatch: pytest.Monke
     words = [
         "--model",
         "stream-lite",
+        "stream-video-lite",
         "--device",
         device,
         "cpu",

@@ -148,6 +148,30 @@ def test_a_frame_that_fails_leaves_the_state(
     assert_equal(ours, one_by_one(reference, frames))
 
 
+def test_memory_that_runs_out_before_the_capture_spoils_nothing(
+    network: GpuNetwork, reference: CpuNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = clip(CAPTURE_AFTER + 4)
+    streams: list[lazy_cuda.Stream] = []
+    computes = Plan.__call__
+
+    def compute(self: Plan, inputs: Any) -> Any:
+        if (stream := lazy_cuda.current()).priority < 0:
+            streams.append(stream)
+            if len(streams) > 1:
+                _fail()
+        return computes(self, inputs)
+
+    camera = network.camera(INLINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "__call__", compute)
+        ours = [camera.submit(frame, **told(number)).result() for number, frame in enumerate(frames)]
+    camera.close()
+    assert len(streams) == 2
+    assert not streams[0].queue, "what was begun in the other stream is not finished"
+    assert_equal(ours, one_by_one(reference, frames))
+
+
 def _fail(*_: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
 
@@ -174,9 +198,12 @@ def test_a_stream_of_a_restorer_keeps_its_state_on_the_gpu(network: GpuNetwork, 
         alone = stream.planes(coded[2]).result()  # in the middle of the scene, and not part of it
         last = stream.restore(coded[0])
         assert stream.computed == 1.0
+    reopened = stream.restore(coded[2])
+    stream.close()
     frames = [restorer.inputs(one)[:6] for one in [*coded, coded[0]]]
     theirs = one_by_one(reference, frames, {})
     for one, planes in zip([*ours, last], theirs, strict=True):
         assert np.array_equal(one.planes[0], planes[0][:32, :48])
     assert np.array_equal(alone[0], one_by_one(reference, frames[2:3])[0][0])
-    assert np.array_equal(restorer.restore(coded[2]).planes[0], alone[0][:32, :48])
+    for one in (reopened, restorer.restore(coded[2])):
+        assert np.array_equal(one.planes[0], alone[0][:32, :48])
