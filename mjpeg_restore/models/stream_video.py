@@ -11,7 +11,7 @@ and the network restores a frame from them:
 
 1. A small network on the grid of blocks, the `Gate`, compares the frame's coefficients with the state's, and gives each
    coefficient a weight, 0..1: the share of its evidence that is still true. Where something moves it is 0, and the
-   frame stands alone (`of_a_block`). The weighted evidence and the frame's own give the new mean.
+   frame stands alone. The weighted evidence and the frame's own give the new mean.
 2. `stream` restores the picture of means, as it restores a decoded picture. Two more input planes tell how the frame
    deviates from it, and how much of the mean is the past's. Both are zero where there is no past.
 3. The result is clamped to the frame's quantisation cell, as in `stream`. So whatever the state says, a ghost is at
@@ -48,8 +48,6 @@ from mjpeg_restore.runtime.cpu.state import (
 
 KEPT = 4.0
 """Initial logit of the gate: 0.98."""
-TELLING = (1, 2, 8, 9, 16)
-"""The lowest coefficients but the mean of the block's samples, which the light moves too: what moves shows in them."""
 
 
 @dataclass(slots=True)
@@ -74,16 +72,6 @@ def lasting(table: Tensor) -> Tensor:
     """Weight of an earlier correction by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
     quantised = table * table / 12
     return (quantised / (quantised + SENSOR)) ** LASTING_STEPS
-
-
-def of_a_block(logits: Tensor) -> Tensor:
-    """Logits `[batch, high, wide, 64]` of the gate, none of which is more than twice the least of `TELLING`.
-
-    A coefficient whose level is zero before and after something has moved deviates in nothing. Believed, its past would
-    tell the network that it is small, which is not true of what is there now.
-    """
-    least = logits[..., list(TELLING)].amin(dim=3, keepdim=True)
-    return torch.minimum(logits, 2 * least)
 
 
 class Gate(nn.Module):
@@ -189,7 +177,7 @@ class StreamVideo(Stream):
         for state, k, q, logit in zip(states, quantised, tables, logits, strict=True):
             with exact(k):
                 weight = observation(q)[:, None, None]
-                kept = torch.sigmoid(of_a_block(logit)) * state.evidence
+                kept = torch.sigmoid(logit) * state.evidence
                 kept = torch.minimum(kept, (LONGEST - 1) * weight)
                 evidence = kept + weight
                 share = kept / evidence

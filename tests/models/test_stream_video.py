@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mjpeg_restore.models.stream import STREAM_LITE, Stream
-from mjpeg_restore.models.stream_video import LONGEST, State, StreamVideo, observation, of_a_block
+from mjpeg_restore.models.stream_video import LONGEST, State, StreamVideo, observation
 from mjpeg_restore.runtime.cpu.projection import CELL
 from mjpeg_restore.training.degradation import scaled
 from mjpeg_restore.training.recipes.stream_video import ADDED
@@ -92,32 +92,6 @@ def test_evidence_is_bounded_and_no_evidence_is_no_past(network: StreamVideo) ->
         assert share.max() < 1e-6
         assert left.abs().max() < 1e-3
         assert torch.allclose(state.mean, k * q[:, None, None], atol=1e-3)
-
-
-def test_no_past_is_believed_where_a_low_coefficient_tells_that_something_moves() -> None:
-    logits = torch.full((1, 1, 3, 64), 5.0)
-    logits[0, 0, 1, 9] = -2.0  # something moves
-    logits[0, 0, 2, 0] = -2.0  # the light has changed
-    still, moving, lit = of_a_block(logits)[0, 0]
-    assert (still == 5).all()
-    assert (moving == -4).all()
-    assert lit[0] == -2
-    assert (lit[1:] == 5).all()
-
-
-@torch.no_grad()
-def test_what_is_zero_before_and_after_something_moves_has_no_past(network: StreamVideo) -> None:
-    torch.nn.init.constant_(network.gate.decide.bias, 50.0)  # pyright: ignore[reportArgumentType]
-    torch.nn.init.zeros_(network.gate.decide.weight)
-    torch.nn.init.constant_(network.gate.own, 50.0)  # a coefficient counts by its own deviation alone
-    before, after = (torch.zeros(1, 1, 2, 64) for _ in range(2))
-    before[..., 0], after[..., 0] = 10.0, 11.0
-    after[0, 0, 1, 1] = 9.0
-    table = torch.full((1, 64), 4.0)
-    states, _, _ = network.remember(empty([before, table]), before, table)
-    _, (share,), _ = network.remember(states, after, table)
-    assert (share[0, 0, 0, 1:] == 0.5).all()
-    assert share[0, 0, 1].max() < 1e-6
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Model, Variant
 from mjpeg_restore.frames import CodedPicture, Colour, Sampling
 from mjpeg_restore.models.graph import Graph, export_variant, load_weights
 from mjpeg_restore.models.stream import StreamConfig
-from mjpeg_restore.models.stream_video import TELLING, StreamVideo
+from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, open_network
 from mjpeg_restore.runtime.cpu import state
@@ -64,7 +64,6 @@ def tiny(config: StreamConfig) -> StreamVideo:
         for gate in (network.gate, network.chroma_gate):
             gate.decide.weight.normal_(0, 0.5)
             gate.decide.bias.normal_(2, 2)
-            gate.decide.bias.view(-1, 64)[:, list(TELLING)] = 6  # of some blocks something is believed
         for parameter in network.parameters():
             parameter.copy_(parameter.half().float())
         for arrays in clip("4:2:0", 2):
