@@ -6,11 +6,10 @@ import io
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from measuring import clips
 from measuring.metrics import psnr
@@ -20,6 +19,9 @@ from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Network, Planes, Precision, Progress, open_network
+
+if TYPE_CHECKING:  # --help does not need it
+    from PIL import Image
 
 FRAMES = 6
 """Of a still scene, for a graph with a state."""
@@ -80,6 +82,7 @@ def _restored(network: Network, graph: GraphFile, frames: list[Inputs]) -> Plane
 
 def _pictured(graph: GraphFile) -> tuple[NDArray[np.uint8], list[Inputs]]:
     """A small picture's luma, and the inputs of a graph that are made of its JPEGs, without a state."""
+    from PIL import Image
     from street import frames
 
     size = (256, 192)
