@@ -43,7 +43,8 @@ _CONTAINERS = {
     ".avi": "avi",
     ".ts": "mpegts",
 }
-_DEFAULT_CODEC = {"webm": "av1"}
+_DEFAULT_CODEC = {False: {"webm": "av1"}, True: {"webm": "vp9"}}
+"""By whether the source is live; h264 for other containers."""
 
 # Fragments and clusters of half a second, each written out when it is complete: so much is lost at most.
 _FRAGMENTED = {
@@ -77,7 +78,7 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
         raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
-    encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
+    encoder = find_encoder(settings.codec or _DEFAULT_CODEC[settings.live].get(format_name, "h264"), settings)
     check_container(encoder, format_name)
     return format_name, encoder
 
