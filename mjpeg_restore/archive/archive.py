@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
-from types import MappingProxyType
 from typing import Any
 
 from mjpeg_restore import catalogue
@@ -155,7 +154,7 @@ class Archive:
         if self._manifest.is_foreign(job.recording):
             there = f"{self._destination.path(job.recording.output)} is there, and was not restored by this archive"
             error = SinkError(f"{there}: move it, or give another destination")
-            self._fail(job, Failure("program", error), {FOREIGN: True})
+            self._fail(job, Failure("output", error, foreign=True))
             return False
         if not self._manifest.is_begun(job.recording):
             self._note(job, "begun", {})
@@ -218,7 +217,7 @@ class Archive:
             report.read += recording.size
         self._note(job, "done", done.fields)
 
-    def _fail(self, job: Job, failure: Failure, why: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def _fail(self, job: Job, failure: Failure) -> None:
         if failure.blame == "network":
             raise RuntimeUnavailable(failure.error.message, failure.error.hint)
         name, report = job.recording.name, self.report
@@ -232,6 +231,7 @@ class Archive:
         report.failed += not refused
         report.failures.append((name, failure.error))
         known = {"size": job.recording.size, "modified": job.recording.modified}
+        why = {FOREIGN: True} if failure.foreign else {}
         self._note(job, "refused" if refused else "failed", {**known, **why, "error": str(failure.error)})
 
     def _note(self, job: Job, status: Status, fields: dict[str, Any]) -> None:

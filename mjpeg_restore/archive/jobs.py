@@ -49,6 +49,8 @@ class Failure:
     """One line, and perhaps a hint."""
     full: bool = False
     """True: there is no room left."""
+    foreign: bool = False
+    """True: a file of the output's name is there, which the archive did not make."""
 
 
 @dataclass(frozen=True, slots=True)

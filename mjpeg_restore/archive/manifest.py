@@ -49,6 +49,7 @@ class Manifest:
         self._destination = destination
         self._written = time.monotonic()
         self.lines: dict[str, Line] = {}
+        self._begun: set[str] = set()
         try:
             text = destination.read_text(MANIFEST) or ""
         except OSError as error:
@@ -57,7 +58,7 @@ class Manifest:
         self._lost = False
         for written in text.splitlines():
             if line := _line(written):
-                self.lines[line["name"]] = line
+                self._keep(line)
             else:
                 self._lost = True
         if text and not self.lines and not text.startswith(_BEGINNING):
@@ -70,7 +71,7 @@ class Manifest:
         Raises:
             SinkError: it cannot be written.
         """
-        self.lines[line["name"]] = line
+        self._keep(line)
         path = self._destination.path(MANIFEST)
         text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
         try:
@@ -80,6 +81,13 @@ class Manifest:
                 self.write()
         except OSError as error:
             raise SinkError(f"cannot write {path} ({reason_of(error)}): is there room on the disk?") from error
+
+    def _keep(self, line: Line) -> None:
+        if before := self.lines.get(line["name"]):
+            self._begun.discard(before["output"])
+        self.lines[line["name"]] = line
+        if FOREIGN not in line:
+            self._begun.add(line["output"])
 
     def write(self) -> None:
         """Write the manifest anew, in the order of the names.
@@ -131,7 +139,7 @@ class Manifest:
 
     def is_begun(self, recording: Recording) -> bool:
         """Whether a file of the output's name is this archive's, should there be one."""
-        return any(line["output"] == recording.output and FOREIGN not in line for line in self.lines.values())
+        return recording.output in self._begun
 
     def is_foreign(self, recording: Recording) -> bool:
         """Whether a file of the output's name is there, and is not this archive's.
