@@ -6,7 +6,7 @@ import ctypes
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import TracebackType
@@ -274,7 +274,9 @@ class RestorerStream:
             inputs = components(coded)
             restored = camera(graph).submit(inputs, past=graph.file in continuing, evidence=evidence)
             continuing.add(graph.file)  # not before: what could not be begun has not made it forget the scene before
-            return gather([restored], lambda planes: _checked(planes[0], graph, inputs))
+            ports = [port for port in graph.outputs if port.kind == "samples"]
+            grids = [array.shape[:2] for array in inputs[::2]]
+            return gather([restored], lambda planes: _checked(planes[0], graph, ports, grids))
         if not model.per_component:
             return self._tiled(graph, self.inputs(coded, graph.inputs))
         both = components(coded)
@@ -440,23 +442,23 @@ def _leak(lost: object) -> None:
 
 def _grids(graph: GraphFile, inputs: Inputs) -> list[tuple[int, ...]]:
     """Blocks of each component, high and wide."""
-    return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=False) if port.kind == "coefficients"]
+    return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=True) if port.kind == "coefficients"]
 
 
 def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:
     """Begin to run a graph; the result is `ModelCorrupt` if its planes are not what the contract says."""
 
-    return gather([session.submit(inputs)], lambda planes: _checked(planes[0], graph, inputs))
+    grids = _grids(graph, inputs)
+    return gather([session.submit(inputs)], lambda planes: _checked(planes[0], graph, graph.outputs, grids))
 
 
-def _checked(planes: Planes, graph: GraphFile, inputs: Inputs) -> Planes:
-    """Planes of a graph, and its state after them if that is there, if they are what the contract says.
+def _checked(planes: Planes, graph: GraphFile, ports: Sequence[Port], grids: Sequence[tuple[int, ...]]) -> Planes:
+    """What a graph gave for some of its outputs, if that is what the contract says; `grids` are the components' blocks.
 
     Raises:
-        ModelCorrupt: they are not.
+        ModelCorrupt: it is not.
     """
-    grids = _grids(graph, inputs)
-    for array, port in zip(planes, graph.outputs, strict=False):
+    for array, port in zip(planes, ports, strict=True):
         high, wide = grids[port.grid]
         shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
         if (array.dtype, array.shape) != (port.dtype, shape):
