@@ -23,7 +23,7 @@ from mjpeg_restore.frames import CodedPicture, Picture, Sampling
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Camera, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
-from mjpeg_restore.runtime.cpu.part_sizes import Prepares
+from mjpeg_restore.runtime.cpu.parts import HasParts, WholeGraph
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.devices import candidates
 from mjpeg_restore.tiles import Tile, tiles
@@ -364,7 +364,8 @@ class RestorerStream:
 
         network = self._restorer.network(graph, self._progress)
         most = int(self._restorer.memory(network) / (64 * self._restorer.model.bytes_per_pixel))
-        return VideoSession(run, self._pool, most, network if isinstance(network, Prepares) else None)
+        parts = network.parts() if isinstance(network, HasParts) else None
+        return VideoSession(parts or WholeGraph(run), self._pool, most)
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:

@@ -1,8 +1,8 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Five functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
+ * Six functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
  * `take` puts the frame into the state and computes what the network sees, and `restore` makes samples of its output.
- * `compare` finds the blocks that agree with their state, and `keep` does everything for these, without a network.
+ * `compare` finds the blocks that agree with their state, which need no network: `take_still` and `restore_still`.
  * All release the GIL.  The only globals are constants.
  *
  * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.
@@ -20,8 +20,8 @@ typedef struct {
   float inverse[SIDE * SIDE];     /* 1 / table */
   float observation[SIDE * SIDE]; /* evidence of one frame */
   float most[SIDE * SIDE];        /* evidence of the past, at most */
-  int16_t *mean, *correction;
-  uint16_t *evidence;
+  int16_t *mean, *mean_after, *correction;
+  uint16_t *evidence, *evidence_after;
   uint16_t *deviation, *share, *level;
   const float *lasting;           /* [SIDE, SIDE]: weight of what was added before, where all of the past is believed */
   const uint16_t *believed;
@@ -56,7 +56,8 @@ typedef struct {
 #define observe_8 observe_4
 #define take_8 take_4
 #define restore_8 restore_4
-#define keep_8 keep_4
+#define take_still_8 take_still_4
+#define restore_still_8 restore_still_4
 #define compare_8 compare_4
 #endif
 
@@ -239,25 +240,48 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(keep_doc,
-"keep(coefficients, table, observation, mean, evidence, correction, agrees, plane, high, wide, lanes, cell, /)\n--\n\n"
-"Change mean, evidence and correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
+PyDoc_STRVAR(take_still_doc,
+"take_still(coefficients, table, observation, mean, evidence, agrees, mean_after, evidence_after, high, wide, lanes,\n"
+"           /)\n--\n\n"
+"Fill mean and evidence after the frame where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
-static PyObject *keep(PyObject *module, PyObject *arguments)
+static PyObject *take_still(PyObject *module, PyObject *arguments)
 {
-  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(1), EVIDENCE(1),
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"agrees", 1, 1, 0, 0}, {"mean_after", BLOCK, 2, 1, 0},
+                                  {"evidence_after", BLOCK, 2, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 11, "take_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.agrees = a.buffers[5].buf, s.mean_after = a.buffers[6].buf, s.evidence_after = a.buffers[7].buf;
+  RUN(take_still, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(restore_still_doc,
+"restore_still(coefficients, table, observation, mean, correction, agrees, plane, high, wide, lanes, cell, /)\n--\n\n"
+"Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
+
+static PyObject *restore_still(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
                                   {"correction", BLOCK, 2, 1, 0}, {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 12, "keep") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 11, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
-  s = state_of(&a, 3, 4);
-  s.correction = a.buffers[5].buf, s.agrees = a.buffers[6].buf, s.plane = a.buffers[7].buf;
-  s.cell = (float)number(arguments, 11);
+  s = state_of(&a, 3, 0);
+  s.correction = a.buffers[4].buf, s.agrees = a.buffers[5].buf, s.plane = a.buffers[6].buf;
+  s.cell = (float)number(arguments, 10);
   if (!PyErr_Occurred()) {
-    RUN(keep, &s)
+    RUN(restore_still, &s)
   }
   release(&a);
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
@@ -291,7 +315,8 @@ static PyMethodDef methods[] = {
   {"observe", observe, METH_VARARGS, observe_doc},
   {"take", take, METH_VARARGS, take_doc},
   {"restore", restore, METH_VARARGS, restore_doc},
-  {"keep", keep, METH_VARARGS, keep_doc},
+  {"take_still", take_still, METH_VARARGS, take_still_doc},
+  {"restore_still", restore_still, METH_VARARGS, restore_still_doc},
   {"compare", compare, METH_VARARGS, compare_doc},
   {NULL, NULL, 0, NULL},
 };

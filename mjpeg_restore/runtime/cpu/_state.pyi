@@ -49,12 +49,25 @@ def restore(
     cell: float,
     /,
 ) -> None: ...
-def keep(
+def take_still(
     coefficients: NDArray[np.int16],
     table: NDArray[np.float32],
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
     evidence: NDArray[np.float16],
+    agrees: NDArray[np.uint8],
+    mean_after: NDArray[np.int16],
+    evidence_after: NDArray[np.float16],
+    high: int,
+    wide: int,
+    lanes: int,
+    /,
+) -> None: ...
+def restore_still(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.float32],
+    observation: NDArray[np.float32],
+    mean: NDArray[np.int16],
     correction: NDArray[np.int16],
     agrees: NDArray[np.uint8],
     plane: NDArray[np.uint8],

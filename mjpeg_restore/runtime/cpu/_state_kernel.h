@@ -69,8 +69,8 @@ static void NAMED(observe)(const State *s)
  *
  * Whatever the gate says, the past has some of its evidence: no less than nothing, and no more than there may be.
  */
-static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, int16_t *mean,
-                                    uint16_t *evidence, Lanes *share)
+static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, const int16_t *mean,
+                                    int16_t *mean_after, uint16_t *evidence_after, Lanes *share)
 {
   Lanes after, together;
 
@@ -78,8 +78,8 @@ static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes 
   together = kept + AT(s->observation);
   *share = kept / together;
   after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);
-  NAMED(store_sixteenths)(after, mean + i);
-  NAMED(narrow)(together, evidence + i);
+  NAMED(store_sixteenths)(after, mean_after + i);
+  NAMED(narrow)(together, evidence_after + i);
   return after;
 }
 
@@ -106,7 +106,7 @@ static void NAMED(take)(const State *s)
     EACH {
       Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
       Lanes kept = NAMED(widen)(believed + i) * NAMED(widen)(evidence + i);
-      Lanes after = NAMED(remember)(s, i, kept, seen, mean, evidence, &share);
+      Lanes after = NAMED(remember)(s, i, kept, seen, mean, mean, evidence, &share);
       means[i / SIDE][i % SIDE / LANES] = after;
       lefts[i / SIDE][i % SIDE / LANES] = seen - after;
       NAMED(narrow)(share, shares + i);
@@ -173,22 +173,36 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   }
 }
 
-/* Take blocks that agree with the state into it; what was added to the mean before is moved into the frame's cell */
-static void NAMED(keep)(const State *s)
+/* Take blocks that agree with the state into the one after the frame */
+static void NAMED(take_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
-    const int16_t *k = s->coefficients + at;
-    int16_t *mean = s->mean + at, *correction = s->correction + at;
-    uint16_t *evidence = s->evidence + at;
+    const int16_t *k = s->coefficients + at, *mean = s->mean + at;
+    const uint16_t *evidence = s->evidence + at;
+    if (!s->agrees[block])
+      continue;
+    EACH {
+      Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
+      NAMED(remember)(s, i, NAMED(widen)(evidence + i), seen, mean, s->mean_after + at, s->evidence_after + at, &share);
+    }
+  }
+}
+
+/* Restore blocks that agree with the state: what was added to the mean before is moved into the frame's cell */
+static void NAMED(restore_still)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE;
+    const int16_t *k = s->coefficients + at, *mean = s->mean + at;
+    int16_t *correction = s->correction + at;
     Block places;
     if (!s->agrees[block])
       continue;
     EACH {
-      Lanes number = NAMED(load)(k + i), share;
-      Lanes after = NAMED(remember)(s, i, NAMED(widen)(evidence + i), number * AT(s->table), mean, evidence, &share);
-      Lanes level = after * AT(s->inverse), before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
-      Lanes added = NAMED(within)(before, level, number, s->cell);
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
       NAMED(store_sixteenths)(added * AT(s->table), correction + i);
       places[i / SIDE][i % SIDE / LANES] = level + added;
     }

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,10 @@ from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
+from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.weights import blended
 
 os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
@@ -83,7 +85,7 @@ class OpenVino:
     """A graph for one of OpenVINO's devices, compiled for the sizes of its sessions' pictures.
 
     Attributes:
-        at_once: see `Prepares`.
+        at_once: see `Parts`.
     """
 
     largest: tuple[int, int] | None = None
@@ -104,6 +106,7 @@ class OpenVino:
             graph.check_names(_names(self._graph.inputs, graph.inputs), _names(self._graph.outputs, graph.outputs))
         self._bf16 = has_bf16(self._core, device)
         self._has_state = graph.has_state
+        self._has_level = bool(_tensors(self._graph, ".level"))
         self.at_once = min(settings.threads, MOST_PARTS)
         self._settings = {}
         if device == "CPU" and graph.has_state:
@@ -127,10 +130,28 @@ class OpenVino:
 
     def session(self, pool: Executor) -> HostSession:
         """Begin a session, for whose sizes the graph is compiled; see `Network`."""
+        if self.parts():
+            return HostSession(self._run_part, pool)
         if self._has_state:
             return HostSession(lambda inputs: self._run(inputs, self._compiled.ready), pool)
         cache = ShapeCache(self._compiled)
         return HostSession(lambda inputs: self._run(inputs, cache.graph_for), pool)
+
+    def parts(self) -> Parts | None:
+        """The network itself, where the extension computes what stands around it; see `HasParts`."""
+        return self if self._native and self._has_state else None
+
+    def part(self) -> Part:
+        """The next part of a frame, of a graph with a state; see `Parts`."""
+        return _Part(self._lent, level=self._has_level)
+
+    @contextmanager
+    def _lent(self, inputs: Inputs) -> Generator[list[ov.InferRequest]]:
+        """Gate and network for a part of a frame."""
+        graph = self._compiled.ready(tuple(array.shape for array in inputs))
+        what = f"OpenVINO cannot restore a picture of {picture_size(inputs)}"
+        with wrap_errors(what, _RUNNING), graph.request(self._compile) as requests:
+            yield requests
 
     def prepare(self, size: Size, grids: Grids) -> object:
         """Compile a graph with a state for parts of pictures; it is kept as long as the result is.
@@ -153,14 +174,20 @@ class OpenVino:
             inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
             with graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
                 for request in requests:
-                    for index, array in enumerate(inputs):
-                        request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-                if not self._native:
-                    return _run_graph(requests, len(inputs))
-                if not self._has_state:
-                    return _run_head(requests[0], inputs)
-                gate, network = requests
-                return _run_with_state(gate, network, inputs)
+                    _bind(request, inputs)
+                return _run_head(requests[0], inputs) if self._native else _run_graph(requests, len(inputs))
+
+    def _run_part(self, inputs: Inputs) -> Planes:
+        """All of a graph with a state, by its parts' steps."""
+        count = len(inputs) // 5
+        frame = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
+        states = [ComponentState(*inputs[first : first + 3]) for first in range(2 * count, 5 * count, 3)]
+        part = self.part()
+        remembered = part.take(frame, states)
+        part.run()
+        planes, corrections = part.restore()
+        after = ((*pair, correction) for pair, correction in zip(remembered, corrections, strict=True))
+        return (*planes, *(array for one in after for array in one))
 
     def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
@@ -238,50 +265,81 @@ def _run_head(head: ov.InferRequest, inputs: Inputs) -> Planes:
     )
 
 
-def _run_with_state(gate: ov.InferRequest, network: ov.InferRequest, inputs: Inputs) -> Planes:
-    """Run a graph with a state: the gate and the network, and everything else natively.
+class _Part:
+    """A `Part` of a frame: gate and network run in OpenVINO, and everything else natively.
 
     The gate's inputs after the graph's own are deviation and past of each component in turn, float16
     `[1, blocks_high, blocks_wide, 64]`; the network's are described by `_gate_and_network`.
     """
-    count = len(inputs) // 5
-    components = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
-    states = [
-        state.ComponentState(*(part.copy() for part in inputs[first : first + 3]))
-        for first in range(2 * count, 5 * count, 3)
-    ]
-    further = iter(gate.input_tensors[len(inputs) :])
-    for component, known in zip(components, states, strict=True):
-        state.observe(*component, known, *(_shaped(next(further), component[0].shape) for _ in range(2)))
-    gate.infer()
-    believed = [tensor.data[0] for tensor in gate.output_tensors]
-    entering = list(network.input_tensors[len(inputs) :])
-    shares = [_shaped(tensor, k.shape) for tensor, (k, _) in zip(entering, components, strict=False)]
-    planes: list[tuple[NDArray[np.float32], ...]] = []  # samples and deviations of each component
-    groups = [group for group in (components[:1], components[1:]) if group]
-    for at, group in enumerate(groups):
-        high, wide, _ = group[0][0].shape
-        pair = entering[count + 2 * at : count + 2 * at + 2]
-        planes += zip(*(_shaped(tensor, (len(group), 8 * high, 8 * wide)) for tensor in pair), strict=True)
-    levels = [_shaped(tensor, components[0][0].shape) for tensor in entering[count + 2 * len(groups) :]]
-    for index, (component, known) in enumerate(zip(components, states, strict=True)):
-        level = levels[0] if levels and index == 0 else None
-        state.take(*component, known, believed[index], shares[index], level, *planes[index])
-    network.infer()
-    phases = _phases(network)
-    confidence = (LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE)
-    restored = [
-        state.restore(part, *component, known, share, ramp)
-        for part, component, known, share, ramp in zip(phases, components, states, shares, confidence, strict=False)
-    ]
-    after = (array for known in states for array in (known.mean, known.evidence, known.correction))
-    return (*restored, *after)
+
+    def __init__(self, lent: Callable[[Inputs], AbstractContextManager[list[ov.InferRequest]]], *, level: bool) -> None:
+        """Begin a part.
+
+        Args:
+            lent: lends gate and network for a graph's inputs.
+            level: whether the network has a significance map, and sees luma's level.
+        """
+        self._lent, self._has_level = lent, level
+
+    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+        """Take the part into its state, as far as the gate believes the past; see `Part`."""
+        self._frame = [(np.ascontiguousarray(coefficients), table) for coefficients, table in frame]
+        self._before = states
+        self._after = [ComponentState(known.mean.copy(), known.evidence.copy(), known.mean) for known in states]
+        self._own = [array for component in self._frame for array in component]
+        # The network needs no correction: an array of its shape is enough.
+        self._own += [array for known in self._after for array in (known.mean, known.evidence, known.mean)]
+        sides: list[NDArray[np.float16]] = []
+        for component, known in zip(self._frame, self._after, strict=True):
+            deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
+            state.observe(*component, known, deviation, share)
+            sides += [deviation, share]
+        with self._lent(self._own) as (gate, _):
+            _bind(gate, [*self._own, *sides])
+            gate.infer()
+            self._put_into_state([tensor.data for tensor in gate.output_tensors])
+        return [(known.mean, known.evidence) for known in self._after]
+
+    def _put_into_state(self, believed: Sequence[NDArray[np.float16]]) -> None:
+        """Compute mean and evidence after the frame, and what enters the network."""
+        self._shares = [np.empty((1, *coefficients.shape), np.float16) for coefficients, _ in self._frame]
+        level = np.empty_like(self._shares[0]) if self._has_level else None
+        self._entering: list[NDArray[Any]] = []
+        planes: list[NDArray[np.float32]] = []
+        for group in filter(None, (self._frame[:1], self._frame[1:])):
+            high, wide, _ = group[0][0].shape
+            pair = np.empty((2, 1, len(group), 8 * high, 8 * wide), np.float32)
+            self._entering.extend(pair)
+            planes.extend(pair[:, 0].swapaxes(0, 1))
+        if level is not None:
+            self._entering.append(level)
+        for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
+            samples, left = planes[index]
+            seen = level if index == 0 else None
+            state.take(*component, known, believed[index], self._shares[index], seen, samples, left)
+
+    def run(self) -> None:
+        """Run the network."""
+        with self._lent(self._own) as (_, network):
+            _bind(network, [*self._own, *self._shares, *self._entering])
+            network.infer()
+            self._phases = [part.copy() for part in _phases(network)]
+        self._entering = []
+
+    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+        """Put the network's residual on top of the mean, and mix it with what was added before; see `state.restore`."""
+        ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
+        planes: list[NDArray[np.uint8]] = []
+        for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
+            known.correction = self._before[index].correction.copy()
+            planes.append(state.restore(self._phases[index], *component, known, self._shares[index], ramps[index]))
+        return tuple(planes), [known.correction for known in self._after]
 
 
-def _shaped(tensor: ov.Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
-    """An input's memory, for one array of that shape."""
-    tensor.shape = (1, *shape)
-    return tensor.data[0]
+def _bind(request: ov.InferRequest, arrays: Sequence[NDArray[Any]]) -> None:
+    """Let a request work on arrays, which are kept alive meanwhile."""
+    for index, array in enumerate(arrays):
+        request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
 
 
 def _phases(network: ov.InferRequest) -> list[NDArray[np.float16]]:

@@ -13,28 +13,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Protocol, runtime_checkable
 
 Size = tuple[int, int]
 """Blocks of luma, high and wide."""
 
 Grids = tuple[tuple[int, int], ...]
 """Blocks of each component of a picture, high and wide; luma's first."""
-
-
-@runtime_checkable
-class Prepares(Protocol):
-    """A network that is compiled for sizes of pictures.
-
-    Attributes:
-        at_once: parts of a picture that it computes at the same time.
-    """
-
-    at_once: int
-
-    def prepare(self, size: Size, grids: Grids) -> object:
-        """Compile it for parts of a size; see `OpenVino.prepare`."""
-        ...
 
 
 STEPS = 16

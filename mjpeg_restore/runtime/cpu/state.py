@@ -3,9 +3,14 @@
 The state of a component is its `ComponentState`. The native extension behind this module
 
 1. compares a frame with it (`compare`): blocks that agree need no network;
-2. takes blocks that agree into it, and restores them with their correction, moved into the frame's cell (`keep`);
+2. takes blocks that agree into it (`take_still`), and restores them with their correction, moved into the frame's cell
+   (`restore_still`);
 3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
    network (`restore`).
+
+Mean and evidence depend on the coefficients alone, and the correction on the network too. So several frames may be on
+their way: what is taken is in order, and so is what is restored, but a frame is taken while those before it are in the
+network.
 
 The exported graph does 3 as well, where there is no native extension.
 """
@@ -64,6 +69,14 @@ class ComponentState:
         shape = high, wide, 64
         return ComponentState(np.zeros(shape, np.int16), np.zeros(shape, np.float16), np.zeros(shape, np.int16))
 
+    def following(self) -> ComponentState:
+        """A state after this one, whose mean and evidence are not filled yet; both share the correction."""
+        return ComponentState(np.empty_like(self.mean), np.empty_like(self.evidence), self.correction)
+
+    def part(self, place: tuple[slice, slice]) -> ComponentState:
+        """The state of some rows and columns of blocks: views."""
+        return ComponentState(self.mean[place], self.evidence[place], self.correction[place])
+
 
 def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Evidence of one frame by its table `[64]`: the inverse variance of a dequantised coefficient."""
@@ -117,7 +130,31 @@ def compare(
     return distance, spread
 
 
-def keep(
+def take_still(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    before: ComponentState,
+    agrees: NDArray[np.bool_],
+    after: ComponentState,
+    *,
+    lanes: int = _LANES,
+) -> None:
+    """Take the blocks that agree with the state into the one after the frame.
+
+    Args:
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        before: the state that they agree with.
+        agrees: `[blocks_high, blocks_wide]`, the blocks.
+        after: its mean and evidence are filled where blocks agree.
+    """
+    high, wide, _ = coefficients.shape
+    frame = _frame(coefficients, table)
+    known, found = (before.mean, before.evidence), (after.mean, after.evidence)
+    assert native is not None
+    native.take_still(*frame, *known, agrees.view(np.uint8), *found, high, wide, lanes)
+
+
+def restore_still(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
     state: ComponentState,
@@ -126,21 +163,19 @@ def keep(
     *,
     lanes: int = _LANES,
 ) -> None:
-    """Take the blocks that agree with the state into it, and restore them.
+    """Restore the blocks that were taken by `take_still`.
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
-        state: changed. Its correction is moved as little as puts the sum into the frame's cell: the cells of many
-            frames together tell more than each does.
+        state: after the frame. Its correction is moved as little as puts the sum into the frame's cell: the cells of
+            many frames together tell more than each does.
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
     """
     high, wide, _ = coefficients.shape
     frame = _frame(coefficients, table)
     assert native is not None
-    native.keep(
-        *frame, state.mean, state.evidence, state.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL
-    )
+    native.restore_still(*frame, state.mean, state.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL)
 
 
 def observe(

@@ -1,15 +1,16 @@
-"""One camera's use of a network with a state, in the host's memory: what has not changed is not computed again."""
+"""One camera's use of a network with a state, in the host's memory: what has not changed is not computed again.
+
+A frame is restored in three steps. In the order of the frames it is compared with the state, and taken into it. Then
+the network runs, for several frames at the same time. In order again it is restored, and its correction goes into the
+state. A frame that comes alone is divided instead, for as many threads.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from functools import lru_cache
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,18 @@ from numpy.typing import NDArray
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
 from mjpeg_restore.runtime.cpu.activity import Activity, cell
-from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes, Prepares, Size, rounded, unit
+from mjpeg_restore.runtime.cpu.areas import Area, Place, lengths, samples, size_of
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
-from mjpeg_restore.runtime.cpu.state import ComponentState, keep
-
-MARGIN = 2
-"""Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
-reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
+from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
+from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 LEAST_PART = 300
 """Blocks of luma from which on it pays to compute a part of a frame by itself."""
 
-Frame = list[tuple[NDArray[np.int16], NDArray[np.uint16]]]
-"""Coefficients and table of each component."""
+_FIRST = [0, 1, 8]
+"""Coefficients whose evidence tells what the gate believes of a block."""
 
 
 class VideoSession:
@@ -39,25 +39,17 @@ class VideoSession:
         computed: share of the last frame that the network computed, 0..1, without margins.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Inputs], Planes],
-        pool: Executor,
-        most: int,
-        network: Prepares | None = None,
-    ) -> None:
+    def __init__(self, parts: Parts, pool: Executor, most: int) -> None:
         """Begin without a past.
 
         Args:
-            run: a network whose graph has a state; computes a frame or a part of one.
+            parts: of a network whose graph has a state.
             pool: its threads compute.
             most: blocks of luma that the network may be given at a time.
-            network: what compiles it for the sizes of parts; None if that is not needed, and one is computed at a time.
         """
-        self._run, self._most = run, most
-        self._sizes = PartSizes(network.prepare, pool) if network else None
-        self._pool, self._at_once = pool, network.at_once if network else 1
-        self._turns = _Turns(pool)
+        self._parts, self._pool, self._most = parts, pool, most
+        self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
+        self._turns: Turns[Planes] = Turns(pool, parts.at_once)
         self._states: list[ComponentState] = []
         self._activity: Activity | None = None
         self.computed = 1.0
@@ -65,250 +57,158 @@ class VideoSession:
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
         """Begin to restore the next frame; see `Camera`."""
         frame = list(zip(inputs[::2], inputs[1::2], strict=True))
-        return self._turns.submit(lambda: self._next(frame, past=past, evidence=evidence))
+        return self._turns.submit(self._restored(frame, past=past, evidence=evidence))
 
     def close(self) -> None:
         """Nothing is to be freed, and frames under way may be finished later."""
 
-    def _next(self, frame: Frame, *, past: bool, evidence: bool) -> Planes:
-        shapes = [coefficients.shape for coefficients, _ in frame]
-        if not past or [known.mean.shape for known in self._states] != shapes:
-            self._states = [ComponentState.empty(high, wide) for high, wide, _ in shapes]
+    def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
+        grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
+        if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
+            self._states = [ComponentState.empty(*grid) for grid in grids]
             self._activity = None
-        if not evidence:
-            kept = self._states
-            self._states = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction.copy()) for one in kept]
-            try:
-                return self._whole(frame, alone=not past)
-            finally:
-                self._states = kept
-        if on_blocks.native is None:
-            return self._whole(frame)
-        if self._activity is None:
-            self._activity = Activity([(high, wide) for high, wide, _ in shapes])
-        cells = self._activity.choose(frame, self._states)
-        believed = [np.zeros(coefficients.shape[:2], np.float32) for coefficients, _ in frame]
-        planes = self._parts(frame, cells, believed)
-        self._activity.learn(believed)
-        return planes
-
-    def _whole(self, frame: Frame, *, alone: bool = False) -> Planes:
-        grids = [coefficients.shape[:2] for coefficients, _ in frame]
-        high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-        return self._parts(frame, np.ones((high, wide), np.bool_), alone=alone)
-
-    def _parts(
-        self,
-        frame: Frame,
-        cells: NDArray[np.bool_],
-        believed: Sequence[NDArray[np.float32]] = (),
-        *,
-        alone: bool = False,
-    ) -> Planes:
-        """Restore a frame, with the network where the cells say so.
-
-        Args:
-            frame: the frame.
-            cells: those that need the network.
-            believed: of each component, filled with the share of its past that the gate kept of each block.
-            alone: it is a picture by itself, for whose size nothing is prepared.
-        """
+        before = self._states
+        after = [known.following() for known in before]
+        activity = self._learning(grids) if evidence and on_blocks.native else None
+        cells = activity.choose(frame, before) if activity else _all_cells(grids)
         self.computed = float(cells.mean())
-        grids = [coefficients.shape[:2] for coefficients, _ in frame]
+        # For the size of a picture by itself nothing is prepared.
+        areas = self._areas(cells, grids, self._sizes if past or evidence else None)
+        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in areas]
+        self._each(parts, _PartOfFrame.take)
+        still = [_without(grid, [area.inner[index] for area in areas]) for index, grid in enumerate(grids)]
+        for component, known, found, agrees in zip(frame, before, after, still, strict=True):
+            if agrees.any():
+                take_still(*component, known, agrees, found)
+        if activity:
+            activity.learn([_believed(*one) for one in zip(before, after, still, frame, strict=True)])
+        if evidence:
+            self._states = after
+        yield
+        self._each(parts, _PartOfFrame.run)
+        yield
+        if not evidence:
+            for found in after:
+                found.correction = found.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        agrees = [np.ones(grid, np.bool_) for grid in grids]
-        areas = self._areas(cells, tuple(grids), None if alone else self._sizes)
-        # The network sees the state before the frame, in its margins too: nothing is changed before all has been cut.
-        for area, restored in zip(areas, self._all_restored(frame, areas), strict=True):
-            parts = [(restored[index], *restored[len(planes) + 3 * index :][:3]) for index in range(len(planes))]
-            for index, (plane, *after) in enumerate(parts):
-                inner, cut = area.inner[index], area.cut[index]
-                planes[index][_samples(inner)] = plane[_samples(cut)]
-                if believed:
-                    believed[index][inner] = _kept(self._states[index].evidence[inner], after[1][cut], frame[index][1])
-                for known, found in zip(_arrays(self._states[index]), after, strict=True):
-                    known[inner] = found[cut]
-                agrees[index][inner] = False
-        for (coefficients, table), known, same, plane in zip(frame, self._states, agrees, planes, strict=True):
-            if same.any():
-                keep(coefficients, table, known, same, plane)
+        self._each(parts, lambda part: part.restore(planes))
+        for component, found, agrees, plane in zip(frame, after, still, planes, strict=True):
+            if agrees.any():
+                restore_still(*component, found, agrees, plane)
         return planes
 
-    def _areas(self, cells: NDArray[np.bool_], grids: Grids, sizes: PartSizes | None) -> list[_Area]:
-        """Areas that have all of the cells: about as many blocks of each as are computed at once, if it pays."""
-        blocks, (down, across) = cell(grids), _lengths(grids)
-        rectangles = cover(cells, down, across)
-        together = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in rectangles)
-        share = -(-together // self._at_once)
-        most = min(self._most, max(LEAST_PART, share + share // 5)) if self._at_once > 1 else self._most
+    def _learning(self, grids: Grids) -> Activity:
+        """What is known of the stream's noise by now."""
+        if self._activity is None:
+            self._activity = Activity(grids)
+        return self._activity
 
-        def divided(one: Rectangle) -> list[_Area]:
-            wanted = _outer(one, grids)
+    def _areas(self, cells: NDArray[np.bool_], grids: Grids, sizes: PartSizes | None) -> list[Area]:
+        """Areas that have all of the cells; of a frame that comes alone as many as are computed at once, if it pays."""
+        blocks, (down, across) = cell(grids), lengths(grids)
+        rectangles = cover(cells, down, across)
+        most, at_once = self._most, self._parts.at_once
+        if at_once > 1 and self._turns.is_alone:
+            together = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in rectangles)
+            share = -(-together // at_once)
+            most = min(most, max(LEAST_PART, share + share // 5))
+
+        def divided(one: Rectangle) -> list[Area]:
+            wanted = size_of(one, grids)
             high, wide = one.bottom - one.top, one.right - one.left
             if wanted[0] * wanted[1] <= most or high == wide == 1:
-                return [_Area(one, grids, sizes.fit(wanted, grids) if sizes else wanted)]
+                return [Area(one, grids, sizes.fit(wanted, grids) if sizes else wanted)]
             tall = high * blocks[0] >= wide * blocks[1]
-            parts = one.cut_across(one.top + (high + 1) // 2) if tall else one.cut_down(one.left + (wide + 1) // 2)
-            return [found for part in parts for found in divided(part)]
+            halves = one.cut_across(one.top + (high + 1) // 2) if tall else one.cut_down(one.left + (wide + 1) // 2)
+            return [found for half in halves for found in divided(half)]
 
         return [area for one in rectangles for area in divided(one)]
 
-    def _all_restored(self, frame: Frame, areas: Sequence[_Area]) -> list[Planes]:
-        """What the network's graph gives for several areas."""
-        if self._at_once == 1 or len(areas) < 2:
-            return [self._restored(frame, area) for area in areas]
-        first, *others = areas
-        begun: list[Future[Planes]] = []
+    def _each(self, parts: Sequence[_PartOfFrame], step: Callable[[_PartOfFrame], None]) -> None:
+        """Do a step of several parts, at the same time where threads are free."""
+        if self._parts.at_once == 1 or len(parts) < 2:
+            for part in parts:
+                step(part)
+            return
+        first, *others = parts
+        begun: list[Future[None]] = []
         with suppress(RuntimeError):  # the pool takes no more work: the rest is done here
-            begun += (self._pool.submit(self._restored, frame, area) for area in others)
-        results = [self._restored(frame, first)]
-        for area, future in zip_longest(others, begun):
+            begun += (self._pool.submit(step, part) for part in others)
+        step(first)
+        for part, future in zip_longest(others, begun):
             # All threads of the pool may wait like this one: what none of them has begun is done here.
             if future is None or future.cancel():
-                results.append(self._restored(frame, area))
+                step(part)
             else:
-                results.append(future.result())
-        return results
-
-    def _restored(self, frame: Frame, area: _Area) -> Planes:
-        """What the network's graph gives for an area and its margin."""
-        inputs: list[NDArray[Any]] = []
-        for (coefficients, table), place in zip(frame, area.outer, strict=True):
-            inputs += [np.ascontiguousarray(coefficients[place]), table]
-        for known, place in zip(self._states, area.outer, strict=True):
-            inputs += [np.ascontiguousarray(part[place]) for part in _arrays(known)]
-        return self._run(inputs)
+                future.result()
 
 
-Place = tuple[slice, slice]
-"""Rows and columns of a component's blocks."""
+class _PartOfFrame:
+    """A part of a frame: cut out of it and of its state, and put into what is found."""
+
+    def __init__(
+        self, part: Part, area: Area, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState]
+    ) -> None:
+        self._part, self._area = part, area
+        self._frame, self._before, self._after = frame, before, after
+
+    def take(self) -> None:
+        """Take it into the state."""
+        area = self._area
+        frame = [
+            (coefficients[place], table) for (coefficients, table), place in zip(self._frame, area.outer, strict=True)
+        ]
+        states = [known.part(place) for known, place in zip(self._before, area.outer, strict=True)]
+        taken = self._part.take(frame, states)
+        for known, (mean, evidence), inner, cut in zip(self._after, taken, area.inner, area.cut, strict=True):
+            known.mean[inner], known.evidence[inner] = mean[cut], evidence[cut]
+
+    def run(self) -> None:
+        """Run the network."""
+        self._part.run()
+
+    def restore(self, planes: Planes) -> None:
+        """Restore it, in the planes of its frame."""
+        area = self._area
+        restored = self._part.restore()
+        for plane, known, found, correction, inner, cut in zip(
+            planes, self._after, *restored, area.inner, area.cut, strict=True
+        ):
+            plane[samples(inner)] = found[samples(cut)]
+            known.correction[inner] = correction[cut]
 
 
-class _Area:
-    """Some cells of a picture.
-
-    Attributes:
-        inner: their blocks, of each component.
-        outer: their blocks and the margin around them, as far as the picture goes.
-        cut: the place of `inner` in `outer`.
-    """
-
-    def __init__(self, cells: Rectangle, grids: Grids, size: Size) -> None:
-        """Find the blocks of each component, which has so many, for a part of that size with its margin."""
-        ends = ((cells.top, cells.bottom), (cells.left, cells.right))
-        spans = [_spans(*pair, grids, axis, size[axis]) for axis, pair in enumerate(ends)]
-        self.inner, self.outer, self.cut = (
-            [(down[part], across[part]) for down, across in zip(*spans, strict=True)] for part in range(3)
-        )
+def _all_cells(grids: Grids) -> NDArray[np.bool_]:
+    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    return np.ones((high, wide), np.bool_)
 
 
-def _margin(grids: Grids) -> tuple[int, int]:
-    """Blocks of luma around a part that are computed as well, down and across."""
-    return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
-
-
-@lru_cache(16)
-def _lengths(grids: Grids) -> tuple[list[int], list[int]]:
-    """Blocks of luma, down and across, that are computed for parts of 0, 1, 2... cells with their margins."""
-    down, across = (
-        [rounded(number * blocks + 2 * margin, grids, axis) for number in range(-(-grids[0][axis] // blocks) + 1)]
-        for axis, (blocks, margin) in enumerate(zip(cell(grids), _margin(grids), strict=True))
-    )
-    return down, across
-
-
-def _outer(cells: Rectangle, grids: Grids) -> Size:
-    """Blocks of luma of some cells with their margin, as far as the picture goes."""
-    ends = ((cells.top, cells.bottom), (cells.left, cells.right))
-    high, wide = (
-        min(last * blocks + margin, grid) - max(first * blocks - margin, 0)
-        for (first, last), blocks, margin, grid in zip(ends, cell(grids), _margin(grids), grids[0], strict=True)
-    )
-    return high, wide
-
-
-def _spans(first: int, last: int, grids: Grids, axis: int, size: int) -> list[tuple[slice, slice, slice]]:
-    """`inner`, `outer` and `cut` of `_Area` along an axis, for each component."""
-    luma, blocks = grids[0][axis], cell(grids)[axis]
-    start, stop = first * blocks, min(last * blocks, luma)
-    # Near an edge it reaches farther on the other side, to be of the same size as elsewhere.
-    begin = min(max(start - _margin(grids)[axis], 0), luma - size)
-    found: list[tuple[slice, slice, slice]] = []
-    for grid in grids:
-        inner, outer = (
-            slice(a * grid[axis] // luma, b * grid[axis] // luma) for a, b in ((start, stop), (begin, begin + size))
-        )
-        found.append((inner, outer, slice(inner.start - outer.start, inner.stop - outer.start)))
+def _without(grid: tuple[int, int], places: Sequence[Place]) -> NDArray[np.bool_]:
+    """All blocks of a component but those in some places."""
+    found = np.ones(grid, np.bool_)
+    for place in places:
+        found[place] = False
     return found
 
 
-def _samples(place: Place) -> Place:
-    """The samples of blocks."""
-    rows, columns = (slice(8 * one.start, 8 * one.stop) for one in place)
-    return rows, columns
+def _believed(
+    before: ComponentState,
+    after: ComponentState,
+    still: NDArray[np.bool_],
+    component: tuple[NDArray[np.int16], NDArray[np.uint16]],
+) -> NDArray[np.float32]:
+    """The share of its past that the gate kept of each block `[high, wide]`, by the evidence of its first coefficients.
 
-
-def _kept(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The share of their past that was kept of blocks `[high, wide]`, by the evidence of their first coefficients.
-
-    It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it.
+    It is 0 of still blocks, of which the gate has seen nothing, and where there was no past, or one so small beside the
+    frame that the sum's rounding to a float16 hides it.
     """
-    first = [0, 1, 8]
-    one = on_blocks.observation(table)[first]
-    known, now = (evidence[..., first].astype(np.float32) for evidence in (before, after))
+    computed = np.nonzero(~still)
+    one = on_blocks.observation(component[1])[_FIRST]
+    known, now = (
+        np.stack([state.evidence[(*computed, index)] for index in _FIRST], axis=1, dtype=np.float32)
+        for state in (before, after)
+    )
     shares = np.where(known > one / 16, now - one, 0) / np.maximum(known, on_blocks.LEAST)
-    return shares.mean(axis=2)
-
-
-def _arrays(known: ComponentState) -> tuple[NDArray[Any], ...]:
-    """What a graph gives of a state, in its order."""
-    return known.mean, known.evidence, known.correction
-
-
-class _Turns:
-    """Calls one after the other, on the threads of a pool."""
-
-    def __init__(self, pool: Executor) -> None:
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[Callable[[], Planes], Future[Planes]]] = deque()
-        self._at_work = False
-
-    def submit(self, call: Callable[[], Planes]) -> Future[Planes]:
-        """Begin a call once those before it have ended."""
-        future: Future[Planes] = Future()
-        with self._lock:
-            self._waiting.append((call, future))
-            begin, self._at_work = not self._at_work, True
-        if begin:
-            try:
-                self._pool.submit(self._work).add_done_callback(self._forget_dropped)
-            except RuntimeError:  # the pool takes no more work
-                self._forget()
-                raise
-        return future
-
-    def _forget_dropped(self, work: Future[None]) -> None:
-        """Cancel what waits for work that the pool has dropped."""
-        if work.cancelled():
-            self._forget()
-
-    def _forget(self) -> None:
-        with self._lock:
-            waiting, self._waiting, self._at_work = self._waiting, deque(), False
-        for _, future in waiting:
-            future.cancel()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._at_work = False
-                    return
-                call, future = self._waiting.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(call())
-            except BaseException as error:  # raised where the result is asked for
-                future.set_exception(error)
+    found = np.zeros(still.shape, np.float32)
+    found[computed] = shares.mean(axis=1)
+    return found

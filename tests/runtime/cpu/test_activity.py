@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell
-from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, keep
+from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
 
@@ -60,7 +60,7 @@ class Camera:
             believed.append((computed & known & believes).astype(np.float32))
             if not believes:
                 state.evidence[computed] = 0
-            keep(coefficients, table, state, np.ones(known.shape, np.bool_), np.empty((8 * high, 8 * wide), np.uint8))
+            take_still(coefficients, table, state, np.ones(known.shape, np.bool_), state)
         self.activity.learn(believed)
         return cells
 
@@ -163,9 +163,7 @@ def test_the_sensors_noise_is_estimated() -> None:
         camera.frame()
         camera.activity.choose(list(zip(camera.coefficients, camera.tables, strict=True)), camera.states)
         for coefficients, table, state in zip(camera.coefficients, camera.tables, camera.states, strict=True):
-            high, wide, _ = coefficients.shape
-            everywhere = np.ones((high, wide), np.bool_)
-            keep(coefficients, table, state, everywhere, np.empty((8 * high, 8 * wide), np.uint8))
+            take_still(coefficients, table, state, np.ones(coefficients.shape[:2], np.bool_), state)
         camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
     assert all([7.5] < limits["noise"] < [10.5] for limits in learnt(camera.activity))
 

@@ -22,11 +22,12 @@ from mjpeg_restore.runtime.cpu.state import (
     UNKNOWN,
     ComponentState,
     compare,
-    keep,
     observation,
     observe,
     restore,
+    restore_still,
     take,
+    take_still,
 )
 from tests import state_formulas as formulas
 from tests.lacking import needs_native_state
@@ -47,9 +48,21 @@ TINY = 2.0**-25
 @pytest.fixture(params=[8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test with AVX2, if the CPU has it, and without."""
-    for function in (compare, keep, observe, take, restore):
+    for function in (compare, observe, take, restore, take_still, restore_still):
         assert function.__kwdefaults__
         monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
+
+
+def keep(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    agrees: NDArray[np.bool_],
+    plane: NDArray[np.uint8],
+) -> None:
+    """Take blocks that agree into the state, in place, and restore them."""
+    take_still(coefficients, table, state, agrees, state)
+    restore_still(coefficients, table, state, agrees, plane)
 
 
 Case = tuple[NDArray[np.int16], NDArray[np.uint16], ComponentState]
@@ -233,29 +246,36 @@ def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(
 
 
 @given(cases, st.integers(0, 1000))
-def test_keeping_blocks_that_agree(case: Case, seed: int) -> None:
+def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
     coefficients, table, before = case
-    high, wide, _ = coefficients.shape
-    agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
-    state, plane = copy_of(before), np.full((8 * high, 8 * wide), 77, np.uint8)
-    keep(coefficients, table, state, agrees, plane)
-    for name in ("mean", "evidence", "correction"):
-        np.testing.assert_array_equal(getattr(state, name)[~agrees], getattr(before, name)[~agrees])
-    shown = np.kron(agrees, np.ones((8, 8))) > 0
-    assert (plane[~shown] == 77).all()
-    after = ComponentState(
-        *(
-            np.where(agrees[..., None], getattr(state, name), getattr(before, name))
-            for name in ("mean", "evidence", "correction")
-        )
-    )
+    agrees = np.random.default_rng(seed).random(coefficients.shape[:2]) < 0.7
+    known, after = copy_of(before), before.following()
+    after.mean[:], after.evidence[:] = 7, 7
+    take_still(coefficients, table, before, agrees, after)
+    assert_unchanged(before, known)
+    assert after.correction is before.correction
+    assert (after.mean[~agrees] == 7).all() and (after.evidence[~agrees] == 7).all()
     mean, evidence, _ = formulas.remembered(coefficients, table, before, 1)
     error = 0.5 + 16 * SINGLE * largest(*case)
     assert (np.abs(after.mean - formulas.in_memory(mean)) <= error)[agrees].all()
     assert_half(after.evidence[agrees], evidence[agrees])
-    restored = formulas.in_cell(coefficients, (mean + formulas.corrections(before)) / table)
-    moved = formulas.in_memory(restored * table - mean)
-    assert (np.abs(after.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
+
+
+@given(cases, st.integers(0, 1000))
+def test_restoring_blocks_that_agree(case: Case, seed: int) -> None:
+    coefficients, table, before = case
+    high, wide, _ = coefficients.shape
+    agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
+    state, plane = copy_of(before), np.full((8 * high, 8 * wide), 77, np.uint8)
+    restore_still(coefficients, table, state, agrees, plane)
+    np.testing.assert_array_equal(state.mean, before.mean)
+    np.testing.assert_array_equal(state.evidence, before.evidence)
+    np.testing.assert_array_equal(state.correction[~agrees], before.correction[~agrees])
+    shown = np.kron(agrees, np.ones((8, 8))) > 0
+    assert (plane[~shown] == 77).all()
+    restored = formulas.in_cell(coefficients, (formulas.means(before) + formulas.corrections(before)) / table)
+    moved = formulas.in_memory(restored * table - formulas.means(before))
+    assert (np.abs(state.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
     size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
     assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
 
@@ -457,10 +477,10 @@ def test_evidence_that_is_no_number_is_as_much_as_there_may_be() -> None:
 @pytest.mark.parametrize("number", [1e5, 1e30, np.inf, np.nan])
 def test_more_than_a_float16_holds_is_the_largest_that_it_does(number: float) -> None:
     for lanes in (8, 4):
-        given = arguments("keep")
+        given = arguments("take_still")
         given["observation"] = np.full(64, number, np.float32)
-        call("keep", given, lanes=lanes)
-        assert (given["evidence"] == 65504).all()
+        call("take_still", given, lanes=lanes)
+        assert (given["evidence_after"] == 65504).all()
 
 
 # ---- arrays that do not fit ----
@@ -487,8 +507,11 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"phases": phases_of(2, 3, 0, 0.1), "share": np.ones(size, np.float16)}
             given |= {"lasting": np.ones(64, np.float32)}
             given |= {"correction": state.correction, "plane": np.empty((16, 24), np.uint8)}
-        case "keep":
-            given |= {"evidence": state.evidence, "correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
+        case "take_still":
+            given |= {"evidence": state.evidence, "agrees": np.ones((2, 3), np.uint8)}
+            given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
+        case "restore_still":
+            given |= {"correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
             given |= {"plane": np.empty((16, 24), np.uint8)}
         case _:
             given |= {"evidence": state.evidence, "fine": np.ones(64, np.float32)}
@@ -496,14 +519,22 @@ def arguments(function: str) -> dict[str, Any]:
     return given
 
 
-NUMBERS_AFTER = {"observe": (), "take": (1.0, 1.0), "restore": (1.0, CELL), "keep": (CELL,), "compare": (1.0,)}
+NUMBERS_AFTER = {
+    "observe": (),
+    "take": (1.0, 1.0),
+    "restore": (1.0, CELL),
+    "take_still": (),
+    "restore_still": (CELL,),
+    "compare": (1.0,),
+}
 """What each function takes after buffers, size and lanes."""
 BUFFERS = [(function, name) for function in NUMBERS_AFTER for name in arguments(function)]
 WRITTEN = {
     "observe": ["deviation", "share"],
     "take": ["mean", "evidence", "share", "level", "samples", "left"],
     "restore": ["correction", "plane"],
-    "keep": ["mean", "evidence", "correction", "plane"],
+    "take_still": ["mean_after", "evidence_after"],
+    "restore_still": ["correction", "plane"],
     "compare": ["distance", "spread"],
 }
 

@@ -19,6 +19,7 @@ from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.parts import WholeGraph
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -72,7 +73,7 @@ class Camera:
 
     def __init__(self, pool: Any = INLINE, most: int = EVERYTHING) -> None:
         self.network = Formulas()
-        self.session = VideoSession(self.network.run, pool, most)
+        self.session = VideoSession(WholeGraph(self.network.run), pool, most)
 
     def restore(self, frame: Inputs, *, past: bool = True, evidence: bool = True) -> tuple[NDArray[np.uint8], ...]:
         return self.session.submit(frame, past=past, evidence=evidence).result()

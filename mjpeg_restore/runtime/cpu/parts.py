@@ -1,0 +1,110 @@
+"""What a network with a state computes of a camera's frame, in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
+from mjpeg_restore.runtime.cpu.state import ComponentState
+
+Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
+"""Coefficients and table of each component."""
+
+Remembered = list[tuple[NDArray[np.int16], NDArray[np.float16]]]
+"""Mean and evidence of each component, as in `ComponentState`."""
+
+
+class Part(Protocol):
+    """A part of a frame, or all of it: three steps in this order, each once and on any thread."""
+
+    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+        """Take the part into its state.
+
+        Args:
+            frame: the part; its arrays need not be contiguous.
+            states: of the same blocks before the frame, likewise. What they hold of corrections may change until
+                `restore`, which reads them.
+
+        Returns:
+            Mean and evidence after the frame. The states are not changed.
+        """
+        ...
+
+    def run(self) -> None:
+        """Run the network. It depends on nothing that other frames' steps change."""
+        ...
+
+    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+        """Restore the part: the planes of its components, and their corrections after the frame."""
+        ...
+
+
+class Parts(Protocol):
+    """Makes parts of frames.
+
+    Attributes:
+        at_once: parts that may be under way at the same time.
+    """
+
+    at_once: int
+
+    @property
+    def prepare(self) -> Callable[[Size, Grids], object] | None:
+        """Compiles the network for parts of a size in pictures of these grids; None if that is of no use.
+
+        What it returns is kept as long as the size is.
+        """
+        ...
+
+    def part(self) -> Part:
+        """The next part."""
+        ...
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A network that may compute frames in steps."""
+
+    def parts(self) -> Parts | None:
+        """What makes the parts; None if its graph computes them as a whole."""
+        ...
+
+
+class WholeGraph:
+    """`Parts` of a graph that has a state among its inputs and outputs: one at a time, all of it in the first step."""
+
+    at_once = 1
+    prepare = None
+
+    def __init__(self, run: Callable[[Inputs], Planes]) -> None:
+        """Begin with what runs the graph."""
+        self._run = run
+
+    def part(self) -> Part:
+        """The next part; see `Parts`."""
+        return _WholePart(self._run)
+
+
+class _WholePart:
+    def __init__(self, run: Callable[[Inputs], Planes]) -> None:
+        self._run = run
+        self._found: Planes = ()
+
+    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+        inputs: list[NDArray[Any]] = [array for component in frame for array in component]
+        inputs += [array for known in states for array in (known.mean, known.evidence, known.correction)]
+        found = self._run([np.ascontiguousarray(array) for array in inputs])
+        self._found = (*found[: len(frame)], *found[len(frame) + 2 :: 3])
+        return list(zip(found[len(frame) :: 3], found[len(frame) + 1 :: 3], strict=True))
+
+    def run(self) -> None:
+        pass
+
+    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+        count = len(self._found) // 2
+        return self._found[:count], list(self._found[count:])
