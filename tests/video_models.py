@@ -6,6 +6,7 @@ smooths a little, with a reach of one sample. So a frame of which parts are comp
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from tests import state_formulas as formulas
@@ -90,28 +92,78 @@ def restored(
     coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, luma: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], NDArray[np.int16]]:
     """A component's plane; mean, evidence and correction after the frame."""
-    deviation, _ = formulas.observed(coefficients, table, state)
-    believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
-    mean, evidence, share = formulas.remembered(coefficients, table, state, believed)
-    kept = formulas.in_memory(mean).round()
-    samples = formulas.network_input(mean)
-    padded = np.pad(samples, 1, mode="edge")
-    high, wide = samples.shape
-    around = sum(padded[y : y + high, x : x + wide] for y in range(3) for x in range(3)) / 9
-    smoother = SMOOTHING * (around - samples)
-    phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
-    confidence = LUMA_CONFIDENCE if luma else CHROMA_CONFIDENCE
-    own = formulas.residual(phases.astype(np.float16), table, confidence)
-    level = kept / 16 / table
-    added = formulas.mixed(coefficients, table, level, own, formulas.corrections(state) / table, share)
-    shown = formulas.shown(level + added, table)
-    correction = formulas.in_memory(added * table).round()
-    return (
-        shown.round().astype(np.uint8),
-        kept.astype(np.int16),
-        evidence.astype(np.float16),
-        correction.astype(np.int16),
-    )
+    component = Component(coefficients, table, luma=luma)
+    mean, evidence = component.take(state)
+    component.run()
+    plane, correction = component.restore(state.correction)
+    return plane, mean, evidence, correction
+
+
+class Component:
+    """A component of a frame, restored in the steps of a `Part`."""
+
+    def __init__(self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], *, luma: bool) -> None:
+        self._frame = coefficients, table
+        self._confidence = LUMA_CONFIDENCE if luma else CHROMA_CONFIDENCE
+
+    def take(self, state: ComponentState) -> tuple[NDArray[np.int16], NDArray[np.float16]]:
+        deviation, _ = formulas.observed(*self._frame, state)
+        believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
+        self._mean, evidence, self._share = formulas.remembered(*self._frame, state, believed)
+        self._kept = formulas.in_memory(self._mean).round()
+        return self._kept.astype(np.int16), evidence.astype(np.float16)
+
+    def run(self) -> None:
+        samples = formulas.network_input(self._mean)
+        padded = np.pad(samples, 1, mode="edge")
+        high, wide = samples.shape
+        around = sum(padded[y : y + high, x : x + wide] for y in range(3) for x in range(3)) / 9
+        smoother = SMOOTHING * (around - samples)
+        self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
+
+    def restore(self, correction: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        coefficients, table = self._frame
+        own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
+        level, before = self._kept / 16 / table, correction.astype(float) / 16 / table
+        added = formulas.mixed(coefficients, table, level, own, before, self._share)
+        shown = formulas.shown(level + added, table).round()
+        return shown.astype(np.uint8), formulas.in_memory(added * table).round().astype(np.int16)
+
+
+class Stepped:
+    """`Parts` of that network, several at the same time.
+
+    Attributes:
+        at_once: see `Parts`.
+        running: called while a part's network runs.
+    """
+
+    prepare = None
+
+    def __init__(self, at_once: int = 3, running: Callable[[], object] = lambda: None) -> None:
+        self.at_once, self.running = at_once, running
+
+    def part(self) -> Part:
+        return _SteppedPart(self)
+
+
+class _SteppedPart:
+    def __init__(self, network: Stepped) -> None:
+        self._network = network
+
+    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+        self._states = states
+        self._components = [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
+        return [one.take(state) for one, state in zip(self._components, states, strict=True)]
+
+    def run(self) -> None:
+        self._network.running()
+        for one in self._components:
+            one.run()
+
+    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+        found = [one.restore(state.correction) for one, state in zip(self._components, self._states, strict=True)]
+        return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 
 class VideoRestorer(Restorer):

@@ -295,7 +295,7 @@ class _Part:
             state.observe(*component, known, deviation, share)
             sides += [deviation, share]
         with self._lent(self._own) as (gate, _):
-            _bind(gate, [*self._own, *sides])
+            _bind(gate, [*_needed(self._own, gate), *sides])
             gate.infer()
             self._put_into_state([tensor.data for tensor in gate.output_tensors])
         return [(known.mean, known.evidence) for known in self._after]
@@ -321,7 +321,7 @@ class _Part:
     def run(self) -> None:
         """Run the network."""
         with self._lent(self._own) as (_, network):
-            _bind(network, [*self._own, *self._shares, *self._entering])
+            _bind(network, [*_needed(self._own, network), *self._shares, *self._entering])
             network.infer()
             self._phases = [part.copy() for part in _phases(network)]
         self._entering = []
@@ -336,10 +336,17 @@ class _Part:
         return tuple(planes), [known.correction for known in self._after]
 
 
-def _bind(request: ov.InferRequest, arrays: Sequence[NDArray[Any]]) -> None:
-    """Let a request work on arrays, which are kept alive meanwhile."""
+def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:
+    """Those of a graph's own inputs that gate and network need: the tables, and of any size the others' shapes."""
+    is_fixed = request.model_inputs[0].get_partial_shape().is_static
+    return [None if is_fixed and array.ndim > 1 else array for array in own]
+
+
+def _bind(request: ov.InferRequest, arrays: Sequence[NDArray[Any] | None]) -> None:
+    """Let a request work on arrays, which are kept alive meanwhile; None stands for inputs that it does without."""
     for index, array in enumerate(arrays):
-        request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        if array is not None:
+            request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
 
 
 def _phases(network: ov.InferRequest) -> list[NDArray[np.float16]]:

@@ -77,12 +77,14 @@ class VideoSession:
         areas = self._areas(cells, grids, self._sizes if past or evidence else None)
         parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in areas]
         self._each(parts, _PartOfFrame.take)
-        still = [_without(grid, [area.inner[index] for area in areas]) for index, grid in enumerate(grids)]
+        computed = [[area.inner[index] for area in areas] for index in range(len(grids))]
+        still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found)
         if activity:
-            activity.learn([_believed(*one) for one in zip(before, after, still, frame, strict=True)])
+            tables = [table for _, table in frame]
+            activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
         if evidence:
             self._states = after
         yield
@@ -193,23 +195,17 @@ def _without(grid: tuple[int, int], places: Sequence[Place]) -> NDArray[np.bool_
 
 
 def _believed(
-    before: ComponentState,
-    after: ComponentState,
-    still: NDArray[np.bool_],
-    component: tuple[NDArray[np.int16], NDArray[np.uint16]],
+    before: ComponentState, after: ComponentState, places: Sequence[Place], table: NDArray[np.uint16]
 ) -> NDArray[np.float32]:
     """The share of its past that the gate kept of each block `[high, wide]`, by the evidence of its first coefficients.
 
-    It is 0 of still blocks, of which the gate has seen nothing, and where there was no past, or one so small beside the
-    frame that the sum's rounding to a float16 hides it.
+    It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it; and
+    beyond these places, of which the gate has seen nothing.
     """
-    computed = np.nonzero(~still)
-    one = on_blocks.observation(component[1])[_FIRST]
-    known, now = (
-        np.stack([state.evidence[(*computed, index)] for index in _FIRST], axis=1, dtype=np.float32)
-        for state in (before, after)
-    )
-    shares = np.where(known > one / 16, now - one, 0) / np.maximum(known, on_blocks.LEAST)
-    found = np.zeros(still.shape, np.float32)
-    found[computed] = shares.mean(axis=1)
-    return found
+    one = on_blocks.observation(table)
+    found = np.zeros(before.mean.shape[:2], np.float32)
+    for place in places:
+        for index in _FIRST:
+            known, now = (state.evidence[(*place, index)].astype(np.float32) for state in (before, after))
+            found[place] += np.where(known > one[index] / 16, now - one[index], 0) / np.maximum(known, on_blocks.LEAST)
+    return np.divide(found, len(_FIRST), dtype=np.float32)

@@ -15,6 +15,7 @@ from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state
@@ -24,7 +25,7 @@ from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
-from tests.video_models import Formulas, learnt, picture, with_object
+from tests.video_models import Formulas, Stepped, learnt, picture, with_object
 
 EVERYTHING = 10**9
 """Blocks that the network may be given at a time."""
@@ -302,6 +303,90 @@ def test_frames_are_restored_in_the_order_of_the_calls() -> None:
         futures = [camera.session.submit(frame, past=True, evidence=True) for frame in clip]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60), wanted)
+
+
+@needs_native_state
+@pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_frames_that_are_under_way_together_are_what_they_are_alone(sampling: str, threads: int) -> None:
+    clip = frames(moving(16, noise=1), sampling)
+    alone = Camera()
+    expected = [alone.restore(frame) for frame in clip]
+    with ThreadPoolExecutor(threads) as pool:
+        session = VideoSession(Stepped(), pool, EVERYTHING)
+        futures = [session.submit(frame, past=True, evidence=True) for frame in clip]
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60), wanted)
+
+
+@needs_native_state
+def test_the_networks_of_several_frames_run_at_the_same_time() -> None:
+    together = threading.Barrier(3, timeout=60)
+    clip = frames(moving(3, 32, 32))
+    with ThreadPoolExecutor(3) as pool:
+        session = VideoSession(Stepped(3, together.wait), pool, EVERYTHING)
+        futures = [session.submit(frame, past=True, evidence=True) for frame in clip]
+        for future, wanted in zip(futures, whole(clip), strict=True):
+            assert_near(future.result(60), wanted)
+
+
+@needs_native_state
+def test_a_frame_that_comes_alone_is_divided() -> None:
+    (frame,) = frames(moving(1, 256, 160))
+    (wanted,) = whole([frame])
+    counts: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        session = VideoSession(Stepped(2, lambda: counts.append(1)), pool, EVERYTHING)
+        assert_near(session.submit(frame, past=True, evidence=True).result(60), wanted)
+    assert len(counts) == 2
+
+
+@needs_native_state
+def test_frames_without_evidence_between_others_change_nothing() -> None:
+    clip = frames(moving(12, noise=1))
+    alone = Camera()
+    expected = [alone.restore(frame, evidence=number % 3 != 1) for number, frame in enumerate(clip)]
+    with ThreadPoolExecutor(3) as pool:
+        session = VideoSession(Stepped(), pool, EVERYTHING)
+        futures = [session.submit(one, past=True, evidence=number % 3 != 1) for number, one in enumerate(clip)]
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60), wanted)
+
+
+@needs_native_state
+def test_a_scene_that_begins_while_frames_of_another_are_under_way() -> None:
+    first, second = frames(moving(5, noise=1)), frames(moving(5, noise=2)[::-1])
+    small = frames(moving(3, 64, 48))
+    clip = [*first, *second, *small, *first]
+    pasts = [number not in (5, 10, 13) for number in range(len(clip))]
+    alone = Camera()
+    expected = [alone.restore(frame, past=past) for frame, past in zip(clip, pasts, strict=True)]
+    with ThreadPoolExecutor(3) as pool:
+        session = VideoSession(Stepped(), pool, EVERYTHING)
+        futures = [session.submit(frame, past=past, evidence=True) for frame, past in zip(clip, pasts, strict=True)]
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60), wanted)
+
+
+@needs_native_state
+def test_a_network_that_fails_while_it_runs_fails_its_own_frame_alone() -> None:
+    clip = frames(moving(9))
+    failing = iter([False] * 4 + [True])
+
+    def run() -> None:
+        if next(failing, False):
+            raise RuntimeUnavailable("out of memory")
+
+    session = VideoSession(Stepped(2, run), INLINE, EVERYTHING)
+    futures = [session.submit(frame, past=True, evidence=True) for frame in clip]
+    failed = [number for number, future in enumerate(futures) if future.exception()]
+    assert len(failed) == 1
+    for number, (frame, wanted) in enumerate(zip(clip, whole(clip), strict=True)):
+        if number not in failed:
+            (coefficients, table), plane = frame[:2], futures[number].result()[0]
+            offsets = to_coefficients(plane) / table - coefficients
+            assert np.abs(offsets).max() < 0.5 + 4 / table.min()
+            assert np.abs(plane.astype(int) - wanted[0]).mean() < 0.5
 
 
 def test_two_cameras_share_a_pool_and_nothing_else() -> None:
