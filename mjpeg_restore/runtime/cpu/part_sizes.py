@@ -1,9 +1,9 @@
 """Sizes at which parts of a camera's pictures are computed.
 
-A graph for one size is a third faster than one for any size, and takes as long to compile as ten pictures to restore.
+A graph for one size is a quarter faster than one for any size, and takes as long to compile as ten pictures to restore.
 So parts are computed at few sizes, each as large as the part or larger: what lies around it in the picture is computed
-as well. Sizes that are wanted often are compiled while frames are restored at those that there are, or by the graph for
-any size where these are far too large.
+as well. A size is compiled once it would have saved that time, while frames are restored at those that there are, or by
+the graph for any size where these are far too large.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ Grids = tuple[tuple[int, int], ...]
 
 STEPS = 16
 """Lengths, at most, between none and the picture's."""
-WANTED = 32
-"""Parts of a size after which it is compiled."""
+COMPILATION = 40_000
+"""Blocks that are computed in the time that a compilation takes."""
+SLOWER = 0.3
+"""Share of a part's blocks that are computed in the time by which a graph for any size is slower."""
 FORGET = 256
-"""Parts after which those that were counted count half."""
+"""Parts after which what the sizes would have saved counts half."""
 MOST = 12
 """Sizes at a time."""
 MEMORY = 3
@@ -66,7 +68,8 @@ class PartSizes:
     def _forget_all(self, grids: Grids) -> None:
         self._grids = grids
         self._ready: OrderedDict[Size, object] = OrderedDict()  # least recently used first
-        self._wanted: Counter[Size] = Counter()
+        self._lost: Counter[Size] = Counter()
+        """What each size would have saved, in blocks."""
         self._begun: set[Size] = set()
         self._parts = 0
 
@@ -84,7 +87,7 @@ class PartSizes:
                 self._forget_all(grids)
             self._parts += 1
             if self._parts % FORGET == 0:
-                self._wanted = Counter({one: count // 2 for one, count in self._wanted.items() if count > 1})
+                self._lost = Counter({one: blocks // 2 for one, blocks in self._lost.items() if blocks > 1})
             if not self._ready:
                 self._ready[wanted] = self._prepare(wanted, grids)
             holding = [one for one in self._ready if one[0] >= wanted[0] and one[1] >= wanted[1]]
@@ -93,16 +96,17 @@ class PartSizes:
                 best = None
             if best:
                 self._ready.move_to_end(best)
-            begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._is_wanted(wanted)
+            begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._pays(wanted, best)
         if begin:
             with suppress(RuntimeError):  # the pool takes no more work: the stream ends
                 self._pool.submit(self._add, wanted, grids)
         return best or wanted
 
-    def _is_wanted(self, size: Size) -> bool:
-        """Count a part of a size that there is not; True once it is to be prepared."""
-        self._wanted[size] += 1
-        if self._wanted[size] < WANTED or size in self._begun:
+    def _pays(self, size: Size, instead: Size | None) -> bool:
+        """Count what was lost with a part of a size that there is not; True once it is to be prepared."""
+        blocks = _blocks(size)
+        self._lost[size] += _blocks(instead) - blocks if instead else int(SLOWER * blocks)
+        if self._lost[size] < COMPILATION or size in self._begun:
             return False
         self._begun.add(size)
         return True
@@ -113,7 +117,7 @@ class PartSizes:
             if grids != self._grids:
                 return
             self._begun.discard(size)
-            self._wanted.pop(size, None)
+            self._lost.pop(size, None)
             self._ready[size] = prepared
             while len(self._ready) > MOST or sum(map(_blocks, self._ready)) > MEMORY * _blocks(grids[0]):
                 self._ready.popitem(last=False)

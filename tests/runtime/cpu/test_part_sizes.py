@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.cpu.part_sizes import (
+    COMPILATION,
     FORGET,
     MEMORY,
     MOST,
+    SLOWER,
     STEPS,
-    WANTED,
     Grids,
     PartSizes,
     Size,
@@ -24,6 +25,8 @@ from mjpeg_restore.runtime.cpu.part_sizes import (
 )
 
 GRIDS: Grids = ((60, 80), (30, 40), (30, 40))
+WANTED = -(-COMPILATION // (60 * 80 - 48 * 72))
+"""Parts of 48x72 blocks, computed in pictures of 60x80, that take as much time as it takes to compile their size."""
 lengths = st.integers(1, 300)
 
 
@@ -87,7 +90,9 @@ def test_what_is_wanted_often_is_prepared_while_others_serve() -> None:
     later = Later()
     sizes = Sizes(later)
     sizes.fit(60, 80)
-    assert sizes.fit(47, 70, times=WANTED + 5) == (60, 80)
+    assert sizes.fit(47, 70, times=WANTED - 1) == (60, 80)
+    assert not later.waiting
+    assert sizes.fit(47, 70, times=5) == (60, 80)
     assert len(later.waiting) == 1
     later.do()
     assert sizes.prepared == [(60, 80), (48, 72)]
@@ -105,10 +110,18 @@ def test_a_size_that_is_nearly_the_same_will_do() -> None:
 def test_what_is_wanted_seldom_is_forgotten() -> None:
     sizes = Sizes()
     sizes.fit(60, 80)
-    for _ in range(WANTED):
+    for _ in range(int(COMPILATION / (SLOWER * 12 * 24)) + 1):
         sizes.fit(12, 20)
         sizes.fit(60, 70, times=FORGET)
     assert (12, 24) not in sizes.prepared
+
+
+def test_a_size_that_only_the_graph_for_any_serves_is_prepared_in_time() -> None:
+    sizes = Sizes()
+    sizes.fit(60, 80)
+    most = int(COMPILATION / (SLOWER * 40 * 42)) + 1
+    assert sizes.fit(40, 40, times=most) == (40, 42)
+    assert sizes.prepared == [(60, 80), (40, 42)]
 
 
 def test_there_are_few_sizes_and_those_that_are_used_stay() -> None:
@@ -116,7 +129,7 @@ def test_there_are_few_sizes_and_those_that_are_used_stay() -> None:
     sizes.fit(60, 80)
     for high in range(4, 60, 4):
         for wide in range(5, 80, 15):
-            sizes.fit(high, wide, times=WANTED)
+            sizes.fit(high, wide, times=int(COMPILATION / (SLOWER * high * wide)) + 1)
             sizes.fit(60, 80)
     ready = sizes.sizes._ready
     assert 2 <= len(ready) <= MOST
