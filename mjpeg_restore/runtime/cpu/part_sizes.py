@@ -27,7 +27,7 @@ COMPILATION = 40_000
 """Blocks that are computed in the time that a compilation takes."""
 SLOWER = 0.3
 """Share of a part's blocks that are computed in the time by which a graph for any size is slower."""
-FORGET = 256
+FORGET = 1024
 """Parts after which what the sizes would have saved counts half."""
 MOST = 12
 """Sizes at a time."""

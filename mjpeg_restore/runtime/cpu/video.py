@@ -49,8 +49,7 @@ class VideoSession:
         """
         self._parts, self._pool, self._most = parts, pool, most
         self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
-        # One more than is computed: a thread that waits for its turn to finish begins the next one instead.
-        self._turns: Turns[Planes] = Turns(pool, parts.at_once + 1 if parts.at_once > 1 else 1)
+        self._turns: Turns[Planes] = Turns(pool, parts.at_once)
         self._states: list[ComponentState] = []
         self._activity: Activity | None = None
         self.computed = 1.0
