@@ -41,11 +41,6 @@ _LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
 does not do so for long, for a mean that is between two cells is near both."""
 _MOST = 100.0
 """Such distances are at most."""
-_FALSE = 1e-5
-"""Share of a picture's blocks that noise alone may carry farther than a limit, in a frame. Where it is more, as in a
-picture of smooth and of rough parts, whose median tells little of the rough ones, the limit is raised."""
-_RAISE, _LOWER, _HIGHEST = 0.05, 0.02, 4.0
-"""How fast a limit is raised and lowered again in a frame, in natural logarithms, and how far it is raised at most."""
 _EVERY = 8
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -150,12 +145,10 @@ class _Limits:
         """Begin without knowing any noise: what moves is seen for certain."""
         self.noise = SENSOR
         self.once, self.twice = np.array(_LEAST_ONCE), np.array(_LEAST_TWICE)
-        self._raised = np.zeros(2)
         self._distances: list[NDArray[np.floating]] = []
         self._spread = np.zeros((0, 0), np.float32)
         self._table = np.ones(64, np.uint16)
         self._before: NDArray[np.bool_] | None = None
-        self._moved: tuple[NDArray[np.bool_], ...] = ()
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -168,19 +161,16 @@ class _Limits:
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
         self._distances = [distance, _around(distance)]
         (far, far_around), (near, near_around) = (
-            [values > limit for values, limit in zip(self._distances, np.exp(raised) * limits, strict=True)]
-            for limits, raised in zip((self.once, self.twice), self._raised, strict=True)
+            [values > limit for values, limit in zip(self._distances, limits, strict=True)]
+            for limits in (self.once, self.twice)
         )
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = _widened(beyond)
-        self._moved = far | far_around, again
         return _widened(far) | far_around | again
 
     def learn(self, still: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still."""
-        wrong = np.array([np.count_nonzero(moved & still) for moved in self._moved]) / (_FALSE * still.size)
-        self._raised = np.clip(self._raised + _RAISE * np.minimum(wrong, 4) - _LOWER, 0, np.log(_HIGHEST))
         if still.sum() < _FEWEST:
             return
         medians, ninths = np.array([np.quantile(values[still], (0.5, 0.9)) for values in self._distances]).T
