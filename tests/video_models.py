@@ -152,7 +152,6 @@ class _SteppedPart:
         self._network = network
 
     def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
-        self._states = states
         self._components = [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
         return [one.take(state) for one, state in zip(self._components, states, strict=True)]
 
@@ -161,8 +160,8 @@ class _SteppedPart:
         for one in self._components:
             one.run()
 
-    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
-        found = [one.restore(state.correction) for one, state in zip(self._components, self._states, strict=True)]
+    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
+        found = [one.restore(before) for one, before in zip(self._components, corrections, strict=True)]
         return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 

@@ -1,8 +1,19 @@
-"""Parts of a camera's picture that are computed, and what lies around them."""
+"""Pieces of a camera's picture, side by side with what lies around them, as pictures for the network.
+
+What moves is seldom one rectangle. Several rectangles in one picture cost little more than their blocks: a run of the
+network takes time of its own, and few sizes of pictures are prepared for. Each piece has its margin, so that its
+neighbours there do not change it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.activity import cell
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
@@ -12,69 +23,205 @@ MARGIN = 2
 """Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
 reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
 
+_WHOLE = 0.9
+"""Share of a picture's blocks from which on all of it is computed, without margins."""
+
 Place = tuple[slice, slice]
-"""Rows and columns of a component's blocks."""
+"""Rows and columns of blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some cells: places of luma's blocks."""
+
+    inner: Place
+    """In the picture."""
+    outer: Place
+    """With the margin, as far as the picture goes."""
+    row: int
+    """Of the area, where `outer` begins."""
+    column: int
 
 
 class Area:
-    """Some cells of a picture.
+    """Pieces of a picture that the network computes together.
 
     Attributes:
-        inner: their blocks, of each component.
-        outer: their blocks and the margin around them, as far as the picture goes.
-        cut: the place of `inner` in `outer`.
+        inner: for each component the places in the picture that are computed, without margins.
+        size: blocks of luma.
     """
 
-    def __init__(self, cells: Rectangle, grids: Grids, size: Size) -> None:
-        """Find the blocks of each component, which has so many, for a part of that size with its margin."""
-        ends = ((cells.top, cells.bottom), (cells.left, cells.right))
-        spans = [_spans(*pair, grids, axis, size[axis]) for axis, pair in enumerate(ends)]
-        self.inner, self.outer, self.cut = (
-            [(down[part], across[part]) for down, across in zip(*spans, strict=True)] for part in range(3)
-        )
+    def __init__(self, pieces: Sequence[_Piece], size: Size, grids: Grids) -> None:
+        """Put pieces of a picture together whose components have so many blocks."""
+        self.size = size
+        scales = [(grids[0][0] // high, grids[0][1] // wide) for high, wide in grids]
+        self._shapes = [(size[0] // down, size[1] // across) for down, across in scales]
+        self.inner = [[_scaled(piece.inner, scale) for piece in pieces] for scale in scales]
+        self._outer = [[_scaled(piece.outer, scale) for piece in pieces] for scale in scales]
+        at = [_moved(piece.outer, piece.row, piece.column, piece.outer) for piece in pieces]
+        self._at = [[_scaled(place, scale) for place in at] for scale in scales]
+        cuts = [_moved(piece.inner, piece.row, piece.column, piece.outer) for piece in pieces]
+        self._cuts = [[_scaled(place, scale) for place in cuts] for scale in scales]
+
+    def gather(self, component: int, blocks: NDArray[Any]) -> NDArray[Any]:
+        """Blocks of a component's picture `[high, wide, 64]`, copied into the area's; zeros where there is no piece."""
+        found = np.zeros((*self._shapes[component], *blocks.shape[2:]), blocks.dtype)
+        for place, at in zip(self._outer[component], self._at[component], strict=True):
+            found[at] = blocks[place]
+        return found
+
+    def scatter(self, component: int, found: NDArray[Any], blocks: NDArray[Any]) -> None:
+        """Put the area's blocks into a component's picture, but those in the margins."""
+        for cut, place in zip(self._cuts[component], self.inner[component], strict=True):
+            blocks[place] = found[cut]
+
+    def scatter_samples(self, component: int, found: NDArray[Any], plane: NDArray[Any]) -> None:
+        """Put the area's samples into a component's plane, likewise."""
+        for cut, place in zip(self._cuts[component], self.inner[component], strict=True):
+            plane[_samples(place)] = found[_samples(cut)]
 
 
-def _margin(grids: Grids) -> tuple[int, int]:
-    """Blocks of luma around a part that are computed as well, down and across."""
-    return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
+def areas(
+    rectangles: Sequence[Rectangle], grids: Grids, most: int, fit: Callable[[Size], Size] | None = None
+) -> list[Area]:
+    """Areas that have some rectangles of cells: one, or as few as have so many blocks.
+
+    Args:
+        rectangles: that do not overlap.
+        grids: blocks of each component of the picture.
+        most: blocks of luma of an area, at most, unless it is a single cell.
+        fit: the size at which a picture of a size is computed best; None: at its own.
+    """
+    if not rectangles:
+        return []
+    places, size = _packed([_size(one, grids) for one in rectangles], grids, exact=fit is None)
+    whole = _all_cells(grids)
+    if len(rectangles) > 1 and size[0] * size[1] >= _WHOLE * grids[0][0] * grids[0][1]:
+        return areas([whole], grids, most, fit)
+    if size[0] * size[1] > most and (halves := _halved(rectangles)):
+        return [area for half in halves for area in areas(half, grids, most, fit)]
+    pieces = [_piece(one, *place, grids) for one, place in zip(rectangles, places, strict=True)]
+    return [Area(pieces, fit(size) if fit else size, grids)]
 
 
 @lru_cache(16)
 def lengths(grids: Grids) -> tuple[list[int], list[int]]:
-    """Blocks of luma, down and across, that are computed for parts of 0, 1, 2... cells with their margins."""
+    """Blocks of luma, down and across, that are computed for 0, 1, 2... cells with their margins."""
     down, across = (
-        [rounded(number * blocks + 2 * margin, grids, axis) for number in range(-(-grids[0][axis] // blocks) + 1)]
-        for axis, (blocks, margin) in enumerate(zip(cell(grids), _margin(grids), strict=True))
+        [min(number * blocks + 2 * margin, whole) for number in range(-(-whole // blocks) + 1)]
+        for blocks, margin, whole in zip(cell(grids), _margin(grids), grids[0], strict=True)
     )
     return down, across
 
 
-def size_of(cells: Rectangle, grids: Grids) -> Size:
-    """Blocks of luma of some cells with their margin, as far as the picture goes."""
+def _all_cells(grids: Grids) -> Rectangle:
+    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    return Rectangle(0, high, 0, wide)
+
+
+def _margin(grids: Grids) -> tuple[int, int]:
+    """Blocks of luma around a piece that are computed as well, down and across."""
+    return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
+
+
+def _place(cells: Rectangle, grids: Grids, margin: tuple[int, int]) -> Place:
+    """Luma's blocks of some cells with a margin, as far as the picture goes."""
     ends = ((cells.top, cells.bottom), (cells.left, cells.right))
-    high, wide = (
-        min(last * blocks + margin, grid) - max(first * blocks - margin, 0)
-        for (first, last), blocks, margin, grid in zip(ends, cell(grids), _margin(grids), grids[0], strict=True)
+    rows, columns = (
+        slice(max(first * blocks - around, 0), min(last * blocks + around, whole))
+        for (first, last), blocks, around, whole in zip(ends, cell(grids), margin, grids[0], strict=True)
     )
-    return high, wide
+    return rows, columns
 
 
-def _spans(first: int, last: int, grids: Grids, axis: int, size: int) -> list[tuple[slice, slice, slice]]:
-    """`inner`, `outer` and `cut` of `Area` along an axis, for each component."""
-    luma, blocks = grids[0][axis], cell(grids)[axis]
-    start, stop = first * blocks, min(last * blocks, luma)
-    # Near an edge it reaches farther on the other side, to be of the same size as elsewhere.
-    begin = min(max(start - _margin(grids)[axis], 0), luma - size)
-    found: list[tuple[slice, slice, slice]] = []
-    for grid in grids:
-        inner, outer = (
-            slice(a * grid[axis] // luma, b * grid[axis] // luma) for a, b in ((start, stop), (begin, begin + size))
-        )
-        found.append((inner, outer, slice(inner.start - outer.start, inner.stop - outer.start)))
-    return found
+def _size(cells: Rectangle, grids: Grids) -> Size:
+    """Blocks of luma of some cells with their margin."""
+    rows, columns = _place(cells, grids, _margin(grids))
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
-def samples(place: Place) -> Place:
+def _piece(cells: Rectangle, row: int, column: int, grids: Grids) -> _Piece:
+    return _Piece(_place(cells, grids, (0, 0)), _place(cells, grids, _margin(grids)), row, column)
+
+
+def _halved(rectangles: Sequence[Rectangle]) -> tuple[list[Rectangle], list[Rectangle]] | None:
+    """The rectangles in two parts of about the same work; None for a single cell."""
+    if len(rectangles) == 1:
+        (one,) = rectangles
+        high, wide = one.bottom - one.top, one.right - one.left
+        if high == wide == 1:
+            return None
+        tall = high >= wide
+        first, second = one.cut_across(one.top + (high + 1) // 2) if tall else one.cut_down(one.left + (wide + 1) // 2)
+        return [first], [second]
+    halves: tuple[list[Rectangle], list[Rectangle]] = ([], [])
+    work = [0, 0]
+    for one in sorted(rectangles, key=_cells, reverse=True):
+        less = int(work[1] < work[0])
+        halves[less].append(one)
+        work[less] += _cells(one)
+    return halves
+
+
+def _cells(one: Rectangle) -> int:
+    return (one.bottom - one.top) * (one.right - one.left)
+
+
+def _packed(sizes: Sequence[Size], grids: Grids, *, exact: bool) -> tuple[list[tuple[int, int]], Size]:
+    """Where pieces of some sizes lie in an area, and its size: in rows, the highest first.
+
+    Args:
+        sizes: of the pieces, in blocks of luma.
+        grids: blocks of each component of the picture; the area is no larger than that, if the pieces go into it.
+        exact: its size is not rounded to one of few.
+    """
+
+    def whole(length: int, axis: int) -> int:
+        step = unit(grids, axis)
+        return min(-(-length // step) * step, grids[0][axis]) if exact else rounded(length, grids, axis)
+
+    widest = max(wide for _, wide in sizes)
+    together = sum(high * wide for high, wide in sizes)
+    widths = {widest, *(int((share * together) ** 0.5) for share in (0.7, 1.2, 2.0)), grids[0][1]}
+    best: tuple[list[tuple[int, int]], Size] | None = None
+    for width in sorted({whole(max(width, widest), 1) for width in widths}):
+        places, high = _in_rows(sizes, width)
+        size = whole(high, 0), width
+        if high <= size[0] and (best is None or size[0] * width < best[1][0] * best[1][1]):
+            best = places, size
+    # What does not go into a picture of this size is as much as all of it.
+    return best or ([], grids[0])
+
+
+def _in_rows(sizes: Sequence[Size], width: int) -> tuple[list[tuple[int, int]], int]:
+    """Row and column of each piece in an area of a width, and how high that is."""
+    places = [(0, 0)] * len(sizes)
+    top = bottom = column = 0
+    for index in sorted(range(len(sizes)), key=lambda index: sizes[index], reverse=True):
+        high, wide = sizes[index]
+        if column + wide > width:
+            top, column = bottom, 0
+        places[index] = top, column
+        bottom, column = max(bottom, top + high), column + wide
+    return places, bottom
+
+
+def _scaled(place: Place, scale: tuple[int, int]) -> Place:
+    """A place of a component whose blocks are so many of luma's, down and across."""
+    rows, columns = (slice(one.start // by, one.stop // by) for one, by in zip(place, scale, strict=True))
+    return rows, columns
+
+
+def _moved(place: Place, row: int, column: int, origin: Place) -> Place:
+    """A place, with the beginning of another one moved to a row and a column."""
+    rows, columns = (
+        slice(one.start - other.start + to, one.stop - other.start + to)
+        for one, other, to in zip(place, origin, (row, column), strict=True)
+    )
+    return rows, columns
+
+
+def _samples(place: Place) -> Place:
     """The samples of blocks."""
     rows, columns = (slice(8 * one.start, 8 * one.stop) for one in place)
     return rows, columns

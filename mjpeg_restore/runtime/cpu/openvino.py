@@ -180,12 +180,13 @@ class OpenVino:
     def _run_part(self, inputs: Inputs) -> Planes:
         """All of a graph with a state, by its parts' steps."""
         count = len(inputs) // 5
-        frame = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
-        states = [ComponentState(*inputs[first : first + 3]) for first in range(2 * count, 5 * count, 3)]
+        own = [np.array(array) for array in inputs]
+        frame = list(zip(own[: 2 * count : 2], own[1 : 2 * count : 2], strict=True))
+        states = [ComponentState(*own[first : first + 3]) for first in range(2 * count, 5 * count, 3)]
         part = self.part()
         remembered = part.take(frame, states)
         part.run()
-        planes, corrections = part.restore()
+        planes, corrections = part.restore([known.correction for known in states])
         after = ((*pair, correction) for pair, correction in zip(remembered, corrections, strict=True))
         return (*planes, *(array for one in after for array in one))
 
@@ -293,12 +294,9 @@ class _Part:
 
     def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
-        self._frame = [(np.ascontiguousarray(coefficients), table) for coefficients, table in frame]
-        self._before = states
-        self._after = [ComponentState(known.mean.copy(), known.evidence.copy(), known.mean) for known in states]
+        self._frame, self._after = frame, states
         self._own = [array for component in self._frame for array in component]
-        # The network needs no correction: an array of its shape is enough.
-        self._own += [array for known in self._after for array in (known.mean, known.evidence, known.mean)]
+        self._own += [array for known in states for array in (known.mean, known.evidence, known.correction)]
         sides: list[NDArray[np.float16]] = []
         for component, known in zip(self._frame, self._after, strict=True):
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
@@ -336,14 +334,14 @@ class _Part:
             self._phases = [part.copy() for part in _phases(network)]
         self._entering = []
 
-    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Put the network's residual on top of the mean, and mix it with what was added before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
         planes: list[NDArray[np.uint8]] = []
         for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
-            known.correction = self._before[index].correction.copy()
+            known.correction = corrections[index]
             planes.append(state.restore(self._phases[index], *component, known, self._shares[index], ramps[index]))
-        return tuple(planes), [known.correction for known in self._after]
+        return tuple(planes), list(corrections)
 
 
 def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:

@@ -26,12 +26,11 @@ class Part(Protocol):
         """Take the part into its state.
 
         Args:
-            frame: the part; its arrays need not be contiguous.
-            states: of the same blocks before the frame, likewise. What they hold of corrections may change until
-                `restore`, which reads them.
+            frame: the part.
+            states: of the same blocks before the frame. They are the part's own, and so may be changed.
 
         Returns:
-            Mean and evidence after the frame. The states are not changed.
+            Mean and evidence after the frame.
         """
         ...
 
@@ -39,8 +38,15 @@ class Part(Protocol):
         """Run the network. It depends on nothing that other frames' steps change."""
         ...
 
-    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
-        """Restore the part: the planes of its components, and their corrections after the frame."""
+    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
+        """Restore the part.
+
+        Args:
+            corrections: before the frame, now that those before it have been restored; the part's own.
+
+        Returns:
+            The planes of its components, and their corrections after the frame.
+        """
         ...
 
 
@@ -98,13 +104,13 @@ class _WholePart:
     def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
         inputs: list[NDArray[Any]] = [array for component in frame for array in component]
         inputs += [array for known in states for array in (known.mean, known.evidence, known.correction)]
-        found = self._run([np.ascontiguousarray(array) for array in inputs])
+        found = self._run(inputs)
         self._found = (*found[: len(frame)], *found[len(frame) + 2 :: 3])
         return list(zip(found[len(frame) :: 3], found[len(frame) + 1 :: 3], strict=True))
 
     def run(self) -> None:
         pass
 
-    def restore(self) -> tuple[Planes, list[NDArray[np.int16]]]:
+    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
         count = len(self._found) // 2
         return self._found[:count], list(self._found[count:])

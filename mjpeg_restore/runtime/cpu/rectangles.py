@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_START = 250.0
-"""Cost of one run of a network, in blocks."""
+_START = 60.0
+"""Cost of a rectangle beside its blocks, in blocks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,6 @@ class ComponentState:
         """A state after this one, whose mean and evidence are not filled yet; both share the correction."""
         return ComponentState(np.empty_like(self.mean), np.empty_like(self.evidence), self.correction)
 
-    def part(self, place: tuple[slice, slice]) -> ComponentState:
-        """The state of some rows and columns of blocks: views."""
-        return ComponentState(self.mean[place], self.evidence[place], self.correction[place])
-
 
 def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Evidence of one frame by its table `[64]`: the inverse variance of a dequantised coefficient."""

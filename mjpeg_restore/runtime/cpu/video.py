@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
 from mjpeg_restore.runtime.cpu.activity import Activity, cell
-from mjpeg_restore.runtime.cpu.areas import Area, Place, lengths, samples, size_of
+from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
-from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
+from mjpeg_restore.runtime.cpu.rectangles import cover
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
@@ -73,10 +73,10 @@ class VideoSession:
         cells = activity.choose(frame, before) if activity else _all_cells(grids)
         self.computed = float(cells.mean())
         # For the size of a picture by itself nothing is prepared.
-        areas = self._areas(cells, grids, self._sizes if past or evidence else None)
-        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in areas]
+        found = self._areas(cells, grids, self._sizes if past or evidence else None)
+        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in found]
         self._each(parts, _PartOfFrame.take)
-        computed = [[area.inner[index] for area in areas] for index in range(len(grids))]
+        computed = [[place for area in found for place in area.inner[index]] for index in range(len(grids))]
         still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
@@ -107,24 +107,13 @@ class VideoSession:
 
     def _areas(self, cells: NDArray[np.bool_], grids: Grids, sizes: PartSizes | None) -> list[Area]:
         """Areas that have all of the cells; of a frame that comes alone as many as are computed at once, if it pays."""
-        blocks, (down, across) = cell(grids), lengths(grids)
-        rectangles = cover(cells, down, across)
+        rectangles = cover(cells, *lengths(grids))
         most, at_once = self._most, self._parts.at_once
         if at_once > 1 and self._turns.is_alone:
-            together = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in rectangles)
+            together = sum(area.size[0] * area.size[1] for area in areas(rectangles, grids, most))
             share = -(-together // at_once)
             most = min(most, max(LEAST_PART, share + share // 5))
-
-        def divided(one: Rectangle) -> list[Area]:
-            wanted = size_of(one, grids)
-            high, wide = one.bottom - one.top, one.right - one.left
-            if wanted[0] * wanted[1] <= most or high == wide == 1:
-                return [Area(one, grids, sizes.fit(wanted, grids) if sizes else wanted)]
-            tall = high * blocks[0] >= wide * blocks[1]
-            halves = one.cut_across(one.top + (high + 1) // 2) if tall else one.cut_down(one.left + (wide + 1) // 2)
-            return [found for half in halves for found in divided(half)]
-
-        return [area for one in rectangles for area in divided(one)]
+        return areas(rectangles, grids, most, (lambda size: sizes.fit(size, grids)) if sizes else None)
 
     def _each(self, parts: Sequence[_PartOfFrame], step: Callable[[_PartOfFrame], None]) -> None:
         """Do a step of several parts, at the same time where threads are free."""
@@ -156,14 +145,15 @@ class _PartOfFrame:
 
     def take(self) -> None:
         """Take it into the state."""
-        area = self._area
-        frame = [
-            (coefficients[place], table) for (coefficients, table), place in zip(self._frame, area.outer, strict=True)
+        gather = self._area.gather
+        frame = [(gather(index, coefficients), table) for index, (coefficients, table) in enumerate(self._frame)]
+        states = [
+            ComponentState(*(gather(index, part) for part in (known.mean, known.evidence, known.correction)))
+            for index, known in enumerate(self._before)
         ]
-        states = [known.part(place) for known, place in zip(self._before, area.outer, strict=True)]
-        taken = self._part.take(frame, states)
-        for known, (mean, evidence), inner, cut in zip(self._after, taken, area.inner, area.cut, strict=True):
-            known.mean[inner], known.evidence[inner] = mean[cut], evidence[cut]
+        for index, (known, taken) in enumerate(zip(self._after, self._part.take(frame, states), strict=True)):
+            for part, found in zip((known.mean, known.evidence), taken, strict=True):
+                self._area.scatter(index, found, part)
 
     def run(self) -> None:
         """Run the network."""
@@ -172,12 +162,11 @@ class _PartOfFrame:
     def restore(self, planes: Planes) -> None:
         """Restore it, in the planes of its frame."""
         area = self._area
-        restored = self._part.restore()
-        for plane, known, found, correction, inner, cut in zip(
-            planes, self._after, *restored, area.inner, area.cut, strict=True
-        ):
-            plane[samples(inner)] = found[samples(cut)]
-            known.correction[inner] = correction[cut]
+        # Those of frames that were under way have changed since it was taken.
+        corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
+        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections), strict=True)):
+            area.scatter_samples(index, found, planes[index])
+            area.scatter(index, correction, self._after[index].correction)
 
 
 def _all_cells(grids: Grids) -> NDArray[np.bool_]:
