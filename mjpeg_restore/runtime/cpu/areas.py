@@ -23,7 +23,7 @@ MARGIN = 2
 """Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
 reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
 
-_WHOLE = 0.9
+_WHOLE = 0.8
 """Share of a picture's blocks from which on all of it is computed, without margins."""
 
 Place = tuple[slice, slice]
@@ -37,7 +37,7 @@ class _Piece:
     inner: Place
     """In the picture."""
     outer: Place
-    """With the margin, as far as the picture goes."""
+    """With what lies around them, the margin at least, as far as the picture goes."""
     row: int
     """Of the area, where `outer` begins."""
     column: int
@@ -100,8 +100,9 @@ def areas(
         return areas([whole], grids, most, fit)
     if size[0] * size[1] > most and (halves := _halved(rectangles)):
         return [area for half in halves for area in areas(half, grids, most, fit)]
-    pieces = [_piece(one, *place, grids) for one, place in zip(rectangles, places, strict=True)]
-    return [Area(pieces, fit(size) if fit else size, grids)]
+    size = fit(size) if fit else size
+    boxes = _boxes(places, size)
+    return [Area([_piece(one, *box, grids) for one, box in zip(rectangles, boxes, strict=True)], size, grids)]
 
 
 @lru_cache(16)
@@ -140,8 +141,25 @@ def _size(cells: Rectangle, grids: Grids) -> Size:
     return rows.stop - rows.start, columns.stop - columns.start
 
 
-def _piece(cells: Rectangle, row: int, column: int, grids: Grids) -> _Piece:
-    return _Piece(_place(cells, grids, (0, 0)), _place(cells, grids, _margin(grids)), row, column)
+def _piece(cells: Rectangle, at: tuple[int, int], room: Size, grids: Grids) -> _Piece:
+    """A piece that fills its room in an area: no edge that is not the picture's is nearer than it must be."""
+    least = _place(cells, grids, _margin(grids))
+    starts = [min(one.start, max(whole - length, 0)) for one, whole, length in zip(least, grids[0], room, strict=True)]
+    rows, columns = (
+        slice(start, min(start + length, whole)) for start, length, whole in zip(starts, room, grids[0], strict=True)
+    )
+    return _Piece(_place(cells, grids, (0, 0)), (rows, columns), *at)
+
+
+def _boxes(places: Sequence[tuple[int, int]], size: Size) -> list[tuple[tuple[int, int], Size]]:
+    """For each piece of an area where it begins, and the room that it has: up to the next piece, or to the end."""
+    tops = [*sorted({row for row, _ in places}), size[0]]
+    found: list[tuple[tuple[int, int], Size]] = []
+    for row, column in places:
+        bottom = tops[tops.index(row) + 1]
+        right = min((other for top, other in places if top == row and other > column), default=size[1])
+        found.append(((row, column), (bottom - row, right - column)))
+    return found
 
 
 def _halved(rectangles: Sequence[Rectangle]) -> tuple[list[Rectangle], list[Rectangle]] | None:

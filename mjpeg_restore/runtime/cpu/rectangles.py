@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_START = 60.0
+_START = 100.0
 """Cost of a rectangle beside its blocks, in blocks."""
 
 
