@@ -43,6 +43,8 @@ _LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
 does not do so for long, for a mean that is between two cells is near both."""
 _MOST = 100.0
 """Such distances are at most."""
+_NEARLY_ALL = 0.7
+"""Share of a picture's cells: where more have changed, the others, which happen to be alike, have changed as well."""
 _EVERY = 8
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -93,6 +95,8 @@ class Activity:
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
+        if changed.mean() > _NEARLY_ALL:
+            changed[:] = True
         finer = self._count_anew(frame[0][1])
         self._changed, self._frames_before = changed, self._frames
         self._frames = np.where(changed, 0, self._frames) + 1
