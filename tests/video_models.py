@@ -109,6 +109,7 @@ class Component:
     def take(self, state: ComponentState) -> tuple[NDArray[np.int16], NDArray[np.float16]]:
         deviation, _ = formulas.observed(*self._frame, state)
         believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
+        self._before = formulas.means(state)
         self._mean, evidence, self._share = formulas.remembered(*self._frame, state, believed)
         self._kept = formulas.in_memory(self._mean).round()
         return self._kept.astype(np.int16), evidence.astype(np.float16)
@@ -124,8 +125,9 @@ class Component:
     def restore(self, correction: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
-        level, before = self._kept / 16 / table, correction.astype(float) / 16 / table
-        added = formulas.mixed(coefficients, table, level, own, before, self._share)
+        level = self._kept / 16 / table
+        last = (self._before + correction.astype(float) / 16) / table - level
+        added = formulas.mixed(coefficients, table, level, own, last, self._share)
         shown = formulas.shown(level + added, table).round()
         return shown.astype(np.uint8), formulas.in_memory(added * table).round().astype(np.int16)
 

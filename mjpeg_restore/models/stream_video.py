@@ -20,8 +20,8 @@ and the network restores a frame from them:
 Mean and evidence depend on the coefficients alone: no error of the network feeds back into them. An exported graph's
 state has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many
 frames together tell more than each does, and what the network adds differs with each frame's noise. So the earlier
-correction is mixed in, as far as the past is believed (`lasting`); and a block that agrees with its state needs no
-network: its last result is moved into the frame's cell (`runtime/cpu/state.py`).
+result is mixed in, as far as the past is believed (`lasting`); and a block that agrees with its state needs no network:
+its last result is moved into the frame's cell (`runtime/cpu/state.py`).
 """
 
 from __future__ import annotations
@@ -239,13 +239,15 @@ class StreamVideo(Stream):
         samples: list[Tensor] = []
         parts: list[Tensor] = []
         restored = self.restore_from(after, shares, lefts, *components)
-        for place, state, share, earlier, k, q in zip(
-            restored, after, shares, before[2::3], components[::2], components[1::2], strict=True
+        earlier = [mean + correction for mean, correction in zip(before[::3], before[2::3], strict=True)]
+        for place, state, share, known, k, q in zip(
+            restored, after, shares, earlier, components[::2], components[1::2], strict=True
         ):
             steps = q[:, None, None]
             level, added = state.mean / steps, place - state.mean / steps
             # What the network adds differs from frame to frame, as their noise does: it is mixed with what was before.
-            added = added + lasting(q)[:, None, None] * share**LASTING_PAST * (earlier / steps - added)
+            last = (known - state.mean) / steps
+            added = added + lasting(q)[:, None, None] * share**LASTING_PAST * (last - added)
             kept = k + (level + added - k).clamp(-CELL, CELL)
             samples.append(self.inverse_dct(kept, q))
             parts += [state.mean, state.evidence, (kept - level) * steps]

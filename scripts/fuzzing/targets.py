@@ -210,13 +210,15 @@ def state(data: bytes) -> None:
         native.take(*frame(), some(np.int16), *halves, level, some(np.float32), some(np.float32), *last, number, 1.0)
     with suppress(ValueError):
         halves, correction, plane = (some(np.float16), some(np.float16)), some(np.int16), some(np.uint8)
-        native.restore(*frame(), some(np.int16), *halves, some(np.float32, 64), correction, plane, *last, number, 0.499)
+        lasting, means = some(np.float32, 64), (some(np.int16), some(np.int16))
+        native.restore(*frame(), *means, *halves, lasting, correction, plane, *last, number, 0.499)
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last)
     with suppress(ValueError):
         agrees, plane = some(np.uint8, blocks), some(np.uint8)
-        native.restore_still(*frame(), some(np.int16), some(np.int16), agrees, plane, *last, 0.499)
+        means = some(np.int16), some(np.int16)
+        native.restore_still(*frame(), *means, some(np.int16), agrees, plane, *last, 0.499)
     with suppress(ValueError):
         found = some(np.float32, blocks), some(np.float32, blocks)
         native.compare(*frame(), some(np.int16), some(np.float16), some(np.float32, 64), *found, *last, number)

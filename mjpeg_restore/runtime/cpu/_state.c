@@ -21,6 +21,7 @@ typedef struct {
   float observation[SIDE * SIDE]; /* evidence of one frame */
   float most[SIDE * SIDE];        /* evidence of the past, at most */
   int16_t *mean, *mean_after, *correction;
+  const int16_t *mean_before;
   uint16_t *evidence, *evidence_after;
   uint16_t *deviation, *share, *level;
   const float *lasting;           /* [SIDE, SIDE]: weight of what was added before, where all of the past is believed */
@@ -204,14 +205,15 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, phases, share, lasting, correction, plane, high, wide, lanes, scale,\n"
-"        cell, /)\n--\n\n"
+"restore(coefficients, table, observation, mean, mean_before, phases, share, lasting, correction, plane, high, wide,\n"
+"        lanes, scale, cell, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
-                                  {"phases", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 0, 0}, {"lasting", 0, 4, 0, 0},
+                                  {"mean_before", BLOCK, 2, 0, 0}, {"phases", BLOCK, 2, 0, 0},
+                                  {"share", BLOCK, 2, 0, 0}, {"lasting", 0, 4, 0, 0},
                                   {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
@@ -220,14 +222,15 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   float *residual;
 
   (void)module;
-  if (!are(arguments, 14, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 15, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 0);
-  s.share = a.buffers[5].buf, s.correction = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  c.phases = a.buffers[4].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
+  s.mean_before = a.buffers[4].buf, s.share = a.buffers[6].buf;
+  s.correction = a.buffers[8].buf, s.plane = a.buffers[9].buf;
+  c.phases = a.buffers[5].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
-  c.scale = (float)number(arguments, 12), c.cell = (float)number(arguments, 13);
-  memcpy(lasting, a.buffers[6].buf, sizeof(lasting));
+  c.scale = (float)number(arguments, 13), c.cell = (float)number(arguments, 14);
+  memcpy(lasting, a.buffers[7].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
   if (!residual)
@@ -264,22 +267,25 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_still_doc,
-"restore_still(coefficients, table, observation, mean, correction, agrees, plane, high, wide, lanes, cell, /)\n--\n\n"
+"restore_still(coefficients, table, observation, mean, mean_before, correction, agrees, plane, high, wide, lanes, cell,\n"
+"              /)\n--\n\n"
 "Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
-                                  {"correction", BLOCK, 2, 1, 0}, {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"mean_before", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
+                                  {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 11, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 12, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 0);
-  s.correction = a.buffers[4].buf, s.agrees = a.buffers[5].buf, s.plane = a.buffers[6].buf;
-  s.cell = (float)number(arguments, 10);
+  s.mean_before = a.buffers[4].buf, s.correction = a.buffers[5].buf;
+  s.agrees = a.buffers[6].buf, s.plane = a.buffers[7].buf;
+  s.cell = (float)number(arguments, 11);
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

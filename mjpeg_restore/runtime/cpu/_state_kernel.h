@@ -140,11 +140,19 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
-/* The network's residual on top of the mean, within the frame's cell, and a part of what was added before, as far as the
+/* What was restored before, in steps beyond the new mean */
+static inline Lanes NAMED(earlier)(const State *s, size_t i, const int16_t *mean, const int16_t *mean_before,
+                                   const int16_t *correction)
+{
+  Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
+  return (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
+}
+
+/* The network's residual on top of the mean, within the frame's cell, mixed with what was restored before, as far as the
    past is believed */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
-  const int16_t *k = s->coefficients, *mean = s->mean;
+  const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
   const uint16_t *share = s->share;
   int16_t *correction = s->correction;
   size_t block = 0;
@@ -158,7 +166,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       EACH {
         Lanes *place = &places[i / SIDE][i % SIDE / LANES], number = NAMED(load)(k + i);
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-        Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+        Lanes before = NAMED(earlier)(s, i, mean, mean_before, correction);
         Lanes added = NAMED(within)(*place, level, number, c->cell);
         Lanes past = NAMED(widen)(share + i);
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
@@ -168,7 +176,8 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         *place = level + added;
       }
       NAMED(show_bytes)(s, places, block);
-      k += SIDE * SIDE, mean += SIDE * SIDE, share += SIDE * SIDE, correction += SIDE * SIDE;
+      k += SIDE * SIDE, mean += SIDE * SIDE, mean_before += SIDE * SIDE, share += SIDE * SIDE;
+      correction += SIDE * SIDE;
     }
   }
 }
@@ -189,19 +198,19 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was added to the mean before is moved into the frame's cell */
+/* Restore blocks that agree with the state: what was restored before is moved into the frame's cell */
 static void NAMED(restore_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
-    const int16_t *k = s->coefficients + at, *mean = s->mean + at;
+    const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
     int16_t *correction = s->correction + at;
     Block places;
     if (!s->agrees[block])
       continue;
     EACH {
       Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-      Lanes before = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes before = NAMED(earlier)(s, i, mean, mean_before, correction);
       Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
       NAMED(store_sixteenths)(added * AT(s->table), correction + i);
       places[i / SIDE][i % SIDE / LANES] = level + added;

@@ -295,6 +295,7 @@ class _Part:
     def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
         self._frame, self._after = frame, states
+        self._before = [known.mean.copy() for known in states]
         self._own = [array for component in self._frame for array in component]
         self._own += [array for known in states for array in (known.mean, known.evidence, known.correction)]
         sides: list[NDArray[np.float16]] = []
@@ -335,12 +336,13 @@ class _Part:
         self._entering = []
 
     def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
-        """Put the network's residual on top of the mean, and mix it with what was added before; see `state.restore`."""
+        """Put the network's residual on top of the mean, mixed with what was restored before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
         planes: list[NDArray[np.uint8]] = []
         for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
             known.correction = corrections[index]
-            planes.append(state.restore(self._phases[index], *component, known, self._shares[index], ramps[index]))
+            phases, share, before = self._phases[index], self._shares[index], self._before[index]
+            planes.append(state.restore(phases, *component, before, known, share, ramps[index]))
         return tuple(planes), list(corrections)
 
 

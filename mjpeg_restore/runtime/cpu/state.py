@@ -37,7 +37,7 @@ LONGEST: Final = 32.0
 LEAST: Final = 2.0**-14
 """Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
 LASTING_STEPS: Final = 8
-"""Power of the quantiser's share in the variance of a frame, in the weight of what was added to the mean before."""
+"""Power of the quantiser's share in the variance of a frame, in the weight of what was restored before."""
 LASTING_PAST: Final = 6
 """Likewise of the past's share in the mean."""
 FARTHEST: Final = 4.0
@@ -81,13 +81,12 @@ def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def lasting(table: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Weight of what was added to the mean before, where the mean is the past's alone, by the frame's table `[64]`.
+    """Weight of what was restored before, where the mean is the past's alone, by the frame's table `[64]`.
 
     What the network adds tells where in its cell a coefficient lies. That is a guess, and a better one of several
-    frames, where the cell is much wider than the sensor's noise. Where it is not, noise alone moves the mean within the
-    cell, and what was added before belongs to another mean. In a picture that moves slowly, coarse steps hide that from
-    the gate, but little past gathers there. Both powers were found on clips of still and moving scenes at quality 10 to
-    75.
+    frames, where the cell is much wider than the sensor's noise. Where it is not, the mean alone tells more. In a
+    picture that moves slowly, coarse steps hide that from the gate, but little past gathers there. Both powers were
+    found on clips of still and moving scenes at quality 10 to 75.
     """
     quantised = table.astype(np.float32) ** 2 / 12
     return np.power(quantised / (quantised + SENSOR), LASTING_STEPS, dtype=np.float32)
@@ -153,7 +152,8 @@ def take_still(
 def restore_still(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
-    state: ComponentState,
+    before: ComponentState,
+    after: ComponentState,
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     *,
@@ -163,15 +163,18 @@ def restore_still(
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
-        state: after the frame. Its correction is moved as little as puts the sum into the frame's cell: the cells of
-            many frames together tell more than each does.
+        before: the state before the frame.
+        after: the one after it. Its correction is changed: what was restored before is moved, as little as puts it into
+            the frame's cell. The cells of many frames together tell more than each does.
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
     """
     high, wide, _ = coefficients.shape
     frame = _frame(coefficients, table)
     assert native is not None
-    native.restore_still(*frame, state.mean, state.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL)
+    native.restore_still(
+        *frame, after.mean, before.mean, after.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL
+    )
 
 
 def observe(
@@ -234,6 +237,7 @@ def restore(
     phases: NDArray[np.float16],
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
+    mean_before: NDArray[np.int16],
     state: ComponentState,
     share: NDArray[np.float16],
     confidence: ConfidenceRamp,
@@ -242,13 +246,14 @@ def restore(
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
 
-    What the network adds to the mean differs from frame to frame, as their noise does. So it is mixed with what was
-    added in the frame before: by `lasting`, times the sixth power of the past's share.
+    What the network adds to the mean differs from frame to frame, as their noise does. So the result is mixed with what
+    was restored of the frame before: by `lasting`, times the sixth power of the past's share.
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
         coefficients: as in `compare`, and so are `table` and `lanes`.
-        state: its correction is changed.
+        mean_before: of the state before the frame.
+        state: after it; its correction is changed.
         share: the past's share in the mean, as `take` has filled it.
 
     Returns:
@@ -259,7 +264,7 @@ def restore(
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
-        *(state.mean, as_native(phases, np.float16), share, lasting(table), state.correction, plane),
+        *(state.mean, mean_before, as_native(phases, np.float16), share, lasting(table), state.correction, plane),
         *(high, wide, lanes),
         *(SAMPLE_SCALE * confidence(table), CELL),
     )

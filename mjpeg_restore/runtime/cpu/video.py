@@ -94,9 +94,9 @@ class VideoSession:
                 found.correction = found.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         self._each(parts, lambda part: part.restore(planes))
-        for component, found, agrees, plane in zip(frame, after, still, planes, strict=True):
+        for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
-                restore_still(*component, found, agrees, plane)
+                restore_still(*component, before[index], after[index], agrees, planes[index])
         return planes
 
     def _learning(self, grids: Grids) -> Activity:

@@ -61,8 +61,9 @@ def keep(
     plane: NDArray[np.uint8],
 ) -> None:
     """Take blocks that agree into the state, in place, and restore them."""
-    take_still(coefficients, table, state, agrees, state)
-    restore_still(coefficients, table, state, agrees, plane)
+    before = copy_of(state)
+    take_still(coefficients, table, before, agrees, state)
+    restore_still(coefficients, table, before, state, agrees, plane)
 
 
 Case = tuple[NDArray[np.int16], NDArray[np.uint16], ComponentState]
@@ -194,20 +195,32 @@ def assert_shown(plane: NDArray[np.uint8], steps: NDArray[np.float64], case: Cas
     assert (np.abs(plane - formulas.shown(steps, case[1])) <= 0.501 + error).all()
 
 
+def drifted(state: ComponentState, seed: int) -> ComponentState:
+    """The state with another mean, as it may have been a frame earlier."""
+    drift = np.random.default_rng(seed).integers(-40, 41, state.mean.shape)
+    return ComponentState((state.mean + drift).clip(-32768, 32767).astype(np.int16), state.evidence, state.correction)
+
+
+def earlier(before: ComponentState, after: ComponentState, table: NDArray[np.uint16]) -> formulas.Blocks:
+    """What was restored before, in steps beyond the new mean."""
+    return (formulas.means(before) + formulas.corrections(before) - formulas.means(after)) / table
+
+
 @given(cases, st.sampled_from([0.0, 1e-3, 0.1, 3.0]), st.integers(0, 1000), st.booleans())
 @settings(max_examples=60)
 def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, chroma: bool) -> None:
-    coefficients, table, before = case
+    coefficients, table, known = case
     high, wide, _ = coefficients.shape
-    phases, state = phases_of(high, wide, seed, spread), copy_of(before)
+    phases, state, before = phases_of(high, wide, seed, spread), copy_of(known), drifted(known, seed)
     share = np.random.default_rng(seed).choice([0, 2.0**-24, 0.3, 31 / 32, 1], coefficients.shape).astype(np.float16)
     confidence = CHROMA_CONFIDENCE if chroma else LUMA_CONFIDENCE
-    plane = restore(phases, coefficients, table, state, share, confidence)
+    plane = restore(phases, coefficients, table, before.mean, state, share, confidence)
     assert (plane.dtype, plane.shape) == (np.uint8, (8 * high, 8 * wide))
-    np.testing.assert_array_equal(state.mean, before.mean)
-    np.testing.assert_array_equal(state.evidence, before.evidence)
-    added, level = formulas.residual(phases, table, confidence), formulas.means(before) / table
-    mixed = formulas.mixed(coefficients, table, level, added, formulas.corrections(before) / table, share.astype(float))
+    np.testing.assert_array_equal(state.mean, known.mean)
+    np.testing.assert_array_equal(state.evidence, known.evidence)
+    added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
+    last = earlier(before, known, table)
+    mixed = formulas.mixed(coefficients, table, level, added, last, share.astype(float))
     assert_corrected(state, mixed * table, case)
     assert_shown(plane, level + mixed, case)
 
@@ -228,7 +241,7 @@ def test_what_was_added_before_lasts_where_the_past_is_believed_and_steps_are_co
     coefficients, state = np.zeros((2, 3, 64), np.int16), ComponentState.empty(2, 3)
     state.correction[:] = 80
     table, shares = np.full(64, step, np.uint16), np.full(coefficients.shape, share, np.float16)
-    restore(phases_of(2, 3, 0, 0.0), coefficients, table, state, shares, LUMA_CONFIDENCE)
+    restore(phases_of(2, 3, 0, 0.0), coefficients, table, state.mean, state, shares, LUMA_CONFIDENCE)
     np.testing.assert_array_equal(state.correction, wanted)
 
 
@@ -240,7 +253,10 @@ def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(
     state, other = copy_of(before), copy_of(before)
     other.correction[:] = np.random.default_rng(seed).integers(-32768, 32768, coefficients.shape)
     nothing, phases = np.zeros(coefficients.shape, np.float16), phases_of(high, wide, seed, 0.1)
-    plane, same = (restore(phases, coefficients, table, one, nothing, LUMA_CONFIDENCE) for one in (state, other))
+    plane, same = (
+        restore(phases, coefficients, table, drifted(one, seed).mean, one, nothing, LUMA_CONFIDENCE)
+        for one in (state, other)
+    )
     np.testing.assert_array_equal(plane, same)
     np.testing.assert_array_equal(state.correction, other.correction)
 
@@ -263,21 +279,39 @@ def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
 
 @given(cases, st.integers(0, 1000))
 def test_restoring_blocks_that_agree(case: Case, seed: int) -> None:
-    coefficients, table, before = case
+    coefficients, table, known = case
     high, wide, _ = coefficients.shape
     agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
-    state, plane = copy_of(before), np.full((8 * high, 8 * wide), 77, np.uint8)
-    restore_still(coefficients, table, state, agrees, plane)
-    np.testing.assert_array_equal(state.mean, before.mean)
-    np.testing.assert_array_equal(state.evidence, before.evidence)
-    np.testing.assert_array_equal(state.correction[~agrees], before.correction[~agrees])
+    state, before, plane = copy_of(known), drifted(known, seed), np.full((8 * high, 8 * wide), 77, np.uint8)
+    restore_still(coefficients, table, before, state, agrees, plane)
+    np.testing.assert_array_equal(state.mean, known.mean)
+    np.testing.assert_array_equal(state.evidence, known.evidence)
+    np.testing.assert_array_equal(state.correction[~agrees], known.correction[~agrees])
     shown = np.kron(agrees, np.ones((8, 8))) > 0
     assert (plane[~shown] == 77).all()
     restored = formulas.in_cell(coefficients, (formulas.means(before) + formulas.corrections(before)) / table)
-    moved = formulas.in_memory(restored * table - formulas.means(before))
+    moved = formulas.in_memory(restored * table - formulas.means(known))
     assert (np.abs(state.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
     size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
     assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
+
+
+def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None:
+    # A still scene: each frame moves the mean, and what was restored lies in the cell of all of them.
+    random, table = np.random.default_rng(3), np.full(64, 40, np.uint16)
+    state, agrees, plane = ComponentState.empty(2, 3), np.ones((2, 3), np.bool_), np.empty((16, 24), np.uint8)
+    state.correction[:] = 19 * 16  # near the edge between the cells of 0 and 1
+    first = np.zeros((2, 3, 64), np.int16)
+    keep(first, table, state, agrees, plane)
+    shown = plane.copy()
+    for _ in range(10):
+        coefficients = random.integers(0, 2, first.shape).astype(np.int16)
+        before = state.mean.copy()
+        keep(coefficients, table, state, agrees, plane)
+        assert not np.array_equal(state.mean, before)
+        restored = state.mean / 16 + state.correction / 16
+        assert (np.abs(restored - 20) < 1.1).all()  # at the edge of the one cell or of the other
+    assert np.abs(plane.astype(int) - shown).max() <= 9
 
 
 @given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 64))
@@ -385,7 +419,8 @@ def test_corrections_that_memory_does_not_hold_are_the_largest_that_it_does(valu
     known = np.full(most.shape, LONGEST * observation(table)[0], np.float16)
     kept, made = (ComponentState(most.copy(), known.copy(), most.copy()) for _ in range(2))
     keep(coefficients, table, kept, agrees, plane)
-    restore(phases_of(1, 1, 0, 0.1), coefficients, table, made, np.ones(most.shape, np.float16), LUMA_CONFIDENCE)
+    ones = np.ones(most.shape, np.float16)
+    restore(phases_of(1, 1, 0, 0.1), coefficients, table, made.mean.copy(), made, ones, LUMA_CONFIDENCE)
     for state in (kept, made):
         np.testing.assert_array_equal(state.correction, np.full(most.shape, -32768 if value > 0 else 32767))
 
@@ -440,7 +475,7 @@ def test_a_network_that_gives_no_number_does_not_leave_the_cell(number: float) -
     phases = phases_of(3, 4, 0, 0.1)
     phases[:, 1, 2] = number
     share = np.ones(coefficients.shape, np.float16)
-    plane = restore(phases, coefficients, table, state, share, LUMA_CONFIDENCE)
+    plane = restore(phases, coefficients, table, state.mean, state, share, LUMA_CONFIDENCE)
     assert_within_cells(plane, coefficients, table, state)
 
 
@@ -463,7 +498,7 @@ def test_a_share_that_is_no_number_does_not_leave_the_cell(number: float) -> Non
     share = np.full(coefficients.shape, number, np.float16)
     for correction in (-32768, 0, 32767):
         state.correction[:] = correction
-        plane = restore(phases_of(3, 4, 0, 0.1), coefficients, table, state, share, LUMA_CONFIDENCE)
+        plane = restore(phases_of(3, 4, 0, 0.1), coefficients, table, state.mean, state, share, LUMA_CONFIDENCE)
         assert_within_cells(plane, coefficients, table, state)
 
 
@@ -504,6 +539,7 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "believed": np.ones(size, np.float16), "share": halves(*size)}
             given |= {"level": halves(*size), "samples": samples, "left": samples.copy()}
         case "restore":
+            given |= {"mean_before": state.mean.copy()}
             given |= {"phases": phases_of(2, 3, 0, 0.1), "share": np.ones(size, np.float16)}
             given |= {"lasting": np.ones(64, np.float32)}
             given |= {"correction": state.correction, "plane": np.empty((16, 24), np.uint8)}
@@ -511,8 +547,8 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "agrees": np.ones((2, 3), np.uint8)}
             given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
         case "restore_still":
-            given |= {"correction": state.correction, "agrees": np.ones((2, 3), np.uint8)}
-            given |= {"plane": np.empty((16, 24), np.uint8)}
+            given |= {"mean_before": state.mean.copy(), "correction": state.correction}
+            given |= {"agrees": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
         case _:
             given |= {"evidence": state.evidence, "fine": np.ones(64, np.float32)}
             given |= {"distance": np.empty((2, 3), np.float32), "spread": np.empty((2, 3), np.float32)}
