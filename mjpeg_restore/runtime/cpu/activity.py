@@ -53,6 +53,12 @@ def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return unit(grids, 0), unit(grids, 1)
 
 
+def cells_of(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Cells of such a picture, down and across; the last ones may be smaller."""
+    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    return high, wide
+
+
 class Activity:
     """Decides for one camera, frame by frame."""
 
@@ -62,18 +68,17 @@ class Activity:
         Args:
             grids: blocks of each component, high and wide; luma's first.
         """
-        side = cell(grids)
-        high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], side, strict=True))
+        side, shape = cell(grids), cells_of(grids)
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
-        self._frames = np.zeros((high, wide))
+        self._frames = np.zeros(shape)
         """Frames that each cell has agreed for: of such as the last one, finer ones count for more."""
-        self._computed = np.zeros((high, wide))
+        self._computed = np.zeros(shape)
         """The same when it was computed last."""
         self._frames_before = self._frames
         """Likewise, before the last frame."""
-        self._changed = np.zeros((high, wide), np.bool_)
+        self._changed = np.zeros(shape, np.bool_)
         """Cells that did not agree in the last frame."""
         self._observation = 0.0
         """Evidence of the last frame."""

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -185,6 +185,6 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     camera = Camera(1.0, grids)
     cells = [camera.choose() for _ in range(20)]
     assert cells[0].all()
-    assert cells[0].shape == tuple(-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    assert cells[0].shape == cells_of(grids)
     camera.scene[-1][-1, -1] += 900
     assert camera.choose()[-1, -1]
