@@ -20,8 +20,8 @@ from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle
 
 MARGIN = 1
-"""Cells around a rectangle that are computed and not kept, at least. The network's reach is larger; but what lies beyond
-changes one sample in thousands, by one grey level."""
+"""Cells around a rectangle that are computed and not kept, at least. The network's reach is larger; but what lies
+beyond changes one sample in thousands, by one grey level."""
 
 _WHOLE = 0.8
 """Share of a picture's blocks from which on all of it is computed, without margins."""
