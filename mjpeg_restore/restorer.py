@@ -228,7 +228,7 @@ class RestorerStream:
 
     @property
     def computed(self) -> float | None:
-        """Share of the last picture that the network computed, 0..1; None with a model that restores each alone."""
+        """Share of the picture begun last that the network computes, 0..1; None if the model restores each alone."""
         return self._latest.computed if self._latest else None
 
     def submit(self, coded: CodedPicture, *, evidence: bool = True) -> Future[Picture]:

@@ -19,6 +19,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.state import ComponentState
@@ -136,14 +137,17 @@ class Stepped:
     """`Parts` of that network, several at the same time.
 
     Attributes:
-        at_once: see `Parts`.
+        at_once, prepare: see `Parts`.
         running: called while a part's network runs.
     """
 
-    prepare = None
-
-    def __init__(self, at_once: int = 3, running: Callable[[], object] = lambda: None) -> None:
-        self.at_once, self.running = at_once, running
+    def __init__(
+        self,
+        at_once: int = 3,
+        running: Callable[[], object] = lambda: None,
+        prepare: Callable[[Size, Grids], object] | None = None,
+    ) -> None:
+        self.at_once, self.running, self.prepare = at_once, running, prepare
 
     def part(self) -> Part:
         return _SteppedPart(self)

@@ -69,7 +69,7 @@ def observation(table: Tensor) -> Tensor:
 
 
 def lasting(table: Tensor) -> Tensor:
-    """Weight of an earlier correction by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
+    """Weight of what was restored before, by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
     quantised = table * table / 12
     return (quantised / (quantised + SENSOR)) ** LASTING_STEPS
 

@@ -116,7 +116,7 @@ class Camera(Protocol):
 
     @property
     def computed(self) -> float:
-        """Share of the last frame that the network computed, 0..1, without margins."""
+        """Share of the frame begun last that the network computes, 0..1, without margins."""
         ...
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:

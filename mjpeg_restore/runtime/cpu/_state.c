@@ -24,7 +24,7 @@ typedef struct {
   const int16_t *mean_before;
   uint16_t *evidence, *evidence_after;
   uint16_t *deviation, *share, *level;
-  const float *lasting;           /* [SIDE, SIDE]: weight of what was added before, where all of the past is believed */
+  const float *lasting;           /* [SIDE, SIDE]: weight of what was restored before, where all of the past is believed */
   const uint16_t *believed;
   float *samples, *left;          /* [SIDE * high, SIDE * wide] */
   float sample_scale, left_scale;

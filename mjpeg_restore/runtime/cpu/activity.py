@@ -26,8 +26,6 @@ FINEST = 8
 """Steps up to which a coefficient's deviations tell of the noise."""
 BELIEVED = 0.9
 """Share of a block's past that the gate keeps where it takes the block for still."""
-MOVED = 0.5
-"""Share below which the block has changed: it is computed anew as often as one that was never seen."""
 
 _LEAST_NOISE, _MOST_NOISE = 0.05, 100.0
 """Variances, grey levels^2."""
@@ -55,6 +53,12 @@ def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return unit(grids, 0), unit(grids, 1)
 
 
+def cells_of(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Cells of such a picture, down and across; the last ones may be smaller."""
+    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    return high, wide
+
+
 class Activity:
     """Decides for one camera, frame by frame."""
 
@@ -64,18 +68,17 @@ class Activity:
         Args:
             grids: blocks of each component, high and wide; luma's first.
         """
-        side = cell(grids)
-        high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], side, strict=True))
+        side, shape = cell(grids), cells_of(grids)
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
-        self._frames = np.zeros((high, wide))
+        self._frames = np.zeros(shape)
         """Frames that each cell has agreed for: of such as the last one, finer ones count for more."""
-        self._computed = np.zeros((high, wide))
+        self._computed = np.zeros(shape)
         """The same when it was computed last."""
         self._frames_before = self._frames
         """Likewise, before the last frame."""
-        self._changed = np.zeros((high, wide), np.bool_)
+        self._changed = np.zeros(shape, np.bool_)
         """Cells that did not agree in the last frame."""
         self._observation = 0.0
         """Evidence of the last frame."""
@@ -115,9 +118,7 @@ class Activity:
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
             still = shares > BELIEVED
             limits.learn(still)
-            import os
-
-            moved |= _cells(shares < float(os.environ.get("UB", ".9")), side, moved.shape)
+            moved |= _cells(~still, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._computed[unchanged] = self._frames_before[unchanged] + 1
 

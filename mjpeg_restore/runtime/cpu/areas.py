@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.activity import cell
+from mjpeg_restore.runtime.cpu.activity import cell, cells_of
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle
 
-MARGIN = 2
-"""Blocks of luma around a rectangle that are computed and not kept, at least, or an MCU if that is more. The network's
-reach is larger; but what lies beyond changes one sample in thousands, by one grey level."""
+MARGIN = 1
+"""Cells around a rectangle that are computed and not kept, at least. The network's reach is larger; but what lies
+beyond changes one sample in thousands, by one grey level."""
 
 _WHOLE = 0.8
 """Share of a picture's blocks from which on all of it is computed, without margins."""
@@ -95,9 +95,9 @@ def areas(
     if not rectangles:
         return []
     places, size = _packed([_size(one, grids) for one in rectangles], grids, exact=fit is None)
-    whole = _all_cells(grids)
     if len(rectangles) > 1 and size[0] * size[1] >= _WHOLE * grids[0][0] * grids[0][1]:
-        return areas([whole], grids, most, fit)
+        high, wide = cells_of(grids)
+        return areas([Rectangle(0, high, 0, wide)], grids, most, fit)
     if size[0] * size[1] > most and (halves := _halved(rectangles)):
         return [area for half in halves for area in areas(half, grids, most, fit)]
     size = fit(size) if fit else size
@@ -109,46 +109,36 @@ def areas(
 def lengths(grids: Grids) -> tuple[list[int], list[int]]:
     """Blocks of luma, down and across, that are computed for 0, 1, 2... cells with their margins."""
     down, across = (
-        [min(number * blocks + 2 * margin, whole) for number in range(-(-whole // blocks) + 1)]
-        for blocks, margin, whole in zip(cell(grids), _margin(grids), grids[0], strict=True)
+        [min((number + 2 * MARGIN) * blocks, whole) for number in range(count + 1)]
+        for count, blocks, whole in zip(cells_of(grids), cell(grids), grids[0], strict=True)
     )
     return down, across
 
 
-def _all_cells(grids: Grids) -> Rectangle:
-    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-    return Rectangle(0, high, 0, wide)
-
-
-def _margin(grids: Grids) -> tuple[int, int]:
-    """Blocks of luma around a piece that are computed as well, down and across."""
-    return max(MARGIN, unit(grids, 0)), max(MARGIN, unit(grids, 1))
-
-
-def _place(cells: Rectangle, grids: Grids, margin: tuple[int, int]) -> Place:
-    """Luma's blocks of some cells with a margin, as far as the picture goes."""
+def _place(cells: Rectangle, grids: Grids, margin: int) -> Place:
+    """Luma's blocks of some cells with a margin of cells, as far as the picture goes."""
     ends = ((cells.top, cells.bottom), (cells.left, cells.right))
     rows, columns = (
-        slice(max(first * blocks - around, 0), min(last * blocks + around, whole))
-        for (first, last), blocks, around, whole in zip(ends, cell(grids), margin, grids[0], strict=True)
+        slice(max(first - margin, 0) * blocks, min((last + margin) * blocks, whole))
+        for (first, last), blocks, whole in zip(ends, cell(grids), grids[0], strict=True)
     )
     return rows, columns
 
 
 def _size(cells: Rectangle, grids: Grids) -> Size:
     """Blocks of luma of some cells with their margin."""
-    rows, columns = _place(cells, grids, _margin(grids))
+    rows, columns = _place(cells, grids, MARGIN)
     return rows.stop - rows.start, columns.stop - columns.start
 
 
 def _piece(cells: Rectangle, at: tuple[int, int], room: Size, grids: Grids) -> _Piece:
     """A piece that fills its room in an area: no edge that is not the picture's is nearer than it must be."""
-    least = _place(cells, grids, _margin(grids))
+    least = _place(cells, grids, MARGIN)
     starts = [min(one.start, max(whole - length, 0)) for one, whole, length in zip(least, grids[0], room, strict=True)]
     rows, columns = (
         slice(start, min(start + length, whole)) for start, length, whole in zip(starts, room, grids[0], strict=True)
     )
-    return _Piece(_place(cells, grids, (0, 0)), (rows, columns), *at)
+    return _Piece(_place(cells, grids, 0), (rows, columns), *at)
 
 
 def _boxes(places: Sequence[tuple[int, int]], size: Size) -> list[tuple[tuple[int, int], Size]]:

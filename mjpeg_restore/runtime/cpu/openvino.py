@@ -78,7 +78,8 @@ NETWORK = (".share", ".entering", ".left", ".level", ".phases")
 
 
 MOST_PARTS = 4
-"""Parts of a picture, at most, that are computed at the same time, of a graph with a state: each has its margin."""
+"""Parts of one picture or of several, at most, that are under way at the same time, of a graph with a state: those of
+one picture have margins, and those of several come later."""
 
 
 class OpenVino:
@@ -347,7 +348,8 @@ class _Part:
 
 
 def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:
-    """Those of a graph's own inputs that gate and network need: the tables, and of any size the others' shapes."""
+    """Those of a graph's own inputs that gate or network reads: the tables, and in a graph for any size the others, for
+    their shapes."""
     is_fixed = request.model_inputs[0].get_partial_shape().is_static
     return [None if is_fixed and array.ndim > 1 else array for array in own]
 

@@ -27,7 +27,8 @@ class Part(Protocol):
 
         Args:
             frame: the part.
-            states: of the same blocks before the frame. They are the part's own, and so may be changed.
+            states: of the same blocks before the frame. They are the part's own, and so may be changed. Their
+                corrections are still those of an earlier frame, if parts of several frames are under way.
 
         Returns:
             Mean and evidence after the frame.
@@ -77,12 +78,12 @@ class HasParts(Protocol):
     """A network that may compute frames in steps."""
 
     def parts(self) -> Parts | None:
-        """What makes the parts; None if its graph computes them as a whole."""
+        """What makes the parts; None if its graph computes a part in one step."""
         ...
 
 
 class WholeGraph:
-    """`Parts` of a graph that has a state among its inputs and outputs: one at a time, all of it in the first step."""
+    """`Parts` of a graph that has a state among its inputs and outputs: one at a time, computed in the first step."""
 
     at_once = 1
     prepare = None

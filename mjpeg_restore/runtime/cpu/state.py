@@ -3,8 +3,8 @@
 The state of a component is its `ComponentState`. The native extension behind this module
 
 1. compares a frame with it (`compare`): blocks that agree need no network;
-2. takes blocks that agree into it (`take_still`), and restores them with their correction, moved into the frame's cell
-   (`restore_still`);
+2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, moved into the
+   frame's cell (`restore_still`);
 3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
    network (`restore`).
 

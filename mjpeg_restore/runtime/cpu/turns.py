@@ -41,7 +41,6 @@ class _Turn(Generic[Result]):
                 return
             except BaseException as error:
                 self.error = error
-        self.work.close()
         self.future.set_exception(self.error)
 
 
@@ -103,7 +102,6 @@ class Turns(Generic[Result]):
         with self._lock:
             waiting, self._waiting, self._is_beginning = self._waiting, deque(), False
         for turn in waiting:
-            turn.work.close()
             turn.future.cancel()
 
     def _work(self) -> None:
@@ -134,7 +132,6 @@ class Turns(Generic[Result]):
             if turn.future.set_running_or_notify_cancel():
                 self._under_way.append(turn)
                 return turn
-            turn.work.close()
         self._is_beginning = False
         return None
 

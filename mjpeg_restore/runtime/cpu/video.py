@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, cell
+from mjpeg_restore.runtime.cpu.activity import Activity, cells_of
 from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
@@ -33,10 +33,10 @@ _FIRST = [0, 1, 8]
 
 
 class VideoSession:
-    """A camera's frames, restored one after the other: a `Camera`.
+    """A camera's frames, begun and finished one after the other: a `Camera`.
 
     Attributes:
-        computed: share of the last frame that the network computed, 0..1, without margins.
+        computed: share of the frame begun last that the network computes, 0..1, without margins.
     """
 
     def __init__(self, parts: Parts, pool: Executor, most: int) -> None:
@@ -70,13 +70,13 @@ class VideoSession:
         before = self._states
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
-        cells = activity.choose(frame, before) if activity else _all_cells(grids)
+        cells = activity.choose(frame, before) if activity else np.ones(cells_of(grids), np.bool_)
         self.computed = float(cells.mean())
         # For the size of a picture by itself nothing is prepared.
-        found = self._areas(cells, grids, self._sizes if past or evidence else None)
-        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in found]
+        wanted = self._areas(cells, grids, self._sizes if past or evidence else None)
+        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in wanted]
         self._each(parts, _PartOfFrame.take)
-        computed = [[place for area in found for place in area.inner[index]] for index in range(len(grids))]
+        computed = [[place for area in wanted for place in area.inner[index]] for index in range(len(grids))]
         still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
@@ -90,8 +90,8 @@ class VideoSession:
         self._each(parts, _PartOfFrame.run)
         yield
         if not evidence:
-            for found in after:
-                found.correction = found.correction.copy()
+            for state in after:
+                state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         self._each(parts, lambda part: part.restore(planes))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
@@ -167,11 +167,6 @@ class _PartOfFrame:
         for index, (found, correction) in enumerate(zip(*self._part.restore(corrections), strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
-
-
-def _all_cells(grids: Grids) -> NDArray[np.bool_]:
-    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-    return np.ones((high, wide), np.bool_)
 
 
 def _without(grid: tuple[int, int], places: Sequence[Place]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -111,6 +111,29 @@ def test_a_block_that_moves_is_always_computed(component: int) -> None:
                 assert cells[tuple(beside * ratio // SIDE)]
 
 
+@pytest.mark.parametrize("believes", [True, False])
+def test_a_cell_that_noise_carried_too_far_is_not_computed_anew(believes: bool) -> None:
+    camera = Camera(0)
+    for _ in range(100):
+        camera.choose()
+    camera.scene[0][5, 5] += 90
+    assert camera.choose(believes=believes)[2, 2]
+    camera.scene[0][5, 5] -= 90 * believes
+    times = sum(camera.choose()[2, 2] for _ in range(100))
+    assert times == 0 if believes else times > 3
+
+
+@pytest.mark.parametrize(("blocks", "everything"), [(8, False), (10, True)])
+def test_where_most_of_a_picture_changes_all_of_it_has_changed(blocks: int, everything: bool) -> None:
+    camera = Camera(0)
+    for _ in range(40):
+        camera.choose()
+    camera.scene[0][:blocks] += 200
+    cells = camera.choose(believes=False)
+    assert cells[: blocks // SIDE].all()
+    assert bool(cells.all()) == everything
+
+
 def test_what_stands_still_beside_it_is_not() -> None:
     camera = Camera(1.0)
     for _ in range(60):
@@ -185,6 +208,6 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     camera = Camera(1.0, grids)
     cells = [camera.choose() for _ in range(20)]
     assert cells[0].all()
-    assert cells[0].shape == tuple(-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
+    assert cells[0].shape == cells_of(grids)
     camera.scene[-1][-1, -1] += 900
     assert camera.choose()[-1, -1]

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu import rectangles
+from mjpeg_restore.runtime.cpu import activity, rectangles
 from mjpeg_restore.runtime.cpu.activity import cell
 from mjpeg_restore.runtime.cpu.areas import MARGIN, Area, areas, lengths
-from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded
 
 EVERYTHING = 10**9
 SCALES = {"gray": (), "4:4:4": ((1, 1),) * 2, "4:2:0": ((2, 2),) * 2, "4:2:2": ((1, 2),) * 2, "4:1:1": ((1, 4),) * 2}
@@ -26,8 +26,7 @@ def grids_of(high: int, wide: int, sampling: str) -> Grids:
 
 
 def cells_of(grids: Grids, share: float, seed: int) -> NDArray[np.bool_]:
-    shape = tuple(-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-    return np.random.default_rng(seed).random(shape) < share
+    return np.random.default_rng(seed).random(activity.cells_of(grids)) < share
 
 
 def found(cells: NDArray[np.bool_], grids: Grids, most: int = EVERYTHING, *, few: bool = False) -> list[Area]:
@@ -85,7 +84,8 @@ def test_every_cell_is_computed_once_and_put_back(case: tuple[Grids, NDArray[np.
 @settings(max_examples=100, deadline=None)
 def test_each_piece_has_its_margin_and_no_gap_lies_between(case: tuple[Grids, NDArray[np.bool_]], few: bool) -> None:
     grids, cells = case
-    margin = [max(MARGIN, unit(grids, axis)) for axis in (0, 1)]
+    margin = [MARGIN * blocks for blocks in cell(grids)]
+    assert min(margin) >= 2
     picture = numbered(grids[0])
     for area in found(cells, grids, few=few):
         inside = area.gather(0, picture)[..., 0]

@@ -234,7 +234,7 @@ def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: C
 @pytest.mark.parametrize(
     ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 1), (1.0, 1000, 80), (1.0, 16, 55), (1.0, 2, 0)]
 )
-def test_what_was_added_before_lasts_where_the_past_is_believed_and_steps_are_coarse(
+def test_what_was_restored_before_lasts_where_the_past_is_believed_and_steps_are_coarse(
     share: float, step: int, wanted: float
 ) -> None:
     # The network adds nothing. Of a step of 16, 16^2 / 12 / (16^2 / 12 + 1) = 0.955 of the variance is the quantiser's.
@@ -247,7 +247,7 @@ def test_what_was_added_before_lasts_where_the_past_is_believed_and_steps_are_co
 
 @given(cases, st.integers(0, 1000))
 @settings(max_examples=30)
-def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(case: Case, seed: int) -> None:
+def test_what_was_restored_before_is_nothing_where_nothing_of_the_past_is_believed(case: Case, seed: int) -> None:
     coefficients, table, before = case
     high, wide, _ = coefficients.shape
     state, other = copy_of(before), copy_of(before)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -97,6 +98,37 @@ def test_the_ends_of_one_are_never_at_the_same_time_as_those_of_another_of_their
     with ThreadPoolExecutor(4) as pool:
         turns: Turns[int] = Turns(pool, 4)
         assert results([turns.submit(work(number)) for number in range(50)]) == list(range(50))
+
+
+def test_one_thread_at_a_time_finishes() -> None:
+    # The second one is computed while the first one is being finished: its thread leaves it to the other one.
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            handed.append(super().submit(*args, **kwargs))
+            return handed[-1]
+
+    handed: list[Future[Any]] = []
+    finishing = threading.Event()
+
+    def first() -> Work[int]:
+        yield
+        yield
+        finishing.set()
+        while len(handed) < 2:
+            time.sleep(0.001)
+        handed[1].exception(60)
+        return 0
+
+    def second() -> Work[int]:
+        yield
+        finishing.wait(60)
+        yield
+        return 1
+
+    with Pool(2) as pool:
+        turns: Turns[int] = Turns(pool, 2)
+        assert results([turns.submit(first()), turns.submit(second())]) == [0, 1]
+    assert [one.exception() for one in handed] == [None, None]
 
 
 def test_a_thread_that_is_done_goes_on_with_the_next_one() -> None:
@@ -243,3 +275,21 @@ def test_whether_work_comes_alone() -> None:
         go.set()
         results(futures)
     assert found[:2] == [True, False]
+
+
+def test_work_does_not_come_alone_where_another_waits() -> None:
+    submitted, found = threading.Event(), list[bool]()
+
+    def work() -> Work[int]:
+        submitted.wait(60)
+        found.append(turns.is_alone)
+        yield
+        yield
+        return 0
+
+    with ThreadPoolExecutor(1) as pool:
+        turns: Turns[int] = Turns(pool, 2)
+        futures = [turns.submit(work()), turns.submit(work())]
+        submitted.set()
+        results(futures)
+    assert found == [False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
@@ -20,9 +21,11 @@ from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import WholeGraph
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
+from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
 from tests.video_models import Formulas, Stepped, learnt, picture, with_object
@@ -168,6 +171,24 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
         errors += [np.square(plane - luma).mean() for plane in (planes[0], wanted[0])]
     assert camera.session.computed < 0.8
     assert errors[0] <= errors[1]
+
+
+@needs_native_state
+def test_what_was_restored_moves_no_farther_than_into_the_cells() -> None:
+    random, scene, stayed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
+    clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(16)])
+    camera = Camera()
+    restored: list[NDArray[np.float64]] = []
+    for frame in clip:
+        before = restored
+        camera.restore(frame)
+        states = camera.session._states  # pyright: ignore[reportPrivateUsage]
+        restored = [formulas.means(state) + formulas.corrections(state) for state in states]
+        if camera.session.computed == 0:
+            stayed += 1
+            for coefficients, table, was, now in zip(frame[::2], frame[1::2], before, restored, strict=True):
+                assert np.abs(formulas.in_cell(coefficients, was / table) * table - now).max() < 0.1
+    assert stayed > 2
 
 
 @needs_native_state
@@ -331,14 +352,50 @@ def test_the_networks_of_several_frames_run_at_the_same_time() -> None:
 
 
 @needs_native_state
-def test_a_frame_that_comes_alone_is_divided() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_frame_that_comes_alone_is_divided(threads: int) -> None:
     (frame,) = frames(moving(1, 256, 160))
     (wanted,) = whole([frame])
     counts: list[int] = []
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         session = VideoSession(Stepped(2, lambda: counts.append(1)), pool, EVERYTHING)
         assert_near(session.submit(frame, past=True, evidence=True).result(60), wanted)
     assert len(counts) == 2
+
+
+@needs_native_state
+def test_a_frame_that_comes_while_another_is_under_way_is_not_divided() -> None:
+    counts, go = list[int](), threading.Event()
+
+    def run() -> None:
+        counts.append(1)
+        if len(counts) <= 2:  # both parts of the first frame
+            go.wait(60)
+
+    first, second = frames(moving(2, 256, 160))
+    with ThreadPoolExecutor(3) as pool:
+        session = VideoSession(Stepped(2, run), pool, EVERYTHING)
+        futures = [session.submit(first, past=True, evidence=True)]
+        while len(counts) < 2:
+            time.sleep(0.001)
+        futures.append(session.submit(second, past=False, evidence=True))
+        while len(counts) < 3:
+            time.sleep(0.001)
+        go.set()
+        for future in futures:
+            future.result(60)
+    assert len(counts) == 3
+
+
+@needs_native_state
+def test_for_a_picture_by_itself_no_size_is_prepared() -> None:
+    (frame,) = frames(moving(1))
+    prepared: list[Size] = []
+    session = VideoSession(Stepped(1, prepare=lambda size, _: prepared.append(size)), INLINE, EVERYTHING)
+    session.submit(frame, past=False, evidence=False).result()
+    assert not prepared
+    session.submit(frame, past=False, evidence=True).result()
+    assert prepared == [(HEIGHT // 8, WIDTH // 8)]
 
 
 @needs_native_state
