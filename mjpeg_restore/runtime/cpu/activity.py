@@ -26,8 +26,6 @@ FINEST = 8
 """Steps up to which a coefficient's deviations tell of the noise."""
 BELIEVED = 0.9
 """Share of a block's past that the gate keeps where it takes the block for still."""
-MOVED = 0.5
-"""Share below which the block has changed: it is computed anew as often as one that was never seen."""
 
 _LEAST_NOISE, _MOST_NOISE = 0.05, 100.0
 """Variances, grey levels^2."""
@@ -115,9 +113,7 @@ class Activity:
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
             still = shares > BELIEVED
             limits.learn(still)
-            import os
-
-            moved |= _cells(shares < float(os.environ.get("UB", ".9")), side, moved.shape)
+            moved |= _cells(~still, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._computed[unchanged] = self._frames_before[unchanged] + 1
 
