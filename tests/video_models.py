@@ -146,10 +146,12 @@ class Stepped:
         self.at_once, self.running = at_once, running
 
     def part(self) -> Part:
-        return _SteppedPart(self)
+        return SteppedPart(self)
 
 
-class _SteppedPart:
+class SteppedPart:
+    """A part of a frame for that network."""
+
     def __init__(self, network: Stepped) -> None:
         self._network = network
 
