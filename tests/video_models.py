@@ -150,10 +150,12 @@ class Stepped:
         self.at_once, self.running, self.prepare = at_once, running, prepare
 
     def part(self) -> Part:
-        return _SteppedPart(self)
+        return SteppedPart(self)
 
 
-class _SteppedPart:
+class SteppedPart:
+    """A part of a frame for that network."""
+
     def __init__(self, network: Stepped) -> None:
         self._network = network
 

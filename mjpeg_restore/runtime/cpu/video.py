@@ -8,7 +8,7 @@ state. A frame that comes alone is divided instead, for as many threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from itertools import zip_longest
 
@@ -125,13 +125,18 @@ class VideoSession:
         begun: list[Future[None]] = []
         with suppress(RuntimeError):  # the pool takes no more work: the rest is done here
             begun += (self._pool.submit(step, part) for part in others)
-        step(first)
-        for part, future in zip_longest(others, begun):
-            # All threads of the pool may wait like this one: what none of them has begun is done here.
-            if future is None or future.cancel():
-                step(part)
-            else:
-                future.result()
+        try:
+            step(first)
+            for part, future in zip_longest(others, begun):
+                # All threads of the pool may wait like this one: what none of them has begun is done here.
+                if future is None or future.cancel():
+                    step(part)
+                else:
+                    future.result()
+        except BaseException:
+            # No part may change the state once the next frame's turn has come.
+            wait([future for future in begun if not future.cancel()])
+            raise
 
 
 class _PartOfFrame:

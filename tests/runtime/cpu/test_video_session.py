@@ -28,7 +28,7 @@ from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
-from tests.video_models import Formulas, Stepped, learnt, picture, with_object
+from tests.video_models import Formulas, Stepped, SteppedPart, learnt, picture, with_object
 
 EVERYTHING = 10**9
 """Blocks that the network may be given at a time."""
@@ -444,6 +444,28 @@ def test_a_network_that_fails_while_it_runs_fails_its_own_frame_alone() -> None:
             offsets = to_coefficients(plane) / table - coefficients
             assert np.abs(offsets).max() < 0.5 + 4 / table.min()
             assert np.abs(plane.astype(int) - wanted[0]).mean() < 0.5
+
+
+@needs_native_state
+@pytest.mark.parametrize("step", ["take", "restore"])
+def test_no_part_of_a_frame_that_failed_is_under_way_afterwards(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (frame,) = frames(moving(1, 256, 160))
+    together = threading.Barrier(2, timeout=60)
+    failed, failed_first = threading.Event(), []
+    done = getattr(SteppedPart, step)
+
+    def step_of_two(part: SteppedPart, *arguments: Any) -> Any:
+        if together.wait() == 0:
+            raise RuntimeUnavailable("out of memory")
+        failed_first.append(failed.wait(0.2))
+        return done(part, *arguments)
+
+    monkeypatch.setattr(SteppedPart, step, step_of_two)
+    with ThreadPoolExecutor(2) as pool:
+        future = VideoSession(Stepped(2), pool, EVERYTHING).submit(frame, past=True, evidence=True)
+        future.add_done_callback(lambda _: failed.set())
+        assert isinstance(future.exception(60), RuntimeUnavailable)
+    assert failed_first == [False]
 
 
 def test_two_cameras_share_a_pool_and_nothing_else() -> None:
