@@ -26,6 +26,8 @@ FINEST = 8
 """Steps up to which a coefficient's deviations tell of the noise."""
 BELIEVED = 0.9
 """Share of a block's past that the gate keeps where it takes the block for still."""
+MOVED = 0.5
+"""Share below which a block has changed; above it, noise alone may have carried it too far."""
 
 _LEAST_NOISE, _MOST_NOISE = 0.05, 100.0
 """Variances, grey levels^2."""
@@ -118,7 +120,7 @@ class Activity:
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
             still = shares > BELIEVED
             limits.learn(still)
-            moved |= _cells(~still, side, moved.shape)
+            moved |= _cells(shares < MOVED, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._computed[unchanged] = self._frames_before[unchanged] + 1
 
