@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -326,3 +327,19 @@ def test_a_camera_is_restored_within_its_cells(exported: dict[str, Exported], ki
         assert verify(picture, coded(frame, kind)).outside == 0
     first = Restorer(model, device, threads=1).restore(coded(clip(kind, 1)[0], kind))
     assert_same(first.planes, restored[0].planes)
+
+
+@needs_openvino
+@needs_native_state
+@pytest.mark.parametrize("kind", ["grey", "4:2:0"])
+def test_frames_under_way_together_are_what_they_are_alone(exported: dict[str, Exported], kind: str) -> None:
+    graphs = {kind: one.graph for kind, one in exported.items()}
+    model = Model("tiny", "x", 1, 1.0, 2, 100.0, {}, (Variant(None, {}, graphs),), projected=True)
+    restorer, pictures = Restorer(model, "openvino", threads=3), [coded(frame, kind) for frame in clip(kind, 30)]
+    alone = restorer.stream()
+    expected = [alone.restore(picture) for picture in pictures]
+    with ThreadPoolExecutor(3) as pool:
+        stream = restorer.stream(pool)
+        futures = [stream.submit(picture) for picture in pictures]
+        for future, wanted in zip(futures, expected, strict=True):
+            assert_same(future.result(60).planes, wanted.planes)
