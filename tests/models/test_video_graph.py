@@ -22,12 +22,14 @@ import torch
 
 from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Model, Variant
 from mjpeg_restore.frames import CodedPicture, Colour, Sampling
+from mjpeg_restore.futures import INLINE
 from mjpeg_restore.models.graph import Graph, export_variant, load_weights
 from mjpeg_restore.models.stream import StreamConfig
 from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, open_network
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.parts import HasParts
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.verification import verify
@@ -343,3 +345,45 @@ def test_frames_under_way_together_are_what_they_are_alone(exported: dict[str, E
         futures = [stream.submit(picture) for picture in pictures]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60).planes, wanted.planes)
+
+
+@needs_openvino
+@needs_native_state
+@pytest.mark.parametrize("kind", ["grey", "4:2:0"])
+def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before(
+    exported: dict[str, Exported], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = open_network(of(exported, kind).graph, "openvino", 1)
+    assert isinstance(network, HasParts)
+    parts, run = network.parts(), network.session(INLINE).submit
+    assert parts is not None
+    random, (first, frame) = np.random.default_rng(5), clip(kind, 2)
+    count = len(first) // 2
+    states = [ComponentState(*run([*first, *empty(first)]).result()[count + 3 * one :][:3]) for one in range(count)]
+    later = [random.integers(-200, 201, known.correction.shape).astype(np.int16) for known in states]
+    whole = [array for known, one in zip(states, later, strict=True) for array in (known.mean, known.evidence, one)]
+    expected = run([*frame, *whole]).result()
+    stale = run([*frame, *(part for one in states for part in (one.mean, one.evidence, one.correction))]).result()
+    assert not np.array_equal(stale[0], expected[0])
+
+    means: list[NDArray[np.int16]] = []
+    restore = state.restore
+
+    def watched(phases: Any, k: Any, table: Any, mean_before: NDArray[np.int16], *further: Any) -> NDArray[np.uint8]:
+        means.append(mean_before.copy())
+        return restore(phases, k, table, mean_before, *further)
+
+    monkeypatch.setattr(state, "restore", watched)
+    part = parts.part()
+    own = [ComponentState(known.mean.copy(), known.evidence.copy(), known.correction.copy()) for known in states]
+    taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own)
+    part.run()
+    planes, corrections = part.restore([one.copy() for one in later])
+    assert_same(planes, expected[:count])
+    for index, known in enumerate(states):
+        mean, evidence, correction = expected[count + 3 * index :][:3]
+        np.testing.assert_array_equal(taken[index][0], mean)
+        np.testing.assert_array_equal(taken[index][1], evidence)
+        np.testing.assert_array_equal(corrections[index], correction)
+        np.testing.assert_array_equal(means[index], known.mean)
+        assert not np.array_equal(known.mean, mean)
