@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -115,10 +114,7 @@ class Turns(Generic[Result]):
             turn.step()
             with self._lock:
                 self._is_beginning = False
-                another = self._may_begin()
-            if another and not self._is_handed_over():
-                with self._lock:
-                    self._is_beginning = False  # the pool takes no more work: it is done here
+            self._have_another_begun()
             if turn.error is None:
                 turn.step()
             self._finish(turn)
@@ -135,11 +131,16 @@ class Turns(Generic[Result]):
         self._is_beginning = False
         return None
 
-    def _is_handed_over(self) -> bool:
-        with suppress(RuntimeError):
+    def _have_another_begun(self) -> None:
+        """Hand the next one over, if it may begin. If the pool takes no more work, a thread that is at work does it."""
+        with self._lock:
+            if not self._may_begin():
+                return
+        try:
             self._hand_over()
-            return True
-        return False
+        except RuntimeError:
+            with self._lock:
+                self._is_beginning = False
 
     def _finish(self, computed: _Turn[Result]) -> None:
         """Finish what is computed, and has none before it that is not."""
@@ -157,3 +158,4 @@ class Turns(Generic[Result]):
             turn.finish()
             with self._lock:
                 self._under_way.popleft()
+            self._have_another_begun()

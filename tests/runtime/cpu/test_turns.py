@@ -142,6 +142,24 @@ def test_a_thread_that_is_done_goes_on_with_the_next_one() -> None:
     assert third.is_set()
 
 
+def test_the_next_one_begins_while_others_are_finished() -> None:
+    third, log = threading.Event(), Log()
+
+    def second() -> Work[int]:
+        yield
+        together.wait()
+        yield
+        assert third.wait(60)
+        return 1
+
+    with ThreadPoolExecutor(2) as pool:
+        turns: Turns[int] = Turns(pool, 2)
+        together = threading.Barrier(2, timeout=60)
+        futures = [turns.submit(log.work(0, together.wait)), turns.submit(second())]
+        futures.append(turns.submit(log.work(2, third.set)))
+        assert results(futures) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("step", [0, 1, 2])
 @pytest.mark.parametrize("threads", [0, 1, 3])
 def test_an_error_is_that_of_its_own_work_alone(step: int, threads: int) -> None:
