@@ -32,6 +32,12 @@ DEFAULT_MEMORY = 300_000_000
 """Default limit of memory for the restoration of one picture, bytes."""
 
 
+COMMON = 0.4
+"""Correlation of the blocks' means of two pictures below which they show two scenes."""
+LEAST_SPREAD = 8 * 4.0
+"""Least standard deviation of the means of a picture that shows anything, in eighths of a grey level."""
+
+
 class Restorer:
     """A loaded model that restores pictures of any size and sampling.
 
@@ -221,6 +227,8 @@ class RestorerStream:
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
         self._scene: tuple[object, ...] = ()
+        self._means: NDArray[np.float32] | None = None
+        """Of luma's blocks of the last picture that tells of the next ones, if the model has a state."""
         self._continuing: set[str] = set()
         """Files of the graphs with a state that have restored pictures of this scene."""
         self._cameras: dict[str, VideoSession] = {}
@@ -249,9 +257,13 @@ class RestorerStream:
         if last and not _failed(last[1]) and _same(coded, last[0]):
             return last[1]
         scene = coded.width, coded.height, coded.sampling, coded.colour
-        if scene != self._scene:
+        evidence = evidence and coded.damage is None
+        means = _means(coded) if evidence and self._continuing else None
+        if scene != self._scene or (means is not None and self._means is not None and _is_cut(self._means, means)):
             self._scene, self._continuing = scene, set()
-        planes = self._planes(coded, self._continued, self._continuing, evidence=evidence and coded.damage is None)
+        planes = self._planes(coded, self._continued, self._continuing, evidence=evidence)
+        if evidence:
+            self._means = means if means is not None else _means(coded) if self._continuing else None
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -444,6 +456,21 @@ def _leak(lost: object) -> None:
 def _grids(graph: GraphFile, inputs: Inputs) -> list[tuple[int, ...]]:
     """Blocks of each component, high and wide."""
     return [array.shape[:2] for array, port in zip(inputs, graph.inputs, strict=True) if port.kind == "coefficients"]
+
+
+def _means(coded: CodedPicture) -> NDArray[np.float32]:
+    """The means of luma's blocks, float32 `[blocks_high, blocks_wide]`, in eighths of a grey level from mid-grey."""
+    return coded.coefficients[0][..., 0] * np.float32(coded.tables[0].flat[0])
+
+
+def _is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Whether another scene has begun: the pictures of the blocks' means have little in common but their brightness.
+
+    What moves keeps most of such a picture. A picture of one colour has no other in common, and tells nothing.
+    """
+    one, other = before - before.mean(), after - after.mean()
+    spreads = one.std(), other.std()
+    return min(spreads) > LEAST_SPREAD and float((one * other).mean()) < COMMON * spreads[0] * spreads[1]
 
 
 def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import Variant
 from mjpeg_restore.errors import RuntimeUnavailable
@@ -121,6 +122,52 @@ def test_another_table_begins_nothing_anew() -> None:
     luma = scene @ (0.299, 0.587, 0.114)
     errors = [np.square(one.planes[0] - luma).mean() for one in (found, once)]
     assert errors[0] < 0.9 * errors[1]
+
+
+def seen(scene: NDArray[np.float64], seed: int = 0) -> CodedPicture:
+    noise = np.random.default_rng(seed).normal(0, 2, scene.shape)
+    return read(encode_pixels((scene + noise).clip(0, 255).round().astype(np.uint8)))
+
+
+def test_another_scene_begins_anew_though_nobody_tells_of_it() -> None:
+    scene, other = picture(WIDE, HIGH), picture(WIDE, HIGH)[::-1, ::-1]
+    before, after = [seen(scene, seed) for seed in range(4)], seen(other)
+    assert same(last([*before, after]), alone(after))
+    again = seen(other, 9)
+    assert not same(last([*before, after, again]), alone(again))  # and that is what is remembered
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda scene: with_object(scene, 30, 20, 40),
+        lambda scene: 0.6 * scene,
+        lambda scene: scene + 40,
+        lambda scene: np.roll(scene, 12, axis=1),
+        lambda scene: np.full_like(scene, 90),
+    ],
+)
+def test_what_moves_and_the_light_are_no_other_scene(
+    change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pasts: list[bool] = []
+    submit = VideoSession.submit
+
+    def noted(self: VideoSession, inputs: Any, *, past: bool, evidence: bool) -> Any:
+        pasts.append(past)
+        return submit(self, inputs, past=past, evidence=evidence)
+
+    monkeypatch.setattr(VideoSession, "submit", noted)
+    scene = picture(WIDE, HIGH)
+    last([seen(scene), seen(scene, 1), seen(change(scene), 2), seen(scene, 3)])
+    assert pasts == [False, True, True, True]
+
+
+def test_a_damaged_picture_is_no_other_scene() -> None:
+    scene = picture(WIDE, HIGH)
+    before, back = [seen(scene, seed) for seed in range(4)], seen(scene, 9)
+    broken = replace(seen(scene[::-1, ::-1]), damage=Damage(1, 5, "cut off"))
+    assert same(last([*before, broken, back]), last([*before, back]))
 
 
 def test_equal_pictures_cost_nothing_and_are_no_further_evidence() -> None:
