@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 import sys
+import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -15,6 +16,9 @@ from typing import BinaryIO, Literal
 from mjpeg_restore.errors import SinkError, reason_of
 
 _log = logging.getLogger(__name__)
+
+_LOOK = 0.02
+"""Seconds from one look for a named pipe's reader to the next."""
 
 
 def kind_of(target: Path) -> Literal["nothing", "file", "folder", "stream"]:
@@ -43,11 +47,17 @@ def open_pipe(target: str) -> BinaryIO:
     """
     if target == "-":
         return _standard_output()
+    told = False
     try:
-        with held_open(target) as is_read:
-            if not is_read:
+        # Looked at again and again: Ctrl-C just before an `open` that waits would not end it.
+        while True:
+            with held_open(target) as is_read:
+                if is_read:
+                    return Path(target).open("wb")
+            if not told:
                 _log.info("%s: waits for its reader", target, extra={"event": "output_waiting", "output": target})
-            return Path(target).open("wb")
+            told = True
+            time.sleep(_LOOK)
     except OSError as error:
         raise SinkError(f"cannot write to {target} ({reason_of(error)})") from error
 
