@@ -30,8 +30,6 @@ from mjpeg_restore.tiles import Tile, tiles
 
 DEFAULT_MEMORY = 300_000_000
 """Default limit of memory for the restoration of one picture, bytes."""
-
-
 COMMON = 0.4
 """Correlation of the blocks' means of two pictures below which they show two scenes."""
 LEAST_SPREAD = 8 * 4.0
@@ -262,8 +260,8 @@ class RestorerStream:
         if scene != self._scene or (means is not None and self._means is not None and _is_cut(self._means, means)):
             self._scene, self._continuing = scene, set()
         planes = self._planes(coded, self._continued, self._continuing, evidence=evidence)
-        if evidence:
-            self._means = means if means is not None else _means(coded) if self._continuing else None
+        if evidence and self._continuing:
+            self._means = _means(coded) if means is None else means
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
