@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Generator
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """A shell ignores SIGINT in what it begins in the background, and commands that tests interrupt inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
