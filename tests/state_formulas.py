@@ -114,6 +114,21 @@ def mixed(
     return in_cell(coefficients, level + own + lasting(table) * share**6 * (before - own)) - level
 
 
+def held(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    before: ComponentState,
+    after: ComponentState,
+    noise: float,
+) -> tuple[Blocks, Blocks]:
+    """What is kept and what is shown of blocks that agree with their state, in steps, as of `state.restore_still`."""
+    gain = 1 / (1 + noise * after.evidence.astype(float))
+    moved = (1 - gain) * (means(after) - means(before))  # with the mean
+    known = (means(before) + corrections(before) + moved) / table
+    inside = in_cell(coefficients, known)
+    return known + gain * (inside - known), inside
+
+
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:
     """A plane of samples, clipped and not rounded."""
     return (plane_of(steps * table) + 128).clip(0, 255)

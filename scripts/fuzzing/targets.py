@@ -217,8 +217,8 @@ def state(data: bytes) -> None:
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last)
     with suppress(ValueError):
         agrees, plane = some(np.uint8, blocks), some(np.uint8)
-        means = some(np.int16), some(np.int16)
-        native.restore_still(*frame(), *means, some(np.int16), agrees, plane, *last, 0.499)
+        known = some(np.int16), some(np.float16), some(np.int16)
+        native.restore_still(*frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499)
     with suppress(ValueError):
         found = some(np.float32, blocks), some(np.float32, blocks)
         native.compare(*frame(), some(np.int16), some(np.float16), some(np.float32, 64), *found, *last, number)

@@ -267,25 +267,25 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_still_doc,
-"restore_still(coefficients, table, observation, mean, mean_before, correction, agrees, plane, high, wide, lanes, cell,\n"
-"              /)\n--\n\n"
+"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, agrees, plane, high, wide,\n"
+"              lanes, noise, cell, /)\n--\n\n"
 "Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
 {
-  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
                                   {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 12, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 14, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
-  s = state_of(&a, 3, 0);
-  s.mean_before = a.buffers[4].buf, s.correction = a.buffers[5].buf;
-  s.agrees = a.buffers[6].buf, s.plane = a.buffers[7].buf;
-  s.cell = (float)number(arguments, 11);
+  s = state_of(&a, 3, 4);
+  s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
+  s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
+  s.noise = (float)number(arguments, 12), s.cell = (float)number(arguments, 13);
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

@@ -69,6 +69,7 @@ def restore_still(
     table: NDArray[np.float32],
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
+    evidence: NDArray[np.float16],
     mean_before: NDArray[np.int16],
     correction: NDArray[np.int16],
     agrees: NDArray[np.uint8],
@@ -76,6 +77,7 @@ def restore_still(
     high: int,
     wide: int,
     lanes: int,
+    noise: float,
     cell: float,
     /,
 ) -> None: ...

@@ -198,21 +198,27 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was restored before is moved into the frame's cell */
+/* Restore blocks that agree with the state: what was restored before, within the frame's cell.
+
+   The better it is known, the less the cell moves it, and the more it follows the mean. */
 static void NAMED(restore_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
+    const uint16_t *evidence = s->evidence + at;
     int16_t *correction = s->correction + at;
     Block places;
     if (!s->agrees[block])
       continue;
     EACH {
       Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-      Lanes before = NAMED(earlier)(s, i, mean, mean_before, correction);
+      Lanes held = NAMED(earlier)(s, i, mean, mean_before, correction);
+      Lanes following = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes gain = 1.0f / (1.0f + s->noise * NAMED(widen)(evidence + i));
+      Lanes before = following + gain * (held - following);
       Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
-      NAMED(store_sixteenths)(added * AT(s->table), correction + i);
+      NAMED(store_sixteenths)((before + gain * (added - before)) * AT(s->table), correction + i);
       places[i / SIDE][i % SIDE / LANES] = level + added;
     }
     NAMED(show_bytes)(s, places, block);

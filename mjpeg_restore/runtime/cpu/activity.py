@@ -86,6 +86,11 @@ class Activity:
         """Evidence of the last frame."""
         self._number = 0
 
+    @property
+    def noise(self) -> list[float]:
+        """Variance of the sensor's noise in each component, as far as it is known, grey levels^2."""
+        return [limits.noise for limits in self._limits]
+
     def choose(
         self,
         frame: Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]],

@@ -3,8 +3,8 @@
 The state of a component is its `ComponentState`. The native extension behind this module
 
 1. compares a frame with it (`compare`): blocks that agree need no network;
-2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, moved into the
-   frame's cell (`restore_still`);
+2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, within the frame's
+   cell (`restore_still`);
 3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
    network (`restore`).
 
@@ -61,7 +61,8 @@ class ComponentState:
     evidence: NDArray[np.float16]
     """Likewise, in 1/grey level^2; 0 where nothing is known."""
     correction: NDArray[np.int16]
-    """Likewise, in units of `UNIT`: the restored coefficients of the last frame, less the mean."""
+    """Likewise, in units of `UNIT`: the restored coefficients, less the mean. Where the last frame
+    agreed with the state, they may lie outside of its cell: see `restore_still`."""
 
     @staticmethod
     def empty(high: int, wide: int) -> ComponentState:
@@ -156,25 +157,30 @@ def restore_still(
     after: ComponentState,
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
+    noise: float = SENSOR,
     *,
     lanes: int = _LANES,
 ) -> None:
     """Restore the blocks that were taken by `take_still`.
 
+    What is shown lies in the frame's cell. What is kept moves towards it, and with the mean, each by its share. The
+    cells of many frames together tell more than each does, and more than their mean where the steps are coarse. But
+    noise takes a frame out of the truth's cell as well. So where a mean is known with less variance than a frame's
+    noise has, a cell is little news (the gain of a Kalman filter), and the mean is a good estimate.
+
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
         before: the state before the frame.
-        after: the one after it. Its correction is changed: what was restored before is moved, as little as puts it into
-            the frame's cell. The cells of many frames together tell more than each does.
+        after: the one after it, whose correction is changed.
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
+        noise: variance of the sensor's noise, grey levels^2.
     """
     high, wide, _ = coefficients.shape
     frame = _frame(coefficients, table)
+    known = after.mean, after.evidence, before.mean
     assert native is not None
-    native.restore_still(
-        *frame, after.mean, before.mean, after.correction, agrees.view(np.uint8), plane, high, wide, lanes, CELL
-    )
+    native.restore_still(*frame, *known, after.correction, agrees.view(np.uint8), plane, high, wide, lanes, noise, CELL)
 
 
 def observe(

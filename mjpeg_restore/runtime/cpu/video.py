@@ -84,6 +84,7 @@ class VideoSession:
         if activity:
             tables = [table for _, table in frame]
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
+        noise = activity.noise if activity else []  # without it no block agrees
         if evidence:
             self._states = after
         yield
@@ -96,7 +97,7 @@ class VideoSession:
         self._each(parts, lambda part: part.restore(planes))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
-                restore_still(*component, before[index], after[index], agrees, planes[index])
+                restore_still(*component, before[index], after[index], agrees, planes[index], noise[index])
         return planes
 
     def _learning(self, grids: Grids) -> Activity:

@@ -19,6 +19,7 @@ from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
     LEAST,
     LONGEST,
+    SENSOR,
     UNKNOWN,
     ComponentState,
     compare,
@@ -59,11 +60,12 @@ def keep(
     state: ComponentState,
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
+    noise: float = SENSOR,
 ) -> None:
     """Take blocks that agree into the state, in place, and restore them."""
     before = copy_of(state)
     take_still(coefficients, table, before, agrees, state)
-    restore_still(coefficients, table, before, state, agrees, plane)
+    restore_still(coefficients, table, before, state, agrees, plane, noise)
 
 
 Case = tuple[NDArray[np.int16], NDArray[np.uint16], ComponentState]
@@ -277,20 +279,20 @@ def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
     assert_half(after.evidence[agrees], evidence[agrees])
 
 
-@given(cases, st.integers(0, 1000))
-def test_restoring_blocks_that_agree(case: Case, seed: int) -> None:
+@given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 1000))
+def test_restoring_blocks_that_agree(case: Case, noise: float, seed: int) -> None:
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
     agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
     state, before, plane = copy_of(known), drifted(known, seed), np.full((8 * high, 8 * wide), 77, np.uint8)
-    restore_still(coefficients, table, before, state, agrees, plane)
+    restore_still(coefficients, table, before, state, agrees, plane, noise)
     np.testing.assert_array_equal(state.mean, known.mean)
     np.testing.assert_array_equal(state.evidence, known.evidence)
     np.testing.assert_array_equal(state.correction[~agrees], known.correction[~agrees])
     shown = np.kron(agrees, np.ones((8, 8))) > 0
     assert (plane[~shown] == 77).all()
-    restored = formulas.in_cell(coefficients, (formulas.means(before) + formulas.corrections(before)) / table)
-    moved = formulas.in_memory(restored * table - formulas.means(known))
+    kept, restored = formulas.held(coefficients, table, before, known, noise)
+    moved = formulas.in_memory(kept * table - formulas.means(known))
     assert (np.abs(state.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
     size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
     assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
@@ -312,6 +314,23 @@ def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None
         restored = state.mean / 16 + state.correction / 16
         assert (np.abs(restored - 20) < 1.1).all()  # at the edge of the one cell or of the other
     assert np.abs(plane.astype(int) - shown).max() <= 9
+
+
+def test_noise_of_many_fine_steps_does_not_move_what_was_restored() -> None:
+    table, truth, deviation = np.full(64, 4, np.uint16), 21.5, 4.0
+    agrees, plane = np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8)
+    errors: dict[float, float] = {}
+    for noise in (0.05, deviation**2):
+        random, state = np.random.default_rng(3), ComponentState.empty(6, 8)
+        state.mean[:], state.evidence[:] = truth * 16, 16 * observation(table)
+        for _ in range(30):
+            seen = random.normal(truth, deviation, (6, 8, 64))
+            keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, noise)
+        kept = formulas.means(state) + formulas.corrections(state)
+        errors[noise] = float(np.sqrt(((kept - truth) ** 2).mean()))
+    known, unknown = errors[deviation**2], errors[0.05]
+    # The mean of 32 frames by itself is wrong by 4 / sqrt(32), and a frame by 4.
+    assert known < 2 * 4 / 32**0.5 < unknown < 4
 
 
 @given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 64))
@@ -377,7 +396,8 @@ def test_a_mean_rests_on_so_many_frames_at_most() -> None:
     assert np.abs(state.mean / 16 - frames[0] * steps).max() < 32 / 32 + 3 * steps.max() * (31 / 32) ** 100
 
 
-def test_what_is_kept_of_many_frames_lies_in_the_cell_of_each() -> None:
+@pytest.mark.parametrize("noise", [0.0, 64.0])
+def test_what_is_shown_lies_in_the_frames_cell_and_what_is_kept_near_the_cells_of_many(noise: float) -> None:
     random = np.random.default_rng(4)
     table = np.full(64, 40, np.uint16)
     scene = random.uniform(-1, 1, (3, 4, 64)) * 40
@@ -386,14 +406,19 @@ def test_what_is_kept_of_many_frames_lies_in_the_cell_of_each() -> None:
     state.mean[:], state.correction[:] = random.choice(np.array([-32768, 32767], np.int16), (2, 3, 4, 64))
     frames = ((scene + random.normal(0, 8, (200, *scene.shape))) / table).round().astype(np.int16)
     for number, coefficients in enumerate(frames):
-        keep(coefficients, table, state, agrees, plane)
-        sums = (formulas.means(state) + formulas.corrections(state)) / table
-        assert np.abs(sums - coefficients).max() <= CELL + 1 / 16 / 40  # mean and correction are rounded
+        keep(coefficients, table, state, agrees, plane, noise)
         offsets = to_coefficients(plane) / table - coefficients
         assert np.abs(offsets).max() < 0.5 + 4 / 40  # rounding to 8 bits moves a coefficient by at most 4
+        if noise:
+            continue
+        # Then each cell has the truth.
+        sums = (formulas.means(state) + formulas.corrections(state)) / table
+        assert np.abs(sums - coefficients).max() <= CELL + 1 / 16 / 40  # mean and correction are rounded
         # The mean lies between the frames, so the correction is no more than their distance and half a step.
         apart = np.ptp(frames[: number + 1], axis=0)
         assert (np.abs(formulas.corrections(state)) <= (apart + CELL) * 40 + 1 / 16).all()
+    kept = formulas.means(state) + formulas.corrections(state)
+    assert np.abs(kept - scene).max() < 40
 
 
 def test_the_cells_of_many_frames_tell_more_than_each() -> None:
@@ -547,7 +572,7 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "agrees": np.ones((2, 3), np.uint8)}
             given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
         case "restore_still":
-            given |= {"mean_before": state.mean.copy(), "correction": state.correction}
+            given |= {"evidence": state.evidence, "mean_before": state.mean.copy(), "correction": state.correction}
             given |= {"agrees": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
         case _:
             given |= {"evidence": state.evidence, "fine": np.ones(64, np.float32)}
@@ -560,7 +585,7 @@ NUMBERS_AFTER = {
     "take": (1.0, 1.0),
     "restore": (1.0, CELL),
     "take_still": (),
-    "restore_still": (CELL,),
+    "restore_still": (1.0, CELL),
     "compare": (1.0,),
 }
 """What each function takes after buffers, size and lanes."""

@@ -174,20 +174,23 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
 
 
 @needs_native_state
-def test_what_was_restored_moves_no_farther_than_into_the_cells() -> None:
+def test_what_was_restored_moves_as_far_as_noise_leaves_it_in_doubt() -> None:
     random, scene, stayed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
     clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(16)])
     camera = Camera()
-    restored: list[NDArray[np.float64]] = []
+    states: list[ComponentState] = []
     for frame in clip:
-        before = restored
+        before = [ComponentState(one.mean, one.evidence, one.correction.copy()) for one in states]
         camera.restore(frame)
-        states = camera.session._states  # pyright: ignore[reportPrivateUsage]
-        restored = [formulas.means(state) + formulas.corrections(state) for state in states]
+        states, activity = camera.session._states, camera.session._activity  # pyright: ignore[reportPrivateUsage]
+        assert activity
         if camera.session.computed == 0:
             stayed += 1
-            for coefficients, table, was, now in zip(frame[::2], frame[1::2], before, restored, strict=True):
-                assert np.abs(formulas.in_cell(coefficients, was / table) * table - now).max() < 0.1
+            for coefficients, table, was, now, noise in zip(
+                frame[::2], frame[1::2], before, states, activity.noise, strict=True
+            ):
+                kept, _ = formulas.held(coefficients, table, was, now, noise)
+                assert np.abs(kept * table - formulas.means(now) - formulas.corrections(now)).max() < 0.1
     assert stayed > 2
 
 
