@@ -169,21 +169,22 @@ class _Limits:
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
-        """The blocks that noise alone cannot have carried so far, and those beside them.
+        """The blocks that noise alone cannot have carried so far.
 
-        Blocks that are far count for those beside them in the means of 3x3 blocks as well.
+        Those that are far by themselves count for nothing in the means of 3x3 blocks: what is beside something that
+        moves stands still.
         """
         self._table = table
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
-        self._distances = [distance, _around(distance)]
+        self._distances = [distance, _around(np.where(distance > self.once[0], np.float32(0), distance))]
         (far, far_around), (near, near_around) = (
             [values > limit for values, limit in zip(self._distances, limits, strict=True)]
             for limits in (self.once, self.twice)
         )
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
-        self._before = _widened(beyond)
-        return _widened(far) | far_around | again
+        self._before = beyond
+        return far | far_around | again
 
     def learn(self, still: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still."""
@@ -197,13 +198,6 @@ class _Limits:
         if fine.any():
             seen = float(np.median(self._spread[still])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
             self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
-
-
-def _widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Blocks and their eight neighbours: what changes there is seen by the network from here."""
-    padded = np.pad(blocks, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 def _around(values: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -104,11 +104,6 @@ def test_a_block_that_moves_is_always_computed(component: int) -> None:
         camera.scene[component][row, column] = camera.random.normal(0, 120, 64)
         cells = camera.choose()
         assert cells[row * ratio // SIDE, column * ratio // SIDE]
-        # The network sees it from the blocks beside it.
-        for down in (-1, 1):
-            for across in (-1, 1):
-                beside = np.clip((row + down, column + across), 0, np.array(GRIDS[component]) - 1)
-                assert cells[tuple(beside * ratio // SIDE)]
 
 
 @pytest.mark.parametrize("believes", [1.0, 0.7, 0.3, 0.0])
@@ -124,7 +119,7 @@ def test_a_cell_that_noise_carried_too_far_is_not_computed_anew(believes: float)
     assert times <= 1 if noise else times > 3
 
 
-@pytest.mark.parametrize(("blocks", "everything"), [(8, False), (10, True)])
+@pytest.mark.parametrize(("blocks", "everything"), [(10, False), (12, True)])
 def test_where_most_of_a_picture_changes_all_of_it_has_changed(blocks: int, everything: bool) -> None:
     camera = Camera(0)
     for _ in range(40):
@@ -143,7 +138,7 @@ def test_what_stands_still_beside_it_is_not() -> None:
     for _ in range(40):
         camera.scene[0][5, 5] = camera.random.normal(0, 120, 64)
         shares.append(float(camera.choose().mean()))
-    assert np.mean(shares) < 0.4
+    assert np.mean(shares) < 0.1
 
 
 def test_where_the_gate_believes_nothing_nothing_is_learnt_and_all_is_computed() -> None:
