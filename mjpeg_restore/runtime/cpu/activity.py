@@ -24,6 +24,8 @@ REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
 FINEST = 8
 """Steps up to which a coefficient's deviations tell of the noise."""
+COARSE = 25
+"""Steps of the lowest AC coefficients beyond which a slow motion shows in few blocks of those that move."""
 BELIEVED = 0.9
 """Share of a block's past that the gate keeps where it takes the block for still."""
 MOVED = 0.5
@@ -171,20 +173,23 @@ class _Limits:
     ) -> NDArray[np.bool_]:
         """The blocks that noise alone cannot have carried so far.
 
-        Those that are far by themselves count for nothing in the means of 3x3 blocks: what is beside something that
-        moves stands still.
+        What is beside something that moves may stand still: so a block that is far by itself counts for nothing in the
+        means of 3x3 blocks. But coarse steps hide most of a slow motion: then it counts, and those beside it have moved
+        as well.
         """
         self._table = table
+        coarse = table[[1, 8]].max() > COARSE
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
-        self._distances = [distance, _around(np.where(distance > self.once[0], np.float32(0), distance))]
+        by_themselves = np.zeros_like(distance, np.bool_) if coarse else distance > self.once[0]
+        self._distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
         (far, far_around), (near, near_around) = (
             [values > limit for values, limit in zip(self._distances, limits, strict=True)]
             for limits in (self.once, self.twice)
         )
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
-        self._before = beyond
-        return far | far_around | again
+        self._before = _widened(beyond)
+        return (_widened(far) if coarse else far) | far_around | again
 
     def learn(self, still: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still."""
@@ -198,6 +203,13 @@ class _Limits:
         if fine.any():
             seen = float(np.median(self._spread[still])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
             self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
+
+
+def _widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Blocks and their eight neighbours."""
+    padded = np.pad(blocks, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 def _around(values: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -19,7 +19,6 @@ pytestmark = needs_native_state
 GRIDS = [(16, 24), (8, 12), (8, 12)]
 SIDE = 2
 CELLS = (8, 12)
-LUMA, CHROMA = (table.reshape(64).astype(np.uint16) for table in scaled_tables(60))
 
 
 class Camera:
@@ -29,10 +28,13 @@ class Camera:
         states: of each component.
     """
 
-    def __init__(self, noise: float = 1.0, grids: list[tuple[int, int]] = GRIDS, seed: int = 1) -> None:
+    def __init__(
+        self, noise: float = 1.0, grids: list[tuple[int, int]] = GRIDS, seed: int = 1, quality: int = 60
+    ) -> None:
         self.random = np.random.default_rng(seed)
         self.noise, self.grids = noise, grids
-        self.tables = [LUMA, CHROMA, CHROMA][: len(grids)]
+        luma, chroma = (table.reshape(64).astype(np.uint16) for table in scaled_tables(quality))
+        self.tables = [luma, chroma, chroma][: len(grids)]
         self.scene = [self.random.normal(0, 40, (*grid, 64)) for grid in grids]
         self.states = [ComponentState.empty(*grid) for grid in grids]
         self.activity = Activity(grids)
@@ -104,6 +106,20 @@ def test_a_block_that_moves_is_always_computed(component: int) -> None:
         camera.scene[component][row, column] = camera.random.normal(0, 120, 64)
         cells = camera.choose()
         assert cells[row * ratio // SIDE, column * ratio // SIDE]
+
+
+@pytest.mark.parametrize(("quality", "beside"), [(10, True), (60, False)])
+def test_coarse_steps_hide_motion_in_the_blocks_beside_it(quality: int, beside: bool) -> None:
+    camera = Camera(0, quality=quality)
+    for _ in range(40):
+        camera.choose()
+    camera.scene[0][7, 13] += 900
+    cells = camera.choose()
+    expected = np.zeros(CELLS, np.bool_)
+    expected[3, 6] = True
+    if beside:  # those of blocks 6 to 8, and 12 to 14
+        expected[3:5, 6:8] = True
+    np.testing.assert_array_equal(cells, expected)
 
 
 @pytest.mark.parametrize("believes", [1.0, 0.7, 0.3, 0.0])
