@@ -42,6 +42,8 @@ LASTING_PAST: Final = 6
 """Likewise of the past's share in the mean."""
 FARTHEST: Final = 4.0
 """Steps beyond which a deviation from the mean says no more."""
+COARSER: Final = 3.0
+"""How many times finer a frame's steps are, at least, than those before it that hid more than their evidence tells."""
 DEVIATION_GAIN: Final = 4.0
 """Factor of the plane of deviations that enters the network: they are small beside the samples."""
 UNIT: Final = 1 / 16
@@ -91,6 +93,31 @@ def lasting(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """
     quantised = table.astype(np.float32) ** 2 / 12
     return np.power(quantised / (quantised + SENSOR), LASTING_STEPS, dtype=np.float32)
+
+
+def before_finer(
+    state: ComponentState, known: NDArray[np.uint16], table: NDArray[np.uint16], noise: float
+) -> ComponentState:
+    """A state as a frame with far finer steps sees it: what coarse steps have told counts for less.
+
+    In a still scene the error of coarse steps is the same in every frame, but for what noise changes in it. So a mean
+    of many frames keeps an error, and its evidence is no more than the inverse of that error's variance. With Gaussian
+    noise of deviation s and steps q it is about `q^2 / (2 pi^2) exp(-4 pi^2 s^2 / q^2)`: the first harmonic of the
+    quantiser's error, a sawtooth.
+
+    Args:
+        state: before the frame.
+        known: the table of the frames in it, `[64]`.
+        table: the frame's.
+        noise: variance of the sensor's noise, grey levels^2.
+    """
+    finer = known > COARSER * table
+    if not finer.any():
+        return state
+    steps = known.astype(np.float64) ** 2
+    error = steps / (2 * np.pi**2) * np.exp(-4 * np.pi**2 * noise / steps)
+    most = np.where(finer, 1 / np.maximum(error, LEAST), np.inf).astype(np.float16)
+    return ComponentState(state.mean, np.minimum(state.evidence, most), state.correction)
 
 
 def compare(

@@ -22,7 +22,7 @@ from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
 from mjpeg_restore.runtime.cpu.rectangles import cover
-from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
+from mjpeg_restore.runtime.cpu.state import SENSOR, ComponentState, before_finer, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 LEAST_PART = 300
@@ -51,6 +51,7 @@ class VideoSession:
         self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
         self._turns: Turns[Planes] = Turns(pool, parts.at_once)
         self._states: list[ComponentState] = []
+        self._tables: list[NDArray[np.uint16]] = []
         self._activity: Activity | None = None
         self.computed = 1.0
 
@@ -64,10 +65,12 @@ class VideoSession:
 
     def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
+        tables = [table for _, table in frame]
         if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
-            self._activity = None
-        before = self._states
+            self._activity, self._tables = None, tables
+        noise = self._activity.noise if self._activity else [SENSOR] * len(frame)
+        before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
         cells = activity.choose(frame, before) if activity else np.ones(cells_of(grids), np.bool_)
@@ -82,11 +85,10 @@ class VideoSession:
             if agrees.any():
                 take_still(*component, known, agrees, found)
         if activity:
-            tables = [table for _, table in frame]
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
-        noise = activity.noise if activity else []  # without it no block agrees
+            noise = activity.noise
         if evidence:
-            self._states = after
+            self._states, self._tables = after, tables
         yield
         self._each(parts, _PartOfFrame.run)
         yield

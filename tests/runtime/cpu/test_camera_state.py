@@ -22,6 +22,7 @@ from mjpeg_restore.runtime.cpu.state import (
     SENSOR,
     UNKNOWN,
     ComponentState,
+    before_finer,
     compare,
     observation,
     observe,
@@ -331,6 +332,30 @@ def test_noise_of_many_fine_steps_does_not_move_what_was_restored() -> None:
     known, unknown = errors[deviation**2], errors[0.05]
     # The mean of 32 frames by itself is wrong by 4 / sqrt(32), and a frame by 4.
     assert known < 2 * 4 / 32**0.5 < unknown < 4
+
+
+def test_coarse_steps_have_told_less_than_their_evidence() -> None:
+    # The mean of many frames of a still scene, and how wrong it is.
+    random, noise = np.random.default_rng(6), 4.0
+    coarse, fine = np.full(64, 60, np.uint16), np.full(64, 12, np.uint16)
+    scene = random.uniform(-300, 300, (40, 40, 64))
+    agrees, state = np.ones((40, 40), np.bool_), ComponentState.empty(40, 40)
+    for _ in range(40):
+        seen = scene + random.normal(0, noise**0.5, scene.shape)
+        before = copy_of(state)
+        take_still(np.rint(seen / coarse).astype(np.int16), coarse, before, agrees, state)
+    error = np.square(formulas.means(state) - scene).mean()
+    assert 1 / state.evidence.astype(float).mean() < error / 10
+    known = before_finer(state, coarse, fine, noise)
+    assert error / 2 < 1 / known.evidence.astype(float).mean() < error * 2
+    assert known.mean is state.mean and known.correction is state.correction
+    # Steps that are hardly finer change nothing; nor does what noise has told anyway.
+    assert before_finer(state, coarse, np.full(64, 20, np.uint16), noise) is state
+    np.testing.assert_array_equal(before_finer(state, coarse, fine, 900.0).evidence, state.evidence)
+    mixed = np.where(np.arange(64) < 32, 12, 60).astype(np.uint16)
+    evidence = before_finer(state, coarse, mixed, noise).evidence
+    np.testing.assert_array_equal(evidence[..., :32], known.evidence[..., :32])
+    np.testing.assert_array_equal(evidence[..., 32:], state.evidence[..., 32:])
 
 
 @given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 64))

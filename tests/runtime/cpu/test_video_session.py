@@ -23,7 +23,7 @@ from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import WholeGraph
-from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.state import SENSOR, ComponentState, before_finer
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -203,6 +203,26 @@ def test_a_change_of_tables_throws_nothing_away(quality: int) -> None:
     for frame, wanted in zip(clip, whole(clip), strict=True):
         for one, other in zip(camera.restore(frame), wanted, strict=True):
             assert np.abs(one.astype(int) - other).mean() < 0.6
+
+
+def test_what_coarse_frames_have_told_counts_for_less_in_a_far_finer_one() -> None:
+    random, scene = np.random.default_rng(5), picture(WIDTH, HEIGHT)
+    noisy = [scene + random.normal(0, 1, scene.shape) for _ in range(12)]
+    coarse, (fine,) = frames(noisy[:-1], quality=3), frames(noisy[-1:], quality=80)
+    camera = Camera()
+    for frame in coarse:
+        camera.restore(frame)
+    before = camera.session._states  # pyright: ignore[reportPrivateUsage]
+    camera.restore(fine)
+    after = camera.session._states  # pyright: ignore[reportPrivateUsage]
+    for known, now, was, table in zip(before, after, coarse[-1][1::2], fine[1::2], strict=True):
+        seen = before_finer(known, was, table, SENSOR).evidence.astype(float)
+        assert seen.mean() < 0.5 * known.evidence.astype(float).mean()
+        assert (now.evidence <= 1.001 * (seen + formulas.observation(table))).all()
+    for _ in range(10):  # and what fine ones have told counts in full
+        camera.restore(fine)
+    for now, later in zip(after, camera.session._states, strict=True):  # pyright: ignore[reportPrivateUsage]
+        assert (later.evidence > 5 * now.evidence).mean() > 0.9
 
 
 # ---- past and evidence ----
