@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, MOVED, REFRESH, Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -108,18 +108,54 @@ def test_a_block_that_moves_is_always_computed(component: int) -> None:
         assert cells[row * ratio // SIDE, column * ratio // SIDE]
 
 
-@pytest.mark.parametrize(("quality", "beside"), [(10, True), (60, False)])
-def test_coarse_steps_hide_motion_in_the_blocks_beside_it(quality: int, beside: bool) -> None:
-    camera = Camera(0, quality=quality)
+def with_steps(dc: int, across: int, down: int) -> Camera:
+    """A camera without noise, after 40 frames; of luma's steps the first and the lowest AC ones are given."""
+    camera = Camera(0)
+    camera.tables[0] = np.full(64, 60, np.uint16)
+    camera.tables[0][[0, 1, 8]] = dc, across, down
+    steps = camera.tables[0].astype(float)
+    camera.scene[0] = np.rint(camera.scene[0] / steps) * steps
     for _ in range(40):
         camera.choose()
-    camera.scene[0][7, 13] += 900
+    return camera
+
+
+@pytest.mark.parametrize("number", [4, 64])  # coefficients that move: hardly too far for noise, and by far
+@pytest.mark.parametrize(
+    ("steps", "beside"),
+    [((10, COARSE, COARSE + 1), True), ((10, COARSE + 1, COARSE), True), ((COARSE + 1, COARSE, COARSE), False)],
+)
+def test_coarse_steps_hide_motion_in_the_blocks_beside_it(
+    steps: tuple[int, int, int], beside: bool, number: int
+) -> None:
+    camera = with_steps(*steps)
+    camera.scene[0][7, 13, -number:] += camera.tables[0][-number:] * (1 if number == 4 else 9)
     cells = camera.choose()
     expected = np.zeros(CELLS, np.bool_)
     expected[3, 6] = True
     if beside:  # those of blocks 6 to 8, and 12 to 14
         expected[3:5, 6:8] = True
     np.testing.assert_array_equal(cells, expected)
+
+
+@pytest.mark.parametrize(("step", "follows"), [(COARSE + 1, True), (COARSE, False)])
+def test_at_coarse_steps_what_is_near_in_the_next_frame_may_be_farther_away(step: int, follows: bool) -> None:
+    camera = with_steps(10, step, step)
+    camera.scene[0][7, 13] += 9 * camera.tables[0]
+    camera.choose()
+    camera.scene[0][5, 13, 60] += camera.tables[0][60]  # a step, as noise may carry one coefficient
+    assert camera.choose()[2, 6] == follows
+
+
+def test_the_noise_of_each_component_is_learnt() -> None:
+    camera = Camera(0, quality=90)
+    camera.scene = [np.zeros_like(scene) for scene in camera.scene]
+    deviations = 2.0, 3.0, 4.0
+    for _ in range(200):
+        for scene, deviation in zip(camera.scene, deviations, strict=True):
+            scene[:] = camera.random.normal(0, deviation, scene.shape)
+        camera.choose()
+    np.testing.assert_allclose(np.sqrt(camera.activity.noise), deviations, rtol=0.25)
 
 
 @pytest.mark.parametrize("believes", [1.0, 0.7, 0.3, 0.0])
