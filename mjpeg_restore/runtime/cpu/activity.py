@@ -174,16 +174,17 @@ class _Limits:
         """The blocks that noise alone cannot have carried so far.
 
         What is beside something that moves may stand still: so a block that is far by itself counts for nothing in the
-        means of 3x3 blocks. But coarse steps hide most of a slow motion: then it counts, and those beside it have moved
-        as well.
+        means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.
+        But coarse steps hide most of a slow motion: then it counts everywhere, and those beside it have moved as well.
         """
         self._table = table
         coarse = table[[1, 8]].max() > COARSE
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
         by_themselves = np.zeros_like(distance, np.bool_) if coarse else distance > self.once[0]
-        self._distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
+        self._distances = [distance, _around(distance)]
+        distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
         (far, far_around), (near, near_around) = (
-            [values > limit for values, limit in zip(self._distances, limits, strict=True)]
+            [values > limit for values, limit in zip(distances, limits, strict=True)]
             for limits in (self.once, self.twice)
         )
         beyond = near | near_around
