@@ -167,6 +167,7 @@ class _Limits:
         self._spread = np.zeros((0, 0), np.float32)
         self._table = np.ones(64, np.uint16)
         self._before: NDArray[np.bool_] | None = None
+        self._agree = np.zeros((0, 0), np.bool_)
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -190,20 +191,26 @@ class _Limits:
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = _widened(beyond)
-        return (_widened(far) if coarse else far) | far_around | again
+        moved = (_widened(far) if coarse else far) | far_around | again
+        self._agree = ~moved
+        return moved
 
     def learn(self, still: NDArray[np.bool_]) -> None:
-        """Learn from the blocks of the frame that are still."""
+        """Learn from the blocks of the frame that are still, and the noise from those that agree as well.
+
+        How far noise carries blocks is learnt from no others: limits by which they agree would confirm themselves.
+        """
+        fine = self._table <= FINEST
+        alike = self._agree | still
+        if fine.any() and alike.sum() >= _FEWEST:
+            seen = float(np.median(self._spread[alike])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
+            self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
         if still.sum() < _FEWEST:
             return
         medians, ninths = np.array([np.quantile(values[still], (0.5, 0.9)) for values in self._distances]).T
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
             limits += _ADAPTATION * (far - limits)
-        fine = self._table <= FINEST
-        if fine.any():
-            seen = float(np.median(self._spread[still])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
-            self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
 
 
 def _widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
