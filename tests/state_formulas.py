@@ -94,8 +94,8 @@ def corrections(state: ComponentState) -> Blocks:
 
 
 def lasting(table: NDArray[np.uint16]) -> Blocks:
-    """Weight of what was added before: the eighth power of the quantiser's share in a frame's variance."""
-    return (1 + 12 / table.astype(float) ** 2) ** -8
+    """Weight of what was added before: the fourth power of the quantiser's share in a frame's variance."""
+    return (1 + 12 / table.astype(float) ** 2) ** -4
 
 
 def mixed(

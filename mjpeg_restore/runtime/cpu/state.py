@@ -36,7 +36,7 @@ LONGEST: Final = 32.0
 """Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
 LEAST: Final = 2.0**-14
 """Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
-LASTING_STEPS: Final = 8
+LASTING_STEPS: Final = 4
 """Power of the quantiser's share in the variance of a frame, in the weight of what was restored before."""
 LASTING_PAST: Final = 6
 """Likewise of the past's share in the mean."""
@@ -184,7 +184,7 @@ def restore_still(
     after: ComponentState,
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
-    noise: float = SENSOR,
+    noise: float,
     *,
     lanes: int = _LANES,
 ) -> None:
