@@ -235,7 +235,7 @@ def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: C
 
 
 @pytest.mark.parametrize(
-    ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 1), (1.0, 1000, 80), (1.0, 16, 55), (1.0, 2, 0)]
+    ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 1), (1.0, 1000, 80), (1.0, 16, 67), (1.0, 2, 0)]
 )
 def test_what_was_restored_before_lasts_where_the_past_is_believed_and_steps_are_coarse(
     share: float, step: int, wanted: float
