@@ -181,9 +181,10 @@ class _Limits:
         self._table = table
         coarse = table[[1, 8]].max() > COARSE
         distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
-        by_themselves = np.zeros_like(distance, np.bool_) if coarse else distance > self.once[0]
-        self._distances = [distance, _around(distance)]
-        distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
+        by_themselves = distance > self.once[0]
+        self._distances = distances = [distance, _around(distance)]
+        if not coarse and by_themselves.any():
+            distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
         (far, far_around), (near, near_around) = (
             [values > limit for values, limit in zip(distances, limits, strict=True)]
             for limits in (self.once, self.twice)
