@@ -140,14 +140,6 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
-/* What was restored before, in steps beyond the new mean */
-static inline Lanes NAMED(earlier)(const State *s, size_t i, const int16_t *mean, const int16_t *mean_before,
-                                   const int16_t *correction)
-{
-  Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
-  return (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
-}
-
 /* The network's residual on top of the mean, within the frame's cell, mixed with what was restored before, as far as the
    past is believed */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
@@ -166,7 +158,8 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       EACH {
         Lanes *place = &places[i / SIDE][i % SIDE / LANES], number = NAMED(load)(k + i);
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-        Lanes before = NAMED(earlier)(s, i, mean, mean_before, correction);
+        Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
+        Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
         Lanes added = NAMED(within)(*place, level, number, c->cell);
         Lanes past = NAMED(widen)(share + i);
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
@@ -212,11 +205,9 @@ static void NAMED(restore_still)(const State *s)
     if (!s->agrees[block])
       continue;
     EACH {
-      Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
-      Lanes held = NAMED(earlier)(s, i, mean, mean_before, correction);
-      Lanes following = NAMED(load)(correction + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes unit = (1.0f / 16) * AT(s->inverse), now = NAMED(load)(mean + i), level = now * unit;
       Lanes gain = 1.0f / (1.0f + s->noise * NAMED(widen)(evidence + i));
-      Lanes before = following + gain * (held - following);
+      Lanes before = (NAMED(load)(correction + i) + gain * (NAMED(load)(mean_before + i) - now)) * unit;
       Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
       NAMED(store_sixteenths)((before + gain * (added - before)) * AT(s->table), correction + i);
       places[i / SIDE][i % SIDE / LANES] = level + added;

@@ -63,8 +63,8 @@ class ComponentState:
     evidence: NDArray[np.float16]
     """Likewise, in 1/grey level^2; 0 where nothing is known."""
     correction: NDArray[np.int16]
-    """Likewise, in units of `UNIT`: the restored coefficients, less the mean. Where the last frame
-    agreed with the state, they may lie outside of its cell: see `restore_still`."""
+    """Likewise, in units of `UNIT`: the restored coefficients, less the mean. Where the last frame agreed with the
+    state, they may lie outside of its cell: see `restore_still`."""
 
     @staticmethod
     def empty(high: int, wide: int) -> ComponentState:
