@@ -46,21 +46,6 @@ static inline float widen(uint16_t half)
   return number;
 }
 
-/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
-static inline void interleave(const Component *c, size_t row, float *residual)
-{
-  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
-  float scale = c->scale * 0x1p112f;
-
-  for (size_t y = 0; y < SIDE; y++) {
-    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
-    float *line = residual + y * SIDE * c->wide;
-    for (size_t x = 0; x < span; x++)
-      for (size_t k = 0; k < PHASES; k++)
-        line[PHASES * x + k] = widen(from[k * phase + x]) * scale;
-  }
-}
-
 /* Elements of two vectors, by index: GCC takes the indices as a vector */
 #ifdef __clang__
 #define SHUFFLE(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
@@ -91,8 +76,17 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define CAN_COMPILE_AVX2 1
-#define HAS_AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#include <cpuid.h>
+#include <immintrin.h>
+
+/* Whether the CPU has AVX2, FMA and F16C; not all versions of GCC can be asked for the last one */
+static inline int has_avx2(void)
+{
+  unsigned int a, b, c = 0, d;
+
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
 #else
 #define CAN_COMPILE_AVX2 0
-#define HAS_AVX2 0
+static inline int has_avx2(void) { return 0; }
 #endif

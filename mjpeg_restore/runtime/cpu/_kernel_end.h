@@ -7,5 +7,6 @@
 #undef Lanes
 #undef Whole
 #undef Short
+#undef Halves
 #undef Block
 #undef VECTORS

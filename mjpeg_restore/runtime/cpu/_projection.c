@@ -15,9 +15,8 @@
 
 /* AVX2 has eight; Clang lacks the pragma that compiles a part of a file for another CPU */
 #if CAN_COMPILE_AVX2
-#include <immintrin.h>
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #define LANES 8
 #include "_blocks_kernel.h"
 #include "_projection_kernel.h"
@@ -42,7 +41,7 @@ static PyObject *fill(Component *c, int lanes)
       c->inverse[k] = 1 / c->table[k];
   }
   Py_BEGIN_ALLOW_THREADS
-  (lanes == 8 && HAS_AVX2 ? fill_8 : fill_4)(c, residual);
+  (lanes == 8 && has_avx2() ? fill_8 : fill_4)(c, residual);
   Py_END_ALLOW_THREADS
   PyMem_Free(residual);
   return Py_NewRef(Py_None);

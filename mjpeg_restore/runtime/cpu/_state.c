@@ -45,9 +45,8 @@ typedef struct {
 
 /* AVX2 has eight; Clang lacks the pragma that compiles a part of a file for another CPU */
 #if CAN_COMPILE_AVX2
-#include <immintrin.h>
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #define LANES 8
 #include "_blocks_kernel.h"
 #include "_state_kernel.h"
@@ -152,7 +151,7 @@ static int are(PyObject *arguments, Py_ssize_t count, const char *name)
 
 #define RUN(name, ...) \
   Py_BEGIN_ALLOW_THREADS \
-  (a.lanes == 8 && HAS_AVX2 ? name##_8 : name##_4)(__VA_ARGS__); \
+  (a.lanes == 8 && has_avx2() ? name##_8 : name##_4)(__VA_ARGS__); \
   Py_END_ALLOW_THREADS
 
 PyDoc_STRVAR(observe_doc,

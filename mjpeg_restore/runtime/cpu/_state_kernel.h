@@ -1,13 +1,14 @@
 /* A camera's state with vectors of LANES numbers, after `_blocks_kernel.h`; see `_state.c`. */
 
-#define HALF_BITS NAMED(HalfBits)
-typedef uint16_t HALF_BITS __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-
-/* Finite float16 to float32 */
+/* Float16 to float32; what is infinite, or no number, becomes some finite one */
 static inline Lanes NAMED(widen)(const uint16_t *from)
 {
-  Whole bits = __builtin_convertvector(*(const HALF_BITS *)from, Whole);
+#if LANES == 8
+  return NAMED(clamp)((Lanes)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)from)), -131008.0f, 131008.0f);
+#else
+  Whole bits = __builtin_convertvector(*(const Halves *)from, Whole);
   return (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * 0x1p112f;
+#endif
 }
 
 /* The smaller number; the other one if the first is none */
@@ -30,8 +31,13 @@ static inline Lanes NAMED(size)(Lanes value) { return (Lanes)((Whole)value & 0x7
 static inline void NAMED(narrow)(Lanes value, uint16_t *out)
 {
   Lanes limited = NAMED(smaller)(NAMED(size)(value), (Lanes){0} + 65504.0f);
+#if LANES == 8
+  Lanes signed_again = (Lanes)((Whole)limited | ((Whole)value & INT32_MIN));
+  _mm_storeu_si128((__m128i_u *)out, _mm256_cvtps_ph((__m256)signed_again, _MM_FROUND_TO_NEAREST_INT));
+#else
   Whole sign = (Whole)value >> 16 & 0x8000, size = (Whole)(limited * 0x1p-112f);
-  *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
+  *(Halves *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, Halves);
+#endif
 }
 
 static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
@@ -150,7 +156,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   size_t block = 0;
 
   for (size_t row = 0; row < s->high; row++) {
-    interleave(c, row, residual);
+    NAMED(interleave)(c, row, residual);
     for (size_t column = 0; column < s->wide; column++, block++) {
       Block places;
       memset(places, 0, sizeof(places));
@@ -229,10 +235,11 @@ static void NAMED(compare)(const State *s)
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
       Lanes away = NAMED(size)(NAMED(load)(k + i) * step - NAMED(load)(mean + i) * (1.0f / 16));
       Lanes beyond = NAMED(larger)(away - 0.5f * step, (Lanes){0});
-      Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f);
-      Lanes variance = s->noise * (1.0f + AT(s->observation) / least) + step * step * (1.0f / 12);
-      far += beyond * beyond / variance;
-      spread += away * away * AT(s->fine) / (1.0f + AT(s->observation) / least);
+      /* With one division for both: by the variances of a difference from the mean, with the step's and without */
+      Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f), together = least + AT(s->observation);
+      Lanes spacious = s->noise * together + step * step * (1.0f / 12) * least, unit = least / (together * spacious);
+      far += beyond * beyond * together * unit;
+      spread += away * away * AT(s->fine) * spacious * unit;
     }
     for (int lane = 0; lane < LANES; lane++)
       sums[0] += far[lane], sums[1] += spread[lane];
@@ -243,4 +250,3 @@ static void NAMED(compare)(const State *s)
 
 #undef AT
 #undef EACH
-#undef HALF_BITS
