@@ -220,8 +220,9 @@ def state(data: bytes) -> None:
         known = some(np.int16), some(np.float16), some(np.int16)
         native.restore_still(*frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499)
     with suppress(ValueError):
-        found = some(np.float32, blocks), some(np.float32, blocks)
-        native.compare(*frame(), some(np.int16), some(np.float16), some(np.float32, 64), *found, *last, number)
+        known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))
+        found = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
+        native.compare(*frame(), *known, *tables, *found, *last, number)
 
 
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:

@@ -29,9 +29,11 @@ typedef struct {
   float *samples, *left;          /* [SIDE * high, SIDE * wide] */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
-  const uint8_t *agrees;          /* [high, wide], and so are distance and spread */
-  float *distance, *spread;
-  const float *fine;              /* [SIDE, SIDE]: 1 where a deviation tells of the noise */
+  const uint8_t *agrees;          /* [high, wide], and so are distance, spread and count */
+  float *distance, *spread, *count;
+  const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
+  const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
+  float doubt[SIDE * SIDE];       /* variance of what noise makes of a cell's bounds */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -122,20 +124,28 @@ static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wante
 #define EVIDENCE(written) {"evidence", BLOCK, 2, written, 0}
 #define COUNT(wanted) ((int)(sizeof(wanted) / sizeof(*(wanted))))
 
-/* What all functions need: the first three buffers, and mean and evidence by their places; 0: no evidence */
+/* What all functions need: the first three buffers, and mean and evidence by their places */
 static State state_of(const Arguments *a, int mean, int evidence)
 {
   State s = {.coefficients = a->buffers[0].buf, .table = a->buffers[1].buf, .high = a->high, .wide = a->wide};
   const float *observation = a->buffers[2].buf;
 
   s.mean = a->buffers[mean].buf;
-  s.evidence = evidence ? a->buffers[evidence].buf : NULL;
+  s.evidence = a->buffers[evidence].buf;
   for (int i = 0; i < BLOCK; i++) {
     s.inverse[i] = 1 / s.table[i];
     s.observation[i] = observation[i];
     s.most[i] = (LONGEST - 1) * observation[i];
   }
   return s;
+}
+
+/* The doubt that noise casts on each cell: it is the noise's variance where that is the step's share in a frame's */
+static void set_noise(State *s, float noise)
+{
+  s->noise = noise;
+  for (int i = 0; i < BLOCK; i++)
+    s->doubt[i] = 12 * noise * noise / (s->table[i] * s->table[i]);
 }
 
 static double number(PyObject *arguments, int at) { return PyFloat_AsDouble(PyTuple_GetItem(arguments, at)); }
@@ -204,13 +214,13 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, mean_before, phases, share, lasting, correction, plane, high, wide,\n"
-"        lanes, scale, cell, /)\n--\n\n"
+"restore(coefficients, table, observation, mean, evidence, mean_before, phases, share, lasting, correction, plane, high,\n"
+"        wide, lanes, scale, cell, noise, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
-  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0),
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"phases", BLOCK, 2, 0, 0},
                                   {"share", BLOCK, 2, 0, 0}, {"lasting", 0, 4, 0, 0},
                                   {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
@@ -221,15 +231,16 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   float *residual;
 
   (void)module;
-  if (!are(arguments, 15, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 17, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
-  s = state_of(&a, 3, 0);
-  s.mean_before = a.buffers[4].buf, s.share = a.buffers[6].buf;
-  s.correction = a.buffers[8].buf, s.plane = a.buffers[9].buf;
-  c.phases = a.buffers[5].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
+  s = state_of(&a, 3, 4);
+  s.mean_before = a.buffers[5].buf, s.share = a.buffers[7].buf;
+  s.correction = a.buffers[9].buf, s.plane = a.buffers[10].buf;
+  c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
-  c.scale = (float)number(arguments, 13), c.cell = (float)number(arguments, 14);
-  memcpy(lasting, a.buffers[7].buf, sizeof(lasting));
+  c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
+  set_noise(&s, (float)number(arguments, 16));
+  memcpy(lasting, a.buffers[8].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
   if (!residual)
@@ -284,7 +295,7 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  s.noise = (float)number(arguments, 12), s.cell = (float)number(arguments, 13);
+  set_noise(&s, (float)number(arguments, 12)), s.cell = (float)number(arguments, 13);
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }
@@ -293,22 +304,25 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(compare_doc,
-"compare(coefficients, table, observation, mean, evidence, fine, distance, spread, high, wide, lanes, noise, /)\n--\n\n"
-"Fill distance and spread, float32 [high, wide]; see `state.py`.");
+"compare(coefficients, table, observation, mean, evidence, least, expected, distance, spread, count, high, wide, lanes,\n"
+"        noise, /)\n--\n\n"
+"Fill distance, spread and count, float32 [high, wide]; see `state.py`.");
 
 static PyObject *compare(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
-                                  {"fine", 0, 4, 0, 0}, {"distance", 1, 4, 1, 0}, {"spread", 1, 4, 1, 0}};
+                                  {"least", 0, 4, 0, 0}, {"expected", 0, 4, 0, 0}, {"distance", 1, 4, 1, 0},
+                                  {"spread", 1, 4, 1, 0}, {"count", 1, 4, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 12, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 14, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.fine = a.buffers[5].buf, s.distance = a.buffers[6].buf, s.spread = a.buffers[7].buf;
-  s.noise = (float)number(arguments, 11);
+  s.least = a.buffers[5].buf, s.expected = a.buffers[6].buf;
+  s.distance = a.buffers[7].buf, s.spread = a.buffers[8].buf, s.count = a.buffers[9].buf;
+  s.noise = (float)number(arguments, 13);
   if (!PyErr_Occurred()) {
     RUN(compare, &s)
   }

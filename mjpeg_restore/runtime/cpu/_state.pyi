@@ -37,6 +37,7 @@ def restore(
     table: NDArray[np.float32],
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
+    evidence: NDArray[np.float16],
     mean_before: NDArray[np.int16],
     phases: NDArray[np.float16],
     share: NDArray[np.float16],
@@ -48,6 +49,7 @@ def restore(
     lanes: int,
     scale: float,
     cell: float,
+    noise: float,
     /,
 ) -> None: ...
 def take_still(
@@ -87,9 +89,11 @@ def compare(
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
     evidence: NDArray[np.float16],
-    fine: NDArray[np.float32],
+    least: NDArray[np.float32],
+    expected: NDArray[np.float32],
     distance: NDArray[np.float32],
     spread: NDArray[np.float32],
+    count: NDArray[np.float32],
     high: int,
     wide: int,
     lanes: int,

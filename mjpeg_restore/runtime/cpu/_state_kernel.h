@@ -146,12 +146,18 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
+/* How far what is kept moves to the frame's cell */
+static inline Lanes NAMED(gain)(const State *s, size_t i, const uint16_t *evidence)
+{
+  return 1.0f / (1.0f + AT(s->doubt) * NAMED(widen)(evidence + i));
+}
+
 /* The network's residual on top of the mean, within the frame's cell, mixed with what was restored before, as far as the
    past is believed */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
-  const uint16_t *share = s->share;
+  const uint16_t *share = s->share, *evidence = s->evidence;
   int16_t *correction = s->correction;
   size_t block = 0;
 
@@ -166,17 +172,19 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
-        Lanes added = NAMED(within)(*place, level, number, c->cell);
+        Lanes own = *place, inside = NAMED(within)(own, level, number, c->cell);
         Lanes past = NAMED(widen)(share + i);
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
-        added += AT(s->lasting) * past * (before - added);
-        added = NAMED(within)(added, level, number, c->cell);
-        NAMED(store_sixteenths)(added * AT(s->table), correction + i);
-        *place = level + added;
+        past *= AT(s->lasting);
+        own += past * (before - own), inside += past * (before - inside);
+        inside = NAMED(within)(inside, level, number, c->cell);
+        own += NAMED(gain)(s, i, evidence) * (inside - own);
+        NAMED(store_sixteenths)(own * AT(s->table), correction + i);
+        *place = level + inside;
       }
       NAMED(show_bytes)(s, places, block);
       k += SIDE * SIDE, mean += SIDE * SIDE, mean_before += SIDE * SIDE, share += SIDE * SIDE;
-      correction += SIDE * SIDE;
+      evidence += SIDE * SIDE, correction += SIDE * SIDE;
     }
   }
 }
@@ -197,9 +205,8 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was restored before, within the frame's cell.
-
-   The better it is known, the less the cell moves it, and the more it follows the mean. */
+/* Restore blocks that agree with the state: what was restored before, within the frame's cell. What is kept of it moves
+   to the cell by the gain, and follows the mean with the rest. */
 static void NAMED(restore_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
@@ -212,7 +219,7 @@ static void NAMED(restore_still)(const State *s)
       continue;
     EACH {
       Lanes unit = (1.0f / 16) * AT(s->inverse), now = NAMED(load)(mean + i), level = now * unit;
-      Lanes gain = 1.0f / (1.0f + s->noise * NAMED(widen)(evidence + i));
+      Lanes gain = NAMED(gain)(s, i, evidence);
       Lanes before = (NAMED(load)(correction + i) + gain * (NAMED(load)(mean_before + i) - now)) * unit;
       Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
       NAMED(store_sixteenths)((before + gain * (added - before)) * AT(s->table), correction + i);
@@ -222,29 +229,33 @@ static void NAMED(restore_still)(const State *s)
   }
 }
 
-/* How far each block is from its state, beyond what its cell and the noise allow, and its deviation in fine steps */
+/* How far each block is from its state, beyond what its cell and the noise allow; and how far its coefficients beyond
+   their limits deviate, beyond what the quantiser makes of it */
 static void NAMED(compare)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
-    Lanes far = {0}, spread = {0};
-    float sums[2] = {0};
+    Lanes far = {0}, spread = {0}, count = {0};
+    float sums[3] = {0};
     EACH {
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
-      Lanes away = NAMED(size)(NAMED(load)(k + i) * step - NAMED(load)(mean + i) * (1.0f / 16));
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), away = NAMED(size)(NAMED(load)(k + i) * step - level);
       Lanes beyond = NAMED(larger)(away - 0.5f * step, (Lanes){0});
       /* With one division for both: by the variances of a difference from the mean, with the step's and without */
       Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f), together = least + AT(s->observation);
       Lanes spacious = s->noise * together + step * step * (1.0f / 12) * least, unit = least / (together * spacious);
+      Lanes squared = away * away * spacious * unit - AT(s->expected);
+      Whole counts = NAMED(size)(level) > AT(s->least);
       far += beyond * beyond * together * unit;
-      spread += away * away * AT(s->fine) * spacious * unit;
+      spread += (Lanes)((Whole)squared & counts);
+      count += (Lanes)((Whole)((Lanes){0} + 1.0f) & counts);
     }
     for (int lane = 0; lane < LANES; lane++)
-      sums[0] += far[lane], sums[1] += spread[lane];
+      sums[0] += far[lane], sums[1] += spread[lane], sums[2] += count[lane];
     s->distance[block] = NAMED(widen)(evidence)[0] > 0.0f ? sums[0] : UNKNOWN;
-    s->spread[block] = sums[1];
+    s->spread[block] = sums[1], s->count[block] = sums[2];
   }
 }
 

@@ -22,8 +22,6 @@ from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentSta
 
 REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
-FINEST = 8
-"""Steps up to which a coefficient's deviations tell of the noise."""
 COARSE = 25
 """Steps of the lowest AC coefficients beyond which a slow motion shows in few blocks of those that move."""
 BELIEVED = 0.9
@@ -37,6 +35,9 @@ _ADAPTATION = 0.2
 """Share of a frame in what is learnt."""
 _FEWEST = 32
 """Still blocks from which something is learnt."""
+_GROUP, _GROUPS = 16, 8
+"""Blocks whose deviations are averaged before a median is taken, and the fewest such groups: few coefficients of a
+block tell of the noise, and many of them do not deviate at all."""
 _ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
 """Noise carries hardly a block, nor the mean of 3x3 blocks, farther than so many times the way from the median to the
 ninth decile; and hardly twice, in a frame and in the next one, farther than so many times."""
@@ -164,8 +165,7 @@ class _Limits:
         self.noise = SENSOR
         self.once, self.twice = np.array(_LEAST_ONCE), np.array(_LEAST_TWICE)
         self._distances: list[NDArray[np.floating]] = []
-        self._spread = np.zeros((0, 0), np.float32)
-        self._table = np.ones(64, np.uint16)
+        self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
         self._agree = np.zeros((0, 0), np.bool_)
 
@@ -178,9 +178,8 @@ class _Limits:
         means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.
         But coarse steps hide most of a slow motion: then it counts everywhere, and those beside it have moved as well.
         """
-        self._table = table
         coarse = table[[1, 8]].max() > COARSE
-        distance, self._spread = compare(coefficients, table, state, self.noise, table <= FINEST)
+        distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
         by_themselves = distance > self.once[0]
         self._distances = distances = [distance, _around(distance)]
         if not coarse and by_themselves.any():
@@ -201,10 +200,10 @@ class _Limits:
 
         How far noise carries blocks is learnt from no others: limits by which they agree would confirm themselves.
         """
-        fine = self._table <= FINEST
-        alike = self._agree | still
-        if fine.any() and alike.sum() >= _FEWEST:
-            seen = float(np.median(self._spread[alike])) / fine.sum() - float((self._table[fine] ** 2.0).mean()) / 12
+        spread, count = (_grouped(values[self._agree | still]) for values in (self._spread, self._count))
+        telling = count >= _GROUP / 2
+        if telling.sum() >= _GROUPS:
+            seen = float(np.median(spread[telling] / count[telling]))
             self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
         if still.sum() < _FEWEST:
             return
@@ -212,6 +211,11 @@ class _Limits:
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
             limits += _ADAPTATION * (far - limits)
+
+
+def _grouped(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sums of `_GROUP` values each, `[groups]`; what is left over is left out."""
+    return values[: len(values) // _GROUP * _GROUP].reshape(-1, _GROUP).sum(axis=1)
 
 
 def _deciles(values: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -39,11 +39,15 @@ class Part(Protocol):
         """Run the network. It depends on nothing that other frames' steps change."""
         ...
 
-    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
+    def restore(
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+    ) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Restore the part.
 
         Args:
             corrections: before the frame, now that those before it have been restored; the part's own.
+            noise: variance of the sensor's noise in each component, grey levels^2, where the part's graph has no say
+                in what is kept.
 
         Returns:
             The planes of its components, and their corrections after the frame.
@@ -112,6 +116,8 @@ class _WholePart:
     def run(self) -> None:
         pass
 
-    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
+    def restore(
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+    ) -> tuple[Planes, list[NDArray[np.int16]]]:
         count = len(self._found) // 2
         return self._found[:count], list(self._found[count:])

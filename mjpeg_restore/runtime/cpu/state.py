@@ -42,6 +42,8 @@ LASTING_PAST: Final = 6
 """Likewise of the past's share in the mean."""
 FARTHEST: Final = 4.0
 """Steps beyond which a deviation from the mean says no more."""
+COARSEST: Final = 40
+"""Steps up to which a coefficient's deviations tell of the noise."""
 COARSER: Final = 3.0
 """How many times finer a frame's steps are, at least, than those before it that hid more than their evidence tells."""
 DEVIATION_GAIN: Final = 4.0
@@ -51,6 +53,7 @@ UNIT: Final = 1 / 16
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
+_HARMONICS = np.arange(1, 9)[:, np.newaxis]
 _LANES = 8
 
 
@@ -95,15 +98,28 @@ def lasting(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     return np.power(quantised / (quantised + SENSOR), LASTING_STEPS, dtype=np.float32)
 
 
+def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
+    """Variance, over coefficients, of the error that is the same in all frames of a still scene, by the table `[64]`.
+
+    The error of a quantiser is a sawtooth of what is quantised. Gaussian noise of variance s^2 smooths it: the k-th
+    harmonic of its mean over many frames is smaller by exp(-2 pi^2 k^2 s^2 / q^2) (Carbone and Petri 1994, "Effect of
+    additive dither on the resolution of ideal quantizers"). The rest of q^2 / 12 differs from frame to frame.
+
+    Args:
+        table: steps q.
+        noise: s^2, grey levels^2.
+    """
+    steps, orders = table.astype(np.float64) ** 2, _HARMONICS**2
+    return np.sum(steps / (2 * np.pi**2 * orders) * np.exp(-4 * np.pi**2 * orders * noise / steps), axis=0)
+
+
 def before_finer(
     state: ComponentState, known: NDArray[np.uint16], table: NDArray[np.uint16], noise: float
 ) -> ComponentState:
     """A state as a frame with far finer steps sees it: what coarse steps have told counts for less.
 
     In a still scene the error of coarse steps is the same in every frame, but for what noise changes in it. So a mean
-    of many frames keeps an error, and its evidence is no more than the inverse of that error's variance. With Gaussian
-    noise of deviation s and steps q it is about `q^2 / (2 pi^2) exp(-4 pi^2 s^2 / q^2)`: the first harmonic of the
-    quantiser's error, a sawtooth.
+    of many frames keeps an error (`systematic`), and its evidence is no more than the inverse of that error's variance.
 
     Args:
         state: before the frame.
@@ -114,9 +130,7 @@ def before_finer(
     finer = known > COARSER * table
     if not finer.any():
         return state
-    steps = known.astype(np.float64) ** 2
-    error = steps / (2 * np.pi**2) * np.exp(-4 * np.pi**2 * noise / steps)
-    most = np.where(finer, 1 / np.maximum(error, LEAST), np.inf).astype(np.float16)
+    most = np.where(finer, 1 / np.maximum(systematic(known, noise), LEAST), np.inf).astype(np.float16)
     return ComponentState(state.mean, np.minimum(state.evidence, most), state.correction)
 
 
@@ -125,32 +139,37 @@ def compare(
     table: NDArray[np.uint16],
     state: ComponentState,
     noise: float,
-    fine: NDArray[np.bool_],
     *,
     lanes: int = _LANES,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """How far a frame's blocks are from their state.
+
+    What the blocks tell of the noise, they tell by coefficients whose means are larger than a step, of up to
+    `COARSEST`. Where these lie in their cells is anyone's guess, so that the quantiser's share in their deviations is
+    known. Most others are near zero, and far from the bounds of their cells: noise hardly moves them.
 
     Args:
         coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
         table: uint16 `[64]`, natural order, values from 1.
         state: of the same size.
         noise: variance of the sensor's noise, grey levels^2.
-        fine: `[64]`, the coefficients whose deviations tell of the noise.
         lanes: SIMD lanes of float32: 8 (AVX2, if the CPU and the compiler have it) or 4.
 
     Returns:
-        The squares of the deviations beyond half a step, in units of their variance, summed over each block, float32
-        `[blocks_high, blocks_wide]`, or `UNKNOWN`; and the squares of those that are fine, in grey levels^2 of a frame.
+        Float32 `[blocks_high, blocks_wide]` each, sums over a block:
+
+        * the squares of the deviations beyond half a step, in units of their variance, or `UNKNOWN`;
+        * the squares of those that tell of the noise, less the quantiser's share, in grey levels^2 of a frame;
+        * their number.
     """
     high, wide, _ = coefficients.shape
-    distance, spread = (np.empty((high, wide), np.float32) for _ in range(2))
-    frame = _frame(coefficients, table)
+    found = distance, spread, count = tuple(np.empty((high, wide), np.float32) for _ in range(3))
+    least = np.where(table <= COARSEST, table, np.inf).astype(np.float32)
+    expected = (table.astype(np.float64) ** 2 / 12 - systematic(table, noise)).astype(np.float32)
+    known = state.mean, state.evidence
     assert native is not None
-    native.compare(
-        *frame, state.mean, state.evidence, fine.astype(np.float32), distance, spread, high, wide, lanes, noise
-    )
-    return distance, spread
+    native.compare(*_frame(coefficients, table), *known, least, expected, *found, high, wide, lanes, noise)
+    return distance, spread, count
 
 
 def take_still(
@@ -192,8 +211,9 @@ def restore_still(
 
     What is shown lies in the frame's cell. What is kept moves towards it, and with the mean, each by its share. The
     cells of many frames together tell more than each does, and more than their mean where the steps are coarse. But
-    noise takes a frame out of the truth's cell as well. So where a mean is known with less variance than a frame's
-    noise has, a cell is little news (the gain of a Kalman filter), and the mean is a good estimate.
+    noise takes a frame out of the truth's cell as well. So where a mean is known with less variance than a cell has
+    doubt, the cell is little news (the gain of a Kalman filter), and the mean is a good estimate. The doubt is the
+    noise's variance where the noise is larger than the step, and less where few frames leave the cell.
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
@@ -274,13 +294,15 @@ def restore(
     state: ComponentState,
     share: NDArray[np.float16],
     confidence: ConfidenceRamp,
+    noise: float = 0.0,
     *,
     lanes: int = _LANES,
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
 
     What the network adds to the mean differs from frame to frame, as their noise does. So the result is mixed with what
-    was restored of the frame before: by `lasting`, times the sixth power of the past's share.
+    was restored of the frame before: by `lasting`, times the sixth power of the past's share. What is shown lies in the
+    frame's cell; what is kept moves there as far as the noise allows (`restore_still`).
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
@@ -288,6 +310,7 @@ def restore(
         mean_before: of the state before the frame.
         state: after it; its correction is changed.
         share: the past's share in the mean, as `take` has filled it.
+        noise: variance of the sensor's noise, grey levels^2; 0: what is shown is kept.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
@@ -297,9 +320,10 @@ def restore(
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
-        *(state.mean, mean_before, as_native(phases, np.float16), share, lasting(table), state.correction, plane),
+        *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), share, lasting(table)),
+        *(state.correction, plane),
         *(high, wide, lanes),
-        *(SAMPLE_SCALE * confidence(table), CELL),
+        *(SAMPLE_SCALE * confidence(table), CELL, noise),
     )
     return plane
 

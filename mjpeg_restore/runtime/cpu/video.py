@@ -97,7 +97,7 @@ class VideoSession:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each(parts, lambda part: part.restore(planes))
+        self._each(parts, lambda part: part.restore(planes, noise))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
                 restore_still(*component, before[index], after[index], agrees, planes[index], noise[index])
@@ -168,12 +168,12 @@ class _PartOfFrame:
         """Run the network."""
         self._part.run()
 
-    def restore(self, planes: Planes) -> None:
-        """Restore it, in the planes of its frame."""
+    def restore(self, planes: Planes, noise: Sequence[float]) -> None:
+        """Restore it, in the planes of its frame; `noise` is the sensor's in each component."""
         area = self._area
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections), strict=True)):
+        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, noise), strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
 
