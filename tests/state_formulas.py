@@ -114,6 +114,25 @@ def mixed(
     return in_cell(coefficients, level + own + lasting(table) * share**6 * (before - own)) - level
 
 
+def gain(table: NDArray[np.uint16], evidence: NDArray[np.float16], noise: float) -> Blocks:
+    """How far what is kept moves to the frame's cell."""
+    return 1 / (1 + 12 * noise**2 / table.astype(float) ** 2 * evidence.astype(float))
+
+
+def kept(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    level: Blocks,
+    added: Blocks,
+    before: Blocks,
+    share: Blocks,
+    part: Blocks,
+) -> Blocks:
+    """What is kept of that: the mixture itself, moved into the cell in part (`gain`)."""
+    own = added + lasting(table) * share**6 * (before - added)
+    return own + part * (mixed(coefficients, table, level, added, before, share) - own)
+
+
 def held(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
@@ -122,11 +141,11 @@ def held(
     noise: float,
 ) -> tuple[Blocks, Blocks]:
     """What is kept and what is shown of blocks that agree with their state, in steps, as of `state.restore_still`."""
-    gain = 1 / (1 + noise * after.evidence.astype(float))
-    moved = (1 - gain) * (means(after) - means(before))  # with the mean
+    part = gain(table, after.evidence, noise)
+    moved = (1 - part) * (means(after) - means(before))  # with the mean
     known = (means(before) + corrections(before) + moved) / table
     inside = in_cell(coefficients, known)
-    return known + gain * (inside - known), inside
+    return known + part * (inside - known), inside
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:
@@ -139,15 +158,22 @@ def compared(
     table: NDArray[np.uint16],
     state: ComponentState,
     noise: float,
-    fine: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance and spread, as of `state.compare`."""
+) -> tuple[NDArray[np.float64], Blocks, NDArray[np.bool_]]:
+    """Distance, and each coefficient's spread and whether it counts, as of `state.compare`."""
     steps, known = table.astype(float), state.evidence.astype(float)
     away = np.abs(coefficients * steps - means(state))
     growth = 1 + observation(table) / np.maximum(known, 2.0**-20)
     distance = np.maximum(away - steps / 2, 0) ** 2 / (noise * growth + steps**2 / 12)
-    spread = (away**2 * fine / growth).sum(axis=2)
-    return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread
+    spread = away**2 / growth - (steps**2 / 12 - systematic(table, noise))
+    counts = (np.abs(means(state)) > steps) & (table <= 40)
+    return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts
+
+
+def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
+    """The variance of the error that all frames have in common: of a sawtooth, smoothed by noise."""
+    squares = table.astype(float) ** 2
+    parts = [squares / (2 * (np.pi * k) ** 2) * np.exp(-((2 * np.pi * k) ** 2) * noise / squares) for k in range(1, 9)]
+    return np.sum(parts, axis=0)
 
 
 def network_input(levels: Blocks) -> NDArray[np.float64]:

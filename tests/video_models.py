@@ -96,7 +96,7 @@ def restored(
     component = Component(coefficients, table, luma=luma)
     mean, evidence = component.take(state)
     component.run()
-    plane, correction = component.restore(state.correction)
+    plane, correction = component.restore(state.correction, 0.0)
     return plane, mean, evidence, correction
 
 
@@ -113,7 +113,8 @@ class Component:
         self._before = formulas.means(state)
         self._mean, evidence, self._share = formulas.remembered(*self._frame, state, believed)
         self._kept = formulas.in_memory(self._mean).round()
-        return self._kept.astype(np.int16), evidence.astype(np.float16)
+        self._evidence = evidence.astype(np.float16)
+        return self._kept.astype(np.int16), self._evidence
 
     def run(self) -> None:
         samples = formulas.network_input(self._mean)
@@ -123,14 +124,16 @@ class Component:
         smoother = SMOOTHING * (around - samples)
         self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
 
-    def restore(self, correction: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def restore(self, correction: NDArray[np.int16], noise: float) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
         level = self._kept / 16 / table
         last = (self._before + correction.astype(float) / 16) / table - level
         added = formulas.mixed(coefficients, table, level, own, last, self._share)
         shown = formulas.shown(level + added, table).round()
-        return shown.astype(np.uint8), formulas.in_memory(added * table).round().astype(np.int16)
+        part = formulas.gain(table, self._evidence, noise)
+        kept = formulas.kept(coefficients, table, level, own, last, self._share, part)
+        return shown.astype(np.uint8), formulas.in_memory(kept * table).round().astype(np.int16)
 
 
 class Stepped:
@@ -168,8 +171,11 @@ class SteppedPart:
         for one in self._components:
             one.run()
 
-    def restore(self, corrections: Sequence[NDArray[np.int16]]) -> tuple[Planes, list[NDArray[np.int16]]]:
-        found = [one.restore(before) for one, before in zip(self._components, corrections, strict=True)]
+    def restore(
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+    ) -> tuple[Planes, list[NDArray[np.int16]]]:
+        parts = zip(self._components, corrections, noise, strict=True)
+        found = [one.restore(correction, variance) for one, correction, variance in parts]
         return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 

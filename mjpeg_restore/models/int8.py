@@ -47,9 +47,9 @@ class Int8Conv(nn.Conv2d):
     it, such as residual connections.
 
     Training is in full precision and measures the features' range, unless the weights are frozen. At its end, with
-    `rounds` set, it rounds as well, and gradients pass straight through (Jacob et al. 2018, section 3). With rounding from the beginning, `stream` was
-    0.04 dB behind after ten minutes. With rounding at the end, `stream-lite` recovered three quarters of the 0.03 to
-    0.12 dB that rounding cost from Q20 on.
+    `rounds` set, it rounds as well, and gradients pass straight through (Jacob et al. 2018, section 3). With rounding
+    from the beginning, `stream` was 0.04 dB behind after ten minutes. With rounding at the end, `stream-lite` recovered
+    three quarters of the 0.03 to 0.12 dB that rounding cost from Q20 on.
     """
 
     step: Tensor

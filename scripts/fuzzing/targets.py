@@ -211,7 +211,9 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         halves, correction, plane = (some(np.float16), some(np.float16)), some(np.int16), some(np.uint8)
         lasting, means = some(np.float32, 64), (some(np.int16), some(np.int16))
-        native.restore(*frame(), *means, *halves, lasting, correction, plane, *last, number, 0.499)
+        evidence, noise = some(np.float16), rng.choice((0.0, 4.0, float("nan")))
+        known = means[0], evidence, means[1]
+        native.restore(*frame(), *known, *halves, lasting, correction, plane, *last, number, 0.499, noise)
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last)

@@ -378,7 +378,7 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
     own = [ComponentState(known.mean.copy(), known.evidence.copy(), known.correction.copy()) for known in states]
     taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own)
     part.run()
-    planes, corrections = part.restore([one.copy() for one in later])
+    planes, corrections = part.restore([one.copy() for one in later], [0.0] * count)
     assert_same(planes, expected[:count])
     for index, known in enumerate(states):
         mean, evidence, correction = expected[count + 3 * index :][:3]

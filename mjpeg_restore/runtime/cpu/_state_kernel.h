@@ -175,7 +175,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes own = *place, inside = NAMED(within)(own, level, number, c->cell);
         Lanes past = NAMED(widen)(share + i);
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
-        past *= AT(s->lasting);
+        past = NAMED(smaller)(past * AT(s->lasting), (Lanes){0} + 1.0f); /* whatever the share is */
         own += past * (before - own), inside += past * (before - inside);
         inside = NAMED(within)(inside, level, number, c->cell);
         own += NAMED(gain)(s, i, evidence) * (inside - own);

@@ -35,7 +35,7 @@ _ADAPTATION = 0.2
 """Share of a frame in what is learnt."""
 _FEWEST = 32
 """Still blocks from which something is learnt."""
-_GROUP, _GROUPS = 16, 8
+_GROUP, _GROUPS = 16, 4
 """Blocks whose deviations are averaged before a median is taken, and the fewest such groups: few coefficients of a
 block tell of the noise, and many of them do not deviate at all."""
 _ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)

@@ -163,12 +163,14 @@ def compare(
         * their number.
     """
     high, wide, _ = coefficients.shape
-    found = distance, spread, count = tuple(np.empty((high, wide), np.float32) for _ in range(3))
+    distance, spread, count = (np.empty((high, wide), np.float32) for _ in range(3))
     least = np.where(table <= COARSEST, table, np.inf).astype(np.float32)
     expected = (table.astype(np.float64) ** 2 / 12 - systematic(table, noise)).astype(np.float32)
     known = state.mean, state.evidence
     assert native is not None
-    native.compare(*_frame(coefficients, table), *known, least, expected, *found, high, wide, lanes, noise)
+    native.compare(
+        *_frame(coefficients, table), *known, least, expected, distance, spread, count, high, wide, lanes, noise
+    )
     return distance, spread, count
 
 

@@ -149,11 +149,11 @@ def test_at_coarse_steps_what_is_near_in_the_next_frame_may_be_farther_away(step
 
 def test_the_noise_of_each_component_is_learnt() -> None:
     camera = Camera(0, quality=90)
-    camera.scene = [np.zeros_like(scene) for scene in camera.scene]
+    still = [scene.copy() for scene in camera.scene]
     deviations = 2.0, 3.0, 4.0
     for _ in range(200):
-        for scene, deviation in zip(camera.scene, deviations, strict=True):
-            scene[:] = camera.random.normal(0, deviation, scene.shape)
+        for scene, mean, deviation in zip(camera.scene, still, deviations, strict=True):
+            scene[:] = mean + camera.random.normal(0, deviation, scene.shape)
         camera.choose()
     np.testing.assert_allclose(np.sqrt(camera.activity.noise), deviations, rtol=0.25)
 
