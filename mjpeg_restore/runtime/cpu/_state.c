@@ -161,7 +161,7 @@ static int are(PyObject *arguments, Py_ssize_t count, const char *name)
 
 #define RUN(name, ...) \
   Py_BEGIN_ALLOW_THREADS \
-  (a.lanes == 8 && has_avx2() ? name##_8 : name##_4)(__VA_ARGS__); \
+  (a.lanes == 8 && has_avx2 ? name##_8 : name##_4)(__VA_ARGS__); \
   Py_END_ALLOW_THREADS
 
 PyDoc_STRVAR(observe_doc,
@@ -355,5 +355,6 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__state(void)
 {
+  has_avx2 = detect_avx2();
   return PyModuleDef_Init(&definition);
 }
