@@ -33,7 +33,7 @@ typedef struct {
   float *distance, *spread, *count;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
-  float doubt[SIDE * SIDE];       /* variance of what noise makes of a cell's bounds */
+  float doubt[SIDE * SIDE];       /* variance that noise gives a cell's place, grey levels^2 */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -140,7 +140,7 @@ static State state_of(const Arguments *a, int mean, int evidence)
   return s;
 }
 
-/* The doubt that noise casts on each cell: it is the noise's variance where that is the step's share in a frame's */
+/* The noise's variance, and the doubt that it casts on each cell; see `restore_still` in `state.py` */
 static void set_noise(State *s, float noise)
 {
   s->noise = noise;
