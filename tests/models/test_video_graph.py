@@ -387,3 +387,29 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
         np.testing.assert_array_equal(corrections[index], correction)
         np.testing.assert_array_equal(means[index], known.mean)
         assert not np.array_equal(known.mean, mean)
+
+
+@needs_openvino
+@needs_native_state
+@pytest.mark.parametrize("kind", ["grey", "4:2:0"])
+def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: dict[str, Exported], kind: str) -> None:
+    network = open_network(of(exported, kind).graph, "openvino", 1)
+    assert isinstance(network, HasParts)
+    parts, (frame,) = network.parts(), clip(kind, 1)
+    assert parts is not None
+    random, count = np.random.default_rng(5), len(frame) // 2
+    part = parts.part()
+    grids = [coefficients.shape[:2] for coefficients in frame[::2]]
+    states = [ComponentState.empty(*grid) for grid in grids]
+    for known in states:  # much of it, or what was restored would not leave the frame's cell
+        known.evidence[:] = 8
+    part.take(list(zip(frame[::2], frame[1::2], strict=True)), states)
+    part.run()
+    before = [random.integers(-2000, 2001, (*grid, 64)).astype(np.int16) for grid in grids]
+    expected, shown_is_kept = part.restore([one.copy() for one in before], [0.0] * count)
+    for noisy in range(count):
+        noise = [100.0 if index == noisy else 0.0 for index in range(count)]
+        planes, corrections = part.restore([one.copy() for one in before], noise)
+        assert_same(planes, expected)
+        changed = [not np.array_equal(*pair) for pair in zip(corrections, shown_is_kept, strict=True)]
+        assert changed == [index == noisy for index in range(count)]

@@ -79,8 +79,8 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
 #include <cpuid.h>
 #include <immintrin.h>
 
-/* Whether the CPU has AVX2, FMA and F16C; not all versions of GCC can be asked for the last one */
-static inline int has_avx2(void)
+/* Not all versions of GCC can be asked for F16C */
+static int detect_avx2(void)
 {
   unsigned int a, b, c = 0, d;
 
@@ -88,5 +88,9 @@ static inline int has_avx2(void)
 }
 #else
 #define CAN_COMPILE_AVX2 0
-static inline int has_avx2(void) { return 0; }
+static int detect_avx2(void) { return 0; }
 #endif
+
+/* Whether the CPU has AVX2, FMA and F16C. A module sets it when it is loaded: a virtual machine takes microseconds for
+   CPUID. */
+static int has_avx2;

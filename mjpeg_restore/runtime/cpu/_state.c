@@ -33,7 +33,7 @@ typedef struct {
   float *distance, *spread, *count;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
-  float doubt[SIDE * SIDE];       /* variance of what noise makes of a cell's bounds */
+  float doubt[SIDE * SIDE];       /* variance that noise gives a cell's place, grey levels^2 */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -140,7 +140,7 @@ static State state_of(const Arguments *a, int mean, int evidence)
   return s;
 }
 
-/* The doubt that noise casts on each cell: it is the noise's variance where that is the step's share in a frame's */
+/* The noise's variance, and the doubt that it casts on each cell; see `restore_still` in `state.py` */
 static void set_noise(State *s, float noise)
 {
   s->noise = noise;
@@ -161,7 +161,7 @@ static int are(PyObject *arguments, Py_ssize_t count, const char *name)
 
 #define RUN(name, ...) \
   Py_BEGIN_ALLOW_THREADS \
-  (a.lanes == 8 && has_avx2() ? name##_8 : name##_4)(__VA_ARGS__); \
+  (a.lanes == 8 && has_avx2 ? name##_8 : name##_4)(__VA_ARGS__); \
   Py_END_ALLOW_THREADS
 
 PyDoc_STRVAR(observe_doc,
@@ -355,5 +355,6 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__state(void)
 {
+  has_avx2 = detect_avx2();
   return PyModuleDef_Init(&definition);
 }

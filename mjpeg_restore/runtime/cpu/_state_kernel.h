@@ -152,8 +152,8 @@ static inline Lanes NAMED(gain)(const State *s, size_t i, const uint16_t *eviden
   return 1.0f / (1.0f + AT(s->doubt) * NAMED(widen)(evidence + i));
 }
 
-/* The network's residual on top of the mean, within the frame's cell, mixed with what was restored before, as far as the
-   past is believed */
+/* The network's residual on top of the mean, mixed with what was restored before, as far as the past is believed. What is
+   shown lies in the frame's cell; what is kept moves there by the gain. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;

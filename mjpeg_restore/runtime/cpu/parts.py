@@ -46,8 +46,8 @@ class Part(Protocol):
 
         Args:
             corrections: before the frame, now that those before it have been restored; the part's own.
-            noise: variance of the sensor's noise in each component, grey levels^2, where the part's graph has no say
-                in what is kept.
+            noise: variance of the sensor's noise in each component, grey levels^2. Where a graph computes the whole
+                part, what is shown is kept, whatever the noise.
 
         Returns:
             The planes of its components, and their corrections after the frame.

@@ -54,6 +54,8 @@ UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
 _HARMONICS = np.arange(1, 9)[:, np.newaxis]
+"""Of the quantiser's error. Those left out have 7 % of its variance without noise, and less than 0.1 % where the
+noise's deviation is a thirtieth of a step or more."""
 _LANES = 8
 
 
@@ -66,8 +68,8 @@ class ComponentState:
     evidence: NDArray[np.float16]
     """Likewise, in 1/grey level^2; 0 where nothing is known."""
     correction: NDArray[np.int16]
-    """Likewise, in units of `UNIT`: the restored coefficients, less the mean. Where the last frame agreed with the
-    state, they may lie outside of its cell: see `restore_still`."""
+    """Likewise, in units of `UNIT`: the restored coefficients, less the mean. They may lie outside of the last
+    frame's cell: see `restore_still`."""
 
     @staticmethod
     def empty(high: int, wide: int) -> ComponentState:
@@ -102,8 +104,8 @@ def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
     """Variance, over coefficients, of the error that is the same in all frames of a still scene, by the table `[64]`.
 
     The error of a quantiser is a sawtooth of what is quantised. Gaussian noise of variance s^2 smooths it: the k-th
-    harmonic of its mean over many frames is smaller by exp(-2 pi^2 k^2 s^2 / q^2) (Carbone and Petri 1994, "Effect of
-    additive dither on the resolution of ideal quantizers"). The rest of q^2 / 12 differs from frame to frame.
+    harmonic of its mean over many frames becomes exp(-2 pi^2 k^2 s^2 / q^2) times as large (Carbone and Petri 1994,
+    "Effect of additive dither on the resolution of ideal quantizers"). The rest of q^2 / 12 differs between frames.
 
     Args:
         table: steps q.
@@ -214,8 +216,9 @@ def restore_still(
     What is shown lies in the frame's cell. What is kept moves towards it, and with the mean, each by its share. The
     cells of many frames together tell more than each does, and more than their mean where the steps are coarse. But
     noise takes a frame out of the truth's cell as well. So where a mean is known with less variance than a cell has
-    doubt, the cell is little news (the gain of a Kalman filter), and the mean is a good estimate. The doubt is the
-    noise's variance where the noise is larger than the step, and less where few frames leave the cell.
+    doubt, the cell is little news, and the mean is a good estimate. The share is the gain of a Kalman filter,
+    `1 / (1 + 12 noise^2 / step^2 * evidence)`. The doubt, `12 noise^2 / step^2`, equals the noise's variance where that
+    equals the quantiser's, `step^2 / 12`; it is less where few frames leave the cell.
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.runtime.cpu import activity as module
 from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
@@ -259,3 +260,17 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     assert cells[0].shape == cells_of(grids)
     camera.scene[-1][-1, -1] += 900
     assert camera.choose()[-1, -1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 2), (5, 7)])
+def test_what_is_beside_a_block(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(6).uniform(0, 9, shape).astype(np.float32)
+    blocks = values > 7
+    around, beside = (
+        np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+        for padded in (np.pad(values, 1, mode="edge"), np.pad(blocks, 1))
+    )
+    means = module._around(values)  # pyright: ignore[reportPrivateUsage]
+    np.testing.assert_allclose(means, around.mean(axis=(2, 3)), rtol=1e-6)
+    widened = module._widened(blocks)  # pyright: ignore[reportPrivateUsage]
+    np.testing.assert_array_equal(widened, beside.any(axis=(2, 3)))

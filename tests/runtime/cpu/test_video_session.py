@@ -364,6 +364,53 @@ def test_frames_that_are_under_way_together_are_what_they_are_alone(sampling: st
 
 
 @needs_native_state
+def test_a_frame_that_waits_to_be_finished_holds_up_no_thread() -> None:
+    third = threading.Event()
+
+    class Numbered(Stepped):
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.steps = iter([lambda: third.wait(60), lambda: True, third.set])
+
+        def part(self) -> SteppedPart:
+            return SteppedPart(Stepped(running=next(self.steps)))
+
+    with ThreadPoolExecutor(2) as pool:
+        session = VideoSession(Numbered(), pool, EVERYTHING)
+        futures = [session.submit(frame, past=True, evidence=True) for frame in frames(moving(3, 32, 32))]
+        assert third.wait(30)  # while the first one is computed
+        for future in futures:
+            future.result(60)
+
+
+@needs_native_state
+def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt() -> None:
+    given: list[list[float]] = []
+
+    class Listening(SteppedPart):
+        def restore(
+            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+        ) -> tuple[Planes, list[NDArray[np.int16]]]:
+            given.append(list(noise))
+            return super().restore(corrections, noise)
+
+    class Network(Stepped):
+        def part(self) -> SteppedPart:
+            return Listening(self)
+
+    random, scene, changed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
+    camera = Camera(parts=Network(1))
+    for frame in frames([scene + random.normal(0, 4, scene.shape) for _ in range(12)], quality=80):
+        given.clear()
+        camera.restore(frame)
+        activity = camera.session._activity  # pyright: ignore[reportPrivateUsage]
+        assert activity
+        assert given == [activity.noise] * len(given)
+        changed += bool(given) and activity.noise[0] != SENSOR
+    assert changed > 2
+
+
+@needs_native_state
 def test_the_networks_of_several_frames_run_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=60)
     clip = frames(moving(3, 32, 32))
