@@ -7,7 +7,6 @@
 #define Lanes NAMED(Lanes)
 #define Whole NAMED(Whole)
 #define Short NAMED(Short)
-#define Halves NAMED(Halves)
 #define Block NAMED(Block)
 #define VECTORS (SIDE / LANES) /* in a line of a block */
 
@@ -15,7 +14,6 @@
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Whole __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int16_t Short __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 typedef Lanes Block[SIDE][VECTORS];
 
 /* The inverse DCT of each column: even frequencies make symmetric samples, odd ones antisymmetric samples */
@@ -98,40 +96,6 @@ static inline Lanes NAMED(clamp)(Lanes value, float low, float high)
   Whole below = value < lowest, inside = (value >= lowest) & (value <= highest);
   return (Lanes)(((Whole)lowest & below) | ((Whole)value & inside) | ((Whole)highest & ~(below | inside)));
 #endif
-}
-
-/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
-static inline void NAMED(interleave)(const Component *c, size_t row, float *residual)
-{
-  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
-  float scale = c->scale * 0x1p112f;
-
-  for (size_t y = 0; y < SIDE; y++) {
-    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
-    float *line = residual + y * SIDE * c->wide;
-    size_t x = 0;
-#if LANES == 8
-    for (; x + LANES <= span; x += LANES) {
-      Lanes of[PHASES];
-      for (size_t k = 0; k < PHASES; k++) {
-        Whole bits = __builtin_convertvector(*(const Halves *)(from + k * phase + x), Whole);
-        of[k] = (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * scale;
-      }
-      Lanes one = SHUFFLE(of[0], of[1], 0, 8, 1, 9, 4, 12, 5, 13), two = SHUFFLE(of[2], of[3], 0, 8, 1, 9, 4, 12, 5, 13);
-      Lanes One = SHUFFLE(of[0], of[1], 2, 10, 3, 11, 6, 14, 7, 15), Two = SHUFFLE(of[2], of[3], 2, 10, 3, 11, 6, 14, 7, 15);
-      Lanes a = SHUFFLE(one, two, 0, 1, 8, 9, 4, 5, 12, 13), b = SHUFFLE(one, two, 2, 3, 10, 11, 6, 7, 14, 15);
-      Lanes A = SHUFFLE(One, Two, 0, 1, 8, 9, 4, 5, 12, 13), B = SHUFFLE(One, Two, 2, 3, 10, 11, 6, 7, 14, 15);
-      Lanes *to = (Lanes *)(line + PHASES * x);
-      to[0] = SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-      to[1] = SHUFFLE(A, B, 0, 1, 2, 3, 8, 9, 10, 11);
-      to[2] = SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-      to[3] = SHUFFLE(A, B, 4, 5, 6, 7, 12, 13, 14, 15);
-    }
-#endif
-    for (; x < span; x++)
-      for (size_t k = 0; k < PHASES; k++)
-        line[PHASES * x + k] = widen(from[k * phase + x]) * scale;
-  }
 }
 
 /* Write a block of samples, stored by columns as `block[x][y]`, as float32 times a scale */

@@ -7,6 +7,5 @@
 #undef Lanes
 #undef Whole
 #undef Short
-#undef Halves
 #undef Block
 #undef VECTORS

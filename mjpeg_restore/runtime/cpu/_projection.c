@@ -2,7 +2,7 @@
  *
  * Two functions, each for one component: `decode` computes a network's input from coefficients, and `project` a plane
  * from the network's output.  `decode` takes one 8x8 DCT per block, `project` two, each by columns and rows in float32.
- * Both release the GIL.  The only globals are constants.
+ * Both release the GIL.  The only globals are constants, and what is known of the CPU.
  */
 
 #include "_blocks.h"

@@ -3,7 +3,7 @@
  * Six functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
  * `take` puts the frame into the state and computes what the network sees, and `restore` makes samples of its output.
  * `compare` finds the blocks that agree with their state, which need no network: `take_still` and `restore_still`.
- * All release the GIL.  The only globals are constants.
+ * All release the GIL.  The only globals are constants, and what is known of the CPU.
  *
  * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.
  */

@@ -1,12 +1,15 @@
 /* A camera's state with vectors of LANES numbers, after `_blocks_kernel.h`; see `_state.c`. */
 
+#define HALF_BITS NAMED(HalfBits)
+typedef uint16_t HALF_BITS __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+
 /* Float16 to float32; what is infinite, or no number, becomes some finite one */
 static inline Lanes NAMED(widen)(const uint16_t *from)
 {
 #if LANES == 8
   return NAMED(clamp)((Lanes)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)from)), -131008.0f, 131008.0f);
 #else
-  Whole bits = __builtin_convertvector(*(const Halves *)from, Whole);
+  Whole bits = __builtin_convertvector(*(const HALF_BITS *)from, Whole);
   return (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * 0x1p112f;
 #endif
 }
@@ -36,7 +39,7 @@ static inline void NAMED(narrow)(Lanes value, uint16_t *out)
   _mm_storeu_si128((__m128i_u *)out, _mm256_cvtps_ph((__m256)signed_again, _MM_FROUND_TO_NEAREST_INT));
 #else
   Whole sign = (Whole)value >> 16 & 0x8000, size = (Whole)(limited * 0x1p-112f);
-  *(Halves *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, Halves);
+  *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
 #endif
 }
 
@@ -162,7 +165,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   size_t block = 0;
 
   for (size_t row = 0; row < s->high; row++) {
-    NAMED(interleave)(c, row, residual);
+    interleave(c, row, residual);
     for (size_t column = 0; column < s->wide; column++, block++) {
       Block places;
       memset(places, 0, sizeof(places));
@@ -261,3 +264,4 @@ static void NAMED(compare)(const State *s)
 
 #undef AT
 #undef EACH
+#undef HALF_BITS

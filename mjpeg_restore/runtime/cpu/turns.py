@@ -46,14 +46,15 @@ class _Turn(Generic[Result]):
 class Turns(Generic[Result]):
     """Does work in its turn. No thread ever waits for another one. Safe from several threads."""
 
-    def __init__(self, pool: Executor, most: int) -> None:
+    def __init__(self, pool: Executor, most: int, computed: int = 0) -> None:
         """Begin without any.
 
         Args:
             pool: its threads do the work.
             most: work that is under way at the same time.
+            computed: how much more may be under way that has done its second step, and waits for its turn to finish.
         """
-        self._pool, self._most = pool, most
+        self._pool, self._most, self._computed = pool, most, computed
         self._lock = threading.Lock()
         self._waiting: deque[_Turn[Result]] = deque()
         self._under_way: deque[_Turn[Result]] = deque()
@@ -85,7 +86,8 @@ class Turns(Generic[Result]):
 
     def _may_begin(self) -> bool:
         """Whether the next one is to be begun now, by whoever asks; under the lock."""
-        begin = bool(self._waiting) and not self._is_beginning and len(self._under_way) < self._most
+        waits = min(self._computed, sum(turn.is_computed for turn in self._under_way))
+        begin = bool(self._waiting) and not self._is_beginning and len(self._under_way) < self._most + waits
         self._is_beginning |= begin
         return begin
 

@@ -49,8 +49,8 @@ class VideoSession:
         """
         self._parts, self._pool, self._most = parts, pool, most
         self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
-        # One more than are computed at the same time: a frame that waits to be finished in its turn holds up no thread.
-        self._turns: Turns[Planes] = Turns(pool, parts.at_once + 1 if parts.at_once > 1 else 1)
+        # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
+        self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
         self._states: list[ComponentState] = []
         self._tables: list[NDArray[np.uint16]] = []
         self._activity: Activity | None = None

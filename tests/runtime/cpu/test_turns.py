@@ -142,6 +142,30 @@ def test_a_thread_that_is_done_goes_on_with_the_next_one() -> None:
     assert third.is_set()
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_one_that_waits_to_be_finished_leaves_its_place_to_another(most: int) -> None:
+    # The first one's middle takes until the last one has begun: the others wait for it meanwhile, as far as they may.
+    last, log, busy, count = threading.Event(), Log(), list[int](), threading.Lock()
+
+    def middle(number: int) -> None:
+        with count:
+            busy.append(number)
+            assert len(busy) <= most
+        if number == most:
+            last.set()
+        if number == 0 and most > 1:
+            assert last.wait(60)
+        with count:
+            busy.remove(number)
+
+    with ThreadPoolExecutor(6) as pool:
+        turns: Turns[int] = Turns(pool, most, computed=1)
+        futures = [turns.submit(log.work(number, lambda n=number: middle(n))) for number in range(20)]
+        assert results(futures) == list(range(20))
+    assert log.first == log.last == list(range(20))
+    assert log.most <= most + 1
+
+
 def test_the_next_one_begins_while_others_are_finished() -> None:
     third, log = threading.Event(), Log()
 
