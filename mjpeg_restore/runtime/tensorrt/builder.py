@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Any, NamedTuple
 
 from mjpeg_restore.catalogue import Port
@@ -75,7 +76,13 @@ def build(plan: Plan, package: Package, progress: Progress, timing: bytes = b"")
 
 def _build(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
     with wrap_errors(f"{package.name} cannot build {plan.name}"), plan.target.current():
-        return _built(plan, package, meter, timing)  # its objects end while the GPU is still the current one
+        try:
+            return _built(plan, package, meter, timing)  # its objects end while the GPU is still the current one
+        except BaseException as error:
+            # They end now as well. If the traceback kept them, the garbage collector would end them some day, perhaps
+            # within a call of TensorRT's which logs: that holds the lock that their end waits for.
+            clear_frames(error.__traceback__)
+            raise
 
 
 def _built(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:

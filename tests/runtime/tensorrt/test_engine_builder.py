@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -202,6 +203,24 @@ def test_a_failed_build_says_why() -> None:
         RuntimeUnavailable, match=r"cannot build decode\.grey \(.*y\.coefficients: tensor volume exceeds"
     ):
         built(plan("decode.grey", profile=huge))
+
+
+def test_the_objects_of_a_failed_build_are_gone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The garbage collector may run while TensorRT logs, and then the end of one of them would wait for ever.
+    module = load_package("tensorrt-rtx").module
+    make: Callable[[object], Any] = module.Builder
+    kept: list[weakref.ref[Any]] = []
+
+    def builder(logger: object) -> object:
+        one = make(logger)
+        kept.append(weakref.ref(one))
+        return one
+
+    monkeypatch.setattr(module, "Builder", builder)
+    with pytest.raises(RuntimeUnavailable) as caught:
+        built(Plan("nonsense", b"nonsense", (), DYNAMIC, ADA))
+    assert caught.value.__traceback__
+    assert [one() for one in kept] == [None]
 
 
 # ---- the other package ----
