@@ -110,6 +110,7 @@ setup(
                 name,
                 "-O3",
                 depends=sorted(map(str, Path("mjpeg_restore/runtime/cpu").glob("_*.h"))),
+                libraries=[] if sys.platform == "win32" else ["m"],
                 optional=OPTIONAL or sys.platform == "win32",  # wheels for Windows are compiled with MSVC and lack them
             )
             for name in VECTORS

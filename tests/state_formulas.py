@@ -12,6 +12,7 @@ from mjpeg_restore.runtime.cpu.state import (
     FARTHEST,
     LEAST,
     LONGEST,
+    REACH,
     SENSOR,
     UNIT,
     UNKNOWN,
@@ -94,8 +95,8 @@ def corrections(state: ComponentState) -> Blocks:
 
 
 def lasting(table: NDArray[np.uint16]) -> Blocks:
-    """Weight of what was added before: the fourth power of the quantiser's share in a frame's variance."""
-    return (1 + 12 / table.astype(float) ** 2) ** -4
+    """Weight of what was added before: the quantiser's share in a frame's variance."""
+    return 1 / (1 + 12 / table.astype(float) ** 2)
 
 
 def mixed(
@@ -114,23 +115,26 @@ def mixed(
     return in_cell(coefficients, level + own + lasting(table) * share**6 * (before - own)) - level
 
 
-def gain(table: NDArray[np.uint16], evidence: NDArray[np.float16], noise: float) -> Blocks:
-    """How far what is kept moves to the frame's cell."""
-    return 1 / (1 + 12 * noise**2 / table.astype(float) ** 2 * evidence.astype(float))
-
-
-def kept(
+def likelier(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
-    level: Blocks,
-    added: Blocks,
-    before: Blocks,
-    share: Blocks,
-    part: Blocks,
+    evidence: NDArray[np.float16],
+    noise: float,
+    kept: Blocks,
 ) -> Blocks:
-    """What is kept of that: the mixture itself, moved into the cell in part (`gain`)."""
-    own = added + lasting(table) * share**6 * (before - added)
-    return own + part * (mixed(coefficients, table, level, added, before, share) - own)
+    """What is kept, in steps, moved by what a frame tells of it (`state.restore_still`)."""
+    steps, away = table.astype(float), kept - coefficients
+    frames = evidence.astype(float) / observation(table)
+    reach = REACH * noise**0.5 / steps
+    beyond = [np.maximum(side * away - (CELL - reach), 0) for side in (1, -1)]
+    parabola = [np.minimum(one, 2 * reach) ** 2 / (4 * reach) if noise else 0 for one in beyond]
+    above, below = (bent + np.maximum(one - 2 * reach, 0) for bent, one in zip(parabola, beyond, strict=True))
+    return kept + (below - above) / (1 + frames / 2 * noise / (noise + steps**2 / 12))
+
+
+def own(table: NDArray[np.uint16], added: Blocks, before: Blocks, share: Blocks) -> Blocks:
+    """What the network adds, and a part of what was added before, wherever the frame's cell is."""
+    return added + lasting(table) * share**6 * (before - added)
 
 
 def held(
@@ -141,11 +145,8 @@ def held(
     noise: float,
 ) -> tuple[Blocks, Blocks]:
     """What is kept and what is shown of blocks that agree with their state, in steps, as of `state.restore_still`."""
-    part = gain(table, after.evidence, noise)
-    moved = (1 - part) * (means(after) - means(before))  # with the mean
-    known = (means(before) + corrections(before) + moved) / table
-    inside = in_cell(coefficients, known)
-    return known + part * (inside - known), inside
+    known = (means(before) + corrections(before)) / table
+    return likelier(coefficients, table, after.evidence, noise, known), in_cell(coefficients, known)
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:

@@ -131,8 +131,8 @@ class Component:
         last = (self._before + correction.astype(float) / 16) / table - level
         added = formulas.mixed(coefficients, table, level, own, last, self._share)
         shown = formulas.shown(level + added, table).round()
-        part = formulas.gain(table, self._evidence, noise)
-        kept = formulas.kept(coefficients, table, level, own, last, self._share, part)
+        kept = level + formulas.own(table, own, last, self._share)
+        kept = formulas.likelier(coefficients, table, self._evidence, noise, kept) - level
         return shown.astype(np.uint8), formulas.in_memory(kept * table).round().astype(np.int16)
 
 

@@ -40,7 +40,6 @@ from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
     FARTHEST,
     LASTING_PAST,
-    LASTING_STEPS,
     LEAST,
     LONGEST,
     SENSOR,
@@ -71,7 +70,7 @@ def observation(table: Tensor) -> Tensor:
 def lasting(table: Tensor) -> Tensor:
     """Weight of what was restored before, by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
     quantised = table * table / 12
-    return (quantised / (quantised + SENSOR)) ** LASTING_STEPS
+    return quantised / (quantised + SENSOR)
 
 
 class Gate(nn.Module):

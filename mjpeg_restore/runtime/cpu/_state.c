@@ -8,10 +8,14 @@
  * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.
  */
 
+#include <float.h>
+#include <math.h>
+
 #include "_blocks.h"
 
 #define FARTHEST 4.0f /* steps beyond which a deviation says no more */
 #define LONGEST 32.0f /* frames that a mean rests on at most */
+#define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 
 typedef struct {
@@ -33,7 +37,10 @@ typedef struct {
   float *distance, *spread, *count;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
-  float doubt[SIDE * SIDE];       /* variance that noise gives a cell's place, grey levels^2 */
+  float doubt[SIDE * SIDE];       /* how much less each frame in a mean lets what is kept move */
+  float certain[SIDE * SIDE];     /* distance from a cell's middle within which noise changes nothing, in steps */
+  float bend[SIDE * SIDE];        /* distance beyond which a coefficient is outside whatever the noise is, less that one */
+  float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -140,12 +147,16 @@ static State state_of(const Arguments *a, int mean, int evidence)
   return s;
 }
 
-/* The noise's variance, and the doubt that it casts on each cell; see `restore_still` in `state.py` */
-static void set_noise(State *s, float noise)
+/* What the noise, of this variance, makes of cells that end so far from their middle; see `restore_still` in `state.py` */
+static void set_noise(State *s, float noise, float cell)
 {
-  s->noise = noise;
-  for (int i = 0; i < BLOCK; i++)
-    s->doubt[i] = 12 * noise * noise / (s->table[i] * s->table[i]);
+  s->noise = noise, s->cell = cell;
+  for (int i = 0; i < BLOCK; i++) {
+    float reach = REACH * sqrtf(noise) * s->inverse[i];
+    s->doubt[i] = noise / (2 * (noise + s->table[i] * s->table[i] / 12) * s->observation[i]);
+    s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
+    s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */
+  }
 }
 
 static double number(PyObject *arguments, int at) { return PyFloat_AsDouble(PyTuple_GetItem(arguments, at)); }
@@ -239,7 +250,7 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
-  set_noise(&s, (float)number(arguments, 16));
+  set_noise(&s, (float)number(arguments, 16), c.cell);
   memcpy(lasting, a.buffers[8].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
@@ -295,7 +306,7 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  set_noise(&s, (float)number(arguments, 12)), s.cell = (float)number(arguments, 13);
+  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

@@ -149,14 +149,22 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
-/* How far what is kept moves to the frame's cell */
-static inline Lanes NAMED(gain)(const State *s, size_t i, const uint16_t *evidence)
+/* How far outside a cell a coefficient probably was, `away` from its middle, before noise and quantiser: in steps */
+static inline Lanes NAMED(outside)(const State *s, size_t i, Lanes away)
 {
-  return 1.0f / (1.0f + AT(s->doubt) * NAMED(widen)(evidence + i));
+  Lanes beyond = NAMED(larger)(away - AT(s->certain), (Lanes){0}), bent = NAMED(smaller)(beyond, AT(s->bend));
+  return bent * bent * AT(s->curve) + (beyond - bent);
+}
+
+/* What is kept of a coefficient, which moves to what the frame's cell and the noise make likely: both in steps */
+static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, const uint16_t *evidence)
+{
+  Lanes away = kept - number, gain = 1.0f / (1.0f + AT(s->doubt) * NAMED(widen)(evidence + i));
+  return kept + gain * (NAMED(outside)(s, i, -away) - NAMED(outside)(s, i, away));
 }
 
 /* The network's residual on top of the mean, mixed with what was restored before, as far as the past is believed. What is
-   shown lies in the frame's cell; what is kept moves there by the gain. */
+   shown lies in the frame's cell; what is kept is moved by what it tells. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
@@ -181,7 +189,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         past = NAMED(smaller)(past * AT(s->lasting), (Lanes){0} + 1.0f); /* whatever the share is */
         own += past * (before - own), inside += past * (before - inside);
         inside = NAMED(within)(inside, level, number, c->cell);
-        own += NAMED(gain)(s, i, evidence) * (inside - own);
+        own = NAMED(likelier)(s, i, level + own, number, evidence) - level;
         NAMED(store_sixteenths)(own * AT(s->table), correction + i);
         *place = level + inside;
       }
@@ -208,8 +216,8 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was restored before, within the frame's cell. What is kept of it moves
-   to the cell by the gain, and follows the mean with the rest. */
+/* Restore blocks that agree with the state: what was kept before, within the frame's cell. What is kept is moved by what
+   the cell tells. */
 static void NAMED(restore_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
@@ -221,12 +229,11 @@ static void NAMED(restore_still)(const State *s)
     if (!s->agrees[block])
       continue;
     EACH {
-      Lanes unit = (1.0f / 16) * AT(s->inverse), now = NAMED(load)(mean + i), level = now * unit;
-      Lanes gain = NAMED(gain)(s, i, evidence);
-      Lanes before = (NAMED(load)(correction + i) + gain * (NAMED(load)(mean_before + i) - now)) * unit;
-      Lanes added = NAMED(within)(before, level, NAMED(load)(k + i), s->cell);
-      NAMED(store_sixteenths)((before + gain * (added - before)) * AT(s->table), correction + i);
-      places[i / SIDE][i % SIDE / LANES] = level + added;
+      Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i);
+      Lanes kept = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit;
+      Lanes now = NAMED(likelier)(s, i, kept, number, evidence) * AT(s->table);
+      NAMED(store_sixteenths)(now - NAMED(load)(mean + i) * (1.0f / 16), correction + i);
+      places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
     }
     NAMED(show_bytes)(s, places, block);
   }

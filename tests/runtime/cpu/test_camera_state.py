@@ -230,9 +230,9 @@ def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, 
     added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
     last = earlier(before, known, table)
     mixed = formulas.mixed(coefficients, table, level, added, last, share.astype(float))
-    part = formulas.gain(table, known.evidence, noise)
-    kept = formulas.kept(coefficients, table, level, added, last, share.astype(float), part)
-    assert_corrected(state, kept * table, case)
+    own = formulas.own(table, added, last, share.astype(float))
+    kept = formulas.likelier(coefficients, table, known.evidence, noise, level + own)
+    assert_corrected(state, (kept - level) * table, case)
     assert_shown(plane, level + mixed, case)
 
 
@@ -243,12 +243,12 @@ def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: C
 
 
 @pytest.mark.parametrize(
-    ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 1), (1.0, 1000, 80), (1.0, 16, 67), (1.0, 2, 0)]
+    ("share", "step", "wanted"), [(0.0, 1000, 0), (0.5, 1000, 1), (1.0, 1000, 80), (1.0, 16, 76), (1.0, 2, 16)]
 )
 def test_what_was_restored_before_lasts_where_the_past_is_believed_and_steps_are_coarse(
     share: float, step: int, wanted: float
 ) -> None:
-    # The network adds nothing. Of a step of 16, 16^2 / 12 / (16^2 / 12 + 1) = 0.955 of the variance is the quantiser's.
+    # The network adds nothing. Of a step of 16, 0.955 of the variance is the quantiser's: 16^2 / 12 of that and 1.
     coefficients, state = np.zeros((2, 3, 64), np.int16), ComponentState.empty(2, 3)
     state.correction[:] = 80
     table, shares = np.full(64, step, np.uint16), np.full(coefficients.shape, share, np.float16)
@@ -313,12 +313,12 @@ def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None
     state, agrees, plane = ComponentState.empty(2, 3), np.ones((2, 3), np.bool_), np.empty((16, 24), np.uint8)
     state.correction[:] = 19 * 16  # near the edge between the cells of 0 and 1
     first = np.zeros((2, 3, 64), np.int16)
-    keep(first, table, state, agrees, plane)
+    keep(first, table, state, agrees, plane, 0.0)
     shown = plane.copy()
     for _ in range(10):
         coefficients = random.integers(0, 2, first.shape).astype(np.int16)
         before = state.mean.copy()
-        keep(coefficients, table, state, agrees, plane)
+        keep(coefficients, table, state, agrees, plane, 0.0)
         assert not np.array_equal(state.mean, before)
         restored = state.mean / 16 + state.correction / 16
         assert (np.abs(restored - 20) < 1.1).all()  # at the edge of the one cell or of the other
@@ -340,6 +340,35 @@ def test_noise_of_many_fine_steps_does_not_move_what_was_restored() -> None:
     known, unknown = errors[deviation**2], errors[0.05]
     # The mean of 32 frames by itself is wrong by 4 / sqrt(32), and a frame by 4.
     assert known < 2 * 4 / 32**0.5 < unknown < 4
+
+
+@pytest.mark.parametrize(("step", "noise"), [(4, 4.0), (10, 4.0), (10, 16.0), (20, 4.0), (40, 16.0)])
+def test_a_still_scene_is_known_as_well_after_many_frames(step: int, noise: float) -> None:
+    random, table = np.random.default_rng(7), np.full(64, step, np.uint16)
+    scene = random.uniform(-2, 2, (6, 8, 64)) * step
+    agrees, plane, state = np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8), ComponentState.empty(6, 8)
+    errors: list[NDArray[np.float64]] = []
+    for number in range(600):
+        seen = scene + random.normal(0, noise**0.5, scene.shape)
+        keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, noise)
+        if number >= 32:
+            errors.append((formulas.means(state) + formulas.corrections(state) - scene)[:, :, 1:])
+    early, late = (float(np.sqrt(np.square(part).mean())) for part in (errors[:68], errors[-68:]))
+    assert late < 1.05 * early
+
+
+@pytest.mark.parametrize("place", [0.0, 0.25, 0.4, 0.5])
+def test_what_is_kept_comes_to_rest_at_the_truth_wherever_that_is_in_a_cell(place: float) -> None:
+    random, step, deviation = np.random.default_rng(8), 20, 4.0
+    table, agrees, plane = np.full(64, step, np.uint16), np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8)
+    state, kept = ComponentState.empty(6, 8), list[formulas.Blocks]()
+    state.mean[:] = 2 * step * 16 + 160  # at the cell's bound
+    for number in range(400):
+        seen = (2 + place) * step + random.normal(0, deviation, (6, 8, 64))
+        keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, deviation**2)
+        if number >= 200:
+            kept.append(formulas.means(state) + formulas.corrections(state))
+    assert np.mean(kept) / step - 2 == pytest.approx(place, abs=0.05)
 
 
 def test_coarse_steps_have_told_less_than_their_evidence() -> None:
