@@ -19,6 +19,10 @@ NOISE = 2.0
 """Standard deviation in luma, grey levels."""
 FURTHER_NOISE = (1.0, 4.0)
 """Of still scenes, too."""
+LONG = 300
+"""Frames of a still scene that is to show what becomes of a camera that stands for hours."""
+LONG_SIDE = 256
+"""Largest side of its pictures, in pixels."""
 
 SLOW_PAN = (0.7, 0.3)
 """Pixels a frame, across and down."""
@@ -105,6 +109,9 @@ def synthetic_clips(folder: Path, pictures: int, frames: int) -> Iterator[Listed
         for kind, noise in noises.items():
             name = f"{kind}, {path.parent.name}/{path.stem}"
             yield Listed(name, kind, partial(_clip, name, kind, path, other, frames, noise))
+        kind = f"still, {LONG} frames"
+        name = f"{kind}, {path.parent.name}/{path.stem}"
+        yield Listed(name, kind, partial(_long_clip, name, kind, path))
 
 
 def _clip(name: str, kind: str, path: Path, other: Path, frames: int, noise: float) -> Clip:
@@ -112,6 +119,14 @@ def _clip(name: str, kind: str, path: Path, other: Path, frames: int, noise: flo
     made = SCENES.get(kind, still)(whole_mcus(load(path)), whole_mcus(load(other))[:, ::-1], frames)
     truth, covered = made if isinstance(made, tuple) else (made, None)
     return Clip(name, kind, truth, noise, covered=covered, rate=RATE if kind == "rate control" else (0,))
+
+
+def _long_clip(name: str, kind: str, path: Path) -> Clip:
+    """A still scene: the middle of a picture."""
+    picture = load(path)
+    top, left = (max(side - LONG_SIDE, 0) // 2 for side in picture.shape[:2])
+    middle = whole_mcus(picture[top : top + LONG_SIDE, left : left + LONG_SIDE])
+    return Clip(name, kind, np.broadcast_to(middle, (LONG, *middle.shape)), NOISE)
 
 
 def _evenly(folder: Path, count: int) -> list[Path]:
