@@ -217,9 +217,10 @@ def restore_still(
     frames together make most likely. Before it was quantised, a coefficient with noise was distributed like the part of
     a Gaussian that lies in its cell, around what is kept, with the noise's variance. The mean of that part is what the
     frame tells; the mean of what all frames tell is the next estimate. So expectation-maximisation finds the mean of
-    data that are only known to lie in intervals (Dempster, Laird and Rubin 1977, section 4.2): it comes to rest at the
-    truth, however large the noise is beside the step. Moved into each frame's cell instead, what is kept would stray
-    with those that noise took out of the truth's cell, and rest at a bound where the truth is only near one.
+    data that are only known to lie in intervals (Dempster, Laird and Rubin 1977, section 4.2): it settles
+    around the truth where noise carries coefficients across a bound, and stays in the cell where it does not. Moved
+    into each frame's cell instead, what is kept would stray with those that noise took out of the truth's cell, and
+    rest at a bound where the truth is only near one.
 
     How far that mean lies from what is kept is approximated by a parabola for each bound. It begins r inside of the
     bound, r being `REACH` deviations of the noise: t beyond its beginning it is t^2 / 4r, and from t = 2r on t - r. Far
@@ -323,7 +324,8 @@ def restore(
         mean_before: of the state before the frame.
         state: after it; its correction is changed.
         share: the past's share in the mean, as `take` has filled it.
-        noise: variance of the sensor's noise, grey levels^2; 0: what is shown is kept.
+        noise: variance of the sensor's noise, grey levels^2; 0: what is shown is kept, but for
+            a mixture of which the network's part lies outside of the cell.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
