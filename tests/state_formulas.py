@@ -111,8 +111,8 @@ def mixed(
 
     All are steps but the share, and so is the result: the sum of it and the level lies in the cell.
     """
-    own = in_cell(coefficients, level + added) - level
-    return in_cell(coefficients, level + own + lasting(table) * share**6 * (before - own)) - level
+    inside = in_cell(coefficients, level + added) - level
+    return in_cell(coefficients, level + own(table, inside, before, share)) - level
 
 
 def likelier(
@@ -135,6 +135,20 @@ def likelier(
 def own(table: NDArray[np.uint16], added: Blocks, before: Blocks, share: Blocks) -> Blocks:
     """What the network adds, and a part of what was added before, wherever the frame's cell is."""
     return added + lasting(table) * share**6 * (before - added)
+
+
+def kept(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    evidence: NDArray[np.float16],
+    noise: float,
+    level: Blocks,
+    added: Blocks,
+    before: Blocks,
+    share: Blocks,
+) -> Blocks:
+    """What is kept, in steps beyond the level: the mixture of `own`, moved by what the frame tells."""
+    return likelier(coefficients, table, evidence, noise, level + own(table, added, before, share)) - level
 
 
 def held(

@@ -131,8 +131,7 @@ class Component:
         last = (self._before + correction.astype(float) / 16) / table - level
         added = formulas.mixed(coefficients, table, level, own, last, self._share)
         shown = formulas.shown(level + added, table).round()
-        kept = level + formulas.own(table, own, last, self._share)
-        kept = formulas.likelier(coefficients, table, self._evidence, noise, kept) - level
+        kept = formulas.kept(coefficients, table, self._evidence, noise, level, own, last, self._share)
         return shown.astype(np.uint8), formulas.in_memory(kept * table).round().astype(np.int16)
 
 

@@ -21,7 +21,7 @@ Mean and evidence depend on the coefficients alone: no error of the network feed
 state has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many
 frames together tell more than each does, and what the network adds differs with each frame's noise. So the earlier
 result is mixed in, as far as the past is believed (`lasting`); and a block that agrees with its state needs no network:
-its last result is shown within the frame's cell (`runtime/cpu/state.py`).
+what was kept of it is shown within the frame's cell (`runtime/cpu/state.py`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measuring.pictures import Plane, files, filled, load
+from measuring.pictures import Plane, files, filled, load, middle
 from numpy.typing import NDArray
 
 from measuring_video.clip import Blocks, Clip, Frames, Listed, whole_mcus
@@ -41,7 +41,7 @@ Scene = Frames | tuple[Frames, Blocks]
 """The truth, and the blocks that an object covers if there is one."""
 
 
-def still(picture: Plane, other: Plane, frames: int) -> Scene:
+def still(picture: Plane, other: Plane, frames: int) -> Frames:
     """Nothing happens."""
     return np.broadcast_to(picture, (frames, *picture.shape))
 
@@ -105,13 +105,11 @@ def synthetic_clips(folder: Path, pictures: int, frames: int) -> Iterator[Listed
     """
     paths = _evenly(folder, pictures)
     noises = {kind: NOISE for kind in SCENES} | {f"still, noise of {noise:g}": noise for noise in FURTHER_NOISE}
+    makers = {kind: partial(_clip, frames=frames, noise=noise) for kind, noise in noises.items()}
     for path, other in zip(paths, [*paths[1:], *paths[:1]], strict=True):
-        for kind, noise in noises.items():
+        for kind, make in (makers | {f"still, {LONG} frames": _long_clip}).items():
             name = f"{kind}, {path.parent.name}/{path.stem}"
-            yield Listed(name, kind, partial(_clip, name, kind, path, other, frames, noise))
-        kind = f"still, {LONG} frames"
-        name = f"{kind}, {path.parent.name}/{path.stem}"
-        yield Listed(name, kind, partial(_long_clip, name, kind, path))
+            yield Listed(name, kind, partial(make, name, kind, path, other))
 
 
 def _clip(name: str, kind: str, path: Path, other: Path, frames: int, noise: float) -> Clip:
@@ -121,12 +119,10 @@ def _clip(name: str, kind: str, path: Path, other: Path, frames: int, noise: flo
     return Clip(name, kind, truth, noise, covered=covered, rate=RATE if kind == "rate control" else (0,))
 
 
-def _long_clip(name: str, kind: str, path: Path) -> Clip:
+def _long_clip(name: str, kind: str, path: Path, other: Path) -> Clip:
     """A still scene: the middle of a picture."""
-    picture = load(path)
-    top, left = (max(side - LONG_SIDE, 0) // 2 for side in picture.shape[:2])
-    middle = whole_mcus(picture[top : top + LONG_SIDE, left : left + LONG_SIDE])
-    return Clip(name, kind, np.broadcast_to(middle, (LONG, *middle.shape)), NOISE)
+    picture = whole_mcus(middle(load(path), LONG_SIDE))
+    return Clip(name, kind, still(picture, picture, LONG), NOISE)
 
 
 def _evenly(folder: Path, count: int) -> list[Path]:

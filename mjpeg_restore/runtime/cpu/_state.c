@@ -37,9 +37,9 @@ typedef struct {
   float *distance, *spread, *count;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
-  float doubt[SIDE * SIDE];       /* how much less each frame in a mean lets what is kept move */
-  float certain[SIDE * SIDE];     /* distance from a cell's middle within which noise changes nothing, in steps */
-  float bend[SIDE * SIDE];        /* distance beyond which a coefficient is outside whatever the noise is, less that one */
+  float doubt[SIDE * SIDE];       /* of evidence: a frame moves what is kept by 1 / (1 + doubt evidence) of the way */
+  float certain[SIDE * SIDE];     /* where a bound's parabola begins: steps from the cell's middle, negative beyond it */
+  float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
@@ -150,9 +150,11 @@ static State state_of(const Arguments *a, int mean, int evidence)
 /* What the noise, of this variance, makes of cells that end so far from their middle; see `restore_still` in `state.py` */
 static void set_noise(State *s, float noise, float cell)
 {
-  s->noise = noise, s->cell = cell;
+  float reach_in_levels = REACH * sqrtf(noise);
+
+  s->cell = cell;
   for (int i = 0; i < BLOCK; i++) {
-    float reach = REACH * sqrtf(noise) * s->inverse[i];
+    float reach = reach_in_levels * s->inverse[i];
     s->doubt[i] = noise / (2 * (noise + s->table[i] * s->table[i] / 12) * s->observation[i]);
     s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
     s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */

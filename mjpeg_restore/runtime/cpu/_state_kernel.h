@@ -149,7 +149,7 @@ static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float 
   return number - level + NAMED(clamp)(level + added - number, -cell, cell);
 }
 
-/* How far outside a cell a coefficient probably was, `away` from its middle, before noise and quantiser: in steps */
+/* How far one bound of a cell draws back what is kept, which lies so far from the cell's middle on its side: in steps */
 static inline Lanes NAMED(outside)(const State *s, size_t i, Lanes away)
 {
   Lanes beyond = NAMED(larger)(away - AT(s->certain), (Lanes){0}), bent = NAMED(smaller)(beyond, AT(s->bend));

@@ -39,7 +39,7 @@ LEAST: Final = 2.0**-14
 LASTING_PAST: Final = 6
 """Power of the past's share in the mean, in the weight of what was restored before."""
 REACH: Final = 2.5
-"""Deviations of the noise, to either side of a cell's bound, from which it may have carried a coefficient across."""
+"""How far noise carries a coefficient across a cell's bound, at most, in deviations of the noise."""
 FARTHEST: Final = 4.0
 """Steps beyond which a deviation from the mean says no more."""
 COARSEST: Final = 40
@@ -216,11 +216,11 @@ def restore_still(
     What is shown is what was kept before, moved into the frame's cell. What is kept moves to what the cells of all
     frames together make most likely. Before it was quantised, a coefficient with noise was distributed like the part of
     a Gaussian that lies in its cell, around what is kept, with the noise's variance. The mean of that part is what the
-    frame tells; the mean of what all frames tell is the next estimate. So expectation-maximisation finds the mean of
-    data that are only known to lie in intervals (Dempster, Laird and Rubin 1977, section 4.2): it settles
-    around the truth where noise carries coefficients across a bound, and stays in the cell where it does not. Moved
-    into each frame's cell instead, what is kept would stray with those that noise took out of the truth's cell, and
-    rest at a bound where the truth is only near one.
+    frame tells, and what is kept moves a part of the way there. So expectation-maximisation, here a step for each
+    frame, finds the mean of data that are only known to lie in intervals (Dempster, Laird and Rubin 1977, section 4.2):
+    it settles around the truth where noise carries coefficients across a bound, and stays in the cell where it does
+    not. Moved into each frame's cell instead, what is kept would stray with those that noise took out of the truth's
+    cell, and rest at a bound where the truth is only near one.
 
     How far that mean lies from what is kept is approximated by a parabola for each bound. It begins r inside of the
     bound, r being `REACH` deviations of the noise: t beyond its beginning it is t^2 / 4r, and from t = 2r on t - r. Far

@@ -230,9 +230,8 @@ def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, 
     added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
     last = earlier(before, known, table)
     mixed = formulas.mixed(coefficients, table, level, added, last, share.astype(float))
-    own = formulas.own(table, added, last, share.astype(float))
-    kept = formulas.likelier(coefficients, table, known.evidence, noise, level + own)
-    assert_corrected(state, (kept - level) * table, case)
+    kept = formulas.kept(coefficients, table, known.evidence, noise, level, added, last, share.astype(float))
+    assert_corrected(state, kept * table, case)
     assert_shown(plane, level + mixed, case)
 
 
@@ -288,7 +287,7 @@ def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
     assert_half(after.evidence[agrees], evidence[agrees])
 
 
-@given(cases, st.sampled_from([0.05, 1.0, 100.0]), st.integers(0, 1000))
+@given(cases, st.sampled_from([0.0, 1e-12, 0.05, 1.0, 100.0]), st.integers(0, 1000))
 def test_restoring_blocks_that_agree(case: Case, noise: float, seed: int) -> None:
     coefficients, table, known = case
     high, wide, _ = coefficients.shape

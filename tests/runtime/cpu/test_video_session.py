@@ -163,7 +163,7 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
     camera = Camera()
     for frame, wanted in zip(clip, whole(clip), strict=True):
         planes = camera.restore(frame)
-        # What was restored of a few noisy frames is kept as far as the cells allow; the network's result changes.
+        # What is kept of a few noisy frames hardly moves; the network's result changes.
         for one, other in zip(planes, wanted, strict=True):
             apart = np.abs(one.astype(int) - other)
             assert apart.max() <= 4
@@ -174,7 +174,7 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
 
 
 @needs_native_state
-def test_what_was_restored_moves_as_far_as_noise_leaves_it_in_doubt() -> None:
+def test_what_is_kept_moves_by_what_the_cells_tell_with_the_noise_that_was_learnt() -> None:
     random, scene, stayed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
     clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(16)])
     camera = Camera()
