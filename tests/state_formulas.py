@@ -78,10 +78,10 @@ def in_memory(levels: Blocks) -> Blocks:
     return (levels / UNIT).clip(-(2**15), 2**15 - 1)
 
 
-def in_cell(coefficients: NDArray[np.int16], levels: Blocks) -> Blocks:
-    """Coefficients in steps, clamped to the frame's cell."""
+def in_cell(coefficients: NDArray[np.int16], levels: Blocks, half: Blocks | float = CELL) -> Blocks:
+    """Coefficients in steps, clamped to the frame's cell, or one of another size."""
     middle = coefficients.astype(float)
-    return middle + (levels - middle).clip(-CELL, CELL)
+    return middle + (levels - middle).clip(-half, half)
 
 
 def residual(phases: NDArray[np.float16], table: NDArray[np.uint16], confidence: ConfidenceRamp) -> Blocks:
@@ -102,17 +102,18 @@ def lasting(table: NDArray[np.uint16]) -> Blocks:
 def mixed(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
+    noise: float,
     level: Blocks,
     added: Blocks,
     before: Blocks,
     share: Blocks,
 ) -> Blocks:
-    """What the network adds, moved into the frame's cell, and a part of what was added before, by the past's share.
+    """The level, what the network adds, and a part of what was added before, by the past's share.
 
-    All are steps but the share, and so is the result: the sum of it and the level lies in the cell.
+    Level and network are no further from the frame's cell than noise reaches. All are steps but the share.
     """
-    inside = in_cell(coefficients, level + added) - level
-    return in_cell(coefficients, level + own(table, inside, before, share)) - level
+    near = in_cell(coefficients, level + added, CELL + REACH * noise**0.5 / table)
+    return near + lasting(table) * share**6 * (level + before - near)
 
 
 def likelier(
@@ -132,23 +133,10 @@ def likelier(
     return kept + (below - above) / (1 + frames / 2 * noise / (noise + steps**2 / 12))
 
 
-def own(table: NDArray[np.uint16], added: Blocks, before: Blocks, share: Blocks) -> Blocks:
-    """What the network adds, and a part of what was added before, wherever the frame's cell is."""
-    return added + lasting(table) * share**6 * (before - added)
-
-
-def kept(
-    coefficients: NDArray[np.int16],
-    table: NDArray[np.uint16],
-    evidence: NDArray[np.float16],
-    noise: float,
-    level: Blocks,
-    added: Blocks,
-    before: Blocks,
-    share: Blocks,
-) -> Blocks:
-    """What is kept, in steps beyond the level: the mixture of `own`, moved by what the frame tells."""
-    return likelier(coefficients, table, evidence, noise, level + own(table, added, before, share)) - level
+def dither(frame: int) -> NDArray[np.float64]:
+    """What is added to a block of corrections before they are rounded, in units of memory, `[64]`."""
+    places = np.modf(frame * 0.618033988749894848 + np.arange(64) * 0.754877666246692760)[0]
+    return (places - 0.5) * 0.9375
 
 
 def held(

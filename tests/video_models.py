@@ -129,10 +129,10 @@ class Component:
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
         level = self._kept / 16 / table
         last = (self._before + correction.astype(float) / 16) / table - level
-        added = formulas.mixed(coefficients, table, level, own, last, self._share)
-        shown = formulas.shown(level + added, table).round()
-        kept = formulas.kept(coefficients, table, self._evidence, noise, level, own, last, self._share)
-        return shown.astype(np.uint8), formulas.in_memory(kept * table).round().astype(np.int16)
+        mixed = formulas.mixed(coefficients, table, noise, level, own, last, self._share)
+        shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
+        kept = (formulas.likelier(coefficients, table, self._evidence, noise, mixed) - level) * table
+        return shown.astype(np.uint8), formulas.in_memory(kept).round().astype(np.int16)
 
 
 class Stepped:

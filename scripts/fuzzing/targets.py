@@ -220,7 +220,7 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         agrees, plane = some(np.uint8, blocks), some(np.uint8)
         known = some(np.int16), some(np.float16), some(np.int16)
-        native.restore_still(*frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499)
+        native.restore_still(*frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499, 7)
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))
         found = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)

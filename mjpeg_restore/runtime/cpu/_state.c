@@ -18,6 +18,10 @@
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 
+#define DITHER 0.9375                 /* of a unit: what has not moved stays, although float32 rounds it */
+#define IN_TIME 0.618033988749894848  /* (sqrt(5) - 1) / 2: any few frames have dither from all of the unit... */
+#define IN_BLOCK 0.754877666246692760 /* ...and so have any few coefficients: the root of x^3 + x^2 = 1 */
+
 typedef struct {
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE], and so are all arrays but table, agrees and planes */
   const float *table;
@@ -38,9 +42,11 @@ typedef struct {
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
   float doubt[SIDE * SIDE];       /* of evidence: a frame moves what is kept by 1 / (1 + doubt evidence) of the way */
+  float room[SIDE * SIDE];        /* how far from the cell's middle a coefficient may be before noise, steps */
   float certain[SIDE * SIDE];     /* where a bound's parabola begins: steps from the cell's middle, negative beyond it */
   float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
+  float dither[SIDE * SIDE];      /* of what is kept, in sixteenths of a grey level */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -156,8 +162,17 @@ static void set_noise(State *s, float noise, float cell)
   for (int i = 0; i < BLOCK; i++) {
     float reach = reach_in_levels * s->inverse[i];
     s->doubt[i] = noise / (2 * (noise + s->table[i] * s->table[i] / 12) * s->observation[i]);
-    s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
+    s->room[i] = cell + reach, s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
     s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */
+  }
+}
+
+/* What is added before a frame's corrections are rounded, less than half a unit; see `restore_still` in `state.py` */
+static void set_dither(State *s, long frame)
+{
+  for (int i = 0; i < BLOCK; i++) {
+    double place = frame * IN_TIME + i * IN_BLOCK;
+    s->dither[i] = (float)((place - floor(place) - 0.5) * DITHER);
   }
 }
 
@@ -291,7 +306,7 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(restore_still_doc,
 "restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, agrees, plane, high, wide,\n"
-"              lanes, noise, cell, /)\n--\n\n"
+"              lanes, noise, cell, frame, /)\n--\n\n"
 "Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
@@ -303,12 +318,13 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
   State s;
 
   (void)module;
-  if (!are(arguments, 14, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 15, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
   set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13));
+  set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 14)));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

@@ -81,6 +81,7 @@ def restore_still(
     lanes: int,
     noise: float,
     cell: float,
+    frame: int,
     /,
 ) -> None: ...
 def compare(

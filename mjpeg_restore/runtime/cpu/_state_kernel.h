@@ -45,10 +45,10 @@ static inline void NAMED(narrow)(Lanes value, uint16_t *out)
 
 static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
 
-/* To sixteenths of a grey level, to the nearest */
-static inline void NAMED(store_sixteenths)(Lanes value, int16_t *out)
+/* To sixteenths of a grey level, to the nearest; `dither`, in sixteenths, is added before */
+static inline void NAMED(store_sixteenths)(Lanes value, Lanes dither, int16_t *out)
 {
-  Whole whole = (Whole)(NAMED(clamp)(value * 16.0f, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
+  Whole whole = (Whole)(NAMED(clamp)(value * 16.0f + dither, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
   *(Short *)out = __builtin_convertvector(whole, Short);
 }
 
@@ -87,7 +87,7 @@ static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes 
   together = kept + AT(s->observation);
   *share = kept / together;
   after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);
-  NAMED(store_sixteenths)(after, mean_after + i);
+  NAMED(store_sixteenths)(after, (Lanes){0}, mean_after + i);
   NAMED(narrow)(together, evidence_after + i);
   return after;
 }
@@ -143,10 +143,10 @@ static inline void NAMED(show_bytes)(const State *s, Block block, size_t number)
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
-/* What is added to the mean, in steps, such that the sum lies in the cell of the frame's coefficient */
-static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, float cell)
+/* What is added to the mean, in steps, such that the sum is no further than `room` from the frame's coefficient */
+static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, Lanes room)
 {
-  return number - level + NAMED(clamp)(level + added - number, -cell, cell);
+  return number - level + NAMED(larger)(NAMED(smaller)(level + added - number, room), -room);
 }
 
 /* How far one bound of a cell draws back what is kept, which lies so far from the cell's middle on its side: in steps */
@@ -163,8 +163,8 @@ static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes 
   return kept + gain * (NAMED(outside)(s, i, -away) - NAMED(outside)(s, i, away));
 }
 
-/* The network's residual on top of the mean, mixed with what was restored before, as far as the past is believed. What is
-   shown lies in the frame's cell; what is kept is moved by what it tells. */
+/* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
+   before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what it tells. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
@@ -183,15 +183,13 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
-        Lanes own = *place, inside = NAMED(within)(own, level, number, c->cell);
-        Lanes past = NAMED(widen)(share + i);
+        Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), past = NAMED(widen)(share + i), kept;
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
         past = NAMED(smaller)(past * AT(s->lasting), (Lanes){0} + 1.0f); /* whatever the share is */
-        own += past * (before - own), inside += past * (before - inside);
-        inside = NAMED(within)(inside, level, number, c->cell);
-        own = NAMED(likelier)(s, i, level + own, number, evidence) - level;
-        NAMED(store_sixteenths)(own * AT(s->table), correction + i);
-        *place = level + inside;
+        mixed += past * (before - mixed);
+        kept = NAMED(likelier)(s, i, level + mixed, number, evidence);
+        NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
+        *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
       }
       NAMED(show_bytes)(s, places, block);
       k += SIDE * SIDE, mean += SIDE * SIDE, mean_before += SIDE * SIDE, share += SIDE * SIDE;
@@ -232,7 +230,7 @@ static void NAMED(restore_still)(const State *s)
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i);
       Lanes kept = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit;
       Lanes now = NAMED(likelier)(s, i, kept, number, evidence) * AT(s->table);
-      NAMED(store_sixteenths)(now - NAMED(load)(mean + i) * (1.0f / 16), correction + i);
+      NAMED(store_sixteenths)(now - NAMED(load)(mean + i) * (1.0f / 16), AT(s->dither), correction + i);
       places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
     }
     NAMED(show_bytes)(s, places, block);

@@ -208,6 +208,7 @@ def restore_still(
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float,
+    frame: int,
     *,
     lanes: int = _LANES,
 ) -> None:
@@ -229,6 +230,10 @@ def restore_still(
     share in the variance of a dequantised coefficient, `noise / (noise + step^2 / 12)`. Coarse cells seldom tell more
     than is known, but what they tell is certain. Both constants were found on still scenes of 200 frames.
 
+    Many frames move what is kept by less than half a `UNIT`. So the correction is rounded with dither, which makes the
+    rounding right on average over frames: the frame's number times the golden ratio, and another place for each
+    coefficient of a block.
+
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
         before: the state before the frame.
@@ -236,12 +241,13 @@ def restore_still(
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
         noise: variance of the sensor's noise, grey levels^2.
+        frame: its number.
     """
     high, wide, _ = coefficients.shape
-    frame = _frame(coefficients, table)
     known = after.mean, after.evidence, before.mean
+    found = after.correction, agrees.view(np.uint8), plane
     assert native is not None
-    native.restore_still(*frame, *known, after.correction, agrees.view(np.uint8), plane, high, wide, lanes, noise, CELL)
+    native.restore_still(*_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, frame)
 
 
 def observe(
@@ -314,9 +320,10 @@ def restore(
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
 
-    What the network adds to the mean differs from frame to frame, as their noise does. So the result is mixed with what
-    was restored of the frame before: by `lasting`, times the sixth power of the past's share. What is shown lies in the
-    frame's cell; what is kept is moved by what the frame tells (`restore_still`).
+    What the network adds to the mean differs from frame to frame, as their noise does. So the result, no further
+    from the frame's cell than `REACH`, is mixed with what was restored of the frame before: by `lasting`, times the
+    sixth power of the past's share. What is shown lies in the cell; what is kept is moved by what the frame tells
+    (`restore_still`).
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
@@ -324,8 +331,7 @@ def restore(
         mean_before: of the state before the frame.
         state: after it; its correction is changed.
         share: the past's share in the mean, as `take` has filled it.
-        noise: variance of the sensor's noise, grey levels^2; 0: what is shown is kept, but for
-            a mixture of which the network's part lies outside of the cell.
+        noise: variance of the sensor's noise, grey levels^2; 0: what is shown is kept.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.

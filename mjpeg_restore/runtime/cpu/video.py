@@ -54,6 +54,7 @@ class VideoSession:
         self._states: list[ComponentState] = []
         self._tables: list[NDArray[np.uint16]] = []
         self._activity: Activity | None = None
+        self._frames = 0
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -69,7 +70,7 @@ class VideoSession:
         tables = [table for _, table in frame]
         if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
-            self._activity, self._tables = None, tables
+            self._activity, self._tables, self._frames = None, tables, 0
         noise = self._activity.noise if self._activity else [SENSOR] * len(frame)
         before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
         after = [known.following() for known in before]
@@ -89,7 +90,8 @@ class VideoSession:
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
             noise = activity.noise
         if evidence:
-            self._states, self._tables = after, tables
+            self._states, self._tables, self._frames = after, tables, self._frames + 1
+        number = self._frames
         yield
         self._each(parts, _PartOfFrame.run)
         yield
@@ -100,7 +102,7 @@ class VideoSession:
         self._each(parts, lambda part: part.restore(planes, noise))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
-                restore_still(*component, before[index], after[index], agrees, planes[index], noise[index])
+                restore_still(*component, before[index], after[index], agrees, planes[index], noise[index], number)
         return planes
 
     def _learning(self, grids: Grids) -> Activity:

@@ -62,11 +62,12 @@ def keep(
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float = SENSOR,
+    frame: int = 0,
 ) -> None:
     """Take blocks that agree into the state, in place, and restore them."""
     before = copy_of(state)
     take_still(coefficients, table, before, agrees, state)
-    restore_still(coefficients, table, before, state, agrees, plane, noise)
+    restore_still(coefficients, table, before, state, agrees, plane, noise, frame)
 
 
 Case = tuple[NDArray[np.int16], NDArray[np.uint16], ComponentState]
@@ -229,10 +230,21 @@ def test_restoring_a_frame_that_was_taken(case: Case, spread: float, seed: int, 
     np.testing.assert_array_equal(state.evidence, known.evidence)
     added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
     last = earlier(before, known, table)
-    mixed = formulas.mixed(coefficients, table, level, added, last, share.astype(float))
-    kept = formulas.kept(coefficients, table, known.evidence, noise, level, added, last, share.astype(float))
-    assert_corrected(state, kept * table, case)
-    assert_shown(plane, level + mixed, case)
+    mixed = formulas.mixed(coefficients, table, noise, level, added, last, share.astype(float))
+    kept = formulas.likelier(coefficients, table, known.evidence, noise, mixed)
+    assert_corrected(state, kept * table - formulas.means(known), case)
+    assert_shown(plane, formulas.in_cell(coefficients, mixed), case)
+
+
+def test_without_noise_what_is_shown_is_kept() -> None:
+    # Although the network's part lies far outside of the cells, and what was restored before too.
+    coefficients, table, state = camera(2, 3, 5)
+    state.mean[..., 0] = coefficients[..., 0] * table[0] * 16 // 4  # samples far from black and white
+    coefficients[..., 0] //= 4
+    share = np.full(coefficients.shape, 31 / 32, np.float16)
+    plane = restore(phases_of(2, 3, 0, 3.0), coefficients, table, state.mean, state, share, LUMA_CONFIDENCE)
+    kept = formulas.shown((formulas.means(state) + formulas.corrections(state)) / table, table)
+    assert np.abs(plane - kept).max() < 1  # which 64 roundings to memory make, and one to a sample
 
 
 def assert_corrected(state: ComponentState, wanted: NDArray[np.float64], case: Case) -> None:
@@ -289,18 +301,19 @@ def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
 
 @given(cases, st.sampled_from([0.0, 1e-12, 0.05, 1.0, 100.0]), st.integers(0, 1000))
 def test_restoring_blocks_that_agree(case: Case, noise: float, seed: int) -> None:
+    frame = seed * 10_000  # any number: a stream may last
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
     agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
     state, before, plane = copy_of(known), drifted(known, seed), np.full((8 * high, 8 * wide), 77, np.uint8)
-    restore_still(coefficients, table, before, state, agrees, plane, noise)
+    restore_still(coefficients, table, before, state, agrees, plane, noise, frame)
     np.testing.assert_array_equal(state.mean, known.mean)
     np.testing.assert_array_equal(state.evidence, known.evidence)
     np.testing.assert_array_equal(state.correction[~agrees], known.correction[~agrees])
     shown = np.kron(agrees, np.ones((8, 8))) > 0
     assert (plane[~shown] == 77).all()
     kept, restored = formulas.held(coefficients, table, before, known, noise)
-    moved = formulas.in_memory(kept * table - formulas.means(known))
+    moved = formulas.in_memory(kept * table - formulas.means(known) + formulas.dither(frame) * formulas.UNIT)
     assert (np.abs(state.correction - moved) <= 0.501 + 16 * SINGLE * largest(*case))[agrees].all()
     size = SINGLE * np.kron(largest(*case).sum(axis=2), np.ones((8, 8)))
     assert (np.abs(plane - formulas.shown(restored, table)) <= 0.501 + size)[shown].all()
@@ -341,30 +354,52 @@ def test_noise_of_many_fine_steps_does_not_move_what_was_restored() -> None:
     assert known < 2 * 4 / 32**0.5 < unknown < 4
 
 
-@pytest.mark.parametrize(("step", "noise"), [(4, 4.0), (10, 4.0), (10, 16.0), (20, 4.0), (40, 16.0)])
+@pytest.mark.parametrize(
+    ("step", "noise"),
+    [(2, 0.25), (4, 1.0), (4, 4.0), (6, 1.0), (10, 4.0), (10, 16.0), (20, 4.0), (30, 0.25), (40, 16.0)],
+)
 def test_a_still_scene_is_known_as_well_after_many_frames(step: int, noise: float) -> None:
     random, table = np.random.default_rng(7), np.full(64, step, np.uint16)
     scene = random.uniform(-2, 2, (6, 8, 64)) * step
     agrees, plane, state = np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8), ComponentState.empty(6, 8)
-    errors: list[NDArray[np.float64]] = []
+    exact, errors = np.zeros(scene.shape), dict[str, list[formulas.Blocks]](early=[], late=[], exact=[])
     for number in range(600):
-        seen = scene + random.normal(0, noise**0.5, scene.shape)
-        keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, noise)
-        if number >= 32:
-            errors.append((formulas.means(state) + formulas.corrections(state) - scene)[:, :, 1:])
-    early, late = (float(np.sqrt(np.square(part).mean())) for part in (errors[:68], errors[-68:]))
+        seen = np.rint((scene + random.normal(0, noise**0.5, scene.shape)) / table).astype(np.int16)
+        keep(seen, table, state, agrees, plane, noise, number)
+        exact = formulas.likelier(seen, table, state.evidence, noise, exact)
+        kept = formulas.means(state) + formulas.corrections(state)
+        if 32 <= number < 100:
+            errors["early"].append(kept - scene)
+        if number >= 532:
+            errors["late"].append(kept - scene)
+            errors["exact"].append(exact * table - scene)
+    early, late, best = (float(np.sqrt(np.square(part).mean())) for part in errors.values())
     assert late < 1.05 * early
+    # Rounding to memory costs little: dither differs from frame to frame.
+    assert late < 1.1 * best + 0.02
 
 
-@pytest.mark.parametrize("place", [0.0, 0.25, 0.4, 0.5])
-def test_what_is_kept_comes_to_rest_at_the_truth_wherever_that_is_in_a_cell(place: float) -> None:
-    random, step, deviation = np.random.default_rng(8), 20, 4.0
+def test_what_a_frame_does_not_move_stays_as_it_is() -> None:
+    random, table = np.random.default_rng(9), np.full(64, 40, np.uint16)
+    agrees, plane, state = np.ones((2, 3), np.bool_), np.empty((16, 24), np.uint8), ComponentState.empty(2, 3)
+    state.correction[:] = random.integers(-16 * 8, 16 * 8, state.correction.shape)
+    known = state.correction.copy()
+    for number in range(200):
+        keep(np.zeros(known.shape, np.int16), table, state, agrees, plane, 4.0, number)
+    np.testing.assert_array_equal(state.correction, known)
+
+
+@pytest.mark.parametrize(
+    ("place", "deviation"), [(0.0, 4.0), (0.25, 4.0), (0.4, 4.0), (0.5, 4.0), (0.4, 2.0), (0.5, 1.0), (0.25, 8.0)]
+)
+def test_what_is_kept_comes_to_rest_at_the_truth_where_noise_crosses_a_bound(place: float, deviation: float) -> None:
+    random, step = np.random.default_rng(8), 20
     table, agrees, plane = np.full(64, step, np.uint16), np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8)
     state, kept = ComponentState.empty(6, 8), list[formulas.Blocks]()
     state.mean[:] = 2 * step * 16 + 160  # at the cell's bound
     for number in range(400):
         seen = (2 + place) * step + random.normal(0, deviation, (6, 8, 64))
-        keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, deviation**2)
+        keep(np.rint(seen / table).astype(np.int16), table, state, agrees, plane, deviation**2, number)
         if number >= 200:
             kept.append(formulas.means(state) + formulas.corrections(state))
     assert np.mean(kept) / step - 2 == pytest.approx(place, abs=0.05)
@@ -678,7 +713,7 @@ NUMBERS_AFTER = {
     "take": (1.0, 1.0),
     "restore": (1.0, CELL, 1.0),
     "take_still": (),
-    "restore_still": (1.0, CELL),
+    "restore_still": (1.0, CELL, 1),
     "compare": (1.0,),
 }
 """What each function takes after buffers, size and lanes."""
