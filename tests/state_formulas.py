@@ -172,6 +172,16 @@ def compared(
     return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts
 
 
+def innovations(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+) -> NDArray[np.float64]:
+    """What a frame tells beyond its state, in steps, as of `state.innovate`."""
+    away = coefficients - means(state) / table
+    beyond = (away - away.clip(-0.5, 0.5)).clip(-1, 1)
+    beyond[..., 0] = 0
+    return np.where(state.evidence > 0, beyond, 0)
+
+
 def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
     """The variance of the error that all frames have in common: of a sawtooth, smoothed by noise."""
     squares = table.astype(float) ** 2

@@ -1,8 +1,9 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Six functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
+ * Seven functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
  * `take` puts the frame into the state and computes what the network sees, and `restore` makes samples of its output.
  * `compare` finds the blocks that agree with their state, which need no network: `take_still` and `restore_still`.
+ * `innovate` computes what frames tell beyond their state, one after the other.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
  *
  * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.
@@ -17,6 +18,7 @@
 #define LONGEST 32.0f /* frames that a mean rests on at most */
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
+#define INNOVATION_UNITS 127.0f /* of a step */
 
 #define DITHER 0.9375                 /* of a unit: what has not moved stays, although float32 rounds it */
 #define IN_TIME 0.618033988749894848  /* (sqrt(5) - 1) / 2: any few frames have dither from all of the unit... */
@@ -47,6 +49,9 @@ typedef struct {
   float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float dither[SIDE * SIDE];      /* of what is kept, in sixteenths of a grey level */
+  int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
+  float *products;                /* [3, high, wide] */
+  int32_t alternating[SIDE * SIDE]; /* all bits for an AC coefficient */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -74,6 +79,7 @@ typedef struct {
 #define take_still_8 take_still_4
 #define restore_still_8 restore_still_4
 #define compare_8 compare_4
+#define innovate_8 innovate_4
 #endif
 
 /* ---- the Python module ---- */
@@ -359,6 +365,29 @@ static PyObject *compare(PyObject *module, PyObject *arguments)
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(innovate_doc,
+"innovate(coefficients, table, observation, mean, evidence, innovations, products, high, wide, lanes, /)\n--\n\n"
+"Change innovations, int8 [high, wide, 64], and fill products, float32 [3, high, wide]; see `state.py`.");
+
+static PyObject *innovate(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"innovations", BLOCK, 1, 1, 0}, {"products", 3, 4, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 10, "innovate") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.innovations = a.buffers[5].buf, s.products = a.buffers[6].buf;
+  for (int i = 0; i < BLOCK; i++)
+    s.alternating[i] = i ? -1 : 0;
+  RUN(innovate, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
 static PyMethodDef methods[] = {
   {"observe", observe, METH_VARARGS, observe_doc},
   {"take", take, METH_VARARGS, take_doc},
@@ -366,6 +395,7 @@ static PyMethodDef methods[] = {
   {"take_still", take_still, METH_VARARGS, take_still_doc},
   {"restore_still", restore_still, METH_VARARGS, restore_still_doc},
   {"compare", compare, METH_VARARGS, compare_doc},
+  {"innovate", innovate, METH_VARARGS, innovate_doc},
   {NULL, NULL, 0, NULL},
 };
 

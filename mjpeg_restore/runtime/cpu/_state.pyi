@@ -84,6 +84,19 @@ def restore_still(
     frame: int,
     /,
 ) -> None: ...
+def innovate(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.float32],
+    observation: NDArray[np.float32],
+    mean: NDArray[np.int16],
+    evidence: NDArray[np.float16],
+    innovations: NDArray[np.int8],
+    products: NDArray[np.float32],
+    high: int,
+    wide: int,
+    lanes: int,
+    /,
+) -> None: ...
 def compare(
     coefficients: NDArray[np.int16],
     table: NDArray[np.float32],

@@ -2,6 +2,8 @@
 
 #define HALF_BITS NAMED(HalfBits)
 typedef uint16_t HALF_BITS __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+#define BYTES NAMED(Bytes)
+typedef int8_t BYTES __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 /* Float16 to float32; what is infinite, or no number, becomes some finite one */
 static inline Lanes NAMED(widen)(const uint16_t *from)
@@ -53,6 +55,7 @@ static inline void NAMED(store_sixteenths)(Lanes value, Lanes dither, int16_t *o
 }
 
 #define AT(array) (*(const Lanes *)((array) + i))
+#define AT_WHOLE(array) (*(const Whole *)((array) + i))
 #define EACH for (size_t i = 0; i < SIDE * SIDE; i += LANES)
 
 /* The frame's deviation from the mean in steps, and the past's share in a mean of both */
@@ -267,6 +270,37 @@ static void NAMED(compare)(const State *s)
   }
 }
 
+/* What each block's AC coefficients deviate from their means, beyond half a step and within a step of that,
+   and the sums of products: with what they deviated in the frame before, and of either with itself */
+static void NAMED(innovate)(const State *s)
+{
+  const int16_t *k = s->coefficients, *mean = s->mean;
+  const uint16_t *evidence = s->evidence;
+  int8_t *last = s->innovations;
+
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    Whole together = {0}, now = {0}, before = {0};
+    float sums[3] = {0};
+    EACH {
+      Lanes away = NAMED(load)(k + i) - NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
+      Lanes beyond = away - NAMED(clamp)(away, -0.5f, 0.5f);
+      Whole any = (Whole)(NAMED(widen)(evidence + i) > 0.0f) & AT_WHOLE(s->alternating);
+      Lanes size = NAMED(clamp)(beyond * INNOVATION_UNITS, -INNOVATION_UNITS, INNOVATION_UNITS);
+      Whole innovation = ((Whole)(size + 0x1.8p23f) - 0x4b400000) & any;
+      Whole earlier = __builtin_convertvector(*(const BYTES *)(last + i), Whole);
+      together += innovation * earlier, now += innovation * innovation, before += earlier * earlier;
+      *(BYTES *)(last + i) = __builtin_convertvector(innovation, BYTES);
+    }
+    for (int lane = 0; lane < LANES; lane++)
+      sums[0] += (float)together[lane], sums[1] += (float)now[lane], sums[2] += (float)before[lane];
+    for (int i = 0; i < 3; i++)
+      s->products[i * s->high * s->wide + block] = sums[i] * (1.0f / (INNOVATION_UNITS * INNOVATION_UNITS));
+    k += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, last += SIDE * SIDE;
+  }
+}
+
 #undef AT
+#undef AT_WHOLE
 #undef EACH
+#undef BYTES
 #undef HALF_BITS

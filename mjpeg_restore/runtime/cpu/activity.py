@@ -13,12 +13,14 @@ six times, and then once in `REFRESH` frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
 from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, observation
+from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, doubted, observation
 
 REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
@@ -77,6 +79,10 @@ class Activity:
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
+        self._blocks = rows, columns
+        self._drift: Drift | None = None
+        self._correlation: NDArray[np.floating] = np.zeros(shape)
+        """Of the innovations in luma."""
         self._frames = np.zeros(shape)
         """Frames that each cell has agreed for: of such as the last one, finer ones count for more."""
         self._computed = np.zeros(shape)
@@ -108,6 +114,7 @@ class Activity:
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
+        changed |= self._drifts(*frame[0], states[0])
         if changed.mean() > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
@@ -116,6 +123,36 @@ class Activity:
         computed = changed | self._due(changed, at_once=finer)
         self._computed[computed] = self._frames[computed]
         return computed
+
+    def _drifts(
+        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+    ) -> NDArray[np.bool_]:
+        """The cells in which luma drifts."""
+        lag = 1 if _coarse(table) else 2
+        if self._drift is None or self._drift.lag != lag:
+            self._drift = Drift(self._blocks, self._spread, lag)
+        self._correlation = self._drift.follow(coefficients, table, state)
+        return self._correlation > DRIFTING
+
+    def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Means over cells and some around them, of numbers of luma's blocks."""
+        (high, wide), (down, across) = self._frames.shape, self._sides[0]
+        padded = np.pad(values, [(0, high * down - len(values)), (0, wide * across - values.shape[1])], mode="edge")
+        return _around(_around(padded.reshape(high, down, wide, across).mean(axis=(1, 3))))
+
+    def doubt(self, states: Sequence[ComponentState]) -> list[ComponentState]:
+        """The states as the frame that was chosen last is to see them: where it drifts, they have told less.
+
+        Args:
+            states: of each component before the frame.
+        """
+        held = trust(self._correlation)
+        if (held == 1).all():
+            return list(states)
+        return [
+            doubted(state, _blocks(held, side, state.mean.shape[:2]))
+            for state, side in zip(states, self._sides, strict=True)
+        ]
 
     def learn(self, believed: Sequence[NDArray[np.float32]]) -> None:
         """Learn how far noise carries blocks, and that cells which it carried too far have not changed.
@@ -126,8 +163,8 @@ class Activity:
         """
         moved = np.zeros(self._frames.shape, np.bool_)
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
-            still = shares > BELIEVED
-            limits.learn(still)
+            steady = ~_blocks(self._correlation > DRIFTING, side, shares.shape)
+            limits.learn((shares > BELIEVED) & steady, steady)
             moved |= _cells(shares < MOVED, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._computed[unchanged] = self._frames_before[unchanged] + 1
@@ -178,7 +215,7 @@ class _Limits:
         means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.
         But coarse steps hide most of a slow motion: then it counts everywhere, and those beside it have moved as well.
         """
-        coarse = table[[1, 8]].max() > COARSE
+        coarse = _coarse(table)
         distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
         by_themselves = distance > self.once[0]
         self._distances = distances = [distance, _around(distance)]
@@ -195,12 +232,12 @@ class _Limits:
         self._agree = ~moved
         return moved
 
-    def learn(self, still: NDArray[np.bool_]) -> None:
-        """Learn from the blocks of the frame that are still, and the noise from those that agree as well.
+    def learn(self, still: NDArray[np.bool_], steady: NDArray[np.bool_]) -> None:
+        """Learn from the blocks of the frame that are still; the noise from those that agree as well, if steady.
 
         How far noise carries blocks is learnt from no others: limits by which they agree would confirm themselves.
         """
-        spread, count = (_grouped(values[self._agree | still]) for values in (self._spread, self._count))
+        spread, count = (_grouped(values[self._agree & steady | still]) for values in (self._spread, self._count))
         telling = count >= _GROUP / 2
         if telling.sum() >= _GROUPS:
             seen = float(np.median(spread[telling] / count[telling]))
@@ -211,6 +248,11 @@ class _Limits:
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
             limits += _ADAPTATION * (far - limits)
+
+
+def _coarse(table: NDArray[np.uint16]) -> bool:
+    """Whether steps hide a slow motion."""
+    return bool(table[[1, 8]].max() > COARSE)
 
 
 def _grouped(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -246,6 +288,11 @@ def _around(values: NDArray[np.float32]) -> NDArray[np.floating]:
         together[-1] += values[-1]
         values = together.T
     return values / 9
+
+
+def _blocks(cells: NDArray[Any], side: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The numbers of cells, for each of so many blocks, high and wide; `side` are a cell's blocks down and across."""
+    return np.repeat(np.repeat(cells, side[0], axis=0), side[1], axis=1)[: shape[0], : shape[1]]
 
 
 def _cells(blocks: NDArray[np.bool_], side: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 The state of a component is its `ComponentState`. The native extension behind this module
 
-1. compares a frame with it (`compare`): blocks that agree need no network;
+1. compares a frame with it (`compare`): blocks that agree need no network; and successive frames (`innovate`);
 2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, within the frame's
    cell (`restore_still`);
 3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
@@ -136,6 +136,13 @@ def before_finer(
     return ComponentState(state.mean, np.minimum(state.evidence, most), state.correction)
 
 
+def doubted(state: ComponentState, share: NDArray[np.floating]) -> ComponentState:
+    """A state of whose evidence only a share holds, 0..1, `[blocks_high, blocks_wide]`."""
+    evidence, less = state.evidence.copy(), share < 1
+    evidence[less] *= share[less, np.newaxis].astype(np.float16)
+    return ComponentState(state.mean, evidence, state.correction)
+
+
 def compare(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
@@ -174,6 +181,36 @@ def compare(
         *_frame(coefficients, table), *known, least, expected, distance, spread, count, high, wide, lanes, noise
     )
     return distance, spread, count
+
+
+def innovate(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    innovations: NDArray[np.int8],
+    *,
+    lanes: int = _LANES,
+) -> NDArray[np.float32]:
+    """How a frame's deviations from its state go with those of the frame before.
+
+    What counts is how far AC coefficients are from their means beyond half a step, up to one step more. The quantiser
+    makes no such deviation by itself: not even where the means still rest on the coarser steps of earlier frames, whose
+    error is the same in all frames. DC coefficients are left out, since light changes them all.
+
+    Args:
+        coefficients: as in `compare`, and so are `table`, `state` and `lanes`.
+        innovations: int8 `[blocks_high, blocks_wide, 64]`: such deviations of the frame before, in steps / 127, which
+            become those of this one.
+
+    Returns:
+        Float32 `[3, blocks_high, blocks_wide]`, in steps^2, sums over a block: of the products of the deviations in
+        both frames, of the squares in this one, and of the squares in the one before.
+    """
+    high, wide, _ = coefficients.shape
+    products = np.empty((3, high, wide), np.float32)
+    assert native is not None
+    native.innovate(*_frame(coefficients, table), state.mean, state.evidence, innovations, products, high, wide, lanes)
+    return products
 
 
 def take_still(

@@ -75,7 +75,10 @@ class VideoSession:
         before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
-        cells = activity.choose(frame, before) if activity else np.ones(cells_of(grids), np.bool_)
+        cells = np.ones(cells_of(grids), np.bool_)
+        if activity:
+            cells = activity.choose(frame, before)
+            before = activity.doubt(before)
         self.computed = float(cells.mean())
         # For the size of a picture by itself nothing is prepared.
         wanted = self._areas(cells, grids, self._sizes if past or evidence else None)

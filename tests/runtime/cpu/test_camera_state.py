@@ -24,6 +24,8 @@ from mjpeg_restore.runtime.cpu.state import (
     ComponentState,
     before_finer,
     compare,
+    doubted,
+    innovate,
     observation,
     observe,
     restore,
@@ -50,7 +52,7 @@ TINY = 2.0**-25
 @pytest.fixture(params=[8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test with AVX2, if the CPU has it, and without."""
-    for function in (compare, observe, take, restore, take_still, restore_still):
+    for function in (compare, innovate, observe, take, restore, take_still, restore_still):
         assert function.__kwdefaults__
         monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
 
@@ -472,6 +474,50 @@ def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
     assert (spread[count == 0] == 0).all()
 
 
+@given(cases, st.integers(0, 1000))
+def test_how_a_frames_innovations_go_with_earlier_ones(case: Case, seed: int) -> None:
+    coefficients, table, state = case
+    before = copy_of(state)
+    earlier = np.random.default_rng(seed).integers(-127, 128, coefficients.shape).astype(np.int8)
+    earlier[..., 0] = 0
+    now = earlier.copy()
+    products = innovate(*case, now)
+    assert (products.dtype, products.shape) == (np.float32, (3, *coefficients.shape[:2]))
+    assert_unchanged(state, before)
+    wanted = formulas.innovations(*case)
+    assert (np.abs(now - wanted * 127) <= 0.501 + 127 * SINGLE * largest(*case) / table).all()
+    one, other = now / 127, earlier / 127
+    pairs = np.stack([one * other, one * one, other * other]).sum(axis=3)
+    np.testing.assert_allclose(products, pairs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_frame_within_half_a_step_of_its_means_and_light_tell_nothing_new() -> None:
+    coefficients, table, state = camera(3, 4, 2)
+    coefficients[..., 0] //= 4
+    state.evidence[:] = 1
+    state.mean[:] = np.rint((coefficients + np.random.default_rng(1).uniform(-0.45, 0.45, (3, 4, 64))) * table * 16)
+    state.mean[..., 0] = 0
+    innovations = np.full(coefficients.shape, 9, np.int8)
+    products = innovate(coefficients, table, state, innovations)
+    assert not innovations.any()
+    assert not products[:2].any()
+    # What is not known tells nothing either.
+    state.mean[:], state.evidence[:] = 0, 0
+    innovate(coefficients, table, state, innovations)
+    assert not innovations.any()
+
+
+def test_a_share_of_the_evidence_holds() -> None:
+    _, _, state = camera(3, 4, 2)
+    known, share = copy_of(state), np.ones((3, 4))
+    share[1, 2], share[2, 0] = 0.25, 0.5
+    held = doubted(state, share)
+    assert_unchanged(state, known)
+    assert held.mean is state.mean
+    assert held.correction is state.correction
+    assert_half(held.evidence, known.evidence * share[:, :, np.newaxis])
+
+
 @pytest.mark.parametrize("step", [2, 6, 12, 30])
 @pytest.mark.parametrize("noise", [4.0, 16.0, 64.0])
 def test_what_frames_deviate_beyond_the_quantisers_share_is_the_noise(step: int, noise: float) -> None:
@@ -701,6 +747,9 @@ def arguments(function: str) -> dict[str, Any]:
         case "restore_still":
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy(), "correction": state.correction}
             given |= {"agrees": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
+        case "innovate":
+            given |= {"evidence": state.evidence, "innovations": np.zeros(size, np.int8)}
+            given |= {"products": np.empty((3, 2, 3), np.float32)}
         case _:
             given |= {"evidence": state.evidence, "least": np.ones(64, np.float32)}
             given |= {"expected": np.ones(64, np.float32)}
@@ -715,6 +764,7 @@ NUMBERS_AFTER = {
     "take_still": (),
     "restore_still": (1.0, CELL, 1),
     "compare": (1.0,),
+    "innovate": (),
 }
 """What each function takes after buffers, size and lanes."""
 BUFFERS = [(function, name) for function in NUMBERS_AFTER for name in arguments(function)]
@@ -725,6 +775,7 @@ WRITTEN = {
     "take_still": ["mean_after", "evidence_after"],
     "restore_still": ["correction", "plane"],
     "compare": ["distance", "spread", "count"],
+    "innovate": ["innovations", "products"],
 }
 
 

@@ -1,0 +1,162 @@
+"""What drifts is told from what stands still with noise of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
+from mjpeg_restore.runtime.cpu.state import ComponentState, take_still
+from tests.lacking import needs_native_state
+
+pytestmark = needs_native_state
+
+HIGH, WIDE = 24, 32
+Scene = Callable[[int], NDArray[np.float64]]
+"""The coefficients of a frame by its number, without noise, `[HIGH, WIDE, 64]`."""
+
+
+def coefficients(seed: int) -> NDArray[np.float64]:
+    """As a picture has them: few are large."""
+    return np.random.default_rng(seed).laplace(0, 40 / (1 + np.arange(64) / 4), (HIGH, WIDE, 64))
+
+
+def still(number: int) -> NDArray[np.float64]:
+    return coefficients(1)
+
+
+def creeping(number: int) -> NDArray[np.float64]:
+    """Each coefficient changes by a hundredth of a difference between pictures in each frame."""
+    return coefficients(1) + number / 100 * (coefficients(2) - coefficients(1))
+
+
+def other_each_time(number: int) -> NDArray[np.float64]:
+    return coefficients(number)
+
+
+def half_creeping(number: int) -> NDArray[np.float64]:
+    scene = still(number)
+    scene[:, WIDE // 2 :] = creeping(number)[:, WIDE // 2 :]
+    return scene
+
+
+class Noise:
+    """A sensor's, of 2 grey levels, of which a share is left from the frame before.
+
+    Attributes:
+        lasting: the share, 0..1.
+    """
+
+    def __init__(self, lasting: float = 0.0) -> None:
+        self.lasting = lasting
+        self._random = np.random.default_rng(3)
+        self._last = self._drawn()
+
+    def _drawn(self) -> NDArray[np.float64]:
+        return self._random.normal(0, 2, (HIGH, WIDE, 64))
+
+    def __call__(self) -> NDArray[np.float64]:
+        self._last = self.lasting * self._last + (1 - self.lasting**2) ** 0.5 * self._drawn()
+        return self._last
+
+
+def correlations(
+    scene: Scene, step: int, lag: int, noise: Callable[[], NDArray[np.float64]], frames: int = 24
+) -> list[NDArray[np.floating]]:
+    """Those of each frame, of blocks that all agree with the state, one for the whole picture."""
+    table, drift = np.full(64, step, np.uint16), Drift((HIGH, WIDE), lambda values: values.mean(keepdims=True), lag)
+    state, agrees = ComponentState.empty(HIGH, WIDE), np.ones((HIGH, WIDE), np.bool_)
+    found: list[NDArray[np.floating]] = []
+    for number in range(frames):
+        frame = np.rint((scene(number) + noise()) / table).astype(np.int16)
+        found.append(drift.follow(frame, table, state))
+        take_still(frame, table, state, agrees, state)
+    return found
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+@pytest.mark.parametrize("step", [4, 12, 40])
+def test_innovations_of_a_still_scene_have_nothing_in_common(step: int, lag: int) -> None:
+    found = correlations(still, step, lag, Noise())
+    assert found[0] == 0
+    # Of what is beyond half a step some always has, where noise carries a coefficient across a bound.
+    assert np.max(np.abs(found[3:])) < 0.15
+    assert (trust(np.array(found)) == 1).all()
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+@pytest.mark.parametrize("step", [4, 12, 40])
+def test_innovations_of_a_scene_that_creeps_agree(step: int, lag: int) -> None:
+    assert np.min(correlations(creeping, step, lag, Noise())[-4:]) > DRIFTING
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_another_picture_in_each_frame_is_no_drift(lag: int) -> None:
+    assert np.max(correlations(other_each_time, 12, lag, Noise())[3:]) < DRIFTING / 2
+
+
+def test_noise_that_lasts_for_a_frame_looks_like_drift_in_successive_frames_alone() -> None:
+    successive, others = (correlations(still, 4, lag, Noise(0.5))[8:] for lag in (1, 2))
+    assert np.max(others) < DRIFTING < np.min(successive)
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_frames_that_come_again_are_no_drift(lag: int) -> None:
+    noise, last = Noise(), np.zeros(0)
+
+    def repeated(number: int) -> NDArray[np.float64]:
+        nonlocal last
+        if number % 3 == 0:
+            last = still(number) + noise()
+        return last
+
+    found = correlations(repeated, 4, lag, lambda: np.zeros((HIGH, WIDE, 64)), 60)
+    assert np.max(found) < DRIFTING
+    assert found[30] == found[31] == found[32]
+
+
+def test_trust_falls_with_the_correlation() -> None:
+    np.testing.assert_allclose(trust(np.array([-1, 0, 0.15, 0.2, 0.6, 1])), [1, 1, 1, 0.95, 0.55, 0.15])
+
+
+@pytest.mark.parametrize("step", [12, 40])
+def test_what_drifts_is_computed_and_trusts_its_past_less(step: int) -> None:
+    grids = [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)]
+    table, activity, noise = np.full(64, step, np.uint16), Activity(grids), Noise()
+    states = [ComponentState.empty(*grid) for grid in grids]
+    computed: list[NDArray[np.bool_]] = []
+    for number in range(30):
+        luma = np.rint((half_creeping(number) + noise()) / table).astype(np.int16)
+        frame = [(luma, table), *[(np.zeros((*grid, 64), np.int16), table) for grid in grids[1:]]]
+        computed.append(activity.choose(frame, states))
+        seen = activity.doubt(states)
+        if number > 20:
+            for before, held in zip(states, seen, strict=True):
+                less = held.evidence < before.evidence
+                middle = less.shape[1] // 2
+                assert less[:, middle + 2 :].mean() > 0.5
+                assert less[:, : middle - 4].mean() < 0.1
+        for (quantised, _), state in zip(frame, seen, strict=True):
+            take_still(quantised, table, state, np.ones(state.mean.shape[:2], np.bool_), state)
+        activity.learn([np.ones(grid, np.float32) for grid in grids])
+        states = seen
+    shares = np.mean(computed[20:], axis=0)
+    middle = WIDE // 4
+    assert shares[:, middle + 1 :].mean() > 0.5
+    assert shares[:, : middle - 2].mean() < 0.1
+
+
+def test_the_states_of_a_still_scene_are_not_copied() -> None:
+    table, activity, noise = np.full(64, 12, np.uint16), Activity([(HIGH, WIDE)]), Noise()
+    state = ComponentState.empty(HIGH, WIDE)
+    for number in range(6):
+        frame = np.rint((still(number) + noise()) / table).astype(np.int16)
+        activity.choose([(frame, table)], [state])
+        (seen,) = activity.doubt([state])
+        assert seen is state
+        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state)
+        activity.learn([np.ones((HIGH, WIDE), np.float32)])
