@@ -46,10 +46,10 @@ class Int8Conv(nn.Conv2d):
     `runtime/cpu/onnxruntime.py` computes them in float32. The output is not rounded, and neither are sums that contain
     it, such as residual connections.
 
-    Training is in full precision and measures the features' range. At its end, with `rounds` set, it rounds as well,
-    and gradients pass straight through (Jacob et al. 2018, section 3). With rounding from the beginning, `stream` was
-    0.04 dB behind after ten minutes. With rounding at the end, `stream-lite` recovered three quarters of the 0.03 to
-    0.12 dB that rounding cost from Q20 on.
+    Training is in full precision and measures the features' range, unless the weights are frozen. At its end, with
+    `rounds` set, it rounds as well, and gradients pass straight through (Jacob et al. 2018, section 3). With rounding
+    from the beginning, `stream` was 0.04 dB behind after ten minutes. With rounding at the end, `stream-lite` recovered
+    three quarters of the 0.03 to 0.12 dB that rounding cost from Q20 on.
     """
 
     step: Tensor
@@ -93,9 +93,10 @@ class Int8Conv(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Convolve `[batch, inputs, height, width]`."""
         if self.training:
-            with torch.no_grad():
-                step = input.float().square().mean().sqrt() * self.spread
-                self.step.lerp_(step.clamp_min(SMALLEST_STEP), MOMENTUM)
+            if self.weight.requires_grad:
+                with torch.no_grad():
+                    step = input.float().square().mean().sqrt() * self.spread
+                    self.step.lerp_(step.clamp_min(SMALLEST_STEP), MOMENTUM)
             if not self.rounds:
                 return super().forward(input)
             self.measure_weights()

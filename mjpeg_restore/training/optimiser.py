@@ -93,7 +93,7 @@ def _muon(model: nn.Module, named: dict[str, nn.Parameter], learning_rate: float
     others = [p for name, p in named.items() if name not in kernels]
     return [
         *([Muon(by_groups(model, kernels.values()), lr=4 * learning_rate)] if kernels else []),
-        torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        *([torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)] if others else []),
     ]
 
 

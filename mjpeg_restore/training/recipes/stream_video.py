@@ -8,24 +8,28 @@ Training begins from the weights of the network for single frames:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+
+from torch import nn
 
 from mjpeg_restore.models.stream import STREAM, STREAM_LITE, StreamConfig
 from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.training.degradation import Degradation
-from mjpeg_restore.training.objectives import over_frames
+from mjpeg_restore.training.objectives import over_frames, over_frames_without_harm
 from mjpeg_restore.training.optimiser import MuonBeside
 from mjpeg_restore.training.recipe import Linear, ModelRecipe, Recipe, Variant
 from mjpeg_restore.training.recipes import stream
 
 ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
 """The layers of the state."""
+GATES = ("gate.", "chroma_gate.")
+"""Those that decide what of the past is still true."""
 
 
 def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
-    """The two stages of a model, whose gates have that many hidden channels."""
+    """The three stages of a model, whose gates have that many hidden channels."""
     whole = replace(
         stream.stages(model, config)["whole"],
         build=partial(StreamVideo, config, gate),
@@ -47,10 +51,28 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         init_from=f"{model}/whole",
         budget=1,
     )
-    return {"whole": whole, "rounded": end}
+    gates = replace(
+        end,
+        build=partial(gates_alone, end.build),
+        objective=over_frames_without_harm,
+        batch=4,
+        learning_rate=1e-3,
+        schedule=Linear(0.25),
+        init_from=f"{model}/rounded",
+        budget=2,
+    )
+    return {"whole": whole, "rounded": end, "gates": gates}
 
 
-VARIANTS = (Variant(None, "rounded", "rounded"),)
+def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network of which the gates alone are trained: what it makes of a mean stays as it is."""
+    network = build()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(GATES))
+    return network
+
+
+VARIANTS = (Variant(None, "gates", "gates"),)
 MODELS = {
     name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
     for name, config, gate, summary in (
