@@ -51,7 +51,7 @@ typedef struct {
   float dither[SIDE * SIDE];      /* of what is kept, in sixteenths of a grey level */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
   float *products;                /* [3, high, wide] */
-  int32_t alternating[SIDE * SIDE]; /* all bits for an AC coefficient */
+  int32_t is_ac[SIDE * SIDE];    /* all bits for an AC coefficient */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
@@ -382,7 +382,7 @@ static PyObject *innovate(PyObject *module, PyObject *arguments)
   s = state_of(&a, 3, 4);
   s.innovations = a.buffers[5].buf, s.products = a.buffers[6].buf;
   for (int i = 0; i < BLOCK; i++)
-    s.alternating[i] = i ? -1 : 0;
+    s.is_ac[i] = i ? -1 : 0;
   RUN(innovate, &s)
   release(&a);
   return Py_NewRef(Py_None);

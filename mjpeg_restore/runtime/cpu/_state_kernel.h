@@ -284,7 +284,7 @@ static void NAMED(innovate)(const State *s)
     EACH {
       Lanes away = NAMED(load)(k + i) - NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
       Lanes beyond = away - NAMED(clamp)(away, -0.5f, 0.5f);
-      Whole any = (Whole)(NAMED(widen)(evidence + i) > 0.0f) & AT_WHOLE(s->alternating);
+      Whole any = (Whole)(NAMED(widen)(evidence + i) > 0.0f) & AT_WHOLE(s->is_ac);
       Lanes size = NAMED(clamp)(beyond * INNOVATION_UNITS, -INNOVATION_UNITS, INNOVATION_UNITS);
       Whole innovation = ((Whole)(size + 0x1.8p23f) - 0x4b400000) & any;
       Whole earlier = __builtin_convertvector(*(const BYTES *)(last + i), Whole);

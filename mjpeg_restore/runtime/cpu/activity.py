@@ -128,10 +128,11 @@ class Activity:
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
         """The cells in which luma drifts."""
-        lag = 1 if _coarse(table) else 2
-        if self._drift is None or self._drift.lag != lag:
-            self._drift = Drift(self._blocks, self._spread, lag)
-        self._correlation = self._drift.follow(coefficients, table, state)
+        if not _coarse(table):
+            self._drift, self._correlation = None, np.zeros(self._frames.shape)
+        else:
+            self._drift = self._drift or Drift(self._blocks, self._spread)
+            self._correlation = self._drift.follow(coefficients, table, state)
         return self._correlation > DRIFTING
 
     def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:

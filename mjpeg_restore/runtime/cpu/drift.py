@@ -6,8 +6,9 @@ common: noise is new in each. Where the picture drifts, they agree, for the mean
 of Kalman filters (Mehra 1970, "On the identification of variances and adaptive Kalman filtering"), and as there the
 remedy is to trust the past less.
 
-A block alone tells little of that: where steps are coarse, few of its coefficients move at all, and each does so once
-in many frames. So neighbouring blocks are taken together.
+A block alone tells little of that: few of its coefficients move at all, and each does so once in many frames. So
+neighbouring blocks are taken together. Where steps are fine, on the other hand, a block shows by itself that it moved,
+and noise that a camera has reduced over time would pass for drift. So the test is for coarse steps.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ DRIFTING: Final = 0.2
 _WHITE = 0.15
 """Correlation up to which it is taken for none: where only what is beyond half a step counts, a coefficient at a cell's
 bound makes up to that."""
-_LEAST_TRUST = 0.1
-"""Share of the past's evidence that holds at least."""
+_REPEATED = 0.95
+"""Share of a frame's blocks that equal the last frame's, above which it repeats that, but for a clock."""
 _ADAPTATION = 0.5
 """Share of a frame in the sums that a correlation is computed from."""
 _HIDDEN = 0.05
@@ -41,61 +42,45 @@ them, `[cells_high, cells_wide]`."""
 
 
 class Drift:
-    """Of one component of a camera's picture.
+    """Of one component of a camera's picture."""
 
-    Attributes:
-        lag: frames from one innovation to that which it is compared with.
-    """
-
-    def __init__(self, blocks: tuple[int, int], spread: Spread, lag: int) -> None:
+    def __init__(self, blocks: tuple[int, int], spread: Spread) -> None:
         """Begin with a picture of which nothing is known.
 
         Args:
             blocks: of the component, high and wide.
             spread: see `Spread`.
-            lag: 1 finds drift soonest. Noise that the camera has reduced agrees in successive frames as well; 2 tells
-                it from drift, for it is largely gone then.
         """
-        self.lag = lag
         self._spread = spread
-        self._innovations = [np.zeros((*blocks, 64), np.int8) for _ in range(lag)]
-        """Of the last frames, the earliest first."""
-        self._frames: list[NDArray[np.int16]] = []
-        """The last ones, as many as the lag."""
+        self._innovations = np.zeros((*blocks, 64), np.int8)
+        """Of the last frame."""
+        self._frame: NDArray[np.int16] | None = None
         self._sums: NDArray[np.floating] | None = None
-        self._correlation: NDArray[np.floating] = spread(np.zeros(blocks, np.float32))
+        self._none = spread(np.zeros(blocks, np.float32))
 
     def follow(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.floating]:
-        """The correlation of a frame's innovations with earlier ones, -1..1, `[cells_high, cells_wide]`.
+        """The correlation of a frame's innovations with those of the frame before, -1..1, `[cells_high, cells_wide]`.
 
-        A frame that repeats an earlier one, as cameras send them that are slower than their stream, tells nothing.
+        A frame that repeats the last one, as cameras send them that are slower than their stream, tells nothing: 0.
 
         Args:
             coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
             table: uint16 `[64]`, likewise.
             state: before the frame.
         """
-        if any(_equal(coefficients, earlier) for earlier in self._frames):
-            return self._correlation
-        self._frames = [*self._frames, coefficients][-self.lag :]
-        innovations = self._innovations.pop(0)
-        products = innovate(coefficients, table, state, innovations)
-        self._innovations.append(innovations)
+        last, self._frame = self._frame, coefficients
+        if last is not None and np.mean((coefficients == last).all(axis=2)) > _REPEATED:
+            return self._none
+        products = innovate(coefficients, table, state, self._innovations)
         weight = 1 / (1 + (products[1] + products[2]) / _PLAIN)
         seen = np.stack([self._spread(values * weight) for values in products])
         self._sums = seen if self._sums is None else self._sums + _ADAPTATION * (seen - self._sums)
         together, now, before = self._sums
-        self._correlation = together / (np.sqrt(now * before) + _HIDDEN)
-        return self._correlation
-
-
-def _equal(frame: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
-    middle = len(frame) // 2
-    return np.array_equal(frame[middle], other[middle]) and np.array_equal(frame, other)  # one row tells most apart
+        return together / (np.sqrt(now * before) + _HIDDEN)
 
 
 def trust(correlation: NDArray[np.floating]) -> NDArray[np.floating]:
     """The share of the past's evidence that holds, 0..1, by the correlation of innovations."""
-    return np.clip(1 - (correlation - _WHITE), _LEAST_TRUST, 1)
+    return np.minimum(1 - (correlation - _WHITE), 1)

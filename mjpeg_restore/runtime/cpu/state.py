@@ -193,9 +193,8 @@ def innovate(
 ) -> NDArray[np.float32]:
     """How a frame's deviations from its state go with those of the frame before.
 
-    What counts is how far AC coefficients are from their means beyond half a step, up to one step more. The quantiser
-    makes no such deviation by itself: not even where the means still rest on the coarser steps of earlier frames, whose
-    error is the same in all frames. DC coefficients are left out, since light changes them all.
+    What counts is how far AC coefficients are from their means beyond half a step, up to one step more: the quantiser
+    by itself makes no such deviation. DC coefficients are left out, since light changes them all.
 
     Args:
         coefficients: as in `compare`, and so are `table`, `state` and `lanes`.

@@ -65,10 +65,10 @@ class Noise:
 
 
 def correlations(
-    scene: Scene, step: int, lag: int, noise: Callable[[], NDArray[np.float64]], frames: int = 24
+    scene: Scene, step: int, noise: Callable[[], NDArray[np.float64]], frames: int = 24
 ) -> list[NDArray[np.floating]]:
     """Those of each frame, of blocks that all agree with the state, one for the whole picture."""
-    table, drift = np.full(64, step, np.uint16), Drift((HIGH, WIDE), lambda values: values.mean(keepdims=True), lag)
+    table, drift = np.full(64, step, np.uint16), Drift((HIGH, WIDE), lambda values: values.mean(keepdims=True))
     state, agrees = ComponentState.empty(HIGH, WIDE), np.ones((HIGH, WIDE), np.bool_)
     found: list[NDArray[np.floating]] = []
     for number in range(frames):
@@ -78,52 +78,56 @@ def correlations(
     return found
 
 
-@pytest.mark.parametrize("lag", [1, 2])
-@pytest.mark.parametrize("step", [4, 12, 40])
-def test_innovations_of_a_still_scene_have_nothing_in_common(step: int, lag: int) -> None:
-    found = correlations(still, step, lag, Noise())
+@pytest.mark.parametrize("step", [12, 30, 40])
+def test_innovations_of_a_still_scene_have_nothing_in_common(step: int) -> None:
+    found = correlations(still, step, Noise())
     assert found[0] == 0
     # Of what is beyond half a step some always has, where noise carries a coefficient across a bound.
     assert np.max(np.abs(found[3:])) < 0.15
     assert (trust(np.array(found)) == 1).all()
 
 
-@pytest.mark.parametrize("lag", [1, 2])
-@pytest.mark.parametrize("step", [4, 12, 40])
-def test_innovations_of_a_scene_that_creeps_agree(step: int, lag: int) -> None:
-    assert np.min(correlations(creeping, step, lag, Noise())[-4:]) > DRIFTING
+@pytest.mark.parametrize("step", [12, 30, 40])
+def test_innovations_of_a_scene_that_creeps_agree(step: int) -> None:
+    assert np.min(correlations(creeping, step, Noise())[-4:]) > DRIFTING
 
 
-@pytest.mark.parametrize("lag", [1, 2])
-def test_another_picture_in_each_frame_is_no_drift(lag: int) -> None:
-    assert np.max(correlations(other_each_time, 12, lag, Noise())[3:]) < DRIFTING / 2
+def test_another_picture_in_each_frame_is_no_drift() -> None:
+    assert np.max(correlations(other_each_time, 12, Noise())[3:]) < DRIFTING / 2
 
 
-def test_noise_that_lasts_for_a_frame_looks_like_drift_in_successive_frames_alone() -> None:
-    successive, others = (correlations(still, 4, lag, Noise(0.5))[8:] for lag in (1, 2))
-    assert np.max(others) < DRIFTING < np.min(successive)
+def test_noise_that_lasts_is_no_drift_where_steps_are_fine() -> None:
+    table, activity, noise = np.full(64, 4, np.uint16), Activity([(HIGH, WIDE)]), Noise(0.8)
+    state = ComponentState.empty(HIGH, WIDE)
+    for number in range(30):
+        frame = np.rint((still(number) + noise()) / table).astype(np.int16)
+        activity.choose([(frame, table)], [state])
+        assert activity.doubt([state])[0] is state
+        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state)
+        activity.learn([np.ones((HIGH, WIDE), np.float32)])
 
 
-@pytest.mark.parametrize("lag", [1, 2])
-def test_frames_that_come_again_are_no_drift(lag: int) -> None:
+def test_frames_that_come_again_are_no_drift() -> None:
     noise, last = Noise(), np.zeros(0)
 
     def repeated(number: int) -> NDArray[np.float64]:
         nonlocal last
         if number % 3 == 0:
             last = still(number) + noise()
-        return last
+        seen = last.copy()
+        seen[0, :8] = coefficients(number)[0, :8]  # a clock
+        return seen
 
-    found = correlations(repeated, 4, lag, lambda: np.zeros((HIGH, WIDE, 64)), 60)
+    found = correlations(repeated, 30, lambda: np.zeros((HIGH, WIDE, 64)), 60)
     assert np.max(found) < DRIFTING
-    assert found[30] == found[31] == found[32]
+    assert found[31] == found[32] == 0
 
 
 def test_trust_falls_with_the_correlation() -> None:
     np.testing.assert_allclose(trust(np.array([-1, 0, 0.15, 0.2, 0.6, 1])), [1, 1, 1, 0.95, 0.55, 0.15])
 
 
-@pytest.mark.parametrize("step", [12, 40])
+@pytest.mark.parametrize("step", [30, 40])
 def test_what_drifts_is_computed_and_trusts_its_past_less(step: int) -> None:
     grids = [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)]
     table, activity, noise = np.full(64, step, np.uint16), Activity(grids), Noise()

@@ -19,7 +19,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
-from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu import state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
@@ -192,6 +192,32 @@ def test_what_is_kept_moves_by_what_the_cells_tell_with_the_noise_that_was_learn
                 kept, _ = formulas.held(coefficients, table, was, now, noise)
                 assert np.abs(kept * table - formulas.means(now) - formulas.corrections(now)).max() < 0.1
     assert stayed > 2
+
+
+@needs_native_state
+def test_what_is_kept_is_rounded_anew_in_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+    plain = video.restore_still
+    monkeypatch.setattr(video, "restore_still", lambda *given: (numbers.append(given[-1]), plain(*given)))
+    camera = Camera()
+    for frame in frames([picture(WIDTH, HEIGHT)] * 12, "gray"):
+        camera.restore(frame)
+    assert len(set(numbers)) == len(numbers) > 5
+
+
+@needs_native_state
+def test_a_picture_that_drifts_trusts_its_past_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, scene, other = np.random.default_rng(6), picture(WIDTH, HEIGHT), picture(WIDTH, HEIGHT, 9)
+    creeping = [scene + number / 60 * (other - scene) + random.normal(0, 2, scene.shape) for number in range(30)]
+    evidence: list[float] = []
+    for _ in range(2):
+        camera = Camera()
+        for frame in frames(creeping, "gray", quality=15):
+            camera.restore(frame)
+        (state,) = camera.session._states  # pyright: ignore[reportPrivateUsage]
+        evidence.append(float(state.evidence.astype(float).mean()))
+        monkeypatch.setattr(Activity, "doubt", lambda _, states: list(states))
+    assert evidence[0] < 0.8 * evidence[1]
 
 
 @needs_native_state
