@@ -410,6 +410,7 @@ def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: 
     for noisy in range(count):
         noise = [100.0 if index == noisy else 0.0 for index in range(count)]
         planes, corrections = part.restore([one.copy() for one in before], noise)
-        assert_same(planes, expected)
+        others = [index for index in range(count) if index != noisy]
+        assert_same(tuple(planes[index] for index in others), tuple(expected[index] for index in others))
         changed = [not np.array_equal(*pair) for pair in zip(corrections, shown_is_kept, strict=True)]
         assert changed == [index == noisy for index in range(count)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-STOP_ODDS, START_ODDS, TURN_ODDS = 0.15, 0.4, 0.15
+STOP_ODDS, START_ODDS, TURN_ODDS = 0.15, 0.15, 0.15
 """Probabilities that what moves comes to rest, sets off or changes its direction within a clip."""
 
 PAN_SPEEDS = (0.05, 20.0)
