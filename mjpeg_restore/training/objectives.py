@@ -67,12 +67,8 @@ def root_mean_square(network: nn.Module, coded: Compressed) -> Tensor:
 
 def over_frames(network: nn.Module, clips: CompressedClips) -> Tensor:
     """The mean of `root_mean_square` over the frames at `MOMENTS` of clips, each restored with those before it."""
-    return torch.stack(
-        [
-            _weighted([torch.sqrt(error.mean(dim=(1, 2)) + FLOOR).mean() for error in _errors(clips, frame, restored)])
-            for frame, restored in _at_moments(network, clips)
-        ]
-    ).mean()
+    terms = [_roots(_errors(clips, frame, restored)) for frame, restored in _at_moments(network, clips)]
+    return torch.stack(terms).mean()
 
 
 def over_frames_without_harm(network: nn.Module, clips: CompressedClips) -> Tensor:
@@ -87,9 +83,8 @@ def over_frames_without_harm(network: nn.Module, clips: CompressedClips) -> Tens
         errors = _errors(clips, frame, restored)
         with torch.no_grad():
             alone = _errors(clips, frame, network.place(*clips.components(frame)))
-        roots = [torch.sqrt(error.mean(dim=(1, 2)) + FLOOR).mean() for error in errors]
         harm = [functional.relu(_nearby(a) - _nearby(b)).mean() for a, b in zip(errors, alone, strict=True)]
-        terms.append(_weighted(roots) + HARM * _weighted(harm))
+        terms.append(_roots(errors) + HARM * _weighted(harm))
     return torch.stack(terms).mean()
 
 
@@ -113,6 +108,11 @@ def _errors(clips: CompressedClips, frame: int, restored: list[Tensor]) -> list[
             torch.mean((place * q[frame][:, None, None] - truth[frame]) ** 2, dim=3)
             for place, q, truth in zip(restored, clips.tables, clips.original, strict=True)
         ]
+
+
+def _roots(errors: list[Tensor]) -> Tensor:
+    """`root_mean_square` by the components' errors, `[batch, high, wide]` each."""
+    return _weighted([torch.sqrt(error.mean(dim=(1, 2)) + FLOOR).mean() for error in errors])
 
 
 def _nearby(errors: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ typedef struct {
   float dither[SIDE * SIDE];      /* of what is kept, in sixteenths of a grey level */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
   float *products;                /* [3, high, wide] */
-  int32_t is_ac[SIDE * SIDE];    /* all bits for an AC coefficient */
+  int32_t is_ac[SIDE * SIDE];     /* all bits for an AC coefficient */
   float noise;                    /* the sensor's variance, grey levels^2 */
   size_t high, wide;
   float cell;
