@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -99,38 +101,80 @@ def lasting(table: NDArray[np.uint16]) -> Blocks:
     return 1 / (1 + 12 / table.astype(float) ** 2)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known beside the blocks of a component: `restore` and `restore_still` have the same arguments.
+
+    Attributes:
+        table: of the frame.
+        evidence: after it.
+        noise: variance, grey levels^2.
+        alike: frames with this table in succession.
+    """
+
+    table: NDArray[np.uint16]
+    evidence: NDArray[np.float16]
+    noise: float
+    alike: float = 0.0
+
+    @property
+    def frames(self) -> Blocks:
+        """In the mean."""
+        return self.evidence.astype(float) / observation(self.table)
+
+    @property
+    def mean_tells(self) -> NDArray[np.bool_]:
+        """Whether no other table has a share in the mean; if one has, the cell tells."""
+        most = min(self.alike, 31) if self.alike < 128 else np.inf
+        return self.frames < (most + 0.5 if self.alike else 0)
+
+    def told(self, kept: Blocks, level: Blocks) -> Blocks:
+        """What is kept, moved to what the mean, `level`, allows: in steps."""
+        free = np.minimum(0.15 / np.maximum(self.frames, LEAST), 1)
+        return np.clip(kept, self._unrounded(level - free), self._unrounded(level + free))
+
+    def _unrounded(self, mean: Blocks) -> Blocks:
+        """The number that has a mean when it is rounded with noise."""
+        bound = np.floor(mean) + 0.5
+        beyond = mean - bound
+        quantile = (2 * np.pi) ** 0.5 * beyond / np.maximum(1 - 4 * beyond**2, 2.0**-20) ** 0.25
+        scatter = np.minimum(self.noise**0.5 / self.table.astype(float), 0.3)
+        return bound + np.clip(scatter * quantile, -0.5, 0.5)
+
+
 def mixed(
     coefficients: NDArray[np.int16],
-    table: NDArray[np.uint16],
-    noise: float,
+    known: Known,
     level: Blocks,
     added: Blocks,
     before: Blocks,
     share: Blocks,
+    shift: float = 0.0,
 ) -> Blocks:
     """The level, what the network adds, and a part of what was added before, by the past's share.
 
-    Level and network are no further from the frame's cell than noise reaches. All are steps but the share.
+    Level and network are no further from the frame's cell than noise reaches, and are moved by what the mean tells. All
+    are steps but the share. With a `shift` the mean is taken for so much more, relative to its size.
     """
-    near = in_cell(coefficients, level + added, CELL + REACH * noise**0.5 / table)
-    return near + lasting(table) * share**6 * (level + before - near)
+    near = in_cell(coefficients, level + added, CELL + REACH * known.noise**0.5 / known.table)
+    far = known.told(near, level + shift * (1 + np.abs(level)))
+    near = near + np.where(known.mean_tells, share**6 * (far - near), 0)
+    return near + lasting(known.table) * share**6 * (level + before - near)
 
 
-def likelier(
-    coefficients: NDArray[np.int16],
-    table: NDArray[np.uint16],
-    evidence: NDArray[np.float16],
-    noise: float,
-    kept: Blocks,
-) -> Blocks:
-    """What is kept, in steps, moved by what a frame tells of it (`state.restore_still`)."""
-    steps, away = table.astype(float), kept - coefficients
-    frames = evidence.astype(float) / observation(table)
-    reach = REACH * noise**0.5 / steps
+def likelier(coefficients: NDArray[np.int16], known: Known, kept: Blocks) -> Blocks:
+    """What is kept, in steps, moved by what the frame's cell tells of it (`state.restore_still`)."""
+    steps, away = known.table.astype(float), kept - coefficients
+    reach = REACH * known.noise**0.5 / steps
     beyond = [np.maximum(side * away - (CELL - reach), 0) for side in (1, -1)]
-    parabola = [np.minimum(one, 2 * reach) ** 2 / (4 * reach) if noise else 0 for one in beyond]
+    parabola = [np.minimum(one, 2 * reach) ** 2 / (4 * reach) if known.noise else 0 for one in beyond]
     above, below = (bent + np.maximum(one - 2 * reach, 0) for bent, one in zip(parabola, beyond, strict=True))
-    return kept + (below - above) / (1 + frames / 2 * noise / (noise + steps**2 / 12))
+    return kept + (below - above) / (1 + known.frames / 2 * known.noise / (known.noise + steps**2 / 12))
+
+
+def kept(coefficients: NDArray[np.int16], known: Known, mixed: Blocks) -> Blocks:
+    """What is kept of blocks that are computed, in steps."""
+    return np.where(known.mean_tells, mixed, likelier(coefficients, known, mixed))
 
 
 def dither(frame: int) -> NDArray[np.float64]:
@@ -141,14 +185,15 @@ def dither(frame: int) -> NDArray[np.float64]:
 
 def held(
     coefficients: NDArray[np.int16],
-    table: NDArray[np.uint16],
     before: ComponentState,
     after: ComponentState,
-    noise: float,
-) -> tuple[Blocks, Blocks]:
-    """What is kept and what is shown of blocks that agree with their state, in steps, as of `state.restore_still`."""
-    known = (means(before) + corrections(before)) / table
-    return likelier(coefficients, table, after.evidence, noise, known), in_cell(coefficients, known)
+    known: Known,
+    shift: float = 0.0,
+) -> Blocks:
+    """What is kept of blocks that agree with their state, in steps (`state.restore_still`); `shift` as in `mixed`."""
+    last, level = (means(before) + corrections(before)) / known.table, means(after) / known.table
+    told = known.told(last, level + shift * (1 + np.abs(level)))
+    return np.where(known.mean_tells, told, likelier(coefficients, known, last))
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:

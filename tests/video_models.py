@@ -96,7 +96,7 @@ def restored(
     component = Component(coefficients, table, luma=luma)
     mean, evidence = component.take(state)
     component.run()
-    plane, correction = component.restore(state.correction, 0.0)
+    plane, correction = component.restore(state.correction, 0.0, 0.0)
     return plane, mean, evidence, correction
 
 
@@ -124,14 +124,17 @@ class Component:
         smoother = SMOOTHING * (around - samples)
         self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
 
-    def restore(self, correction: NDArray[np.int16], noise: float) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def restore(
+        self, correction: NDArray[np.int16], noise: float, alike: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
         level = self._kept / 16 / table
         last = (self._before + correction.astype(float) / 16) / table - level
-        mixed = formulas.mixed(coefficients, table, noise, level, own, last, self._share)
+        known = formulas.Known(table, self._evidence, noise, alike)
+        mixed = formulas.mixed(coefficients, known, level, own, last, self._share)
         shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
-        kept = (formulas.likelier(coefficients, table, self._evidence, noise, mixed) - level) * table
+        kept = (formulas.kept(coefficients, known, mixed) - level) * table
         return shown.astype(np.uint8), formulas.in_memory(kept).round().astype(np.int16)
 
 
@@ -171,10 +174,10 @@ class SteppedPart:
             one.run()
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         parts = zip(self._components, corrections, noise, strict=True)
-        found = [one.restore(correction, variance) for one, correction, variance in parts]
+        found = [one.restore(correction, variance, alike) for one, correction, variance in parts]
         return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 

@@ -50,6 +50,7 @@ def restore(
     scale: float,
     cell: float,
     noise: float,
+    alike: float,
     /,
 ) -> None: ...
 def take_still(
@@ -64,6 +65,7 @@ def take_still(
     high: int,
     wide: int,
     lanes: int,
+    frame: int,
     /,
 ) -> None: ...
 def restore_still(
@@ -81,6 +83,7 @@ def restore_still(
     lanes: int,
     noise: float,
     cell: float,
+    alike: float,
     frame: int,
     /,
 ) -> None: ...

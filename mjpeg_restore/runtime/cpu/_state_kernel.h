@@ -82,7 +82,7 @@ static void NAMED(observe)(const State *s)
  * Whatever the gate says, the past has some of its evidence: no less than nothing, and no more than there may be.
  */
 static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, const int16_t *mean,
-                                    int16_t *mean_after, uint16_t *evidence_after, Lanes *share)
+                                    int16_t *mean_after, uint16_t *evidence_after, Lanes *share, Lanes dither)
 {
   Lanes after, together;
 
@@ -90,7 +90,7 @@ static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes 
   together = kept + AT(s->observation);
   *share = kept / together;
   after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);
-  NAMED(store_sixteenths)(after, (Lanes){0}, mean_after + i);
+  NAMED(store_sixteenths)(after, dither, mean_after + i);
   NAMED(narrow)(together, evidence_after + i);
   return after;
 }
@@ -118,7 +118,7 @@ static void NAMED(take)(const State *s)
     EACH {
       Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
       Lanes kept = NAMED(widen)(believed + i) * NAMED(widen)(evidence + i);
-      Lanes after = NAMED(remember)(s, i, kept, seen, mean, mean, evidence, &share);
+      Lanes after = NAMED(remember)(s, i, kept, seen, mean, mean, evidence, &share, (Lanes){0});
       means[i / SIDE][i % SIDE / LANES] = after;
       lefts[i / SIDE][i % SIDE / LANES] = seen - after;
       NAMED(narrow)(share, shares + i);
@@ -160,14 +160,38 @@ static inline Lanes NAMED(outside)(const State *s, size_t i, Lanes away)
 }
 
 /* What is kept of a coefficient, which moves to what the frame's cell and the noise make likely: both in steps */
-static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, const uint16_t *evidence)
+static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, Lanes evidence)
 {
-  Lanes away = kept - number, gain = 1.0f / (1.0f + AT(s->doubt) * NAMED(widen)(evidence + i));
+  Lanes away = kept - number, gain = 1.0f / (1.0f + AT(s->doubt) * evidence);
   return kept + gain * (NAMED(outside)(s, i, -away) - NAMED(outside)(s, i, away));
 }
 
+/* The number that has this mean over frames when it is rounded, with the noise: both in steps */
+static inline Lanes NAMED(unrounded)(const State *s, size_t i, Lanes mean)
+{
+  Lanes bound = ((mean - 0.5f + 0x1.8p23f) - 0x1.8p23f) + 0.5f, beyond = mean - bound;
+  Lanes chance = NAMED(larger)(1.0f - 4.0f * beyond * beyond, (Lanes){0} + 0x1p-20f); /* 4 p (1 - p) */
+  Lanes root = (Lanes)(0x4f58cae5 - ((Whole)chance >> 2)); /* to the power of -1/4: a guess, and two of Newton's steps */
+  for (int k = 0; k < 2; k++)
+    root *= 1.25f - 0.25f * chance * (root * root) * (root * root);
+  return bound + NAMED(clamp)(AT(s->scatter) * beyond * root, -0.5f, 0.5f);
+}
+
+/* What is kept of a coefficient, moved to the numbers that have the mean which its frames have: all in steps */
+static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean, Lanes evidence)
+{
+  Lanes free = NAMED(smaller)(AT(s->free) / evidence, (Lanes){0} + 1.0f);
+  return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + free)), NAMED(unrounded)(s, i, mean - free));
+}
+
+static inline Lanes NAMED(either)(Whole first, Lanes one, Lanes other)
+{
+  return (Lanes)(((Whole)one & first) | ((Whole)other & ~first));
+}
+
 /* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
-   before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what it tells. */
+   before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what the mean tells, or
+   the cell. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
   const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
@@ -186,11 +210,14 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
-        Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), past = NAMED(widen)(share + i), kept;
+        Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
+        Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
+        Whole alike = known < AT(s->alike);
         past *= past, past *= past * past; /* the sixth power, as in `state.py` */
-        past = NAMED(smaller)(past * AT(s->lasting), (Lanes){0} + 1.0f); /* whatever the share is */
-        mixed += past * (before - mixed);
-        kept = NAMED(likelier)(s, i, level + mixed, number, evidence);
+        kept = mixed + past * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
+        mixed = NAMED(either)(alike, kept, mixed);
+        mixed += past * AT(s->lasting) * (before - mixed);
+        kept = NAMED(either)(alike, level + mixed, NAMED(likelier)(s, i, level + mixed, number, known));
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
         *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
       }
@@ -212,13 +239,14 @@ static void NAMED(take_still)(const State *s)
       continue;
     EACH {
       Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
-      NAMED(remember)(s, i, NAMED(widen)(evidence + i), seen, mean, s->mean_after + at, s->evidence_after + at, &share);
+      NAMED(remember)(s, i, NAMED(widen)(evidence + i), seen, mean, s->mean_after + at, s->evidence_after + at, &share,
+                      AT(s->dither));
     }
   }
 }
 
-/* Restore blocks that agree with the state: what was kept before, within the frame's cell. What is kept is moved by what
-   the cell tells. */
+/* Restore blocks that agree with the state: what was kept before, moved by what the mean tells, or the cell. What is shown
+   lies in the cell. */
 static void NAMED(restore_still)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
@@ -230,10 +258,11 @@ static void NAMED(restore_still)(const State *s)
     if (!s->agrees[block])
       continue;
     EACH {
-      Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i);
-      Lanes kept = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit;
-      Lanes now = NAMED(likelier)(s, i, kept, number, evidence) * AT(s->table);
-      NAMED(store_sixteenths)(now - NAMED(load)(mean + i) * (1.0f / 16), AT(s->dither), correction + i);
+      Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
+      Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
+      Lanes kept = NAMED(either)(known < AT(s->alike), NAMED(told)(s, i, before, level, known),
+                                 NAMED(likelier)(s, i, before, number, known));
+      NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
     }
     NAMED(show_bytes)(s, places, block);

@@ -55,6 +55,8 @@ class VideoSession:
         self._tables: list[NDArray[np.uint16]] = []
         self._activity: Activity | None = None
         self._frames = 0
+        self._alike = np.inf
+        """Frames with these tables in succession; infinitely many if there have been no others."""
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -70,8 +72,9 @@ class VideoSession:
         tables = [table for _, table in frame]
         if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
-            self._activity, self._tables, self._frames = None, tables, 0
+            self._activity, self._tables, self._frames, self._alike = None, tables, 0, np.inf
         noise = self._activity.noise if self._activity else [SENSOR] * len(frame)
+        alike = 1 + (self._alike if all(map(np.array_equal, self._tables, tables)) else 0.0)
         before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
@@ -88,12 +91,12 @@ class VideoSession:
         still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
-                take_still(*component, known, agrees, found)
+                take_still(*component, known, agrees, found, self._frames)
         if activity:
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
             noise = activity.noise
         if evidence:
-            self._states, self._tables, self._frames = after, tables, self._frames + 1
+            self._states, self._tables, self._frames, self._alike = after, tables, self._frames + 1, alike
         number = self._frames
         yield
         self._each(parts, _PartOfFrame.run)
@@ -102,10 +105,11 @@ class VideoSession:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each(parts, lambda part: part.restore(planes, noise))
+        self._each(parts, lambda part: part.restore(planes, noise, alike))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
-                restore_still(*component, before[index], after[index], agrees, planes[index], noise[index], number)
+                known = before[index], after[index]
+                restore_still(*component, *known, agrees, planes[index], noise[index], alike, number)
         return planes
 
     def _learning(self, grids: Grids) -> Activity:
@@ -173,12 +177,12 @@ class _PartOfFrame:
         """Run the network."""
         self._part.run()
 
-    def restore(self, planes: Planes, noise: Sequence[float]) -> None:
-        """Restore it, in the planes of its frame; `noise` is the sensor's in each component."""
+    def restore(self, planes: Planes, noise: Sequence[float], alike: float) -> None:
+        """Restore it, in the planes of its frame; `noise` and `alike` are those of `Part.restore`."""
         area = self._area
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, noise), strict=True)):
+        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, noise, alike), strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
 

@@ -63,7 +63,7 @@ class Camera:
             believed.append((computed & known) * np.float32(believes))
             if not believes:
                 state.evidence[computed] = 0
-            take_still(coefficients, table, state, np.ones(known.shape, np.bool_), state)
+            take_still(coefficients, table, state, np.ones(known.shape, np.bool_), state, 0)
         self.activity.learn(believed)
         return cells
 
@@ -235,7 +235,7 @@ def test_the_sensors_noise_is_estimated() -> None:
         camera.frame()
         camera.activity.choose(list(zip(camera.coefficients, camera.tables, strict=True)), camera.states)
         for coefficients, table, state in zip(camera.coefficients, camera.tables, camera.states, strict=True):
-            take_still(coefficients, table, state, np.ones(coefficients.shape[:2], np.bool_), state)
+            take_still(coefficients, table, state, np.ones(coefficients.shape[:2], np.bool_), state, 0)
         camera.activity.learn([np.ones(grid, np.float32) for grid in GRIDS])
     assert all([7.5] < limits["noise"] < [10.5] for limits in learnt(camera.activity))
 

@@ -74,7 +74,7 @@ def correlations(
     for number in range(frames):
         frame = np.rint((scene(number) + noise()) / table).astype(np.int16)
         found.append(drift.follow(frame, table, state))
-        take_still(frame, table, state, agrees, state)
+        take_still(frame, table, state, agrees, state, 0)
     return found
 
 
@@ -103,7 +103,7 @@ def test_noise_that_lasts_is_no_drift_where_steps_are_fine() -> None:
         frame = np.rint((still(number) + noise()) / table).astype(np.int16)
         activity.choose([(frame, table)], [state])
         assert activity.doubt([state])[0] is state
-        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state)
+        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state, 0)
         activity.learn([np.ones((HIGH, WIDE), np.float32)])
 
 
@@ -145,7 +145,7 @@ def test_what_drifts_is_computed_and_trusts_its_past_less(step: int) -> None:
                 assert less[:, middle + 2 :].mean() > 0.5
                 assert less[:, : middle - 4].mean() < 0.1
         for (quantised, _), state in zip(frame, seen, strict=True):
-            take_still(quantised, table, state, np.ones(state.mean.shape[:2], np.bool_), state)
+            take_still(quantised, table, state, np.ones(state.mean.shape[:2], np.bool_), state, 0)
         activity.learn([np.ones(grid, np.float32) for grid in grids])
         states = seen
     shares = np.mean(computed[20:], axis=0)
@@ -162,5 +162,5 @@ def test_the_states_of_a_still_scene_are_not_copied() -> None:
         activity.choose([(frame, table)], [state])
         (seen,) = activity.doubt([state])
         assert seen is state
-        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state)
+        take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state, 0)
         activity.learn([np.ones((HIGH, WIDE), np.float32)])

@@ -92,13 +92,13 @@ def assert_near(ours: Planes, theirs: Planes, share: float = 0.05, beside: float
     Args:
         ours, theirs: the planes.
         share: of the samples that may be one apart.
-        beside: of those that may be up to eight apart. Of a whole picture, a block changes when its neighbour does; in
-            parts it stays as it was restored before, if it agrees with its state.
+        beside: of those that may be up to twelve apart. Of a whole picture, a block changes when its neighbour does; in
+            parts it stays as it was restored before, moved by what the mean tells, if it agrees with its state.
     """
     for one, other in zip(ours, theirs, strict=True):
         assert (one.dtype, one.shape) == (np.uint8, other.shape)
         apart = np.abs(one.astype(int) - other)
-        assert apart.max() <= (8 if beside else 1)
+        assert apart.max() <= (12 if beside else 1)
         assert (apart > 1).mean() <= beside
         assert (apart > 0).mean() <= share
 
@@ -118,7 +118,7 @@ def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
     camera = Camera()
     shares: list[float] = []
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        assert_near(camera.restore(frame), wanted, 0.1, beside=0.02)
+        assert_near(camera.restore(frame), wanted, 0.15, beside=0.06)
         shares.append(camera.session.computed)
     assert shares[0] == 1
     assert np.median(shares) < 0.8
@@ -151,7 +151,7 @@ def test_sizes_that_are_no_multiple_of_a_cell(size: tuple[int, int], sampling: s
     clip = frames(moving(9, *size), sampling)
     camera = Camera()
     for frame, wanted in zip(clip, whole(clip), strict=True):
-        assert_near(camera.restore(frame), wanted, 0.25, beside=0.03)  # of a few samples
+        assert_near(camera.restore(frame), wanted, 0.25, beside=0.05)  # of a few samples
 
 
 @needs_native_state
@@ -174,7 +174,7 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
 
 
 @needs_native_state
-def test_what_is_kept_moves_by_what_the_cells_tell_with_the_noise_that_was_learnt() -> None:
+def test_what_is_kept_moves_by_what_the_mean_tells_with_the_noise_that_was_learnt() -> None:
     random, scene, stayed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
     clip = frames([scene + random.normal(0, 1.5, scene.shape) for _ in range(16)])
     camera = Camera()
@@ -189,20 +189,38 @@ def test_what_is_kept_moves_by_what_the_cells_tell_with_the_noise_that_was_learn
             for coefficients, table, was, now, noise in zip(
                 frame[::2], frame[1::2], before, states, activity.noise, strict=True
             ):
-                kept, _ = formulas.held(coefficients, table, was, now, noise)
+                known = formulas.Known(table, now.evidence, noise, np.inf)
+                kept = formulas.held(coefficients, was, now, known)
                 assert np.abs(kept * table - formulas.means(now) - formulas.corrections(now)).max() < 0.1
     assert stayed > 2
 
 
 @needs_native_state
-def test_what_is_kept_is_rounded_anew_in_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers: list[int] = []
-    plain = video.restore_still
-    monkeypatch.setattr(video, "restore_still", lambda *given: (numbers.append(given[-1]), plain(*given)))
+@pytest.mark.parametrize("function", ["take_still", "restore_still"])
+def test_a_still_scene_is_rounded_anew_in_each_frame(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Any, ...]] = []
+    plain = getattr(video, function)
+    monkeypatch.setattr(video, function, lambda *arguments: (given.append(arguments), plain(*arguments)))
     camera = Camera()
     for frame in frames([picture(WIDTH, HEIGHT)] * 12, "gray"):
         camera.restore(frame)
-    assert len(set(numbers)) == len(numbers) > 5
+    assert len({arguments[-1] for arguments in given}) == len(given) > 5
+
+
+@needs_native_state
+def test_the_mean_tells_until_the_tables_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    plain = video.restore_still
+    monkeypatch.setattr(video, "restore_still", lambda *arguments: (given.append(arguments[-2]), plain(*arguments)))
+    camera, scene = Camera(), picture(WIDTH, HEIGHT)
+    for quality in (50, 52, 50):
+        for frame in frames([scene] * 6, "gray", quality=quality):
+            camera.restore(frame)
+    camera.restore(*frames([scene[:80]], "gray"))  # another size: nothing is known of other tables
+    for frame in frames([scene] * 6, "gray"):
+        camera.restore(frame)
+    assert set(given) == {np.inf, 1, 2, 3, 4, 5, 6}
+    assert given[0] == given[-1] == np.inf
 
 
 @needs_native_state
@@ -228,7 +246,7 @@ def test_a_change_of_tables_throws_nothing_away(quality: int) -> None:
     camera = Camera()
     for frame, wanted in zip(clip, whole(clip), strict=True):
         for one, other in zip(camera.restore(frame), wanted, strict=True):
-            assert np.abs(one.astype(int) - other).mean() < 0.35
+            assert np.abs(one.astype(int) - other).mean() < 0.5
 
 
 def test_what_coarse_frames_have_told_counts_for_less_in_a_far_finer_one() -> None:
@@ -292,7 +310,7 @@ def test_a_frame_that_is_no_evidence_is_restored_with_the_past() -> None:
     for frame in clip[:-1]:
         camera.restore(frame)
         other.restore(frame)
-    assert_near(camera.restore(clip[-1], evidence=False), other.restore(clip[-1]), 0.2)
+    assert_near(camera.restore(clip[-1], evidence=False), other.restore(clip[-1]), 0.2, beside=0.01)
     assert not np.array_equal(camera.restore(clip[-1], evidence=False)[0], Camera().restore(clip[-1])[0])
 
 
@@ -415,10 +433,10 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
 
     class Listening(SteppedPart):
         def restore(
-            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float]
+            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
         ) -> tuple[Planes, list[NDArray[np.int16]]]:
             given.append(list(noise))
-            return super().restore(corrections, noise)
+            return super().restore(corrections, noise, alike)
 
     class Network(Stepped):
         def part(self) -> SteppedPart:
