@@ -158,7 +158,7 @@ def mixed(
     """
     near = in_cell(coefficients, level + added, CELL + REACH * known.noise**0.5 / known.table)
     far = known.told(near, level + shift * (1 + np.abs(level)))
-    near = near + np.where(known.mean_tells, share**6 * (far - near), 0)
+    near = near + np.where(known.mean_tells, share**8 * (far - near), 0)
     return near + lasting(known.table) * share**6 * (level + before - near)
 
 

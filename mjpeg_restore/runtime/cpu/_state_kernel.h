@@ -213,10 +213,10 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
         Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
         Whole alike = known < AT(s->alike);
-        past *= past, past *= past * past; /* the sixth power, as in `state.py` */
-        kept = mixed + past * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
+        Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
+        kept = mixed + fourth * fourth * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
         mixed = NAMED(either)(alike, kept, mixed);
-        mixed += past * AT(s->lasting) * (before - mixed);
+        mixed += squared * fourth * AT(s->lasting) * (before - mixed);
         kept = NAMED(either)(alike, level + mixed, NAMED(likelier)(s, i, level + mixed, number, known));
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
         *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);

@@ -47,7 +47,10 @@ _LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
 """Such distances are at least. Noise that moves a single coefficient into the next cell makes a distance of up to 3; it
 does not do so for long, for a mean that is between two cells is near both."""
 _MOST = 100.0
-"""Such distances are at most."""
+"""Such distances are at most. Where most of a picture stands still, a block that is farther has certainly moved, whatever
+the gate believes, which sees no deviation beyond `FARTHEST`."""
+_MOSTLY = 0.5
+"""Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
 """Share of a picture's cells: where more have changed, the others, which happen to be alike, have changed as well."""
 _EVERY = 8
@@ -142,17 +145,18 @@ class Activity:
         return _around(_around(padded.reshape(high, down, wide, across).mean(axis=(1, 3))))
 
     def doubt(self, states: Sequence[ComponentState]) -> list[ComponentState]:
-        """The states as the frame that was chosen last is to see them: where it drifts, they have told less.
+        """The states as the frame that was chosen last is to see them: where it drifts, they have told less, and where
+        it has certainly moved, nothing.
 
         Args:
             states: of each component before the frame.
         """
-        held = trust(self._correlation)
-        if (held == 1).all():
-            return list(states)
+        held, stands = trust(self._correlation), self._changed.mean() < 1 - _MOSTLY
+        shares = [_blocks(held, side, state.mean.shape[:2]) for state, side in zip(states, self._sides, strict=True)]
+        if stands:
+            shares = [np.where(limits.gone, 0, share) for limits, share in zip(self._limits, shares, strict=True)]
         return [
-            doubted(state, _blocks(held, side, state.mean.shape[:2]))
-            for state, side in zip(states, self._sides, strict=True)
+            doubted(state, share) if (share < 1).any() else state for state, share in zip(states, shares, strict=True)
         ]
 
     def learn(self, believed: Sequence[NDArray[np.float32]]) -> None:
@@ -205,7 +209,16 @@ class _Limits:
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
+        self._gone = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
+
+    @property
+    def gone(self) -> NDArray[np.bool_]:
+        """Blocks of the last frame that are farther than any noise carries them.
+
+        There are none where steps are coarse: there are few of them, and slow motion goes far in each.
+        """
+        return self._gone
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -218,7 +231,7 @@ class _Limits:
         """
         coarse = _coarse(table)
         distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
-        by_themselves = distance > self.once[0]
+        by_themselves, self._gone = distance > self.once[0], (distance > _MOST) & (not coarse)
         self._distances = distances = [distance, _around(distance)]
         if not coarse and by_themselves.any():
             distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]

@@ -375,10 +375,10 @@ def restore(
     """Restore a component that has been taken into the state.
 
     The network's result is taken no further from the frame's cell than `REACH`, and moved by what the mean tells
-    (`restore_still`): a part of the way, the sixth power of the past's share. What the network adds to the mean differs
-    from frame to frame, as their noise does. So the result is mixed with what was restored of the frame before: by
-    the same power, times `lasting`. What is shown lies in the cell; what is kept is moved by what the cell tells, where
-    the mean does not.
+    (`restore_still`): a part of the way, the eighth power of the past's share, as coarse steps hide slow motion from
+    the gate, but little past gathers there. What the network adds to the mean differs from frame to frame, as their
+    noise does. So the result is mixed with what was restored of the frame before: by the sixth power, times `lasting`.
+    What is shown lies in the cell; what is kept is moved by what the cell tells, where the mean does not.
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
