@@ -47,8 +47,8 @@ _LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
 """Such distances are at least. Noise that moves a single coefficient into the next cell makes a distance of up to 3; it
 does not do so for long, for a mean that is between two cells is near both."""
 _MOST = 100.0
-"""Such distances are at most. Where most of a picture stands still, a block that is farther has certainly moved, whatever
-the gate believes, which sees no deviation beyond `FARTHEST`."""
+"""Such distances are at most. Where most of a picture stands still, a block that is farther has certainly moved,
+whatever the gate believes, which sees no deviation beyond `FARTHEST`."""
 _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7

@@ -274,3 +274,20 @@ def test_what_is_beside_a_block(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(means, around.mean(axis=(2, 3)), rtol=1e-6)
     widened = module._widened(blocks)  # pyright: ignore[reportPrivateUsage]
     np.testing.assert_array_equal(widened, beside.any(axis=(2, 3)))
+
+
+@pytest.mark.parametrize(("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, False)])
+def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
+    quality: int, share: float, forgotten: bool
+) -> None:
+    camera = Camera(2.0, quality=quality)
+    for _ in range(20):
+        camera.choose()
+    rows = int(share * GRIDS[0][0])
+    camera.scene[0][:rows] = camera.random.normal(0, 400, (rows, GRIDS[0][1], 64))
+    camera.activity.choose(camera.frame(), camera.states)
+    luma, *chroma = camera.activity.doubt(camera.states)
+    assert (luma.evidence[:rows] == 0).all() == forgotten
+    assert (luma.evidence[rows:] > 0).mean() > 0.99  # whatever noise does
+    for seen, known in zip(chroma, camera.states[1:], strict=True):
+        assert (seen.evidence == known.evidence).mean() > 0.99
