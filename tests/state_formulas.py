@@ -109,24 +109,18 @@ class Known:
         table: of the frame.
         evidence: after it.
         noise: variance, grey levels^2.
-        alike: frames with this table in succession.
+        mean_tells: of what is kept, and not the cell.
     """
 
     table: NDArray[np.uint16]
     evidence: NDArray[np.float16]
     noise: float
-    alike: float = 0.0
+    mean_tells: bool = False
 
     @property
     def frames(self) -> Blocks:
         """In the mean."""
         return self.evidence.astype(float) / observation(self.table)
-
-    @property
-    def mean_tells(self) -> NDArray[np.bool_]:
-        """Whether no other table has a share in the mean; if one has, the cell tells."""
-        most = min(self.alike, 31) if self.alike < 128 else np.inf
-        return self.frames < (most + 0.5 if self.alike else 0)
 
     def told(self, kept: Blocks, level: Blocks) -> Blocks:
         """What is kept, moved to what the mean, `level`, allows: in steps."""
@@ -138,7 +132,7 @@ class Known:
         bound = np.floor(mean) + 0.5
         beyond = mean - bound
         quantile = (2 * np.pi) ** 0.5 * beyond / np.maximum(1 - 4 * beyond**2, 2.0**-20) ** 0.25
-        scatter = np.minimum(self.noise**0.5 / self.table.astype(float), 0.3)
+        scatter = np.minimum(max(self.noise, SENSOR) ** 0.5 / self.table.astype(float), 0.3)
         return bound + np.clip(scatter * quantile, -0.5, 0.5)
 
 
@@ -158,7 +152,8 @@ def mixed(
     """
     near = in_cell(coefficients, level + added, CELL + REACH * known.noise**0.5 / known.table)
     far = known.told(near, level + shift * (1 + np.abs(level)))
-    near = near + np.where(known.mean_tells, share**8 * (far - near), 0)
+    if known.mean_tells:
+        near = near + share**8 * (far - near)
     return near + lasting(known.table) * share**6 * (level + before - near)
 
 
@@ -174,7 +169,7 @@ def likelier(coefficients: NDArray[np.int16], known: Known, kept: Blocks) -> Blo
 
 def kept(coefficients: NDArray[np.int16], known: Known, mixed: Blocks) -> Blocks:
     """What is kept of blocks that are computed, in steps."""
-    return np.where(known.mean_tells, mixed, likelier(coefficients, known, mixed))
+    return mixed if known.mean_tells else likelier(coefficients, known, mixed)
 
 
 def dither(frame: int) -> NDArray[np.float64]:
@@ -192,8 +187,9 @@ def held(
 ) -> Blocks:
     """What is kept of blocks that agree with their state, in steps (`state.restore_still`); `shift` as in `mixed`."""
     last, level = (means(before) + corrections(before)) / known.table, means(after) / known.table
-    told = known.told(last, level + shift * (1 + np.abs(level)))
-    return np.where(known.mean_tells, told, likelier(coefficients, known, last))
+    if known.mean_tells:
+        return known.told(last, level + shift * (1 + np.abs(level)))
+    return likelier(coefficients, known, last)
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:

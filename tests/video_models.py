@@ -96,7 +96,7 @@ def restored(
     component = Component(coefficients, table, luma=luma)
     mean, evidence = component.take(state)
     component.run()
-    plane, correction = component.restore(state.correction, 0.0, 0.0)
+    plane, correction = component.restore(state.correction, 0.0, False)
     return plane, mean, evidence, correction
 
 
@@ -125,13 +125,13 @@ class Component:
         self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
 
     def restore(
-        self, correction: NDArray[np.int16], noise: float, alike: float
+        self, correction: NDArray[np.int16], noise: float, mean_tells: bool
     ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
         level = self._kept / 16 / table
         last = (self._before + correction.astype(float) / 16) / table - level
-        known = formulas.Known(table, self._evidence, noise, alike)
+        known = formulas.Known(table, self._evidence, noise, mean_tells)
         mixed = formulas.mixed(coefficients, known, level, own, last, self._share)
         shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
         kept = (formulas.kept(coefficients, known, mixed) - level) * table
@@ -174,10 +174,10 @@ class SteppedPart:
             one.run()
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
-        parts = zip(self._components, corrections, noise, strict=True)
-        found = [one.restore(correction, variance, alike) for one, correction, variance in parts]
+        parts = zip(self._components, corrections, noise, mean_tells, strict=True)
+        found = [one.restore(correction, variance, tells) for one, correction, variance, tells in parts]
         return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 

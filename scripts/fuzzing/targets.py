@@ -213,14 +213,18 @@ def state(data: bytes) -> None:
         lasting, means = some(np.float32, 64), (some(np.int16), some(np.int16))
         evidence, noise = some(np.float16), rng.choice((0.0, 4.0, float("nan")))
         known = means[0], evidence, means[1]
-        native.restore(*frame(), *known, *halves, lasting, correction, plane, *last, number, 0.499, noise, number)
+        native.restore(
+            *frame(), *known, *halves, lasting, correction, plane, *last, number, 0.499, noise, rng.random() < 0.5
+        )
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last, 7)
     with suppress(ValueError):
         agrees, plane = some(np.uint8, blocks), some(np.uint8)
         known = some(np.int16), some(np.float16), some(np.int16)
-        native.restore_still(*frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499, number, 7)
+        native.restore_still(
+            *frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499, rng.random() < 0.5, 7
+        )
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))
         found = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)

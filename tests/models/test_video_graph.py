@@ -378,7 +378,7 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
     own = [ComponentState(known.mean.copy(), known.evidence.copy(), known.correction.copy()) for known in states]
     taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own)
     part.run()
-    planes, corrections = part.restore([one.copy() for one in later], [0.0] * count, 0.0)
+    planes, corrections = part.restore([one.copy() for one in later], [0.0] * count, [False] * count)
     assert_same(planes, expected[:count])
     for index, known in enumerate(states):
         mean, evidence, correction = expected[count + 3 * index :][:3]
@@ -406,10 +406,10 @@ def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: 
     part.take(list(zip(frame[::2], frame[1::2], strict=True)), states)
     part.run()
     before = [random.integers(-2000, 2001, (*grid, 64)).astype(np.int16) for grid in grids]
-    expected, shown_is_kept = part.restore([one.copy() for one in before], [0.0] * count, 0.0)
+    expected, shown_is_kept = part.restore([one.copy() for one in before], [0.0] * count, [False] * count)
     for noisy in range(count):
         noise = [100.0 if index == noisy else 0.0 for index in range(count)]
-        planes, corrections = part.restore([one.copy() for one in before], noise, 0.0)
+        planes, corrections = part.restore([one.copy() for one in before], noise, [False] * count)
         others = [index for index in range(count) if index != noisy]
         assert_same(tuple(planes[index] for index in others), tuple(expected[index] for index in others))
         changed = [not np.array_equal(*pair) for pair in zip(corrections, shown_is_kept, strict=True)]

@@ -19,6 +19,7 @@
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
+#define LEAST_SCATTER 1.0f /* variance, grey levels^2: of noise that a mean is taken to tell by, at least */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 #define INNOVATION_UNITS 127.0f /* of a step */
 
@@ -51,7 +52,7 @@ typedef struct {
   float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float dither[SIDE * SIDE];      /* of means and corrections, in sixteenths of a grey level */
-  float alike[SIDE * SIDE];       /* evidence of more frames than have had this table in succession */
+  int mean_tells;                 /* and not the cell, of what is kept */
   float free[SIDE * SIDE];        /* FREE, times the evidence of one frame */
   float scatter[SIDE * SIDE];     /* deviation of the noise, in steps, SCATTERED at most, times the root of 2 pi */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
@@ -164,11 +165,13 @@ static State state_of(const Arguments *a, int mean, int evidence)
   return s;
 }
 
-/* What the noise, of this variance, makes of cells that end so far from their middle, and of a mean of no more frames than
-   these with one table; see `restore_still` in `state.py` */
-static void set_noise(State *s, float noise, float cell, float alike)
+/* What the noise, of this variance, makes of cells that end so far from their middle, and of means; see `restore_still` in
+   `state.py` */
+static void set_noise(State *s, float noise, float cell, int mean_tells)
 {
-  float deviation = sqrtf(noise), reach_in_levels = REACH * deviation;
+  float reach_in_levels = REACH * sqrtf(noise), deviation = sqrtf(fmaxf(noise, LEAST_SCATTER));
+
+  s->mean_tells = mean_tells;
 
   s->cell = cell;
   for (int i = 0; i < BLOCK; i++) {
@@ -176,7 +179,6 @@ static void set_noise(State *s, float noise, float cell, float alike)
     s->doubt[i] = noise / (2 * (noise + s->table[i] * s->table[i] / 12) * s->observation[i]);
     s->room[i] = cell + reach, s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
     s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */
-    s->alike[i] = alike >= 1 ? (alike + 0.5f) * s->observation[i] : 0; /* of no frames, no mean tells anything */
     s->free[i] = FREE * s->observation[i];
     s->scatter[i] = 2.5066283f * fminf(deviation * s->inverse[i], SCATTERED);
   }
@@ -258,7 +260,7 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(restore_doc,
 "restore(coefficients, table, observation, mean, evidence, mean_before, phases, share, lasting, correction, plane, high,\n"
-"        wide, lanes, scale, cell, noise, alike, /)\n--\n\n"
+"        wide, lanes, scale, cell, noise, mean_tells, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
@@ -282,7 +284,7 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
-  set_noise(&s, (float)number(arguments, 16), c.cell, (float)number(arguments, 17));
+  set_noise(&s, (float)number(arguments, 16), c.cell, PyObject_IsTrue(PyTuple_GetItem(arguments, 17)));
   memcpy(lasting, a.buffers[8].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
@@ -324,7 +326,7 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(restore_still_doc,
 "restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, agrees, plane, high, wide,\n"
-"              lanes, noise, cell, alike, frame, /)\n--\n\n"
+"              lanes, noise, cell, mean_tells, frame, /)\n--\n\n"
 "Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
@@ -341,7 +343,7 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), (float)number(arguments, 14));
+  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), PyObject_IsTrue(PyTuple_GetItem(arguments, 14)));
   set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)

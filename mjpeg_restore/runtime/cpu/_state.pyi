@@ -50,7 +50,7 @@ def restore(
     scale: float,
     cell: float,
     noise: float,
-    alike: float,
+    mean_tells: bool,
     /,
 ) -> None: ...
 def take_still(
@@ -83,7 +83,7 @@ def restore_still(
     lanes: int,
     noise: float,
     cell: float,
-    alike: float,
+    mean_tells: bool,
     frame: int,
     /,
 ) -> None: ...

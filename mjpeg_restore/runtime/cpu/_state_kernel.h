@@ -184,10 +184,6 @@ static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean
   return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + free)), NAMED(unrounded)(s, i, mean - free));
 }
 
-static inline Lanes NAMED(either)(Whole first, Lanes one, Lanes other)
-{
-  return (Lanes)(((Whole)one & first) | ((Whole)other & ~first));
-}
 
 /* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
    before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what the mean tells, or
@@ -212,12 +208,13 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
         Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
         Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
-        Whole alike = known < AT(s->alike);
         Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
-        kept = mixed + fourth * fourth * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
-        mixed = NAMED(either)(alike, kept, mixed);
+        if (s->mean_tells)
+          mixed += fourth * fourth * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
         mixed += squared * fourth * AT(s->lasting) * (before - mixed);
-        kept = NAMED(either)(alike, level + mixed, NAMED(likelier)(s, i, level + mixed, number, known));
+        kept = level + mixed;
+        if (!s->mean_tells)
+          kept = NAMED(likelier)(s, i, kept, number, known);
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
         *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
       }
@@ -260,8 +257,7 @@ static void NAMED(restore_still)(const State *s)
     EACH {
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
-      Lanes kept = NAMED(either)(known < AT(s->alike), NAMED(told)(s, i, before, level, known),
-                                 NAMED(likelier)(s, i, before, number, known));
+      Lanes kept = s->mean_tells ? NAMED(told)(s, i, before, level, known) : NAMED(likelier)(s, i, before, number, known);
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
     }

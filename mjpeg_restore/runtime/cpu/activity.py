@@ -47,8 +47,11 @@ _LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
 """Such distances are at least. Noise that moves a single coefficient into the next cell makes a distance of up to 3; it
 does not do so for long, for a mean that is between two cells is near both."""
 _MOST = 100.0
-"""Such distances are at most. Where most of a picture stands still, a block that is farther has certainly moved,
-whatever the gate believes, which sees no deviation beyond `FARTHEST`."""
+"""Such distances are at most."""
+_SETTLED, _GONE = 2, 200.0
+"""Where most of a picture stands still, a block that is so far has certainly moved, in a cell that had agreed for so
+many frames: whatever the gate believes, which sees no deviation beyond `FARTHEST`. Where a part of the picture has far
+more noise than the rest, no cell agrees for long."""
 _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
@@ -92,6 +95,8 @@ class Activity:
         """The same when it was computed last."""
         self._frames_before = self._frames
         """Likewise, before the last frame."""
+        self._settled = np.zeros(shape, np.bool_)
+        """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
         """Cells that did not agree in the last frame."""
         self._observation = 0.0
@@ -121,6 +126,7 @@ class Activity:
         if changed.mean() > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
+        self._settled = self._frames >= _SETTLED
         self._changed, self._frames_before = changed, self._frames
         self._frames = np.where(changed, 0, self._frames) + 1
         computed = changed | self._due(changed, at_once=finer)
@@ -154,7 +160,11 @@ class Activity:
         held, stands = trust(self._correlation), self._changed.mean() < 1 - _MOSTLY
         shares = [_blocks(held, side, state.mean.shape[:2]) for state, side in zip(states, self._sides, strict=True)]
         if stands:
-            shares = [np.where(limits.gone, 0, share) for limits, share in zip(self._limits, shares, strict=True)]
+            settled = [
+                _blocks(self._settled, side, share.shape) for side, share in zip(self._sides, shares, strict=True)
+            ]
+            gone = [limits.gone & known for limits, known in zip(self._limits, settled, strict=True)]
+            shares = [np.where(without, 0, share) for without, share in zip(gone, shares, strict=True)]
         return [
             doubted(state, share) if (share < 1).any() else state for state, share in zip(states, shares, strict=True)
         ]
@@ -214,9 +224,9 @@ class _Limits:
 
     @property
     def gone(self) -> NDArray[np.bool_]:
-        """Blocks of the last frame that are farther than any noise carries them.
+        """Blocks of the last frame that are very far.
 
-        There are none where steps are coarse: there are few of them, and slow motion goes far in each.
+        There are none where steps are coarse: there, few are far of many that move slowly.
         """
         return self._gone
 
@@ -231,7 +241,7 @@ class _Limits:
         """
         coarse = _coarse(table)
         distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
-        by_themselves, self._gone = distance > self.once[0], (distance > _MOST) & (not coarse)
+        by_themselves, self._gone = distance > self.once[0], (distance > _GONE) & (not coarse)
         self._distances = distances = [distance, _around(distance)]
         if not coarse and by_themselves.any():
             distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]

@@ -187,7 +187,9 @@ class OpenVino:
         part = self.part()
         remembered = part.take(frame, states)
         part.run()
-        planes, corrections = part.restore([known.correction for known in states], [0.0] * len(states), 0.0)
+        planes, corrections = part.restore(
+            [known.correction for known in states], [0.0] * len(states), [False] * len(states)
+        )
         after = ((*pair, correction) for pair, correction in zip(remembered, corrections, strict=True))
         return (*planes, *(array for one in after for array in one))
 
@@ -337,7 +339,7 @@ class _Part:
         self._entering = []
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Put the network's residual on top of the mean, mixed with what was restored before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
@@ -345,7 +347,9 @@ class _Part:
         for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
             known.correction = corrections[index]
             phases, share, before = self._phases[index], self._shares[index], self._before[index]
-            planes.append(state.restore(phases, *component, before, known, share, ramps[index], noise[index], alike))
+            planes.append(
+                state.restore(phases, *component, before, known, share, ramps[index], noise[index], mean_tells[index])
+            )
         return tuple(planes), list(corrections)
 
 

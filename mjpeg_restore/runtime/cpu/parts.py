@@ -40,15 +40,15 @@ class Part(Protocol):
         ...
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Restore the part.
 
         Args:
             corrections: before the frame, now that those before it have been restored; the part's own.
             noise: variance of the sensor's noise in each component, grey levels^2.
-            alike: frames with the same tables in succession, as in `state.restore_still`. Where a graph computes the
-                whole part, neither matters: what is shown is kept.
+            mean_tells: of each component, as in `state.restore_still`. Where a graph computes the whole part, neither
+                matters: what is shown is kept.
 
         Returns:
             The planes of its components, and their corrections after the frame.
@@ -118,7 +118,7 @@ class _WholePart:
         pass
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
+        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         count = len(self._found) // 2
         return self._found[:count], list(self._found[count:])

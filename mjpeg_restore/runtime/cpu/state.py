@@ -38,8 +38,10 @@ LEAST: Final = 2.0**-14
 """Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
 LASTING_PAST: Final = 6
 """Power of the past's share in the mean, in the weight of what was restored before."""
-FORGOTTEN: Final = 4 * LONGEST
-"""Frames after which those before them hardly have a share in a mean."""
+FORGOTTEN: Final = 8 * LONGEST
+"""Frames after which those before them have a share of less than 1/1000 in a mean."""
+QUIETER: Final = 0.7
+"""A noise's variance has fallen where it is less than this share of what it was."""
 REACH: Final = 2.5
 """How far noise carries a coefficient across a cell's bound, at most, in deviations of the noise."""
 FARTHEST: Final = 4.0
@@ -136,6 +138,36 @@ def before_finer(
         return state
     most = np.where(finer, 1 / np.maximum(systematic(known, noise), LEAST), np.inf).astype(np.float16)
     return ComponentState(state.mean, np.minimum(state.evidence, most), state.correction)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Whether the frames in a component's means were alike: coded with one table, and not with less and less noise.
+
+    A mean of such frames tells where a coefficient lies beside the bounds of cells (`restore_still`).
+    """
+
+    frames: float = np.inf
+    """In succession; infinitely many if there have been no others."""
+    loudest: float = SENSOR
+    """Variance of the noise that was strongest in them, grey levels^2."""
+
+    def following(self, *, same_table: bool, noise: float) -> Alike:
+        """The same after another frame.
+
+        Args:
+            same_table: whether it has the table of the last one.
+            noise: variance of the sensor's noise by now, grey levels^2.
+        """
+        noise = max(noise, SENSOR)  # weaker ones are taken for it
+        if same_table and noise >= QUIETER * self.loudest:
+            return Alike(self.frames + 1, max(noise, self.loudest))
+        return Alike(1, noise)
+
+    @property
+    def mean_tells(self) -> bool:
+        """Whether others have no share in the means by now."""
+        return self.frames >= FORGOTTEN
 
 
 def doubted(state: ComponentState, share: NDArray[np.floating]) -> ComponentState:
@@ -251,7 +283,7 @@ def restore_still(
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float,
-    alike: float,
+    mean_tells: bool,
     frame: int,
     *,
     lanes: int = _LANES,
@@ -260,17 +292,17 @@ def restore_still(
 
     What is kept is what was kept before, moved by what the frames tell. What is shown is that, within the frame's cell.
 
-    **The mean tells**, as long as all frames in it have this table. Noise carries a coefficient into one cell in some
-    frames, and into the next one in others. With the share p of the latter, the mean is p steps beyond the middle of
-    the former, and the coefficient without noise lies beyond the bound between both by the quantile of p in the noise's
-    distribution. That is `sqrt(2 pi) (p - 1/2) / (4 p (1 - p))^(1/4)` deviations, to a hundredth for p from 0.1 on; the
-    tails are up to a fifth too long. Noise of 0.3 steps or more reaches further cells, and the mean of what is rounded
-    is that of the numbers (Carbone and Petri 1994, as in `systematic`): with 0.3 steps in its place the formula says so
-    to a tenth of a step. A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to
-    what they allow. So where no frame left the cell, all of it is allowed but its edges. Both constants were found on
-    still scenes.
+    **The mean tells**, as long as all frames in it have this table and this noise (`Alike`). Noise carries a
+    coefficient into one cell in some frames, and into the next one in others. With the share p of the latter, the mean
+    is p steps beyond the middle of the former, and the coefficient without noise lies beyond the bound between both by
+    the quantile of p in the noise's distribution. That is `sqrt(2 pi) (p - 1/2) / (4 p (1 - p))^(1/4)` deviations, to a
+    hundredth for p from 0.1 on; it is a fifth too long for 0.01 and more beyond. Noise of 0.3 steps or more reaches
+    further cells, and the mean of what is rounded is that of the numbers (Carbone and Petri 1994, as in `systematic`):
+    with 0.3 steps in its place the formula says so to a tenth of a step. Noise of less than `SENSOR` is taken for that.
+    A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to what they allow. So
+    where no frame left the cell, all of it is allowed but its edges. Both constants were found on still scenes.
 
-    **The cell tells**, where other tables had a share in the mean. Before it was quantised, a coefficient with noise
+    **The cell tells**, where other frames had a share in the mean. Before it was quantised, a coefficient with noise
     was distributed like the part of a Gaussian that lies in its cell, around what is kept, with the noise's variance.
     The mean of that part is what the frame tells, and what is kept moves a part of the way there. So
     expectation-maximisation, here a step for each frame, finds the mean of data that are only known to lie in intervals
@@ -291,7 +323,7 @@ def restore_still(
         agrees: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
         noise: variance of the sensor's noise, grey levels^2.
-        alike: frames with this table in succession, this one included; infinitely many if there were no others.
+        mean_tells: whether all frames in the mean had this table, and no more noise.
         frame: its number.
     """
     high, wide, _ = coefficients.shape
@@ -299,7 +331,7 @@ def restore_still(
     found = after.correction, agrees.view(np.uint8), plane
     assert native is not None
     native.restore_still(
-        *_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, _at_most(alike), frame
+        *_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, mean_tells, frame
     )
 
 
@@ -368,7 +400,7 @@ def restore(
     share: NDArray[np.float16],
     confidence: ConfidenceRamp,
     noise: float = 0.0,
-    alike: float = 0.0,
+    mean_tells: bool = False,
     *,
     lanes: int = _LANES,
 ) -> NDArray[np.uint8]:
@@ -387,7 +419,7 @@ def restore(
         state: after it; its correction is changed.
         share: the past's share in the mean, as `take` has filled it.
         noise: variance of the sensor's noise, grey levels^2.
-        alike: as in `restore_still`. If both are 0, what is shown is kept.
+        mean_tells: as in `restore_still`. Without it and without noise, what is shown is kept.
 
     Returns:
         uint8 `[8 blocks_high, 8 blocks_wide]`.
@@ -400,17 +432,9 @@ def restore(
         *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), share, lasting(table)),
         *(state.correction, plane),
         *(high, wide, lanes),
-        *(SAMPLE_SCALE * confidence(table), CELL, noise, _at_most(alike)),
+        *(SAMPLE_SCALE * confidence(table), CELL, noise, mean_tells),
     )
     return plane
-
-
-def _at_most(alike: float) -> float:
-    """Frames that may be in a mean of which no other tables have a share, if so many with one table are the last.
-
-    A mean of `LONGEST` frames forgets those before them slowly.
-    """
-    return min(alike, LONGEST - 1) if alike < FORGOTTEN else np.inf
 
 
 def _frame(

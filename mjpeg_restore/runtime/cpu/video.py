@@ -22,7 +22,7 @@ from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
 from mjpeg_restore.runtime.cpu.rectangles import cover
-from mjpeg_restore.runtime.cpu.state import SENSOR, ComponentState, before_finer, restore_still, take_still
+from mjpeg_restore.runtime.cpu.state import SENSOR, Alike, ComponentState, before_finer, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 LEAST_PART = 300
@@ -55,8 +55,7 @@ class VideoSession:
         self._tables: list[NDArray[np.uint16]] = []
         self._activity: Activity | None = None
         self._frames = 0
-        self._alike = np.inf
-        """Frames with these tables in succession; infinitely many if there have been no others."""
+        self._alike: list[Alike] = []
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -72,9 +71,8 @@ class VideoSession:
         tables = [table for _, table in frame]
         if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
-            self._activity, self._tables, self._frames, self._alike = None, tables, 0, np.inf
+            self._activity, self._tables, self._frames, self._alike = None, tables, 0, [Alike()] * len(frame)
         noise = self._activity.noise if self._activity else [SENSOR] * len(frame)
-        alike = 1 + (self._alike if all(map(np.array_equal, self._tables, tables)) else 0.0)
         before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
@@ -95,6 +93,11 @@ class VideoSession:
         if activity:
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
             noise = activity.noise
+        alike = [
+            known.following(same_table=np.array_equal(last, table), noise=variance)
+            for known, last, table, variance in zip(self._alike, self._tables, tables, noise, strict=True)
+        ]
+        mean_tells = [one.mean_tells for one in alike]
         if evidence:
             self._states, self._tables, self._frames, self._alike = after, tables, self._frames + 1, alike
         number = self._frames
@@ -105,11 +108,11 @@ class VideoSession:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each(parts, lambda part: part.restore(planes, noise, alike))
+        self._each(parts, lambda part: part.restore(planes, noise, mean_tells))
         for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
             if agrees.any():
                 known = before[index], after[index]
-                restore_still(*component, *known, agrees, planes[index], noise[index], alike, number)
+                restore_still(*component, *known, agrees, planes[index], noise[index], mean_tells[index], number)
         return planes
 
     def _learning(self, grids: Grids) -> Activity:
@@ -177,12 +180,14 @@ class _PartOfFrame:
         """Run the network."""
         self._part.run()
 
-    def restore(self, planes: Planes, noise: Sequence[float], alike: float) -> None:
-        """Restore it, in the planes of its frame; `noise` and `alike` are those of `Part.restore`."""
+    def restore(self, planes: Planes, noise: Sequence[float], mean_tells: Sequence[bool]) -> None:
+        """Restore it, in the planes of its frame; `noise` and `mean_tells` are those of `Part.restore`."""
         area = self._area
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, noise, alike), strict=True)):
+        for index, (found, correction) in enumerate(
+            zip(*self._part.restore(corrections, noise, mean_tells), strict=True)
+        ):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
 

@@ -291,3 +291,16 @@ def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
     assert (luma.evidence[rows:] > 0).mean() > 0.99  # whatever noise does
     for seen, known in zip(chroma, camera.states[1:], strict=True):
         assert (seen.evidence == known.evidence).mean() > 0.99
+
+
+def test_a_part_with_far_more_noise_than_the_rest_keeps_its_past() -> None:
+    camera = Camera(1.0)
+    rows = GRIDS[0][0] // 8
+    still = camera.scene[0].copy()
+    kept: list[float] = []
+    for _ in range(30):
+        camera.scene[0][:rows] = still[:rows] + camera.random.normal(0, 8, still[:rows].shape)
+        camera.choose()
+        (luma, *_) = camera.activity.doubt(camera.states)
+        kept.append(float((luma.evidence[:rows] > 0).mean()))
+    assert np.mean(kept[10:]) > 0.95

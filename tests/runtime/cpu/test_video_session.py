@@ -23,7 +23,7 @@ from mjpeg_restore.runtime.cpu import state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
-from mjpeg_restore.runtime.cpu.state import SENSOR, ComponentState, before_finer
+from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, Alike, ComponentState, before_finer
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -189,7 +189,7 @@ def test_what_is_kept_moves_by_what_the_mean_tells_with_the_noise_that_was_learn
             for coefficients, table, was, now, noise in zip(
                 frame[::2], frame[1::2], before, states, activity.noise, strict=True
             ):
-                known = formulas.Known(table, now.evidence, noise, np.inf)
+                known = formulas.Known(table, now.evidence, noise, mean_tells=True)
                 kept = formulas.held(coefficients, was, now, known)
                 assert np.abs(kept * table - formulas.means(now) - formulas.corrections(now)).max() < 0.1
     assert stayed > 2
@@ -208,19 +208,47 @@ def test_a_still_scene_is_rounded_anew_in_each_frame(function: str, monkeypatch:
 
 
 @needs_native_state
-def test_the_mean_tells_until_the_tables_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[float] = []
+def test_the_mean_tells_until_a_component_has_another_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bool] = []
     plain = video.restore_still
     monkeypatch.setattr(video, "restore_still", lambda *arguments: (given.append(arguments[-2]), plain(*arguments)))
-    camera, scene = Camera(), picture(WIDTH, HEIGHT)
-    for quality in (50, 52, 50):
-        for frame in frames([scene] * 6, "gray", quality=quality):
-            camera.restore(frame)
-    camera.restore(*frames([scene[:80]], "gray"))  # another size: nothing is known of other tables
-    for frame in frames([scene] * 6, "gray"):
+    scene = picture(WIDTH, HEIGHT)
+    clip = frames([scene] * 12)
+    for frame in clip[6:]:  # chroma's tables are others
+        for table in frame[3::2]:
+            table += 1
+    camera = Camera()
+    for frame in clip:
         camera.restore(frame)
-    assert set(given) == {np.inf, 1, 2, 3, 4, 5, 6}
-    assert given[0] == given[-1] == np.inf
+    assert given[:3] == [True] * 3
+    assert given[-3:] == [True, False, False]
+    camera.restore(*frames([scene[:80]]))  # another size: nothing is known of other tables
+    for frame in frames([scene[:80]] * 3):
+        camera.restore(frame)
+    assert given[-3:] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("noise", "tells"),
+    [([4.0] * 9, True), ([4.0, 3.0, 4.0, 3.5], True), ([4.0, 2.0], False), ([1.0, 0.1], True), ([0.3, 9.0], True)],
+)
+def test_frames_are_alike_until_there_is_less_noise(noise: list[float], tells: bool) -> None:
+    # What is weaker than a sensor's noise is taken for that.
+    alike = Alike()
+    for variance in noise:
+        alike = alike.following(same_table=True, noise=variance)
+    assert alike.mean_tells == tells
+    assert not alike.following(same_table=False, noise=noise[-1]).mean_tells
+
+
+def test_after_a_change_frames_are_alike_when_those_before_it_are_forgotten() -> None:
+    alike = Alike().following(same_table=False, noise=4.0)
+    number = 1
+    while not alike.mean_tells:
+        alike = alike.following(same_table=True, noise=4.0)
+        number += 1
+    # A mean of LONGEST frames: what is left of the others is less than the steps that such a mean leaves open.
+    assert (1 - 1 / LONGEST) ** number < 0.15 / LONGEST
 
 
 @needs_native_state
@@ -433,10 +461,10 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
 
     class Listening(SteppedPart):
         def restore(
-            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], alike: float
+            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
         ) -> tuple[Planes, list[NDArray[np.int16]]]:
             given.append(list(noise))
-            return super().restore(corrections, noise, alike)
+            return super().restore(corrections, noise, mean_tells)
 
     class Network(Stepped):
         def part(self) -> SteppedPart:
