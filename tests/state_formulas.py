@@ -187,9 +187,11 @@ def held(
 ) -> Blocks:
     """What is kept of blocks that agree with their state, in steps (`state.restore_still`); `shift` as in `mixed`."""
     last, level = (means(before) + corrections(before)) / known.table, means(after) / known.table
+    kept = likelier(coefficients, known, last)
     if known.mean_tells:
-        return known.told(last, level + shift * (1 + np.abs(level)))
-    return likelier(coefficients, known, last)
+        past = np.maximum(1 - 1 / np.maximum(known.frames, LEAST), 0)
+        kept = kept + past**8 * (known.told(last, level + shift * (1 + np.abs(level))) - kept)
+    return kept
 
 
 def shown(steps: Blocks, table: NDArray[np.uint16]) -> NDArray[np.float64]:

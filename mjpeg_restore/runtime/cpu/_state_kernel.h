@@ -242,7 +242,7 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was kept before, moved by what the mean tells, or the cell. What is shown
+/* Restore blocks that agree with the state: what was kept before, moved by what the cell tells, and the mean. What is shown
    lies in the cell. */
 static void NAMED(restore_still)(const State *s)
 {
@@ -257,7 +257,11 @@ static void NAMED(restore_still)(const State *s)
     EACH {
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
-      Lanes kept = s->mean_tells ? NAMED(told)(s, i, before, level, known) : NAMED(likelier)(s, i, before, number, known);
+      Lanes kept = NAMED(likelier)(s, i, before, number, known);
+      if (s->mean_tells) {
+        Lanes past = NAMED(larger)(1.0f - AT(s->observation) / known, (Lanes){0}), fourth = past * past * past * past;
+        kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
+      }
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
     }

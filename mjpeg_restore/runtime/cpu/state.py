@@ -300,14 +300,15 @@ def restore_still(
     further cells, and the mean of what is rounded is that of the numbers (Carbone and Petri 1994, as in `systematic`):
     with 0.3 steps in its place the formula says so to a tenth of a step. Noise of less than `SENSOR` is taken for that.
     A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to what they allow. So
-    where no frame left the cell, all of it is allowed but its edges. Both constants were found on still scenes.
+    where no frame left the cell, all of it is allowed but its edges. Both constants were found on still scenes. The
+    mean of few frames tells by a part only, the eighth power of the past's share: the rest is what the cell tells.
 
-    **The cell tells**, where other frames had a share in the mean. Before it was quantised, a coefficient with noise
-    was distributed like the part of a Gaussian that lies in its cell, around what is kept, with the noise's variance.
-    The mean of that part is what the frame tells, and what is kept moves a part of the way there. So
-    expectation-maximisation, here a step for each frame, finds the mean of data that are only known to lie in intervals
-    (Dempster, Laird and Rubin 1977, section 4.2). Moved into each frame's cell instead, what is kept would stray with
-    those that noise took out of the truth's cell.
+    **The cell tells** for the rest, and where other frames had a share in the mean. Before it was quantised, a
+    coefficient with noise was distributed like the part of a Gaussian that lies in its cell, around what is kept, with
+    the noise's variance. The mean of that part is what the frame tells, and what is kept moves a part of the way there.
+    So expectation-maximisation, here a step for each frame, finds the mean of data that are only known to lie in
+    intervals (Dempster, Laird and Rubin 1977, section 4.2). Moved into each frame's cell instead, what is kept would
+    stray with those that noise took out of the truth's cell.
 
     How far that mean lies from what is kept is approximated by a parabola for each bound. It begins r inside of the
     bound, r being `REACH` deviations of the noise: t beyond its beginning it is t^2 / 4r, and from t = 2r on t - r. Far
