@@ -109,7 +109,7 @@ class Known:
         table: of the frame.
         evidence: after it.
         noise: variance, grey levels^2.
-        mean_tells: of what is kept, and not the cell.
+        mean_tells: of what is kept, and not the cell alone.
     """
 
     table: NDArray[np.uint16]

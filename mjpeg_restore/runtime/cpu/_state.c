@@ -52,7 +52,7 @@ typedef struct {
   float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float dither[SIDE * SIDE];      /* of means and corrections, in sixteenths of a grey level */
-  int mean_tells;                 /* and not the cell, of what is kept */
+  int mean_tells;                 /* of what is kept, and not the cell alone */
   float free[SIDE * SIDE];        /* FREE, times the evidence of one frame */
   float scatter[SIDE * SIDE];     /* deviation of the noise, in steps, SCATTERED at most, times the root of 2 pi */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
@@ -171,9 +171,7 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
 {
   float reach_in_levels = REACH * sqrtf(noise), deviation = sqrtf(fmaxf(noise, LEAST_SCATTER));
 
-  s->mean_tells = mean_tells;
-
-  s->cell = cell;
+  s->cell = cell, s->mean_tells = mean_tells;
   for (int i = 0; i < BLOCK; i++) {
     float reach = reach_in_levels * s->inverse[i];
     s->doubt[i] = noise / (2 * (noise + s->table[i] * s->table[i] / 12) * s->observation[i]);

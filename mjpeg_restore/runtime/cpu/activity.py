@@ -210,6 +210,8 @@ class _Limits:
         noise: variance of the sensor's noise, grey levels^2.
         once: distances that noise explains: of a block, and the mean of 3x3 blocks, for which it is not the same noise.
         twice: distances that it does not explain where the frame before had such a distance there.
+        gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
+            move slowly.
     """
 
     def __init__(self) -> None:
@@ -219,16 +221,8 @@ class _Limits:
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
-        self._gone = np.zeros((0, 0), np.bool_)
+        self.gone = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
-
-    @property
-    def gone(self) -> NDArray[np.bool_]:
-        """Blocks of the last frame that are very far.
-
-        There are none where steps are coarse: there, few are far of many that move slowly.
-        """
-        return self._gone
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -241,7 +235,7 @@ class _Limits:
         """
         coarse = _coarse(table)
         distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
-        by_themselves, self._gone = distance > self.once[0], (distance > _GONE) & (not coarse)
+        by_themselves, self.gone = distance > self.once[0], (distance > _GONE) & (not coarse)
         self._distances = distances = [distance, _around(distance)]
         if not coarse and by_themselves.any():
             distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
