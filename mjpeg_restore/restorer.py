@@ -320,7 +320,7 @@ class RestorerStream:
     def inputs(self, coded: CodedPicture, ports: tuple[Port, ...]) -> Inputs:
         """The arrays that a graph takes, in the order of its ports."""
         both = components(coded)
-        high, wide = both[0].shape[:2]
+        grids = [coefficients.shape[:2] for coefficients in both[::2]]
 
         def array(port: Port) -> NDArray[Any]:
             match port.kind:
@@ -329,11 +329,11 @@ class RestorerStream:
                 case "table":
                     return both[2 * port.component + 1]
                 case "noise":
-                    return self._restorer.noise(high, wide)
+                    return self._restorer.noise(*grids[0])
                 case "context":
                     return self._context(coded)
                 case _:  # the state before a first frame
-                    return np.zeros_like(both[2 * port.component], port.dtype)
+                    return np.zeros(port.sizes(grids), port.dtype)
 
         return [array(port) for port in ports]
 
@@ -485,8 +485,7 @@ def _checked(planes: Planes, graph: GraphFile, ports: Sequence[Port], grids: Seq
         ModelCorrupt: it is not.
     """
     for array, port in zip(planes, ports, strict=True):
-        high, wide = grids[port.grid]
-        shape = (8 * high, 8 * wide) if port.kind == "samples" else (high, wide, 64)
+        shape = port.sizes(grids)
         if (array.dtype, array.shape) != (port.dtype, shape):
             what = "plane" if port.kind == "samples" else port.name
             found = f"{array.dtype} {[*array.shape]}"

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.dct import DCT_MATRIX
+from mjpeg_restore.runtime import Inputs
+from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, FEWEST, FIRST, LEAST_NOISE, MOST_NOISE, History
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp
 from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
@@ -213,6 +215,30 @@ def compared(
     spread = away**2 / growth - (steps**2 / 12 - systematic(table, noise))
     counts = (np.abs(means(state)) > steps) & (table <= 40)
     return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts
+
+
+def learnt(
+    history: History,
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    before: ComponentState,
+    after: NDArray[np.float16],
+) -> History:
+    """The history after a frame that was computed whole, by the evidence after it."""
+    _, spread, counts = compared(coefficients, table, before, history.noise)
+    known, now, one = before.evidence.astype(float), after.astype(float), observation(table)
+    shares = np.where(known > one / 16, (now - one) / np.maximum(known, LEAST), 0)[..., FIRST]
+    tells = counts & (shares.mean(axis=2, keepdims=True) > BELIEVED)
+    noise = history.noise
+    if tells.sum() >= FEWEST:
+        noise += ADAPTATION * (float(np.clip(spread[tells].mean(), LEAST_NOISE, MOST_NOISE)) - noise)
+    return history.following(table, noise)
+
+
+def no_past(frame: Inputs) -> list[NDArray[np.generic]]:
+    """The state before the first frame, as a graph takes it."""
+    known = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in frame[::2]]
+    return [array for one in known for array in (one.mean, one.evidence, one.correction, History().packed())]
 
 
 def innovations(

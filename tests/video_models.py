@@ -19,6 +19,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
@@ -79,25 +80,33 @@ class Formulas(HostNetwork):
         self.grids.append(inputs[0].shape[:2])
         planes: list[NDArray[np.uint8]] = []
         after: list[NDArray[np.generic]] = []
-        count = len(inputs) // 5
+        count = len(inputs) // 6
         for index in range(count):
             coefficients, table = inputs[2 * index : 2 * index + 2]
-            known = ComponentState(*inputs[2 * count + 3 * index :][:3])
-            plane, *state = restored(coefficients, table, known, luma=index == 0)
+            *blocks, history = inputs[2 * count + 4 * index :][:4]
+            known = ComponentState(*blocks), History.unpacked(history)
+            plane, *state = restored(coefficients, table, *known, luma=index == 0)
             planes.append(plane)
             after += state
         return (*planes, *after)
 
 
 def restored(
-    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, luma: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], NDArray[np.int16]]:
-    """A component's plane; mean, evidence and correction after the frame."""
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    history: History,
+    *,
+    luma: bool,
+) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], NDArray[np.int16], NDArray[np.float32]]:
+    """A component's plane; mean, evidence, correction and history after the frame."""
+    state = before_finer(state, history, table)
     component = Component(coefficients, table, luma=luma)
     mean, evidence = component.take(state)
     component.run()
-    plane, correction = component.restore(state.correction, 0.0, False)
-    return plane, mean, evidence, correction
+    following = formulas.learnt(history, coefficients, table, state, evidence)
+    plane, correction = component.restore(state.correction, following)
+    return plane, mean, evidence, correction, following.packed()
 
 
 class Component:
@@ -124,14 +133,12 @@ class Component:
         smoother = SMOOTHING * (around - samples)
         self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
 
-    def restore(
-        self, correction: NDArray[np.int16], noise: float, mean_tells: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def restore(self, correction: NDArray[np.int16], history: History) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
         level = self._kept / 16 / table
         last = (self._before + correction.astype(float) / 16) / table - level
-        known = formulas.Known(table, self._evidence, noise, mean_tells)
+        known = formulas.Known(table, self._evidence, history.noise, history.mean_tells)
         mixed = formulas.mixed(coefficients, known, level, own, last, self._share)
         shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
         kept = (formulas.kept(coefficients, known, mixed) - level) * table
@@ -161,10 +168,12 @@ class Stepped:
 class SteppedPart:
     """A part of a frame for that network."""
 
+    histories = None
+
     def __init__(self, network: Stepped) -> None:
         self._network = network
 
-    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+    def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         self._components = [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
         return [one.take(state) for one, state in zip(self._components, states, strict=True)]
 
@@ -174,10 +183,10 @@ class SteppedPart:
             one.run()
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
+        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
-        parts = zip(self._components, corrections, noise, mean_tells, strict=True)
-        found = [one.restore(correction, variance, tells) for one, correction, variance, tells in parts]
+        parts = zip(self._components, corrections, histories, strict=True)
+        found = [one.restore(correction, history) for one, correction, history in parts]
         return tuple(plane for plane, _ in found), [correction for _, correction in found]
 
 

@@ -19,10 +19,15 @@ PortKind = Literal[
     "mean",
     "evidence",
     "correction",
+    "history",
     "mean_after",
     "evidence_after",
     "correction_after",
+    "history_after",
 ]
+
+HISTORY = 67
+"""Numbers of a component's history."""
 
 FORMS: dict[PortKind, str] = {
     "coefficients": "int16 [C.high, C.wide, 64]",
@@ -33,15 +38,17 @@ FORMS: dict[PortKind, str] = {
     "mean": "int16 [C.high, C.wide, 64]",
     "evidence": "float16 [C.high, C.wide, 64]",
     "correction": "int16 [C.high, C.wide, 64]",
+    "history": f"float32 [{HISTORY}]",
     "mean_after": "int16 [C.high, C.wide, 64]",
     "evidence_after": "float16 [C.high, C.wide, 64]",
     "correction_after": "int16 [C.high, C.wide, 64]",
+    "history_after": f"float32 [{HISTORY}]",
 }
 """Types and shapes of the contract; C is the name of the port's component, G the same or luma's, N any number."""
 
-STATE: tuple[PortKind, ...] = ("mean", "evidence", "correction")
+STATE: tuple[PortKind, ...] = ("mean", "evidence", "correction", "history")
 """What a graph with a state takes of each component, last."""
-STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction_after")
+STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction_after", "history_after")
 """What it gives of each component, after the samples."""
 
 
@@ -78,6 +85,16 @@ class Port:
     def grid(self) -> int:
         """Index of the component on whose grid of blocks the samples are: chroma may be restored at luma's size."""
         return COMPONENTS.index(str(self.shape[0]).rpartition("*")[2].partition(".")[0])
+
+    def sizes(self, grids: Sequence[Sequence[int]]) -> tuple[int, ...]:
+        """The shape of its array where the components have so many blocks, high and wide."""
+        found: list[int] = []
+        for size in self.shape:
+            factor, _, side = str(size).rpartition("*")
+            component, _, axis = side.partition(".")
+            blocks = grids[COMPONENTS.index(component)][("high", "wide").index(axis)] if axis else int(side)
+            found.append(int(factor or 1) * blocks)
+        return tuple(found)
 
     @property
     def per_block(self) -> int | None:

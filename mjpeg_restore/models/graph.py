@@ -28,10 +28,11 @@ restored from what the frame before gave; before the first one there are zeros:
 | `y.mean` | int16 | `[blocks_high, blocks_wide, 64]`, natural order |
 | `y.evidence` | float16 | likewise |
 | `y.correction` | int16 | likewise |
+| `y.history` | float32 | `[67]`; `runtime/cpu/history.py` has the numbers |
 
 | output, last, of each component | type | |
 |---|---|---|
-| `y.mean_after`, `y.evidence_after`, `y.correction_after` | as above | the state after the frame |
+| `y.mean_after`, `y.evidence_after`, `y.correction_after`, `y.history_after` | as above | the state after the frame |
 
 The inputs of a context graph are a picture's components; its output is `context`. A grey graph has luma's inputs and
 output only. In a colour graph luma's block grid is an exact multiple of chroma's, and the two chroma grids are equal.
@@ -75,7 +76,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port, PortKind
-from mjpeg_restore.catalogue.ports import STATE, STATE_AFTER
+from mjpeg_restore.catalogue.ports import HISTORY, STATE, STATE_AFTER
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.decode import blocks_to_plane, to_uint8
 from mjpeg_restore.models.passes import FLOAT16_SUFFIX, fuse_rounding, name_inner_tensors, store_as_float16, strip
@@ -87,7 +88,7 @@ Extra = Literal["noise", "context", "state"]
 """What a network may take besides coefficients and tables."""
 
 _STATE_TYPES = (torch.int16, torch.float16, torch.int16)
-"""Of a component's state in memory."""
+"""Of a component's state in memory, but for its history."""
 
 
 class Graph(nn.Module):
@@ -110,8 +111,9 @@ class Graph(nn.Module):
             case "context":
                 samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
             case "state":
-                count = 2 * len(tensors) // 5
-                before = [tensor * (1 if at % 3 == 1 else UNIT) for at, tensor in enumerate(tensors[count:])]
+                count = 2 * len(tensors) // (2 + len(STATE))
+                units = [UNIT if kind in ("mean", "correction") else 1 for kind in STATE] * count
+                before = [tensor * unit for tensor, unit in zip(tensors[count:], units, strict=False)]
                 samples, *after = self.network.with_state(before, *tensors[:count])  # pyright: ignore[reportCallIssue]
         # Rounding comes before the layout change: uint8 is a quarter of the bytes to move.
         planes = [blocks_to_plane(to_uint8(blocks))[0] for blocks in samples]
@@ -121,6 +123,8 @@ class Graph(nn.Module):
 
 def _in_memory(tensor: Tensor, kind: PortKind) -> Tensor:
     """A part of the state as the contract has it."""
+    if kind == "history_after":
+        return tensor
     if kind == "evidence_after":
         return tensor.half()
     return torch.round(tensor / UNIT).clamp(-(2**15), 2**15 - 1).to(torch.int16)
@@ -153,8 +157,9 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
         path: of the ONNX file, which includes the weights.
         colour: whether it has three components; else luma only.
         extra: its further input: noise `[1, 1, 4 high, 4 wide]`, the last argument; the context `[1, n]`, the first
-            argument of its `restore_with`; or the state: mean, evidence and correction of each component in turn, a
-            list, the first argument of its `with_state`, which returns the samples, and then the state likewise.
+            argument of its `restore_with`; or the state: mean, evidence, correction and history `[1, 67]` of each
+            component in turn, a list, the first argument of its `with_state`, which returns the samples, and then the
+            state likewise.
     """
     components = _components(colour)
     arguments = list(components.values())
@@ -162,8 +167,8 @@ def export(network: nn.Module, path: Path, *, colour: bool, extra: Extra | None 
     given: list[str] = list(COMPONENTS[: 3 if colour else 1])
     match extra:
         case "state":
-            blocks = arguments[::2]
-            arguments += [torch.zeros_like(k, dtype=kind) for k in blocks for kind in _STATE_TYPES]
+            for k in arguments[::2]:
+                arguments += [torch.zeros_like(k, dtype=kind) for kind in _STATE_TYPES] + [torch.zeros(HISTORY)]
             names += [f"{component}.{kind}" for component in given for kind in STATE]
             given += [f"{component}.{kind}" for component in given for kind in STATE_AFTER]
         case "context":
@@ -200,7 +205,7 @@ def _components(colour: bool) -> dict[str, Tensor]:
 
 def _exported(graph: nn.Module, arguments: list[Tensor], inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
     auto = torch.export.Dim.AUTO
-    fixed = ("table", "context")
+    fixed = ("table", "context", "history")
     shapes = [None if name.endswith(fixed) else {0: auto, 1: auto} for name in inputs]
     with _quiet_exporter():
         program = torch.onnx.export(

@@ -20,8 +20,9 @@ and the network restores a frame from them:
 Mean and evidence depend on the coefficients alone: no error of the network feeds back into them. An exported graph's
 state has a third part, the *correction*: the restored coefficients less the mean. In a still scene the cells of many
 frames together tell more than each does, and what the network adds differs with each frame's noise. So the earlier
-result is mixed in, as far as the past is believed (`lasting`); and a block that agrees with its state needs no network:
-what was kept of it is shown within the frame's cell (`runtime/cpu/state.py`).
+result is mixed in, as far as the past is believed, and moved to what the frames tell (`kept.py`); and a block that
+agrees with its state needs no network: what was kept of it is shown within the frame's cell (`runtime/cpu/state.py`).
+The fourth part is the component's *history*: how strong the noise is, and whether the frames were alike.
 """
 
 from __future__ import annotations
@@ -33,17 +34,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, exact
+from mjpeg_restore.models.kept import History, Moved, most_of_the_past, observation
 from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
-from mjpeg_restore.runtime.cpu.state import (
-    DEVIATION_GAIN,
-    FARTHEST,
-    LASTING_PAST,
-    LEAST,
-    LONGEST,
-    SENSOR,
-)
+from mjpeg_restore.runtime.cpu.state import DEVIATION_GAIN, FARTHEST
 
 KEPT = 4.0
 """Initial logit of the gate: 0.98."""
@@ -60,17 +55,6 @@ class State:
     def empty(like: Tensor) -> State:
         """The state before the first frame, for coefficients `[batch, high, wide, 64]`."""
         return State(torch.zeros_like(like), torch.zeros_like(like))
-
-
-def observation(table: Tensor) -> Tensor:
-    """Evidence of one frame by its table `[batch, 64]`: the inverse variance of a dequantised coefficient."""
-    return (1 / (table * table / 12 + SENSOR)).clamp(min=LEAST)
-
-
-def lasting(table: Tensor) -> Tensor:
-    """Weight of what was restored before, by the frame's table `[batch, 64]`; see `runtime/cpu/state.py`."""
-    quantised = table * table / 12
-    return quantised / (quantised + SENSOR)
 
 
 class Gate(nn.Module):
@@ -177,7 +161,7 @@ class StreamVideo(Stream):
             with exact(k):
                 weight = observation(q)[:, None, None]
                 kept = torch.sigmoid(logit) * state.evidence
-                kept = torch.minimum(kept, (LONGEST - 1) * weight)
+                kept = torch.minimum(kept, most_of_the_past(q)[:, None, None])
                 evidence = kept + weight
                 share = kept / evidence
                 seen = k * q[:, None, None]
@@ -196,7 +180,14 @@ class StreamVideo(Stream):
             For each component the restored coefficients in units of their step, within the frame's cell,
             `[batch, high, wide, 64]`.
         """
-        quantised, tables = components[::2], list(components[1::2])
+        restored = self._restored(states, shares, lefts, *components)
+        return [k + (place - k).clamp(-CELL, CELL) for k, place in zip(components[::2], restored, strict=True)]
+
+    def _restored(
+        self, states: list[State], shares: list[Tensor], lefts: list[Tensor], *components: Tensor
+    ) -> list[Tensor]:
+        """The same as `restore_from`, but wherever the network puts the coefficients."""
+        tables = list(components[1::2])
         means = [state.mean for state in states]
         with exact(means[0]):
             levels = [mean / q[:, None, None] for mean, q in zip(means, tables, strict=True)]
@@ -215,8 +206,7 @@ class StreamVideo(Stream):
             guide = self.guide(functional.interpolate(features, entered.shape[2:], mode="nearest"))
             guided = self.chroma_condition(entered + guide, tables[1:])
             places += self.chroma_predict(guided + self.chroma_trunk(guided), tables[1:])
-        parts = zip(quantised, levels, places, strict=True)
-        return [k + (level + place - k).clamp(-CELL, CELL) for k, level, place in parts]
+        return [level + place for level, place in zip(levels, places, strict=True)]
 
     def place(self, *components: Tensor) -> list[Tensor]:
         """Restored coefficients of each component in units of their step: of a frame without a past."""
@@ -227,29 +217,32 @@ class StreamVideo(Stream):
         """Restore a frame as an exported graph does.
 
         Args:
-            before: mean, evidence and correction of each component in turn; zeros before the first frame.
+            before: mean, evidence, correction and history of each component in turn; zeros before the first frame.
             components: as for `forward`.
 
         Returns:
-            The samples, as of `forward`; then mean, evidence and correction of each component in turn, after the frame.
+            The samples, as of `forward`; then mean, evidence, correction and history of each component in turn, after
+            the frame.
         """
-        states = [State(*pair) for pair in zip(before[::3], before[1::3], strict=True)]
+        quantised, tables = components[::2], components[1::2]
+        histories = [History.unpacked(one) for one in before[3::4]]
+        states = [
+            State(mean, history.before_finer(evidence, q))
+            for mean, evidence, history, q in zip(before[::4], before[1::4], histories, tables, strict=True)
+        ]
         after, shares, lefts = self.remember(states, *components)
+        restored = self._restored(after, shares, lefts, *components)
+        earlier = [mean + correction for mean, correction in zip(before[::4], before[2::4], strict=True)]
         samples: list[Tensor] = []
         parts: list[Tensor] = []
-        restored = self.restore_from(after, shares, lefts, *components)
-        earlier = [mean + correction for mean, correction in zip(before[::3], before[2::3], strict=True)]
-        for place, state, share, known, k, q in zip(
-            restored, after, shares, earlier, components[::2], components[1::2], strict=True
-        ):
-            steps = q[:, None, None]
-            level, added = state.mean / steps, place - state.mean / steps
-            # What the network adds differs from frame to frame, as their noise does: it is mixed with what was before.
-            last = (known - state.mean) / steps
-            added = added + lasting(q)[:, None, None] * share**LASTING_PAST * (last - added)
-            kept = k + (level + added - k).clamp(-CELL, CELL)
-            samples.append(self.inverse_dct(kept, q))
-            parts += [state.mean, state.evidence, (kept - level) * steps]
+        for index, (k, q) in enumerate(zip(quantised, tables, strict=True)):
+            known, found, history, steps = states[index], after[index], histories[index], q[:, None, None]
+            following = history.following(k, q, known.mean, known.evidence, found.evidence)
+            level = found.mean / steps
+            moved = Moved(k, q, level, found.evidence, shares[index], following)
+            mixed = moved.mixed(restored[index], earlier[index] / steps)
+            samples.append(self.inverse_dct(k + (mixed - k).clamp(-CELL, CELL), q))
+            parts += [found.mean, found.evidence, (moved.kept(mixed) - level) * steps, following.packed()]
         return tuple(samples), *parts
 
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:

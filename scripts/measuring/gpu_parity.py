@@ -72,7 +72,8 @@ def _restored(network: Network, graph: GraphFile, frames: list[Inputs]) -> Plane
         return made
     components = [port for port in graph.inputs if port.kind == "coefficients"]
     ports = [port for port in graph.inputs if port.kind in STATE]
-    state: Planes = tuple(np.zeros_like(frames[0][2 * port.component], port.dtype) for port in ports)
+    grids = [coefficients.shape[:2] for coefficients in frames[0][: 2 * len(components) : 2]]
+    state: Planes = tuple(np.zeros(port.sizes(grids), port.dtype) for port in ports)
     with closing(network.session(INLINE)) as session:
         for frame in frames:
             made = session.submit([*frame, *state]).result()

@@ -117,7 +117,7 @@ class RewrittenNetwork(HostNetwork):
 def as_bytes(inputs: Inputs) -> Inputs:
     """A graph's inputs in the types of `for_tensorrt`."""
     with_state = any(array.dtype == np.float16 for array in inputs)
-    without_state = 2 * len(inputs) // 5 if with_state else len(inputs)  # each component has five
+    without_state = 2 * len(inputs) // 6 if with_state else len(inputs)  # each component has six
     return [
         np.ascontiguousarray(array, "<i2").view(np.uint8).reshape(*array.shape, 2)
         if array.dtype == np.int16 and place < without_state

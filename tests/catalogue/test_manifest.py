@@ -214,10 +214,10 @@ def test_a_graph_with_a_state(tmp_path: Path) -> None:
     assert all(graph.has_state for graph in model.variants[0].graphs.values())
     assert model.takes("mean")
     grey, colour = (model.variants[0].graphs[kind] for kind in ("grey", "colour"))
-    assert [port.name for port in grey.inputs] == ["y.coefficients", "y.table", "y.mean", "y.evidence", "y.correction"]
-    assert [port.name for port in grey.outputs] == ["y", "y.mean_after", "y.evidence_after", "y.correction_after"]
-    assert [port.name for port in colour.inputs[6:9]] == ["y.mean", "y.evidence", "y.correction"]
-    assert {port.dtype for port in colour.inputs[6:]} == {"int16", "float16"}
+    assert [port.name for port in grey.inputs] == BEFORE
+    assert [port.name for port in grey.outputs] == ["y", *AFTER]
+    assert [port.name for port in colour.inputs[6:10]] == BEFORE[2:]
+    assert {port.dtype for port in colour.inputs[6:]} == {"int16", "float16", "float32"}
     assert [port.kind for port in colour.outputs] == ["samples"] * 3 + [*STATE_AFTER] * 3
     write_manifest(tmp_path, {"plain": {name: value for name, value in model.as_dict().items() if name != "name"}})
     assert read_manifest(tmp_path)["plain"].as_dict() == model.as_dict()
@@ -229,8 +229,8 @@ def test_a_graph_without_a_state_has_none(tmp_path: Path) -> None:
     assert not model.takes("mean")
 
 
-BEFORE = ["y.coefficients", "y.table", "y.mean", "y.evidence", "y.correction"]
-AFTER = ["y.mean_after", "y.evidence_after", "y.correction_after"]
+BEFORE = ["y.coefficients", "y.table", "y.mean", "y.evidence", "y.correction", "y.history"]
+AFTER = ["y.mean_after", "y.evidence_after", "y.correction_after", "y.history_after"]
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,15 @@ AFTER = ["y.mean_after", "y.evidence_after", "y.correction_after"]
     [
         ("grey", "inputs", ["y.coefficients", "y.table", "y.mean"], "inputs are y.coefficients, y.table, y.mean, not"),
         ("grey", "inputs", [*BEFORE[:4]], "inputs are y.coefficients, y.table, y.mean, y.evidence, not"),
-        ("grey", "inputs", [*BEFORE[:2], *BEFORE[:1:-1]], "y.table, y.correction, y.evidence, y.mean, not"),
-        ("grey", "inputs", [*BEFORE[2:], *BEFORE[:2]], "inputs are y.mean, y.evidence, y.correction, y.coe"),
-        ("grey", "outputs", ["y"], "outputs are y, not y, y.mean_after, y.evidence_after, y.correction_after"),
-        ("grey", "outputs", ["y", *AFTER[::-1]], "outputs are y, y.correction_after, "),
+        ("grey", "inputs", [*BEFORE[:2], *BEFORE[:1:-1]], "y.table, y.history, y.correction, y.evidence, y.mean, not"),
+        ("grey", "inputs", [*BEFORE[2:], *BEFORE[:2]], "inputs are y.mean, y.evidence, y.correction, y.history, y.coe"),
+        (
+            "grey",
+            "outputs",
+            ["y"],
+            "outputs are y, not y, y.mean_after, y.evidence_after, y.correction_after, y.history_after",
+        ),
+        ("grey", "outputs", ["y", *AFTER[::-1]], "outputs are y, y.history_after, "),
         ("grey", "outputs", [*AFTER], "not y, y.mean_after, y.evid"),
     ],
 )
@@ -258,13 +263,13 @@ def test_each_component_has_its_state_after_the_components(tmp_path: Path) -> No
     found = with_state()
     graph = found["models"]["plain"]["variants"][0]["graphs"]["colour"]
     names = [*graph["inputs"]]
-    names[6:9], names[9:12] = names[9:12], names[6:9]
+    names[6:10], names[10:14] = names[10:14], names[6:10]
     graph["inputs"] = {name: graph["inputs"][name] for name in names}
-    given = [f"{one}.{what}" for one in ("cb", "y", "cr") for what in ("mean", "evidence", "correction")]
+    given = [f"{one}.{what}" for one in ("cb", "y", "cr") for what in STATE]
     assert_refused(fill(tmp_path, found), f"cr.table, {', '.join(given)}, not")
 
 
-@pytest.mark.parametrize("name", ["y.mean", "y.evidence", "y.correction"])
+@pytest.mark.parametrize("name", BEFORE[2:])
 def test_a_state_in_other_units_is_refused(tmp_path: Path, name: str) -> None:
     found = with_state()
     found["models"]["plain"]["variants"][0]["graphs"]["grey"]["inputs"][name] = "float32 [y.high, y.wide, 64]"
@@ -275,13 +280,13 @@ def test_what_is_given_back_needs_to_be_taken(tmp_path: Path) -> None:
     found = manifest()
     stateful = with_state()["models"]["plain"]["variants"][0]["graphs"]["grey"]
     found["models"]["plain"]["variants"][0]["graphs"]["grey"]["outputs"] = stateful["outputs"]
-    assert_refused(fill(tmp_path, found), "outputs are y, y.mean_after, y.evidence_after, y.correction_after, not y")
+    assert_refused(fill(tmp_path, found), f"outputs are y, {', '.join(AFTER)}, not y")
 
 
 def test_either_all_graphs_have_a_state_or_none(tmp_path: Path) -> None:
     found = with_state()
     found["models"]["plain"]["variants"][0]["graphs"]["colour"] = entry()["variants"][0]["graphs"]["colour"]
-    assert_refused(fill(tmp_path, found), ".plain: some of its graphs take correction, others do not")
+    assert_refused(fill(tmp_path, found), ".plain: some of its graphs take history, others do not")
 
 
 def test_a_component_alone_has_no_state(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from mjpeg_restore.catalogue.ports import HISTORY
+from mjpeg_restore.models.kept import observation
 from mjpeg_restore.models.stream import STREAM_LITE, Stream
-from mjpeg_restore.models.stream_video import LONGEST, State, StreamVideo, observation
+from mjpeg_restore.models.stream_video import State, StreamVideo
 from mjpeg_restore.runtime.cpu.projection import CELL
+from mjpeg_restore.runtime.cpu.state import LONGEST
 from mjpeg_restore.training.degradation import scaled
 from mjpeg_restore.training.recipes.stream_video import ADDED
 
@@ -146,7 +149,12 @@ def known(components: list[Tensor], corrections: list[Tensor]) -> list[Tensor]:
     return [
         part
         for k, q, correction in parts
-        for part in (k * q[:, None, None], LONGEST * observation(q)[:, None, None].expand_as(k), correction)
+        for part in (
+            k * q[:, None, None],
+            LONGEST * observation(q)[:, None, None].expand_as(k),
+            correction,
+            torch.zeros(1, HISTORY),
+        )
     ]
 
 
@@ -160,7 +168,7 @@ def test_what_was_added_before_lasts_where_all_of_the_past_is_believed(network: 
     corrections = [torch.full_like(k, 3.0) for k in components[::2]]
     after = restored_with(network, known(components, corrections), components)
     share = (LONGEST - 1) / LONGEST
-    for correction, table in zip(after[2::3], components[1::2], strict=True):
+    for correction, table in zip(after[2::4], components[1::2], strict=True):
         wanted = 3 * share**6 / (1 + 12 / table**2)
         torch.testing.assert_close(correction, wanted[:, None, None].expand_as(correction), rtol=1e-3, atol=1e-3)
 
@@ -176,22 +184,24 @@ def test_what_was_added_before_is_nothing_where_nothing_of_the_past_is_believed(
 
 
 @torch.no_grad()
-def test_the_correction_is_what_was_restored_less_the_mean(network: StreamVideo) -> None:
+def test_what_is_kept_is_shown_within_the_frames_cell(network: StreamVideo) -> None:
     components = frame(3)
     corrections = [1000 * torch.randn_like(k) for k in components[::2]]
     samples, *after = network.with_state(known(components, corrections), *components)
     for plane, mean, correction, k, q in zip(
-        samples, after[::3], after[2::3], components[::2], components[1::2], strict=True
+        samples, after[::4], after[2::4], components[::2], components[1::2], strict=True
     ):
         assert isinstance(mean, Tensor) and isinstance(correction, Tensor)
-        steps = (mean + correction) / q[:, None, None]
-        assert (steps - k).abs().max() <= CELL + 1e-4
-        torch.testing.assert_close(network.inverse_dct(steps, q), plane, rtol=1e-4, atol=1e-4)
+        kept = (mean + correction) / q[:, None, None]
+        assert (kept - k).abs().max() > CELL
+        shown = k + (kept - k).clamp(-CELL, CELL)
+        torch.testing.assert_close(network.inverse_dct(shown, q), plane, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
 def test_a_first_frame_with_a_state_is_that_of_the_network_alone(network: StreamVideo) -> None:
     components = frame(4)
-    samples, *_ = network.with_state([torch.zeros_like(k) for k in components[::2] for _ in range(3)], *components)
+    before = [part for k in components[::2] for part in (*[torch.zeros_like(k)] * 3, torch.zeros(1, HISTORY))]
+    samples, *_ = network.with_state(before, *components)
     for found, wanted in zip(samples, network(*components), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)

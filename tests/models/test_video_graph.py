@@ -29,6 +29,7 @@ from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, open_network
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.parts import HasParts
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.loading import Loader
@@ -42,6 +43,8 @@ PLAIN = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks
 CONFIGS = {"grey": PLAIN, "colour": replace(PLAIN, coarse=8, significance=True)}
 """Each export takes seconds: one is of grey without a significance map, one of colour with it."""
 GATE = 8
+STATE_FORMS = ("int16 [{0}.high, {0}.wide, 64]", "float16 [{0}.high, {0}.wide, 64]", "int16 [{0}.high, {0}.wide, 64]")
+STATE_FORMS += ("float32 [67]",)
 LAYERS = 8
 """In eight bits or bf16, in a chain."""
 BELIEF = 0.02
@@ -90,12 +93,6 @@ def clip(kind: str, count: int, seed: int = 1) -> list[Inputs]:
     return found
 
 
-def empty(frame: Inputs) -> list[NDArray[Any]]:
-    """The state before the first frame, as a graph takes it."""
-    known = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in frame[::2]]
-    return [array for one in known for array in (one.mean, one.evidence, one.correction)]
-
-
 class Exported(NamedTuple):
     """A network and its graph."""
 
@@ -130,19 +127,19 @@ def test_the_ports(exported: dict[str, Exported]) -> None:
         assert graph.has_state
         assert [str(port) for port in graph.inputs] == [
             *(form for one in components for form in (f"int16 [{one}.high, {one}.wide, 64]", "uint16 [64]")),
-            *(f"{dtype} [{one}.high, {one}.wide, 64]" for one in components for dtype in ("int16", "float16", "int16")),
+            *(form.format(one) for one in components for form in STATE_FORMS),
         ]
         assert [port.name for port in graph.inputs] == [
             *(f"{one}.{what}" for one in components for what in ("coefficients", "table")),
-            *(f"{one}.{what}" for one in components for what in ("mean", "evidence", "correction")),
+            *(f"{one}.{what}" for one in components for what in ("mean", "evidence", "correction", "history")),
         ]
         assert [port.name for port in graph.outputs] == [
             *components,
-            *(f"{one}.{what}" for one in components for what in ("mean_after", "evidence_after", "correction_after")),
+            *(f"{one}.{what}_after" for one in components for what in ("mean", "evidence", "correction", "history")),
         ]
         assert [port.dtype for port in graph.outputs] == [
             *["uint8"] * len(components),
-            *["int16", "float16", "int16"] * len(components),
+            *["int16", "float16", "int16", "float32"] * len(components),
         ]
         assert not graph.full_chroma
 
@@ -169,7 +166,7 @@ def test_inner_tensors_hold_what_they_are_said_to(exported: dict[str, Exported],
     network, graph = of(exported, kind)
     first, frame = clip(kind, 2)
     components = COMPONENTS[: len(frame) // 2]
-    after = onnx_runtime(graph.path().read_bytes(), [*first, *empty(first)])
+    after = onnx_runtime(graph.path().read_bytes(), [*first, *formulas.no_past(first)])
     before = after[len(components) :]
     names = [f"{one}.{what}" for one in components for what in ("deviation", "past", "believed", "share")]
     layers = ("enter", "chroma_enter")[: 1 if kind == "grey" else 2]
@@ -182,7 +179,7 @@ def test_inner_tensors_hold_what_they_are_said_to(exported: dict[str, Exported],
     planes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for index, one in enumerate(components):
         coefficients, table = frame[2 * index : 2 * index + 2]
-        known = ComponentState(*before[3 * index :][:3])
+        known = ComponentState(*before[4 * index :][:3])
         deviation, past = formulas.observed(coefficients, table, known)
         np.testing.assert_allclose(held[f"{one}.deviation"][0], deviation, atol=1e-4)
         np.testing.assert_allclose(held[f"{one}.past"][0], past, atol=1e-4)
@@ -221,14 +218,20 @@ def frames_with_states(network: Network, kind: str, count: int = 4) -> Iterator[
     """Each frame of a clip with the state before it, as a graph takes them, and what the network makes of them."""
     known: list[NDArray[Any]] = []
     for frame in clip(kind, count):
-        inputs = [*frame, *(known or empty(frame))]
+        inputs = [*frame, *(known or formulas.no_past(frame))]
         found = list(run(network, inputs))
         yield inputs, found
         known = found[len(frame) // 2 :]
 
 
 def assert_states_agree(
-    ours: list[NDArray[Any]], theirs: list[NDArray[Any]], inputs: Inputs, *, belief: float, correction: float
+    ours: list[NDArray[Any]],
+    theirs: list[NDArray[Any]],
+    inputs: Inputs,
+    *,
+    belief: float,
+    correction: float,
+    noise: float = 1e-3,
 ) -> None:
     """Compare states after a frame.
 
@@ -237,14 +240,17 @@ def assert_states_agree(
         inputs: what they took.
         belief: by which the two gates may differ; else they differ by roundings to units of memory.
         correction: share of the corrections by which they may differ, in root mean squares.
+        noise: by which its variance may differ.
     """
-    count = len(inputs) // 5
+    count = len(inputs) // 6
     for index in range(count):
         coefficients, table = inputs[2 * index :][:2]
-        before, known, _ = inputs[2 * count + 3 * index :][:3]
-        (mean, evidence, added), (their_mean, their_evidence, their_added) = (
-            all_[count + 3 * index :][:3] for all_ in (ours, theirs)
+        before, known, _, _ = inputs[2 * count + 4 * index :][:4]
+        (mean, evidence, added, history), (their_mean, their_evidence, their_added, their_history) = (
+            all_[count + 4 * index :][:4] for all_ in (ours, theirs)
         )
+        np.testing.assert_array_equal(history[:64], table)
+        np.testing.assert_allclose(history, their_history, atol=noise)
         assert (mean.dtype, evidence.dtype, added.dtype) == (np.int16, np.float16, np.int16)
         away = np.abs(coefficients * table.astype(float) - before / 16)
         assert (np.abs(mean - their_mean.astype(float)) <= 1 + 16 * (belief + 1e-5) * away).all()
@@ -261,7 +267,7 @@ def test_the_graph_gives_what_the_network_gives(exported: dict[str, Exported], k
     for inputs, found in frames_with_states(opened, kind):
         with torch.no_grad():
             wanted = [array.numpy() for array in Graph(network, "state")(*map(torch.from_numpy, inputs))]
-        count = len(inputs) // 5
+        count = len(inputs) // 6
         assert [array.shape for array in found] == [array.shape for array in wanted]
         plain = plain_decode(inputs[: 2 * count])
         assert difference(found[:count], wanted[:count], plain) <= rounded(LAYERS)
@@ -285,7 +291,7 @@ def test_openvino_with_the_extension_agrees(
         copies = [array.copy() for array in inputs]
         found = list(run(opened, inputs))
         assert all(map(np.array_equal, inputs, copies))
-        count = len(inputs) // 5
+        count = len(inputs) // 6
         # The gate sees float16, and gives it: its shares are 2^-11 wrong, and each way.
         belief = BELIEF if in_bf16 else 2e-3
         assert_states_agree(found, wanted, inputs, belief=belief, correction=rounded(LAYERS) + belief)
@@ -303,7 +309,7 @@ def test_openvino_without_the_extension_agrees(
     opened = open_network(graph, "openvino", 1)
     assert opened.name.endswith("f32")
     for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
-        found, count = list(run(opened, inputs)), len(inputs) // 5
+        found, count = list(run(opened, inputs)), len(inputs) // 6
         assert_states_agree(found, wanted, inputs, belief=1e-5, correction=rounded(LAYERS))
         assert difference(found[:count], wanted[:count], plain_decode(inputs[: 2 * count])) <= rounded(LAYERS)
 
@@ -359,11 +365,14 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
     assert parts is not None
     random, (first, frame) = np.random.default_rng(5), clip(kind, 2)
     count = len(first) // 2
-    states = [ComponentState(*run([*first, *empty(first)]).result()[count + 3 * one :][:3]) for one in range(count)]
+    after = run([*first, *formulas.no_past(first)]).result()[count:]
+    states = [ComponentState(*after[4 * one :][:3]) for one in range(count)]
+    histories = [History.unpacked(array) for array in after[3::4]]
     later = [random.integers(-200, 201, known.correction.shape).astype(np.int16) for known in states]
-    whole = [array for known, one in zip(states, later, strict=True) for array in (known.mean, known.evidence, one)]
-    expected = run([*frame, *whole]).result()
-    stale = run([*frame, *(part for one in states for part in (one.mean, one.evidence, one.correction))]).result()
+    given = list(after)
+    given[2::4] = later
+    expected = run([*frame, *given]).result()
+    stale = run([*frame, *after]).result()
     assert not np.array_equal(stale[0], expected[0])
 
     means: list[NDArray[np.int16]] = []
@@ -376,12 +385,13 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
     monkeypatch.setattr(state, "restore", watched)
     part = parts.part()
     own = [ComponentState(known.mean.copy(), known.evidence.copy(), known.correction.copy()) for known in states]
-    taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own)
+    taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own, histories)
     part.run()
-    planes, corrections = part.restore([one.copy() for one in later], [0.0] * count, [False] * count)
+    following = [History.unpacked(array) for array in expected[count + 3 :: 4]]
+    planes, corrections = part.restore([one.copy() for one in later], following)
     assert_same(planes, expected[:count])
     for index, known in enumerate(states):
-        mean, evidence, correction = expected[count + 3 * index :][:3]
+        mean, evidence, correction, _ = expected[count + 4 * index :][:4]
         np.testing.assert_array_equal(taken[index][0], mean)
         np.testing.assert_array_equal(taken[index][1], evidence)
         np.testing.assert_array_equal(corrections[index], correction)
@@ -403,13 +413,14 @@ def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: 
     states = [ComponentState.empty(*grid) for grid in grids]
     for known in states:  # much of it, or what was restored would not leave the frame's cell
         known.evidence[:] = 8
-    part.take(list(zip(frame[::2], frame[1::2], strict=True)), states)
+    part.take(list(zip(frame[::2], frame[1::2], strict=True)), states, [History()] * count)
     part.run()
     before = [random.integers(-2000, 2001, (*grid, 64)).astype(np.int16) for grid in grids]
-    expected, shown_is_kept = part.restore([one.copy() for one in before], [0.0] * count, [False] * count)
+    silent = History(noise=0.0, remaining=1)  # and the mean does not tell
+    expected, shown_is_kept = part.restore([one.copy() for one in before], [silent] * count)
     for noisy in range(count):
-        noise = [100.0 if index == noisy else 0.0 for index in range(count)]
-        planes, corrections = part.restore([one.copy() for one in before], noise, [False] * count)
+        histories = [replace(silent, noise=100.0) if index == noisy else silent for index in range(count)]
+        planes, corrections = part.restore([one.copy() for one in before], histories)
         others = [index for index in range(count) if index != noisy]
         assert_same(tuple(planes[index] for index in others), tuple(expected[index] for index in others))
         changed = [not np.array_equal(*pair) for pair in zip(corrections, shown_is_kept, strict=True)]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
+from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, LEAST_NOISE, MOST_NOISE
 from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, doubted, observation
 
@@ -26,15 +27,9 @@ REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
 COARSE = 25
 """Steps of the lowest AC coefficients beyond which a slow motion shows in few blocks of those that move."""
-BELIEVED = 0.9
-"""Share of a block's past that the gate keeps where it takes the block for still."""
 MOVED = 0.5
 """Share below which a block has changed; above it, noise alone may have carried it too far."""
 
-_LEAST_NOISE, _MOST_NOISE = 0.05, 100.0
-"""Variances, grey levels^2."""
-_ADAPTATION = 0.2
-"""Share of a frame in what is learnt."""
 _FEWEST = 32
 """Still blocks from which something is learnt."""
 _GROUP, _GROUPS = 16, 4
@@ -259,13 +254,13 @@ class _Limits:
         telling = count >= _GROUP / 2
         if telling.sum() >= _GROUPS:
             seen = float(np.median(spread[telling] / count[telling]))
-            self.noise += _ADAPTATION * (min(max(seen, _LEAST_NOISE), _MOST_NOISE) - self.noise)
+            self.noise += ADAPTATION * (min(max(seen, LEAST_NOISE), MOST_NOISE) - self.noise)
         if still.sum() < _FEWEST:
             return
         medians, ninths = np.array([_deciles(values[still]) for values in self._distances]).T
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
-            limits += _ADAPTATION * (far - limits)
+            limits += ADAPTATION * (far - limits)
 
 
 def _coarse(table: NDArray[np.uint16]) -> bool:

@@ -30,9 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
+from mjpeg_restore.catalogue.ports import HISTORY, STATE
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.history import History, before_finer, learnt
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
@@ -162,7 +164,8 @@ class OpenVino:
             grids: blocks of each component of the pictures.
         """
         found = [(size[0] * high // grids[0][0], size[1] * wide // grids[0][1], 64) for high, wide in grids]
-        shapes = [shape for one in found for shape in (one, (64,))] + [one for one in found for _ in range(3)]
+        shapes: list[tuple[int, ...]] = [shape for one in found for shape in (one, (64,))]
+        shapes += [shape for one in found for shape in (one, one, one, (HISTORY,))]
         with wrap_errors(f"OpenVINO cannot prepare for pictures of {8 * size[1]}x{8 * size[0]}", _RUNNING):
             graph = self._compiled.fixed(tuple(shapes))
             with ExitStack() as lent:
@@ -180,18 +183,24 @@ class OpenVino:
 
     def _run_part(self, inputs: Inputs) -> Planes:
         """All of a graph with a state, by its parts' steps."""
-        count = len(inputs) // 5
-        own = [np.array(array) for array in inputs]
-        frame = list(zip(own[: 2 * count : 2], own[1 : 2 * count : 2], strict=True))
-        states = [ComponentState(*own[first : first + 3]) for first in range(2 * count, 5 * count, 3)]
+        count = len(inputs) // (2 + len(STATE))
+        frame = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
+        known = list(zip(*(inputs[2 * count + part :: len(STATE)] for part in range(len(STATE))), strict=True))
+        histories = [History.unpacked(history) for *_, history in known]
+        tables = [table for _, table in frame]
+        states = [ComponentState(*(np.array(array) for array in blocks)) for *blocks, _ in known]
+        before = [before_finer(*one) for one in zip(states, histories, tables, strict=True)]
+        own = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction) for one in before]
         part = self.part()
-        remembered = part.take(frame, states)
+        remembered = part.take(frame, own, histories)
         part.run()
-        planes, corrections = part.restore(
-            [known.correction for known in states], [0.0] * len(states), [False] * len(states)
-        )
-        after = ((*pair, correction) for pair, correction in zip(remembered, corrections, strict=True))
-        return (*planes, *(array for one in after for array in one))
+        histories = [
+            learnt(history, *component, state, evidence)
+            for history, component, state, (_, evidence) in zip(histories, frame, before, remembered, strict=True)
+        ]
+        planes, corrections = part.restore([one.correction for one in own], histories)
+        after = zip(remembered, corrections, histories, strict=True)
+        return (*planes, *(array for pair, one, history in after for array in (*pair, one, history.packed())))
 
     def _compile(self, shapes: Shapes | None) -> Callable[[], list[ov.InferRequest]]:
         model = self._graph.clone()
@@ -282,9 +291,13 @@ def _run_head(head: ov.InferRequest, inputs: Inputs) -> Planes:
 class _Part:
     """A `Part` of a frame: gate and network run in OpenVINO, and everything else natively.
 
+    It learns nothing of the frame's history.
+
     The gate's inputs after the graph's own are deviation and past of each component in turn, float16
     `[1, blocks_high, blocks_wide, 64]`; the network's are described by `_gate_and_network`.
     """
+
+    histories = None
 
     def __init__(self, lent: Callable[[Inputs], AbstractContextManager[list[ov.InferRequest]]], *, level: bool) -> None:
         """Begin a part.
@@ -295,12 +308,13 @@ class _Part:
         """
         self._lent, self._has_level = lent, level
 
-    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+    def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
         self._frame, self._after = frame, states
         self._before = [known.mean.copy() for known in states]
         self._own = [array for component in self._frame for array in component]
-        self._own += [array for known in states for array in (known.mean, known.evidence, known.correction)]
+        for known, history in zip(states, histories, strict=True):
+            self._own += [known.mean, known.evidence, known.correction, history.packed()]
         sides: list[NDArray[np.float16]] = []
         for component, known in zip(self._frame, self._after, strict=True):
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
@@ -339,7 +353,7 @@ class _Part:
         self._entering = []
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
+        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Put the network's residual on top of the mean, mixed with what was restored before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
@@ -347,9 +361,8 @@ class _Part:
         for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
             known.correction = corrections[index]
             phases, share, before = self._phases[index], self._shares[index], self._before[index]
-            planes.append(
-                state.restore(phases, *component, before, known, share, ramps[index], noise[index], mean_tells[index])
-            )
+            told = histories[index].noise, histories[index].mean_tells
+            planes.append(state.restore(phases, *component, before, known, share, ramps[index], *told))
         return tuple(planes), list(corrections)
 
 

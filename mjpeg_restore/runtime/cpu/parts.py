@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
@@ -22,13 +23,19 @@ Remembered = list[tuple[NDArray[np.int16], NDArray[np.float16]]]
 class Part(Protocol):
     """A part of a frame, or all of it: three steps in this order, each once and on any thread."""
 
-    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+    @property
+    def histories(self) -> Sequence[History] | None:
+        """What a graph that computes the whole part has learnt in the first step, of each component; else None."""
+        ...
+
+    def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         """Take the part into its state.
 
         Args:
             frame: the part.
             states: of the same blocks before the frame. They are the part's own, and so may be changed. Their
                 corrections are still those of an earlier frame, if parts of several frames are under way.
+            histories: of the components before the frame.
 
         Returns:
             Mean and evidence after the frame.
@@ -40,15 +47,13 @@ class Part(Protocol):
         ...
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
+        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
         """Restore the part.
 
         Args:
             corrections: before the frame, now that those before it have been restored; the part's own.
-            noise: variance of the sensor's noise in each component, grey levels^2.
-            mean_tells: of each component, as in `state.restore_still`. Where a graph computes the whole part, neither
-                matters: what is shown is kept.
+            histories: of the components after the frame. A graph that computes the whole part has its own.
 
         Returns:
             The planes of its components, and their corrections after the frame.
@@ -105,20 +110,24 @@ class WholeGraph:
 class _WholePart:
     def __init__(self, run: Callable[[Inputs], Planes]) -> None:
         self._run = run
-        self._found: Planes = ()
+        self._planes: Planes = ()
+        self._corrections: list[NDArray[np.int16]] = []
+        self.histories: list[History] = []
 
-    def take(self, frame: Frame, states: Sequence[ComponentState]) -> Remembered:
+    def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         inputs: list[NDArray[Any]] = [array for component in frame for array in component]
-        inputs += [array for known in states for array in (known.mean, known.evidence, known.correction)]
+        for known, history in zip(states, histories, strict=True):
+            inputs += [known.mean, known.evidence, known.correction, history.packed()]
         found = self._run(inputs)
-        self._found = (*found[: len(frame)], *found[len(frame) + 2 :: 3])
-        return list(zip(found[len(frame) :: 3], found[len(frame) + 1 :: 3], strict=True))
+        self._planes, after = found[: len(frame)], found[len(frame) :]
+        self._corrections = list(after[2::4])
+        self.histories = [History.unpacked(array) for array in after[3::4]]
+        return list(zip(after[::4], after[1::4], strict=True))
 
     def run(self) -> None:
         pass
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
+        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
     ) -> tuple[Planes, list[NDArray[np.int16]]]:
-        count = len(self._found) // 2
-        return self._found[:count], list(self._found[count:])
+        return self._planes, self._corrections

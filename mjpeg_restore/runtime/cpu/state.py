@@ -38,12 +38,14 @@ LEAST: Final = 2.0**-14
 """Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
 LASTING_PAST: Final = 6
 """Power of the past's share in the mean, in the weight of what was restored before."""
-FORGOTTEN: Final = 8 * LONGEST
-"""Frames after which those before them have a share of less than 1/1000 in a mean."""
-QUIETER: Final = 0.7
-"""A noise's variance has fallen where it is less than this share of what it was."""
 REACH: Final = 2.5
 """How far noise carries a coefficient across a cell's bound, at most, in deviations of the noise."""
+FREE: Final = 0.15
+"""Steps, divided by the frames in a mean, that leave open what it tells."""
+SCATTERED: Final = 0.3
+"""Steps: noise of this deviation makes the mean of rounded numbers that of the numbers."""
+LEAST_CHANCE: Final = 2.0**-20
+"""Of 4 p (1 - p), where p is the share of frames in the next cell."""
 FARTHEST: Final = 4.0
 """Steps beyond which a deviation from the mean says no more."""
 COARSEST: Final = 40
@@ -57,7 +59,7 @@ UNIT: Final = 1 / 16
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
-_HARMONICS = np.arange(1, 9)[:, np.newaxis]
+HARMONICS: Final = range(1, 9)
 """Of the quantiser's error. Those left out have 7 % of its variance without noise, and less than 0.1 % where the
 noise's deviation is a thirtieth of a step or more."""
 _LANES = 8
@@ -115,59 +117,8 @@ def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
         table: steps q.
         noise: s^2, grey levels^2.
     """
-    steps, orders = table.astype(np.float64) ** 2, _HARMONICS**2
+    steps, orders = table.astype(np.float64) ** 2, np.array(HARMONICS)[:, np.newaxis] ** 2
     return np.sum(steps / (2 * np.pi**2 * orders) * np.exp(-4 * np.pi**2 * orders * noise / steps), axis=0)
-
-
-def before_finer(
-    state: ComponentState, known: NDArray[np.uint16], table: NDArray[np.uint16], noise: float
-) -> ComponentState:
-    """A state as a frame with far finer steps sees it: what coarse steps have told counts for less.
-
-    In a still scene the error of coarse steps is the same in every frame, but for what noise changes in it. So a mean
-    of many frames keeps an error (`systematic`), and its evidence is no more than the inverse of that error's variance.
-
-    Args:
-        state: before the frame.
-        known: the table of the frames in it, `[64]`.
-        table: the frame's.
-        noise: variance of the sensor's noise, grey levels^2.
-    """
-    finer = known > COARSER * table
-    if not finer.any():
-        return state
-    most = np.where(finer, 1 / np.maximum(systematic(known, noise), LEAST), np.inf).astype(np.float16)
-    return ComponentState(state.mean, np.minimum(state.evidence, most), state.correction)
-
-
-@dataclass(frozen=True, slots=True)
-class Alike:
-    """Whether the frames in a component's means were alike: coded with one table, and not with less and less noise.
-
-    A mean of such frames tells where a coefficient lies beside the bounds of cells (`restore_still`).
-    """
-
-    frames: float = np.inf
-    """In succession; infinitely many if there have been no others."""
-    loudest: float = SENSOR
-    """Variance of the noise that was strongest in them, grey levels^2."""
-
-    def following(self, *, same_table: bool, noise: float) -> Alike:
-        """The same after another frame.
-
-        Args:
-            same_table: whether it has the table of the last one.
-            noise: variance of the sensor's noise by now, grey levels^2.
-        """
-        noise = max(noise, SENSOR)  # weaker ones are taken for it
-        if same_table and noise >= QUIETER * self.loudest:
-            return Alike(self.frames + 1, max(noise, self.loudest))
-        return Alike(1, noise)
-
-    @property
-    def mean_tells(self) -> bool:
-        """Whether others have no share in the means by now."""
-        return self.frames >= FORGOTTEN
 
 
 def doubted(state: ComponentState, share: NDArray[np.floating]) -> ComponentState:
@@ -292,16 +243,17 @@ def restore_still(
 
     What is kept is what was kept before, moved by what the frames tell. What is shown is that, within the frame's cell.
 
-    **The mean tells**, as long as all frames in it have this table and this noise (`Alike`). Noise carries a
-    coefficient into one cell in some frames, and into the next one in others. With the share p of the latter, the mean
-    is p steps beyond the middle of the former, and the coefficient without noise lies beyond the bound between both by
-    the quantile of p in the noise's distribution. That is `sqrt(2 pi) (p - 1/2) / (4 p (1 - p))^(1/4)` deviations, to a
-    hundredth for p from 0.1 on; it is a fifth too long for 0.01 and more beyond. Noise of 0.3 steps or more reaches
-    further cells, and the mean of what is rounded is that of the numbers (Carbone and Petri 1994, as in `systematic`):
-    with 0.3 steps in its place the formula says so to a tenth of a step. Noise of less than `SENSOR` is taken for that.
-    A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to what they allow. So
-    where no frame left the cell, all of it is allowed but its edges. Both constants were found on still scenes. The
-    mean of few frames tells by a part only, the eighth power of the past's share: the rest is what the cell tells.
+    **The mean tells**, as long as all frames in it have this table and this noise (`History.mean_tells`). Noise carries
+    a coefficient into one cell in some frames, and into the next one in others. With the share p of the latter, the
+    mean is p steps beyond the middle of the former, and the coefficient without noise lies beyond the bound between
+    both by the quantile of p in the noise's distribution. That is `sqrt(2 pi) (p - 1/2) / (4 p (1 - p))^(1/4)`
+    deviations, to a hundredth for p from 0.1 on; it is a fifth too long for 0.01 and more beyond. Noise of 0.3 steps or
+    more reaches further cells, and the mean of what is rounded is that of the numbers (Carbone and Petri 1994, as in
+    `systematic`): with 0.3 steps in its place the formula says so to a tenth of a step. Noise of less than `SENSOR` is
+    taken for that. A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to what
+    they allow. So where no frame left the cell, all of it is allowed but its edges. Both constants were found on still
+    scenes. The mean of few frames tells by a part only, the eighth power of the past's share: the rest is what the cell
+    tells.
 
     **The cell tells** for the rest, and where other frames had a share in the mean. Before it was quantised, a
     coefficient with noise was distributed like the part of a Gaussian that lies in its cell, around what is kept, with

@@ -19,17 +19,15 @@ from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
 from mjpeg_restore.runtime.cpu.activity import Activity, cells_of
 from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
+from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
 from mjpeg_restore.runtime.cpu.rectangles import cover
-from mjpeg_restore.runtime.cpu.state import SENSOR, Alike, ComponentState, before_finer, restore_still, take_still
+from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 LEAST_PART = 300
 """Blocks of luma from which on it pays to compute a part of a frame by itself."""
-
-_FIRST = [0, 1, 8]
-"""Coefficients whose evidence tells what the gate believes of a block."""
 
 
 class VideoSession:
@@ -52,10 +50,9 @@ class VideoSession:
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
         self._states: list[ComponentState] = []
-        self._tables: list[NDArray[np.uint16]] = []
+        self._histories: Sequence[History] = []
         self._activity: Activity | None = None
         self._frames = 0
-        self._alike: list[Alike] = []
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -68,12 +65,12 @@ class VideoSession:
 
     def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
-        tables = [table for _, table in frame]
         if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
-            self._activity, self._tables, self._frames, self._alike = None, tables, 0, [Alike()] * len(frame)
-        noise = self._activity.noise if self._activity else [SENSOR] * len(frame)
-        before = [before_finer(*one) for one in zip(self._states, self._tables, tables, noise, strict=True)]
+            self._activity, self._histories, self._frames = None, [History() for _ in grids], 0
+        earlier = self._histories
+        tables = [table for _, table in frame]
+        before = [before_finer(*one) for one in zip(self._states, earlier, tables, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
         cells = np.ones(cells_of(grids), np.bool_)
@@ -83,7 +80,7 @@ class VideoSession:
         self.computed = float(cells.mean())
         # For the size of a picture by itself nothing is prepared.
         wanted = self._areas(cells, grids, self._sizes if past or evidence else None)
-        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after) for area in wanted]
+        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
         self._each(parts, _PartOfFrame.take)
         computed = [[place for area in wanted for place in area.inner[index]] for index in range(len(grids))]
         still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
@@ -92,14 +89,13 @@ class VideoSession:
                 take_still(*component, known, agrees, found, self._frames)
         if activity:
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
-            noise = activity.noise
-        alike = [
-            known.following(same_table=np.array_equal(last, table), noise=variance)
-            for known, last, table, variance in zip(self._alike, self._tables, tables, noise, strict=True)
+        learnt = None if activity else next((part.histories for part in parts), None)
+        noise = activity.noise if activity else [history.noise for history in earlier]
+        histories = learnt or [
+            history.following(table, variance) for history, table, variance in zip(earlier, tables, noise, strict=True)
         ]
-        mean_tells = [one.mean_tells for one in alike]
         if evidence:
-            self._states, self._tables, self._frames, self._alike = after, tables, self._frames + 1, alike
+            self._states, self._histories, self._frames = after, histories, self._frames + 1
         number = self._frames
         yield
         self._each(parts, _PartOfFrame.run)
@@ -108,11 +104,12 @@ class VideoSession:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each(parts, lambda part: part.restore(planes, noise, mean_tells))
-        for index, (component, agrees) in enumerate(zip(frame, still, strict=True)):
+        self._each(parts, lambda part: part.restore(planes, histories))
+        for index, (component, agrees, history) in enumerate(zip(frame, still, histories, strict=True)):
             if agrees.any():
                 known = before[index], after[index]
-                restore_still(*component, *known, agrees, planes[index], noise[index], mean_tells[index], number)
+                told = history.noise, history.mean_tells
+                restore_still(*component, *known, agrees, planes[index], *told, number)
         return planes
 
     def _learning(self, grids: Grids) -> Activity:
@@ -159,10 +156,21 @@ class _PartOfFrame:
     """A part of a frame: cut out of it and of its state, and put into what is found."""
 
     def __init__(
-        self, part: Part, area: Area, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState]
+        self,
+        part: Part,
+        area: Area,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        histories: Sequence[History],
     ) -> None:
         self._part, self._area = part, area
-        self._frame, self._before, self._after = frame, before, after
+        self._frame, self._before, self._after, self._histories = frame, before, after, histories
+
+    @property
+    def histories(self) -> Sequence[History] | None:
+        """After the frame, as `Part.histories`."""
+        return self._part.histories
 
     def take(self) -> None:
         """Take it into the state."""
@@ -172,22 +180,21 @@ class _PartOfFrame:
             ComponentState(*(gather(index, part) for part in (known.mean, known.evidence, known.correction)))
             for index, known in enumerate(self._before)
         ]
-        for index, (known, taken) in enumerate(zip(self._after, self._part.take(frame, states), strict=True)):
-            for part, found in zip((known.mean, known.evidence), taken, strict=True):
+        taken = self._part.take(frame, states, self._histories)
+        for index, (known, remembered) in enumerate(zip(self._after, taken, strict=True)):
+            for part, found in zip((known.mean, known.evidence), remembered, strict=True):
                 self._area.scatter(index, found, part)
 
     def run(self) -> None:
         """Run the network."""
         self._part.run()
 
-    def restore(self, planes: Planes, noise: Sequence[float], mean_tells: Sequence[bool]) -> None:
-        """Restore it, in the planes of its frame; `noise` and `mean_tells` are those of `Part.restore`."""
+    def restore(self, planes: Planes, histories: Sequence[History]) -> None:
+        """Restore it, in the planes of its frame; `histories` are those of `Part.restore`."""
         area = self._area
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        for index, (found, correction) in enumerate(
-            zip(*self._part.restore(corrections, noise, mean_tells), strict=True)
-        ):
+        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, histories), strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
 
@@ -203,15 +210,9 @@ def _without(grid: tuple[int, int], places: Sequence[Place]) -> NDArray[np.bool_
 def _believed(
     before: ComponentState, after: ComponentState, places: Sequence[Place], table: NDArray[np.uint16]
 ) -> NDArray[np.float32]:
-    """The share of its past that the gate kept of each block `[high, wide]`, by the evidence of its first coefficients.
-
-    It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it; and
-    beyond these places, of which the gate has seen nothing.
-    """
-    one = on_blocks.observation(table)
+    """The share of its past that the gate kept of each block, `[high, wide]`; 0 beyond these places, of which the gate
+    has seen nothing."""
     found = np.zeros(before.mean.shape[:2], np.float32)
     for place in places:
-        for index in _FIRST:
-            known, now = (state.evidence[(*place, index)].astype(np.float32) for state in (before, after))
-            found[place] += np.where(known > one[index] / 16, now - one[index], 0) / np.maximum(known, on_blocks.LEAST)
-    return np.divide(found, len(_FIRST), dtype=np.float32)
+        found[place] = believed(before.evidence[place], after.evidence[place], table)
+    return found

@@ -39,6 +39,7 @@ TYPES: dict[PortKind, str] = {
     "mean": "<f4",
     "evidence": "<f2",
     "correction": "<f4",
+    "history": "<f4",
 }
 """Types in memory, by the kind of port. To the engine coefficients are uint8 `[high, wide, 64, 2]`: the same memory.
 See `rewriting.for_tensorrt`."""
@@ -124,7 +125,8 @@ class EngineBuffers:
         """
         graph, context = self._graph, self.context
         inputs = _laid_out([*zip(graph.inputs, shapes, strict=False)])
-        known = [(port, shapes[2 * port.component]) for port in graph.inputs if port.kind in STATE]
+        grids = [shape[:2] for shape in shapes[::2]]
+        known = [(port, port.sizes(grids)) for port in graph.inputs if port.kind in STATE]
         state = EngineState(self.device, _laid_out(known), memory)
         with self.device.current():
             for tensor in (*inputs, *state.before):

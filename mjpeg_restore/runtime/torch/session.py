@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mjpeg_restore.catalogue.ports import STATE
+from mjpeg_restore.catalogue.ports import HISTORY, STATE
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
 from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
@@ -88,8 +88,11 @@ class GpuBuffers:
         self._pictures, self._capturable = 0, True
 
     def _state_shapes(self, shapes: Shapes) -> Shapes:
-        """Of the state's parts: each component has as many, of the shape of its coefficients."""
-        return tuple(shapes[2 * (part // len(STATE))] for part in range(self.state_parts))
+        """Of the state's parts: each component has as many, of the shape of its coefficients but for the history."""
+        found: list[tuple[int, ...]] = []
+        for coefficients in shapes[: 2 * self.state_parts // len(STATE) : 2]:
+            found += [(HISTORY,) if kind == "history" else coefficients for kind in STATE]
+        return tuple(found)
 
     @contextmanager
     def running(self, what: str) -> Generator[None]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu import state as module
+from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.projection import CELL, CHROMA_CONFIDENCE, LUMA_CONFIDENCE, SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
@@ -23,7 +24,6 @@ from mjpeg_restore.runtime.cpu.state import (
     SENSOR,
     UNKNOWN,
     ComponentState,
-    before_finer,
     compare,
     doubted,
     innovate,
@@ -473,14 +473,16 @@ def test_coarse_steps_have_told_less_than_their_evidence() -> None:
         take_still(np.rint(seen / coarse).astype(np.int16), coarse, before, agrees, state, number)
     error = np.square(formulas.means(state) - scene).mean()
     assert 1 / state.evidence.astype(float).mean() < error / 10
-    known = before_finer(state, coarse, fine, noise)
+    history = History(coarse, noise)
+    known = before_finer(state, history, fine)
     assert error / 2 < 1 / known.evidence.astype(float).mean() < error * 2
     assert known.mean is state.mean and known.correction is state.correction
     # Steps that are hardly finer change nothing; nor does what noise has told anyway.
-    assert before_finer(state, coarse, np.full(64, 20, np.uint16), noise) is state
-    np.testing.assert_array_equal(before_finer(state, coarse, fine, 900.0).evidence, state.evidence)
+    assert before_finer(state, history, np.full(64, 20, np.uint16)) is state
+    assert before_finer(state, History(), fine) is state
+    np.testing.assert_array_equal(before_finer(state, History(coarse, 900.0), fine).evidence, state.evidence)
     mixed = np.where(np.arange(64) < 32, 12, 60).astype(np.uint16)
-    evidence = before_finer(state, coarse, mixed, noise).evidence
+    evidence = before_finer(state, history, mixed).evidence
     np.testing.assert_array_equal(evidence[..., :32], known.evidence[..., :32])
     np.testing.assert_array_equal(evidence[..., 32:], state.evidence[..., 32:])
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from mjpeg_restore.errors import RuntimeUnavailable
@@ -21,9 +24,10 @@ from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
-from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, Alike, ComponentState, before_finer
+from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -57,8 +61,7 @@ def whole(clip: list[Inputs]) -> list[Planes]:
     """The planes of each frame, of which everything is computed."""
     network = Formulas()
     count = len(clip[0]) // 2
-    empty = [ComponentState.empty(*coefficients.shape[:2]) for coefficients in clip[0][::2]]
-    known: list[Any] = [part for one in empty for part in (one.mean, one.evidence, one.correction)]
+    known: list[Any] = formulas.no_past(clip[0])
     found: list[Planes] = []
     for frame in clip:
         planes = network.run([*frame, *known])
@@ -234,21 +237,37 @@ def test_the_mean_tells_until_a_component_has_another_table(monkeypatch: pytest.
 )
 def test_frames_are_alike_until_there_is_less_noise(noise: list[float], tells: bool) -> None:
     # What is weaker than a sensor's noise is taken for that.
-    alike = Alike()
+    table, other = np.full(64, 20, np.uint16), np.full(64, 30, np.uint16)
+    history = History()
     for variance in noise:
-        alike = alike.following(same_table=True, noise=variance)
-    assert alike.mean_tells == tells
-    assert not alike.following(same_table=False, noise=noise[-1]).mean_tells
+        history = history.following(table, variance)
+    assert history.mean_tells == tells
+    assert not history.following(other, noise[-1]).mean_tells
 
 
 def test_after_a_change_frames_are_alike_when_those_before_it_are_forgotten() -> None:
-    alike = Alike().following(same_table=False, noise=4.0)
+    table, other = np.full(64, 20, np.uint16), np.full(64, 30, np.uint16)
+    history = History().following(other, 4.0).following(table, 4.0)
     number = 1
-    while not alike.mean_tells:
-        alike = alike.following(same_table=True, noise=4.0)
+    while not history.mean_tells:
+        history = history.following(table, 4.0)
         number += 1
     # A mean of LONGEST frames: what is left of the others is less than the steps that such a mean leaves open.
     assert (1 - 1 / LONGEST) ** number < 0.15 / LONGEST
+
+
+@hypothesis.given(
+    arrays(np.uint16, 64, elements=st.integers(1, 65535)), st.lists(st.floats(0.05, 100), min_size=1, max_size=5)
+)
+def test_a_history_is_the_same_when_a_graph_has_had_it(table: NDArray[np.uint16], noise: list[float]) -> None:
+    history = History()
+    assert not history.packed().any()
+    for variance in noise:
+        history = history.following(table, variance)
+        again = History.unpacked(history.packed())
+        np.testing.assert_array_equal(again.table, table)
+        assert again.remaining == history.remaining
+        assert (again.noise, again.loudest) == pytest.approx((history.noise, history.loudest), rel=1e-6, abs=1e-6)
 
 
 @needs_native_state
@@ -288,7 +307,7 @@ def test_what_coarse_frames_have_told_counts_for_less_in_a_far_finer_one() -> No
     camera.restore(fine)
     after = camera.session._states  # pyright: ignore[reportPrivateUsage]
     for known, now, was, table in zip(before, after, coarse[-1][1::2], fine[1::2], strict=True):
-        seen = before_finer(known, was, table, SENSOR).evidence.astype(float)
+        seen = before_finer(known, History(was), table).evidence.astype(float)
         assert seen.mean() < 0.5 * known.evidence.astype(float).mean()
         assert (now.evidence <= 1.001 * (seen + formulas.observation(table))).all()
     for _ in range(10):  # and what fine ones have told counts in full
@@ -461,10 +480,10 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
 
     class Listening(SteppedPart):
         def restore(
-            self, corrections: Sequence[NDArray[np.int16]], noise: Sequence[float], mean_tells: Sequence[bool]
+            self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
         ) -> tuple[Planes, list[NDArray[np.int16]]]:
-            given.append(list(noise))
-            return super().restore(corrections, noise, mean_tells)
+            given.append([history.noise for history in histories])
+            return super().restore(corrections, histories)
 
     class Network(Stepped):
         def part(self) -> SteppedPart:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from mjpeg_restore import catalogue, runtime
+from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.cli import main
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
@@ -266,8 +267,9 @@ def with_state(clip: list[Inputs], file: str = VIDEO) -> list[list[Any]]:
     """What ONNX Runtime makes of the frames of a clip, each with the state after the one before."""
     graph = Loaded(for_tensorrt(content(file), half=False))
     state: list[Any] = []
-    kinds = ("f4", "f2", "f4") if GRAPHS[file].has_state else ()
-    empty = [np.zeros_like(one, kind) for one in clip[0][::2] for kind in kinds]
+    grids = [one.shape[:2] for one in clip[0][::2]]
+    ports = [port for port in GRAPHS[file].inputs if port.kind in STATE]
+    empty = [np.zeros(port.sizes(grids), "f2" if port.kind == "evidence" else "f4") for port in ports]
     found: list[list[Any]] = []
     for number, frame in enumerate(clip):
         past, evidence = AMONG.get(number, (True, True))

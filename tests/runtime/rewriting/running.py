@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.runtime import Inputs
+from mjpeg_restore.runtime.cpu.history import History
 from tests.lacking import needs
 
 onnx = needs("onnx")
@@ -58,6 +59,8 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
                 found.append(np.rint(random.laplace(0, spread, (high, wide, 64))).astype(np.int16))
             case "evidence":
                 found.append(random.choice([0, 0.01, 0.3], (high, wide, 64)).astype(np.float16))
+            case "history":
+                found.append(History(found[1], 4.0).packed())
             case _:
                 found.append(
                     random.random([int(size) for size in port.shape], np.float32) / 100
@@ -68,7 +71,7 @@ def inputs(graph: GraphFile, chroma: tuple[int, int], step: tuple[int, int] = (1
 def as_bytes(inputs: Inputs) -> Inputs:
     """The inputs in the types of `for_tensorrt`."""
     with_state = any(array.dtype == np.float16 for array in inputs)
-    count = 2 * len(inputs) // 5 if with_state else len(inputs)
+    count = 2 * len(inputs) // 6 if with_state else len(inputs)
     return [
         np.ascontiguousarray(array, "<i2").view(np.uint8).reshape(*array.shape, 2)
         if array.dtype == np.int16 and place < count

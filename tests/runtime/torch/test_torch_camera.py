@@ -24,6 +24,7 @@ from mjpeg_restore.runtime.torch.network import CpuNetwork, GpuNetwork
 from mjpeg_restore.runtime.torch.program import Plan, Program
 from tests.runtime.graphs import picture, run, shipped
 from tests.runtime.torch import lazy_cuda
+from tests.state_formulas import no_past
 
 MODEL = "stream-video-lite"
 Told = dict[int, tuple[bool, bool]]
@@ -70,7 +71,7 @@ def told(number: int) -> dict[str, bool]:
 
 def one_by_one(network: Network, frames: Sequence[Inputs], among: Told = AMONG) -> list[Planes]:
     """What the graph gives for a clip, with the state among its inputs."""
-    empty: list[Any] = [np.zeros_like(part, kind) for part in frames[0][::2] for kind in ("i2", "f2", "i2")]
+    empty: list[Any] = no_past(frames[0])
     state, found = empty, list[Planes]()
     for number, frame in enumerate(frames):
         past, evidence = among.get(number, (True, True))
@@ -94,11 +95,7 @@ def test_the_state_goes_from_frame_to_frame(network: GpuNetwork, reference: CpuN
     assert lazy_cuda.Graph.made == 3  # one for each slot
     camera.close()
     assert_equal(ours, one_by_one(reference, frames))
-    assert not np.array_equal(ours[3][0], run(reference, [*frames[3], *_nothing(frames[3])])[0])  # it matters
-
-
-def _nothing(frame: Inputs) -> list[Any]:
-    return [np.zeros_like(part, kind) for part in frame[::2] for kind in ("i2", "f2", "i2")]
+    assert not np.array_equal(ours[3][0], run(reference, [*frames[3], *no_past(frames[3])])[0])  # it matters
 
 
 def test_several_frames_are_under_way(network: GpuNetwork, reference: CpuNetwork) -> None:
