@@ -1,12 +1,13 @@
-"""What an exported graph keeps of a component beside the means: the arithmetic of `runtime/cpu/state.py` and
+"""What an exported graph keeps of a picture beside the means: the arithmetic of `runtime/cpu/state.py` and
 `runtime/cpu/history.py`, as tensors.
 
 What the network made of a block is moved to what its frames tell, and kept so; what is shown is that within the frame's
 cell. That needs the variance of the sensor's noise, and whether the frames were alike: the history. Here the noise is
 what all still blocks of a frame tell together, by the share of the past that the gate keeps of them.
 
-`k` are a frame's quantised coefficients and `q` its table, `[batch, high, wide, 64]` and `[batch, 64]`; what is in
-steps or grey levels has the shape of the former.
+A picture's components follow each other in a batch where there is one number, or one block of them, for each: `q` are
+their tables, `[components, 64]`. Coefficients are `[1, high, wide, 64]`, in grey levels, or in steps where that is
+said; `k` are a frame's, quantised.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from mjpeg_restore.runtime.cpu.state import (
     HARMONICS,
     LEAST,
     LEAST_CHANCE,
-    LONGEST,
     REACH,
     SCATTERED,
     SENSOR,
@@ -46,25 +46,41 @@ def observation(q: Tensor) -> Tensor:
     return (1 / (q * q / 12 + SENSOR)).clamp(min=LEAST)
 
 
-def lasting(q: Tensor) -> Tensor:
-    """Weight of what was restored before; see `state.lasting`."""
-    quantised = q * q / 12
-    return quantised / (quantised + SENSOR)
-
-
 def systematic(q: Tensor, noise: Tensor) -> Tensor:
-    """Variance of the error that is the same in all frames; see `state.systematic`. The noise is `[batch, 1]`."""
-    steps = q * q
-    found = torch.zeros_like(steps)
-    for order in HARMONICS:
-        exponent = -4 * torch.pi**2 * order**2 * noise / steps
-        found = found + steps / (2 * torch.pi**2 * order**2) * torch.exp(exponent)
-    return found
+    """Variance of the error that is the same in all frames; see `state.systematic`. The noise is `[components, 1]`."""
+    steps = (q * q)[:, None]
+    orders = torch.tensor([[float(order**2)] for order in HARMONICS], device=q.device)
+    smoothed = torch.exp(-4 * torch.pi**2 * orders * (noise[:, None] / steps))
+    return (steps * (smoothed / (2 * torch.pi**2 * orders))).sum(dim=1)
+
+
+def telling(k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after: Tensor) -> tuple[Tensor, Tensor]:
+    """What the still blocks of a component tell of the noise: see `history.learnt`.
+
+    Args:
+        k, q: the frame.
+        mean, evidence: before it.
+        evidence_after: after it.
+
+    Returns:
+        For each coefficient of a block, `[1, 64]`, the squares of its deviations from the means, as those of a single
+        frame; and how many there are.
+    """
+    steps, one = q[:, None, None], observation(q)[:, None, None]
+    known, now, single = (
+        torch.cat([part[..., index : index + 1] for index in FIRST], dim=3) for part in (evidence, evidence_after, one)
+    )
+    share = (known > single / 16) * (now - single) / known.clamp(min=LEAST)
+    still = share.mean(dim=3, keepdim=True) > BELIEVED
+    tells = (still & (mean.abs() > steps) & (steps <= COARSEST)).float()
+    away = k * steps - mean
+    squares = away * away * (evidence / (evidence + one)) * tells
+    return squares.sum(dim=(1, 2)), tells.sum(dim=(1, 2))
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`runtime.cpu.history.History`, of a batch of frames: `table` is `[batch, 64]`, all else `[batch, 1]`."""
+    """`runtime.cpu.history.History` of each component: `table` is `[components, 64]`, all else `[components, 1]`."""
 
     table: Tensor
     noise: Tensor
@@ -73,7 +89,7 @@ class History:
 
     @staticmethod
     def unpacked(history: Tensor) -> History:
-        """From what a graph takes."""
+        """From what a graph takes, `[components, 67]`."""
         noise, loudest, remaining = history[:, 64:].split(1, dim=1)
         return History(history[:, :64], noise + SENSOR, loudest + SENSOR, remaining)
 
@@ -81,15 +97,23 @@ class History:
         """As a graph gives it."""
         return torch.cat([self.table, self.noise - SENSOR, self.loudest - SENSOR, self.remaining], dim=1)
 
-    def before_finer(self, evidence: Tensor, q: Tensor) -> Tensor:
-        """Evidence as a frame with far finer steps sees it; see `history.before_finer`."""
-        most = 1 / systematic(self.table.clamp(min=1), self.noise).clamp(min=LEAST)
-        finer = self.table > COARSER * q
-        return torch.where(finer[:, None, None], torch.minimum(evidence, most[:, None, None]), evidence)
+    @property
+    def mean_tells(self) -> Tensor:
+        """1 where the mean tells of what is kept, 0 where it does not."""
+        return (self.remaining < 0.5).float()
 
-    def following(self, k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after: Tensor) -> History:
-        """The history after a frame, by mean and evidence before it, and evidence after it; see `history.learnt`."""
-        noise = self._learnt(k, q, mean, evidence, evidence_after)
+    def most_evidence(self, q: Tensor) -> Tensor:
+        """Of what frames have told so far, `[components, 64]`, as a frame sees it that may have far finer steps; see
+        `history.before_finer`."""
+        most = 1 / systematic(self.table.clamp(min=1), self.noise).clamp(min=LEAST)
+        return torch.where(self.table > COARSER * q, most, torch.finfo(torch.float16).max)
+
+    def following(self, q: Tensor, squares: Tensor, count: Tensor) -> History:
+        """The history after a frame, by what `telling` found in its components, `[components, 64]` each."""
+        expected = q * q / 12 - systematic(q, self.noise)
+        number, total = (part.sum(dim=1, keepdim=True) for part in (count, squares - count * expected))
+        seen = (total / number.clamp(min=1)).clamp(LEAST_NOISE, MOST_NOISE)
+        noise = self.noise + ADAPTATION * (number >= FEWEST) * (seen - self.noise)
         audible = noise.clamp(min=SENSOR)
         other = ((self.table - q).abs() * (self.table > 0)).amax(dim=1, keepdim=True)
         alike = (other < 0.5) & (audible >= QUIETER * self.loudest)
@@ -100,94 +124,74 @@ class History:
             torch.where(alike, (self.remaining - 1).clamp(min=0), torch.full_like(noise, FORGOTTEN - 1)),
         )
 
-    def _learnt(self, k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after: Tensor) -> Tensor:
-        steps, one = q[:, None, None], observation(q)[:, None, None]
-        known, now, single = (
-            torch.cat([part[..., index : index + 1] for index in FIRST], dim=3)
-            for part in (evidence, evidence_after, one)
-        )
-        share = (known > single / 16) * (now - single) / known.clamp(min=LEAST)
-        still = share.mean(dim=3, keepdim=True) > BELIEVED
-        tells = (still & (mean.abs() > steps) & (steps <= COARSEST)).float()
-        quantised = q * q / 12 - systematic(q, self.noise)
-        spread = (k * steps - mean).square() * (evidence / (evidence + one)) - quantised[:, None, None]
-        number, total = (part.sum(dim=(1, 2, 3))[:, None] for part in (tells, spread * tells))
-        seen = (total / number.clamp(min=1)).clamp(LEAST_NOISE, MOST_NOISE)
-        return self.noise + ADAPTATION * (number >= FEWEST) * (seen - self.noise)
-
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """Moves what the network makes of a component's blocks to what their frames tell: `state.restore`, in steps.
+class Rules:
+    """How what is kept of a component moves with a frame: `[1, 1, 1, 64]`, or `[1, 1, 1, 1]`; see `state.restore`."""
 
-    Attributes:
-        k, q: the frame.
-        level: the mean after it, in steps.
-        evidence: after it.
-        share: the past's share in the mean.
-        history: after it.
-    """
+    observation: Tensor
+    """Evidence of the frame."""
+    lasting: Tensor
+    """Weight of what was kept before; see `state.lasting`."""
+    reach: Tensor
+    """How far noise carries a coefficient across a cell's bound, steps."""
+    scatter: Tensor
+    """Deviation of the noise in steps, `SCATTERED` at most, times the root of 2 pi."""
+    doubt: Tensor
+    """Of frames: one moves what is kept by 1 / (1 + doubt frames) of the way that its cell tells."""
+    mean_tells: Tensor
 
-    k: Tensor
-    q: Tensor
-    level: Tensor
-    evidence: Tensor
-    share: Tensor
-    history: History
+    @staticmethod
+    def of(q: Tensor, history: History) -> list[Rules]:
+        """The rules of each component, by the frame's tables and the history after it."""
+        quantised, noise, root = q * q / 12, history.noise, (2 * torch.pi) ** 0.5
+        each = (
+            observation(q),
+            quantised / (quantised + SENSOR),
+            REACH * noise.sqrt() / q,
+            (root * noise.clamp(min=SENSOR).sqrt() / q).clamp(max=root * SCATTERED),
+            noise / (noise + quantised) / 2,
+            history.mean_tells,
+        )
+        return [Rules(*parts) for parts in zip(*(part[:, None, None].split(1) for part in each), strict=True)]
 
-    def mixed(self, restored: Tensor, before: Tensor) -> Tensor:
-        """What the network made of the frame, moved by what the mean tells, and mixed with what was restored before."""
-        reach = CELL + REACH * self._noise.sqrt() / self._steps
-        near = self.k + torch.minimum(torch.maximum(restored - self.k, -reach), reach)
-        squared = self.share * self.share
+    def moved(
+        self, k: Tensor, level: Tensor, evidence: Tensor, share: Tensor, restored: Tensor, before: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Move what the network made of a frame to what the frames tell.
+
+        Args:
+            k: the frame.
+            level: the mean after it, in steps.
+            evidence: after it.
+            share: the past's share in the mean.
+            restored: what the network made of the frame, in steps.
+            before: what was kept before, in steps.
+
+        Returns:
+            What is shown, but for the frame's cell, and what is kept; in steps.
+        """
+        frames = evidence / self.observation
+        near = k + torch.minimum(torch.maximum(restored - k, -CELL - self.reach), CELL + self.reach)
+        free = (FREE / frames).clamp(max=1)
+        told = torch.maximum(torch.minimum(near, self._unrounded(level + free)), self._unrounded(level - free))
+        squared = share * share
         fourth = squared * squared
-        moved = near + self._mean_tells * fourth * fourth * (self._told(near) - near)
-        return moved + lasting(self.q)[:, None, None] * squared * fourth * (before - moved)
-
-    def kept(self, mixed: Tensor) -> Tensor:
-        """The same, moved by what the cell tells where the mean does not."""
-        away, reach = mixed - self.k, REACH * self._noise.sqrt() / self._steps
-        below, above = (self._outside(side, reach) for side in (-away, away))
-        coarse = self._noise / (self._noise + self._steps.square() / 12)
-        gain = (1 - self._mean_tells) / (1 + self._frames / 2 * coarse)
-        return mixed + gain * (below - above)
-
-    @property
-    def _steps(self) -> Tensor:
-        return self.q[:, None, None]
-
-    @property
-    def _noise(self) -> Tensor:
-        return self.history.noise[:, None, None]
-
-    @property
-    def _mean_tells(self) -> Tensor:
-        return (self.history.remaining < 0.5).float()[:, None, None]
-
-    @property
-    def _frames(self) -> Tensor:
-        return self.evidence / observation(self.q)[:, None, None]
-
-    def _outside(self, away: Tensor, reach: Tensor) -> Tensor:
-        """How far one bound of a cell draws back what lies so far from the cell's middle on its side."""
-        beyond = (away - CELL + reach).clamp(min=0)
-        bent = torch.minimum(beyond, 2 * reach)
-        return bent * bent / (4 * reach) + (beyond - bent)
-
-    def _told(self, kept: Tensor) -> Tensor:
-        """The nearest number that has the mean of the frames when it is rounded, with the noise."""
-        free = (FREE / self._frames).clamp(max=1)
-        least, most = (self._unrounded(self.level + way * free) for way in (-1, 1))
-        return torch.maximum(torch.minimum(kept, most), least)
+        mixed = near + self.mean_tells * (fourth * fourth) * (told - near)
+        mixed = mixed + self.lasting * (squared * fourth) * (before - mixed)
+        away = mixed - k
+        drawn = self._outside(-away) - self._outside(away)
+        return mixed, mixed + (1 - self.mean_tells) / (1 + self.doubt * frames) * drawn
 
     def _unrounded(self, mean: Tensor) -> Tensor:
+        """The number that has a mean when it is rounded, with the noise."""
         bound = torch.round(mean - 0.5) + 0.5
         beyond = mean - bound
         chance = (1 - 4 * beyond * beyond).clamp(min=LEAST_CHANCE)
-        scatter = (self._noise.clamp(min=SENSOR).sqrt() / self._steps).clamp(max=SCATTERED)
-        return bound + ((2 * torch.pi) ** 0.5 * scatter * beyond / chance.sqrt().sqrt()).clamp(-0.5, 0.5)
+        return bound + (self.scatter * beyond / chance.sqrt().sqrt()).clamp(-0.5, 0.5)
 
-
-def most_of_the_past(q: Tensor) -> Tensor:
-    """Evidence of a component's past, at most."""
-    return (LONGEST - 1) * observation(q)
+    def _outside(self, away: Tensor) -> Tensor:
+        """How far one bound of a cell draws back what lies so far from the cell's middle on its side."""
+        beyond = (away - (CELL - self.reach)).clamp(min=0)
+        bent = torch.minimum(beyond, 2 * self.reach)
+        return bent * bent / (4 * self.reach) + (beyond - bent)

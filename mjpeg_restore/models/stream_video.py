@@ -34,11 +34,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mjpeg_restore.models.decode import blocks_to_plane, exact
-from mjpeg_restore.models.kept import History, Moved, most_of_the_past, observation
+from mjpeg_restore.models.kept import History, Rules, observation, telling
 from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
-from mjpeg_restore.runtime.cpu.state import DEVIATION_GAIN, FARTHEST
+from mjpeg_restore.runtime.cpu.state import DEVIATION_GAIN, FARTHEST, LONGEST
 
 KEPT = 4.0
 """Initial logit of the gate: 0.98."""
@@ -161,7 +161,7 @@ class StreamVideo(Stream):
             with exact(k):
                 weight = observation(q)[:, None, None]
                 kept = torch.sigmoid(logit) * state.evidence
-                kept = torch.minimum(kept, most_of_the_past(q)[:, None, None])
+                kept = torch.minimum(kept, (LONGEST - 1) * weight)
                 evidence = kept + weight
                 share = kept / evidence
                 seen = k * q[:, None, None]
@@ -224,25 +224,29 @@ class StreamVideo(Stream):
             The samples, as of `forward`; then mean, evidence, correction and history of each component in turn, after
             the frame.
         """
-        quantised, tables = components[::2], components[1::2]
-        histories = [History.unpacked(one) for one in before[3::4]]
+        quantised, tables, means = components[::2], components[1::2], before[::4]
+        q, history = torch.cat(tables), History.unpacked(torch.cat(before[3::4]))
+        most = history.most_evidence(q)[:, None, None].split(1)
         states = [
-            State(mean, history.before_finer(evidence, q))
-            for mean, evidence, history, q in zip(before[::4], before[1::4], histories, tables, strict=True)
+            State(mean, evidence.minimum(limit))
+            for mean, evidence, limit in zip(means, before[1::4], most, strict=True)
         ]
         after, shares, lefts = self.remember(states, *components)
         restored = self._restored(after, shares, lefts, *components)
-        earlier = [mean + correction for mean, correction in zip(before[::4], before[2::4], strict=True)]
+        found = [
+            telling(k, table, known.mean, known.evidence, now.evidence)
+            for k, table, known, now in zip(quantised, tables, states, after, strict=True)
+        ]
+        history = history.following(q, *(torch.cat(parts) for parts in zip(*found, strict=True)))
+        histories = history.packed().split(1)
         samples: list[Tensor] = []
         parts: list[Tensor] = []
-        for index, (k, q) in enumerate(zip(quantised, tables, strict=True)):
-            known, found, history, steps = states[index], after[index], histories[index], q[:, None, None]
-            following = history.following(k, q, known.mean, known.evidence, found.evidence)
-            level = found.mean / steps
-            moved = Moved(k, q, level, found.evidence, shares[index], following)
-            mixed = moved.mixed(restored[index], earlier[index] / steps)
-            samples.append(self.inverse_dct(k + (mixed - k).clamp(-CELL, CELL), q))
-            parts += [found.mean, found.evidence, (moved.kept(mixed) - level) * steps, following.packed()]
+        for index, rules in enumerate(Rules.of(q, history)):
+            k, steps, now = quantised[index], tables[index][:, None, None], after[index]
+            level, last = now.mean / steps, (means[index] + before[4 * index + 2]) / steps
+            shown, kept = rules.moved(k, level, now.evidence, shares[index], restored[index], last)
+            samples.append(self.inverse_dct(k + (shown - k).clamp(-CELL, CELL), tables[index]))
+            parts += [now.mean, now.evidence, (kept - level) * steps, histories[index]]
         return tuple(samples), *parts
 
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:

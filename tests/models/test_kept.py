@@ -17,7 +17,7 @@ needs("torch")
 import torch
 from torch import Tensor
 
-from mjpeg_restore.models.kept import History, Moved, systematic
+from mjpeg_restore.models.kept import History, Rules, systematic, telling
 from mjpeg_restore.runtime.cpu import history as in_memory
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.state import LONGEST, UNIT, ComponentState
@@ -74,7 +74,8 @@ def packed(history: in_memory.History) -> Tensor:
 def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
     k, table, before, after, history = case
     known = before.mean * UNIT, before.evidence, after
-    ours = History.unpacked(packed(history)).following(tensor(k), tensor(table), *map(tensor, known))
+    found = telling(tensor(k), tensor(table), *map(tensor, known))
+    ours = History.unpacked(packed(history)).following(tensor(table), *found)
     theirs = formulas.learnt(history, k, table, before, after)
     np.testing.assert_array_equal(ours.table[0], theirs.table)
     assert float(ours.noise) == pytest.approx(theirs.noise, rel=1e-5)
@@ -86,7 +87,8 @@ def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
 @settings(deadline=None)  # PyTorch's first call takes long
 @given(cases())
 def test_a_graph_trusts_coarse_steps_as_little_as_a_session_does(case: Case) -> None:
-    ours = History.unpacked(packed(case.history)).before_finer(tensor(case.before.evidence), tensor(case.table))
+    most = History.unpacked(packed(case.history)).most_evidence(tensor(case.table))
+    ours = tensor(case.before.evidence).minimum(most[:, None, None])
     theirs = in_memory.before_finer(case.before, case.history, case.table).evidence
     torch.testing.assert_close(ours, tensor(theirs), rtol=2**-10, atol=1e-7)
 
@@ -100,13 +102,12 @@ def test_a_graph_moves_what_it_keeps_as_the_formulas_do(case: Case, added: float
     share = np.maximum(after.astype(float) - one, 0) / after
     last = level + before.correction * UNIT / table
     known = formulas.Known(table, after, history.noise, history.mean_tells)
-    frame, blocks = (tensor(k), tensor(table)), (tensor(level), tensor(after), tensor(share))
-    moved = Moved(*frame, *blocks, History.unpacked(packed(history)))
-    ours = moved.mixed(tensor(level + added), tensor(last))
-    theirs = formulas.mixed(k, known, level, np.full_like(level, added), last - level, share)
-    # float16 has rounded the evidence of one frame, by which its share may be 2^-11 more or less than nothing.
-    torch.testing.assert_close(ours, tensor(theirs), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(moved.kept(ours), tensor(formulas.kept(k, known, theirs)), rtol=1e-4, atol=1e-4)
+    (rules,) = Rules.of(tensor(table), History.unpacked(packed(history)))
+    blocks = tensor(k), tensor(level), tensor(after), tensor(share)
+    shown, kept = rules.moved(*blocks, tensor(level + added), tensor(last))
+    mixed = formulas.mixed(k, known, level, np.full_like(level, added), last - level, share)
+    torch.testing.assert_close(shown, tensor(mixed), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kept, tensor(formulas.kept(k, known, mixed)), rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None)  # PyTorch's first call takes long
