@@ -169,9 +169,10 @@ def likelier(coefficients: NDArray[np.int16], known: Known, kept: Blocks) -> Blo
     return kept + (below - above) / (1 + known.frames / 2 * known.noise / (known.noise + steps**2 / 12))
 
 
-def kept(coefficients: NDArray[np.int16], known: Known, mixed: Blocks) -> Blocks:
+def kept(coefficients: NDArray[np.int16], known: Known, mixed: Blocks, share: Blocks) -> Blocks:
     """What is kept of blocks that are computed, in steps."""
-    return mixed if known.mean_tells else likelier(coefficients, known, mixed)
+    rest = 1 - share**8 if known.mean_tells else 1
+    return mixed + rest * (likelier(coefficients, known, mixed) - mixed)
 
 
 def dither(frame: int) -> NDArray[np.float64]:

@@ -141,7 +141,7 @@ class Component:
         known = formulas.Known(table, self._evidence, history.noise, history.mean_tells)
         mixed = formulas.mixed(coefficients, known, level, own, last, self._share)
         shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
-        kept = (formulas.kept(coefficients, known, mixed) - level) * table
+        kept = (formulas.kept(coefficients, known, mixed, self._share) - level) * table
         return shown.astype(np.uint8), formulas.in_memory(kept).round().astype(np.int16)
 
 

@@ -177,11 +177,12 @@ class Rules:
         told = torch.maximum(torch.minimum(near, self._unrounded(level + free)), self._unrounded(level - free))
         squared = share * share
         fourth = squared * squared
-        mixed = near + self.mean_tells * (fourth * fourth) * (told - near)
+        by_mean = self.mean_tells * (fourth * fourth)
+        mixed = near + by_mean * (told - near)
         mixed = mixed + self.lasting * (squared * fourth) * (before - mixed)
         away = mixed - k
         drawn = self._outside(-away) - self._outside(away)
-        return mixed, mixed + (1 - self.mean_tells) / (1 + self.doubt * frames) * drawn
+        return mixed, mixed + (1 - by_mean) / (1 + self.doubt * frames) * drawn
 
     def _unrounded(self, mean: Tensor) -> Tensor:
         """The number that has a mean when it is rounded, with the noise."""

@@ -107,7 +107,7 @@ def test_a_graph_moves_what_it_keeps_as_the_formulas_do(case: Case, added: float
     shown, kept = rules.moved(*blocks, tensor(level + added), tensor(last))
     mixed = formulas.mixed(k, known, level, np.full_like(level, added), last - level, share)
     torch.testing.assert_close(shown, tensor(mixed), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(kept, tensor(formulas.kept(k, known, mixed)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kept, tensor(formulas.kept(k, known, mixed, share)), rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None)  # PyTorch's first call takes long

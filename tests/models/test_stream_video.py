@@ -193,9 +193,14 @@ def test_what_is_kept_is_shown_within_the_frames_cell(network: StreamVideo) -> N
     ):
         assert isinstance(mean, Tensor) and isinstance(correction, Tensor)
         kept = (mean + correction) / q[:, None, None]
-        assert (kept - k).abs().max() > CELL
-        shown = k + (kept - k).clamp(-CELL, CELL)
-        torch.testing.assert_close(network.inverse_dct(shown, q), plane, rtol=1e-4, atol=1e-4)
+        shown = plane @ network.inverse_dct.matrix.T / q[:, None, None] - k
+        assert shown.abs().max() <= CELL + 1e-4
+        far = (kept - k).abs() > 2 * CELL
+        assert far.any() and not far.all()
+        torch.testing.assert_close(shown[far], CELL * (kept - k)[far].sign(), rtol=1e-3, atol=1e-3)
+        # Within, the cell alone moves what is kept further, as the mean of that many frames tells by 31/32 to the eighth.
+        rest = 1 - ((LONGEST - 1) / LONGEST) ** 8
+        assert (shown - (kept - k).clamp(-CELL, CELL)).abs().max() < rest * CELL
 
 
 @torch.no_grad()

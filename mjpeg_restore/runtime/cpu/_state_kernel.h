@@ -186,7 +186,7 @@ static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean
 
 
 /* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
-   before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what the mean tells, or
+   before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what the mean tells, and
    the cell. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
@@ -209,12 +209,14 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
         Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
         Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
-        if (s->mean_tells)
-          mixed += fourth * fourth * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
+        Lanes by_mean = {0};
+        if (s->mean_tells) {
+          by_mean = fourth * fourth;
+          mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
+        }
         mixed += squared * fourth * AT(s->lasting) * (before - mixed);
         kept = level + mixed;
-        if (!s->mean_tells)
-          kept = NAMED(likelier)(s, i, kept, number, known);
+        kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known) - kept);
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
         *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
       }

@@ -363,7 +363,7 @@ def restore(
     (`restore_still`): a part of the way, the eighth power of the past's share, as coarse steps hide slow motion from
     the gate, but little past gathers there. What the network adds to the mean differs from frame to frame, as their
     noise does. So the result is mixed with what was restored of the frame before: by the sixth power, times `lasting`.
-    What is shown lies in the cell; what is kept is moved by what the cell tells, where the mean does not.
+    What is shown lies in the cell; what is kept is moved by what the cell tells for the rest.
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.

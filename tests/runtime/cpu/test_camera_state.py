@@ -244,7 +244,9 @@ def test_restoring_a_frame_that_was_taken(
     added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
     last, beside = earlier(before, known, table), formulas.Known(table, known.evidence, noise, mean_tells)
     mixed = [formulas.mixed(coefficients, beside, level, added, last, share.astype(float), shift) for shift in SHIFTS]
-    kept = [formulas.kept(coefficients, beside, one) * table - formulas.means(known) for one in mixed]
+    kept = [
+        formulas.kept(coefficients, beside, one, share.astype(float)) * table - formulas.means(known) for one in mixed
+    ]
     assert_corrected(state, kept, case)
     assert_shown(plane, [formulas.in_cell(coefficients, one) for one in mixed], case)
 
