@@ -198,7 +198,7 @@ def test_what_is_kept_is_shown_within_the_frames_cell(network: StreamVideo) -> N
         far = (kept - k).abs() > 2 * CELL
         assert far.any() and not far.all()
         torch.testing.assert_close(shown[far], CELL * (kept - k)[far].sign(), rtol=1e-3, atol=1e-3)
-        # Within, the cell alone moves what is kept further, as the mean of that many frames tells by 31/32 to the eighth.
+        # Within, the cell moves what is kept further, by what the mean of that many frames leaves to it.
         rest = 1 - ((LONGEST - 1) / LONGEST) ** 8
         assert (shown - (kept - k).clamp(-CELL, CELL)).abs().max() < rest * CELL
 
