@@ -19,6 +19,7 @@
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
+#define CALM 1.64f    /* times the scatter: as far from a bound lies what half of what is left open allows, of 32 frames */
 #define LEAST_SCATTER 1.0f /* variance, grey levels^2: of noise that a mean is taken to tell by, at least */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 #define INNOVATION_UNITS 127.0f /* of a step */
@@ -54,6 +55,7 @@ typedef struct {
   float dither[SIDE * SIDE];      /* of means and corrections, in sixteenths of a grey level */
   int mean_tells;                 /* of what is kept, and not the cell alone */
   float free[SIDE * SIDE];        /* FREE, times the evidence of one frame */
+  float calm[SIDE * SIDE];        /* steps from the cell's middle up to which its mean leaves alone what is kept */
   float scatter[SIDE * SIDE];     /* deviation of the noise, in steps, SCATTERED at most, times the root of 2 pi */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
   float *products;                /* [3, high, wide] */
@@ -179,6 +181,7 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
     s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */
     s->free[i] = FREE * s->observation[i];
     s->scatter[i] = 2.5066283f * fminf(deviation * s->inverse[i], SCATTERED);
+    s->calm[i] = 0.5f - CALM * s->scatter[i];
   }
 }
 

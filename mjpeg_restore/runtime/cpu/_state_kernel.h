@@ -146,6 +146,16 @@ static inline void NAMED(show_bytes)(const State *s, Block block, size_t number)
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
+/* Whether one of the lanes is true */
+static inline int NAMED(any)(Whole lanes)
+{
+#if LANES == 8
+  return !_mm256_testz_si256((__m256i)lanes, (__m256i)lanes);
+#else
+  return (lanes[0] | lanes[1] | lanes[2] | lanes[3]) != 0;
+#endif
+}
+
 /* What is added to the mean, in steps, such that the sum is no further than `room` from the frame's coefficient */
 static inline Lanes NAMED(within)(Lanes added, Lanes level, Lanes number, Lanes room)
 {
@@ -162,7 +172,10 @@ static inline Lanes NAMED(outside)(const State *s, size_t i, Lanes away)
 /* What is kept of a coefficient, which moves to what the frame's cell and the noise make likely: both in steps */
 static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, Lanes evidence)
 {
-  Lanes away = kept - number, gain = 1.0f / (1.0f + AT(s->doubt) * evidence);
+  Lanes away = kept - number, gain;
+  if (!NAMED(any)(NAMED(size)(away) > AT(s->certain)))
+    return kept;
+  gain = 1.0f / (1.0f + AT(s->doubt) * evidence);
   return kept + gain * (NAMED(outside)(s, i, -away) - NAMED(outside)(s, i, away));
 }
 
@@ -210,7 +223,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
         Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
         Lanes by_mean = {0};
-        if (s->mean_tells) {
+        if (s->mean_tells && NAMED(any)(past > 0.0f)) {
           by_mean = fourth * fourth;
           mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
         }
@@ -260,7 +273,10 @@ static void NAMED(restore_still)(const State *s)
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
       Lanes kept = NAMED(likelier)(s, i, before, number, known);
-      if (s->mean_tells) {
+      /* Where all frames were in this cell, far from its bounds, the mean tells nothing else */
+      Whole tells = NAMED(size)(before - number) > AT(s->calm);
+      tells |= NAMED(size)(level - number) * known > 0.5f * AT(s->free);
+      if (s->mean_tells && NAMED(any)(tells)) {
         Lanes past = NAMED(larger)(1.0f - AT(s->observation) / known, (Lanes){0}), fourth = past * past * past * past;
         kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
       }
