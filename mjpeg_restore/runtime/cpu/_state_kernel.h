@@ -190,6 +190,13 @@ static inline Lanes NAMED(unrounded)(const State *s, size_t i, Lanes mean)
   return bound + NAMED(clamp)(AT(s->scatter) * beyond * root, -0.5f, 0.5f);
 }
 
+/* Whether the mean tells more of what is kept than that all frames were in this cell, and it far from the bounds */
+static inline int NAMED(tells)(const State *s, size_t i, Lanes kept, Lanes number, Lanes mean, Lanes evidence)
+{
+  Whole near = NAMED(size)(kept - number) > AT(s->calm), moved = NAMED(size)(mean - number) * evidence > 0.5f * AT(s->free);
+  return s->mean_tells && NAMED(any)(near | moved);
+}
+
 /* What is kept of a coefficient, moved to the numbers that have the mean which its frames have: all in steps */
 static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean, Lanes evidence)
 {
@@ -209,7 +216,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   size_t block = 0;
 
   for (size_t row = 0; row < s->high; row++) {
-    interleave(c, row, residual);
+    NAMED(interleave)(c, row, residual);
     for (size_t column = 0; column < s->wide; column++, block++) {
       Block places;
       memset(places, 0, sizeof(places));
@@ -223,10 +230,10 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
         Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
         Lanes by_mean = {0};
-        if (s->mean_tells && NAMED(any)(past > 0.0f)) {
+        if (s->mean_tells)
           by_mean = fourth * fourth;
+        if (NAMED(any)(past > 0.0f) && NAMED(tells)(s, i, level + mixed, number, level, known))
           mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
-        }
         mixed += squared * fourth * AT(s->lasting) * (before - mixed);
         kept = level + mixed;
         kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known) - kept);
@@ -273,10 +280,7 @@ static void NAMED(restore_still)(const State *s)
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
       Lanes kept = NAMED(likelier)(s, i, before, number, known);
-      /* Where all frames were in this cell, far from its bounds, the mean tells nothing else */
-      Whole tells = NAMED(size)(before - number) > AT(s->calm);
-      tells |= NAMED(size)(level - number) * known > 0.5f * AT(s->free);
-      if (s->mean_tells && NAMED(any)(tells)) {
+      if (NAMED(tells)(s, i, before, number, level, known)) {
         Lanes past = NAMED(larger)(1.0f - AT(s->observation) / known, (Lanes){0}), fourth = past * past * past * past;
         kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
       }
