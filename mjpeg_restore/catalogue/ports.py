@@ -26,8 +26,8 @@ PortKind = Literal[
     "history_after",
 ]
 
-HISTORY = 67
-"""Numbers of a component's history."""
+HISTORY = 64 + 3
+"""Numbers of a component's history: the last frame's table, and those of `runtime/cpu/history.py`."""
 
 FORMS: dict[PortKind, str] = {
     "coefficients": "int16 [C.high, C.wide, 64]",
@@ -87,7 +87,11 @@ class Port:
         return COMPONENTS.index(str(self.shape[0]).rpartition("*")[2].partition(".")[0])
 
     def sizes(self, grids: Sequence[Sequence[int]]) -> tuple[int, ...]:
-        """The shape of its array where the components have so many blocks, high and wide."""
+        """The shape of its array.
+
+        Args:
+            grids: blocks of each component of the graph, high and wide; luma's first.
+        """
         found: list[int] = []
         for size in self.shape:
             factor, _, side = str(size).rpartition("*")
@@ -139,7 +143,7 @@ def check_sides(kind: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
     names = [port.name for port in inputs]
     state, after = ([f"{one}.{what}" for one in components for what in kinds] for kinds in (STATE, STATE_AFTER))
     if names != taken and (context or names not in ([*taken, "noise"], [*taken, "context"], [*taken, *state])):
-        further = "" if context else ", then noise or context or the state, or none of them"
+        further = "" if context else f", then noise or context or the state ({_listed(state)}), or none of them"
         raise ValueError(f"inputs are {_listed(names)}, not {_listed(taken)}{further}")
     if names == [*taken, *state]:
         given += after

@@ -88,7 +88,7 @@ Extra = Literal["noise", "context", "state"]
 """What a network may take besides coefficients and tables."""
 
 _STATE_TYPES = (torch.int16, torch.float16, torch.int16)
-"""Of a component's state in memory, but for its history."""
+"""Of mean, evidence and correction."""
 
 
 class Graph(nn.Module):
@@ -112,8 +112,8 @@ class Graph(nn.Module):
                 samples = self.network.restore_with(tensors[-1], *tensors[:-1])  # pyright: ignore[reportCallIssue]
             case "state":
                 count = 2 * len(tensors) // (2 + len(STATE))
-                units = [UNIT if kind in ("mean", "correction") else 1 for kind in STATE] * count
-                before = [tensor * unit for tensor, unit in zip(tensors[count:], units, strict=False)]
+                units = [UNIT if kind in ("mean", "correction") else 1 for kind in STATE] * (count // 2)
+                before = [tensor * unit for tensor, unit in zip(tensors[count:], units, strict=True)]
                 samples, *after = self.network.with_state(before, *tensors[:count])  # pyright: ignore[reportCallIssue]
         # Rounding comes before the layout change: uint8 is a quarter of the bytes to move.
         planes = [blocks_to_plane(to_uint8(blocks))[0] for blocks in samples]

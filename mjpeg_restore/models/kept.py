@@ -1,13 +1,12 @@
-"""What an exported graph keeps of a picture beside the means: the arithmetic of `runtime/cpu/state.py` and
-`runtime/cpu/history.py`, as tensors.
+"""What an exported graph keeps of a picture: `runtime/cpu/history.py`, and `restore` of `runtime/cpu/state.py`.
 
-What the network made of a block is moved to what its frames tell, and kept so; what is shown is that within the frame's
-cell. That needs the variance of the sensor's noise, and whether the frames were alike: the history. Here the noise is
-what all still blocks of a frame tell together, by the share of the past that the gate keeps of them.
+After the network each coefficient is moved to what its frames tell, and kept so; what is shown is that within the
+frame's cell. That needs the variance of the sensor's noise, and whether the frames were alike: the history. Here the
+noise is what all blocks tell together whose past the gate keeps.
 
-A picture's components follow each other in a batch where there is one number, or one block of them, for each: `q` are
-their tables, `[components, 64]`. Coefficients are `[1, high, wide, 64]`, in grey levels, or in steps where that is
-said; `k` are a frame's, quantised.
+All tensors are float32, of one picture. Coefficients are `[1, high, wide, 64]`, in grey levels, or in steps where that
+is said, and `k` are a frame's, quantised. Tables `q`, histories, and what follows from them have the components as a
+batch: `[components, 64]` or `[components, 1]`.
 """
 
 from __future__ import annotations
@@ -63,8 +62,8 @@ def telling(k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after
         evidence_after: after it.
 
     Returns:
-        For each coefficient of a block, `[1, 64]`, the squares of its deviations from the means, as those of a single
-        frame; and how many there are.
+        For each coefficient of a block, `[1, 64]`: the sum of the squares of its deviations from the means, as those of
+        a single frame, in grey levels^2; and of how many blocks.
     """
     steps, one = q[:, None, None], observation(q)[:, None, None]
     known, now, single = (
@@ -80,7 +79,7 @@ def telling(k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`runtime.cpu.history.History` of each component: `table` is `[components, 64]`, all else `[components, 1]`."""
+    """`runtime.cpu.history.History` of all components: `table` is `[components, 64]`, all else `[components, 1]`."""
 
     table: Tensor
     noise: Tensor
@@ -91,7 +90,7 @@ class History:
     def unpacked(history: Tensor) -> History:
         """From what a graph takes, `[components, 67]`."""
         noise, loudest, remaining = history[:, 64:].split(1, dim=1)
-        return History(history[:, :64], noise + SENSOR, loudest + SENSOR, remaining)
+        return History(history[:, :64], (noise + SENSOR).clamp(min=LEAST_NOISE), loudest + SENSOR, remaining)
 
     def packed(self) -> Tensor:
         """As a graph gives it."""
@@ -103,8 +102,8 @@ class History:
         return (self.remaining < 0.5).float()
 
     def most_evidence(self, q: Tensor) -> Tensor:
-        """Of what frames have told so far, `[components, 64]`, as a frame sees it that may have far finer steps; see
-        `history.before_finer`."""
+        """The most that evidence so far counts for in a frame, `[components, 64]`: little where its steps are far finer
+        (`history.before_finer`), and elsewhere any number that a float16 holds, as evidence is one in memory."""
         most = 1 / systematic(self.table.clamp(min=1), self.noise).clamp(min=LEAST)
         return torch.where(self.table > COARSER * q, most, torch.finfo(torch.float16).max)
 
@@ -138,8 +137,9 @@ class Rules:
     scatter: Tensor
     """Deviation of the noise in steps, `SCATTERED` at most, times the root of 2 pi."""
     doubt: Tensor
-    """Of frames: one moves what is kept by 1 / (1 + doubt frames) of the way that its cell tells."""
+    """For each frame in the mean: the cell moves what is kept by 1 / (1 + doubt frames) of the way that it tells."""
     mean_tells: Tensor
+    """1 or 0; see `History.mean_tells`."""
 
     @staticmethod
     def of(q: Tensor, history: History) -> list[Rules]:

@@ -217,7 +217,8 @@ class StreamVideo(Stream):
         """Restore a frame as an exported graph does.
 
         Args:
-            before: mean, evidence, correction and history of each component in turn; zeros before the first frame.
+            before: mean, evidence and correction, `[1, high, wide, 64]`, and history, `[1, HISTORY]`, of each component
+                in turn; zeros before the first frame.
             components: as for `forward`.
 
         Returns:

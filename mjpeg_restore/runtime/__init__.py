@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import GraphFile, Port
-from mjpeg_restore.catalogue.ports import STATE
+from mjpeg_restore.catalogue.ports import COMPONENTS, STATE
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime.base import (
@@ -118,8 +118,7 @@ def _load_on_gpu(runtime: Runtime, graph: GraphFile, settings: LoadSettings) -> 
 
 def _smallest(port: Port) -> NDArray[Any]:
     """An input for a picture of two by two blocks."""
-    shape = [size if isinstance(size, int) else 2 * (port.per_block or 1) for size in port.shape]
-    return (np.ones if port.kind == "table" else np.zeros)(shape, port.dtype)
+    return (np.ones if port.kind == "table" else np.zeros)(port.sizes([(2, 2)] * len(COMPONENTS)), port.dtype)
 
 
 def _telling(errors: list[RuntimeUnavailable]) -> RuntimeUnavailable:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore.catalogue import find, read_manifest, write_manifest
-from mjpeg_restore.catalogue.ports import COMPONENTS, FORMS, STATE, STATE_AFTER
+from mjpeg_restore.catalogue.ports import COMPONENTS, FORMS, HISTORY, STATE, STATE_AFTER, Port
 from mjpeg_restore.cli.models import described
 from mjpeg_restore.errors import ModelCorrupt
 from tests.catalogue.fake_package import entry, fill, manifest
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_manifest(tmp_path: Path, text: bytes, told: str) -> N
         (
             (*GREY, "inputs"),
             {},
-            ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context or the state, or none",
+            ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context or the state (y.mean, y.evidence, y.correction, y.history), or none",
         ),
         ((*GREY, "inputs", "y.weather"), "int16 [y.high, y.wide]", ".grey.inputs: 'y.weather' is no port of a graph"),
         ((*GREY, "inputs", "y.table"), "uint8 [64]", "port 'y.table' is 'uint8 [64]', not 'uint16 [64]'"),
@@ -355,3 +355,18 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ModelCorrupt, match=r"manifest\.json is not written: models\.soft lacks the key 'summary'"):
         write_manifest(tmp_path, {"soft": {}})
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sizes"),
+    [
+        ("y.coefficients", "int16 [y.high, y.wide, 64]", (6, 8, 64)),
+        ("cb.mean", "int16 [cb.high, cb.wide, 64]", (3, 4, 64)),
+        ("cr.history", f"float32 [{HISTORY}]", (HISTORY,)),
+        ("noise", "float32 [4*y.high, 4*y.wide]", (24, 32)),
+        ("cb", "uint8 [8*cb.high, 8*cb.wide]", (24, 32)),
+        ("cr", "uint8 [8*y.high, 8*y.wide]", (48, 64)),
+    ],
+)
+def test_the_size_of_a_port_by_those_of_the_components(name: str, kind: str, sizes: tuple[int, ...]) -> None:
+    assert Port.parse(name, kind).sizes([(6, 8), (3, 4), (3, 4)]) == sizes

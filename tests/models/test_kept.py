@@ -38,8 +38,8 @@ class Case(NamedTuple):
 def cases(draw: st.DrawFn) -> Case:
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     shape = draw(st.integers(1, 4)), draw(st.integers(1, 5)), 64
-    table = random.integers(1, draw(st.sampled_from([4, 60, 255])) + 1, 64).astype(np.uint16)
-    deviation = draw(st.sampled_from([0.0, 0.5, 4.0]))
+    table = random.integers(1, draw(st.sampled_from([4, 60, 255, 65535])) + 1, 64).astype(np.uint16)
+    deviation = draw(st.sampled_from([0.0, 0.5, 4.0, 60.0]))
     scene = random.laplace(0, 60, shape)
     coefficients = np.rint((scene + random.normal(0, deviation + 1e-9, shape)) / table).astype(np.int16)
     one = formulas.observation(table)
@@ -50,10 +50,11 @@ def cases(draw: st.DrawFn) -> Case:
         evidence,
         np.rint(random.normal(0, 0.3, shape) * table / UNIT).clip(-(2**15), 2**15 - 1).astype(np.int16),
     )
-    believed = random.choice([0, 0.5, 1], (*shape[:2], 1))
+    evidence[random.random(shape[:2]) < 0.2] = (one / 32).astype(np.float16)  # and little there
+    believed = random.choice([0, 0.5, 1], (*shape[:2], draw(st.sampled_from([1, 64]))))
     after = (np.minimum(believed * evidence, (LONGEST - 1) * one) + one).astype(np.float16)
     table_before = table if draw(st.booleans()) else random.integers(1, 256, 64).astype(np.uint16)
-    loudest = draw(st.sampled_from([1.0, 30.0]))
+    loudest = draw(st.sampled_from([1.0, 10.0, 30.0]))
     remaining = draw(st.sampled_from([0, 1, 2, 255]))
     known = in_memory.History(table_before, draw(st.sampled_from([0.05, 1.0, 9.0])), loudest, remaining)
     return Case(coefficients, table, before, after, draw(st.sampled_from([known, in_memory.History()])))

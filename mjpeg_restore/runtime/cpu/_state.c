@@ -19,7 +19,7 @@
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
-#define CALM 1.64f    /* times the scatter: as far from a bound lies what half of what is left open allows, of 32 frames */
+#define CALM 1.64f    /* times the scatter: more than what half of what 32 frames leave open reaches from a bound, 1.6 */
 #define LEAST_SCATTER 1.0f /* variance, grey levels^2: of noise that a mean is taken to tell by, at least */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 #define INNOVATION_UNITS 127.0f /* of a step */

@@ -1,7 +1,7 @@
 """What is remembered of a camera's frames as a whole, for each component: the noise, and whether they were alike.
 
 A graph with a state learns it by itself (`models/kept.py`), with this arithmetic. Where parts of frames are computed,
-`activity.py` learns the noise.
+`activity.py` learns the noise, by medians over groups of blocks, which moving blocks change less than a mean.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FIRST: Final = (0, 1, 8)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Of one component, before a frame."""
+    """What is known of one component's frames so far."""
 
     table: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(64, np.uint16))
     """Of the last frame, natural order; zeros before the first one."""
@@ -51,7 +51,7 @@ class History:
     loudest: float = SENSOR
     """The same, where it was strongest among frames that are alike."""
     remaining: int = 0
-    """Frames like the last ones that are to come before others have no share in the means."""
+    """Frames to come, alike, until those that were not have no share in the means; less than `FORGOTTEN`."""
 
     @property
     def mean_tells(self) -> bool:
@@ -134,7 +134,7 @@ def learnt(
     before: ComponentState,
     evidence: NDArray[np.float16],
 ) -> History:
-    """The history after a frame that was computed whole: the noise as its still blocks tell it.
+    """The history after a frame that was computed whole: the noise as its still blocks tell it. Needs the extension.
 
     Args:
         history: before the frame.

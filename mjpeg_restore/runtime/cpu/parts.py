@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
@@ -120,9 +121,9 @@ class _WholePart:
             inputs += [known.mean, known.evidence, known.correction, history.packed()]
         found = self._run(inputs)
         self._planes, after = found[: len(frame)], found[len(frame) :]
-        self._corrections = list(after[2::4])
-        self.histories = [History.unpacked(array) for array in after[3::4]]
-        return list(zip(after[::4], after[1::4], strict=True))
+        mean, evidence, correction, history = (after[part :: len(STATE)] for part in range(len(STATE)))
+        self._corrections, self.histories = list(correction), [History.unpacked(array) for array in history]
+        return list(zip(mean, evidence, strict=True))
 
     def run(self) -> None:
         pass

@@ -36,10 +36,9 @@ LONGEST: Final = 32.0
 """Observations that a mean rests on at most: so it follows what changes too slowly to be seen by the gate."""
 LEAST: Final = 2.0**-14
 """Least evidence of a frame: a float16 holds it. Steps of more than 443 have no less."""
-LASTING_PAST: Final = 6
-"""Power of the past's share in the mean, in the weight of what was restored before."""
 REACH: Final = 2.5
 """How far noise carries a coefficient across a cell's bound, at most, in deviations of the noise."""
+# `_state.c` has the next three as well; `tests/state_formulas.py` is what both are compared with.
 FREE: Final = 0.15
 """Steps, divided by the frames in a mean, that leave open what it tells."""
 SCATTERED: Final = 0.3
@@ -67,7 +66,7 @@ _LANES = 8
 
 @dataclass(slots=True)
 class ComponentState:
-    """What is remembered of one component: 6 bytes for each coefficient."""
+    """What is remembered of one component's coefficients: 6 bytes for each. A `History` has what concerns all of it."""
 
     mean: NDArray[np.int16]
     """`[blocks_high, blocks_wide, 64]`, natural order, in units of `UNIT`."""

@@ -89,9 +89,9 @@ class VideoSession:
                 take_still(*component, known, agrees, found, self._frames)
         if activity:
             activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
-        learnt = None if activity else next((part.histories for part in parts), None)
+        of_graph = None if activity else next((part.histories for part in parts), None)
         noise = activity.noise if activity else [history.noise for history in earlier]
-        histories = learnt or [
+        histories = of_graph or [
             history.following(table, variance) for history, table, variance in zip(earlier, tables, noise, strict=True)
         ]
         if evidence:

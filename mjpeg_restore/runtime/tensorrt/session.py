@@ -143,9 +143,8 @@ class EngineBuffers:
         return inputs, outputs, state
 
     def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
-        high, wide = tensor.shape[:2]
         return RuntimeUnavailable(
-            f"{self.package.name} does not take {wide}x{high} blocks of {tensor.name} ({self.package.failure()})",
+            f"{self.package.name} does not take {tensor.name} of {[*tensor.shape]} ({self.package.failure()})",
             Hint("try {device}", device="torch"),
         )
 

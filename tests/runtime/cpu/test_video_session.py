@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from mjpeg_restore.catalogue.ports import HISTORY
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.futures import INLINE
@@ -24,7 +25,8 @@ from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
-from mjpeg_restore.runtime.cpu.history import History, before_finer
+from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before_finer
+from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
 from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
@@ -252,6 +254,7 @@ def test_after_a_change_frames_are_alike_when_those_before_it_are_forgotten() ->
     while not history.mean_tells:
         history = history.following(table, 4.0)
         number += 1
+    assert number == FORGOTTEN
     # A mean of LONGEST frames: what is left of the others is less than the steps that such a mean leaves open.
     assert (1 - 1 / LONGEST) ** number < 0.15 / LONGEST
 
@@ -262,12 +265,36 @@ def test_after_a_change_frames_are_alike_when_those_before_it_are_forgotten() ->
 def test_a_history_is_the_same_when_a_graph_has_had_it(table: NDArray[np.uint16], noise: list[float]) -> None:
     history = History()
     assert not history.packed().any()
+    assert history.packed().shape == (HISTORY,)
     for variance in noise:
         history = history.following(table, variance)
         again = History.unpacked(history.packed())
         np.testing.assert_array_equal(again.table, table)
         assert again.remaining == history.remaining
         assert (again.noise, again.loudest) == pytest.approx((history.noise, history.loudest), rel=1e-6, abs=1e-6)
+
+
+@needs_native_state
+def test_the_noise_that_is_learnt_from_blocks_goes_before_what_a_graph_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Activity, "noise", property(lambda _: [50.0] * 3))
+    camera = Camera()
+    for frame in frames(moving(4, noise=2)):
+        camera.restore(frame)
+    assert [history.noise for history in camera.session._histories] == [50.0] * 3  # pyright: ignore[reportPrivateUsage]
+
+
+@needs_native_state
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_few_coefficients_tell_nothing_of_the_noise(fewer: int) -> None:
+    table, random = np.full(64, 8, np.uint16), np.random.default_rng(3)
+    state = ComponentState.empty(1, FEWEST // 16)
+    state.evidence[:] = 4.0
+    state.mean[..., :16] = 16 * 200  # of each block, so many tell
+    state.mean[0, 0, :fewer] = 0
+    seen = np.rint((state.mean / 16 + random.normal(0, 5, state.mean.shape)) / table).astype(np.int16)
+    after = (state.evidence + formulas.observation(table)).astype(np.float16)
+    noise = learnt_whole(History(noise=9.0), seen, table, state, after).noise
+    assert (noise == 9.0) == bool(fewer)
 
 
 @needs_native_state
