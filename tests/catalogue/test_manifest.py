@@ -138,7 +138,7 @@ def test_a_file_that_is_no_manifest(tmp_path: Path, text: bytes, told: str) -> N
         (
             (*GREY, "inputs"),
             {},
-            ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context or the state (y.mean, y.evidence, y.correction, y.history), or none",
+            ".graphs.grey: inputs are none, not y.coefficients, y.table, then noise or context or the state (y.mean, ",
         ),
         ((*GREY, "inputs", "y.weather"), "int16 [y.high, y.wide]", ".grey.inputs: 'y.weather' is no port of a graph"),
         ((*GREY, "inputs", "y.table"), "uint8 [64]", "port 'y.table' is 'uint8 [64]', not 'uint16 [64]'"),
