@@ -78,7 +78,7 @@ def telling(k: Tensor, q: Tensor, mean: Tensor, evidence: Tensor, evidence_after
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class Histories:
     """`runtime.cpu.history.History` of all components: `table` is `[components, 64]`, all else `[components, 1]`."""
 
     table: Tensor
@@ -87,10 +87,10 @@ class History:
     remaining: Tensor
 
     @staticmethod
-    def unpacked(history: Tensor) -> History:
-        """From what a graph takes, `[components, 67]`."""
+    def unpacked(history: Tensor) -> Histories:
+        """From what a graph takes, `[components, HISTORY]`."""
         noise, loudest, remaining = history[:, 64:].split(1, dim=1)
-        return History(history[:, :64], (noise + SENSOR).clamp(min=LEAST_NOISE), loudest + SENSOR, remaining)
+        return Histories(history[:, :64], (noise + SENSOR).clamp(min=LEAST_NOISE), loudest + SENSOR, remaining)
 
     def packed(self) -> Tensor:
         """As a graph gives it."""
@@ -107,8 +107,8 @@ class History:
         most = 1 / systematic(self.table.clamp(min=1), self.noise).clamp(min=LEAST)
         return torch.where(self.table > COARSER * q, most, torch.finfo(torch.float16).max)
 
-    def following(self, q: Tensor, squares: Tensor, count: Tensor) -> History:
-        """The history after a frame, by what `telling` found in its components, `[components, 64]` each."""
+    def following(self, q: Tensor, squares: Tensor, count: Tensor) -> Histories:
+        """The histories after a frame, by what `telling` found in its components, `[components, 64]` each."""
         expected = q * q / 12 - systematic(q, self.noise)
         number, total = (part.sum(dim=1, keepdim=True) for part in (count, squares - count * expected))
         seen = (total / number.clamp(min=1)).clamp(LEAST_NOISE, MOST_NOISE)
@@ -116,7 +116,7 @@ class History:
         audible = noise.clamp(min=SENSOR)
         other = ((self.table - q).abs() * (self.table > 0)).amax(dim=1, keepdim=True)
         alike = (other < 0.5) & (audible >= QUIETER * self.loudest)
-        return History(
+        return Histories(
             q,
             noise,
             torch.where(alike, torch.maximum(audible, self.loudest), audible),
@@ -142,16 +142,16 @@ class Rules:
     """1 or 0; see `History.mean_tells`."""
 
     @staticmethod
-    def of(q: Tensor, history: History) -> list[Rules]:
-        """The rules of each component, by the frame's tables and the history after it."""
-        quantised, noise, root = q * q / 12, history.noise, (2 * torch.pi) ** 0.5
+    def of(q: Tensor, histories: Histories) -> list[Rules]:
+        """The rules of each component, by the frame's tables and the histories after it."""
+        quantised, noise, root = q * q / 12, histories.noise, (2 * torch.pi) ** 0.5
         each = (
             observation(q),
             quantised / (quantised + SENSOR),
             REACH * noise.sqrt() / q,
             (root * noise.clamp(min=SENSOR).sqrt() / q).clamp(max=root * SCATTERED),
             noise / (noise + quantised) / 2,
-            history.mean_tells,
+            histories.mean_tells,
         )
         return [Rules(*parts) for parts in zip(*(part[:, None, None].split(1) for part in each), strict=True)]
 

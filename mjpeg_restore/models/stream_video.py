@@ -33,8 +33,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.models.decode import blocks_to_plane, exact
-from mjpeg_restore.models.kept import History, Rules, observation, telling
+from mjpeg_restore.models.kept import Histories, Rules, observation, telling
 from mjpeg_restore.models.predict import halving_conv
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE
@@ -225,12 +226,12 @@ class StreamVideo(Stream):
             The samples, as of `forward`; then mean, evidence, correction and history of each component in turn, after
             the frame.
         """
-        quantised, tables, means = components[::2], components[1::2], before[::4]
-        q, history = torch.cat(tables), History.unpacked(torch.cat(before[3::4]))
-        most = history.most_evidence(q)[:, None, None].split(1)
+        quantised, tables = components[::2], components[1::2]
+        means, evidences, corrections, packed = (before[part :: len(STATE)] for part in range(len(STATE)))
+        q, histories = torch.cat(tables), Histories.unpacked(torch.cat(packed))
+        most = histories.most_evidence(q)[:, None, None].split(1)
         states = [
-            State(mean, evidence.minimum(limit))
-            for mean, evidence, limit in zip(means, before[1::4], most, strict=True)
+            State(mean, evidence.minimum(limit)) for mean, evidence, limit in zip(means, evidences, most, strict=True)
         ]
         after, shares, lefts = self.remember(states, *components)
         restored = self._restored(after, shares, lefts, *components)
@@ -238,16 +239,16 @@ class StreamVideo(Stream):
             telling(k, table, known.mean, known.evidence, now.evidence)
             for k, table, known, now in zip(quantised, tables, states, after, strict=True)
         ]
-        history = history.following(q, *(torch.cat(parts) for parts in zip(*found, strict=True)))
-        histories = history.packed().split(1)
+        histories = histories.following(q, *(torch.cat(parts) for parts in zip(*found, strict=True)))
+        following = histories.packed().split(1)
         samples: list[Tensor] = []
         parts: list[Tensor] = []
-        for index, rules in enumerate(Rules.of(q, history)):
+        for index, rules in enumerate(Rules.of(q, histories)):
             k, steps, now = quantised[index], tables[index][:, None, None], after[index]
-            level, last = now.mean / steps, (means[index] + before[4 * index + 2]) / steps
+            level, last = now.mean / steps, (means[index] + corrections[index]) / steps
             shown, kept = rules.moved(k, level, now.evidence, shares[index], restored[index], last)
             samples.append(self.inverse_dct(k + (shown - k).clamp(-CELL, CELL), tables[index]))
-            parts += [now.mean, now.evidence, (kept - level) * steps, histories[index]]
+            parts += [now.mean, now.evidence, (kept - level) * steps, following[index]]
         return tuple(samples), *parts
 
     def _planes(self, mean: Tensor, left: Tensor, share: Tensor, past: nn.Module) -> tuple[Tensor, Tensor, Tensor]:

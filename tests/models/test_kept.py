@@ -17,9 +17,9 @@ needs("torch")
 import torch
 from torch import Tensor
 
-from mjpeg_restore.models.kept import History, Rules, systematic, telling
-from mjpeg_restore.runtime.cpu import history as in_memory
+from mjpeg_restore.models.kept import Histories, Rules, systematic, telling
 from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.state import LONGEST, UNIT, ComponentState
 from tests import state_formulas as formulas
 
@@ -31,7 +31,7 @@ class Case(NamedTuple):
     table: NDArray[np.uint16]
     before: ComponentState
     after: NDArray[np.float16]
-    history: in_memory.History
+    history: History
 
 
 @st.composite
@@ -56,8 +56,8 @@ def cases(draw: st.DrawFn) -> Case:
     table_before = table if draw(st.booleans()) else random.integers(1, 256, 64).astype(np.uint16)
     loudest = draw(st.sampled_from([1.0, 10.0, 30.0]))
     remaining = draw(st.sampled_from([0, 1, 2, 255]))
-    known = in_memory.History(table_before, draw(st.sampled_from([0.05, 1.0, 9.0])), loudest, remaining)
-    return Case(coefficients, table, before, after, draw(st.sampled_from([known, in_memory.History()])))
+    known = History(table_before, draw(st.sampled_from([0.05, 1.0, 9.0])), loudest, remaining)
+    return Case(coefficients, table, before, after, draw(st.sampled_from([known, History()])))
 
 
 def tensor(array: NDArray[np.generic]) -> Tensor:
@@ -65,7 +65,7 @@ def tensor(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(array.astype(np.float64))[None]
 
 
-def packed(history: in_memory.History) -> Tensor:
+def packed(history: History) -> Tensor:
     numbers = [history.noise - state.SENSOR, history.loudest - state.SENSOR, history.remaining]
     return tensor(np.concatenate([history.table, numbers]))
 
@@ -76,7 +76,7 @@ def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
     k, table, before, after, history = case
     known = before.mean * UNIT, before.evidence, after
     found = telling(tensor(k), tensor(table), *map(tensor, known))
-    ours = History.unpacked(packed(history)).following(tensor(table), *found)
+    ours = Histories.unpacked(packed(history)).following(tensor(table), *found)
     theirs = formulas.learnt(history, k, table, before, after)
     np.testing.assert_array_equal(ours.table[0], theirs.table)
     assert float(ours.noise) == pytest.approx(theirs.noise, rel=1e-5)
@@ -88,9 +88,9 @@ def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
 @settings(deadline=None)  # PyTorch's first call takes long
 @given(cases())
 def test_a_graph_trusts_coarse_steps_as_little_as_a_session_does(case: Case) -> None:
-    most = History.unpacked(packed(case.history)).most_evidence(tensor(case.table))
+    most = Histories.unpacked(packed(case.history)).most_evidence(tensor(case.table))
     ours = tensor(case.before.evidence).minimum(most[:, None, None])
-    theirs = in_memory.before_finer(case.before, case.history, case.table).evidence
+    theirs = before_finer(case.before, case.history, case.table).evidence
     torch.testing.assert_close(ours, tensor(theirs), rtol=2**-10, atol=1e-7)
 
 
@@ -103,7 +103,7 @@ def test_a_graph_moves_what_it_keeps_as_the_formulas_do(case: Case, added: float
     share = np.maximum(after.astype(float) - one, 0) / after
     last = level + before.correction * UNIT / table
     known = formulas.Known(table, after, history.noise, history.mean_tells)
-    (rules,) = Rules.of(tensor(table), History.unpacked(packed(history)))
+    (rules,) = Rules.of(tensor(table), Histories.unpacked(packed(history)))
     blocks = tensor(k), tensor(level), tensor(after), tensor(share)
     shown, kept = rules.moved(*blocks, tensor(level + added), tensor(last))
     mixed = formulas.mixed(k, known, level, np.full_like(level, added), last - level, share)
