@@ -143,8 +143,10 @@ class EngineBuffers:
         return inputs, outputs, state
 
     def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
+        # Tables and histories have a single length
+        blocks = "{1}x{0} blocks of ".format(*tensor.shape) if len(tensor.shape) > 1 else ""
         return RuntimeUnavailable(
-            f"{self.package.name} does not take {tensor.name} of {[*tensor.shape]} ({self.package.failure()})",
+            f"{self.package.name} does not take {blocks}{tensor.name} ({self.package.failure()})",
             Hint("try {device}", device="torch"),
         )
 
