@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 COMPONENTS = ("y", "cb", "cr")
 """The components' names in the names of ports."""
@@ -50,6 +50,18 @@ STATE: tuple[PortKind, ...] = ("mean", "evidence", "correction", "history")
 """What a graph with a state takes of each component, last."""
 STATE_AFTER: tuple[PortKind, ...] = ("mean_after", "evidence_after", "correction_after", "history_after")
 """What it gives of each component, after the samples."""
+
+Array = TypeVar("Array")
+
+
+def by_kind(state: Sequence[Array]) -> list[list[Array]]:
+    """Means, evidences, corrections and histories of a state, in which the components follow each other."""
+    return [list(state[index :: len(STATE)]) for index in range(len(STATE))]
+
+
+def state_shapes(coefficients: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a state's parts, by those of the coefficients of each component."""
+    return tuple((HISTORY,) if kind == "history" else one for one in coefficients for kind in STATE)
 
 
 @dataclass(frozen=True, slots=True)

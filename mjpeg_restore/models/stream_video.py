@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjpeg_restore.catalogue.ports import STATE
+from mjpeg_restore.catalogue.ports import by_kind
 from mjpeg_restore.models.decode import blocks_to_plane, exact
 from mjpeg_restore.models.kept import Histories, Rules, observation, telling
 from mjpeg_restore.models.predict import halving_conv
@@ -227,7 +227,7 @@ class StreamVideo(Stream):
             the frame.
         """
         quantised, tables = components[::2], components[1::2]
-        means, evidences, corrections, packed = (before[part :: len(STATE)] for part in range(len(STATE)))
+        means, evidences, corrections, packed = by_kind(before)
         q, histories = torch.cat(tables), Histories.unpacked(torch.cat(packed))
         most = histories.most_evidence(q)[:, None, None].split(1)
         states = [

@@ -46,6 +46,21 @@ static inline float widen(uint16_t half)
   return number;
 }
 
+/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
+static inline void interleave(const Component *c, size_t row, float *residual)
+{
+  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
+  float scale = c->scale * 0x1p112f;
+
+  for (size_t y = 0; y < SIDE; y++) {
+    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
+    float *line = residual + y * SIDE * c->wide;
+    for (size_t x = 0; x < span; x++)
+      for (size_t k = 0; k < PHASES; k++)
+        line[PHASES * x + k] = widen(from[k * phase + x]) * scale;
+  }
+}
+
 /* Elements of two vectors, by index: GCC takes the indices as a vector */
 #ifdef __clang__
 #define SHUFFLE(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)

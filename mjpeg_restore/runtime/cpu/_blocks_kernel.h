@@ -125,44 +125,6 @@ static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
   }
 }
 
-#if LANES == 8
-/* As `widen`, times a scale */
-static inline void NAMED(widen_eight)(__m128i halves, float scale, float *out)
-{
-  Whole bits = (Whole)_mm256_cvtepu16_epi32(halves);
-  *(Lanes *)out = (Lanes)((bits & 0x7fff) << 13 | (bits & 0x8000) << 16) * scale;
-}
-#endif
-
-/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
-static inline void NAMED(interleave)(const Component *c, size_t row, float *residual)
-{
-  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
-  float scale = c->scale * 0x1p112f;
-
-  for (size_t y = 0; y < SIDE; y++) {
-    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
-    float *line = residual + y * SIDE * c->wide;
-    size_t x = 0;
-#if LANES == 8
-    for (; x + LANES <= span; x += LANES, line += PHASES * LANES) {
-      __m128i halves[PHASES];
-      for (size_t k = 0; k < PHASES; k++)
-        halves[k] = _mm_loadu_si128((const __m128i_u *)(from + k * phase + x));
-      for (int end = 0; end < 2; end++) {
-        __m128i one = end ? _mm_unpackhi_epi16(halves[0], halves[1]) : _mm_unpacklo_epi16(halves[0], halves[1]);
-        __m128i two = end ? _mm_unpackhi_epi16(halves[2], halves[3]) : _mm_unpacklo_epi16(halves[2], halves[3]);
-        NAMED(widen_eight)(_mm_unpacklo_epi32(one, two), scale, line + end * 2 * LANES);
-        NAMED(widen_eight)(_mm_unpackhi_epi32(one, two), scale, line + end * 2 * LANES + LANES);
-      }
-    }
-#endif
-    for (; x < span; x++, line += PHASES)
-      for (size_t k = 0; k < PHASES; k++)
-        line[k] = widen(from[k * phase + x]) * scale;
-  }
-}
-
 /* Add the DCT of the residual, clamped to the cell, to a block's coefficients, in units of the step */
 static inline void NAMED(add_residual)(const Component *c, const float *residual, Block block)
 {

@@ -204,7 +204,6 @@ static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean
   return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + free)), NAMED(unrounded)(s, i, mean - free));
 }
 
-
 /* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
    before, as far as the past is believed. What is shown lies in the cell; what is kept is moved by what the mean tells, and
    the cell. */
@@ -216,7 +215,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   size_t block = 0;
 
   for (size_t row = 0; row < s->high; row++) {
-    NAMED(interleave)(c, row, residual);
+    interleave(c, row, residual);
     for (size_t column = 0; column < s->wide; column++, block++) {
       Block places;
       memset(places, 0, sizeof(places));

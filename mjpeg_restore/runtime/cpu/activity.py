@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
-from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, LEAST_NOISE, MOST_NOISE
+from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, doubted, observation
 
@@ -253,8 +253,7 @@ class _Limits:
         spread, count = (_grouped(values[self._agree & steady | still]) for values in (self._spread, self._count))
         telling = count >= _GROUP / 2
         if telling.sum() >= _GROUPS:
-            seen = float(np.median(spread[telling] / count[telling]))
-            self.noise += ADAPTATION * (min(max(seen, LEAST_NOISE), MOST_NOISE) - self.noise)
+            self.noise = adapted(self.noise, float(np.median(spread[telling] / count[telling])))
         if still.sum() < _FEWEST:
             return
         medians, ninths = np.array([_deciles(values[still]) for values in self._distances]).T

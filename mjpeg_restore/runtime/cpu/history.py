@@ -90,6 +90,11 @@ class History:
         return History(array[:64].astype(np.uint16), noise + SENSOR, loudest + SENSOR, int(remaining))
 
 
+def adapted(noise: float, seen: float) -> float:
+    """The noise that is known after a frame that tells of such noise: variances, grey levels^2."""
+    return noise + ADAPTATION * (min(max(seen, LEAST_NOISE), MOST_NOISE) - noise)
+
+
 def before_finer(state: ComponentState, history: History, table: NDArray[np.uint16]) -> ComponentState:
     """A state as a frame with far finer steps sees it: what coarse steps have told counts for less.
 
@@ -146,6 +151,5 @@ def learnt(
     still = believed(before.evidence, evidence, table) > BELIEVED
     number, noise = float(count[still].sum()), history.noise
     if number >= FEWEST:
-        seen = min(max(float(spread[still].sum()) / number, LEAST_NOISE), MOST_NOISE)
-        noise += ADAPTATION * (seen - noise)
+        noise = adapted(noise, float(spread[still].sum()) / number)
     return history.following(table, noise)

@@ -30,13 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue import COMPONENTS, GraphFile, Port
-from mjpeg_restore.catalogue.ports import HISTORY, STATE
+from mjpeg_restore.catalogue.ports import STATE, by_kind, state_shapes
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History, before_finer, learnt
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered, graph_inputs
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.cpu.state import ComponentState
@@ -164,10 +164,9 @@ class OpenVino:
             grids: blocks of each component of the pictures.
         """
         found = [(size[0] * high // grids[0][0], size[1] * wide // grids[0][1], 64) for high, wide in grids]
-        shapes: list[tuple[int, ...]] = [shape for one in found for shape in (one, (64,))]
-        shapes += [shape for one in found for shape in (one, one, one, (HISTORY,))]
+        shapes = (*(shape for one in found for shape in (one, (64,))), *state_shapes(found))
         with wrap_errors(f"OpenVINO cannot prepare for pictures of {8 * size[1]}x{8 * size[0]}", _RUNNING):
-            graph = self._compiled.fixed(tuple(shapes))
+            graph = self._compiled.fixed(shapes)
             with ExitStack() as lent:
                 for _ in range(self.at_once):
                     lent.enter_context(graph.request(self._compile))
@@ -185,10 +184,10 @@ class OpenVino:
         """All of a graph with a state, by its parts' steps."""
         count = len(inputs) // (2 + len(STATE))
         frame = list(zip(inputs[: 2 * count : 2], inputs[1 : 2 * count : 2], strict=True))
-        known = list(zip(*(inputs[2 * count + part :: len(STATE)] for part in range(len(STATE))), strict=True))
-        histories = [History.unpacked(history) for *_, history in known]
+        *blocks, packed = by_kind(inputs[2 * count :])
+        histories = [History.unpacked(array) for array in packed]
         tables = [table for _, table in frame]
-        states = [ComponentState(*(np.array(array) for array in blocks)) for *blocks, _ in known]
+        states = [ComponentState(*map(np.array, one)) for one in zip(*blocks, strict=True)]
         before = [before_finer(*one) for one in zip(states, histories, tables, strict=True)]
         own = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction) for one in before]
         part = self.part()
@@ -312,9 +311,7 @@ class _Part:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
         self._frame, self._after = frame, states
         self._before = [known.mean.copy() for known in states]
-        self._own = [array for component in self._frame for array in component]
-        for known, history in zip(states, histories, strict=True):
-            self._own += [known.mean, known.evidence, known.correction, history.packed()]
+        self._own = graph_inputs(frame, states, histories)
         sides: list[NDArray[np.float16]] = []
         for component, known in zip(self._frame, self._after, strict=True):
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.catalogue.ports import STATE
+from mjpeg_restore.catalogue.ports import by_kind
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
@@ -19,6 +19,14 @@ Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
 
 Remembered = list[tuple[NDArray[np.int16], NDArray[np.float16]]]
 """Mean and evidence of each component, as in `ComponentState`."""
+
+
+def graph_inputs(frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> list[NDArray[Any]]:
+    """What a graph with a state takes: the frame, then the state and history of each component."""
+    inputs: list[NDArray[Any]] = [array for component in frame for array in component]
+    for known, history in zip(states, histories, strict=True):
+        inputs += [known.mean, known.evidence, known.correction, history.packed()]
+    return inputs
 
 
 class Part(Protocol):
@@ -116,13 +124,10 @@ class _WholePart:
         self.histories: list[History] = []
 
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
-        inputs: list[NDArray[Any]] = [array for component in frame for array in component]
-        for known, history in zip(states, histories, strict=True):
-            inputs += [known.mean, known.evidence, known.correction, history.packed()]
-        found = self._run(inputs)
-        self._planes, after = found[: len(frame)], found[len(frame) :]
-        mean, evidence, correction, history = (after[part :: len(STATE)] for part in range(len(STATE)))
-        self._corrections, self.histories = list(correction), [History.unpacked(array) for array in history]
+        found = self._run(graph_inputs(frame, states, histories))
+        self._planes = found[: len(frame)]
+        mean, evidence, correction, history = by_kind(found[len(frame) :])
+        self._corrections, self.histories = correction, [History.unpacked(array) for array in history]
         return list(zip(mean, evidence, strict=True))
 
     def run(self) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mjpeg_restore.catalogue.ports import HISTORY, STATE
+from mjpeg_restore.catalogue.ports import STATE, state_shapes
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, Shapes, wrap_errors
 from mjpeg_restore.runtime.ring import ALIGNMENT, CAPTURE_AFTER, SLOTS
@@ -88,11 +88,8 @@ class GpuBuffers:
         self._pictures, self._capturable = 0, True
 
     def _state_shapes(self, shapes: Shapes) -> Shapes:
-        """Of the state's parts: each component has as many, of the shape of its coefficients but for the history."""
-        found: list[tuple[int, ...]] = []
-        for coefficients in shapes[: 2 * self.state_parts // len(STATE) : 2]:
-            found += [(HISTORY,) if kind == "history" else coefficients for kind in STATE]
-        return tuple(found)
+        """Of the state's parts, if there is a state."""
+        return state_shapes(shapes[::2]) if self.state_parts else ()
 
     @contextmanager
     def running(self, what: str) -> Generator[None]:
