@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.activity import cell, cells_of
-from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
+from mjpeg_restore.runtime.cpu.packing import Box, packed, smallest, spread
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle
 
 MARGIN = 1
@@ -28,6 +29,9 @@ _WHOLE = 0.8
 
 Place = tuple[slice, slice]
 """Rows and columns of blocks."""
+
+Fit = Callable[[Size, Callable[[Size], bool]], Size]
+"""Chooses a size; see `areas`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +85,29 @@ class Area:
             plane[_samples(place)] = found[_samples(cut)]
 
 
-def areas(
-    rectangles: Sequence[Rectangle], grids: Grids, most: int, fit: Callable[[Size], Size] | None = None
-) -> list[Area]:
+def areas(rectangles: Sequence[Rectangle], grids: Grids, most: int, fit: Fit | None = None) -> list[Area]:
     """Areas that have some rectangles of cells: one, or as few as have so many blocks.
 
     Args:
         rectangles: that do not overlap.
         grids: blocks of each component of the picture.
         most: blocks of luma of an area, at most, unless it is a single cell.
-        fit: the size at which a picture of a size is computed best; None: at its own.
+        fit: chooses an area's size, given the smallest of few sizes, and what tells whether another one will do; None:
+            an area is as small as can be.
     """
     if not rectangles:
         return []
-    places, size = _packed([_size(one, grids) for one in rectangles], grids, exact=fit is None)
-    if len(rectangles) > 1 and size[0] * size[1] >= _WHOLE * grids[0][0] * grids[0][1]:
+    pieces = [_size(one, grids) for one in rectangles]
+    size = smallest(pieces, grids, exact=fit is None)
+    if size is None or (len(pieces) > 1 and size[0] * size[1] >= _WHOLE * grids[0][0] * grids[0][1]):
         high, wide = cells_of(grids)
         return areas([Rectangle(0, high, 0, wide)], grids, most, fit)
     if size[0] * size[1] > most and (halves := _halved(rectangles)):
         return [area for half in halves for area in areas(half, grids, most, fit)]
-    size = fit(size) if fit else size
-    boxes = _boxes(places, size)
-    return [Area([_piece(one, *box, grids) for one, box in zip(rectangles, boxes, strict=True)], size, grids)]
+    if fit:
+        size = fit(size, lambda other: packed(pieces, other) is not None)
+    boxes = spread(packed(pieces, size) or [], size)
+    return [Area([_piece(one, box, grids) for one, box in zip(rectangles, boxes, strict=True)], size, grids)]
 
 
 @lru_cache(16)
@@ -131,25 +136,14 @@ def _size(cells: Rectangle, grids: Grids) -> Size:
     return rows.stop - rows.start, columns.stop - columns.start
 
 
-def _piece(cells: Rectangle, at: tuple[int, int], room: Size, grids: Grids) -> _Piece:
-    """A piece that fills its room in an area: no edge that is not the picture's is nearer than it must be."""
-    least = _place(cells, grids, MARGIN)
+def _piece(cells: Rectangle, box: Box, grids: Grids) -> _Piece:
+    """A piece that fills its box in an area: no edge that is not the picture's is nearer than it must be."""
+    least, room = _place(cells, grids, MARGIN), (box.high, box.wide)
     starts = [min(one.start, max(whole - length, 0)) for one, whole, length in zip(least, grids[0], room, strict=True)]
     rows, columns = (
         slice(start, min(start + length, whole)) for start, length, whole in zip(starts, room, grids[0], strict=True)
     )
-    return _Piece(_place(cells, grids, 0), (rows, columns), *at)
-
-
-def _boxes(places: Sequence[tuple[int, int]], size: Size) -> list[tuple[tuple[int, int], Size]]:
-    """For each piece of an area where it begins, and the room that it has: up to the next piece, or to the end."""
-    tops = [*sorted({row for row, _ in places}), size[0]]
-    found: list[tuple[tuple[int, int], Size]] = []
-    for row, column in places:
-        bottom = tops[tops.index(row) + 1]
-        right = min((other for top, other in places if top == row and other > column), default=size[1])
-        found.append(((row, column), (bottom - row, right - column)))
-    return found
+    return _Piece(_place(cells, grids, 0), (rows, columns), box.row, box.column)
 
 
 def _halved(rectangles: Sequence[Rectangle]) -> tuple[list[Rectangle], list[Rectangle]] | None:
@@ -173,45 +167,6 @@ def _halved(rectangles: Sequence[Rectangle]) -> tuple[list[Rectangle], list[Rect
 
 def _cells(one: Rectangle) -> int:
     return (one.bottom - one.top) * (one.right - one.left)
-
-
-def _packed(sizes: Sequence[Size], grids: Grids, *, exact: bool) -> tuple[list[tuple[int, int]], Size]:
-    """Where pieces of some sizes lie in an area, and its size: in rows, the highest first.
-
-    Args:
-        sizes: of the pieces, in blocks of luma.
-        grids: blocks of each component of the picture; the area is no larger than that, if the pieces go into it.
-        exact: its size is not rounded to one of few.
-    """
-
-    def whole(length: int, axis: int) -> int:
-        step = unit(grids, axis)
-        return min(-(-length // step) * step, grids[0][axis]) if exact else rounded(length, grids, axis)
-
-    widest = max(wide for _, wide in sizes)
-    together = sum(high * wide for high, wide in sizes)
-    widths = {widest, *(int((share * together) ** 0.5) for share in (0.7, 1.2, 2.0)), grids[0][1]}
-    best: tuple[list[tuple[int, int]], Size] | None = None
-    for width in sorted({whole(max(width, widest), 1) for width in widths}):
-        places, high = _in_rows(sizes, width)
-        size = whole(high, 0), width
-        if high <= size[0] and (best is None or size[0] * width < best[1][0] * best[1][1]):
-            best = places, size
-    # What does not go into a picture of this size is as much as all of it.
-    return best or ([], grids[0])
-
-
-def _in_rows(sizes: Sequence[Size], width: int) -> tuple[list[tuple[int, int]], int]:
-    """Row and column of each piece in an area of a width, and how high that is."""
-    places = [(0, 0)] * len(sizes)
-    top = bottom = column = 0
-    for index in sorted(range(len(sizes)), key=lambda index: sizes[index], reverse=True):
-        high, wide = sizes[index]
-        if column + wide > width:
-            top, column = bottom, 0
-        places[index] = top, column
-        bottom, column = max(bottom, top + high), column + wide
-    return places, bottom
 
 
 def _scaled(place: Place, scale: tuple[int, int]) -> Place:

@@ -73,15 +73,14 @@ class PartSizes:
         self._begun: set[Size] = set()
         self._parts = 0
 
-    def fit(self, size: Size, grids: Sequence[tuple[int, int]]) -> Size:
+    def fit(self, wanted: Size, holds: Callable[[Size], bool], grids: Grids) -> Size:
         """The size at which a part is computed best now.
 
         Args:
-            size: the part's.
+            wanted: the smallest that would do, of `rounded` lengths.
+            holds: whether another one will do.
             grids: blocks of each component of the picture.
         """
-        grids = tuple(grids)
-        wanted = rounded(size[0], grids, 0), rounded(size[1], grids, 1)
         with self._lock:
             if grids != self._grids:
                 self._forget_all(grids)
@@ -90,10 +89,8 @@ class PartSizes:
                 self._lost = Counter({one: blocks // 2 for one, blocks in self._lost.items() if blocks > 1})
             if not self._ready:
                 self._ready[wanted] = self._prepare(wanted, grids)
-            holding = [one for one in self._ready if one[0] >= wanted[0] and one[1] >= wanted[1]]
-            best = min(holding, key=_blocks, default=None)
-            if best and _blocks(best) > FAR * _blocks(wanted):
-                best = None
+            near = sorted((one for one in self._ready if _blocks(one) <= FAR * _blocks(wanted)), key=_blocks)
+            best = next(filter(holds, near), None)
             if best:
                 self._ready.move_to_end(best)
             begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._pays(wanted, best)

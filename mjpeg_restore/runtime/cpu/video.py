@@ -126,7 +126,7 @@ class VideoSession:
             together = sum(area.size[0] * area.size[1] for area in areas(rectangles, grids, most))
             share = -(-together // at_once)
             most = min(most, max(LEAST_PART, share + share // 5))
-        return areas(rectangles, grids, most, (lambda size: sizes.fit(size, grids)) if sizes else None)
+        return areas(rectangles, grids, most, (lambda size, holds: sizes.fit(size, holds, grids)) if sizes else None)
 
     def _each(self, parts: Sequence[_PartOfFrame], step: Callable[[_PartOfFrame], None]) -> None:
         """Do a step of several parts, at the same time where threads are free."""

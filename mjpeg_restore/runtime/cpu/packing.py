@@ -1,0 +1,104 @@
+"""Where pieces of pictures lie side by side in one picture: close to each other, and none over another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
+
+
+class Box(NamedTuple):
+    """Where a piece lies, in blocks of luma."""
+
+    row: int
+    column: int
+    high: int
+    wide: int
+
+
+def packed(pieces: Sequence[Size], size: Size) -> list[Box] | None:
+    """Where pieces lie in a picture of a size, in their order; None if they do not all go into it.
+
+    The tallest piece comes first. Each comes where its lower edge is highest, below all that came before it in its
+    columns: the rule of the skyline.
+
+    Args:
+        pieces: their sizes.
+        size: the picture's.
+    """
+    high, wide = size
+    skyline = np.zeros(wide, np.intp)
+    """In each column the row where nothing has come yet."""
+    boxes = [Box(0, 0, 0, 0)] * len(pieces)
+    for index in sorted(range(len(pieces)), key=lambda index: pieces[index], reverse=True):
+        own_high, own_wide = pieces[index]
+        if own_wide > wide:
+            return None
+        tops = sliding_window_view(skyline, own_wide).max(axis=1)
+        column = int(tops.argmin())
+        row = int(tops[column])
+        if row + own_high > high:
+            return None
+        skyline[column : column + own_wide] = row + own_high
+        boxes[index] = Box(row, column, own_high, own_wide)
+    return boxes
+
+
+def smallest(pieces: Sequence[Size], grids: Grids, *, exact: bool) -> Size | None:
+    """The smallest picture into which pieces go; None if that is larger than the one that they are of.
+
+    Args:
+        pieces: their sizes, in blocks of luma.
+        grids: blocks of each component of the picture that they are of.
+        exact: its size is not one of few (`rounded`).
+    """
+
+    def whole(length: int, axis: int) -> int:
+        step = unit(grids, axis)
+        return min(-(-length // step) * step, grids[0][axis]) if exact else rounded(length, grids, axis)
+
+    tallest, widest = (max(lengths) for lengths in zip(*pieces, strict=True))
+    together = sum(high * wide for high, wide in pieces)
+    widths = {whole(width, 1) for width in np.linspace(widest, grids[0][1], _WIDTHS, dtype=int).tolist()}
+    # What they need at least in each width: seldom is more than one of them tried.
+    least = sorted((wide * whole(max(tallest, -(-together // wide)), 0), wide) for wide in widths)
+    best: Size | None = None
+    for blocks, wide in least:
+        most = grids[0][0] if best is None else min(grids[0][0], (best[0] * best[1] - 1) // wide)
+        if best and blocks >= best[0] * best[1]:
+            break
+        if boxes := packed(pieces, (most, wide)):
+            high = whole(max(box.row + box.high for box in boxes), 0)
+            if best is None or high * wide < best[0] * best[1]:
+                best = high, wide
+    return best
+
+
+def spread(boxes: Sequence[Box], size: Size) -> list[Box]:
+    """Boxes that reach to the right and downwards up to the next one, or to the end of the picture.
+
+    Args:
+        boxes: none of which lies over another.
+        size: of the picture.
+    """
+    found = list(boxes)
+    for index, (row, column, high, wide) in enumerate(boxes):
+        others = found[:index] + found[index + 1 :]
+        beside = (one.column for one in others if one.column >= column + wide and _meet(one.row, one.high, row, high))
+        wide = min(beside, default=size[1]) - column
+        below = (one.row for one in others if one.row >= row + high and _meet(one.column, one.wide, column, wide))
+        found[index] = Box(row, column, min(below, default=size[0]) - row, wide)
+    return found
+
+
+def _meet(first: int, length: int, other: int, other_length: int) -> bool:
+    """Whether two lengths have something in common."""
+    return first < other + other_length and other < first + length
+
+
+_WIDTHS = 16
+"""Widths of pictures that are tried."""
