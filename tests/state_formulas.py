@@ -77,6 +77,12 @@ def remembered(
     return seen + share * (means(state) - seen), kept + one, share
 
 
+def share(table: NDArray[np.uint16], evidence: NDArray[np.float16]) -> Blocks:
+    """The past's share in a mean that rests on so much evidence, which is a float16 for one frame as well."""
+    own = observation(table).astype(np.float32).astype(np.float16).astype(float)
+    return (1 - own / np.maximum(evidence.astype(float), LEAST)).clip(0, 1)
+
+
 def in_memory(levels: Blocks) -> Blocks:
     """Grey levels in units of memory, not rounded."""
     return (levels / UNIT).clip(-(2**15), 2**15 - 1)

@@ -103,9 +103,9 @@ def restored(
     state = before_finer(state, history, table)
     component = Component(coefficients, table, luma=luma)
     mean, evidence = component.take(state)
-    component.run()
+    component.run(mean, evidence)
     following = formulas.learnt(history, coefficients, table, state, evidence)
-    plane, correction = component.restore(state.correction, following)
+    plane, correction = component.restore(state.mean, state.correction, following)
     return plane, mean, evidence, correction, following.packed()
 
 
@@ -119,13 +119,11 @@ class Component:
     def take(self, state: ComponentState) -> tuple[NDArray[np.int16], NDArray[np.float16]]:
         deviation, _ = formulas.observed(*self._frame, state)
         believed = (np.abs(deviation).max(axis=2, keepdims=True) < FAR).astype(float)
-        self._before = formulas.means(state)
-        self._mean, evidence, self._share = formulas.remembered(*self._frame, state, believed)
-        self._kept = formulas.in_memory(self._mean).round()
-        self._evidence = evidence.astype(np.float16)
-        return self._kept.astype(np.int16), self._evidence
+        mean, evidence, _ = formulas.remembered(*self._frame, state, believed)
+        return formulas.in_memory(mean).round().astype(np.int16), evidence.astype(np.float16)
 
-    def run(self) -> None:
+    def run(self, mean: NDArray[np.int16], evidence: NDArray[np.float16]) -> None:
+        self._mean, self._evidence = mean.astype(float) / 16, evidence
         samples = formulas.network_input(self._mean)
         padded = np.pad(samples, 1, mode="edge")
         high, wide = samples.shape
@@ -133,15 +131,17 @@ class Component:
         smoother = SMOOTHING * (around - samples)
         self._phases = np.stack([smoother[y::PHASES, x::PHASES] for y in range(PHASES) for x in range(PHASES)])
 
-    def restore(self, correction: NDArray[np.int16], history: History) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def restore(
+        self, before: NDArray[np.int16], correction: NDArray[np.int16], history: History
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         coefficients, table = self._frame
         own = formulas.residual(self._phases.astype(np.float16), table, self._confidence)
-        level = self._kept / 16 / table
-        last = (self._before + correction.astype(float) / 16) / table - level
+        level, share = self._mean / table, formulas.share(table, self._evidence)
+        last = (before.astype(float) + correction) / 16 / table - level
         known = formulas.Known(table, self._evidence, history.noise, history.mean_tells)
-        mixed = formulas.mixed(coefficients, known, level, own, last, self._share)
+        mixed = formulas.mixed(coefficients, known, level, own, last, share)
         shown = formulas.shown(formulas.in_cell(coefficients, mixed), table).round()
-        kept = (formulas.kept(coefficients, known, mixed, self._share) - level) * table
+        kept = (formulas.kept(coefficients, known, mixed, share) - level) * table
         return shown.astype(np.uint8), formulas.in_memory(kept).round().astype(np.int16)
 
 
@@ -149,9 +149,12 @@ class Stepped:
     """`Parts` of that network, several at the same time.
 
     Attributes:
-        at_once, prepare: see `Parts`.
+        at_once, divides, prepare: see `Parts`.
         running: called while a part's network runs.
+        blocks: of luma that the network has computed in all.
     """
+
+    divides = True
 
     def __init__(
         self,
@@ -160,6 +163,7 @@ class Stepped:
         prepare: Callable[[Size, Grids], object] | None = None,
     ) -> None:
         self.at_once, self.running, self.prepare = at_once, running, prepare
+        self.blocks = 0
 
     def part(self) -> Part:
         return SteppedPart(self)
@@ -174,20 +178,31 @@ class SteppedPart:
         self._network = network
 
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
-        self._components = [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
-        return [one.take(state) for one, state in zip(self._components, states, strict=True)]
+        return [one.take(state) for one, state in zip(self._components(frame), states, strict=True)]
 
-    def run(self) -> None:
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         self._network.running()
-        for one in self._components:
-            one.run()
+        self._network.blocks += frame[0][0].shape[0] * frame[0][0].shape[1]
+        self._run = self._components(frame)
+        for one, known in zip(self._run, remembered, strict=True):
+            one.run(*known)
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
-    ) -> tuple[Planes, list[NDArray[np.int16]]]:
-        parts = zip(self._components, corrections, histories, strict=True)
-        found = [one.restore(correction, history) for one, correction, history in parts]
-        return tuple(plane for plane, _ in found), [correction for _, correction in found]
+        self,
+        means: Sequence[NDArray[np.int16]],
+        corrections: Sequence[NDArray[np.int16]],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+    ) -> Planes:
+        planes: list[NDArray[np.uint8]] = []
+        for one, before, correction, history in zip(self._run, means, corrections, histories, strict=True):
+            plane, correction[:] = one.restore(before, correction, history)
+            planes.append(plane)
+        return tuple(planes)
+
+    @staticmethod
+    def _components(frame: Frame) -> list[Component]:
+        return [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
 
 
 class VideoRestorer(Restorer):

@@ -205,17 +205,16 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         native.observe(*frame(), some(np.int16), some(np.float16), some(np.float16), some(np.float16), *last)
     with suppress(ValueError):
-        level = rng.choice((None, some(np.float16)))
-        halves = (some(np.float16), some(np.float16), some(np.float16))
-        native.take(*frame(), some(np.int16), *halves, level, some(np.float32), some(np.float32), *last, number, 1.0)
+        known = some(np.int16), some(np.float16), some(np.float16)
+        native.take(*frame(), *known, some(np.int16), some(np.float16), *last)
     with suppress(ValueError):
-        halves, correction, plane = (some(np.float16), some(np.float16)), some(np.int16), some(np.uint8)
-        lasting, means = some(np.float32, 64), (some(np.int16), some(np.int16))
-        evidence, noise = some(np.float16), rng.choice((0.0, 4.0, float("nan")))
-        known = means[0], evidence, means[1]
-        native.restore(
-            *frame(), *known, *halves, lasting, correction, plane, *last, number, 0.499, noise, rng.random() < 0.5
-        )
+        known, level = (some(np.int16), some(np.float16)), rng.choice((None, some(np.float16)))
+        planes = some(np.float32), some(np.float32)
+        native.enter(*frame(), *known, some(np.float16), level, *planes, *last, number, 1.0)
+    with suppress(ValueError):
+        known = some(np.int16), some(np.float16), some(np.int16), some(np.float16), some(np.float32, 64)
+        found, noise = (some(np.int16), some(np.uint8, blocks), some(np.uint8)), rng.choice((0.0, 4.0, float("nan")))
+        native.restore(*frame(), *known, *found, *last, number, 0.499, noise, rng.random() < 0.5)
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last, 7)

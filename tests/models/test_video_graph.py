@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -27,10 +27,10 @@ from mjpeg_restore.models.graph import Graph, export_variant, load_weights
 from mjpeg_restore.models.stream import StreamConfig
 from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.restorer import Restorer
-from mjpeg_restore.runtime import Inputs, Network, open_network
+from mjpeg_restore.runtime import Inputs, Network, Planes, open_network
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History
-from mjpeg_restore.runtime.cpu.parts import HasParts
+from mjpeg_restore.runtime.cpu.parts import Frame, HasParts
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.verification import verify
@@ -353,6 +353,11 @@ def test_frames_under_way_together_are_what_they_are_alone(exported: dict[str, E
             assert_same(future.result(60).planes, wanted.planes)
 
 
+def everywhere(frame: Frame) -> list[NDArray[np.bool_]]:
+    """All blocks of each component."""
+    return [np.ones(coefficients.shape[:2], np.bool_) for coefficients, _ in frame]
+
+
 @needs_openvino
 @needs_native_state
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
@@ -383,12 +388,13 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
         return restore(phases, k, table, mean_before, *further)
 
     monkeypatch.setattr(state, "restore", watched)
+    own = list(zip(frame[::2], frame[1::2], strict=True))
+    taken = parts.part().take(own, states, histories)
     part = parts.part()
-    own = [ComponentState(known.mean.copy(), known.evidence.copy(), known.correction.copy()) for known in states]
-    taken = part.take(list(zip(frame[::2], frame[1::2], strict=True)), own, histories)
-    part.run()
+    part.run(own, taken)
     following = [History.unpacked(array) for array in expected[count + 3 :: 4]]
-    planes, corrections = part.restore([one.copy() for one in later], following)
+    corrections = [one.copy() for one in later]
+    planes = part.restore([known.mean for known in states], corrections, everywhere(own), following)
     assert_same(planes, expected[:count])
     for index, known in enumerate(states):
         mean, evidence, correction, _ = expected[count + 4 * index :][:4]
@@ -413,14 +419,19 @@ def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: 
     states = [ComponentState.empty(*grid) for grid in grids]
     for known in states:  # much of it, or what was restored would not leave the frame's cell
         known.evidence[:] = 8
-    part.take(list(zip(frame[::2], frame[1::2], strict=True)), states, [History()] * count)
-    part.run()
+    own = list(zip(frame[::2], frame[1::2], strict=True))
+    part.run(own, part.take(own, states, [History()] * count))
     before = [random.integers(-2000, 2001, (*grid, 64)).astype(np.int16) for grid in grids]
     silent = History(noise=0.0, remaining=1)  # and the mean does not tell
-    expected, shown_is_kept = part.restore([one.copy() for one in before], [silent] * count)
+
+    def restored(histories: Sequence[History]) -> tuple[Planes, list[NDArray[np.int16]]]:
+        corrections = [one.copy() for one in before]
+        return part.restore([known.mean for known in states], corrections, everywhere(own), histories), corrections
+
+    expected, shown_is_kept = restored([silent] * count)
     for noisy in range(count):
         histories = [replace(silent, noise=100.0) if index == noisy else silent for index in range(count)]
-        planes, corrections = part.restore([one.copy() for one in before], histories)
+        planes, corrections = restored(histories)
         others = [index for index in range(count) if index != noisy]
         assert_same(tuple(planes[index] for index in others), tuple(expected[index] for index in others))
         changed = [not np.array_equal(*pair) for pair in zip(corrections, shown_is_kept, strict=True)]

@@ -1,7 +1,7 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Seven functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
- * `take` puts the frame into the state and computes what the network sees, and `restore` makes samples of its output.
+ * Eight functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
+ * `take` puts the frame into the state, `enter` computes what the network sees, and `restore` makes samples of its output.
  * `compare` finds the blocks that agree with their state, which need no network: `take_still` and `restore_still`.
  * `innovate` computes what frames tell beyond their state, one after the other.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
@@ -29,7 +29,7 @@
 #define IN_BLOCK 0.754877666246692760 /* ...and so have any few coefficients: the root of x^3 + x^2 = 1 */
 
 typedef struct {
-  const int16_t *coefficients; /* [high, wide, SIDE, SIDE], and so are all arrays but table, agrees and planes */
+  const int16_t *coefficients; /* [high, wide, SIDE, SIDE], and so are all arrays but table, wanted and planes */
   const float *table;
   float inverse[SIDE * SIDE];     /* 1 / table */
   float observation[SIDE * SIDE]; /* evidence of one frame */
@@ -43,7 +43,7 @@ typedef struct {
   float *samples, *left;          /* [SIDE * high, SIDE * wide] */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
-  const uint8_t *agrees;          /* [high, wide], and so are distance, spread and count */
+  const uint8_t *wanted;          /* [high, wide], and so are distance, spread and count: 0 for blocks to leave alone */
   float *distance, *spread, *count;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
@@ -83,6 +83,7 @@ typedef struct {
 #else
 #define observe_8 observe_4
 #define take_8 take_4
+#define enter_8 enter_4
 #define restore_8 restore_4
 #define take_still_8 take_still_4
 #define restore_still_8 restore_still_4
@@ -232,44 +233,66 @@ static PyObject *observe(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(take_doc,
-"take(coefficients, table, observation, mean, evidence, believed, share, level, samples, left, high, wide, lanes,\n"
-"     sample_scale, left_scale, /)\n--\n\n"
-"Change mean and evidence; fill share and level, float16 [high, wide, 64], and samples and left, float32\n"
-"[8 high, 8 wide]; see `state.py`.");
+"take(coefficients, table, observation, mean, evidence, believed, mean_after, evidence_after, high, wide, lanes, /)\n--\n\n"
+"Fill mean and evidence after the frame; see `state.py`.");
 
 static PyObject *take(PyObject *module, PyObject *arguments)
 {
-  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(1), EVIDENCE(1),
-                                  {"believed", BLOCK, 2, 0, 0}, {"share", BLOCK, 2, 1, 0}, {"level", BLOCK, 2, 1, 1},
-                                  {"samples", BLOCK, 4, 1, 0}, {"left", BLOCK, 4, 1, 0}};
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"believed", BLOCK, 2, 0, 0}, {"mean_after", BLOCK, 2, 1, 0},
+                                  {"evidence_after", BLOCK, 2, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 15, "take") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 11, "take") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.believed = a.buffers[5].buf, s.share = a.buffers[6].buf, s.level = a.buffers[7].buf;
-  s.samples = a.buffers[8].buf, s.left = a.buffers[9].buf;
-  s.sample_scale = (float)number(arguments, 13), s.left_scale = (float)number(arguments, 14);
+  s.believed = a.buffers[5].buf, s.mean_after = a.buffers[6].buf, s.evidence_after = a.buffers[7].buf;
+  RUN(take, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(enter_doc,
+"enter(coefficients, table, observation, mean, evidence, share, level, samples, left, high, wide, lanes, sample_scale,\n"
+"      left_scale, /)\n--\n\n"
+"Fill share and level, float16 [high, wide, 64], and samples and left, float32 [8 high, 8 wide]; see `state.py`.");
+
+static PyObject *enter(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"share", BLOCK, 2, 1, 0}, {"level", BLOCK, 2, 1, 1}, {"samples", BLOCK, 4, 1, 0},
+                                  {"left", BLOCK, 4, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 14, "enter") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.share = a.buffers[5].buf, s.level = a.buffers[6].buf;
+  s.samples = a.buffers[7].buf, s.left = a.buffers[8].buf;
+  s.sample_scale = (float)number(arguments, 12), s.left_scale = (float)number(arguments, 13);
   if (!PyErr_Occurred()) {
-    RUN(take, &s)
+    RUN(enter, &s)
   }
   release(&a);
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, evidence, mean_before, phases, share, lasting, correction, plane, high,\n"
+"restore(coefficients, table, observation, mean, evidence, mean_before, phases, lasting, correction, wanted, plane, high,\n"
 "        wide, lanes, scale, cell, noise, mean_tells, /)\n--\n\n"
-"Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide]; see `state.py`.");
+"Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide], where wanted, uint8 [high, wide],\n"
+"is not 0; see `state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"phases", BLOCK, 2, 0, 0},
-                                  {"share", BLOCK, 2, 0, 0}, {"lasting", 0, 4, 0, 0},
-                                  {"correction", BLOCK, 2, 1, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"lasting", 0, 4, 0, 0}, {"correction", BLOCK, 2, 1, 0},
+                                  {"wanted", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
   Component c = {0};
@@ -280,13 +303,13 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   if (!are(arguments, 18, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.mean_before = a.buffers[5].buf, s.share = a.buffers[7].buf;
-  s.correction = a.buffers[9].buf, s.plane = a.buffers[10].buf;
+  s.mean_before = a.buffers[5].buf, s.correction = a.buffers[8].buf;
+  s.wanted = a.buffers[9].buf, s.plane = a.buffers[10].buf;
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
   set_noise(&s, (float)number(arguments, 16), c.cell, PyObject_IsTrue(PyTuple_GetItem(arguments, 17)));
-  memcpy(lasting, a.buffers[8].buf, sizeof(lasting));
+  memcpy(lasting, a.buffers[7].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
   if (!residual)
@@ -316,7 +339,7 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
   if (!are(arguments, 12, "take_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.agrees = a.buffers[5].buf, s.mean_after = a.buffers[6].buf, s.evidence_after = a.buffers[7].buf;
+  s.wanted = a.buffers[5].buf, s.mean_after = a.buffers[6].buf, s.evidence_after = a.buffers[7].buf;
   set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 11)));
   if (!PyErr_Occurred()) {
     RUN(take_still, &s)
@@ -343,7 +366,7 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
     return NULL;
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
-  s.agrees = a.buffers[7].buf, s.plane = a.buffers[8].buf;
+  s.wanted = a.buffers[7].buf, s.plane = a.buffers[8].buf;
   set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), PyObject_IsTrue(PyTuple_GetItem(arguments, 14)));
   set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
   if (!PyErr_Occurred()) {
@@ -406,6 +429,7 @@ static PyObject *innovate(PyObject *module, PyObject *arguments)
 static PyMethodDef methods[] = {
   {"observe", observe, METH_VARARGS, observe_doc},
   {"take", take, METH_VARARGS, take_doc},
+  {"enter", enter, METH_VARARGS, enter_doc},
   {"restore", restore, METH_VARARGS, restore_doc},
   {"take_still", take_still, METH_VARARGS, take_still_doc},
   {"restore_still", restore_still, METH_VARARGS, restore_still_doc},

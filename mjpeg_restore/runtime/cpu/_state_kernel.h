@@ -81,18 +81,15 @@ static void NAMED(observe)(const State *s)
  *
  * Whatever the gate says, the past has some of its evidence: no less than nothing, and no more than there may be.
  */
-static inline Lanes NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, const int16_t *mean,
-                                    int16_t *mean_after, uint16_t *evidence_after, Lanes *share, Lanes dither)
+static inline void NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes seen, const int16_t *mean,
+                                   int16_t *mean_after, uint16_t *evidence_after, Lanes dither)
 {
-  Lanes after, together;
+  Lanes together;
 
   kept = NAMED(larger)(NAMED(smaller)(kept, AT(s->most)), (Lanes){0});
   together = kept + AT(s->observation);
-  *share = kept / together;
-  after = seen + *share * (NAMED(load)(mean + i) * (1.0f / 16) - seen);
-  NAMED(store_sixteenths)(after, dither, mean_after + i);
+  NAMED(store_sixteenths)(seen + kept / together * (NAMED(load)(mean + i) * (1.0f / 16) - seen), dither, mean_after + i);
   NAMED(narrow)(together, evidence_after + i);
-  return after;
 }
 
 /* Transform a block of dequantised coefficients, and write its samples as float32 times a scale */
@@ -104,32 +101,57 @@ static inline void NAMED(show)(Block block, float *out, size_t stride, float sca
   NAMED(write_samples)(block, out, stride, scale);
 }
 
-/* Take the frame into the state, as far as the gate believes the past; and what enters the network */
+/* Take the frame into the state, as far as the gate believes the past */
 static void NAMED(take)(const State *s)
 {
-  const int16_t *k = s->coefficients;
-  const uint16_t *believed = s->believed;
-  int16_t *mean = s->mean;
-  uint16_t *evidence = s->evidence, *shares = s->share, *levels = s->level;
+  size_t count = s->high * s->wide * SIDE * SIDE;
 
+  for (size_t at = 0; at < count; at += SIDE * SIDE) {
+    const int16_t *k = s->coefficients + at;
+    const uint16_t *believed = s->believed + at, *evidence = s->evidence + at;
+    EACH {
+      Lanes seen = NAMED(load)(k + i) * AT(s->table), kept = NAMED(widen)(believed + i) * NAMED(widen)(evidence + i);
+      NAMED(remember)(s, i, kept, seen, s->mean + at, s->mean_after + at, s->evidence_after + at, (Lanes){0});
+    }
+  }
+}
+
+/* Evidence of one frame, as a float16 holds it: so where there is no past, its share in the mean is nothing */
+static inline void NAMED(hold)(const State *s, float *held)
+{
+  EACH {
+    uint16_t half[LANES];
+    NAMED(narrow)(AT(s->observation), half);
+    *(Lanes *)(held + i) = NAMED(widen)(half);
+  }
+}
+
+/* The past's share in a mean that rests on so much evidence, and that of one frame: whatever the evidence is */
+static inline Lanes NAMED(share)(const float *one, size_t i, Lanes evidence)
+{
+  return NAMED(clamp)(1.0f - AT(one) / evidence, 0.0f, 1.0f);
+}
+
+/* What enters the network, of a frame that has been taken into the state */
+static void NAMED(enter)(const State *s)
+{
+  float held[SIDE * SIDE] __attribute__((aligned(32)));
+  NAMED(hold)(s, held);
   for (size_t block = 0; block < s->high * s->wide; block++) {
-    size_t offset = (block / s->wide * SIDE * s->wide + block % s->wide) * SIDE;
+    size_t at = block * SIDE * SIDE, offset = (block / s->wide * SIDE * s->wide + block % s->wide) * SIDE;
+    const int16_t *k = s->coefficients + at, *mean = s->mean + at;
+    const uint16_t *evidence = s->evidence + at;
     Block means, lefts;
     EACH {
-      Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
-      Lanes kept = NAMED(widen)(believed + i) * NAMED(widen)(evidence + i);
-      Lanes after = NAMED(remember)(s, i, kept, seen, mean, mean, evidence, &share, (Lanes){0});
-      means[i / SIDE][i % SIDE / LANES] = after;
-      lefts[i / SIDE][i % SIDE / LANES] = seen - after;
-      NAMED(narrow)(share, shares + i);
-      if (levels)
-        NAMED(narrow)(NAMED(clamp)(after * AT(s->inverse), -1.0f, 1.0f), levels + i);
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16);
+      means[i / SIDE][i % SIDE / LANES] = level;
+      lefts[i / SIDE][i % SIDE / LANES] = NAMED(load)(k + i) * AT(s->table) - level;
+      NAMED(narrow)(NAMED(share)(held, i, NAMED(widen)(evidence + i)), s->share + at + i);
+      if (s->level)
+        NAMED(narrow)(NAMED(clamp)(level * AT(s->inverse), -1.0f, 1.0f), s->level + at + i);
     }
     NAMED(show)(means, s->samples + offset, SIDE * s->wide, s->sample_scale);
     NAMED(show)(lefts, s->left + offset, SIDE * s->wide, s->left_scale);
-    k += SIDE * SIDE, believed += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, shares += SIDE * SIDE;
-    if (levels)
-      levels += SIDE * SIDE;
   }
 }
 
@@ -209,15 +231,18 @@ static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean
    the cell. */
 static void NAMED(restore)(const State *s, const Component *c, float *residual)
 {
-  const int16_t *k = s->coefficients, *mean = s->mean, *mean_before = s->mean_before;
-  const uint16_t *share = s->share, *evidence = s->evidence;
-  int16_t *correction = s->correction;
-  size_t block = 0;
-
+  float held[SIDE * SIDE] __attribute__((aligned(32)));
+  NAMED(hold)(s, held);
   for (size_t row = 0; row < s->high; row++) {
     interleave(c, row, residual);
-    for (size_t column = 0; column < s->wide; column++, block++) {
+    for (size_t column = 0; column < s->wide; column++) {
+      size_t block = row * s->wide + column, at = block * SIDE * SIDE;
+      const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
+      const uint16_t *evidence = s->evidence + at;
+      int16_t *correction = s->correction + at;
       Block places;
+      if (!s->wanted[block])
+        continue;
       memset(places, 0, sizeof(places));
       NAMED(add_residual)(c, residual + column * SIDE, places);
       EACH {
@@ -226,8 +251,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
         Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
-        Lanes past = NAMED(smaller)(NAMED(size)(NAMED(widen)(share + i)), (Lanes){0} + 1.0f); /* whatever the share is */
-        Lanes squared = past * past, fourth = squared * squared; /* for the sixth and eighth power, as in `state.py` */
+        Lanes past = NAMED(share)(held, i, known), squared = past * past, fourth = squared * squared; /* as in `state.py` */
         Lanes by_mean = {0};
         if (s->mean_tells)
           by_mean = fourth * fourth;
@@ -240,8 +264,6 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
       }
       NAMED(show_bytes)(s, places, block);
-      k += SIDE * SIDE, mean += SIDE * SIDE, mean_before += SIDE * SIDE, share += SIDE * SIDE;
-      evidence += SIDE * SIDE, correction += SIDE * SIDE;
     }
   }
 }
@@ -253,11 +275,11 @@ static void NAMED(take_still)(const State *s)
     size_t at = block * SIDE * SIDE;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
-    if (!s->agrees[block])
+    if (!s->wanted[block])
       continue;
     EACH {
-      Lanes seen = NAMED(load)(k + i) * AT(s->table), share;
-      NAMED(remember)(s, i, NAMED(widen)(evidence + i), seen, mean, s->mean_after + at, s->evidence_after + at, &share,
+      Lanes seen = NAMED(load)(k + i) * AT(s->table);
+      NAMED(remember)(s, i, NAMED(widen)(evidence + i), seen, mean, s->mean_after + at, s->evidence_after + at,
                       AT(s->dither));
     }
   }
@@ -273,14 +295,14 @@ static void NAMED(restore_still)(const State *s)
     const uint16_t *evidence = s->evidence + at;
     int16_t *correction = s->correction + at;
     Block places;
-    if (!s->agrees[block])
+    if (!s->wanted[block])
       continue;
     EACH {
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
       Lanes kept = NAMED(likelier)(s, i, before, number, known);
       if (NAMED(tells)(s, i, before, number, level, known)) {
-        Lanes past = NAMED(larger)(1.0f - AT(s->observation) / known, (Lanes){0}), fourth = past * past * past * past;
+        Lanes past = NAMED(share)(s->observation, i, known), fourth = past * past * past * past;
         kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
       }
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);

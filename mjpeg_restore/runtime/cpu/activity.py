@@ -30,6 +30,9 @@ COARSE = 25
 MOVED = 0.5
 """Share below which a block has changed; above it, noise alone may have carried it too far."""
 
+CERTAIN = 0.9
+"""Share from which on a block is what it was, and needs no network. Below it, coarse steps may hide a slow motion."""
+
 _FEWEST = 32
 """Still blocks from which something is learnt."""
 _GROUP, _GROUPS = 16, 4
@@ -90,6 +93,8 @@ class Activity:
         """The same when it was computed last."""
         self._frames_before = self._frames
         """Likewise, before the last frame."""
+        self._due = np.zeros(shape, np.bool_)
+        """Cells that agree with the last frame, and whose states have become better than they were."""
         self._settled = np.zeros(shape, np.bool_)
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
@@ -108,7 +113,7 @@ class Activity:
         frame: Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]],
         states: Sequence[ComponentState],
     ) -> NDArray[np.bool_]:
-        """The cells of a frame that need the network, `[cells_high, cells_wide]`.
+        """The cells of a frame that the gate is to judge, `[cells_high, cells_wide]`: those that may need the network.
 
         Args:
             frame: coefficients and table of each component.
@@ -124,9 +129,8 @@ class Activity:
         self._settled = self._frames >= _SETTLED
         self._changed, self._frames_before = changed, self._frames
         self._frames = np.where(changed, 0, self._frames) + 1
-        computed = changed | self._due(changed, at_once=finer)
-        self._computed[computed] = self._frames[computed]
-        return computed
+        self._due = self._grown(changed, at_once=finer)
+        return changed | self._due
 
     def _drifts(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -164,20 +168,28 @@ class Activity:
             doubted(state, share) if (share < 1).any() else state for state, share in zip(states, shares, strict=True)
         ]
 
-    def learn(self, believed: Sequence[NDArray[np.float32]]) -> None:
+    def learn(self, believed: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
         """Learn how far noise carries blocks, and that cells which it carried too far have not changed.
 
         Args:
             believed: of each component, `[blocks_high, blocks_wide]`: the share of each block's past that the gate kept
-                in the frame; 0 where the network has not computed it.
+                in the frame; 0 where it has not judged it.
+
+        Returns:
+            Of the cells that were chosen those that need the network: the gate does not doubt that the others are as
+            they were.
         """
-        moved = np.zeros(self._frames.shape, np.bool_)
+        moved, doubted = np.zeros((2, *self._frames.shape), np.bool_)
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
             steady = ~_blocks(self._correlation > DRIFTING, side, shares.shape)
             limits.learn((shares > BELIEVED) & steady, steady)
             moved |= _cells(shares < MOVED, side, moved.shape)
+            doubted |= _cells(shares < CERTAIN, side, moved.shape)
         unchanged = self._changed & ~moved
-        self._frames[unchanged] = self._computed[unchanged] = self._frames_before[unchanged] + 1
+        self._frames[unchanged] = self._frames_before[unchanged] + 1
+        computed = self._changed & doubted | self._due
+        self._computed[computed] = self._frames[computed]
+        return computed
 
     def _count_anew(self, table: NDArray[np.uint16]) -> bool:
         """Count earlier frames as so many of a new table; the result is whether that one is finer."""
@@ -188,7 +200,7 @@ class Activity:
             self._computed *= old / new
         return new > old > 0
 
-    def _due(self, changed: NDArray[np.bool_], *, at_once: bool) -> NDArray[np.bool_]:
+    def _grown(self, changed: NDArray[np.bool_], *, at_once: bool) -> NDArray[np.bool_]:
         """Cells that agree, and whose states have become better than they were."""
         known = np.maximum(self._computed, LEAST)
         growth = np.where(known < LONGEST, self._frames / (2 * known), (self._frames - known) / REFRESH)

@@ -61,17 +61,32 @@ class Area:
         scales = [(grids[0][0] // high, grids[0][1] // wide) for high, wide in grids]
         self._shapes = [(size[0] // down, size[1] // across) for down, across in scales]
         self.inner = [[_scaled(piece.inner, scale) for piece in pieces] for scale in scales]
+        self._is_picture = [piece.inner for piece in pieces] == [tuple(slice(0, length) for length in grids[0])]
         self._outer = [[_scaled(piece.outer, scale) for piece in pieces] for scale in scales]
+        covered = sum(_blocks(piece.outer) for piece in pieces) == size[0] * size[1]
+        self._new = np.empty if covered else np.zeros
         at = [_moved(piece.outer, piece.row, piece.column, piece.outer) for piece in pieces]
         self._at = [[_scaled(place, scale) for place in at] for scale in scales]
         cuts = [_moved(piece.inner, piece.row, piece.column, piece.outer) for piece in pieces]
         self._cuts = [[_scaled(place, scale) for place in cuts] for scale in scales]
 
     def gather(self, component: int, blocks: NDArray[Any]) -> NDArray[Any]:
-        """Blocks of a component's picture `[high, wide, 64]`, copied into the area's; zeros where there is no piece."""
-        found = np.zeros((*self._shapes[component], *blocks.shape[2:]), blocks.dtype)
+        """Blocks of a component's picture `[high, wide, 64]`, copied into the area's; zeros where there is no piece.
+
+        If the area is the picture, they are the picture's, and no copies.
+        """
+        if self._is_picture:
+            return blocks
+        found = self._new((*self._shapes[component], *blocks.shape[2:]), blocks.dtype)
         for place, at in zip(self._outer[component], self._at[component], strict=True):
             found[at] = blocks[place]
+        return found
+
+    def kept(self, component: int) -> NDArray[np.bool_]:
+        """The area's blocks of a component that are in no margin, `[high, wide]`."""
+        found = np.zeros(self._shapes[component], np.bool_)
+        for cut in self._cuts[component]:
+            found[cut] = True
         return found
 
     def scatter(self, component: int, found: NDArray[Any], blocks: NDArray[Any]) -> None:
@@ -182,6 +197,12 @@ def _moved(place: Place, row: int, column: int, origin: Place) -> Place:
         for one, other, to in zip(place, origin, (row, column), strict=True)
     )
     return rows, columns
+
+
+def _blocks(place: Place) -> int:
+    """How many blocks are in a place."""
+    rows, columns = place
+    return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 def _samples(place: Place) -> Place:

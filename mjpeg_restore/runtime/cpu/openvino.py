@@ -89,8 +89,10 @@ class OpenVino:
 
     Attributes:
         at_once: see `Parts`.
+        divides: likewise.
     """
 
+    divides = True
     largest: tuple[int, int] | None = None
     memory: int | None = None
 
@@ -189,15 +191,16 @@ class OpenVino:
         tables = [table for _, table in frame]
         states = [ComponentState(*map(np.array, one)) for one in zip(*blocks, strict=True)]
         before = [before_finer(*one) for one in zip(states, histories, tables, strict=True)]
-        own = [ComponentState(one.mean.copy(), one.evidence.copy(), one.correction) for one in before]
         part = self.part()
-        remembered = part.take(frame, own, histories)
-        part.run()
+        remembered = part.take(frame, before, histories)
+        part.run(frame, remembered)
         histories = [
             learnt(history, *component, state, evidence)
             for history, component, state, (_, evidence) in zip(histories, frame, before, remembered, strict=True)
         ]
-        planes, corrections = part.restore([one.correction for one in own], histories)
+        corrections = [one.correction for one in states]
+        everywhere = [np.ones(coefficients.shape[:2], np.bool_) for coefficients, _ in frame]
+        planes = part.restore([one.mean for one in before], corrections, everywhere, histories)
         after = zip(remembered, corrections, histories, strict=True)
         return (*planes, *(array for pair, one, history in after for array in (*pair, one, history.packed())))
 
@@ -309,58 +312,62 @@ class _Part:
 
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
-        self._frame, self._after = frame, states
-        self._before = [known.mean.copy() for known in states]
-        self._own = graph_inputs(frame, states, histories)
+        own = graph_inputs(frame, states, histories)
         sides: list[NDArray[np.float16]] = []
-        for component, known in zip(self._frame, self._after, strict=True):
+        for component, known in zip(frame, states, strict=True):
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
             state.observe(*component, known, deviation, share)
             sides += [deviation, share]
-        with self._lent(self._own) as (gate, _):
-            _bind(gate, [*_needed(self._own, gate), *sides])
+        with self._lent(own) as (gate, _):
+            _bind(gate, [*_needed(own, gate), *sides])
             gate.infer()
-            self._put_into_state([tensor.data for tensor in gate.output_tensors])
-        return [(known.mean, known.evidence) for known in self._after]
+            believed = [tensor.data for tensor in gate.output_tensors]
+            return [state.take(*one, known, share) for one, known, share in zip(frame, states, believed, strict=True)]
 
-    def _put_into_state(self, believed: Sequence[NDArray[np.float16]]) -> None:
-        """Compute mean and evidence after the frame, and what enters the network."""
-        self._shares = [np.empty((1, *coefficients.shape), np.float16) for coefficients, _ in self._frame]
-        level = np.empty_like(self._shares[0]) if self._has_level else None
-        self._entering: list[NDArray[Any]] = []
+    def run(self, frame: Frame, remembered: Remembered) -> None:
+        """Run the network; see `Part`."""
+        self._frame, self._remembered = frame, remembered
+        # Of corrections and histories, the graph needs the shapes alone.
+        states = [ComponentState(mean, evidence, mean) for mean, evidence in remembered]
+        own = graph_inputs(frame, states, [History() for _ in frame])
+        entering = self._entering()
+        with self._lent(own) as (_, network):
+            _bind(network, [*_needed(own, network), *entering])
+            network.infer()
+            self._phases = [part.copy() for part in _phases(network)]
+
+    def _entering(self) -> list[NDArray[Any]]:
+        """What enters the network."""
+        shares = [np.empty((1, *coefficients.shape), np.float16) for coefficients, _ in self._frame]
+        level = np.empty_like(shares[0]) if self._has_level else None
+        entering: list[NDArray[Any]] = []
         planes: list[NDArray[np.float32]] = []
         for group in filter(None, (self._frame[:1], self._frame[1:])):
             high, wide, _ = group[0][0].shape
             pair = np.empty((2, 1, len(group), 8 * high, 8 * wide), np.float32)
-            self._entering.extend(pair)
+            entering.extend(pair)
             planes.extend(pair[:, 0].swapaxes(0, 1))
         if level is not None:
-            self._entering.append(level)
-        for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
-            samples, left = planes[index]
-            seen = level if index == 0 else None
-            state.take(*component, known, believed[index], self._shares[index], seen, samples, left)
-
-    def run(self) -> None:
-        """Run the network."""
-        with self._lent(self._own) as (_, network):
-            _bind(network, [*_needed(self._own, network), *self._shares, *self._entering])
-            network.infer()
-            self._phases = [part.copy() for part in _phases(network)]
-        self._entering = []
+            entering.append(level)
+        for index, (component, known) in enumerate(zip(self._frame, self._remembered, strict=True)):
+            state.enter(*component, *known, shares[index], level if index == 0 else None, *planes[index])
+        return [*shares, *entering]
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
-    ) -> tuple[Planes, list[NDArray[np.int16]]]:
+        self,
+        means: Sequence[NDArray[np.int16]],
+        corrections: Sequence[NDArray[np.int16]],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+    ) -> Planes:
         """Put the network's residual on top of the mean, mixed with what was restored before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
         planes: list[NDArray[np.uint8]] = []
-        for index, (component, known) in enumerate(zip(self._frame, self._after, strict=True)):
-            known.correction = corrections[index]
-            phases, share, before = self._phases[index], self._shares[index], self._before[index]
-            told = histories[index].noise, histories[index].mean_tells
-            planes.append(state.restore(phases, *component, before, known, share, ramps[index], *told))
-        return tuple(planes), list(corrections)
+        for index, (component, remembered) in enumerate(zip(self._frame, self._remembered, strict=True)):
+            after, history = ComponentState(*remembered, corrections[index]), histories[index]
+            place = self._phases[index], *component, means[index], after, wanted[index], ramps[index]
+            planes.append(state.restore(*place, history.noise, history.mean_tells))
+        return tuple(planes)
 
 
 def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:

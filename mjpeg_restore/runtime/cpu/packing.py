@@ -31,13 +31,13 @@ def packed(pieces: Sequence[Size], size: Size) -> list[Box] | None:
         size: the picture's.
     """
     high, wide = size
+    if any(one[0] > high or one[1] > wide for one in pieces) or sum(one[0] * one[1] for one in pieces) > high * wide:
+        return None
     skyline = np.zeros(wide, np.intp)
     """In each column the row where nothing has come yet."""
     boxes = [Box(0, 0, 0, 0)] * len(pieces)
     for index in sorted(range(len(pieces)), key=lambda index: pieces[index], reverse=True):
         own_high, own_wide = pieces[index]
-        if own_wide > wide:
-            return None
         tops = sliding_window_view(skyline, own_wide).max(axis=1)
         column = int(tops.argmin())
         row = int(tops[column])

@@ -74,7 +74,7 @@ class PartSizes:
         self._parts = 0
 
     def fit(self, wanted: Size, holds: Callable[[Size], bool], grids: Grids) -> Size:
-        """The size at which a part is computed best now.
+        """The size at which a part is computed best now; it is prepared for what is wanted often.
 
         Args:
             wanted: the smallest that would do, of `rounded` lengths.
@@ -82,22 +82,36 @@ class PartSizes:
             grids: blocks of each component of the picture.
         """
         with self._lock:
-            if grids != self._grids:
-                self._forget_all(grids)
+            self._begin(wanted, grids)
             self._parts += 1
             if self._parts % FORGET == 0:
                 self._lost = Counter({one: blocks // 2 for one, blocks in self._lost.items() if blocks > 1})
-            if not self._ready:
-                self._ready[wanted] = self._prepare(wanted, grids)
-            near = sorted((one for one in self._ready if _blocks(one) <= FAR * _blocks(wanted)), key=_blocks)
-            best = next(filter(holds, near), None)
-            if best:
-                self._ready.move_to_end(best)
+            best = self._best(wanted, holds)
             begin = (best is None or _blocks(best) > NEAR * _blocks(wanted)) and self._pays(wanted, best)
         if begin:
             with suppress(RuntimeError):  # the pool takes no more work: the stream ends
                 self._pool.submit(self._add, wanted, grids)
         return best or wanted
+
+    def near(self, wanted: Size, holds: Callable[[Size], bool], grids: Grids) -> Size:
+        """The same for what takes so little time that nothing but the first size of all is prepared for it."""
+        with self._lock:
+            self._begin(wanted, grids)
+            return self._best(wanted, holds) or wanted
+
+    def _begin(self, wanted: Size, grids: Grids) -> None:
+        """See that there is a size for pictures of these grids."""
+        if grids != self._grids:
+            self._forget_all(grids)
+        if not self._ready:
+            self._ready[wanted] = self._prepare(wanted, grids)
+
+    def _best(self, wanted: Size, holds: Callable[[Size], bool]) -> Size | None:
+        near = sorted((one for one in self._ready if _blocks(one) <= FAR * _blocks(wanted)), key=_blocks)
+        best = next(filter(holds, near), None)
+        if best:
+            self._ready.move_to_end(best)
+        return best
 
     def _pays(self, size: Size, instead: Size | None) -> bool:
         """Count what was lost with a part of a size that there is not; True once it is to be prepared."""

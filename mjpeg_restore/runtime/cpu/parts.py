@@ -30,7 +30,10 @@ def graph_inputs(frame: Frame, states: Sequence[ComponentState], histories: Sequ
 
 
 class Part(Protocol):
-    """A part of a frame, or all of it: three steps in this order, each once and on any thread."""
+    """A part of a frame, or all of it: three steps in this order, each once and on any thread.
+
+    Where `Parts.divides`, one object does the first step, and others do the rest of what is in it.
+    """
 
     @property
     def histories(self) -> Sequence[History] | None:
@@ -42,8 +45,8 @@ class Part(Protocol):
 
         Args:
             frame: the part.
-            states: of the same blocks before the frame. They are the part's own, and so may be changed. Their
-                corrections are still those of an earlier frame, if parts of several frames are under way.
+            states: of the same blocks before the frame. Their corrections are still those of an earlier frame, if parts
+                of several frames are under way.
             histories: of the components before the frame.
 
         Returns:
@@ -51,21 +54,32 @@ class Part(Protocol):
         """
         ...
 
-    def run(self) -> None:
-        """Run the network. It depends on nothing that other frames' steps change."""
+    def run(self, frame: Frame, remembered: Remembered) -> None:
+        """Run the network. It depends on nothing that other frames' steps change.
+
+        Args:
+            frame: the part.
+            remembered: of the same blocks, after the frame.
+        """
         ...
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
-    ) -> tuple[Planes, list[NDArray[np.int16]]]:
+        self,
+        means: Sequence[NDArray[np.int16]],
+        corrections: Sequence[NDArray[np.int16]],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+    ) -> Planes:
         """Restore the part.
 
         Args:
-            corrections: before the frame, now that those before it have been restored; the part's own.
+            means: of each component before the frame.
+            corrections: before the frame, now that those before it have been restored. They become those after it.
+            wanted: `[blocks_high, blocks_wide]` of each component: the blocks to restore, at least.
             histories: of the components after the frame. A graph that computes the whole part has its own.
 
         Returns:
-            The planes of its components, and their corrections after the frame.
+            The planes of its components.
         """
         ...
 
@@ -75,9 +89,11 @@ class Parts(Protocol):
 
     Attributes:
         at_once: parts that may be under way at the same time.
+        divides: whether only some of what was taken in a part may be run, by other parts.
     """
 
     at_once: int
+    divides: bool
 
     @property
     def prepare(self) -> Callable[[Size, Grids], object] | None:
@@ -105,6 +121,7 @@ class WholeGraph:
     """`Parts` of a graph that has a state among its inputs and outputs: one at a time, computed in the first step."""
 
     at_once = 1
+    divides = False
     prepare = None
 
     def __init__(self, run: Callable[[Inputs], Planes]) -> None:
@@ -130,10 +147,16 @@ class _WholePart:
         self._corrections, self.histories = correction, [History.unpacked(array) for array in history]
         return list(zip(mean, evidence, strict=True))
 
-    def run(self) -> None:
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         pass
 
     def restore(
-        self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
-    ) -> tuple[Planes, list[NDArray[np.int16]]]:
-        return self._planes, self._corrections
+        self,
+        means: Sequence[NDArray[np.int16]],
+        corrections: Sequence[NDArray[np.int16]],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+    ) -> Planes:
+        for correction, found in zip(corrections, self._corrections, strict=True):
+            correction[:] = found
+        return self._planes

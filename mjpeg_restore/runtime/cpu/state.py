@@ -5,8 +5,8 @@ The state of a component is its `ComponentState`. The native extension behind th
 1. compares a frame with it (`compare`): blocks that agree need no network; and successive frames (`innovate`);
 2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, within the frame's
    cell (`restore_still`);
-3. does for all other blocks what stands before the gate (`observe`), between gate and network (`take`), and after the
-   network (`restore`).
+3. does for all other blocks what stands before the gate (`observe`), after it (`take`), before the network (`enter`),
+   and after that (`restore`).
 
 Mean and evidence depend on the coefficients alone, and the correction on the network too. So several frames may be on
 their way: what is taken is in order, and so is what is restored, but a frame is taken while those before it are in the
@@ -311,8 +311,34 @@ def observe(
 def take(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
-    state: ComponentState,
+    before: ComponentState,
     believed: NDArray[np.float16],
+    *,
+    lanes: int = _LANES,
+) -> tuple[NDArray[np.int16], NDArray[np.float16]]:
+    """Take a frame into the state, as far as the gate believes the past.
+
+    Args:
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        before: the state before the frame.
+        believed: the gate's decision: the share of the past's evidence that is still true, `[high, wide, 64]`.
+
+    Returns:
+        Mean and evidence after the frame.
+    """
+    high, wide, _ = coefficients.shape
+    after = np.empty_like(before.mean), np.empty_like(before.evidence)
+    known = before.mean, before.evidence, as_native(believed, np.float16)
+    assert native is not None
+    native.take(*_frame(coefficients, table), *known, *after, high, wide, lanes)
+    return after
+
+
+def enter(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    mean: NDArray[np.int16],
+    evidence: NDArray[np.float16],
     share: NDArray[np.float16],
     level: NDArray[np.float16] | None,
     samples: NDArray[np.float32],
@@ -320,24 +346,21 @@ def take(
     *,
     lanes: int = _LANES,
 ) -> None:
-    """Take a frame into the state, and compute what the network sees.
+    """Compute what the network sees of a frame that has been taken into the state.
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
-        state: its mean and evidence are changed.
-        believed: the gate's decision: the share of the past's evidence that is still true, `[high, wide, 64]`.
-        share: filled with the past's share in the new mean, likewise.
-        level: filled with the new mean in steps, within +-1, likewise, for a network with a significance map.
+        mean: of the state after the frame, and so is `evidence`.
+        share: filled with the past's share in the mean, 0..1, `[high, wide, 64]`.
+        level: filled with the mean in steps, within +-1, likewise, for a network with a significance map.
         samples: filled with the picture of means, float32 `[8 high, 8 wide]`, in units of `SAMPLE_SCALE`.
         left: filled with the frame's deviation from it, in units of `SAMPLE_SCALE / DEVIATION_GAIN`.
     """
     high, wide, _ = coefficients.shape
     assert native is not None
-    native.take(
+    native.enter(
         *_frame(coefficients, table),
-        *(state.mean, state.evidence),
-        *(as_native(believed, np.float16), share, level),
-        *(samples, left),
+        *(mean, evidence, share, level, samples, left),
         *(high, wide, lanes),
         *(1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
     )
@@ -349,7 +372,7 @@ def restore(
     table: NDArray[np.uint16],
     mean_before: NDArray[np.int16],
     state: ComponentState,
-    share: NDArray[np.float16],
+    wanted: NDArray[np.bool_],
     confidence: ConfidenceRamp,
     noise: float = 0.0,
     mean_tells: bool = False,
@@ -359,30 +382,30 @@ def restore(
     """Restore a component that has been taken into the state.
 
     The network's result is taken no further from the frame's cell than `REACH`, and moved by what the mean tells
-    (`restore_still`): a part of the way, the eighth power of the past's share, as coarse steps hide slow motion from
-    the gate, but little past gathers there. What the network adds to the mean differs from frame to frame, as their
-    noise does. So the result is mixed with what was restored of the frame before: by the sixth power, times `lasting`.
-    What is shown lies in the cell; what is kept is moved by what the cell tells for the rest.
+    (`restore_still`): a part of the way, the eighth power of the past's share in the mean, as coarse steps hide slow
+    motion from the gate, but little past gathers there. What the network adds to the mean differs from frame to frame,
+    as their noise does. So the result is mixed with what was restored of the frame before: by the sixth power, times
+    `lasting`. What is shown lies in the cell; what is kept is moved by what the cell tells for the rest.
 
     Args:
         phases: the network's residual, as in `projection.project`, and so is `confidence`.
         coefficients: as in `compare`, and so are `table` and `lanes`.
         mean_before: of the state before the frame.
         state: after it; its correction is changed.
-        share: the past's share in the mean, as `take` has filled it.
+        wanted: `[blocks_high, blocks_wide]`, the blocks to restore.
         noise: variance of the sensor's noise, grey levels^2.
         mean_tells: as in `restore_still`. Without it and without noise, what is shown is kept.
 
     Returns:
-        uint8 `[8 blocks_high, 8 blocks_wide]`.
+        uint8 `[8 blocks_high, 8 blocks_wide]`; whatever it was where no block is wanted.
     """
     high, wide, _ = coefficients.shape
     plane = np.empty((8 * high, 8 * wide), np.uint8)
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
-        *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), share, lasting(table)),
-        *(state.correction, plane),
+        *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), lasting(table)),
+        *(state.correction, wanted.view(np.uint8), plane),
         *(high, wide, lanes),
         *(SAMPLE_SCALE * confidence(table), CELL, noise, mean_tells),
     )

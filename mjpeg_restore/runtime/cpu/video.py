@@ -1,8 +1,9 @@
 """One camera's use of a network with a state, in the host's memory: what has not changed is not computed again.
 
-A frame is restored in three steps. In the order of the frames it is compared with the state, and taken into it. Then
-the network runs, for several frames at the same time. In order again it is restored, and its correction goes into the
-state. A frame that comes alone is divided instead, for as many threads.
+A frame is restored in three steps. In the order of the frames it is compared with the state, and taken into it: where
+it does not agree, as far as the gate believes the past. Then the network runs, where the gate has doubts, for several
+frames at the same time. In order again the frame is restored, and its correction goes into the state. A frame that
+comes alone is divided instead, for as many threads.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
 from mjpeg_restore.runtime.cpu.activity import Activity, cells_of
-from mjpeg_restore.runtime.cpu.areas import Area, Place, areas, lengths
+from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
@@ -77,19 +79,26 @@ class VideoSession:
         if activity:
             cells = activity.choose(frame, before)
             before = activity.doubt(before)
-        self.computed = float(cells.mean())
+
+        def parts_of(cells: NDArray[np.bool_], fit: Fit | None) -> list[_PartOfFrame]:
+            wanted = self._areas(cells, grids, fit)
+            return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
+
         # For the size of a picture by itself nothing is prepared.
-        wanted = self._areas(cells, grids, self._sizes if past or evidence else None)
-        parts = [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
+        sizes = self._sizes if past or evidence else None
+        parts = parts_of(cells, partial(sizes.near, grids=grids) if sizes else None)
         self._each(parts, _PartOfFrame.take)
-        computed = [[place for area in wanted for place in area.inner[index]] for index in range(len(grids))]
-        still = [_without(grid, places) for grid, places in zip(grids, computed, strict=True)]
-        for component, known, found, agrees in zip(frame, before, after, still, strict=True):
+        places = _places(parts, grids)
+        for component, known, found, agrees in zip(frame, before, after, _beyond(places, grids), strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
-        if activity:
-            activity.learn([_believed(*one) for one in zip(before, after, computed, tables, strict=True)])
         of_graph = None if activity else next((part.histories for part in parts), None)
+        if activity:
+            needed = activity.learn([_believed(*one) for one in zip(before, after, places, tables, strict=True)])
+            cells = needed if self._parts.divides else cells
+        if self._parts.divides:
+            parts = parts_of(cells, partial(sizes.fit, grids=grids) if sizes else None)
+        self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [
             history.following(table, variance) for history, table, variance in zip(earlier, tables, noise, strict=True)
@@ -105,6 +114,7 @@ class VideoSession:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         self._each(parts, lambda part: part.restore(planes, histories))
+        still = _beyond(_places(parts, grids), grids)
         for index, (component, agrees, history) in enumerate(zip(frame, still, histories, strict=True)):
             if agrees.any():
                 known = before[index], after[index]
@@ -118,7 +128,7 @@ class VideoSession:
             self._activity = Activity(grids)
         return self._activity
 
-    def _areas(self, cells: NDArray[np.bool_], grids: Grids, sizes: PartSizes | None) -> list[Area]:
+    def _areas(self, cells: NDArray[np.bool_], grids: Grids, fit: Fit | None) -> list[Area]:
         """Areas that have all of the cells; of a frame that comes alone as many as are computed at once, if it pays."""
         rectangles = cover(cells, *lengths(grids))
         most, at_once = self._most, self._parts.at_once
@@ -126,7 +136,7 @@ class VideoSession:
             together = sum(area.size[0] * area.size[1] for area in areas(rectangles, grids, most))
             share = -(-together // at_once)
             most = min(most, max(LEAST_PART, share + share // 5))
-        return areas(rectangles, grids, most, (lambda size, holds: sizes.fit(size, holds, grids)) if sizes else None)
+        return areas(rectangles, grids, most, fit)
 
     def _each(self, parts: Sequence[_PartOfFrame], step: Callable[[_PartOfFrame], None]) -> None:
         """Do a step of several parts, at the same time where threads are free."""
@@ -153,7 +163,10 @@ class VideoSession:
 
 
 class _PartOfFrame:
-    """A part of a frame: cut out of it and of its state, and put into what is found."""
+    """A part of a frame: cut out of it and of its state, and put into what is found.
+
+    The parts that the gate judges need not be those that the network computes (`Parts.divides`).
+    """
 
     def __init__(
         self,
@@ -172,38 +185,56 @@ class _PartOfFrame:
         """After the frame, as `Part.histories`."""
         return self._part.histories
 
+    def inner(self, component: int) -> Sequence[Place]:
+        """What is computed of a component, without margins."""
+        return self._area.inner[component]
+
     def take(self) -> None:
         """Take it into the state."""
         gather = self._area.gather
-        frame = [(gather(index, coefficients), table) for index, (coefficients, table) in enumerate(self._frame)]
         states = [
             ComponentState(*(gather(index, part) for part in (known.mean, known.evidence, known.correction)))
             for index, known in enumerate(self._before)
         ]
-        taken = self._part.take(frame, states, self._histories)
+        taken = self._part.take(self._gathered(), states, self._histories)
         for index, (known, remembered) in enumerate(zip(self._after, taken, strict=True)):
             for part, found in zip((known.mean, known.evidence), remembered, strict=True):
                 self._area.scatter(index, found, part)
 
     def run(self) -> None:
-        """Run the network."""
-        self._part.run()
+        """Run the network, once all of the frame has been taken."""
+        gather, after = self._area.gather, enumerate(self._after)
+        remembered = [(gather(index, known.mean), gather(index, known.evidence)) for index, known in after]
+        self._part.run(self._gathered(), remembered)
 
     def restore(self, planes: Planes, histories: Sequence[History]) -> None:
         """Restore it, in the planes of its frame; `histories` are those of `Part.restore`."""
         area = self._area
+        means = [area.gather(index, known.mean) for index, known in enumerate(self._before)]
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        for index, (found, correction) in enumerate(zip(*self._part.restore(corrections, histories), strict=True)):
+        kept = [area.kept(index) for index in range(len(planes))]
+        restored = self._part.restore(means, corrections, kept, histories)
+        for index, (found, correction) in enumerate(zip(restored, corrections, strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
 
+    def _gathered(self) -> Frame:
+        gather = self._area.gather
+        return [(gather(index, coefficients), table) for index, (coefficients, table) in enumerate(self._frame)]
 
-def _without(grid: tuple[int, int], places: Sequence[Place]) -> NDArray[np.bool_]:
-    """All blocks of a component but those in some places."""
-    found = np.ones(grid, np.bool_)
-    for place in places:
-        found[place] = False
+
+def _places(parts: Sequence[_PartOfFrame], grids: Grids) -> list[list[Place]]:
+    """What parts have of each component."""
+    return [[place for part in parts for place in part.inner(index)] for index in range(len(grids))]
+
+
+def _beyond(places: Sequence[Sequence[Place]], grids: Grids) -> list[NDArray[np.bool_]]:
+    """All blocks of each component but those in some places."""
+    found = [np.ones(grid, np.bool_) for grid in grids]
+    for blocks, own in zip(found, places, strict=True):
+        for place in own:
+            blocks[place] = False
     return found
 
 

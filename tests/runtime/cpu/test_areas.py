@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,8 +34,10 @@ def cells_of(grids: Grids, share: float, seed: int) -> NDArray[np.bool_]:
 def found(cells: NDArray[np.bool_], grids: Grids, most: int = EVERYTHING, *, few: bool = False) -> list[Area]:
     """The areas of some cells; `few`: at one of few sizes."""
 
-    def fit(size: Size) -> Size:
-        return rounded(size[0], grids, 0), rounded(size[1], grids, 1)
+    def fit(size: Size, holds: Callable[[Size], bool]) -> Size:
+        assert holds(size)
+        assert size == tuple(rounded(length, grids, axis) for axis, length in enumerate(size))
+        return size
 
     return areas(rectangles.cover(cells, *lengths(grids)), grids, most, fit if few else None)
 

@@ -40,7 +40,8 @@ class Sizes:
     def fit(self, high: int, wide: int, grids: Grids = GRIDS, times: int = 1) -> Size:
         found = 0, 0
         for _ in range(times):
-            found = self.sizes.fit((high, wide), grids)
+            wanted = rounded(high, grids, 0), rounded(wide, grids, 1)
+            found = self.sizes.fit(wanted, lambda size: size[0] >= high and size[1] >= wide, grids)
         return found
 
 
@@ -69,6 +70,23 @@ def test_a_length_is_one_of_a_few_and_whole_blocks_of_each_component(length: int
     assert length <= rounded(length, grids, 0) <= whole
     assert len(every) <= STEPS
     assert all(one % unit(grids, 0) == 0 for one in every - {whole})
+
+
+def test_a_size_of_another_shape_will_do_if_the_part_goes_into_it() -> None:
+    sizes = Sizes()
+    sizes.fit(32, 80)
+    assert sizes.sizes.fit((48, 48), lambda size: size == (32, 80), GRIDS) == (32, 80)
+    assert sizes.sizes.fit((48, 48), lambda size: False, GRIDS) == (48, 48)
+
+
+def test_nothing_but_the_first_size_is_prepared_for_what_takes_little_time() -> None:
+    sizes = Sizes()
+    for _ in range(2 * WANTED):
+        assert sizes.sizes.near((60, 80), lambda size: True, GRIDS) == (60, 80)
+        assert sizes.sizes.near((48, 72), lambda size: True, GRIDS) == (60, 80)
+        assert sizes.sizes.near((48, 72), lambda size: False, GRIDS) == (48, 72)
+        assert sizes.sizes.near((12, 12), lambda size: True, GRIDS) == (12, 12)  # far smaller
+    assert sizes.prepared == [(60, 80)]
 
 
 def test_the_first_part_is_prepared_at_once() -> None:

@@ -139,6 +139,26 @@ def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
 
 
 @needs_native_state
+@pytest.mark.parametrize(("away", "computed"), [(1, False), (2, True)])
+def test_what_the_gate_believes_needs_no_network(away: int, computed: bool) -> None:
+    # Many coefficients of one block are so many steps from their means: all at once, farther than noise explains.
+    (frame,) = frames(moving(1), quality=90)
+    changed = [array.copy() for array in frame]
+    changed[0][5, 7, 1:] += away
+    parts = Stepped(1)
+    camera = Camera(parts=parts)
+    for _ in range(5):
+        camera.restore(frame)
+    parts.blocks = 0
+    planes = camera.restore(changed)
+    assert (camera.session.computed > 0) == (parts.blocks > 0) == computed
+    offsets = to_coefficients(planes[0]) / changed[1] - changed[0]
+    assert np.abs(offsets).max() < 0.5 + 4 / changed[1].min()
+    camera.restore(frame)
+    assert camera.session.computed < 0.1
+
+
+@needs_native_state
 @pytest.mark.parametrize("most", [1, 160, 300])
 def test_a_large_frame_is_divided(most: int) -> None:
     clip = frames(moving(6, 256, 160))
@@ -489,9 +509,7 @@ def test_a_frame_that_waits_to_be_finished_holds_up_no_thread() -> None:
         def __init__(self) -> None:
             super().__init__(2)
             self.steps = iter([lambda: third.wait(60), lambda: True, third.set])
-
-        def part(self) -> SteppedPart:
-            return SteppedPart(Stepped(running=next(self.steps)))
+            self.running = lambda: next(self.steps)()
 
     with ThreadPoolExecutor(2) as pool:
         session = VideoSession(Numbered(), pool, EVERYTHING)
@@ -507,10 +525,14 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
 
     class Listening(SteppedPart):
         def restore(
-            self, corrections: Sequence[NDArray[np.int16]], histories: Sequence[History]
-        ) -> tuple[Planes, list[NDArray[np.int16]]]:
+            self,
+            means: Sequence[NDArray[np.int16]],
+            corrections: Sequence[NDArray[np.int16]],
+            wanted: Sequence[NDArray[np.bool_]],
+            histories: Sequence[History],
+        ) -> Planes:
             given.append([history.noise for history in histories])
-            return super().restore(corrections, histories)
+            return super().restore(means, corrections, wanted, histories)
 
     class Network(Stepped):
         def part(self) -> SteppedPart:
