@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
 
@@ -33,19 +32,28 @@ def packed(pieces: Sequence[Size], size: Size) -> list[Box] | None:
     high, wide = size
     if any(one[0] > high or one[1] > wide for one in pieces) or sum(one[0] * one[1] for one in pieces) > high * wide:
         return None
-    skyline = np.zeros(wide, np.intp)
-    """In each column the row where nothing has come yet."""
+    skyline = [(0, 0)]
+    """From which column on which row is the first where nothing has come yet."""
     boxes = [Box(0, 0, 0, 0)] * len(pieces)
     for index in sorted(range(len(pieces)), key=lambda index: pieces[index], reverse=True):
         own_high, own_wide = pieces[index]
-        tops = sliding_window_view(skyline, own_wide).max(axis=1)
-        column = int(tops.argmin())
-        row = int(tops[column])
+        row, column = min((_row(skyline, begin, own_wide), begin) for begin, _ in skyline if begin + own_wide <= wide)
         if row + own_high > high:
             return None
-        skyline[column : column + own_wide] = row + own_high
+        end = column + own_wide
+        after = max(step for step in skyline if step[0] <= end)[1]
+        beyond = [step for step in skyline if step[0] > end]
+        before = [step for step in skyline if step[0] < column]
+        skyline = [*before, (column, row + own_high), *([(end, after)] if end < wide else []), *beyond]
         boxes[index] = Box(row, column, own_high, own_wide)
     return boxes
+
+
+def _row(skyline: Sequence[tuple[int, int]], begin: int, wide: int) -> int:
+    """The first row below all that came before, from one of a skyline's columns on."""
+    ends = [column for column, _ in skyline[1:]]
+    ends.append(begin + wide)
+    return max(row for (column, row), end in zip(skyline, ends, strict=True) if column < begin + wide and end > begin)
 
 
 def smallest(pieces: Sequence[Size], grids: Grids, *, exact: bool) -> Size | None:
