@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu import activity as module
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, CERTAIN, COARSE, MOVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -27,6 +27,7 @@ class Camera:
 
     Attributes:
         states: of each component.
+        needed: the cells of the last frame that need the network.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Camera:
         self.states = [ComponentState.empty(*grid) for grid in grids]
         self.activity = Activity(grids)
         self.coefficients: list[NDArray[np.int16]] = []
+        self.needed = np.ones(cells_of(grids), np.bool_)
 
     def frame(self) -> list[tuple[NDArray[np.int16], NDArray[np.uint16]]]:
         """The next frame, as the camera codes it."""
@@ -50,7 +52,7 @@ class Camera:
         return list(zip(self.coefficients, self.tables, strict=True))
 
     def choose(self, *, believes: float = 1.0) -> NDArray[np.bool_]:
-        """The cells of the next frame that are computed; the gate believes that share of the past there."""
+        """The cells of the next frame that the gate judges; it believes that share of the past there."""
         frame = self.frame()
         cells = self.activity.choose(frame, self.states)
         believed: list[NDArray[np.float32]] = []
@@ -64,7 +66,7 @@ class Camera:
             if not believes:
                 state.evidence[computed] = 0
             take_still(coefficients, table, state, np.ones(known.shape, np.bool_), state, 0)
-        self.activity.learn(believed)
+        self.needed = self.activity.learn(believed)
         return cells
 
 
@@ -94,6 +96,36 @@ def test_without_noise_only_what_is_due_is_computed() -> None:
     assert all(later - earlier == REFRESH for earlier, later in pairwise(due[5:]))
     assert len(due) == 6 + 2
     assert due[5] == LONGEST
+
+
+@pytest.mark.parametrize(("believes", "computed"), [(1.0, False), (CERTAIN, False), (0.89, True), (0.0, True)])
+def test_what_the_gate_does_not_doubt_needs_no_network(believes: float, computed: bool) -> None:
+    camera = Camera(0)
+    for _ in range(40):  # when nothing is due any more
+        camera.choose()
+    camera.scene[0][5, 7] = camera.random.normal(0, 120, 64)
+    cells = camera.choose(believes=believes)
+    assert cells[2, 3]
+    assert camera.needed[2, 3] == computed
+    assert not camera.needed[~cells].any()
+
+
+def test_what_is_due_is_computed_whatever_the_gate_believes() -> None:
+    camera = Camera(0)
+    for number in range(1, 40):
+        cells = camera.choose(believes=1.0)
+        assert camera.needed.all() == cells.all() == (number.bit_count() == 1)
+
+
+def test_a_cell_that_was_judged_and_not_computed_is_due_when_it_would_have_been() -> None:
+    camera = Camera(0)
+    for number in range(1, 17):
+        camera.scene[0][5, 7] += 30 * (number == 10)
+        cells = camera.choose()
+        camera.scene[0][5, 7] -= 30 * (number == 10)
+        assert cells[2, 3] == (number == 10 or number.bit_count() == 1)
+        assert camera.needed[2, 3] == (number.bit_count() == 1)
+    assert camera.needed.all()  # in frame 16, as all others
 
 
 @pytest.mark.parametrize("component", [0, 1, 2])
