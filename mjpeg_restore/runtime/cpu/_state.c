@@ -1,8 +1,9 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Eight functions, each for one component.  For blocks that a network restores, `observe` computes what its gate sees,
- * `take` puts the frame into the state, `enter` computes what the network sees, and `restore` makes samples of its output.
- * `compare` finds the blocks that agree with their state, which need no network: `take_still` and `restore_still`.
+ * Eight functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
+ * into it.  For all others `observe` computes what the gate sees, and `take` puts them into the state.  `restore_still`
+ * makes samples of blocks that are as they were.  For all others `enter` computes what the network sees, and `restore`
+ * makes samples of its output.
  * `innovate` computes what frames tell beyond their state, one after the other.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
  *
@@ -349,15 +350,15 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_still_doc,
-"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, agrees, plane, high, wide,\n"
+"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, wanted, plane, high, wide,\n"
 "              lanes, noise, cell, mean_tells, frame, /)\n--\n\n"
-"Change correction, and fill plane, where agrees, uint8 [high, wide], is not 0; see `state.py`.");
+"Change correction, and fill plane, where wanted, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
-                                  {"agrees", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"wanted", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 

@@ -89,7 +89,7 @@ def restore_still(
     evidence: NDArray[np.float16],
     mean_before: NDArray[np.int16],
     correction: NDArray[np.int16],
-    agrees: NDArray[np.uint8],
+    wanted: NDArray[np.uint8],
     plane: NDArray[np.uint8],
     high: int,
     wide: int,

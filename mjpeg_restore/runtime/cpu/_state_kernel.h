@@ -285,7 +285,7 @@ static void NAMED(take_still)(const State *s)
   }
 }
 
-/* Restore blocks that agree with the state: what was kept before, moved by what the cell tells, and the mean. What is shown
+/* Restore blocks that are as they were: what was kept before, moved by what the cell tells, and the mean. What is shown
    lies in the cell. */
 static void NAMED(restore_still)(const State *s)
 {

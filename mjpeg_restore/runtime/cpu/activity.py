@@ -5,6 +5,9 @@ stands still every block agrees with its state: nothing but the sensor's noise t
 carries a block is learnt from the stream itself, from blocks that the network's gate believes to be still. In a picture
 that moves there are none, and nothing agrees.
 
+The gate judges the cells that do not agree. Those that it does not doubt were false alarms, and need no network, unless
+they are frequent.
+
 A cell that agrees is computed all the same each time its state rests on twice as many frames as when it was computed
 last: what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most
 six times, and then once in `REFRESH` frames.
@@ -30,8 +33,11 @@ COARSE = 25
 MOVED = 0.5
 """Share below which a block has changed; above it, noise alone may have carried it too far."""
 
-CERTAIN = 0.9
-"""Share from which on a block is what it was, and needs no network. Below it, coarse steps may hide a slow motion."""
+OFTEN = 50
+"""Frames that tell how often noise carries a cell too far: what they count fades by a factor of e in so many."""
+AGAIN = 1.6
+"""Where that is more, as after two times in half of those frames, the noise is stronger than elsewhere. What is kept
+strays there, and is computed each time."""
 
 _FEWEST = 32
 """Still blocks from which something is learnt."""
@@ -93,8 +99,10 @@ class Activity:
         """The same when it was computed last."""
         self._frames_before = self._frames
         """Likewise, before the last frame."""
+        self._alarms = np.zeros(shape)
+        """How often noise carried each cell too far, of late: the gate did not doubt that it was as before."""
         self._due = np.zeros(shape, np.bool_)
-        """Cells that agree with the last frame, and whose states have become better than they were."""
+        """Cells to be computed in this frame because their states have become better than they were."""
         self._settled = np.zeros(shape, np.bool_)
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
@@ -176,18 +184,19 @@ class Activity:
                 in the frame; 0 where it has not judged it.
 
         Returns:
-            Of the cells that were chosen those that need the network: the gate does not doubt that the others are as
-            they were.
+            Of the cells that were chosen those that need the network. The gate does not doubt that the others are as
+            they were, and noise seldom carries them too far.
         """
         moved, doubted = np.zeros((2, *self._frames.shape), np.bool_)
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
             steady = ~_blocks(self._correlation > DRIFTING, side, shares.shape)
             limits.learn((shares > BELIEVED) & steady, steady)
             moved |= _cells(shares < MOVED, side, moved.shape)
-            doubted |= _cells(shares < CERTAIN, side, moved.shape)
+            doubted |= _cells(shares <= BELIEVED, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._frames_before[unchanged] + 1
-        computed = self._changed & doubted | self._due
+        self._alarms = (1 - 1 / OFTEN) * self._alarms + (self._changed & ~doubted)
+        computed = self._changed & (doubted | (self._alarms > AGAIN)) | self._due
         self._computed[computed] = self._frames[computed]
         return computed
 
@@ -201,7 +210,7 @@ class Activity:
         return new > old > 0
 
     def _grown(self, changed: NDArray[np.bool_], *, at_once: bool) -> NDArray[np.bool_]:
-        """Cells that agree, and whose states have become better than they were."""
+        """Cells that agree, and whose states have become better than they were, if it is their turn."""
         known = np.maximum(self._computed, LEAST)
         growth = np.where(known < LONGEST, self._frames / (2 * known), (self._frames - known) / REFRESH)
         growth[changed] = 0

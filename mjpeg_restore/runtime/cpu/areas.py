@@ -21,8 +21,9 @@ from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle
 
 MARGIN = 1
-"""Cells around a rectangle that are computed and not kept, at least. The network's reach is larger; but what lies
-beyond changes one sample in thousands, by one grey level."""
+"""Cells around a rectangle that are computed and not kept, at least, as far as the picture goes. The network's reach is
+larger; but what lies beyond changes one sample in thousands, by one grey level. At an edge of the picture there is no
+margin: another piece may lie beside it, and change the samples there by up to 9 levels, in chroma 20."""
 
 _WHOLE = 0.8
 """Share of a picture's blocks from which on all of it is computed, without margins."""
@@ -51,7 +52,7 @@ class Area:
     """Pieces of a picture that the network computes together.
 
     Attributes:
-        inner: for each component the places in the picture that are computed, without margins.
+        inner: for each component the places in the picture that it is made for, without margins.
         size: blocks of luma.
     """
 
@@ -82,7 +83,7 @@ class Area:
             found[at] = blocks[place]
         return found
 
-    def kept(self, component: int) -> NDArray[np.bool_]:
+    def wanted(self, component: int) -> NDArray[np.bool_]:
         """The area's blocks of a component that are in no margin, `[high, wide]`."""
         found = np.zeros(self._shapes[component], np.bool_)
         for cut in self._cuts[component]:

@@ -32,8 +32,7 @@ def packed(pieces: Sequence[Size], size: Size) -> list[Box] | None:
     high, wide = size
     if any(one[0] > high or one[1] > wide for one in pieces) or sum(one[0] * one[1] for one in pieces) > high * wide:
         return None
-    skyline = [(0, 0)]
-    """From which column on which row is the first where nothing has come yet."""
+    skyline = [(0, 0)]  # column and first free row of each step
     boxes = [Box(0, 0, 0, 0)] * len(pieces)
     for index in sorted(range(len(pieces)), key=lambda index: pieces[index], reverse=True):
         own_high, own_wide = pieces[index]
@@ -57,12 +56,12 @@ def _row(skyline: Sequence[tuple[int, int]], begin: int, wide: int) -> int:
 
 
 def smallest(pieces: Sequence[Size], grids: Grids, *, exact: bool) -> Size | None:
-    """The smallest picture into which pieces go; None if that is larger than the one that they are of.
+    """The smallest picture into which pieces go, or nearly; None if they do not go into the one that they are of.
 
     Args:
         pieces: their sizes, in blocks of luma.
         grids: blocks of each component of the picture that they are of.
-        exact: its size is not one of few (`rounded`).
+        exact: whether the result may have any size of whole blocks, and not only lengths that are `rounded`.
     """
 
     def whole(length: int, axis: int) -> int:
@@ -72,13 +71,13 @@ def smallest(pieces: Sequence[Size], grids: Grids, *, exact: bool) -> Size | Non
     tallest, widest = (max(lengths) for lengths in zip(*pieces, strict=True))
     together = sum(high * wide for high, wide in pieces)
     widths = {whole(width, 1) for width in np.linspace(widest, grids[0][1], _WIDTHS, dtype=int).tolist()}
-    # What they need at least in each width: seldom is more than one of them tried.
+    # Widths in the order of what the pieces need in them at least.
     least = sorted((wide * whole(max(tallest, -(-together // wide)), 0), wide) for wide in widths)
     best: Size | None = None
     for blocks, wide in least:
-        most = grids[0][0] if best is None else min(grids[0][0], (best[0] * best[1] - 1) // wide)
-        if best and blocks >= best[0] * best[1]:
+        if best and blocks * _NEAR >= best[0] * best[1]:
             break
+        most = grids[0][0] if best is None else min(grids[0][0], (best[0] * best[1] - 1) // wide)
         if boxes := packed(pieces, (most, wide)):
             high = whole(max(box.row + box.high for box in boxes), 0)
             if best is None or high * wide < best[0] * best[1]:
@@ -110,3 +109,5 @@ def _meet(first: int, length: int, other: int, other_length: int) -> bool:
 
 _WIDTHS = 16
 """Widths of pictures that are tried."""
+_NEAR = 1.05
+"""A picture is small enough if it is larger by this factor than the pieces need at least."""

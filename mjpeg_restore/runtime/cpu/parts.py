@@ -32,7 +32,7 @@ def graph_inputs(frame: Frame, states: Sequence[ComponentState], histories: Sequ
 class Part(Protocol):
     """A part of a frame, or all of it: three steps in this order, each once and on any thread.
 
-    Where `Parts.divides`, one object does the first step, and others do the rest of what is in it.
+    If `Parts.divides`, an object does either `take` alone, or `run` and `restore`, and their parts of a frame differ.
     """
 
     @property
@@ -89,7 +89,7 @@ class Parts(Protocol):
 
     Attributes:
         at_once: parts that may be under way at the same time.
-        divides: whether only some of what was taken in a part may be run, by other parts.
+        divides: whether `run` and `restore` do without what `take` has done, and so may be those of other parts.
     """
 
     at_once: int

@@ -2,17 +2,17 @@
 
 The state of a component is its `ComponentState`. The native extension behind this module
 
-1. compares a frame with it (`compare`): blocks that agree need no network; and successive frames (`innovate`);
-2. takes blocks that agree into it (`take_still`), and restores them as they were restored before, within the frame's
-   cell (`restore_still`);
-3. does for all other blocks what stands before the gate (`observe`), after it (`take`), before the network (`enter`),
-   and after that (`restore`).
+1. compares a frame with it (`compare`), and successive frames (`innovate`);
+2. takes blocks that agree into it (`take_still`), and all others as far as the gate believes the past: `observe` stands
+   before the gate, and `take` after it;
+3. restores blocks that are as they were as they were restored before, within the frame's cell (`restore_still`), and
+   all others by the network: `enter` stands before it, and `restore` after it.
 
 Mean and evidence depend on the coefficients alone, and the correction on the network too. So several frames may be on
 their way: what is taken is in order, and so is what is restored, but a frame is taken while those before it are in the
 network.
 
-The exported graph does 3 as well, where there is no native extension.
+The exported graph does the same for all blocks by gate and network, where there is no native extension.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def restore_still(
     table: NDArray[np.uint16],
     before: ComponentState,
     after: ComponentState,
-    agrees: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float,
     mean_tells: bool,
@@ -238,7 +238,7 @@ def restore_still(
     *,
     lanes: int = _LANES,
 ) -> None:
-    """Restore the blocks that were taken by `take_still`.
+    """Restore blocks that are as they were: they agree with the state, or the gate does not doubt it.
 
     What is kept is what was kept before, moved by what the frames tell. What is shown is that, within the frame's cell.
 
@@ -272,15 +272,15 @@ def restore_still(
         coefficients: as in `compare`, and so are `table` and `lanes`.
         before: the state before the frame.
         after: the one after it, whose correction is changed.
-        agrees: `[blocks_high, blocks_wide]`, the blocks.
-        plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks agree.
+        wanted: `[blocks_high, blocks_wide]`, the blocks.
+        plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks are wanted.
         noise: variance of the sensor's noise, grey levels^2.
         mean_tells: whether all frames in the mean had this table, and no more noise.
         frame: its number.
     """
     high, wide, _ = coefficients.shape
     known = after.mean, after.evidence, before.mean
-    found = after.correction, agrees.view(np.uint8), plane
+    found = after.correction, wanted.view(np.uint8), plane
     assert native is not None
     native.restore_still(
         *_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, mean_tells, frame

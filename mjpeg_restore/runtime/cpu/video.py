@@ -186,7 +186,7 @@ class _PartOfFrame:
         return self._part.histories
 
     def inner(self, component: int) -> Sequence[Place]:
-        """What is computed of a component, without margins."""
+        """What it has of a component, without margins."""
         return self._area.inner[component]
 
     def take(self) -> None:
@@ -213,8 +213,8 @@ class _PartOfFrame:
         means = [area.gather(index, known.mean) for index, known in enumerate(self._before)]
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        kept = [area.kept(index) for index in range(len(planes))]
-        restored = self._part.restore(means, corrections, kept, histories)
+        wanted = [area.wanted(index) for index in range(len(planes))]
+        restored = self._part.restore(means, corrections, wanted, histories)
         for index, (found, correction) in enumerate(zip(restored, corrections, strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)

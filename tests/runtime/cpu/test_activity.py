@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu import activity as module
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, CERTAIN, COARSE, MOVED, REFRESH, Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -98,7 +98,7 @@ def test_without_noise_only_what_is_due_is_computed() -> None:
     assert due[5] == LONGEST
 
 
-@pytest.mark.parametrize(("believes", "computed"), [(1.0, False), (CERTAIN, False), (0.89, True), (0.0, True)])
+@pytest.mark.parametrize(("believes", "computed"), [(1.0, False), (0.91, False), (BELIEVED, True), (0.0, True)])
 def test_what_the_gate_does_not_doubt_needs_no_network(believes: float, computed: bool) -> None:
     camera = Camera(0)
     for _ in range(40):  # when nothing is due any more
@@ -126,6 +126,20 @@ def test_a_cell_that_was_judged_and_not_computed_is_due_when_it_would_have_been(
         assert cells[2, 3] == (number == 10 or number.bit_count() == 1)
         assert camera.needed[2, 3] == (number.bit_count() == 1)
     assert camera.needed.all()  # in frame 16, as all others
+
+
+@pytest.mark.parametrize(("apart", "computed"), [(20, True), (30, False)])
+def test_where_noise_often_carries_a_cell_too_far_it_is_computed(apart: int, computed: bool) -> None:
+    camera = Camera(0)
+    for _ in range(40):
+        camera.choose()
+    for number in range(apart + 1):
+        far = number % apart == 0
+        camera.scene[0][5, 7] += 30 * far
+        cells = camera.choose()
+        camera.scene[0][5, 7] -= 30 * far
+        assert cells[2, 3] == far
+        assert camera.needed[2, 3] == (computed and number == apart)
 
 
 @pytest.mark.parametrize("component", [0, 1, 2])

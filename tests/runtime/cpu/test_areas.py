@@ -104,6 +104,21 @@ def test_each_piece_has_its_margin_and_no_gap_lies_between(case: tuple[Grids, ND
             assert any(np.array_equal(inside[y : y + high, x : x + wide], around) for y, x in at)
 
 
+def test_beside_the_pieces_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "empty", lambda shape, kind: np.full(shape, -1, kind))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    grids = grids_of(60, 80, "4:2:0")
+    gaps, picture = 0, numbered(grids[0])[..., 0]
+    for seed in range(20):
+        for area in found(cells_of(grids, 0.01, seed), grids, few=True):
+            inside = area.gather(0, numbered(grids[0]))[..., 0]
+            assert inside.min() >= 0
+            assert sorted(inside[area.wanted(0)]) == sorted(
+                np.concatenate([picture[one].ravel() for one in area.inner[0]])
+            )
+            gaps += (inside == 0).any()
+    assert 0 < gaps < 20
+
+
 def test_where_nothing_is_wanted_there_is_no_area() -> None:
     assert found(np.zeros((30, 40), np.bool_), grids_of(60, 80, "4:2:0")) == []
 

@@ -843,7 +843,7 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
         case "restore_still":
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy(), "correction": state.correction}
-            given |= {"agrees": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
+            given |= {"wanted": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
         case "innovate":
             given |= {"evidence": state.evidence, "innovations": np.zeros(size, np.int8)}
             given |= {"products": np.empty((3, 2, 3), np.float32)}

@@ -23,7 +23,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
-from mjpeg_restore.runtime.cpu import state, video
+from mjpeg_restore.runtime.cpu import part_sizes, state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before_finer
 from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
@@ -548,6 +548,51 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
         assert given == [activity.noise] * len(given)
         changed += bool(given) and activity.noise[0] != SENSOR
     assert changed > 2
+
+
+@needs_native_state
+def test_a_part_is_restored_from_the_means_of_before_the_frame() -> None:
+    given: list[NDArray[np.int16]] = []
+
+    class Listening(SteppedPart):
+        def restore(
+            self,
+            means: Sequence[NDArray[np.int16]],
+            corrections: Sequence[NDArray[np.int16]],
+            wanted: Sequence[NDArray[np.bool_]],
+            histories: Sequence[History],
+        ) -> Planes:
+            given.append(means[0].copy())
+            return super().restore(means, corrections, wanted, histories)
+
+    class Network(Stepped):
+        def part(self) -> SteppedPart:
+            return Listening(self)
+
+    first, second = frames([picture(WIDTH, HEIGHT, seed) for seed in (1, 2)])
+    camera = Camera(parts=Network(1))
+    camera.restore(first)
+    camera.restore(second)  # all of it has changed
+    np.testing.assert_array_equal(given[0], 0)
+    seen = (first[0] * first[1].astype(int) * 16).clip(-32768, 32767)
+    np.testing.assert_array_equal(given[1], seen)
+
+
+@needs_native_state
+def test_for_what_the_gate_alone_judges_no_size_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_sizes, "COMPILATION", 10)  # blocks: any size that is wanted twice
+    prepared: list[Size] = []
+    (frame,) = frames(moving(1), quality=90)
+    changed = [array.copy() for array in frame]
+    changed[0][5, 7, 1:] += 1
+    session = VideoSession(Stepped(1, prepare=lambda size, _: prepared.append(size)), INLINE, EVERYTHING)
+    for number in range(200):
+        session.submit(changed if number % 60 == 59 else frame, past=True, evidence=True).result()
+    assert prepared == [(HEIGHT // 8, WIDTH // 8)]
+    changed[0][5, 7, 1:] += 1  # now the gate does not believe it
+    for number in range(200):
+        session.submit(changed if number % 60 == 59 else frame, past=True, evidence=True).result()
+    assert len(prepared) > 1
 
 
 @needs_native_state
