@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -114,8 +115,9 @@ def areas(rectangles: Sequence[Rectangle], grids: Grids, most: int, fit: Fit | N
     if not rectangles:
         return []
     pieces = [_size(one, grids) for one in rectangles]
-    size = smallest(pieces, grids, exact=fit is None)
-    if size is None or (len(pieces) > 1 and size[0] * size[1] >= _WHOLE * grids[0][0] * grids[0][1]):
+    nearly_all = _WHOLE * grids[0][0] * grids[0][1] if len(pieces) > 1 else float("inf")
+    size = smallest(pieces, grids, exact=fit is None) if sum(map(prod, pieces)) < nearly_all else None
+    if size is None or prod(size) >= nearly_all:
         high, wide = cells_of(grids)
         return areas([Rectangle(0, high, 0, wide)], grids, most, fit)
     if size[0] * size[1] > most and (halves := _halved(rectangles)):
