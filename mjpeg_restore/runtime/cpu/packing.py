@@ -9,6 +9,11 @@ import numpy as np
 
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
 
+_WIDTHS = 16
+"""Widths of pictures that are tried."""
+_NEAR = 1.05
+"""A picture is small enough if it is larger by this factor than the pieces need at least."""
+
 
 class Box(NamedTuple):
     """Where a piece lies, in blocks of luma."""
@@ -105,9 +110,3 @@ def spread(boxes: Sequence[Box], size: Size) -> list[Box]:
 def _meet(first: int, length: int, other: int, other_length: int) -> bool:
     """Whether two lengths have something in common."""
     return first < other + other_length and other < first + length
-
-
-_WIDTHS = 16
-"""Widths of pictures that are tried."""
-_NEAR = 1.05
-"""A picture is small enough if it is larger by this factor than the pieces need at least."""
