@@ -152,6 +152,7 @@ class Stepped:
         at_once, divides, prepare: see `Parts`.
         running: called while a part's network runs.
         blocks: of luma that the network has computed in all.
+        restored: of each part that was restored, luma's means before the frame, and the histories after it.
     """
 
     divides = True
@@ -164,6 +165,7 @@ class Stepped:
     ) -> None:
         self.at_once, self.running, self.prepare = at_once, running, prepare
         self.blocks = 0
+        self.restored: list[tuple[NDArray[np.int16], Sequence[History]]] = []
 
     def part(self) -> Part:
         return SteppedPart(self)
@@ -194,6 +196,7 @@ class SteppedPart:
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
     ) -> Planes:
+        self._network.restored.append((means[0].copy(), histories))
         planes: list[NDArray[np.uint8]] = []
         for one, before, correction, history in zip(self._run, means, corrections, histories, strict=True):
             plane, correction[:] = one.restore(before, correction, history)

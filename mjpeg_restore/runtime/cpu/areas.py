@@ -50,7 +50,7 @@ class _Piece:
 
 
 class Area:
-    """Pieces of a picture that the network computes together.
+    """Pieces of a picture that gate or network compute together.
 
     Attributes:
         inner: for each component the places in the picture that it is made for, without margins.

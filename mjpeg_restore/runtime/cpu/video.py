@@ -93,11 +93,10 @@ class VideoSession:
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
         of_graph = None if activity else next((part.histories for part in parts), None)
-        if activity:
-            needed = activity.learn([_believed(*one) for one in zip(before, after, places, tables, strict=True)])
-            cells = needed if self._parts.divides else cells
+        shares = [_believed(*one) for one in zip(before, after, places, tables, strict=True)] if activity else []
+        needed = activity.learn(shares) if activity else cells
         if self._parts.divides:
-            parts = parts_of(cells, partial(sizes.fit, grids=grids) if sizes else None)
+            cells, parts = needed, parts_of(needed, partial(sizes.fit, grids=grids) if sizes else None)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [

@@ -521,28 +521,13 @@ def test_a_frame_that_waits_to_be_finished_holds_up_no_thread() -> None:
 
 @needs_native_state
 def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt() -> None:
-    given: list[list[float]] = []
-
-    class Listening(SteppedPart):
-        def restore(
-            self,
-            means: Sequence[NDArray[np.int16]],
-            corrections: Sequence[NDArray[np.int16]],
-            wanted: Sequence[NDArray[np.bool_]],
-            histories: Sequence[History],
-        ) -> Planes:
-            given.append([history.noise for history in histories])
-            return super().restore(means, corrections, wanted, histories)
-
-    class Network(Stepped):
-        def part(self) -> SteppedPart:
-            return Listening(self)
-
     random, scene, changed = np.random.default_rng(4), picture(WIDTH, HEIGHT), 0
-    camera = Camera(parts=Network(1))
+    parts = Stepped(1)
+    camera = Camera(parts=parts)
     for frame in frames([scene + random.normal(0, 4, scene.shape) for _ in range(12)], quality=80):
-        given.clear()
+        parts.restored.clear()
         camera.restore(frame)
+        given = [[history.noise for history in histories] for _, histories in parts.restored]
         activity = camera.session._activity  # pyright: ignore[reportPrivateUsage]
         assert activity
         assert given == [activity.noise] * len(given)
@@ -552,30 +537,14 @@ def test_what_is_kept_of_a_computed_block_depends_on_the_noise_that_was_learnt()
 
 @needs_native_state
 def test_a_part_is_restored_from_the_means_of_before_the_frame() -> None:
-    given: list[NDArray[np.int16]] = []
-
-    class Listening(SteppedPart):
-        def restore(
-            self,
-            means: Sequence[NDArray[np.int16]],
-            corrections: Sequence[NDArray[np.int16]],
-            wanted: Sequence[NDArray[np.bool_]],
-            histories: Sequence[History],
-        ) -> Planes:
-            given.append(means[0].copy())
-            return super().restore(means, corrections, wanted, histories)
-
-    class Network(Stepped):
-        def part(self) -> SteppedPart:
-            return Listening(self)
-
     first, second = frames([picture(WIDTH, HEIGHT, seed) for seed in (1, 2)])
-    camera = Camera(parts=Network(1))
+    parts = Stepped(1)
+    camera = Camera(parts=parts)
     camera.restore(first)
     camera.restore(second)  # all of it has changed
-    np.testing.assert_array_equal(given[0], 0)
-    seen = (first[0] * first[1].astype(int) * 16).clip(-32768, 32767)
-    np.testing.assert_array_equal(given[1], seen)
+    nothing, means = (before for before, _ in parts.restored)
+    np.testing.assert_array_equal(nothing, 0)
+    np.testing.assert_array_equal(means, (first[0] * first[1].astype(int) * 16).clip(-32768, 32767))
 
 
 @needs_native_state
