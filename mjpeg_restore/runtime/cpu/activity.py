@@ -60,6 +60,8 @@ _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
 """Share of a picture's cells: where more have changed, the others, which happen to be alike, have changed as well."""
+_FEW = 2
+"""Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
 _EVERY = 8
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -101,6 +103,8 @@ class Activity:
         """Likewise, before the last frame."""
         self._alarms = np.zeros(shape)
         """How often noise carried each cell too far, of late: the gate did not doubt that it was as before."""
+        self._disagreed = np.zeros(shape, np.bool_)
+        """Cells that did not agree in the last frame, be it by chance."""
         self._due = np.zeros(shape, np.bool_)
         """Cells to be computed in this frame because their states have become better than they were."""
         self._settled = np.zeros(shape, np.bool_)
@@ -130,7 +134,7 @@ class Activity:
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
-        changed |= self._drifts(*frame[0], states[0])
+        changed = self._confirmed(changed, frame[0][1]) | self._drifts(*frame[0], states[0])
         if changed.mean() > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
@@ -139,6 +143,22 @@ class Activity:
         self._frames = np.where(changed, 0, self._frames) + 1
         self._due = self._grown(changed, at_once=finer)
         return changed | self._due
+
+    def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        """The cells that disagree and do not do so by chance: that are very different, or have others around them, or
+        had in the frame before.
+
+        What moves is seldom one cell of one frame; noise is nothing else. But of what moves slowly coarse steps show no
+        more than that.
+        """
+        before, self._disagreed = self._disagreed, disagree
+        if _coarse(table):
+            return disagree
+        far = np.zeros(disagree.shape, np.bool_)
+        for limits, side in zip(self._limits, self._sides, strict=True):
+            far |= _cells(limits.far, side, far.shape)
+        together = 9 * _around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
+        return disagree & (far | _widened(before) | (together > _FEW + 0.5))
 
     def _drifts(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -226,6 +246,7 @@ class _Limits:
         noise: variance of the sensor's noise, grey levels^2.
         once: distances that noise explains: of a block, and the mean of 3x3 blocks, for which it is not the same noise.
         twice: distances that it does not explain where the frame before had such a distance there.
+        far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
         gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
             move slowly.
     """
@@ -237,7 +258,7 @@ class _Limits:
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
-        self.gone = np.zeros((0, 0), np.bool_)
+        self.far = self.gone = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
 
     def moved(
@@ -262,7 +283,8 @@ class _Limits:
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = _widened(beyond)
-        moved = (_widened(far) if coarse else far) | far_around | again
+        self.far = (_widened(far) if coarse else far) | far_around
+        moved = self.far | again
         self._agree = ~moved
         return moved
 

@@ -28,6 +28,9 @@ from mjpeg_restore.runtime.cpu.rectangles import cover
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
+ALL = 0.9
+"""Share of the judged cells that need the network, from which on it is given what the gate was: to find other parts of
+a frame, and sizes for them, takes longer than the rest of these."""
 LEAST_PART = 300
 """Blocks of luma from which on it pays to compute a part of a frame by itself."""
 
@@ -55,6 +58,8 @@ class VideoSession:
         self._histories: Sequence[History] = []
         self._activity: Activity | None = None
         self._frames = 0
+        self._needed = 1.0
+        """Share of the cells judged last that need the network."""
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -80,13 +85,16 @@ class VideoSession:
             cells = activity.choose(frame, before)
             before = activity.doubt(before)
 
-        def parts_of(cells: NDArray[np.bool_], fit: Fit | None) -> list[_PartOfFrame]:
+        # For the size of a picture by itself nothing is prepared.
+        sizes = self._sizes if past or evidence else None
+
+        def parts_of(cells: NDArray[np.bool_], *, network: bool) -> list[_PartOfFrame]:
+            fit = partial(sizes.fit if network else sizes.near, grids=grids) if sizes else None
             wanted = self._areas(cells, grids, fit)
             return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
 
-        # For the size of a picture by itself nothing is prepared.
-        sizes = self._sizes if past or evidence else None
-        parts = parts_of(cells, partial(sizes.near, grids=grids) if sizes else None)
+        alike = not self._parts.divides or self._needed > ALL
+        parts = parts_of(cells, network=alike)
         self._each(parts, _PartOfFrame.take)
         places = _places(parts, grids)
         for component, known, found, agrees in zip(frame, before, after, _beyond(places, grids), strict=True):
@@ -95,8 +103,9 @@ class VideoSession:
         of_graph = None if activity else next((part.histories for part in parts), None)
         shares = [_believed(*one) for one in zip(before, after, places, tables, strict=True)] if activity else []
         needed = activity.learn(shares) if activity else cells
-        if self._parts.divides:
-            cells, parts = needed, parts_of(needed, partial(sizes.fit, grids=grids) if sizes else None)
+        self._needed = needed.sum() / max(1, cells.sum())
+        if self._parts.divides and not (alike and self._needed > ALL):
+            cells, parts = needed, parts_of(needed, network=True)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [
