@@ -22,6 +22,7 @@ OPTIONAL = not STATIC and "CIBUILDWHEEL" not in os.environ
 
 READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
 PROJECTION, STATE = "mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"
+PIECES = "mjpeg_restore.runtime.cpu._pieces"
 VECTORS = (PROJECTION, STATE)
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
@@ -32,6 +33,8 @@ WITHOUT = {
     "For the fast ones install GCC or Clang",
     STATE: "no native state of cameras ({}); models for video will compute every frame whole. "
     "For the fast way install GCC or Clang",
+    PIECES: "no native search for the pieces of a picture that moved ({}); models for video will compute more. "
+    "For the fast way install a C compiler",
 }
 
 
@@ -105,6 +108,7 @@ setup(
     ext_modules=[
         extension(READER, "-O2", **libjpeg()),
         extension(ENTROPY, "-O2"),
+        extension(PIECES, "-O2"),
         *(
             extension(
                 name,

@@ -6,6 +6,7 @@
     walk        the native walk through entropy-coded data
     project     the native projection and decode
     state       a camera's native state
+    pieces      the native search for the pieces of a picture that moved
     containers  the parsers of MOV, AVI and HTTP dumps
     multipart   what a camera sends over HTTP
     recordings  the whole pipeline, without a network
@@ -42,7 +43,7 @@ SECONDS = 5
 """An input that takes longer is a finding; pictures are small here."""
 MEGABYTES = 2500
 """Memory of the process that is a finding."""
-NAMES = ("headers", "pictures", "native", "walk", "project", "state", "containers", "multipart", "recordings")
+NAMES = ("headers", "pictures", "native", "walk", "project", "state", "pieces", "containers", "multipart", "recordings")
 
 Target = Callable[[bytes], None]
 

@@ -38,6 +38,7 @@ from mjpeg_restore.jpeg import (
     split,
 )
 from mjpeg_restore.jpeg.header import JpegHeader
+from mjpeg_restore.runtime.cpu import _pieces as native_pieces
 from mjpeg_restore.runtime.cpu import projection
 from mjpeg_restore.runtime.cpu import state as camera
 from mjpeg_restore.sources.avi import ChunkCounter
@@ -233,6 +234,28 @@ def state(data: bytes) -> None:
         native.innovate(*frame(), *known, some(np.int8), products, *last)
 
 
+def pieces(data: bytes) -> None:
+    """The native search for what moved, and for its place in a picture, likewise."""
+    rng = Random(data[:8])
+    high, wide = rng.choice((1, 1, 2, 7, 30)), rng.choice((1, 2, 7, 30))
+    cells = (_filled(data, high * wide, np.uint8) > rng.choice((0, 128, 250))).reshape(high, wide)
+    down, across = (np.arange(4, 4 + count + rng.choice((1,) * 9 + (0, 2)), dtype=np.float64) for count in (high, wide))
+    if rng.random() < 0.1:
+        down = _filled(data, high + 1, np.float64)
+    with suppress(ValueError):
+        found = native_pieces.cover(cells, down, across, rng.choice((100.0, 0.0, float("inf"), float("nan"))))
+        count = np.zeros((high, wide), np.int64)
+        for top, bottom, left, right in found:
+            assert 0 <= top < bottom <= high and 0 <= left < right <= wide
+            count[top:bottom, left:right] += 1
+        assert (count[cells] == 1).all() and count.max(initial=0) <= 1
+    sizes = _filled(data, 2 * rng.randrange(20), np.int32) & rng.choice((7, 63, -1))
+    places = np.zeros(len(sizes) + rng.choice((0,) * 9 + (1, 2)), np.int32)
+    limits = (1, 8, 40, 200, 0, -1, (1 << 31) - 1)
+    with suppress(ValueError):
+        native_pieces.pack(sizes, places, rng.choice(limits), rng.choice(limits))
+
+
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:
     """As many numbers as asked for, from the bytes of the input over and over."""
     size = count * np.dtype(kind).itemsize
@@ -309,6 +332,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "walk": walk,
     "project": project,
     "state": state,
+    "pieces": pieces,
     "containers": containers,
     "multipart": multipart,
     "recordings": recordings,

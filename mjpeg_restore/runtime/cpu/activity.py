@@ -62,7 +62,7 @@ _NEARLY_ALL = 0.7
 """Share of a picture's cells: where more have changed, the others, which happen to be alike, have changed as well."""
 _FEW = 2
 """Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
-_EVERY = 8
+_EVERY = 32
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
 

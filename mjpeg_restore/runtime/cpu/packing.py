@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded, unit
+from mjpeg_restore.runtime.cpu.rectangles import native
 
 _WIDTHS = 16
 """Widths of pictures that are tried."""
@@ -28,36 +30,26 @@ def packed(pieces: Sequence[Size], size: Size) -> list[Box] | None:
     """Where pieces lie in a picture of a size, in their order; None if they do not all go into it.
 
     The tallest piece comes first. Each comes where its lower edge is highest, below all that came before it in its
-    columns: the rule of the skyline.
+    columns: the rule of the skyline. Without the extension, each comes below the one before.
 
     Args:
         pieces: their sizes.
         size: the picture's.
     """
-    high, wide = size
-    if any(one[0] > high or one[1] > wide for one in pieces) or sum(one[0] * one[1] for one in pieces) > high * wide:
+    if native is None:
+        return _stacked(pieces, size)
+    places = np.empty((len(pieces), 2), np.int32)
+    if not native.pack(np.array(pieces, np.int32), places, size[0], size[1]):
         return None
-    skyline = [(0, 0)]  # column and first free row of each step
-    boxes = [Box(0, 0, 0, 0)] * len(pieces)
-    for index in sorted(range(len(pieces)), key=lambda index: pieces[index], reverse=True):
-        own_high, own_wide = pieces[index]
-        row, column = min((_row(skyline, begin, own_wide), begin) for begin, _ in skyline if begin + own_wide <= wide)
-        if row + own_high > high:
-            return None
-        end = column + own_wide
-        after = max(step for step in skyline if step[0] <= end)[1]
-        beyond = [step for step in skyline if step[0] > end]
-        before = [step for step in skyline if step[0] < column]
-        skyline = [*before, (column, row + own_high), *([(end, after)] if end < wide else []), *beyond]
-        boxes[index] = Box(row, column, own_high, own_wide)
-    return boxes
+    return [Box(row, column, *piece) for (row, column), piece in zip(places.tolist(), pieces, strict=True)]
 
 
-def _row(skyline: Sequence[tuple[int, int]], begin: int, wide: int) -> int:
-    """The first row below all that came before, from one of a skyline's columns on."""
-    ends = [column for column, _ in skyline[1:]]
-    ends.append(begin + wide)
-    return max(row for (column, row), end in zip(skyline, ends, strict=True) if column < begin + wide and end > begin)
+def _stacked(pieces: Sequence[Size], size: Size) -> list[Box] | None:
+    """The same with each piece below the one before."""
+    rows = [0, *accumulate(high for high, _ in pieces)]
+    if rows[-1] > size[0] or any(wide > size[1] for _, wide in pieces):
+        return None
+    return [Box(row, 0, *piece) for row, piece in zip(rows, pieces, strict=False)]
 
 
 def smallest(pieces: Sequence[Size], grids: Grids, *, exact: bool) -> Size | None:

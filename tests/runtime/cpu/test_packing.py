@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjpeg_restore.runtime.cpu import packing
 from mjpeg_restore.runtime.cpu.packing import Box, packed, smallest, spread
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded
+from tests.lacking import needs_native_pieces
 
 pieces = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=8)
 
@@ -36,11 +39,20 @@ def test_in_a_column_each_goes_below_the_last(sizes: list[Size]) -> None:
     assert packed(sizes, (together, widest - 1)) is None
 
 
+def test_without_the_extension_each_goes_below_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "native", None)
+    assert packed([(2, 3), (4, 5)], (6, 5)) == [Box(0, 0, 2, 3), Box(2, 0, 4, 5)]
+    assert packed([(2, 3), (4, 5)], (5, 9)) is None
+    assert packed([(2, 3), (4, 5)], (6, 4)) is None
+
+
+@needs_native_pieces
 def test_what_goes_beside_another_goes_there() -> None:
     assert packed([(2, 3), (4, 5), (2, 3)], (4, 8)) == [Box(0, 5, 2, 3), Box(0, 0, 4, 5), Box(2, 5, 2, 3)]
     assert packed([(2, 3), (4, 5), (3, 3)], (4, 8)) is None
 
 
+@needs_native_pieces
 @given(pieces, st.integers(12, 60), st.integers(12, 60), st.booleans())
 def test_the_smallest_picture_holds_all(sizes: list[Size], high: int, wide: int, exact: bool) -> None:
     grids: Grids = ((2 * high, 2 * wide), (high, wide), (high, wide))
@@ -59,6 +71,7 @@ def test_the_smallest_picture_holds_all(sizes: list[Size], high: int, wide: int,
             assert len(sizes) > 1 or packed(sizes, (min(most, 2 * high), other)) is None
 
 
+@needs_native_pieces
 def test_tall_and_wide_pieces_share_a_small_picture() -> None:
     grids: Grids = ((80, 80), (40, 40), (40, 40))
     assert smallest([(20, 60), (60, 20)], grids, exact=True) == (80, 60)

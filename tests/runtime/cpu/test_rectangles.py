@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import rectangles
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle
+from tests.lacking import needs_native_pieces
 
 masks = st.builds(
     lambda high, wide, share, seed: np.random.default_rng(seed).random((high, wide)) < share,
@@ -57,6 +59,7 @@ def test_all_cells_are_one_rectangle() -> None:
     assert cover(np.ones((17, 30), np.bool_), 2) == [Rectangle(0, 17, 0, 30)]
 
 
+@needs_native_pieces
 def test_what_lies_far_apart_is_not_joined() -> None:
     cells = np.zeros((34, 60), np.bool_)
     cells[2:4, 3:5] = cells[30:32, 50:54] = True
@@ -69,6 +72,25 @@ def test_what_lies_side_by_side_is_joined() -> None:
     assert cover(cells, 2) == [Rectangle(2, 4, 3, 5)]
 
 
+@needs_native_pieces
+def test_single_cells_all_over_a_picture_are_not_joined() -> None:
+    """No single cut makes any of it less work."""
+    cells = np.zeros((68, 120), np.bool_)
+    places = [(6 + 14 * row, 6 + 12 * column) for row in range(5) for column in range(10)]
+    for place in places:
+        cells[place] = True
+    assert {(one.top, one.left) for one in cover(cells, 2)} == {*places}
+
+
+@pytest.mark.parametrize("cells", [np.eye(9, 12, dtype=np.bool_), np.zeros((3, 4), np.bool_)])
+def test_without_the_extension_there_is_one_rectangle(
+    cells: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rectangles, "native", None)
+    assert cover(cells, 2) == [Rectangle(0, 9, 0, 9)] * bool(cells.any())
+
+
+@needs_native_pieces
 @given(masks, st.sampled_from([0, 2, 4]))
 def test_it_is_less_work_than_one_rectangle_and_no_single_cut_makes_it_less(
     cells: NDArray[np.bool_], margin: int
