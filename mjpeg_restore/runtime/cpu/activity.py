@@ -154,9 +154,9 @@ class Activity:
         before, self._disagreed = self._disagreed, disagree
         if _coarse(table):
             return disagree
-        far = np.zeros(disagree.shape, np.bool_)
+        far = np.zeros(self._frames.shape, np.bool_)
         for limits, side in zip(self._limits, self._sides, strict=True):
-            far |= _cells(limits.far, side, far.shape)
+            far |= _cells(limits.far, side, self._frames.shape)
         together = 9 * _around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
         return disagree & (far | _widened(before) | (together > _FEW + 0.5))
 
