@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from measuring.pictures import Plane
 from numpy.typing import NDArray
 
 from measuring_video.clip import Clip, luma
-from measuring_video.metrics import FEWEST, flicker, levels, pooled_gain, static, uncovered
+from measuring_video.metrics import FEWEST, flicker, levels, pooled_gain, static, uncovered, unrest
 from measuring_video.rows import Row, marks
 from measuring_video.speed import frames_per_second
 from measuring_video.storage import curves
@@ -112,7 +112,8 @@ class Bench:
             rgb_gains=np.round(in_rgb[model] - in_rgb[over], 3).tolist(),
             ssim_gains=_ssim_gains(planes[model], planes[over], truth),
             static=round(float(still.mean()), 3),
-            flicker=_flicker(planes | {TRUTH: truth}, still),
+            flicker=_where_still(flicker, planes | {TRUTH: truth}, still),
+            unrest=_where_still(unrest, planes | {TRUTH: truth}, still),
             uncovered=_uncovered(clip, planes[model], planes[over], truth),
             computed=round(float(np.mean(clips[model].computed[1:] or 1.0)), 3),
             outside={name: one.outside(coded) for name, one in clips.items() if self.restorers[name].model.projected},
@@ -135,11 +136,13 @@ def _ssim_gains(pictures: Planes, others: Planes, truth: Planes) -> dict[str, fl
     }
 
 
-def _flicker(planes: Mapping[str, Planes], still: NDArray[np.bool_]) -> dict[str, float] | None:
-    """Flicker by network where the truth is still; None if it is nowhere, or if there are too few frames."""
+def _where_still(
+    figure: Callable[[Planes, NDArray[np.bool_]], float], planes: Mapping[str, Planes], still: NDArray[np.bool_]
+) -> dict[str, float] | None:
+    """A figure by network where the truth is still; None if it is nowhere, or if there are too few frames."""
     if len(planes[TRUTH]) < FEWEST or not still.any():
         return None
-    return {name: round(flicker(one, still), 3) for name, one in planes.items()}
+    return {name: round(figure(one, still), 3) for name, one in planes.items()}
 
 
 def _uncovered(clip: Clip, pictures: Planes, others: Planes, truth: Planes) -> float | None:

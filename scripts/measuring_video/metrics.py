@@ -38,6 +38,14 @@ def flicker(luma: Sequence[Plane], where: NDArray[np.bool_]) -> float:
     return float(np.sqrt(np.mean(_deviations(luma)[where] ** 2)))
 
 
+def unrest(luma: Sequence[Plane], where: NDArray[np.bool_]) -> float:
+    """What of `flicker` is new in each frame: the root mean square of how much pixels differ from those of the frame
+    before, over the square root of 2. Where frames have nothing in common it is the same as `flicker`; a picture that
+    becomes better and stays so has next to none."""
+    frames = np.stack(luma[len(luma) // 2 :])[:, where].astype(np.float32)
+    return float(np.sqrt(np.mean(np.diff(frames, axis=0) ** 2) / 2))
+
+
 def _deviations(luma: Sequence[Plane]) -> NDArray[np.float32]:
     return np.std(luma[len(luma) // 2 :], axis=0, dtype=np.float32)
 

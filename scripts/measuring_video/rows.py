@@ -49,6 +49,8 @@ class Row:
     """Share of the picture in which the truth does not change, in the second half of the clip."""
     flicker: dict[str, float] | None
     """Temporal deviation of luma there by network, and of the "truth", grey levels; None if nothing is static."""
+    unrest: dict[str, float] | None
+    """How much luma differs there from one frame to the next, likewise; see `metrics.unrest`."""
     uncovered: float | None
     """Gain in blocks that an object covered in one of the last two frames; None where there is no object."""
     computed: float

@@ -116,15 +116,21 @@ def _flicker(results: Results) -> str:
     """Temporal deviation where the truth does not change."""
     networks = (catalogue.DECODE, results.over, results.model)
     header = ["what happens", "Q", "static", *(f"`{name}`" for name in networks), TRUTH, "less by"]
+    header += [*(f"from frame to frame: `{name}`" for name in networks[1:]), "less by"]
     cells: list[list[str]] = []
     for rows in results.groups():
-        found = [row.flicker for row in rows if row.flicker]
+        found = [(row.flicker, row.unrest) for row in rows if row.flicker and row.unrest]
         if found:
-            means = {name: float(np.mean([one[name] for one in found])) for name in (*networks, TRUTH)}
-            ratio = means[results.over] / max(means[results.model], 1e-3)
+            names = (*networks, TRUTH)
+            all_of_it, new = (
+                {name: float(np.mean([one[name] for one in some])) for name in names}
+                for some in zip(*found, strict=True)
+            )
+            less, less_new = (means[results.over] / max(means[results.model], 1e-3) for means in (all_of_it, new))
             static = _share(_mean(row.static for row in rows))
-            levels = [f"{mean:.2f}" for mean in means.values()]
-            cells.append([rows[0].kind, str(rows[0].quality), static, *levels, f"{ratio:.1f}x"])
+            levels = [f"{mean:.2f}" for mean in all_of_it.values()]
+            cell = [rows[0].kind, str(rows[0].quality), static, *levels, f"{less:.1f}x"]
+            cells.append([*cell, *(f"{new[name]:.2f}" for name in networks[1:]), f"{less_new:.1f}x"])
     return markdown(header, cells)
 
 

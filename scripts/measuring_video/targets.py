@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ LEAST_UNCOVERED = -0.05
 FLICKER = 5.0
 BYTES = 0.35
 SPEED = 2.5
+MOVING = "object passing"
+"""Clips in which a fifth of the picture moves, or has just been uncovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ def targets(results: Results) -> Iterator[Target]:
     yield _worst("every frame", LEAST_FRAME, [(row.worst, row, f", frame {row.worst_frame}") for row in rows])
     left = [(row.uncovered, row, "") for row in rows if row.uncovered is not None]
     yield _worst("uncovered blocks of every clip", LEAST_UNCOVERED, left)
-    yield _flicker(results, still)
+    yield _less(results, "flicker of still scenes, second half of the clip", [row.flicker for row in still])
+    yield _less(results, "the same, from one frame to the next", [row.unrest for row in still])
     yield _bytes(results)
-    yield _speed(results)
+    yield _speed(results, "a fifth of the picture in motion", MOVING)
+    yield _speed(results, "recordings of fixed cameras", FIXED)
     outside = sum(count for row in rows for count in row.outside.values())
     yield Target("coefficients outside their cell", "0", str(outside), outside == 0)
 
@@ -78,9 +82,10 @@ def _worst(what: str, least: float, gains: list[tuple[float, Row, str]]) -> Targ
     return Target(what, text, f"{gain:+z.2f} dB: {row.clip}, Q{row.quality}{where}", gain >= least)
 
 
-def _flicker(results: Results, still: list[Row]) -> Target:
-    levels = [(row.flicker[results.over], row.flicker[results.model]) for row in still if row.flicker]
-    what, text = "flicker of still scenes, second half of the clip", f"{FLICKER:g}x less"
+def _less(results: Results, what: str, figures: Sequence[dict[str, float] | None]) -> Target:
+    """The target for flicker, by one of its figures."""
+    levels = [(found[results.over], found[results.model]) for found in figures if found]
+    text = f"{FLICKER:g}x less"
     if not levels:
         return Target(what, text)
     before, after = np.mean(levels, axis=0)
@@ -100,11 +105,12 @@ def _bytes(results: Results) -> Target:
     return Target(what, text, f"{100 * mean:.0f} % fewer", mean >= BYTES)
 
 
-def _speed(results: Results) -> Target:
+def _speed(results: Results, where: str, kind: str) -> Target:
+    """The target for frames per second, in clips of a kind."""
     ratios = [
-        row.speed[results.model] / row.speed[results.over] for row in results.rows if row.speed and row.kind == FIXED
+        row.speed[results.model] / row.speed[results.over] for row in results.rows if row.speed and row.kind == kind
     ]
-    what, text = "frames per second, fixed cameras", f"{SPEED:g}x"
+    what, text = f"frames per second, {where}", f"{SPEED:g}x"
     if not ratios:
         return Target(what, text)
     mean = float(np.exp(np.mean(np.log(ratios))))

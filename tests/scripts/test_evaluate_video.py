@@ -29,7 +29,7 @@ from measuring.pictures import encode
 from measuring_video import illustrations, results, synthetic
 from measuring_video.clip import Blocks, Clip, Frames, luma, whole_mcus, with_noise
 from measuring_video.illustrations import captioned, illustrate
-from measuring_video.metrics import LARGEST, flicker, levels, pooled_gain, static, uncovered
+from measuring_video.metrics import LARGEST, flicker, levels, pooled_gain, static, uncovered, unrest
 from measuring_video.page import with_tables
 from measuring_video.rows import Curve, Row, marks
 from measuring_video.storage import bd_rate, encoded, saved
@@ -123,6 +123,15 @@ def test_static_blocks_and_their_flicker_are_those_of_the_second_half() -> None:
     assert flicker([*truth], where) == 0
 
 
+def test_what_flickers_is_new_in_each_frame_and_what_becomes_better_is_not() -> None:
+    everywhere = np.ones((16, 16), np.bool_)
+    noise = [*np.random.default_rng(0).integers(90, 110, (400, 16, 16), np.uint8)]
+    assert unrest(noise, everywhere) == pytest.approx(flicker(noise, everywhere), rel=0.01)
+    better = [np.full((16, 16), level, np.uint8) for level in [0] * 150 + [10] * 50]
+    assert flicker(better, everywhere) == 5
+    assert unrest(better, everywhere) == pytest.approx(10 / (2 * 99) ** 0.5)
+
+
 def test_uncovered_blocks_were_covered_in_one_of_the_two_frames_before() -> None:
     covered = np.zeros((5, 1, 3), np.bool_)
     covered[0, 0, 0] = covered[1, 0, 1] = covered[2, 0, 1] = True
@@ -212,6 +221,7 @@ def row(**changed: object) -> Row:
         ssim_gains={"2": 0.001, "16": 0.02},
         static=1.0,
         flicker={"decode": 3.0, "stream": 2.0, "stream-video": 0.25, "truth": 0.0},
+        unrest={"decode": 3.0, "stream": 2.0, "stream-video": 0.2, "truth": 0.0},
         uncovered=None,
         computed=0.3,
         outside={"stream": 0, "stream-video": 0},
@@ -256,6 +266,7 @@ def test_the_worst_clip_and_frame_are_named_among_the_targets() -> None:
     assert found["every frame"].found == "-0.30 dB: cut, live1/a, Q50, frame 16"
     assert found["mean of every clip"].reached is False
     assert found["flicker of still scenes, second half of the clip"].found == "8.0x less"
+    assert found["the same, from one frame to the next"].found == "10.0x less"
     assert found["coefficients outside their cell"].reached
 
 
