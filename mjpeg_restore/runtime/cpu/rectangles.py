@@ -13,7 +13,7 @@ try:
 except ImportError:  # no C compiler when the package was installed: what moves is not told from what does not, either
     native = None
 
-_START = 60.0
+_START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
 
 
