@@ -29,7 +29,7 @@ GATES = ("gate.", "chroma_gate.")
 
 
 def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
-    """The four stages of a model, whose gates have that many hidden channels."""
+    """The three stages of a model, whose gates have that many hidden channels."""
     whole = replace(
         stream.stages(model, config)["whole"],
         build=partial(StreamVideo, config, gate),
@@ -61,17 +61,7 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         init_from=f"{model}/rounded",
         budget=2,
     )
-    pictures = replace(
-        end,
-        build=partial(all_but_gates, end.build),
-        side=128,
-        batch=4,
-        optimiser=MuonBeside(ADDED, inputs=None, rest=0.5),
-        learning_rate=4e-4,
-        init_from=f"{model}/gates",
-        budget=3,
-    )
-    return {"whole": whole, "rounded": end, "gates": gates, "pictures": pictures}
+    return {"whole": whole, "rounded": end, "gates": gates}
 
 
 def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
@@ -82,15 +72,7 @@ def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
     return network
 
 
-def all_but_gates(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network whose gates stay as they are: what it makes of a mean is trained."""
-    network = build()
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not name.startswith(GATES))
-    return network
-
-
-VARIANTS = (Variant(None, "pictures", "pictures"),)
+VARIANTS = (Variant(None, "gates", "gates"),)
 MODELS = {
     name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
     for name, config, gate, summary in (
