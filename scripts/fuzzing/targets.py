@@ -38,8 +38,7 @@ from mjpeg_restore.jpeg import (
     split,
 )
 from mjpeg_restore.jpeg.header import JpegHeader
-from mjpeg_restore.runtime.cpu import _pieces as native_pieces
-from mjpeg_restore.runtime.cpu import projection
+from mjpeg_restore.runtime.cpu import projection, rectangles
 from mjpeg_restore.runtime.cpu import state as camera
 from mjpeg_restore.sources.avi import ChunkCounter
 from mjpeg_restore.sources.chunked import Dechunker
@@ -236,24 +235,37 @@ def state(data: bytes) -> None:
 
 def pieces(data: bytes) -> None:
     """The native search for what moved, and for its place in a picture, likewise."""
+    native = rectangles.native
+    assert native is not None
     rng = Random(data[:8])
     high, wide = rng.choice((1, 1, 2, 7, 30)), rng.choice((1, 2, 7, 30))
     cells = (_filled(data, high * wide, np.uint8) > rng.choice((0, 128, 250))).reshape(high, wide)
-    down, across = (np.arange(4, 4 + count + rng.choice((1,) * 9 + (0, 2)), dtype=np.float64) for count in (high, wide))
+    down, across = (
+        np.arange(4, 5 + count + rng.choice((0,) * 9 + (-1, 1)), dtype=np.float64) for count in (high, wide)
+    )
     if rng.random() < 0.1:
         down = _filled(data, high + 1, np.float64)
+    start = rng.choice((10.0, 100.0, 0.0, float("inf"), float("nan")))
     with suppress(ValueError):
-        found = native_pieces.cover(cells, down, across, rng.choice((100.0, 0.0, float("inf"), float("nan"))))
+        found = native.cover(cells, down, across, start)
         count = np.zeros((high, wide), np.int64)
         for top, bottom, left, right in found:
             assert 0 <= top < bottom <= high and 0 <= left < right <= wide
             count[top:bottom, left:right] += 1
         assert (count[cells] == 1).all() and count.max(initial=0) <= 1
+        work = [down[bottom - top] * across[right - left] + start for top, bottom, left, right in found]
+        assert sum(work) <= (down[high] * across[wide] + start) * 1.001 or not (np.diff(down) > 0).all()
     sizes = _filled(data, 2 * rng.randrange(20), np.int32) & rng.choice((7, 63, -1))
     places = np.zeros(len(sizes) + rng.choice((0,) * 9 + (1, 2)), np.int32)
     limits = (1, 8, 40, 200, 0, -1, (1 << 31) - 1)
+    limit = rng.choice(limits), rng.choice(limits)
     with suppress(ValueError):
-        native_pieces.pack(sizes, places, rng.choice(limits), rng.choice(limits))
+        if native.pack(sizes, places, *limit) and max(limit) <= 200:
+            blocks = np.zeros(limit, np.int64)
+            for (row, column), (own_high, own_wide) in zip(places.reshape(-1, 2), sizes.reshape(-1, 2), strict=True):
+                assert 0 <= row <= limit[0] - own_high and 0 <= column <= limit[1] - own_wide
+                blocks[row : row + own_high, column : column + own_wide] += 1
+            assert blocks.max(initial=0) <= 1
 
 
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:

@@ -16,6 +16,7 @@ from tests.lacking import (
     needs,
     needs_address_sanitizer,
     needs_native_arithmetic,
+    needs_native_pieces,
     needs_native_projection,
     needs_native_reader,
     needs_native_state,
@@ -37,6 +38,7 @@ from fuzzing import mutations, seeds, targets
         pytest.param("walk", 1500, marks=needs_native_walk),
         pytest.param("project", 1500, marks=needs_native_projection),
         pytest.param("state", 1000, marks=needs_native_state),
+        pytest.param("pieces", 1000, marks=needs_native_pieces),
         ("containers", 600),
         ("multipart", 1500),
         pytest.param("recordings", 500, marks=[needs_native_reader, needs_native_projection]),
@@ -87,7 +89,7 @@ def test_pieces_join_to_the_input() -> None:
 
 @pytest.mark.slow
 @needs_address_sanitizer
-@pytest.mark.parametrize("target", ["native", "walk", "project", "state"])
+@pytest.mark.parametrize("target", ["native", "walk", "project", "state", "pieces"])
 def test_sanitizers_find_nothing(target: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "sanitized"
     command = [sys.executable, str(SCRIPTS / "fuzz.py"), target, "--plain", "--sanitize", "--runs", "1000"]

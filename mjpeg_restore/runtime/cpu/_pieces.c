@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST 1e9 /* of lengths: their products are finite */
-#define MOST 65536 /* cells of a picture down or across, and pieces: more than any JPEG has */
+#define LONGEST 1e9  /* of lengths: their products are finite */
+#define MOST 4096    /* cells of a picture down or across: no JPEG has more */
+#define PIECES (1 << 24)
+#define DEEPEST 64   /* cuts of cuts; most rectangles are cut near their middle, so that no picture needs as many */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -74,8 +76,9 @@ static Py_ssize_t measure(Cover *c, const uint8_t *cells, int count, int length,
   return set;
 }
 
-/* The line before which to cut, with the least work of what is needed of both parts; the first and the last of `count`
- * lines have cells.  `is_down`: the lines are rows */
+/* The line before which to cut, with the least work of what is needed of both parts: of several the one nearest to the
+ * middle, as noise makes all of them alike, and lines that are cut off one by one take a picture's height of cuts.  The
+ * first and the last of `count` lines have cells.  `is_down`: the lines are rows */
 static Cut best_cut(Cover *c, int count, int is_down)
 {
   Cut best = {0, INFINITY};
@@ -98,7 +101,7 @@ static Cut best_cut(Cover *c, int count, int is_down)
     after = c->rest[i];
     work = is_down ? work_of(c, end, before.end - before.first) + work_of(c, count - begin, after.end - after.first)
                    : work_of(c, before.end - before.first, end) + work_of(c, after.end - after.first, count - begin);
-    if (work < best.work)
+    if (work < best.work || (work == best.work && abs(2 * i - count) < abs(2 * best.at - count)))
       best = (Cut){i, work};
   }
   return best;
@@ -108,7 +111,7 @@ static void add(Cover *c, Rectangle one)
 {
   if (c->count == c->room) {
     Py_ssize_t room = 2 * c->room + 16;
-    Rectangle *found = PyMem_Realloc(c->found, sizeof *found * room);
+    Rectangle *found = realloc(c->found, sizeof *found * room);
 
     if (!found) {
       c->failed = 1;
@@ -119,8 +122,8 @@ static void add(Cover *c, Rectangle one)
   c->found[c->count++] = one;
 }
 
-/* Add rectangles for all cells of an area; returns their work */
-static double divide(Cover *c, Rectangle area)
+/* Add rectangles for all cells of an area, which is so many cuts deep; returns their work */
+static double divide(Cover *c, Rectangle area, int depth)
 {
   const uint8_t *first = c->cells + (Py_ssize_t)area.top * c->wide + area.left;
   int high = area.bottom - area.top, wide = area.right - area.left, top = 0, left;
@@ -142,7 +145,7 @@ static double divide(Cover *c, Rectangle area)
   high = area.bottom - area.top, wide = area.right - area.left, left = columns.first;
   own = work_of(c, high, wide);
   /* Two parts are two starts at least */
-  if (set == (Py_ssize_t)high * wide || own <= 2 * c->start) {
+  if (set == (Py_ssize_t)high * wide || own <= 2 * c->start || depth == DEEPEST) {
     add(c, area);
     return own;
   }
@@ -156,7 +159,7 @@ static double divide(Cover *c, Rectangle area)
   else
     parts[0].right = parts[1].left = area.left + column.at;
   for (int i = 0; i < 2 && !c->failed; i++)
-    work += divide(c, parts[i]);
+    work += divide(c, parts[i], depth + 1);
   if (work < own)
     return work;
   c->count = mark; /* what was found of the parts is dropped */
@@ -218,11 +221,13 @@ static PyObject *cover(PyObject *module, PyObject *arguments)
       PyErr_NoMemory();
     } else {
       c.rest = c.spans + longest;
-      divide(&c, (Rectangle){0, (int)high, 0, (int)wide});
+      Py_BEGIN_ALLOW_THREADS
+      divide(&c, (Rectangle){0, (int)high, 0, (int)wide}, 0);
+      Py_END_ALLOW_THREADS
       result = c.failed ? PyErr_NoMemory() : rectangles_of(&c);
     }
     PyMem_Free(c.spans);
-    PyMem_Free(c.found);
+    free(c.found);
   }
   PyBuffer_Release(&cells);
   PyBuffer_Release(&down);
@@ -281,22 +286,33 @@ static int place(Skyline *s, int32_t high, int32_t wide, int32_t *row, int32_t *
   return 1;
 }
 
+typedef struct {
+  int32_t high, wide;
+  int index;
+} Piece;
+
 /* The order in which pieces come: the tallest first, then the widest, then as they were */
-static void sort(const int32_t *pieces, int count, int *order)
+static int order(const void *a, const void *b)
+{
+  const Piece *one = a, *other = b;
+
+  if (one->high != other->high)
+    return one->high < other->high ? 1 : -1;
+  if (one->wide != other->wide)
+    return one->wide < other->wide ? 1 : -1;
+  return one->index < other->index ? -1 : 1;
+}
+
+/* Find all places, in the order of the pieces; returns whether there is room */
+static int place_all(Skyline *s, const Piece *pieces, int count, int32_t *found)
 {
   for (int i = 0; i < count; i++) {
-    const int32_t *one = pieces + 2 * i;
-    int j = i;
+    int32_t *own = found + 2 * pieces[i].index;
 
-    for (; j > 0; j--) {
-      const int32_t *other = pieces + 2 * order[j - 1];
-
-      if (other[0] > one[0] || (other[0] == one[0] && other[1] >= one[1]))
-        break;
-      order[j] = order[j - 1];
-    }
-    order[j] = i;
+    if (pieces[i].high < 1 || pieces[i].wide < 1 || !place(s, pieces[i].high, pieces[i].wide, own, own + 1))
+      return 0;
   }
+  return 1;
 }
 
 PyDoc_STRVAR(pack_doc,
@@ -310,36 +326,34 @@ static PyObject *pack(PyObject *module, PyObject *arguments)
 {
   Py_buffer pieces, places;
   Skyline s = {0};
-  int count, *order = NULL, fits = -1;
+  int count, fits = -1;
 
   (void)module;
   if (!PyArg_ParseTuple(arguments, "y*w*ii:pack", &pieces, &places, &s.high, &s.wide))
     return NULL;
-  count = pieces.len / 8 > MOST ? MOST + 1 : (int)(pieces.len / 8);
-  if (count > MOST || pieces.len != 8 * count || places.len != pieces.len || s.high < 0 || s.wide < 0 ||
+  count = pieces.len / 8 > PIECES ? PIECES + 1 : (int)(pieces.len / 8);
+  if (count > PIECES || pieces.len != 8 * (Py_ssize_t)count || places.len != pieces.len || s.high < 0 || s.wide < 0 ||
       (uintptr_t)pieces.buf % 4 || (uintptr_t)places.buf % 4) {
     PyErr_SetString(PyExc_ValueError, "pieces and places do not match");
   } else {
     const int32_t *sizes = pieces.buf;
-    int32_t *found = places.buf;
-    Step *memory = PyMem_Malloc(sizeof *memory * 2 * (count + 2)); /* each piece adds a step at most */
+    Step *memory = PyMem_Malloc(sizeof *memory * 2 * ((size_t)count + 2)); /* each piece adds a step at most */
+    Piece *sorted = PyMem_Malloc(sizeof *sorted * ((size_t)count + 1));
 
-    order = PyMem_Malloc(sizeof *order * (count + 1));
-    if (!memory || !order) {
+    if (!memory || !sorted) {
       PyErr_NoMemory();
     } else {
       s.steps = memory, s.spare = memory + count + 2;
       s.steps[0] = (Step){0, 0}, s.count = 1;
-      sort(sizes, count, order);
-      fits = 1;
-      for (int i = 0; i < count && fits; i++) {
-        const int32_t *one = sizes + 2 * order[i];
-
-        fits = one[0] > 0 && one[1] > 0 && place(&s, one[0], one[1], found + 2 * order[i], found + 2 * order[i] + 1);
-      }
+      for (int i = 0; i < count; i++)
+        sorted[i] = (Piece){sizes[2 * i], sizes[2 * i + 1], i};
+      Py_BEGIN_ALLOW_THREADS
+      qsort(sorted, count, sizeof *sorted, order);
+      fits = place_all(&s, sorted, count, places.buf);
+      Py_END_ALLOW_THREADS
     }
     PyMem_Free(memory);
-    PyMem_Free(order);
+    PyMem_Free(sorted);
   }
   PyBuffer_Release(&pieces);
   PyBuffer_Release(&places);

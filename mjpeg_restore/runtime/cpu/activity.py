@@ -8,9 +8,10 @@ that moves there are none, and nothing agrees.
 The gate judges the cells that do not agree. Those that it does not doubt were false alarms, and need no network, unless
 they are frequent.
 
-A cell that agrees is computed all the same each time its state rests on twice as many frames as when it was computed
-last: what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most
-six times, and then once in `REFRESH` frames.
+A cell that agrees is computed all the same once its state rests on twice as many frames as when it was computed last:
+what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most six
+times, and then once in `REFRESH` frames. The start of a stream apart, such cells wait for their turn, which comes every
+`_EVERY` frames.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ _NEARLY_ALL = 0.7
 """Share of a picture's cells: where more have changed, the others, which happen to be alike, have changed as well."""
 _FEW = 2
 """Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
-_EVERY = 32
+_CHANCE = 0.02
+"""Share of a picture's cells, at most, that do so by chance."""
+_EVERY = 16
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
 
@@ -104,13 +107,13 @@ class Activity:
         self._alarms = np.zeros(shape)
         """How often noise carried each cell too far, of late: the gate did not doubt that it was as before."""
         self._disagreed = np.zeros(shape, np.bool_)
-        """Cells that did not agree in the last frame, be it by chance."""
+        """Cells that disagreed in the last frame, whether they had changed or not."""
         self._due = np.zeros(shape, np.bool_)
         """Cells to be computed in this frame because their states have become better than they were."""
         self._settled = np.zeros(shape, np.bool_)
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
-        """Cells that did not agree in the last frame."""
+        """Cells that had changed in the last frame: that disagreed, and not by chance."""
         self._observation = 0.0
         """Evidence of the last frame."""
         self._number = 0
@@ -145,11 +148,11 @@ class Activity:
         return changed | self._due
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
-        """The cells that disagree and do not do so by chance: that are very different, or have others around them, or
-        had in the frame before.
+        """The cells that disagree and do not do so by chance: those that are far, had others around them in this frame
+        or any near them in the one before, or are beside such a cell.
 
-        What moves is seldom one cell of one frame; noise is nothing else. But of what moves slowly coarse steps show no
-        more than that.
+        Noise carries single cells too far, now here and now there; what moves is more than that. But of what moves
+        slowly coarse steps show no more, and where light changes slowly there are many such cells.
         """
         before, self._disagreed = self._disagreed, disagree
         if _coarse(table):
@@ -158,7 +161,9 @@ class Activity:
         for limits, side in zip(self._limits, self._sides, strict=True):
             far |= _cells(limits.far, side, self._frames.shape)
         together = 9 * _around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
-        return disagree & (far | _widened(before) | (together > _FEW + 0.5))
+        confirmed = disagree & (far | _widened(before) | (together > _FEW + 0.5))
+        confirmed = disagree & _widened(confirmed)
+        return confirmed if (disagree & ~confirmed).mean() < _CHANCE else disagree
 
     def _drifts(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState

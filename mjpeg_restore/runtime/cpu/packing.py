@@ -89,16 +89,12 @@ def spread(boxes: Sequence[Box], size: Size) -> list[Box]:
         boxes: none of which lies over another.
         size: of the picture.
     """
-    found = list(boxes)
-    for index, (row, column, high, wide) in enumerate(boxes):
-        others = found[:index] + found[index + 1 :]
-        beside = (one.column for one in others if one.column >= column + wide and _meet(one.row, one.high, row, high))
-        wide = min(beside, default=size[1]) - column
-        below = (one.row for one in others if one.row >= row + high and _meet(one.column, one.wide, column, wide))
-        found[index] = Box(row, column, min(below, default=size[0]) - row, wide)
-    return found
-
-
-def _meet(first: int, length: int, other: int, other_length: int) -> bool:
-    """Whether two lengths have something in common."""
-    return first < other + other_length and other < first + length
+    row, column, high, wide = np.array(boxes, np.intp).reshape(-1, 4).T
+    for one in range(len(boxes)):
+        in_its_rows = (row < row[one] + high[one]) & (row[one] < row + high)
+        beside = column[in_its_rows & (column >= column[one] + wide[one])]
+        wide[one] = beside.min(initial=size[1]) - column[one]
+        in_its_columns = (column < column[one] + wide[one]) & (column[one] < column + wide)
+        below = row[in_its_columns & (row >= row[one] + high[one])]
+        high[one] = below.min(initial=size[0]) - row[one]
+    return [Box(*one) for one in np.stack([row, column, high, wide], axis=1).tolist()]

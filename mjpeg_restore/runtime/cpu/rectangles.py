@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 try:
     from mjpeg_restore.runtime.cpu import _pieces as native
-except ImportError:  # no C compiler when the package was installed: what moves is not told from what does not, either
+except ImportError:  # no C compiler when the package was installed: nor is there a state, and every frame is whole
     native = None
 
 _START = 150.0
@@ -48,6 +48,7 @@ def cover(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) 
     """
     if native is None:
         rows, columns = np.nonzero(cells)
-        return [Rectangle(rows.min(), rows.max() + 1, columns.min(), columns.max() + 1)] if rows.size else []
+        ends = ((int(one.min()), int(one.max()) + 1) for one in (rows, columns) if one.size)
+        return [Rectangle(*(end for pair in ends for end in pair))] if rows.size else []
     work_down, work_across = (np.asarray(lengths, np.float64) for lengths in (down, across))
     return [Rectangle(*one) for one in native.cover(np.ascontiguousarray(cells), work_down, work_across, _START)]

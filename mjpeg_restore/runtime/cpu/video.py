@@ -58,8 +58,8 @@ class VideoSession:
         self._histories: Sequence[History] = []
         self._activity: Activity | None = None
         self._frames = 0
-        self._needed = 1.0
-        """Share of the cells judged last that need the network."""
+        self._needed = 0.0
+        """Share of the judged cells that needed the network, when part of a frame was judged last."""
         self.computed = 1.0
 
     def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
@@ -103,8 +103,10 @@ class VideoSession:
         of_graph = None if activity else next((part.histories for part in parts), None)
         shares = [_believed(*one) for one in zip(before, after, places, tables, strict=True)] if activity else []
         needed = activity.learn(shares) if activity else cells
-        self._needed = needed.sum() / max(1, cells.sum())
-        if self._parts.divides and not (alike and self._needed > ALL):
+        share = needed.sum() / max(1, cells.sum())
+        if cells.any() and not cells.all():
+            self._needed = share
+        if self._parts.divides and not (alike and share > ALL):
             cells, parts = needed, parts_of(needed, network=True)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]

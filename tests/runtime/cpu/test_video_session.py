@@ -29,6 +29,7 @@ from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before
 from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
 from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
+from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
 from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
@@ -545,6 +546,30 @@ def test_a_part_is_restored_from_the_means_of_before_the_frame() -> None:
     nothing, means = (before for before, _ in parts.restored)
     np.testing.assert_array_equal(nothing, 0)
     np.testing.assert_array_equal(means, (first[0] * first[1].astype(int) * 16).clip(-32768, 32767))
+
+
+@needs_native_state
+def test_where_all_that_is_judged_needs_the_network_parts_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def look(cells: NDArray[np.bool_], *lengths: Sequence[int]) -> list[Rectangle]:
+        looked[-1] += 1
+        return cover(cells, *lengths)
+
+    monkeypatch.setattr(video, "cover", look)
+    (frame,) = frames(moving(1), quality=90)
+    session = VideoSession(Stepped(1), INLINE, EVERYTHING)
+    # The gate believes one step, and two no more.
+    events = {5: ((1, 3), 2), 7: ((9, 3), 2), 8: ((1, 15), 1), 10: ((5, 9), 2), 12: ((9, 15), 2)}
+    for number in range(13):
+        (row, column), away = events.get(number, ((0, 0), 0))
+        shown = [array.copy() for array in frame]
+        shown[0][row, column, 1:] += away
+        if away == 2:
+            frame = shown
+        looked.append(0)
+        session.submit(shown, past=True, evidence=True).result()
+    assert {number: looked[number] for number in events} == {5: 2, 7: 1, 8: 2, 10: 2, 12: 1}
 
 
 @needs_native_state
