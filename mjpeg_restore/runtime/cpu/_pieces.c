@@ -12,8 +12,8 @@
 
 #define LONGEST 1e9  /* of lengths: their products are finite */
 #define MOST 4096    /* cells of a picture down or across: no JPEG has more */
-#define PIECES (1 << 24)
-#define DEEPEST 64   /* cuts of cuts; most rectangles are cut near their middle, so that no picture needs as many */
+#define PIECES (1 << 24) /* at a time, more than a picture has */
+#define DEEPEST 64   /* cuts of cuts, for the sake of the stack; what lies deeper stays in one rectangle */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -44,8 +44,6 @@ typedef struct {
   int at; /* the first row or column of the second part */
   double work;
 } Cut;
-
-static double work_of(const Cover *c, int high, int wide) { return c->down[high] * c->across[wide] + c->start; }
 
 static Span joined(Span a, Span b)
 {
@@ -78,8 +76,8 @@ static Py_ssize_t measure(Cover *c, const uint8_t *cells, int count, int length,
 
 /* The line before which to cut, with the least work of what is needed of both parts: of several the one nearest to the
  * middle, as noise makes all of them alike, and lines that are cut off one by one take a picture's height of cuts.  The
- * first and the last of `count` lines have cells.  `is_down`: the lines are rows */
-static Cut best_cut(Cover *c, int count, int is_down)
+ * first and the last of `count` lines have cells.  The work is by the number of lines, and by their cells */
+static Cut best_cut(Cover *c, int count, const double *by_lines, const double *by_cells)
 {
   Cut best = {0, INFINITY};
   Span before = {0, 0}, after = {0, 0};
@@ -99,8 +97,8 @@ static Cut best_cut(Cover *c, int count, int is_down)
     while (!c->spans[begin].end)
       begin++;
     after = c->rest[i];
-    work = is_down ? work_of(c, end, before.end - before.first) + work_of(c, count - begin, after.end - after.first)
-                   : work_of(c, before.end - before.first, end) + work_of(c, after.end - after.first, count - begin);
+    work = (by_lines[end] * by_cells[before.end - before.first] + c->start) +
+           (by_lines[count - begin] * by_cells[after.end - after.first] + c->start);
     if (work < best.work || (work == best.work && abs(2 * i - count) < abs(2 * best.at - count)))
       best = (Cut){i, work};
   }
@@ -126,7 +124,7 @@ static void add(Cover *c, Rectangle one)
 static double divide(Cover *c, Rectangle area, int depth)
 {
   const uint8_t *first = c->cells + (Py_ssize_t)area.top * c->wide + area.left;
-  int high = area.bottom - area.top, wide = area.right - area.left, top = 0, left;
+  int high = area.bottom - area.top, wide = area.right - area.left, top = 0;
   Py_ssize_t set = measure(c, first, high, wide, c->wide, 1), mark = c->count;
   Span columns = {0, 0};
   Rectangle parts[2];
@@ -142,17 +140,17 @@ static double divide(Cover *c, Rectangle area, int depth)
   for (int i = top; i < high; i++)
     columns = joined(columns, c->spans[i]);
   area = (Rectangle){area.top + top, area.top + high, area.left + columns.first, area.left + columns.end};
-  high = area.bottom - area.top, wide = area.right - area.left, left = columns.first;
-  own = work_of(c, high, wide);
+  high = area.bottom - area.top, wide = area.right - area.left;
+  own = c->down[high] * c->across[wide] + c->start;
   /* Two parts are two starts at least */
   if (set == (Py_ssize_t)high * wide || own <= 2 * c->start || depth == DEEPEST) {
     add(c, area);
     return own;
   }
   memmove(c->spans, c->spans + top, sizeof *c->spans * high);
-  row = best_cut(c, high, 1);
-  measure(c, first + (Py_ssize_t)top * c->wide + left, wide, high, 1, c->wide);
-  column = best_cut(c, wide, 0);
+  row = best_cut(c, high, c->down, c->across);
+  measure(c, first + (Py_ssize_t)top * c->wide + columns.first, wide, high, 1, c->wide);
+  column = best_cut(c, wide, c->across, c->down);
   parts[0] = parts[1] = area;
   if (row.work <= column.work)
     parts[0].bottom = parts[1].top = area.top + row.at;

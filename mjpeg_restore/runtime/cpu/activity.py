@@ -5,8 +5,8 @@ stands still every block agrees with its state: nothing but the sensor's noise t
 carries a block is learnt from the stream itself, from blocks that the network's gate believes to be still. In a picture
 that moves there are none, and nothing agrees.
 
-The gate judges the cells that do not agree. Those that it does not doubt were false alarms, and need no network, unless
-they are frequent.
+The gate judges the cells that do not agree, but for single ones that do so by chance. Those that it does not doubt were
+false alarms, and need no network, unless they are frequent.
 
 A cell that agrees is computed all the same once its state rests on twice as many frames as when it was computed last:
 what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most six

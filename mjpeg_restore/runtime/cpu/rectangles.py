@@ -47,8 +47,7 @@ def cover(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) 
         across: likewise in width.
     """
     if native is None:
-        rows, columns = np.nonzero(cells)
-        ends = ((int(one.min()), int(one.max()) + 1) for one in (rows, columns) if one.size)
-        return [Rectangle(*(end for pair in ends for end in pair))] if rows.size else []
+        rows, columns = (np.flatnonzero(cells.any(axis=axis)) for axis in (1, 0))
+        return [Rectangle(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)] if rows.size else []
     work_down, work_across = (np.asarray(lengths, np.float64) for lengths in (down, across))
     return [Rectangle(*one) for one in native.cover(np.ascontiguousarray(cells), work_down, work_across, _START)]
