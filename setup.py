@@ -22,8 +22,8 @@ OPTIONAL = not STATIC and "CIBUILDWHEEL" not in os.environ
 
 READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
 PROJECTION, STATE = "mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"
-PIECES = "mjpeg_restore.runtime.cpu._pieces"
-VECTORS = (PROJECTION, STATE)
+PIECES, SPARSE = "mjpeg_restore.runtime.cpu._pieces", "mjpeg_restore.runtime.cpu._sparse"
+VECTORS = (PROJECTION, STATE, SPARSE)
 WITHOUT = {
     READER: "no native reader ({}); the slower jpeglib will be used. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
@@ -33,6 +33,8 @@ WITHOUT = {
     "For the fast ones install GCC or Clang",
     STATE: "no native state of cameras ({}); models for video will compute every frame whole. "
     "For the fast way install GCC or Clang",
+    SPARSE: "no native convolutions ({}); models for video will compute more. "
+    "For the fast way install GCC",
     PIECES: "no native search for the pieces of a picture that moved ({}); models for video will compute more. "
     "For the fast way install a C compiler",
 }

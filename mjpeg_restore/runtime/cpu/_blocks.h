@@ -23,7 +23,8 @@
 #define C7 0.09754516100806417f
 
 typedef struct {
-  const uint16_t *phases;      /* float16 [PHASES, PHASES, 2 * high, 2 * wide], or NULL */
+  const uint16_t *phases;      /* float16 [PHASES, PHASES] for each place of [2 * high, 2 * wide], or NULL */
+  size_t apart, between;       /* numbers from a phase to the next one, and from a place */
   const int16_t *coefficients; /* [high, wide, SIDE, SIDE] */
   const float *table;          /* [SIDE, SIDE] */
   float inverse[SIDE * SIDE];  /* 1 / table */
@@ -46,18 +47,18 @@ static inline float widen(uint16_t half)
   return number;
 }
 
-/* The residual of a row of blocks, `[SIDE, SIDE * wide]`: each line interleaves four phases */
-static inline void interleave(const Component *c, size_t row, float *residual)
+/* The residual of some blocks of a row, in `[SIDE, SIDE * wide]`: each line interleaves four phases */
+static inline void interleave(const Component *c, size_t row, size_t begin, size_t end, float *residual)
 {
-  size_t span = SIDE / PHASES * c->wide, phase = SIDE / PHASES * c->high * span;
+  size_t span = SIDE / PHASES * c->wide;
   float scale = c->scale * 0x1p112f;
 
   for (size_t y = 0; y < SIDE; y++) {
-    const uint16_t *from = c->phases + y % PHASES * PHASES * phase + (row * SIDE + y) / PHASES * span;
+    const uint16_t *from = c->phases + y % PHASES * PHASES * c->apart + (row * SIDE + y) / PHASES * span * c->between;
     float *line = residual + y * SIDE * c->wide;
-    for (size_t x = 0; x < span; x++)
+    for (size_t x = SIDE / PHASES * begin; x < SIDE / PHASES * end; x++)
       for (size_t k = 0; k < PHASES; k++)
-        line[PHASES * x + k] = widen(from[k * phase + x]) * scale;
+        line[PHASES * x + k] = widen(from[k * c->apart + x * c->between]) * scale;
   }
 }
 

@@ -73,7 +73,7 @@ static PyObject *project(PyObject *module, PyObject *arguments)
     size_t blocks = (size_t)high * (size_t)wide;
     Component component = {
       .phases = phases.buf, .coefficients = coefficients.buf, .table = table.buf, .plane = plane.buf,
-      .high = high, .wide = wide, .scale = scale, .cell = cell,
+      .high = high, .wide = wide, .scale = scale, .cell = cell, .apart = PHASES * blocks, .between = 1,
     };
     if ((!phases.buf || fits(&phases, 64 * blocks, 2, "phases")) &&
         fits(&coefficients, 64 * blocks, 2, "coefficients") && fits(&table, 64, 4, "table") &&

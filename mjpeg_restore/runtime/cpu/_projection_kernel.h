@@ -22,7 +22,7 @@ static void NAMED(fill)(const Component *c, float *residual)
 
   for (size_t row = 0; row < c->high; row++) {
     if (c->phases)
-      interleave(c, row, residual);
+      interleave(c, row, 0, c->wide, residual);
     for (size_t column = 0; column < c->wide; column++, coefficients += SIDE * SIDE) {
       Block block;
       for (int y = 0; y < SIDE; y++)

@@ -41,7 +41,10 @@ typedef struct {
   uint16_t *deviation, *share, *level;
   const float *lasting;           /* [SIDE, SIDE]: weight of what was restored before, where all of the past is believed */
   const uint16_t *believed;
-  float *samples, *left;          /* [SIDE * high, SIDE * wide] */
+  float *samples, *left;          /* [SIDE * high + 2 border, SIDE * wide + 2 border], and so are the next two, or NULL */
+  float *past, *significance;
+  const float *past_map, *significance_map; /* [BLOCK + 1, BLOCK]: from a block's numbers to its samples, and a bias */
+  size_t border;
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
   const uint8_t *wanted;          /* [high, wide], and so are distance, spread and count: 0 for blocks to leave alone */
@@ -94,23 +97,30 @@ typedef struct {
 
 /* ---- the Python module ---- */
 
-#define MOST_BUFFERS 12
+#define MOST_BUFFERS 14
+#define MOST_BORDER 8
+#define MOST_GROUPS 4
 
 /* A function's arguments: buffers, then high, wide and lanes, then numbers */
 typedef struct {
   Py_buffer buffers[MOST_BUFFERS];
   int taken;
-  size_t high, wide;
+  size_t high, wide, border, groups;
   int lanes;
 } Arguments;
 
 typedef struct {
   const char *name;
-  size_t count;    /* numbers in a block; 0: one table for all blocks */
+  size_t count;    /* numbers in a block; 0: one table for all blocks; IS_MAP; IS_PLANE: with a border around all blocks;
+                      IS_GROUPED: of several components */
   size_t size;     /* bytes of a number */
   int written;
   int optional;    /* may be None */
 } Wanted;
+
+#define IS_MAP ((size_t)-1)
+#define IS_PLANE ((size_t)-2)
+#define IS_GROUPED ((size_t)-3)
 
 static void release(Arguments *a)
 {
@@ -118,21 +128,42 @@ static void release(Arguments *a)
     PyBuffer_Release(&a->buffers[--a->taken]);
 }
 
-/* Take the first `wanted` arguments as buffers and the next three as numbers; if not, an exception is set */
+/* How many numbers a buffer has */
+static size_t numbers_of(const Arguments *a, const Wanted *wanted)
+{
+  if (wanted->count == IS_PLANE)
+    return (SIDE * a->high + 2 * a->border) * (SIDE * a->wide + 2 * a->border);
+  if (wanted->count == IS_GROUPED)
+    return (a->groups ? a->groups : 1) * SIDE * SIDE * a->high * a->wide;
+  if (wanted->count == IS_MAP)
+    return (SIDE * SIDE + 1) * SIDE * SIDE;
+  return wanted->count ? wanted->count * a->high * a->wide : SIDE * SIDE;
+}
+
+/* Take the first `wanted` arguments as buffers and the next three as numbers; a border, if there are planes that may have
+   one, is the last argument, and groups are the last but one.  If not, an exception is set. */
 static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wanted, int count)
 {
-  Py_ssize_t high, wide;
+  Py_ssize_t high, wide, border = 0, groups = 0, last = PyTuple_Size(arguments) - 1;
 
   memset(a, 0, sizeof(*a));
   high = PyLong_AsSsize_t(PyTuple_GetItem(arguments, count));
   wide = PyLong_AsSsize_t(PyTuple_GetItem(arguments, count + 1));
   a->lanes = (int)PyLong_AsLong(PyTuple_GetItem(arguments, count + 2));
+  for (int i = 0; i < count; i++) {
+    if (wanted[i].count == IS_PLANE)
+      border = PyLong_AsSsize_t(PyTuple_GetItem(arguments, last));
+    if (wanted[i].count == IS_GROUPED)
+      groups = PyLong_AsSsize_t(PyTuple_GetItem(arguments, last - 1));
+  }
   if (PyErr_Occurred() || !is_countable(high, wide))
     return 0;
-  a->high = (size_t)high, a->wide = (size_t)wide;
+  if (border < 0 || border > MOST_BORDER || groups < 0 || groups > MOST_GROUPS)
+    return PyErr_Format(PyExc_ValueError, "a border of %zd samples, or %zd groups", border, groups), 0;
+  a->high = (size_t)high, a->wide = (size_t)wide, a->border = (size_t)border, a->groups = (size_t)groups;
   for (int i = 0; i < count; i++) {
     PyObject *given = PyTuple_GetItem(arguments, i);
-    size_t numbers = wanted[i].count ? wanted[i].count * a->high * a->wide : SIDE * SIDE;
+    size_t numbers = numbers_of(a, &wanted[i]);
     if (wanted[i].optional && given == Py_None) {
       a->taken++; /* an empty buffer is released without effect */
       continue;
@@ -151,6 +182,8 @@ static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wante
 #define TABLE {"table", 0, 4, 0, 0}
 #define MEAN(written) {"mean", BLOCK, 2, written, 0}
 #define EVIDENCE(written) {"evidence", BLOCK, 2, written, 0}
+#define MAP(name) {name, IS_MAP, 4, 0, 1}
+#define PLANE(name, optional) {name, IS_PLANE, 4, 1, optional}
 #define COUNT(wanted) ((int)(sizeof(wanted) / sizeof(*(wanted))))
 
 /* What all functions need: the first three buffers, and mean and evidence by their places */
@@ -256,25 +289,30 @@ static PyObject *take(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(enter_doc,
-"enter(coefficients, table, observation, mean, evidence, share, level, samples, left, high, wide, lanes, sample_scale,\n"
-"      left_scale, /)\n--\n\n"
-"Fill share and level, float16 [high, wide, 64], and samples and left, float32 [8 high, 8 wide]; see `state.py`.");
+"enter(coefficients, table, observation, mean, evidence, wanted, share, level, past_map, significance_map, samples, left,\n"
+"      past, significance, high, wide, lanes, sample_scale, left_scale, border, /)\n--\n\n"
+"Fill share and level, float16 [high, wide, 64], and samples, left, past and significance, float32 [8 high + 2 border,\n"
+"8 wide + 2 border], where wanted, uint8 [high, wide], is not 0; all but samples and left may be None; see `state.py`.");
 
 static PyObject *enter(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
-                                  {"share", BLOCK, 2, 1, 0}, {"level", BLOCK, 2, 1, 1}, {"samples", BLOCK, 4, 1, 0},
-                                  {"left", BLOCK, 4, 1, 0}};
+                                  {"wanted", 1, 1, 0, 1}, {"share", BLOCK, 2, 1, 1}, {"level", BLOCK, 2, 1, 1},
+                                  MAP("past_map"), MAP("significance_map"), PLANE("samples", 0), PLANE("left", 0),
+                                  PLANE("past", 1), PLANE("significance", 1)};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 14, "enter") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 20, "enter") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.share = a.buffers[5].buf, s.level = a.buffers[6].buf;
-  s.samples = a.buffers[7].buf, s.left = a.buffers[8].buf;
-  s.sample_scale = (float)number(arguments, 12), s.left_scale = (float)number(arguments, 13);
+  s.wanted = a.buffers[5].buf, s.share = a.buffers[6].buf, s.level = a.buffers[7].buf;
+  s.past_map = a.buffers[8].buf, s.significance_map = a.buffers[9].buf;
+  s.samples = a.buffers[10].buf, s.left = a.buffers[11].buf, s.past = a.buffers[12].buf, s.significance = a.buffers[13].buf;
+  s.sample_scale = (float)number(arguments, 17), s.left_scale = (float)number(arguments, 18), s.border = a.border;
+  if (!s.past_map != !s.past || !s.significance_map != !s.significance)
+    PyErr_SetString(PyExc_ValueError, "a plane needs its map");
   if (!PyErr_Occurred()) {
     RUN(enter, &s)
   }
@@ -284,14 +322,15 @@ static PyObject *enter(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(restore_doc,
 "restore(coefficients, table, observation, mean, evidence, mean_before, phases, lasting, correction, wanted, plane, high,\n"
-"        wide, lanes, scale, cell, noise, mean_tells, /)\n--\n\n"
+"        wide, lanes, scale, cell, noise, mean_tells, groups, group, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide], where wanted, uint8 [high, wide],\n"
-"is not 0; see `state.py`.");
+"is not 0.  phases: float16 [16, 2 high, 2 wide] if groups is 0, or else a group of [2 high, 2 wide, groups, 16]; see\n"
+"`state.py`.");
 
 static PyObject *restore(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
-                                  {"mean_before", BLOCK, 2, 0, 0}, {"phases", BLOCK, 2, 0, 0},
+                                  {"mean_before", BLOCK, 2, 0, 0}, {"phases", IS_GROUPED, 2, 0, 0},
                                   {"lasting", 0, 4, 0, 0}, {"correction", BLOCK, 2, 1, 0},
                                   {"wanted", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
@@ -299,14 +338,21 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   Component c = {0};
   float lasting[BLOCK] __attribute__((aligned(32))); /* a caller's buffer may begin anywhere */
   float *residual;
+  size_t group;
 
   (void)module;
-  if (!are(arguments, 18, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 20, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
+  group = (size_t)PyLong_AsSsize_t(PyTuple_GetItem(arguments, 19));
+  if (a.groups && group >= a.groups)
+    PyErr_SetString(PyExc_ValueError, "there is no such group of phases");
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[8].buf;
   s.wanted = a.buffers[9].buf, s.plane = a.buffers[10].buf;
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
+  c.apart = PHASES * s.high * s.wide, c.between = 1;
+  if (a.groups)
+    c.apart = 1, c.between = PHASES * PHASES * a.groups, c.phases += PHASES * PHASES * (PyErr_Occurred() ? 0 : group);
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
   set_noise(&s, (float)number(arguments, 16), c.cell, PyObject_IsTrue(PyTuple_GetItem(arguments, 17)));

@@ -34,15 +34,21 @@ def enter(
     observation: NDArray[np.float32],
     mean: NDArray[np.int16],
     evidence: NDArray[np.float16],
-    share: NDArray[np.float16],
+    wanted: NDArray[np.uint8] | None,
+    share: NDArray[np.float16] | None,
     level: NDArray[np.float16] | None,
+    past_map: NDArray[np.float32] | None,
+    significance_map: NDArray[np.float32] | None,
     samples: NDArray[np.float32],
     left: NDArray[np.float32],
+    past: NDArray[np.float32] | None,
+    significance: NDArray[np.float32] | None,
     high: int,
     wide: int,
     lanes: int,
     sample_scale: float,
     left_scale: float,
+    border: int,
     /,
 ) -> None: ...
 def restore(
@@ -64,6 +70,8 @@ def restore(
     cell: float,
     noise: float,
     mean_tells: bool,
+    groups: int,
+    group: int,
     /,
 ) -> None: ...
 def take_still(

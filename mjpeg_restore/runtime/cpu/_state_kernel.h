@@ -132,26 +132,52 @@ static inline Lanes NAMED(share)(const float *one, size_t i, Lanes evidence)
   return NAMED(clamp)(1.0f - AT(one) / evidence, 0.0f, 1.0f);
 }
 
+/* Write the samples that a linear map makes of a block's numbers: `map` has a line for each number, and a bias */
+static inline void NAMED(map)(const float *map, const float *numbers, float *out, size_t stride)
+{
+  Lanes samples[SIDE * SIDE / LANES];
+
+  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
+    samples[i / LANES] = AT(map + SIDE * SIDE * SIDE * SIDE);
+  for (size_t from = 0; from < SIDE * SIDE; from++)
+    for (size_t i = 0; i < SIDE * SIDE; i += LANES)
+      samples[i / LANES] += numbers[from] * AT(map + SIDE * SIDE * from);
+  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
+    *(Lanes *)(out + i / SIDE * stride + i % SIDE) = samples[i / LANES];
+}
+
 /* What enters the network, of a frame that has been taken into the state */
 static void NAMED(enter)(const State *s)
 {
   float held[SIDE * SIDE] __attribute__((aligned(32)));
+  size_t stride = SIDE * s->wide + 2 * s->border;
   NAMED(hold)(s, held);
   for (size_t block = 0; block < s->high * s->wide; block++) {
-    size_t at = block * SIDE * SIDE, offset = (block / s->wide * SIDE * s->wide + block % s->wide) * SIDE;
+    size_t at = block * SIDE * SIDE;
+    size_t offset = (block / s->wide * SIDE + s->border) * stride + block % s->wide * SIDE + s->border;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
+    float shares[SIDE * SIDE], sizes[SIDE * SIDE];
     Block means, lefts;
+    if (s->wanted && !s->wanted[block])
+      continue;
     EACH {
-      Lanes level = NAMED(load)(mean + i) * (1.0f / 16);
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), steps = NAMED(clamp)(level * AT(s->inverse), -1.0f, 1.0f);
+      Lanes share = NAMED(share)(held, i, NAMED(widen)(evidence + i));
       means[i / SIDE][i % SIDE / LANES] = level;
       lefts[i / SIDE][i % SIDE / LANES] = NAMED(load)(k + i) * AT(s->table) - level;
-      NAMED(narrow)(NAMED(share)(held, i, NAMED(widen)(evidence + i)), s->share + at + i);
+      *(Lanes *)(shares + i) = share, *(Lanes *)(sizes + i) = NAMED(size)(steps);
+      if (s->share)
+        NAMED(narrow)(share, s->share + at + i);
       if (s->level)
-        NAMED(narrow)(NAMED(clamp)(level * AT(s->inverse), -1.0f, 1.0f), s->level + at + i);
+        NAMED(narrow)(steps, s->level + at + i);
     }
-    NAMED(show)(means, s->samples + offset, SIDE * s->wide, s->sample_scale);
-    NAMED(show)(lefts, s->left + offset, SIDE * s->wide, s->left_scale);
+    NAMED(show)(means, s->samples + offset, stride, s->sample_scale);
+    NAMED(show)(lefts, s->left + offset, stride, s->left_scale);
+    if (s->past)
+      NAMED(map)(s->past_map, shares, s->past + offset, stride);
+    if (s->significance)
+      NAMED(map)(s->significance_map, sizes, s->significance + offset, stride);
   }
 }
 
@@ -234,7 +260,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
   float held[SIDE * SIDE] __attribute__((aligned(32)));
   NAMED(hold)(s, held);
   for (size_t row = 0; row < s->high; row++) {
-    interleave(c, row, residual);
+    size_t done = 0; /* blocks of the row, up to which there is a residual */
     for (size_t column = 0; column < s->wide; column++) {
       size_t block = row * s->wide + column, at = block * SIDE * SIDE;
       const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
@@ -243,6 +269,11 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       Block places;
       if (!s->wanted[block])
         continue;
+      if (column >= done) {
+        for (done = column + 1; done < s->wide && s->wanted[row * s->wide + done]; done++)
+          ;
+        interleave(c, row, column, done, residual);
+      }
       memset(places, 0, sizeof(places));
       NAMED(add_residual)(c, residual + column * SIDE, places);
       EACH {

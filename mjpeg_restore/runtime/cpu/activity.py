@@ -81,6 +81,13 @@ def cells_of(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return high, wide
 
 
+def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> list[NDArray[np.bool_]]:
+    """The blocks of cells, of each component of such a picture."""
+    (down, across), (high, wide) = cell(grids), grids[0]
+    sides = [(down * rows // high, across * columns // wide) for rows, columns in grids]
+    return [np.ascontiguousarray(_blocks(cells, side, grid)) for side, grid in zip(sides, grids, strict=True)]
+
+
 class Activity:
     """Decides for one camera, frame by frame."""
 
@@ -161,8 +168,8 @@ class Activity:
         for limits, side in zip(self._limits, self._sides, strict=True):
             far |= _cells(limits.far, side, self._frames.shape)
         together = 9 * _around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
-        confirmed = disagree & (far | _widened(before) | (together > _FEW + 0.5))
-        confirmed = disagree & _widened(confirmed)
+        confirmed = disagree & (far | widened(before) | (together > _FEW + 0.5))
+        confirmed = disagree & widened(confirmed)
         return confirmed if (disagree & ~confirmed).mean() < _CHANCE else disagree
 
     def _drifts(
@@ -287,8 +294,8 @@ class _Limits:
         )
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
-        self._before = _widened(beyond)
-        self.far = (_widened(far) if coarse else far) | far_around
+        self._before = widened(beyond)
+        self.far = (widened(far) if coarse else far) | far_around
         moved = self.far | again
         self._agree = ~moved
         return moved
@@ -327,7 +334,7 @@ def _deciles(values: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.partition(values, places)[places]
 
 
-def _widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Blocks and their eight neighbours."""
     rows = blocks.copy()
     rows[1:] |= blocks[:-1]

@@ -63,6 +63,9 @@ HARMONICS: Final = range(1, 9)
 noise's deviation is a thirtieth of a step or more."""
 _LANES = 8
 
+Mapped = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""A linear map from a block's 64 numbers to its samples, float32 `[65, 64]`, whose last line is added; and a plane."""
+
 
 @dataclass(slots=True)
 class ComponentState:
@@ -339,11 +342,15 @@ def enter(
     table: NDArray[np.uint16],
     mean: NDArray[np.int16],
     evidence: NDArray[np.float16],
-    share: NDArray[np.float16],
-    level: NDArray[np.float16] | None,
     samples: NDArray[np.float32],
     left: NDArray[np.float32],
     *,
+    share: NDArray[np.float16] | None = None,
+    level: NDArray[np.float16] | None = None,
+    past: Mapped | None = None,
+    significance: Mapped | None = None,
+    wanted: NDArray[np.bool_] | None = None,
+    border: int = 0,
     lanes: int = _LANES,
 ) -> None:
     """Compute what the network sees of a frame that has been taken into the state.
@@ -351,18 +358,26 @@ def enter(
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
         mean: of the state after the frame, and so is `evidence`.
+        samples: filled with the picture of means, float32 `[8 high + 2 border, 8 wide + 2 border]`, in units of
+            `SAMPLE_SCALE`; what is in the border is left alone.
+        left: filled with the frame's deviation from it, likewise, in units of `SAMPLE_SCALE / DEVIATION_GAIN`.
         share: filled with the past's share in the mean, 0..1, `[high, wide, 64]`.
         level: filled with the mean in steps, within +-1, likewise, for a network with a significance map.
-        samples: filled with the picture of means, float32 `[8 high, 8 wide]`, in units of `SAMPLE_SCALE`.
-        left: filled with the frame's deviation from it, in units of `SAMPLE_SCALE / DEVIATION_GAIN`.
+        past: filled with a map of the share.
+        significance: filled with a map of the sizes of `level`.
+        wanted: `[high, wide]`, the blocks for which all of this is filled; None: all.
+        border: samples around the planes.
     """
     high, wide, _ = coefficients.shape
+    past_map, past_plane = past or (None, None)
+    significance_map, significance_plane = significance or (None, None)
     assert native is not None
     native.enter(
         *_frame(coefficients, table),
-        *(mean, evidence, share, level, samples, left),
+        *(mean, evidence, None if wanted is None else wanted.view(np.uint8), share, level),
+        *(past_map, significance_map, samples, left, past_plane, significance_plane),
         *(high, wide, lanes),
-        *(1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE),
+        *(1 / SAMPLE_SCALE, DEVIATION_GAIN / SAMPLE_SCALE, border),
     )
 
 
@@ -376,7 +391,10 @@ def restore(
     confidence: ConfidenceRamp,
     noise: float = 0.0,
     mean_tells: bool = False,
+    plane: NDArray[np.uint8] | None = None,
     *,
+    groups: int = 0,
+    group: int = 0,
     lanes: int = _LANES,
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
@@ -388,26 +406,28 @@ def restore(
     `lasting`. What is shown lies in the cell; what is kept is moved by what the cell tells for the rest.
 
     Args:
-        phases: the network's residual, as in `projection.project`, and so is `confidence`.
+        phases: the network's residual, as in `projection.project`, and so is `confidence`. With `groups`, it is that of
+            so many components, `[2 blocks_high, 2 blocks_wide, groups, 16]`, and this one's is the `group`.
         coefficients: as in `compare`, and so are `table` and `lanes`.
         mean_before: of the state before the frame.
         state: after it; its correction is changed.
         wanted: `[blocks_high, blocks_wide]`, the blocks to restore.
         noise: variance of the sensor's noise, grey levels^2.
         mean_tells: as in `restore_still`. Without it and without noise, what is shown is kept.
+        plane: filled where blocks are wanted, uint8 `[8 blocks_high, 8 blocks_wide]`; None: a new one.
 
     Returns:
-        uint8 `[8 blocks_high, 8 blocks_wide]`; whatever it was where no block is wanted.
+        The plane; whatever it was where no block is wanted.
     """
     high, wide, _ = coefficients.shape
-    plane = np.empty((8 * high, 8 * wide), np.uint8)
+    plane = np.empty((8 * high, 8 * wide), np.uint8) if plane is None else plane
     assert native is not None
     native.restore(
         *_frame(coefficients, table),
         *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), lasting(table)),
         *(state.correction, wanted.view(np.uint8), plane),
         *(high, wide, lanes),
-        *(SAMPLE_SCALE * confidence(table), CELL, noise, mean_tells),
+        *(SAMPLE_SCALE * confidence(table), CELL, noise, mean_tells, groups, group),
     )
     return plane
 

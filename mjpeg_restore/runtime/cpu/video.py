@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, cells_of
+from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
@@ -93,11 +93,11 @@ class VideoSession:
             wanted = self._areas(cells, grids, fit)
             return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
 
-        alike = not self._parts.divides or self._needed > ALL
+        alike = not self._parts.divides or self._parts.anywhere or self._needed > ALL
         parts = parts_of(cells, network=alike)
-        self._each(parts, _PartOfFrame.take)
+        self._each([part.take for part in parts])
         places = _places(parts, grids)
-        for component, known, found, agrees in zip(frame, before, after, _beyond(places, grids), strict=True):
+        for component, known, found, agrees in zip(frame, before, after, _beyond(parts, grids), strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
         of_graph = None if activity else next((part.histories for part in parts), None)
@@ -106,8 +106,12 @@ class VideoSession:
         share = needed.sum() / max(1, cells.sum())
         if cells.any() and not cells.all():
             self._needed = share
-        if self._parts.divides and not (alike and share > ALL):
-            cells, parts = needed, parts_of(needed, network=True)
+        computed: Sequence[_PartOfFrame | _CellsOfFrame] = parts
+        if self._parts.anywhere:
+            cells = needed
+            computed = [_CellsOfFrame(self._parts.part(), one, frame, before, after) for one in self._shared(cells)]
+        elif self._parts.divides and not (alike and share > ALL):
+            cells, computed = needed, parts_of(needed, network=True)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [
@@ -117,14 +121,14 @@ class VideoSession:
             self._states, self._histories, self._frames = after, histories, self._frames + 1
         number = self._frames
         yield
-        self._each(parts, _PartOfFrame.run)
+        self._each([part.run for part in computed])
         yield
         if not evidence:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each(parts, lambda part: part.restore(planes, histories))
-        still = _beyond(_places(parts, grids), grids)
+        self._each([partial(part.restore, planes, histories) for part in computed])
+        still = _beyond(computed, grids)
         for index, (component, agrees, history) in enumerate(zip(frame, still, histories, strict=True)):
             if agrees.any():
                 known = before[index], after[index]
@@ -148,22 +152,30 @@ class VideoSession:
             most = min(most, max(LEAST_PART, share + share // 5))
         return areas(rectangles, grids, most, fit)
 
-    def _each(self, parts: Sequence[_PartOfFrame], step: Callable[[_PartOfFrame], None]) -> None:
-        """Do a step of several parts, at the same time where threads are free."""
-        if self._parts.at_once == 1 or len(parts) < 2:
-            for part in parts:
-                step(part)
+    def _shared(self, cells: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each."""
+        number = self._parts.at_once if self._turns.is_alone else 1
+        above = np.cumsum(cells.sum(axis=1))
+        of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
+        shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
+        return [share for share in shares if share.any()]
+
+    def _each(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Do steps of several parts, at the same time where threads are free."""
+        if self._parts.at_once == 1 or len(steps) < 2:
+            for step in steps:
+                step()
             return
-        first, *others = parts
+        first, *others = steps
         begun: list[Future[None]] = []
         with suppress(RuntimeError):  # the pool takes no more work: the rest is done here
-            begun += (self._pool.submit(step, part) for part in others)
+            begun += (self._pool.submit(step) for step in others)
         try:
-            step(first)
-            for part, future in zip_longest(others, begun):
+            first()
+            for step, future in zip_longest(others, begun):
                 # All threads of the pool may wait like this one: what none of them has begun is done here.
                 if future is None or future.cancel():
-                    step(part)
+                    step()
                 else:
                     future.result()
         except BaseException:
@@ -199,6 +211,11 @@ class _PartOfFrame:
         """What it has of a component, without margins."""
         return self._area.inner[component]
 
+    def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
+        """Set the blocks that it has of a component to False, `[high, wide]`."""
+        for place in self.inner(component):
+            blocks[place] = False
+
     def take(self) -> None:
         """Take it into the state."""
         gather = self._area.gather
@@ -215,7 +232,7 @@ class _PartOfFrame:
         """Run the network, once all of the frame has been taken."""
         gather, after = self._area.gather, enumerate(self._after)
         remembered = [(gather(index, known.mean), gather(index, known.evidence)) for index, known in after]
-        self._part.run(self._gathered(), remembered)
+        self._part.run(self._gathered(), remembered, None)
 
     def restore(self, planes: Planes, histories: Sequence[History]) -> None:
         """Restore it, in the planes of its frame; `histories` are those of `Part.restore`."""
@@ -224,7 +241,8 @@ class _PartOfFrame:
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
         wanted = [area.wanted(index) for index in range(len(planes))]
-        restored = self._part.restore(means, corrections, wanted, histories)
+        own = tuple(np.empty((8 * blocks.shape[0], 8 * blocks.shape[1]), np.uint8) for blocks in wanted)
+        restored = self._part.restore(means, corrections, wanted, histories, own)
         for index, (found, correction) in enumerate(zip(restored, corrections, strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
@@ -234,17 +252,45 @@ class _PartOfFrame:
         return [(gather(index, coefficients), table) for index, (coefficients, table) in enumerate(self._frame)]
 
 
+class _CellsOfFrame:
+    """Cells of a frame that the network computes, wherever they are."""
+
+    def __init__(
+        self,
+        part: Part,
+        cells: NDArray[np.bool_],
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+    ) -> None:
+        self._part, self._cells, self._frame, self._before, self._after = part, cells, frame, before, after
+        self._blocks = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
+
+    def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
+        """Set the blocks that it has of a component to False, `[high, wide]`."""
+        blocks[self._blocks[component]] = False
+
+    def run(self) -> None:
+        """Run the network, once all of the frame has been taken."""
+        self._part.run(self._frame, [(known.mean, known.evidence) for known in self._after], self._cells)
+
+    def restore(self, planes: Planes, histories: Sequence[History]) -> None:
+        """Restore them, in the planes of their frame; `histories` are those of `Part.restore`."""
+        means, corrections = [known.mean for known in self._before], [known.correction for known in self._after]
+        self._part.restore(means, corrections, self._blocks, histories, planes)
+
+
 def _places(parts: Sequence[_PartOfFrame], grids: Grids) -> list[list[Place]]:
     """What parts have of each component."""
     return [[place for part in parts for place in part.inner(index)] for index in range(len(grids))]
 
 
-def _beyond(places: Sequence[Sequence[Place]], grids: Grids) -> list[NDArray[np.bool_]]:
-    """All blocks of each component but those in some places."""
+def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.bool_]]:
+    """All blocks of each component but those of some parts."""
     found = [np.ones(grid, np.bool_) for grid in grids]
-    for blocks, own in zip(found, places, strict=True):
-        for place in own:
-            blocks[place] = False
+    for component, blocks in enumerate(found):
+        for part in parts:
+            part.leave_others(component, blocks)
     return found
 
 

@@ -1,0 +1,291 @@
+/* Convolutions of a picture's features where they are wanted; see `sparse.py`.
+ *
+ * `convolve` computes one layer of a network at the cells of a picture that are wanted, and around them.  Features are
+ * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
+ * kernel reaches beyond them.  Int8 features and weights are multiplied as such; all else is float32.
+ * `fill` gives the places around what will be computed the value that stands for nothing.
+ * Both release the GIL.  The only globals are constants, and what is known of the CPU.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#define BORDER 1
+#define MOST_CHANNELS 1024
+#define MOST_SIDE 8
+
+/* Where a layer is computed: at wanted cells, and so far around them */
+typedef struct {
+  const uint8_t *cells; /* [cells_high, cells_wide] */
+  Py_ssize_t cells_high, cells_wide;
+  Py_ssize_t down, across; /* places of a cell */
+  Py_ssize_t reach;        /* places around it */
+  Py_ssize_t high, wide;   /* places of the picture */
+  uint8_t *any;            /* [cells_wide]: whether a cell is wanted that a row of places is in reach of */
+} Region;
+
+typedef struct {
+  Region region;
+  const uint8_t *bytes;   /* [bordered high, bordered wide, channels], or NULL */
+  const float *numbers;   /* [planes, bordered high, bordered wide, channels], if there are no bytes */
+  Py_ssize_t planes, input_high, input_wide, channels; /* without the border */
+  Py_ssize_t kernel, stride_down, stride_across, padding;
+  const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], by fours of int8 or float32 */
+  const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
+  const float *bias;      /* [outputs] */
+  Py_ssize_t outputs;     /* channels */
+  const float *added, *also; /* [bordered high, bordered wide, outputs] of the output, and so are the next two; or NULL */
+  float *sums;
+  uint8_t *rounded;
+  uint16_t *halves;       /* [high, wide, outputs], or NULL */
+  Py_ssize_t spread, row, column; /* a place of the region is this place of a square of the output's */
+  float inverse, zero;    /* a number becomes the byte number * inverse + zero */
+  int rectify;            /* negative numbers become 0 */
+} Layer;
+
+/* Look which cells a row of places is in reach of */
+static void begin_row(const Region *r, Py_ssize_t y)
+{
+  Py_ssize_t first = y < r->reach ? 0 : (y - r->reach) / r->down, last = (y + r->reach) / r->down;
+
+  if (last >= r->cells_high)
+    last = r->cells_high - 1;
+  memset(r->any, 0, (size_t)r->cells_wide);
+  for (Py_ssize_t row = first; row <= last; row++)
+    for (Py_ssize_t x = 0; x < r->cells_wide; x++)
+      r->any[x] |= r->cells[row * r->cells_wide + x];
+}
+
+/* The next places of the row side by side, from `*begin` up to but without `*end`; 0 if there are no more.  `*cell` is 0
+   at first. */
+static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ssize_t *end)
+{
+  Py_ssize_t x = *cell, before, after;
+
+  while (x < r->cells_wide && !r->any[x])
+    x++;
+  if (x == r->cells_wide)
+    return 0;
+  before = x * r->across - r->reach, after = before;
+  for (; x < r->cells_wide && (r->any[x] || x * r->across - r->reach < after); x++)
+    if (r->any[x])
+      after = (x + 1) * r->across + r->reach;
+  *cell = x;
+  *begin = before < 0 ? 0 : before, *end = after < r->wide ? after : r->wide;
+  return 1;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#define LANES 8
+#include "_sparse_kernel.h"
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+#define LANES 16
+#include "_sparse_kernel.h"
+#pragma GCC pop_options
+
+/* Numbers in a vector of this CPU; 0 if it has none of the two kinds */
+static int detect_lanes(void)
+{
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return 0;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
+    return 16;
+  return 8;
+}
+#else
+static int detect_lanes(void) { return 0; }
+static void convolve_8(const Layer *layer) { (void)layer; }
+static void convolve_16(const Layer *layer) { (void)layer; }
+#endif
+
+/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  A module sets it when it is loaded. */
+static int most_lanes;
+
+/* ---- the Python module ---- */
+
+/* Whether a buffer has so many numbers of so many bytes, or is absent and may be; if not, an exception is set */
+static int fits(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name)
+{
+  if (!buffer->obj)
+    return 1;
+  if (buffer->len != count * size)
+    PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zd", name, buffer->len, count * size);
+  else if ((uintptr_t)buffer->buf % (size_t)size)
+    PyErr_Format(PyExc_ValueError, "%s: memory that is not aligned to %zd bytes", name, size);
+  else
+    return 1;
+  return 0;
+}
+
+/* Whether a region is one, and is no larger than its cells; if not, an exception is set */
+static int is_region(const Region *r, const Py_buffer *cells)
+{
+  if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach >= 0 && r->high > 0 &&
+      r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 && r->reach < 1 << 12 && r->cells_high < 1 << 16 &&
+      r->cells_wide < 1 << 16 && r->high <= r->cells_high * r->down && r->wide <= r->cells_wide * r->across)
+    return fits(cells, r->cells_high * r->cells_wide, 1, "cells");
+  PyErr_SetString(PyExc_ValueError, "these cells make no region of a picture");
+  return 0;
+}
+
+/* Whether a layer stays within its buffers; if not, an exception is set */
+static int is_layer(const Layer *l)
+{
+  const Region *r = &l->region;
+  Py_ssize_t reach = BORDER - l->padding;
+
+  if (l->planes > 0 && l->channels > 0 && l->outputs > 0 && l->channels <= MOST_CHANNELS && l->outputs <= MOST_CHANNELS &&
+      l->planes <= MOST_SIDE && l->kernel > 0 && l->kernel <= MOST_SIDE && l->stride_down > 0 && l->stride_across > 0 &&
+      l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
+      l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
+      l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
+      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs % most_lanes == 0 &&
+      (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
+      (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
+    return 1;
+  PyErr_SetString(PyExc_ValueError, "these sizes make no layer");
+  return 0;
+}
+
+PyDoc_STRVAR(convolve_doc,
+"convolve(input, weights, scale, bias, added, also, sums, rounded, halves, cells, region, shape, inverse, zero, lanes, /)\n"
+"--\n\n"
+"Compute one layer where it is wanted; see `sparse.py`.\n\n"
+"    input: uint8 [high + 2, wide + 2, channels], or without scale float32 [planes, high + 2, wide + 2, channels];\n"
+"    weights: int8 or float32 [outputs / lanes, planes, kernel, kernel channels, lanes], int8 by four channels;\n"
+"    scale, bias: float32 [outputs]; scale is None for a layer of float32;\n"
+"    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
+"        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
+"    cells: uint8 [cells_high, cells_wide], 0 for those that are not wanted;\n"
+"    region: cells_high, cells_wide, down, across, reach, high, wide;\n"
+"    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
+"        column, rectify;\n"
+"    inverse, zero: a number becomes the byte number * inverse + zero.\n\n"
+"Raises ValueError if the sizes do not go together.");
+
+static PyObject *convolve(PyObject *module, PyObject *arguments)
+{
+  Py_buffer input, weights, scale = {0}, bias, added = {0}, also = {0}, sums = {0}, rounded = {0}, halves = {0}, cells;
+  Layer l = {0};
+  Region *r = &l.region;
+  int lanes;
+  PyObject *result = NULL;
+
+  (void)module;
+  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnp)ffi", &input, &weights, &scale, &bias, &added,
+                        &also, &sums, &rounded, &halves, &cells, &r->cells_high, &r->cells_wide, &r->down, &r->across,
+                        &r->reach, &r->high, &r->wide, &l.planes, &l.input_high, &l.input_wide, &l.channels, &l.kernel,
+                        &l.stride_down, &l.stride_across, &l.padding, &l.outputs, &l.spread, &l.row, &l.column, &l.rectify,
+                        &l.inverse, &l.zero, &lanes))
+    return NULL;
+  r->cells = cells.buf;
+  l.bytes = scale.obj ? input.buf : NULL, l.numbers = scale.obj ? NULL : input.buf;
+  l.weights = weights.buf, l.scale = scale.buf, l.bias = bias.buf;
+  l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
+  if (lanes != 8 && (lanes != 16 || most_lanes < 16))
+    PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
+  else if (is_region(r, &cells) && is_layer(&l)) {
+    Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
+    Py_ssize_t taps = l.planes * l.kernel * l.kernel * l.channels * l.outputs, size = l.bytes ? 1 : 4;
+    Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
+    if (fits(&input, places, size, "input") && fits(&weights, taps, size, "weights") &&
+        fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
+        fits(&also, out, 4, "also") && fits(&sums, out, 4, "sums") && fits(&rounded, out, 1, "rounded") &&
+        fits(&halves, r->high * r->wide * l.outputs, 2, "halves")) {
+      r->any = PyMem_Malloc((size_t)r->cells_wide);
+      if (r->any) {
+        Py_BEGIN_ALLOW_THREADS
+        (lanes == 16 ? convolve_16 : convolve_8)(&l);
+        Py_END_ALLOW_THREADS
+        PyMem_Free(r->any);
+        result = Py_NewRef(Py_None);
+      } else
+        PyErr_NoMemory();
+    }
+  }
+  PyBuffer_Release(&input), PyBuffer_Release(&weights), PyBuffer_Release(&scale), PyBuffer_Release(&bias);
+  PyBuffer_Release(&added), PyBuffer_Release(&also), PyBuffer_Release(&sums), PyBuffer_Release(&rounded);
+  PyBuffer_Release(&halves), PyBuffer_Release(&cells);
+  return result;
+}
+
+PyDoc_STRVAR(fill_doc,
+"fill(buffer, byte, size, cells, region, /)\n--\n\n"
+"Set all bytes of a region's places in a buffer [high + 2, wide + 2, size] to one value; see `sparse.py`.\n\n"
+"Raises ValueError if the sizes do not go together.");
+
+static PyObject *fill(PyObject *module, PyObject *arguments)
+{
+  Py_buffer buffer, cells;
+  Region r = {0};
+  Py_ssize_t size;
+  int byte;
+  PyObject *result = NULL;
+
+  (void)module;
+  if (!PyArg_ParseTuple(arguments, "w*iny*(nnnnnnn)", &buffer, &byte, &size, &cells, &r.cells_high, &r.cells_wide, &r.down,
+                        &r.across, &r.reach, &r.high, &r.wide))
+    return NULL;
+  r.cells = cells.buf;
+  if (size <= 0 || size > 4 * MOST_CHANNELS)
+    PyErr_SetString(PyExc_ValueError, "places of that size make no features");
+  else if (is_region(&r, &cells) && fits(&buffer, (r.high + 2 * BORDER) * (r.wide + 2 * BORDER) * size, 1, "buffer")) {
+    r.any = PyMem_Malloc((size_t)r.cells_wide);
+    if (r.any) {
+      Py_BEGIN_ALLOW_THREADS
+      for (Py_ssize_t y = 0; y < r.high; y++) {
+        Py_ssize_t cell = 0, begin, end;
+        uint8_t *line = (uint8_t *)buffer.buf + ((y + BORDER) * (r.wide + 2 * BORDER) + BORDER) * size;
+        begin_row(&r, y);
+        while (next_span(&r, &cell, &begin, &end))
+          memset(line + begin * size, byte, (size_t)((end - begin) * size));
+      }
+      Py_END_ALLOW_THREADS
+      PyMem_Free(r.any);
+      result = Py_NewRef(Py_None);
+    } else
+      PyErr_NoMemory();
+  }
+  PyBuffer_Release(&buffer), PyBuffer_Release(&cells);
+  return result;
+}
+
+static PyMethodDef methods[] = {
+  {"convolve", convolve, METH_VARARGS, convolve_doc},
+  {"fill", fill, METH_VARARGS, fill_doc},
+  {NULL, NULL, 0, NULL},
+};
+
+static int set_up(PyObject *module)
+{
+  most_lanes = detect_lanes();
+  return PyModule_AddIntConstant(module, "lanes", most_lanes);
+}
+
+static PyModuleDef_Slot slots[] = {
+  {Py_mod_exec, set_up},
+#ifdef Py_mod_multiple_interpreters
+  {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+  {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+  PyModuleDef_HEAD_INIT,
+  .m_name = "_sparse",
+  .m_doc = "Convolutions where they are wanted; see sparse.py.",
+  .m_size = 0,
+  .m_methods = methods,
+  .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__sparse(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,152 @@
+/* Convolutions with vectors of LANES output channels; see `_sparse.c`. */
+
+#define NAMED_2(name, lanes) name##_##lanes
+#define NAMED_1(name, lanes) NAMED_2(name, lanes)
+#define NAMED(name) NAMED_1(name, LANES)
+#define INLINE static inline __attribute__((always_inline))
+#define EACH _Pragma("GCC unroll 8") for (int p = 0; p < places; p++)
+
+#if LANES == 16
+#define NUMBERS __m512
+#define WHOLES __m512i
+#define ALL(number) _mm512_set1_ps(number)
+#define ALL_WHOLE(number) _mm512_set1_epi32(number)
+#define LOAD(from) _mm512_loadu_ps(from)
+#define LOAD_WHOLE(from) _mm512_loadu_si512(from)
+#define STORE(to, number) _mm512_storeu_ps(to, number)
+#define ADD _mm512_add_ps
+#define LARGER _mm512_max_ps
+#define SMALLER _mm512_min_ps
+#define MULTIPLY_ADD _mm512_fmadd_ps
+#define NUMBER_OF _mm512_cvtepi32_ps
+#define STORE_HALVES(to, number) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
+#else
+#define NUMBERS __m256
+#define WHOLES __m256i
+#define ALL(number) _mm256_set1_ps(number)
+#define ALL_WHOLE(number) _mm256_set1_epi32(number)
+#define LOAD(from) _mm256_loadu_ps(from)
+#define LOAD_WHOLE(from) _mm256_loadu_si256((const __m256i *)(from))
+#define STORE(to, number) _mm256_storeu_ps(to, number)
+#define ADD _mm256_add_ps
+#define LARGER _mm256_max_ps
+#define SMALLER _mm256_min_ps
+#define MULTIPLY_ADD _mm256_fmadd_ps
+#define NUMBER_OF _mm256_cvtepi32_ps
+#define STORE_HALVES(to, number) _mm_storeu_si128((__m128i *)(to), _mm256_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
+#endif
+
+/* Add the products of four unsigned and four signed bytes each.  Two products of an int8 layer fit into 16 bits: `PAIR` in
+   `models/int8.py`. */
+INLINE WHOLES NAMED(dot)(WHOLES sum, WHOLES bytes, WHOLES weights)
+{
+#if LANES == 16
+  return _mm512_dpbusd_epi32(sum, bytes, weights);
+#else
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, weights), _mm256_set1_epi16(1)));
+#endif
+}
+
+/* Write numbers from 0 to 255 as bytes, to the nearest, ties to even */
+INLINE void NAMED(store_bytes)(uint8_t *to, NUMBERS number)
+{
+#if LANES == 16
+  _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(number)));
+#else
+  __m256i whole = _mm256_cvtps_epi32(number);
+  __m128i shorts = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(shorts, shorts));
+#endif
+}
+
+/* LANES channels of some places side by side, of which x is the first */
+INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_ssize_t y, Py_ssize_t x)
+{
+  NUMBERS sums[8], bias = LOAD(l->bias + group * LANES);
+  Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, step = l->stride_across * l->channels;
+  Py_ssize_t start = (y * l->stride_down + BORDER - l->padding) * line + (x * l->stride_across + BORDER - l->padding) * l->channels;
+  Py_ssize_t taps = l->kernel * l->channels, wide = l->spread * l->region.wide + 2 * BORDER;
+  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + group * LANES;
+  Py_ssize_t next = l->spread * l->outputs;
+
+  if (l->bytes) {
+    const int8_t *weights = (const int8_t *)l->weights + group * l->kernel * taps * LANES;
+    NUMBERS scale = LOAD(l->scale + group * LANES);
+    WHOLES whole[8];
+    EACH whole[p] = ALL_WHOLE(0);
+    for (Py_ssize_t k = 0; k < l->kernel; k++) {
+      const uint8_t *from = l->bytes + start + k * line;
+      for (Py_ssize_t tap = 0; tap < taps; tap += 4, weights += 4 * LANES) {
+        WHOLES four = LOAD_WHOLE(weights);
+        EACH {
+          int32_t bytes;
+          memcpy(&bytes, from + p * step + tap, 4);
+          whole[p] = NAMED(dot)(whole[p], ALL_WHOLE(bytes), four);
+        }
+      }
+    }
+    EACH sums[p] = MULTIPLY_ADD(NUMBER_OF(whole[p]), scale, bias);
+  } else {
+    const float *weights = (const float *)l->weights + group * l->planes * l->kernel * taps * LANES, *from = l->numbers + start;
+    EACH sums[p] = bias;
+    for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line)
+      for (Py_ssize_t k = 0; k < l->kernel; k++)
+        for (Py_ssize_t tap = 0; tap < taps; tap++, weights += LANES) {
+          NUMBERS one = LOAD(weights);
+          EACH sums[p] = MULTIPLY_ADD(ALL(from[k * line + p * step + tap]), one, sums[p]);
+        }
+  }
+  if (l->added)
+    EACH sums[p] = ADD(sums[p], LOAD(l->added + at + p * next));
+  if (l->also)
+    EACH sums[p] = ADD(sums[p], LOAD(l->also + at + p * next));
+  if (l->rectify)
+    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
+  if (l->sums)
+    EACH STORE(l->sums + at + p * next, sums[p]);
+  if (l->rounded) {
+    NUMBERS inverse = ALL(l->inverse), zero = ALL(l->zero);
+    EACH NAMED(store_bytes)(l->rounded + at + p * next,
+                            SMALLER(LARGER(MULTIPLY_ADD(sums[p], inverse, zero), ALL(0.0f)), ALL(255.0f)));
+  }
+  if (l->halves)
+    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + group * LANES, sums[p]);
+}
+
+static void NAMED(convolve)(const Layer *l)
+{
+  for (Py_ssize_t y = 0; y < l->region.high; y++) {
+    Py_ssize_t cell = 0, begin, end;
+    begin_row(&l->region, y);
+    while (next_span(&l->region, &cell, &begin, &end))
+      for (Py_ssize_t group = 0; group < l->outputs / LANES; group++) {
+        Py_ssize_t x = begin;
+        for (; x + 8 <= end; x += 8)
+          NAMED(tile)(l, 8, group, y, x);
+        if (x + 4 <= end)
+          NAMED(tile)(l, 4, group, y, x), x += 4;
+        for (; x < end; x++)
+          NAMED(tile)(l, 1, group, y, x);
+      }
+  }
+}
+
+#undef LANES
+#undef NAMED
+#undef NAMED_1
+#undef NAMED_2
+#undef INLINE
+#undef EACH
+#undef NUMBERS
+#undef WHOLES
+#undef ALL
+#undef ALL_WHOLE
+#undef LOAD
+#undef LOAD_WHOLE
+#undef STORE
+#undef ADD
+#undef LARGER
+#undef SMALLER
+#undef MULTIPLY_ADD
+#undef NUMBER_OF
+#undef STORE_HALVES

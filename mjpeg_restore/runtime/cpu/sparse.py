@@ -1,0 +1,168 @@
+"""Convolutions of a picture's features where they are wanted: at some of its cells, and around them.
+
+The native extension behind this module computes a layer, with all channels of a place side by side: of bytes, if the
+layer was trained for that, or in float32. If the CPU has products of bytes (VNNI) and vectors of 16 numbers, it takes
+these, else AVX2; layers of bytes give the same sums with both. Features have a border of zeros around the picture. What
+lies around the places that are computed is set to zero before, so that a layer sees there what it sees beyond an edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    from mjpeg_restore.runtime.cpu import _sparse as native
+except ImportError:  # no C compiler when the package was installed: a runtime computes rectangles
+    native = None
+
+LANES: Final = native.lanes if native else 0
+"""Numbers in a vector of this CPU; 0 if there are no kernels for it."""
+BORDER = 1
+"""Places around a picture's features: so far a kernel reaches beyond it."""
+_MIDDLE = 128
+"""The byte of a signed feature that is 0."""
+Cells = NDArray[np.bool_]
+"""Cells of a picture, `[cells_high, cells_wide]`, that are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where features lie.
+
+    Attributes:
+        high, wide: places of the picture.
+        down, across: places of a cell.
+        reach: places around wanted cells that are computed.
+    """
+
+    high: int
+    wide: int
+    down: int
+    across: int
+    reach: int
+
+    def region(self, cells: Cells) -> tuple[int, ...]:
+        """The wanted cells' places, as the extension takes them."""
+        return *cells.shape, self.down, self.across, self.reach, self.high, self.wide
+
+    def coarser(self, *by: int) -> Grid:
+        """A grid of so many times fewer places, down and across."""
+        down, across = by
+        reach = self.reach // max(by)
+        return Grid(self.high // down, self.wide // across, self.down // down, self.across // across, reach)
+
+    def within(self) -> Grid:
+        """The same without places around cells."""
+        return replace(self, reach=0)
+
+    def numbers(self, channels: int) -> NDArray[np.float32]:
+        """Float32 features `[high + 2, wide + 2, channels]`: zeros."""
+        return np.zeros((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.float32)
+
+    def bytes(self, channels: int, *, signed: bool) -> NDArray[np.uint8]:
+        """The same as bytes."""
+        shape = self.high + 2 * BORDER, self.wide + 2 * BORDER, channels
+        return np.full(shape, _MIDDLE if signed else 0, np.uint8)
+
+    def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
+        """Set the features around the places that will be computed, and these, to zero."""
+        around = Grid(self.high, self.wide, self.down, self.across, self.reach + 1).region(cells)
+        assert native is not None
+        for buffer in buffers:
+            native.fill(buffer, int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes, cells.view(np.uint8), around)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounded:
+    """What a layer is rounded to: bytes of a step each, for the next layer."""
+
+    buffer: NDArray[np.uint8]
+    step: float
+    signed: bool
+
+
+class Layer:
+    """A convolution: of bytes, if it has a step for them."""
+
+    def __init__(
+        self,
+        weight: NDArray[np.floating],
+        bias: NDArray[np.floating],
+        *,
+        steps: tuple[float, NDArray[np.floating]] | None = None,
+        signed: bool = False,
+        stride: tuple[int, int] = (1, 1),
+        padding: int = 1,
+        planes: bool = False,
+    ) -> None:
+        """Lay the weights out for this CPU.
+
+        Args:
+            weight: `[outputs, inputs, side, side]`.
+            bias: `[outputs]`.
+            steps: of the input, and of the weights, `[outputs]`; None: neither is rounded.
+            signed: whether the input's bytes are.
+            stride: down and across.
+            padding: places that the kernel reaches beyond the first one.
+            planes: whether each input channel is a plane of its own.
+        """
+        self.outputs, self.inputs, self._side, _ = weight.shape
+        self.step = steps[0] if steps else 0.0
+        self.signed = signed
+        self._stride, self._padding, self._planes = stride, padding, planes
+        self._scale: NDArray[np.float32] | None = None
+        each = weight.reshape(-1, LANES, *weight.shape[1:])
+        if steps:
+            whole = np.rint(weight / steps[1][:, None, None, None])
+            self._scale = (steps[0] * steps[1]).astype(np.float32)
+            if signed:
+                bias = bias - self._scale * _MIDDLE * whole.sum((1, 2, 3))
+            fours = whole.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
+            self._weight: NDArray[Any] = np.ascontiguousarray(fours.transpose(0, 4, 5, 2, 1, 3), np.int8)
+        else:
+            self._weight = np.ascontiguousarray(
+                each.transpose((0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)), np.float32
+            )
+        self._bias = np.ascontiguousarray(bias, np.float32)
+
+    def run(
+        self,
+        source: NDArray[Any],
+        cells: Cells,
+        grid: Grid,
+        *,
+        added: NDArray[np.float32] | None = None,
+        also: NDArray[np.float32] | None = None,
+        sums: NDArray[np.float32] | None = None,
+        rounded: Rounded | None = None,
+        halves: NDArray[np.float16] | None = None,
+        rectify: bool = False,
+        spread: tuple[int, int, int] = (1, 0, 0),
+    ) -> None:
+        """Compute it at wanted cells, and around them.
+
+        Args:
+            source: the input, with a border: `[high, wide, inputs]`, or `[inputs, high, wide]` if they are planes.
+            cells: the cells.
+            grid: of the output.
+            added, also: are added to the output.
+            sums: becomes the output.
+            rounded: becomes the output, rounded.
+            halves: becomes the output, without a border.
+            rectify: whether what is less than 0 becomes 0.
+            spread: a place becomes a square of this side, of which a row and a column are computed here.
+        """
+        planes, channels = (self.inputs, 1) if self._planes else (1, self.inputs)
+        high, wide = (length - 2 * BORDER for length in (source.shape[1:] if self._planes else source.shape[:2]))
+        shape = planes, high, wide, channels, self._side, *self._stride, self._padding, self.outputs, *spread, rectify
+        target = rounded or Rounded(np.empty(0, np.uint8), 1.0, signed=False)
+        assert native is not None
+        native.convolve(
+            *(source, self._weight, self._scale, self._bias, added, also, sums),
+            *(rounded and rounded.buffer, halves, cells.view(np.uint8), grid.region(cells), shape),
+            *(1 / target.step, float(_MIDDLE if target.signed else 0), LANES),
+        )
