@@ -1,9 +1,10 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Eight functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
+ * Nine functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
  * into it.  For all others `observe` computes what the gate sees, and `take` puts them into the state.  `restore_still`
  * makes samples of blocks that are as they were.  For all others `enter` computes what the network sees, and `restore`
  * makes samples of its output.
+ * `believed` tells how much of its past a block has kept, and
  * `innovate` computes what frames tell beyond their state, one after the other.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
  *
@@ -17,6 +18,7 @@
 
 #define FARTHEST 4.0f /* steps beyond which a deviation says no more */
 #define LONGEST 32.0f /* frames that a mean rests on at most */
+#define LEAST 0x1p-14f /* evidence of a frame, at least */
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
@@ -473,7 +475,40 @@ static PyObject *innovate(PyObject *module, PyObject *arguments)
   return Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(believed_doc,
+"believed(before, after, observation, share, high, wide, lanes, /)\n--\n\n"
+"Fill share, float32 [high, wide], by the evidence before and after a frame; see `history.py`.");
+
+static PyObject *believed(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {{"before", BLOCK, 2, 0, 0}, {"after", BLOCK, 2, 0, 0}, {"observation", 0, 4, 0, 0},
+                                  {"share", 1, 4, 1, 0}};
+  static const int first[] = {0, 1, SIDE};
+  Arguments a;
+
+  (void)module;
+  if (!are(arguments, 7, "believed") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  const uint16_t *before = a.buffers[0].buf, *after = a.buffers[1].buf;
+  const float *one = a.buffers[2].buf;
+  float *share = a.buffers[3].buf;
+  for (size_t block = 0; block < a.high * a.wide; block++, before += BLOCK, after += BLOCK) {
+    float sum = 0;
+    for (int i = 0; i < COUNT(first); i++) {
+      float known = widen(before[first[i]]) * 0x1p112f, now = widen(after[first[i]]) * 0x1p112f;
+      if (known > one[first[i]] / 16)
+        sum += (now - one[first[i]]) / fmaxf(known, LEAST);
+    }
+    share[block] = sum / COUNT(first);
+  }
+  Py_END_ALLOW_THREADS
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
 static PyMethodDef methods[] = {
+  {"believed", believed, METH_VARARGS, believed_doc},
   {"observe", observe, METH_VARARGS, observe_doc},
   {"take", take, METH_VARARGS, take_doc},
   {"enter", enter, METH_VARARGS, enter_doc},

@@ -138,3 +138,13 @@ def compare(
     noise: float,
     /,
 ) -> None: ...
+def believed(
+    before: NDArray[np.float16],
+    after: NDArray[np.float16],
+    observation: NDArray[np.float32],
+    share: NDArray[np.float32],
+    high: int,
+    wide: int,
+    lanes: int,
+    /,
+) -> None: ...

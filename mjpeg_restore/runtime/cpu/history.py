@@ -12,13 +12,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.projection import as_native
 from mjpeg_restore.runtime.cpu.state import (
     COARSER,
+    LANES,
     LEAST,
     LONGEST,
     SENSOR,
     ComponentState,
     compare,
+    native,
     observation,
     systematic,
 )
@@ -36,8 +39,6 @@ MOST_NOISE: Final = 100.0
 """Variances, grey levels^2."""
 FEWEST: Final = 64
 """Coefficients of still blocks by which a frame tells of the noise."""
-FIRST: Final = (0, 1, 8)
-"""Coefficients whose evidence tells what the gate believes of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +114,22 @@ def before_finer(state: ComponentState, history: History, table: NDArray[np.uint
     return ComponentState(state.mean, np.minimum(state.evidence, most.astype(np.float16)), state.correction)
 
 
-def believed(
-    before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]
-) -> NDArray[np.floating]:
-    """The share of its past that the gate kept of each block, by the evidence of its first coefficients.
+def believed(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The share of its past that the gate kept of each block, by the evidence of its first coefficients: 0, 1 and 8.
 
     It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it.
+    Needs the extension.
 
     Args:
-        before, after: evidence before and after a frame, `[..., 64]`.
+        before, after: evidence before and after a frame, `[blocks_high, blocks_wide, 64]`.
         table: of the frame.
     """
-    one = observation(table)
-    found = np.zeros(before.shape[:-1], np.float32)
-    for index in FIRST:
-        known, now = (evidence[..., index].astype(np.float32) for evidence in (before, after))
-        found += np.where(known > one[index] / 16, now - one[index], 0) / np.maximum(known, LEAST)
-    return np.divide(found, len(FIRST), dtype=np.float32)
+    high, wide, _ = before.shape
+    found = np.empty((high, wide), np.float32)
+    assert native is not None
+    known = as_native(before, np.float16), as_native(after, np.float16)
+    native.believed(*known, observation(table), found, high, wide, LANES)
+    return found
 
 
 def learnt(

@@ -61,7 +61,8 @@ UNKNOWN: Final = 1e30
 HARMONICS: Final = range(1, 9)
 """Of the quantiser's error. Those left out have 7 % of its variance without noise, and less than 0.1 % where the
 noise's deviation is a thirtieth of a step or more."""
-_LANES = 8
+LANES: Final = 8
+"""SIMD lanes of float32 that the extension uses if CPU and compiler have them: AVX2."""
 
 Mapped = tuple[NDArray[np.float32], NDArray[np.float32]]
 """A linear map from a block's 64 numbers to its samples, float32 `[65, 64]`, whose last line is added; and a plane."""
@@ -136,7 +137,7 @@ def compare(
     state: ComponentState,
     noise: float,
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """How far a frame's blocks are from their state.
 
@@ -176,7 +177,7 @@ def innovate(
     state: ComponentState,
     innovations: NDArray[np.int8],
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> NDArray[np.float32]:
     """How a frame's deviations from its state go with those of the frame before.
 
@@ -207,7 +208,7 @@ def take_still(
     after: ComponentState,
     frame: int,
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> None:
     """Take the blocks that agree with the state into the one after the frame.
 
@@ -239,7 +240,7 @@ def restore_still(
     mean_tells: bool,
     frame: int,
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> None:
     """Restore blocks that are as they were: they agree with the state, or the gate does not doubt it.
 
@@ -297,7 +298,7 @@ def observe(
     deviation: NDArray[np.float16],
     share: NDArray[np.float16],
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> None:
     """Compute what the gate sees.
 
@@ -317,7 +318,7 @@ def take(
     before: ComponentState,
     believed: NDArray[np.float16],
     *,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> tuple[NDArray[np.int16], NDArray[np.float16]]:
     """Take a frame into the state, as far as the gate believes the past.
 
@@ -351,7 +352,7 @@ def enter(
     significance: Mapped | None = None,
     wanted: NDArray[np.bool_] | None = None,
     border: int = 0,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> None:
     """Compute what the network sees of a frame that has been taken into the state.
 
@@ -395,7 +396,7 @@ def restore(
     *,
     groups: int = 0,
     group: int = 0,
-    lanes: int = _LANES,
+    lanes: int = LANES,
 ) -> NDArray[np.uint8]:
     """Restore a component that has been taken into the state.
 

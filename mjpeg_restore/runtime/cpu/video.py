@@ -96,13 +96,11 @@ class VideoSession:
         alike = not self._parts.divides or self._parts.anywhere or self._needed > ALL
         parts = parts_of(cells, network=alike)
         self._each([part.take for part in parts])
-        places = _places(parts, grids)
         for component, known, found, agrees in zip(frame, before, after, _beyond(parts, grids), strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
         of_graph = None if activity else next((part.histories for part in parts), None)
-        shares = [_believed(*one) for one in zip(before, after, places, tables, strict=True)] if activity else []
-        needed = activity.learn(shares) if activity else cells
+        needed = activity.learn(_believed(parts, grids)) if activity else cells
         share = needed.sum() / max(1, cells.sum())
         if cells.any() and not cells.all():
             self._needed = share
@@ -201,6 +199,7 @@ class _PartOfFrame:
     ) -> None:
         self._part, self._area = part, area
         self._frame, self._before, self._after, self._histories = frame, before, after, histories
+        self._believed: Sequence[NDArray[np.float32]] = ()
 
     @property
     def histories(self) -> Sequence[History] | None:
@@ -227,6 +226,14 @@ class _PartOfFrame:
         for index, (known, remembered) in enumerate(zip(self._after, taken, strict=True)):
             for part, found in zip((known.mean, known.evidence), remembered, strict=True):
                 self._area.scatter(index, found, part)
+        if on_blocks.native:
+            told = zip(states, taken, self._frame, strict=True)
+            self._believed = [believed(known.evidence, now, table) for known, (_, now), (_, table) in told]
+
+    def tell_believed(self, found: Sequence[NDArray[np.float32]]) -> None:
+        """Put the share of its past that the gate kept of each block into those of a picture, of each component."""
+        for index, shares in enumerate(self._believed):
+            self._area.scatter(index, shares, found[index])
 
     def run(self) -> None:
         """Run the network, once all of the frame has been taken."""
@@ -280,11 +287,6 @@ class _CellsOfFrame:
         self._part.restore(means, corrections, self._blocks, histories, planes)
 
 
-def _places(parts: Sequence[_PartOfFrame], grids: Grids) -> list[list[Place]]:
-    """What parts have of each component."""
-    return [[place for part in parts for place in part.inner(index)] for index in range(len(grids))]
-
-
 def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.bool_]]:
     """All blocks of each component but those of some parts."""
     found = [np.ones(grid, np.bool_) for grid in grids]
@@ -294,12 +296,10 @@ def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list
     return found
 
 
-def _believed(
-    before: ComponentState, after: ComponentState, places: Sequence[Place], table: NDArray[np.uint16]
-) -> NDArray[np.float32]:
-    """The share of its past that the gate kept of each block, `[high, wide]`; 0 beyond these places, of which the gate
-    has seen nothing."""
-    found = np.zeros(before.mean.shape[:2], np.float32)
-    for place in places:
-        found[place] = believed(before.evidence[place], after.evidence[place], table)
+def _believed(parts: Sequence[_PartOfFrame], grids: Grids) -> list[NDArray[np.float32]]:
+    """The share of its past that the gate kept of each block, of each component `[high, wide]`; 0 beyond the parts, of
+    which the gate has seen nothing."""
+    found = [np.zeros(grid, np.float32) for grid in grids]
+    for part in parts:
+        part.tell_believed(found)
     return found
