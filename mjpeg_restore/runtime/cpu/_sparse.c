@@ -43,7 +43,7 @@ typedef struct {
   uint16_t *halves;       /* [high, wide, outputs], or NULL */
   Py_ssize_t spread, row, column; /* a place of the region is this place of a square of the output's */
   float inverse, zero;    /* a number becomes the byte number * inverse + zero */
-  int rectify;            /* negative numbers become 0 */
+  int rectify;            /* negative numbers become 0: 1: at last, 2: before others are added */
 } Layer;
 
 /* Look which cells a row of places is in reach of */
@@ -181,7 +181,7 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   PyObject *result = NULL;
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnp)ffi", &input, &weights, &scale, &bias, &added,
+  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnni)ffi", &input, &weights, &scale, &bias, &added,
                         &also, &sums, &rounded, &halves, &cells, &r->cells_high, &r->cells_wide, &r->down, &r->across,
                         &r->reach, &r->high, &r->wide, &l.planes, &l.input_high, &l.input_wide, &l.channels, &l.kernel,
                         &l.stride_down, &l.stride_across, &l.padding, &l.outputs, &l.spread, &l.row, &l.column, &l.rectify,

@@ -96,11 +96,13 @@ INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_s
           EACH sums[p] = MULTIPLY_ADD(ALL(from[k * line + p * step + tap]), one, sums[p]);
         }
   }
+  if (l->rectify == 2)
+    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
   if (l->added)
     EACH sums[p] = ADD(sums[p], LOAD(l->added + at + p * next));
   if (l->also)
     EACH sums[p] = ADD(sums[p], LOAD(l->also + at + p * next));
-  if (l->rectify)
+  if (l->rectify == 1)
     EACH sums[p] = LARGER(sums[p], ALL(0.0f));
   if (l->sums)
     EACH STORE(l->sums + at + p * next, sums[p]);

@@ -1,7 +1,7 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Nine functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
- * into it.  For all others `observe` computes what the gate sees, and `take` puts them into the state.  `restore_still`
+ * Eleven functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
+ * into it.  For all others `observe` and `sense` compute what the gate sees, and `take` and `take_judged` put them into the state.  `restore_still`
  * makes samples of blocks that are as they were.  For all others `enter` computes what the network sees, and `restore`
  * makes samples of its output.
  * `believed` tells how much of its past a block has kept, and
@@ -47,6 +47,10 @@ typedef struct {
   float *past, *significance;
   const float *past_map, *significance_map; /* [BLOCK + 1, BLOCK]: from a block's numbers to its samples, and a bias */
   size_t border;
+  size_t groups, group;           /* components that one array of features or logits has, and which of them it is */
+  float *features;                /* [high + 2, wide + 2, groups, 4, SIDE, SIDE] */
+  const float *logits;            /* [high + 2, wide + 2, groups, SIDE, SIDE] */
+  const float *own;               /* [SIDE, SIDE]: what a coefficient's deviation counts against its past */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
   const uint8_t *wanted;          /* [high, wide], and so are distance, spread and count: 0 for blocks to leave alone */
@@ -95,6 +99,8 @@ typedef struct {
 #define restore_still_8 restore_still_4
 #define compare_8 compare_4
 #define innovate_8 innovate_4
+#define sense_8 sense_4
+#define take_judged_8 take_judged_4
 #endif
 
 /* ---- the Python module ---- */
@@ -118,6 +124,7 @@ typedef struct {
   size_t size;     /* bytes of a number */
   int written;
   int optional;    /* may be None */
+  int is_feature;  /* of several components, with a border of one block around all blocks */
 } Wanted;
 
 #define IS_MAP ((size_t)-1)
@@ -133,6 +140,8 @@ static void release(Arguments *a)
 /* How many numbers a buffer has */
 static size_t numbers_of(const Arguments *a, const Wanted *wanted)
 {
+  if (wanted->is_feature)
+    return (a->high + 2) * (a->wide + 2) * wanted->count * a->groups;
   if (wanted->count == IS_PLANE)
     return (SIDE * a->high + 2 * a->border) * (SIDE * a->wide + 2 * a->border);
   if (wanted->count == IS_GROUPED)
@@ -155,7 +164,7 @@ static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wante
   for (int i = 0; i < count; i++) {
     if (wanted[i].count == IS_PLANE)
       border = PyLong_AsSsize_t(PyTuple_GetItem(arguments, last));
-    if (wanted[i].count == IS_GROUPED)
+    if (wanted[i].count == IS_GROUPED || wanted[i].is_feature)
       groups = PyLong_AsSsize_t(PyTuple_GetItem(arguments, last - 1));
   }
   if (PyErr_Occurred() || !is_countable(high, wide))
@@ -475,26 +484,90 @@ static PyObject *innovate(PyObject *module, PyObject *arguments)
   return Py_NewRef(Py_None);
 }
 
+/* The group of several that is the last argument; if there is none, an exception is set */
+static int take_group(State *s, const Arguments *a, PyObject *arguments)
+{
+  s->group = (size_t)PyLong_AsSsize_t(PyTuple_GetItem(arguments, PyTuple_Size(arguments) - 1)), s->groups = a->groups;
+  if (!PyErr_Occurred() && s->group >= a->groups)
+    PyErr_SetString(PyExc_ValueError, "there is no such group of components");
+  return !PyErr_Occurred();
+}
+
+PyDoc_STRVAR(sense_doc,
+"sense(coefficients, table, observation, mean, evidence, wanted, features, high, wide, lanes, groups, group, /)\n--\n\n"
+"Fill one group of features, float32 [high + 2, wide + 2, groups, 4, 64], where wanted, uint8 [high, wide], is not 0; see\n"
+"`state.py`.");
+
+static PyObject *sense(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"wanted", 1, 1, 0, 0}, {"features", 4 * BLOCK, 4, 1, 0, 1}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 12, "sense") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.wanted = a.buffers[5].buf, s.features = a.buffers[6].buf;
+  if (take_group(&s, &a, arguments)) {
+    RUN(sense, &s)
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(take_judged_doc,
+"take_judged(coefficients, table, observation, mean, evidence, wanted, own, logits, mean_after, evidence_after, high, wide,\n"
+"            lanes, groups, group, /)\n--\n\n"
+"Fill mean and evidence after the frame where wanted, uint8 [high, wide], is not 0, by one group of logits, float32\n"
+"[high + 2, wide + 2, groups, 64]; see `state.py`.");
+
+static PyObject *take_judged(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"wanted", 1, 1, 0, 0}, {"own", 0, 4, 0, 0}, {"logits", BLOCK, 4, 0, 0, 1},
+                                  {"mean_after", BLOCK, 2, 1, 0}, {"evidence_after", BLOCK, 2, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 15, "take_judged") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.wanted = a.buffers[5].buf, s.own = a.buffers[6].buf, s.logits = a.buffers[7].buf;
+  s.mean_after = a.buffers[8].buf, s.evidence_after = a.buffers[9].buf;
+  if (take_group(&s, &a, arguments)) {
+    RUN(take_judged, &s)
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
 PyDoc_STRVAR(believed_doc,
-"believed(before, after, observation, share, high, wide, lanes, /)\n--\n\n"
-"Fill share, float32 [high, wide], by the evidence before and after a frame; see `history.py`.");
+"believed(before, after, observation, wanted, share, high, wide, lanes, /)\n--\n\n"
+"Fill share, float32 [high, wide], by the evidence before and after a frame, where wanted, uint8 [high, wide], is not 0;\n"
+"see `history.py`.");
 
 static PyObject *believed(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {{"before", BLOCK, 2, 0, 0}, {"after", BLOCK, 2, 0, 0}, {"observation", 0, 4, 0, 0},
-                                  {"share", 1, 4, 1, 0}};
+                                  {"wanted", 1, 1, 0, 1}, {"share", 1, 4, 1, 0}};
   static const int first[] = {0, 1, SIDE};
   Arguments a;
 
   (void)module;
-  if (!are(arguments, 7, "believed") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 8, "believed") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   Py_BEGIN_ALLOW_THREADS
   const uint16_t *before = a.buffers[0].buf, *after = a.buffers[1].buf;
   const float *one = a.buffers[2].buf;
-  float *share = a.buffers[3].buf;
+  const uint8_t *is_wanted = a.buffers[3].buf;
+  float *share = a.buffers[4].buf;
   for (size_t block = 0; block < a.high * a.wide; block++, before += BLOCK, after += BLOCK) {
     float sum = 0;
+    if (is_wanted && !is_wanted[block])
+      continue;
     for (int i = 0; i < COUNT(first); i++) {
       float known = widen(before[first[i]]) * 0x1p112f, now = widen(after[first[i]]) * 0x1p112f;
       if (known > one[first[i]] / 16)
@@ -508,6 +581,8 @@ static PyObject *believed(PyObject *module, PyObject *arguments)
 }
 
 static PyMethodDef methods[] = {
+  {"sense", sense, METH_VARARGS, sense_doc},
+  {"take_judged", take_judged, METH_VARARGS, take_judged_doc},
   {"believed", believed, METH_VARARGS, believed_doc},
   {"observe", observe, METH_VARARGS, observe_doc},
   {"take", take, METH_VARARGS, take_doc},

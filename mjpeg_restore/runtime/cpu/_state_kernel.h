@@ -116,6 +116,60 @@ static void NAMED(take)(const State *s)
   }
 }
 
+/* How far a frame's coefficient is from the mean, in steps; 0 where there is no past */
+static inline Lanes NAMED(away)(const State *s, size_t at, size_t i, Lanes known)
+{
+  Lanes away = NAMED(load)(s->coefficients + at + i) - NAMED(load)(s->mean + at + i) * (1.0f / 16) * AT(s->inverse);
+  return (Lanes)((Whole)NAMED(clamp)(away, -FARTHEST, FARTHEST) & (known > 0.0f));
+}
+
+static inline Lanes NAMED(beyond)(Lanes away) { return NAMED(larger)(NAMED(size)(away) - 0.5f, (Lanes){0}); }
+
+/* What the gate's first layer takes: the deviation, its square, what of it is beyond half a step, and the past's share */
+static void NAMED(sense)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE, place = (block / s->wide + 1) * (s->wide + 2) + block % s->wide + 1;
+    float *features = s->features + (place * s->groups + s->group) * 4 * SIDE * SIDE;
+    if (!s->wanted[block])
+      continue;
+    EACH {
+      Lanes known = NAMED(widen)(s->evidence + at + i), away = NAMED(away)(s, at, i, known);
+      *(Lanes *)(features + i) = away;
+      *(Lanes *)(features + SIDE * SIDE + i) = away * away * (1 / FARTHEST);
+      *(Lanes *)(features + 2 * SIDE * SIDE + i) = NAMED(beyond)(away);
+      *(Lanes *)(features + 3 * SIDE * SIDE + i) = known / (known + AT(s->observation));
+    }
+  }
+}
+
+/* 1 / (1 + exp(-x)), to a millionth */
+static inline Lanes NAMED(sigmoid)(Lanes x)
+{
+  Lanes power = NAMED(clamp)(x * -1.44269504f, -126.0f, 126.0f), whole = (power + 0x1.8p23f) - 0x1.8p23f;
+  Lanes rest = (power - whole) * 0.693147181f; /* within half of log 2: so a Taylor series of seven terms will do */
+  Lanes series = 1.0f + rest * (1.0f + rest * (0.5f + rest * (1.0f / 6 + rest * (1.0f / 24 + rest * (1.0f / 120 + rest * (1.0f / 720))))));
+  Lanes scale = (Lanes)((__builtin_convertvector(whole, Whole) + 127) << 23);
+  return 1.0f / (1.0f + series * scale);
+}
+
+/* Take the frame into the state, as far as the gate believes the past: a coefficient that deviates is believed less */
+static void NAMED(take_judged)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE, place = (block / s->wide + 1) * (s->wide + 2) + block % s->wide + 1;
+    const float *logits = s->logits + (place * s->groups + s->group) * SIDE * SIDE;
+    if (!s->wanted[block])
+      continue;
+    EACH {
+      Lanes known = NAMED(widen)(s->evidence + at + i), away = NAMED(away)(s, at, i, known);
+      Lanes share = NAMED(sigmoid)(AT(logits) - NAMED(beyond)(away) * AT(s->own));
+      Lanes seen = NAMED(load)(s->coefficients + at + i) * AT(s->table);
+      NAMED(remember)(s, i, share * known, seen, s->mean + at, s->mean_after + at, s->evidence_after + at, (Lanes){0});
+    }
+  }
+}
+
 /* Evidence of one frame, as a float16 holds it: so where there is no past, its share in the mean is nothing */
 static inline void NAMED(hold)(const State *s, float *held)
 {

@@ -114,7 +114,12 @@ def before_finer(state: ComponentState, history: History, table: NDArray[np.uint
     return ComponentState(state.mean, np.minimum(state.evidence, most.astype(np.float16)), state.correction)
 
 
-def believed(before: NDArray[np.float16], after: NDArray[np.float16], table: NDArray[np.uint16]) -> NDArray[np.float32]:
+def believed(
+    before: NDArray[np.float16],
+    after: NDArray[np.float16],
+    table: NDArray[np.uint16],
+    wanted: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
     """The share of its past that the gate kept of each block, by the evidence of its first coefficients: 0, 1 and 8.
 
     It is 0 where there was no past, or one so small beside the frame that the sum's rounding to a float16 hides it.
@@ -123,12 +128,13 @@ def believed(before: NDArray[np.float16], after: NDArray[np.float16], table: NDA
     Args:
         before, after: evidence before and after a frame, `[blocks_high, blocks_wide, 64]`.
         table: of the frame.
+        wanted: `[blocks_high, blocks_wide]`, the blocks that it is told for, 0 for the others; None: all.
     """
     high, wide, _ = before.shape
-    found = np.empty((high, wide), np.float32)
+    found = np.zeros((high, wide), np.float32)
+    known = as_native(before, np.float16), as_native(after, np.float16), observation(table)
     assert native is not None
-    known = as_native(before, np.float16), as_native(after, np.float16)
-    native.believed(*known, observation(table), found, high, wide, LANES)
+    native.believed(*known, None if wanted is None else wanted.view(np.uint8), found, high, wide, LANES)
     return found
 
 

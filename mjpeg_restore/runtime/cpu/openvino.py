@@ -34,14 +34,13 @@ from mjpeg_restore.catalogue.ports import STATE, by_kind, state_shapes
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
-from mjpeg_restore.runtime.cpu.activity import cells_of
+from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.history import History, before_finer, learnt
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered, graph_inputs
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
-from mjpeg_restore.runtime.cpu.sparse import LANES, Cells
-from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
+from mjpeg_restore.runtime.cpu.sparse import LANES, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.weights import blended
 
@@ -96,7 +95,7 @@ class OpenVino:
     Attributes:
         at_once: see `Parts`.
         divides: likewise.
-        anywhere: likewise: whether the network of a graph with a state is computed natively.
+        anywhere: likewise.
     """
 
     divides = True
@@ -128,10 +127,11 @@ class OpenVino:
             self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
         self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
+        self.anywhere: Anywhere | None = None
         has_extension = state.native is not None if graph.has_state else native is not None
         self._native = device == "CPU" and has_extension and bool(has_cuts)
-        self._sparse = _sparse_network(self._graph) if self._native and self._has_state and LANES else None
-        self.anywhere = self._sparse is not None
+        if self._native and graph.has_state and LANES:
+            self.anywhere = _anywhere(self._graph)
         halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
         precision = "bf16" if self._bf16 and halved else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
@@ -157,11 +157,11 @@ class OpenVino:
 
     def part(self) -> Part:
         """The next part of a frame, of a graph with a state; see `Parts`."""
-        return _SparsePart(self._lent, self._sparse) if self._sparse else _Part(self._lent, level=self._has_level)
+        return _Part(self._lent, level=self._has_level)
 
     @contextmanager
     def _lent(self, inputs: Inputs) -> Generator[list[ov.InferRequest]]:
-        """Gate and network for a part of a frame; or the gate alone, if the network is computed natively."""
+        """Gate and network for a part of a frame."""
         graph = self._compiled.ready(tuple(array.shape for array in inputs))
         what = f"OpenVINO cannot restore a picture of {picture_size(inputs)}"
         with wrap_errors(what, _RUNNING), graph.request(self._compile) as requests:
@@ -202,15 +202,14 @@ class OpenVino:
         before = [before_finer(*one) for one in zip(states, histories, tables, strict=True)]
         part = self.part()
         remembered = part.take(frame, before, histories)
-        part.run(frame, remembered, None)
+        part.run(frame, remembered)
         histories = [
             learnt(history, *component, state, evidence)
             for history, component, state, (_, evidence) in zip(histories, frame, before, remembered, strict=True)
         ]
         corrections = [one.correction for one in states]
         everywhere = [np.ones(coefficients.shape[:2], np.bool_) for coefficients, _ in frame]
-        planes = tuple(np.empty((8 * one.shape[0], 8 * one.shape[1]), np.uint8) for one in everywhere)
-        planes = part.restore([one.mean for one in before], corrections, everywhere, histories, planes)
+        planes = part.restore([one.mean for one in before], corrections, everywhere, histories)
         after = zip(remembered, corrections, histories, strict=True)
         return (*planes, *(array for pair, one, history in after for array in (*pair, one, history.packed())))
 
@@ -222,7 +221,7 @@ class OpenVino:
         parts = [(model, full)]
         if self._has_state:
             if self._native:
-                parts = [(part, reduced) for part in _gate_and_network(model)][: 1 if self._sparse else 2]
+                parts = [(part, reduced) for part in _gate_and_network(model)]
         elif self._native:
             # In order of channels, luma precedes chroma, which has twice as many.
             entering, cuts = (sorted(_tensors(model, suffix), key=_channels) for suffix in (".entering", ".phases"))
@@ -247,6 +246,17 @@ class OpenVino:
             return [model.create_infer_request() for model in own]
 
         return request
+
+
+def _anywhere(model: ov.Model) -> Anywhere | None:
+    """Gate and network of a graph with a state, computed natively; None if they are others than are known."""
+    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
+    named = {node.get_friendly_name(): node.get_data() for node in constants}
+    weights = {name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()}
+    try:
+        return Anywhere(Weights(weights))
+    except KeyError:
+        return None
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:
@@ -328,13 +338,13 @@ class _Part:
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
             state.observe(*component, known, deviation, share)
             sides += [deviation, share]
-        with self._lent(own) as (gate, *_):
+        with self._lent(own) as (gate, _):
             _bind(gate, [*_needed(own, gate), *sides])
             gate.infer()
             believed = [tensor.data for tensor in gate.output_tensors]
             return [state.take(*one, known, share) for one, known, share in zip(frame, states, believed, strict=True)]
 
-    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         """Run the network; see `Part`."""
         self._frame, self._remembered = frame, remembered
         # Of corrections and histories, the graph needs the shapes alone.
@@ -344,7 +354,7 @@ class _Part:
         with self._lent(own) as (_, network):
             _bind(network, [*_needed(own, network), *entering])
             network.infer()
-            self._phases: list[Phases] = [(part.copy(), 0, 0) for part in _phases(network)]
+            self._phases = [part.copy() for part in _phases(network)]
 
     def _entering(self) -> list[NDArray[Any]]:
         """What enters the network."""
@@ -369,73 +379,15 @@ class _Part:
         corrections: Sequence[NDArray[np.int16]],
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
-        planes: Planes,
     ) -> Planes:
         """Put the network's residual on top of the mean, mixed with what was restored before; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
+        planes: list[NDArray[np.uint8]] = []
         for index, (component, remembered) in enumerate(zip(self._frame, self._remembered, strict=True)):
             after, history = ComponentState(*remembered, corrections[index]), histories[index]
-            phases, groups, group = self._phases[index]
-            place = (
-                phases,
-                *component,
-                means[index],
-                after,
-                wanted[index],
-                ramps[index],
-                history.noise,
-                history.mean_tells,
-            )
-            state.restore(*place, planes[index], groups=groups, group=group)
-        return planes
-
-
-class _SparsePart(_Part):
-    """The same, with a network that is computed natively: of a picture, where it is wanted."""
-
-    def __init__(
-        self, lent: Callable[[Inputs], AbstractContextManager[list[ov.InferRequest]]], network: SparseNetwork
-    ) -> None:
-        """Begin a part.
-
-        Args:
-            lent: lends the gate for a graph's inputs.
-            network: the network.
-        """
-        super().__init__(lent, level=False)
-        self._network, self._memory = network, ExitStack()
-
-    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
-        """Run the network; see `Part`."""
-        self._frame, self._remembered = frame, remembered
-        components = [(*component, *known) for component, known in zip(frame, remembered, strict=True)]
-        if cells is None:
-            cells = np.ones(cells_of([coefficients.shape[:2] for coefficients, _ in frame]), np.bool_)
-        self._phases = self._memory.enter_context(self._network.run(components, cells))
-
-    def restore(
-        self,
-        means: Sequence[NDArray[np.int16]],
-        corrections: Sequence[NDArray[np.int16]],
-        wanted: Sequence[NDArray[np.bool_]],
-        histories: Sequence[History],
-        planes: Planes,
-    ) -> Planes:
-        """Restore it, and give the network's memory back; see `Part`."""
-        with self._memory:
-            return super().restore(means, corrections, wanted, histories, planes)
-
-
-def _sparse_network(model: ov.Model) -> SparseNetwork | None:
-    """The network of a graph with a state, if it is one that is known."""
-    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
-    named = {
-        node.get_friendly_name(): node.get_data() for node in constants if node.get_friendly_name().startswith(_LAYERS)
-    }
-    try:
-        return SparseNetwork({name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()})
-    except KeyError:
-        return None
+            place = self._phases[index], *component, means[index], after, wanted[index], ramps[index]
+            planes.append(state.restore(*place, history.noise, history.mean_tells))
+        return tuple(planes)
 
 
 def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:

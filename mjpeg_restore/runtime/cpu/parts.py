@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue.ports import by_kind
 from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
 Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
@@ -55,13 +55,12 @@ class Part(Protocol):
         """
         ...
 
-    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         """Run the network. It depends on nothing that other frames' steps change.
 
         Args:
             frame: the part.
             remembered: of the same blocks, after the frame.
-            cells: those of a whole picture that are wanted, if `Parts.anywhere`; None: all.
         """
         ...
 
@@ -71,7 +70,6 @@ class Part(Protocol):
         corrections: Sequence[NDArray[np.int16]],
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
-        planes: Planes,
     ) -> Planes:
         """Restore the part.
 
@@ -80,10 +78,9 @@ class Part(Protocol):
             corrections: before the frame, now that those before it have been restored. They become those after it.
             wanted: `[blocks_high, blocks_wide]` of each component: the blocks to restore, at least.
             histories: of the components after the frame. A graph that computes the whole part has its own.
-            planes: memory for the result, which may be used.
 
         Returns:
-            The planes of its components: these, or others.
+            The planes of its components.
         """
         ...
 
@@ -94,12 +91,12 @@ class Parts(Protocol):
     Attributes:
         at_once: parts that may be under way at the same time.
         divides: whether `run` and `restore` do without what `take` has done, and so may be those of other parts.
-        anywhere: whether these compute some cells of a whole picture, wherever they are, as easily as a rectangle.
+        anywhere: computes cells of a frame instead of parts, wherever they are; None if nothing does.
     """
 
     at_once: int
     divides: bool
-    anywhere: bool
+    anywhere: Anywhere | None
 
     @property
     def prepare(self) -> Callable[[Size, Grids], object] | None:
@@ -128,7 +125,7 @@ class WholeGraph:
 
     at_once = 1
     divides = False
-    anywhere = False
+    anywhere = None
     prepare = None
 
     def __init__(self, run: Callable[[Inputs], Planes]) -> None:
@@ -154,7 +151,7 @@ class _WholePart:
         self._corrections, self.histories = correction, [History.unpacked(array) for array in history]
         return list(zip(mean, evidence, strict=True))
 
-    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         pass
 
     def restore(
@@ -163,7 +160,6 @@ class _WholePart:
         corrections: Sequence[NDArray[np.int16]],
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
-        planes: Planes,
     ) -> Planes:
         for correction, found in zip(corrections, self._corrections, strict=True):
             correction[:] = found

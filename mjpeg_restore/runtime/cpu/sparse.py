@@ -8,11 +8,16 @@ lies around the places that are computed is set to zero before, so that a layer 
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.part_sizes import Grids
 
 try:
     from mjpeg_restore.runtime.cpu import _sparse as native
@@ -25,6 +30,8 @@ BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
 """The byte of a signed feature that is 0."""
+Memory = TypeVar("Memory")
+
 Cells = NDArray[np.bool_]
 """Cells of a picture, `[cells_high, cells_wide]`, that are wanted."""
 
@@ -99,7 +106,7 @@ class Layer:
         padding: int = 1,
         planes: bool = False,
     ) -> None:
-        """Lay the weights out for this CPU.
+        """Lay the weights out for this CPU. Channels are made a whole number of vectors, by some that stay 0.
 
         Args:
             weight: `[outputs, inputs, side, side]`.
@@ -110,6 +117,9 @@ class Layer:
             padding: places that the kernel reaches beyond the first one.
             planes: whether each input channel is a plane of its own.
         """
+        more = [-length % LANES for length in weight.shape[:2]]
+        weight = np.pad(weight, [(0, more[0]), (0, 0 if planes else more[1]), (0, 0), (0, 0)])
+        bias = np.pad(bias, (0, more[0]))
         self.outputs, self.inputs, self._side, _ = weight.shape
         self.step = steps[0] if steps else 0.0
         self.signed = signed
@@ -140,7 +150,7 @@ class Layer:
         sums: NDArray[np.float32] | None = None,
         rounded: Rounded | None = None,
         halves: NDArray[np.float16] | None = None,
-        rectify: bool = False,
+        rectify: int = 0,
         spread: tuple[int, int, int] = (1, 0, 0),
     ) -> None:
         """Compute it at wanted cells, and around them.
@@ -153,7 +163,7 @@ class Layer:
             sums: becomes the output.
             rounded: becomes the output, rounded.
             halves: becomes the output, without a border.
-            rectify: whether what is less than 0 becomes 0.
+            rectify: whether what is less than 0 becomes 0: 1: in the end, 2: before anything is added.
             spread: a place becomes a square of this side, of which a row and a column are computed here.
         """
         planes, channels = (self.inputs, 1) if self._planes else (1, self.inputs)
@@ -166,3 +176,54 @@ class Layer:
             *(rounded and rounded.buffer, halves, cells.view(np.uint8), grid.region(cells), shape),
             *(1 / target.step, float(_MIDDLE if target.signed else 0), LANES),
         )
+
+
+class Weights:
+    """A network's weights by the names of their layers, float32."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Begin with arrays of any type."""
+        self._arrays = arrays
+
+    def __call__(self, name: str) -> NDArray[np.float32]:
+        """The weights of that name.
+
+        Raises:
+            KeyError: there are none.
+        """
+        return self._arrays[name].astype(np.float32)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there are weights of that name."""
+        return name in self._arrays
+
+    def layer(self, name: str, *, signed: bool = False, stride: tuple[int, int] = (1, 1), padding: int = 1) -> Layer:
+        """A layer: of bytes, if it was trained for that."""
+        steps = (float(self(f"{name}.step")), self(f"{name}.weight_step")) if f"{name}.step" in self else None
+        weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
+        weight = weight.reshape(*weight.shape, *[1] * (4 - weight.ndim))
+        return Layer(weight, bias, steps=steps, signed=signed, stride=stride, padding=padding)
+
+
+class Lent(Generic[Memory]):
+    """Memory for pictures of one size, lent to one thread at a time each. Safe from several threads."""
+
+    def __init__(self, new: Callable[[Grids], Memory]) -> None:
+        """Begin without any; `new` makes it for pictures whose components have so many blocks."""
+        self._new, self._grids = new, ()
+        self._free: list[Memory] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self, grids: Grids) -> Generator[Memory]:
+        """Lend memory for pictures of these grids, of which it is not known what it holds. After an exception it is not
+        used again, nor once there are pictures of other grids."""
+        with self._lock:
+            if grids != self._grids:
+                self._grids, self._free = grids, []
+            memory = self._free.pop() if self._free else None
+        memory = memory or self._new(grids)
+        yield memory
+        with self._lock:
+            if grids == self._grids:
+                self._free.append(memory)

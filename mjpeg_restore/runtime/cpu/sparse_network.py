@@ -7,10 +7,9 @@ with a margin; here each layer is computed at the places that are wanted (`spars
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rounded
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rounded, Weights
 
 REACH = 4
 """Features of luma around wanted cells that are computed as well: 8 samples. The network's reach is larger, but what
@@ -38,16 +37,12 @@ Phases = tuple[NDArray[np.float16], int, int]
 class SparseNetwork:
     """The network. Safe from several threads."""
 
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, named: Weights) -> None:
         """Lay the weights out for this CPU.
 
-        Args:
-            weights: by the names of their layers in `models/stream_video.py`.
-
         Raises:
-            KeyError: there is none of that name: it is another network.
+            KeyError: one is missing.
         """
-        named = _Weights(weights)
         self._luma = _Branch(named, "", 1)
         self._chroma = _Branch(named, "chroma_", 2) if "chroma_enter.weight" in named else None
         self._past = [_map(named(f"past.{index}.weight")) for index in range(3 if self._chroma else 1)]
@@ -55,7 +50,7 @@ class SparseNetwork:
         if "significance.shares.weight" in named:
             self._significance = _map(named("significance.shares.weight"), named("significance.shares.bias"))
         self._guide = (named("guide.weight"), named("guide.bias")) if self._chroma else None
-        self._free: list[tuple[Grids, list[_Memory]]] = []
+        self._memory = Lent(self._new)
 
     @contextmanager
     def run(self, components: Sequence[Component], cells: Cells) -> Generator[list[Phases]]:
@@ -97,18 +92,6 @@ class SparseNetwork:
                 border=BORDER,
             )
 
-    @contextmanager
-    def _memory(self, grids: Grids) -> Generator[list[_Memory]]:
-        """Lend memory for pictures of these grids. That of other pictures is forgotten."""
-        kept = next((one for one in self._free if one[0] == grids), None)
-        if kept:
-            self._free.remove(kept)
-        else:
-            self._free.clear()
-        memories = kept[1] if kept else self._new(grids)
-        yield memories
-        self._free.append((grids, memories))
-
     def _new(self, grids: Grids) -> list[_Memory]:
         down, across = (_FEATURES * length for length in cell(grids))
         luma = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, REACH)
@@ -117,24 +100,6 @@ class SparseNetwork:
             high, wide = (luma_length // length for luma_length, length in zip(grids[0], grids[1], strict=True))
             found.append(self._chroma.memory(luma.coarser(high, wide)))
         return found
-
-
-class _Weights:
-    """Weights by the names of their layers."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._arrays = arrays
-
-    def __call__(self, name: str) -> NDArray[np.float32]:
-        return self._arrays[name].astype(np.float32)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._arrays
-
-    def layer(self, name: str, **options: Any) -> Layer:
-        """A layer: of bytes, if it was trained for that."""
-        steps = (float(self(f"{name}.step")), self(f"{name}.weight_step")) if f"{name}.step" in self else None
-        return Layer(self(f"{name}.weight"), self(f"{name}.bias"), steps=steps, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +137,7 @@ class _Memory:
 class _Residual:
     """A `ResidualBlock` of `models/stream.py`."""
 
-    def __init__(self, named: _Weights, name: str) -> None:
+    def __init__(self, named: Weights, name: str) -> None:
         self._first, self._second = named.layer(f"{name}.first", signed=True), named.layer(f"{name}.second")
         self.step, self.hidden = self._first.step, self._first.outputs
 
@@ -184,7 +149,7 @@ class _Residual:
         following: float,
         *,
         also: NDArray[np.float32] | None = None,
-        rectify: bool = False,
+        rectify: int = 0,
     ) -> None:
         """Features become the source and the block's residual.
 
@@ -194,11 +159,11 @@ class _Residual:
             cells: wanted ones.
             following: step of the bytes that the next layer takes; 0 if it takes numbers.
             also: is added, too.
-            rectify: whether what is less than 0 becomes 0.
+            rectify: as in `Layer.run`.
         """
         rounded = features.rounded if self.step else source
         hidden = Rounded(features.hidden, self._second.step, signed=False)
-        self._first.run(rounded, cells, features.grid, rounded=hidden, rectify=True)
+        self._first.run(rounded, cells, features.grid, rounded=hidden, rectify=1)
         self._second.run(
             *(features.hidden, cells, features.grid),
             added=source,
@@ -214,7 +179,7 @@ class _Coarse:
 
     step = 0.0
 
-    def __init__(self, named: _Weights, name: str) -> None:
+    def __init__(self, named: Weights, name: str) -> None:
         self._shrink = named.layer(f"{name}.shrink", stride=(2, 2), padding=0)
         self.block = _Residual(named, f"{name}.block")
         weight, bias = named(f"{name}.grow.weight"), named(f"{name}.grow.bias")
@@ -231,7 +196,7 @@ class _Coarse:
         """The fine features become the source and the block's residual; see `_Residual.run`."""
         rounded = _signed(coarse, self.block.step)
         self._shrink.run(source, cells, coarse.grid, sums=coarse.sums, rounded=rounded)
-        self.block.run(coarse.sums, coarse, cells, 0, rectify=True)
+        self.block.run(coarse.sums, coarse, cells, 0, rectify=1)
         for spread, layer in self._grow:
             rounded = _signed(fine, following)
             layer.run(coarse.sums, cells, coarse.grid, added=source, sums=fine.sums, rounded=rounded, spread=spread)
@@ -240,7 +205,7 @@ class _Coarse:
 class _Branch:
     """The network of luma, or of both components of chroma."""
 
-    def __init__(self, named: _Weights, prefix: str, components: int) -> None:
+    def __init__(self, named: Weights, prefix: str, components: int) -> None:
         """Lay the weights out: all but those that a frame's tables change."""
         entering = named(f"{prefix}enter.weight"), named(f"{prefix}enter_state.weight")
         self._enter = np.concatenate(entering, axis=1), named(f"{prefix}enter.bias")

@@ -338,6 +338,68 @@ def take(
     return after
 
 
+def sense(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    wanted: NDArray[np.bool_],
+    features: NDArray[np.float32],
+    groups: int,
+    group: int,
+    *,
+    lanes: int = LANES,
+) -> None:
+    """Compute what the gate's first layer takes.
+
+    Args:
+        coefficients: as in `compare`, and so are `table`, `state` and `lanes`.
+        wanted: `[high, wide]`, the blocks.
+        features: float32 `[high + 2, wide + 2, groups, 4, 64]`, with a border of one block, of which one group is
+            filled where blocks are wanted: the deviation from the mean in steps, within +-`FARTHEST`; its square, in
+            units of that; what of it is beyond half a step; and the past's share in a mean of past and frame, 0..1.
+        groups: components that the gate judges together.
+        group: which of them this is.
+    """
+    high, wide, _ = coefficients.shape
+    known = state.mean, state.evidence, wanted.view(np.uint8)
+    assert native is not None
+    native.sense(*_frame(coefficients, table), *known, features, high, wide, lanes, groups, group)
+
+
+def take_judged(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    before: ComponentState,
+    wanted: NDArray[np.bool_],
+    own: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    groups: int,
+    group: int,
+    after: ComponentState,
+    *,
+    lanes: int = LANES,
+) -> None:
+    """Take blocks into the state, as far as the gate believes the past.
+
+    Args:
+        coefficients: as in `compare`, and so are `table` and `lanes`.
+        before: the state before the frame.
+        wanted: `[high, wide]`, the blocks.
+        own: what a coefficient's own deviation beyond half a step counts against its past, `[64]`.
+        logits: of the shares of the past that are still true, but for that: float32 `[high + 2, wide + 2, groups, 64]`,
+            with a border of one block.
+        groups: as in `sense`, and so is `group`.
+        after: its mean and evidence are filled where blocks are wanted.
+    """
+    high, wide, _ = coefficients.shape
+    known, found = (before.mean, before.evidence), (after.mean, after.evidence)
+    assert native is not None
+    native.take_judged(
+        *(*_frame(coefficients, table), *known, wanted.view(np.uint8), own, logits, *found),
+        *(high, wide, lanes, groups, group),
+    )
+
+
 def enter(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],

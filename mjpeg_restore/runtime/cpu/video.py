@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import zip_longest
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cells_of
+from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cells_of, closed
+from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
@@ -80,6 +81,7 @@ class VideoSession:
         before = [before_finer(*one) for one in zip(self._states, earlier, tables, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
+        anywhere = self._parts.anywhere
         cells = np.ones(cells_of(grids), np.bool_)
         if activity:
             cells = activity.choose(frame, before)
@@ -88,26 +90,31 @@ class VideoSession:
         # For the size of a picture by itself nothing is prepared.
         sizes = self._sizes if past or evidence else None
 
-        def parts_of(cells: NDArray[np.bool_], *, network: bool) -> list[_PartOfFrame]:
+        def cells_of_frame(model: Anywhere, cells: NDArray[np.bool_]) -> list[_PartOfFrame | _CellsOfFrame]:
+            return [_CellsOfFrame(model, one, frame, before, after) for one in self._shared(cells)]
+
+        def parts_of(cells: NDArray[np.bool_], *, network: bool) -> list[_PartOfFrame | _CellsOfFrame]:
             fit = partial(sizes.fit if network else sizes.near, grids=grids) if sizes else None
             wanted = self._areas(cells, grids, fit)
             return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
 
-        alike = not self._parts.divides or self._parts.anywhere or self._needed > ALL
-        parts = parts_of(cells, network=alike)
+        alike = not self._parts.divides or self._needed > ALL
+        parts = cells_of_frame(anywhere, cells) if anywhere else parts_of(cells, network=alike)
         self._each([part.take for part in parts])
         for component, known, found, agrees in zip(frame, before, after, _beyond(parts, grids), strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
-        of_graph = None if activity else next((part.histories for part in parts), None)
+        of_graph = (
+            None if activity else next((part.histories for part in parts if isinstance(part, _PartOfFrame)), None)
+        )
         needed = activity.learn(_believed(parts, grids)) if activity else cells
         share = needed.sum() / max(1, cells.sum())
         if cells.any() and not cells.all():
             self._needed = share
-        computed: Sequence[_PartOfFrame | _CellsOfFrame] = parts
-        if self._parts.anywhere:
-            cells = needed
-            computed = [_CellsOfFrame(self._parts.part(), one, frame, before, after) for one in self._shared(cells)]
+        computed = parts
+        if anywhere:
+            cells = closed(needed, grids)
+            computed = cells_of_frame(anywhere, cells)
         elif self._parts.divides and not (alike and share > ALL):
             cells, computed = needed, parts_of(needed, network=True)
         self.computed = float(cells.mean())
@@ -239,7 +246,7 @@ class _PartOfFrame:
         """Run the network, once all of the frame has been taken."""
         gather, after = self._area.gather, enumerate(self._after)
         remembered = [(gather(index, known.mean), gather(index, known.evidence)) for index, known in after]
-        self._part.run(self._gathered(), remembered, None)
+        self._part.run(self._gathered(), remembered)
 
     def restore(self, planes: Planes, histories: Sequence[History]) -> None:
         """Restore it, in the planes of its frame; `histories` are those of `Part.restore`."""
@@ -248,8 +255,7 @@ class _PartOfFrame:
         # Those of frames that were under way have changed since it was taken.
         corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
         wanted = [area.wanted(index) for index in range(len(planes))]
-        own = tuple(np.empty((8 * blocks.shape[0], 8 * blocks.shape[1]), np.uint8) for blocks in wanted)
-        restored = self._part.restore(means, corrections, wanted, histories, own)
+        restored = self._part.restore(means, corrections, wanted, histories)
         for index, (found, correction) in enumerate(zip(restored, corrections, strict=True)):
             area.scatter_samples(index, found, planes[index])
             area.scatter(index, correction, self._after[index].correction)
@@ -260,31 +266,46 @@ class _PartOfFrame:
 
 
 class _CellsOfFrame:
-    """Cells of a frame that the network computes, wherever they are."""
+    """Cells of a frame, which are computed wherever they are: for the gate, or for the network."""
 
     def __init__(
         self,
-        part: Part,
+        model: Anywhere,
         cells: NDArray[np.bool_],
         frame: Frame,
         before: Sequence[ComponentState],
         after: Sequence[ComponentState],
     ) -> None:
-        self._part, self._cells, self._frame, self._before, self._after = part, cells, frame, before, after
+        self._model, self._cells, self._frame, self._before, self._after = model, cells, frame, before, after
         self._blocks = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
+        self._lent = ExitStack()
+
+    histories = None
+    """See `_PartOfFrame`."""
 
     def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
         """Set the blocks that it has of a component to False, `[high, wide]`."""
         blocks[self._blocks[component]] = False
 
+    def take(self) -> None:
+        """Take them into the state."""
+        self._model.take(self._frame, self._before, self._after, self._cells)
+
+    def tell_believed(self, found: Sequence[NDArray[np.float32]]) -> None:
+        """Put the share of its past that the gate kept of each block into those of a picture, of each component."""
+        known = zip(found, self._before, self._after, self._frame, self._blocks, strict=True)
+        for shares, before, after, (_, table), blocks in known:
+            shares += believed(before.evidence, after.evidence, table, blocks)
+
     def run(self) -> None:
         """Run the network, once all of the frame has been taken."""
-        self._part.run(self._frame, [(known.mean, known.evidence) for known in self._after], self._cells)
+        self._residual = self._lent.enter_context(self._model.run(self._frame, self._after, self._cells))
 
     def restore(self, planes: Planes, histories: Sequence[History]) -> None:
         """Restore them, in the planes of their frame; `histories` are those of `Part.restore`."""
-        means, corrections = [known.mean for known in self._before], [known.correction for known in self._after]
-        self._part.restore(means, corrections, self._blocks, histories, planes)
+        with self._lent:
+            known = self._frame, self._before, self._after, self._blocks, histories
+            self._model.restore(self._residual, *known, planes)
 
 
 def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.bool_]]:
@@ -296,7 +317,7 @@ def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list
     return found
 
 
-def _believed(parts: Sequence[_PartOfFrame], grids: Grids) -> list[NDArray[np.float32]]:
+def _believed(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.float32]]:
     """The share of its past that the gate kept of each block, of each component `[high, wide]`; 0 beyond the parts, of
     which the gate has seen nothing."""
     found = [np.zeros(grid, np.float32) for grid in grids]

@@ -1,0 +1,74 @@
+"""`stream-video` on the CPU without a runtime: gate and network at some cells of a picture, wherever they are.
+
+What moves in a camera's picture is small, scattered and of any shape. A runtime computes rectangles of few sizes, each
+with a margin, and copies of what is in them (`areas.py`); here both are computed in place, where they are wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.base import Planes
+from mjpeg_restore.runtime.cpu import state
+from mjpeg_restore.runtime.cpu.history import History
+from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE
+from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
+from mjpeg_restore.runtime.cpu.sparse_gate import Frame, SparseGate
+from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
+from mjpeg_restore.runtime.cpu.state import ComponentState
+
+
+class Anywhere:
+    """Gate and network. Safe from several threads."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Lay the weights out for this CPU.
+
+        Raises:
+            KeyError: one is missing: it is another network.
+        """
+        self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
+
+    def take(
+        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+    ) -> None:
+        """Take cells of a frame into its state; see `SparseGate.take`."""
+        self._gate.take(frame, before, after, cells)
+
+    @contextmanager
+    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Phases]]:
+        """Run the network at cells of a frame that has been taken into its state; lend what it makes of them."""
+        components = [(*component, known.mean, known.evidence) for component, known in zip(frame, after, strict=True)]
+        with self._network.run(components, cells) as residual:
+            yield residual
+
+    @staticmethod
+    def restore(
+        residual: Sequence[Phases],
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+        planes: Planes,
+    ) -> None:
+        """Put the residual on top of the means; see `state.restore`.
+
+        Args:
+            residual: what `run` has lent, of the same cells.
+            frame: the frame.
+            before: the state before it, of each component.
+            after: the one after it, whose corrections are those before the frame, and become those after it.
+            wanted: the cells' blocks.
+            histories: of the components after the frame.
+            planes: filled there.
+        """
+        ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
+        for index, (phases, groups, group) in enumerate(residual):
+            place = phases, *frame[index], before[index].mean, after[index], wanted[index], ramps[index]
+            told = histories[index].noise, histories[index].mean_tells
+            state.restore(*place, *told, planes[index], groups=groups, group=group)

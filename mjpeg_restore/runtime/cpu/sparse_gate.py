@@ -1,0 +1,128 @@
+"""The gate of `stream-video` on the CPU, computed where it is wanted: see `Gate` in `models/stream_video.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
+from mjpeg_restore.runtime.cpu.part_sizes import Grids
+from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Lent, Weights
+from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
+
+_REACH = 2
+"""Blocks of luma around wanted cells that are judged as well: the gate's reach."""
+_KINDS = 4
+"""Numbers of a coefficient that the gate takes."""
+
+Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
+"""Coefficients and table of each component."""
+
+
+class SparseGate:
+    """The gate. Safe from several threads."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Lay the weights out for this CPU.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        self._luma = _Branch(weights, "gate", 1)
+        self._chroma = _Branch(weights, "chroma_gate", 2) if "chroma_gate.own" in weights else None
+        self._memory = Lent(self._new)
+
+    def take(
+        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+    ) -> None:
+        """Take the wanted cells of a frame into its state, as far as the gate believes the past.
+
+        Args:
+            frame: of the picture.
+            before: the state before the frame, of each component.
+            after: its mean and evidence are filled at these cells.
+            cells: the wanted ones.
+        """
+        grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
+        near, wanted = blocks_of(widened(cells), grids), blocks_of(cells, grids)
+        with self._memory(grids) as (luma, *chroma):
+            memories = [(luma, 1, 0), *((memory, 2, index) for memory in chroma for index in range(2))]
+            for component, known, blocks, place in zip(frame, before, near, memories, strict=True):
+                memory, groups, group = place
+                sense(*component, known, blocks, memory.entering, groups, group)
+            self._luma.run(cells, luma)
+            if self._chroma:
+                scale = grids[0][0] // grids[1][0], grids[0][1] // grids[1][1]
+                self._chroma.run(cells, chroma[0], luma.features, scale)
+            for component, known, found, blocks, place in zip(frame, before, after, wanted, memories, strict=True):
+                memory, groups, group = place
+                own = (self._chroma if self._chroma and groups == 2 else self._luma).own[group]
+                take_judged(*component, known, blocks, own, memory.logits, groups, group, found)
+
+    def _new(self, grids: Grids) -> list[_Memory]:
+        luma = Grid(*grids[0], *cell(grids), _REACH)
+        found = [self._luma.memory(luma)]
+        if self._chroma:
+            found.append(self._chroma.memory(luma.coarser(grids[0][0] // grids[1][0], grids[0][1] // grids[1][1])))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Memory for a branch of the gate: what enters, the features and those between two layers, and the logits."""
+
+    grid: Grid
+    entering: NDArray[np.float32]
+    features: NDArray[np.float32]
+    between: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class _Branch:
+    """The gate of luma, or of both components of chroma."""
+
+    def __init__(self, weights: Weights, name: str, components: int) -> None:
+        self._judge = weights.layer(f"{name}.judge", padding=0)
+        self._around = [weights.layer(f"{name}.around.{index}") for index in range(2)]
+        self._decide = weights.layer(f"{name}.decide", padding=0)
+        self._guide = None
+        if f"{name}.guide.weight" in weights:
+            self._guide = weights(f"{name}.guide.weight"), weights(f"{name}.guide.bias")
+        self.own = weights(f"{name}.own").reshape(components, -1)
+        """Of each component; see `state.take_judged`."""
+        self._components = components
+
+    def memory(self, grid: Grid) -> _Memory:
+        """Memory for pictures whose blocks lie on a grid."""
+        entering, hidden, logits = self._components * _KINDS * 64, self._judge.outputs, self._components * 64
+        numbers = [grid.numbers(channels) for channels in (entering, hidden, hidden, logits)]
+        return _Memory(grid, *numbers)
+
+    def run(
+        self,
+        cells: Cells,
+        memory: _Memory,
+        guide: NDArray[np.float32] | None = None,
+        scale: tuple[int, int] = (1, 1),
+    ) -> None:
+        """Compute the logits of what has entered.
+
+        Args:
+            cells: wanted ones.
+            memory: of the picture.
+            guide: luma's features, for chroma: so many times as many down and across.
+            scale: those times.
+        """
+        grid, features, between = memory.grid, memory.features, memory.between
+        grid.clear(cells, features, between)
+        self._judge.run(memory.entering, cells, grid, sums=features, rectify=0 if self._guide else 1)
+        if guide is not None and self._guide:
+            layer = Layer(*self._guide, stride=scale, padding=0)
+            layer.run(guide, cells, grid, added=features, sums=features, rectify=1)
+        first, second = self._around
+        first.run(features, cells, grid, added=features, sums=between, rectify=2)
+        second.run(between, cells, grid, added=between, sums=features, rectify=2)
+        self._decide.run(features, cells, grid.within(), sums=memory.logits)
