@@ -345,46 +345,6 @@ def widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-import os
-
-RULE = eval(os.environ.get("RULE", '("c",150)'))
-
-
-def closed(cells: NDArray[np.bool_], grids=None) -> NDArray[np.bool_]:
-    if RULE[0] == "c":
-        from mjpeg_restore.runtime.cpu import areas as AR
-        from mjpeg_restore.runtime.cpu import rectangles as R
-
-        R._START = RULE[1]
-        out = cells.copy()
-        down, across = AR.lengths(grids)
-        if len(RULE) > 2:
-            cb = cell(grids)
-            down, across = (
-                [min((k + 2 * RULE[2]) * b, w) for k in range(n + 1)] for n, b, w in zip(cells_of(grids), cb, grids[0])
-            )
-        for r in R.cover(cells, down, across):
-            out[r.top : r.bottom, r.left : r.right] = True
-        return out
-    if RULE[0] == "d":
-        k, tau = RULE[1:3]
-        P = np.pad(cells.astype(np.float32), k + 1)
-        S = P.cumsum(0).cumsum(1)
-        n = 2 * k + 1
-        h, w = cells.shape
-
-        def box(S):
-            return S[n : n + h, n : n + w] - S[:h, n : n + w] - S[n : n + h, :w] + S[:h, :w]
-
-        one = np.pad(np.ones(cells.shape, np.float32), k + 1).cumsum(0).cumsum(1)
-        out = cells | (box(S) / box(one) > tau)
-        if len(RULE) > 3 and cells.mean() > RULE[3]:
-            out[:] = True
-        return out
-    if RULE[0] == "g":
-        return np.ones_like(cells) if cells.mean() > RULE[1] else cells
-
-
 def _around(values: NDArray[np.float32]) -> NDArray[np.floating]:
     """The means of 3x3 blocks, of which those at the edge count twice."""
     for _ in range(2):  # down, then across

@@ -15,6 +15,12 @@ except ImportError:  # no C compiler when the package was installed: nor is ther
 
 _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
+_NEAR = 15.0
+"""The same where cells may be of any shape: what lies between two that moved has moved as well, if a rectangle of both is
+no larger than two by so many blocks."""
+_HALF = 0.5
+"""Share of a picture that is in such rectangles, and around them, from which on all of it moves: a camera's motion
+shows in few of the blocks where a scene is plain, or out of focus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,9 @@ class Rectangle:
         return Rectangle(self.top, self.bottom, self.left, column), Rectangle(self.top, self.bottom, column, self.right)
 
 
-def cover(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) -> list[Rectangle]:
+def cover(
+    cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int], start: float = _START
+) -> list[Rectangle]:
     """Few rectangles that have all of the cells, and little else. They do not overlap.
 
     The smallest rectangle that has all cells is cut in two where that is least work, each part likewise, and so on. The
@@ -45,9 +53,24 @@ def cover(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) 
         cells: `[cells_high, cells_wide]`.
         down: blocks of luma that are computed for a rectangle of so many cells in height: of 0, 1, 2...
         across: likewise in width.
+        start: cost of a rectangle beside these blocks, in blocks.
     """
     if native is None:
         rows, columns = (np.flatnonzero(cells.any(axis=axis)) for axis in (1, 0))
         return [Rectangle(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)] if rows.size else []
     work_down, work_across = (np.asarray(lengths, np.float64) for lengths in (down, across))
-    return [Rectangle(*one) for one in native.cover(np.ascontiguousarray(cells), work_down, work_across, _START)]
+    return [Rectangle(*one) for one in native.cover(np.ascontiguousarray(cells), work_down, work_across, start)]
+
+
+def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) -> NDArray[np.bool_]:
+    """Cells that moved, seen or not: those that are known to have, and others between them.
+
+    Args:
+        cells: that are known to have moved, `[cells_high, cells_wide]`.
+        down: as in `cover`, and so is `across`.
+    """
+    found, blocks = np.zeros_like(cells), 0
+    for one in cover(cells, down, across, _NEAR):
+        found[one.top : one.bottom, one.left : one.right] = True
+        blocks += down[one.bottom - one.top] * across[one.right - one.left]
+    return found if blocks < _HALF * down[-1] * across[-1] else np.ones_like(cells)

@@ -13,19 +13,20 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import zip_longest
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cells_of, closed
+from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cell, cells_of
 from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
-from mjpeg_restore.runtime.cpu.rectangles import cover
+from mjpeg_restore.runtime.cpu.rectangles import cover, filled
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
@@ -91,7 +92,7 @@ class VideoSession:
         sizes = self._sizes if past or evidence else None
 
         def cells_of_frame(model: Anywhere, cells: NDArray[np.bool_]) -> list[_PartOfFrame | _CellsOfFrame]:
-            return [_CellsOfFrame(model, one, frame, before, after) for one in self._shared(cells)]
+            return [_CellsOfFrame(model, one, frame, before, after) for one in self._shared(cells, grids)]
 
         def parts_of(cells: NDArray[np.bool_], *, network: bool) -> list[_PartOfFrame | _CellsOfFrame]:
             fit = partial(sizes.fit if network else sizes.near, grids=grids) if sizes else None
@@ -99,7 +100,7 @@ class VideoSession:
             return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
 
         alike = not self._parts.divides or self._needed > ALL
-        parts = cells_of_frame(anywhere, cells) if anywhere else parts_of(cells, network=alike)
+        parts = cells_of_frame(anywhere, filled(cells, *lengths(grids))) if anywhere else parts_of(cells, network=alike)
         self._each([part.take for part in parts])
         for component, known, found, agrees in zip(frame, before, after, _beyond(parts, grids), strict=True):
             if agrees.any():
@@ -113,7 +114,7 @@ class VideoSession:
             self._needed = share
         computed = parts
         if anywhere:
-            cells = closed(needed, grids)
+            cells = filled(needed, *lengths(grids))
             computed = cells_of_frame(anywhere, cells)
         elif self._parts.divides and not (alike and share > ALL):
             cells, computed = needed, parts_of(needed, network=True)
@@ -157,9 +158,11 @@ class VideoSession:
             most = min(most, max(LEAST_PART, share + share // 5))
         return areas(rectangles, grids, most, fit)
 
-    def _shared(self, cells: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each."""
-        number = self._parts.at_once if self._turns.is_alone else 1
+    def _shared(self, cells: NDArray[np.bool_], grids: Grids) -> list[NDArray[np.bool_]]:
+        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each, if it
+        pays."""
+        blocks = cells.sum() * prod(cell(grids))
+        number = max(1, min(self._parts.at_once, int(blocks) // LEAST_PART)) if self._turns.is_alone else 1
         above = np.cumsum(cells.sum(axis=1))
         of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
         shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
