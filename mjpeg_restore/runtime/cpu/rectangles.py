@@ -16,8 +16,8 @@ except ImportError:  # no C compiler when the package was installed: nor is ther
 _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
 _NEAR = 15.0
-"""The same where cells may be of any shape: what lies between two that moved has moved as well, if a rectangle of both is
-no larger than two by so many blocks."""
+"""The same where what is computed may have any shape: what lies between cells that moved has moved as well, if one
+rectangle of them is not larger than several by so many blocks."""
 _HALF = 0.5
 """Share of a picture that is in such rectangles, and around them, from which on all of it moves: a camera's motion
 shows in few of the blocks where a scene is plain, or out of focus."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from math import prod
@@ -53,7 +54,7 @@ class VideoSession:
             most: blocks of luma that the network may be given at a time.
         """
         self._parts, self._pool, self._most = parts, pool, most
-        self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
+        self._sizes = PartSizes(parts.prepare, pool) if parts.prepare and not parts.anywhere else None
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
         self._states: list[ComponentState] = []
@@ -82,42 +83,20 @@ class VideoSession:
         before = [before_finer(*one) for one in zip(self._states, earlier, tables, strict=True)]
         after = [known.following() for known in before]
         activity = self._learning(grids) if evidence and on_blocks.native else None
-        anywhere = self._parts.anywhere
         cells = np.ones(cells_of(grids), np.bool_)
         if activity:
             cells = activity.choose(frame, before)
             before = activity.doubt(before)
 
-        # For the size of a picture by itself nothing is prepared.
-        sizes = self._sizes if past or evidence else None
-
-        def cells_of_frame(model: Anywhere, cells: NDArray[np.bool_]) -> list[_PartOfFrame | _CellsOfFrame]:
-            return [_CellsOfFrame(model, one, frame, before, after) for one in self._shared(cells, grids)]
-
-        def parts_of(cells: NDArray[np.bool_], *, network: bool) -> list[_PartOfFrame | _CellsOfFrame]:
-            fit = partial(sizes.fit if network else sizes.near, grids=grids) if sizes else None
-            wanted = self._areas(cells, grids, fit)
-            return [_PartOfFrame(self._parts.part(), area, frame, before, after, earlier) for area in wanted]
-
-        alike = not self._parts.divides or self._needed > ALL
-        parts = cells_of_frame(anywhere, filled(cells, *lengths(grids))) if anywhere else parts_of(cells, network=alike)
-        self._each([part.take for part in parts])
-        for component, known, found, agrees in zip(frame, before, after, _beyond(parts, grids), strict=True):
+        scene = _Scene(frame, grids, before, after, earlier, is_alone=not (past or evidence))
+        judged = self._judging(cells, scene)
+        self._each([part.take for part in judged])
+        for component, known, found, agrees in zip(frame, before, after, _beyond(judged, grids), strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
-        of_graph = (
-            None if activity else next((part.histories for part in parts if isinstance(part, _PartOfFrame)), None)
-        )
-        needed = activity.learn(_believed(parts, grids)) if activity else cells
-        share = needed.sum() / max(1, cells.sum())
-        if cells.any() and not cells.all():
-            self._needed = share
-        computed = parts
-        if anywhere:
-            cells = filled(needed, *lengths(grids))
-            computed = cells_of_frame(anywhere, cells)
-        elif self._parts.divides and not (alike and share > ALL):
-            cells, computed = needed, parts_of(needed, network=True)
+        of_graph = None if activity else next((part.histories for part in judged), None)
+        needed = activity.learn(_believed(judged, grids)) if activity else cells
+        cells, computed = self._computing(cells, needed, judged, scene)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [
@@ -142,6 +121,57 @@ class VideoSession:
                 restore_still(*component, *known, agrees, planes[index], *told, number)
         return planes
 
+    def _judging(self, cells: NDArray[np.bool_], scene: _Scene) -> Sequence[_Computed]:
+        """What the gate judges, if these cells are to be."""
+        if self._parts.anywhere:
+            return self._anywhere(self._parts.anywhere, filled(cells, *lengths(scene.grids)), scene)
+        return self._rectangles(cells, scene, network=self._alike)
+
+    def _computing(
+        self, cells: NDArray[np.bool_], needed: NDArray[np.bool_], judged: Sequence[_Computed], scene: _Scene
+    ) -> tuple[NDArray[np.bool_], Sequence[_Computed]]:
+        """What the network computes.
+
+        Args:
+            cells: those that were to be judged.
+            needed: those of them that need the network.
+            judged: what the gate has judged.
+            scene: of the frame.
+
+        Returns:
+            The cells that are computed, and the parts that they are in.
+        """
+        if self._parts.anywhere:
+            cells = filled(needed, *lengths(scene.grids))
+            return cells, self._anywhere(self._parts.anywhere, cells, scene)
+        share, alike = needed.sum() / max(1, cells.sum()), self._alike
+        if cells.any() and not cells.all():
+            self._needed = share
+        if (alike and share > ALL) or not self._parts.divides:
+            return cells, judged
+        return needed, self._rectangles(needed, scene, network=True)
+
+    @property
+    def _alike(self) -> bool:
+        """Whether the network is to be given what the gate is."""
+        return not self._parts.divides or self._needed > ALL
+
+    def _anywhere(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> list[_CellsOfFrame]:
+        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each, if it
+        pays."""
+        blocks = int(cells.sum()) * prod(cell(scene.grids))
+        number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
+        above = np.cumsum(cells.sum(axis=1))
+        of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
+        shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
+        return [_CellsOfFrame(model, share, scene) for share in shares if share.any()]
+
+    def _rectangles(self, cells: NDArray[np.bool_], scene: _Scene, *, network: bool) -> list[_PartOfFrame]:
+        """Parts that have the cells, for the network or for the gate alone."""
+        sizes = None if scene.is_alone else self._sizes  # for the size of a picture by itself nothing is prepared
+        fit = partial(sizes.fit if network else sizes.near, grids=scene.grids) if sizes else None
+        return [_PartOfFrame(self._parts.part(), area, scene) for area in self._areas(cells, scene.grids, fit)]
+
     def _learning(self, grids: Grids) -> Activity:
         """What is known of the stream's noise by now."""
         if self._activity is None:
@@ -157,16 +187,6 @@ class VideoSession:
             share = -(-together // at_once)
             most = min(most, max(LEAST_PART, share + share // 5))
         return areas(rectangles, grids, most, fit)
-
-    def _shared(self, cells: NDArray[np.bool_], grids: Grids) -> list[NDArray[np.bool_]]:
-        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each, if it
-        pays."""
-        blocks = cells.sum() * prod(cell(grids))
-        number = max(1, min(self._parts.at_once, int(blocks) // LEAST_PART)) if self._turns.is_alone else 1
-        above = np.cumsum(cells.sum(axis=1))
-        of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
-        shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
-        return [share for share in shares if share.any()]
 
     def _each(self, steps: Sequence[Callable[[], None]]) -> None:
         """Do steps of several parts, at the same time where threads are free."""
@@ -192,23 +212,36 @@ class VideoSession:
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A frame, its state before and after it, and its history before it.
+
+    Attributes:
+        is_alone: whether it is a picture by itself, without a past or a future.
+    """
+
+    frame: Frame
+    grids: Grids
+    before: Sequence[ComponentState]
+    after: Sequence[ComponentState]
+    histories: Sequence[History]
+    is_alone: bool
+
+
 class _PartOfFrame:
     """A part of a frame: cut out of it and of its state, and put into what is found.
 
     The parts that the gate judges need not be those that the network computes (`Parts.divides`).
     """
 
-    def __init__(
-        self,
-        part: Part,
-        area: Area,
-        frame: Frame,
-        before: Sequence[ComponentState],
-        after: Sequence[ComponentState],
-        histories: Sequence[History],
-    ) -> None:
+    def __init__(self, part: Part, area: Area, scene: _Scene) -> None:
         self._part, self._area = part, area
-        self._frame, self._before, self._after, self._histories = frame, before, after, histories
+        self._frame, self._before, self._after, self._histories = (
+            scene.frame,
+            scene.before,
+            scene.after,
+            scene.histories,
+        )
         self._believed: Sequence[NDArray[np.float32]] = ()
 
     @property
@@ -271,16 +304,10 @@ class _PartOfFrame:
 class _CellsOfFrame:
     """Cells of a frame, which are computed wherever they are: for the gate, or for the network."""
 
-    def __init__(
-        self,
-        model: Anywhere,
-        cells: NDArray[np.bool_],
-        frame: Frame,
-        before: Sequence[ComponentState],
-        after: Sequence[ComponentState],
-    ) -> None:
-        self._model, self._cells, self._frame, self._before, self._after = model, cells, frame, before, after
-        self._blocks = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
+    def __init__(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> None:
+        self._model, self._cells = model, cells
+        self._frame, self._before, self._after = scene.frame, scene.before, scene.after
+        self._blocks = blocks_of(cells, scene.grids)
         self._lent = ExitStack()
 
     histories = None
@@ -311,7 +338,11 @@ class _CellsOfFrame:
             self._model.restore(self._residual, *known, planes)
 
 
-def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.bool_]]:
+_Computed = _PartOfFrame | _CellsOfFrame
+"""What is computed of a frame by gate or network."""
+
+
+def _beyond(parts: Sequence[_Computed], grids: Grids) -> list[NDArray[np.bool_]]:
     """All blocks of each component but those of some parts."""
     found = [np.ones(grid, np.bool_) for grid in grids]
     for component, blocks in enumerate(found):
@@ -320,7 +351,7 @@ def _beyond(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list
     return found
 
 
-def _believed(parts: Sequence[_PartOfFrame | _CellsOfFrame], grids: Grids) -> list[NDArray[np.float32]]:
+def _believed(parts: Sequence[_Computed], grids: Grids) -> list[NDArray[np.float32]]:
     """The share of its past that the gate kept of each block, of each component `[high, wide]`; 0 beyond the parts, of
     which the gate has seen nothing."""
     found = [np.zeros(grid, np.float32) for grid in grids]
