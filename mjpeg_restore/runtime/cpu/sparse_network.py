@@ -7,6 +7,7 @@ with a margin; here each layer is computed at the places that are wanted (`spars
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class SparseNetwork:
         if "significance.shares.weight" in named:
             self._significance = _map(named("significance.shares.weight"), named("significance.shares.bias"))
         self._guide = (named("guide.weight"), named("guide.bias")) if self._chroma else None
+        self._lock = threading.Lock()
         self._free: list[tuple[Grids, list[_Memory]]] = []
 
     @contextmanager
@@ -100,14 +102,13 @@ class SparseNetwork:
     @contextmanager
     def _memory(self, grids: Grids) -> Generator[list[_Memory]]:
         """Lend memory for pictures of these grids. That of other pictures is forgotten."""
-        kept = next((one for one in self._free if one[0] == grids), None)
-        if kept:
-            self._free.remove(kept)
-        else:
-            self._free.clear()
-        memories = kept[1] if kept else self._new(grids)
+        with self._lock:
+            self._free = [one for one in self._free if one[0] == grids]
+            kept = self._free.pop()[1] if self._free else None
+        memories = kept or self._new(grids)
         yield memories
-        self._free.append((grids, memories))
+        with self._lock:
+            self._free.append((grids, memories))
 
     def _new(self, grids: Grids) -> list[_Memory]:
         down, across = (_FEATURES * length for length in cell(grids))
