@@ -103,7 +103,7 @@ def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
     if case.signed is None:
         weight = random.normal(0, 1, size).astype(np.float32)
         source = random.normal(0, 1, shape).astype(np.float32)
-        exact = convolved(source.astype(np.float64), weight.astype(np.float64), case, grid) + bias
+        exact = convolved(source.astype(np.float64), weight.astype(np.float64), case, grid) + bias.astype(np.float64)
         # Each product is added with one rounding, of a sum that is no larger than that of all sizes.
         sizes = convolved(np.abs(source.astype(np.float64)), np.abs(weight.astype(np.float64)), case, grid)
         tolerance = MORE * ROUNDOFF * weight[0].size * (sizes + np.abs(bias.astype(np.float64)))
@@ -118,7 +118,7 @@ def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
     entering[:5, :5] = 255
     scale = (step * steps).astype(np.float32).astype(np.float64)
     zero = MIDDLE if case.signed else 0
-    exact = scale * convolved(entering.astype(np.int64) - zero, whole, case, grid) + bias
+    exact = scale * convolved(entering.astype(np.int64) - zero, whole, case, grid) + bias.astype(np.float64)
     layer = Layer(whole * steps[:, None, None, None], bias, steps=(step, steps), signed=bool(case.signed), **options)
     # Sums of bytes are less than 2^24, and so float32 holds them. Rounded are the numbers that stand for the zero,
     # the bias less these, and the result.
