@@ -434,7 +434,7 @@ def _sparse_network(model: ov.Model) -> SparseNetwork | None:
     }
     try:
         return SparseNetwork({name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()})
-    except KeyError:
+    except (KeyError, ValueError):
         return None
 
 

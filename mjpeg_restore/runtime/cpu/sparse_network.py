@@ -47,6 +47,7 @@ class SparseNetwork:
 
         Raises:
             KeyError: there is none of that name: it is another network.
+            ValueError: they have channels that do not fill this CPU's vectors.
         """
         named = _Weights(weights)
         self._luma = _Branch(named, "", 1)
