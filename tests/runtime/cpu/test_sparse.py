@@ -1,0 +1,559 @@
+"""Convolutions where they are wanted: their numbers, their places, and sizes that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu import sparse
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rounded
+from tests.lacking import needs_native_convolutions
+
+pytestmark = needs_native_convolutions
+native: Any = sparse.native
+
+ROUNDOFF = 2.0**-24
+"""How far a float32 result is from the exact one, at most, relative to it."""
+MORE = 1.001
+"""Factor of a bound on errors, for the products of such errors."""
+MIDDLE = 128
+"""The byte of a signed feature that is 0."""
+Numbers = NDArray[np.float64]
+Source = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@pytest.fixture(params=[8, 16])
+def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Layers are computed with vectors of so many numbers."""
+    if request.param > sparse.LANES:
+        pytest.skip("needs a CPU that has AVX-512 with VNNI")
+    monkeypatch.setattr(sparse, "LANES", request.param)
+    return request.param
+
+
+same_lanes = hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+"""The fixture above is the same for all examples."""
+
+
+# ---- layers and their exact numbers ----
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a layer is made of."""
+
+    inputs: int = 8
+    outputs: int = 16
+    side: int = 3
+    stride: tuple[int, int] = (1, 1)
+    padding: int = 1
+    planes: bool = False
+    signed: bool | None = None
+    """Whether the input's bytes are; None: numbers enter."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer, what enters it, and what leaves it.
+
+    Attributes:
+        layer, source, grid: the arguments of `Layer.run`.
+        exact: the numbers of the whole picture, `[high, wide, outputs]`, in double precision.
+        tolerance: bound on the error of the computed ones.
+    """
+
+    layer: Layer
+    source: Source
+    grid: Grid
+    exact: Numbers
+    tolerance: Numbers
+
+    @property
+    def everywhere(self) -> Cells:
+        """All cells."""
+        return np.ones((-(-self.grid.high // self.grid.down), -(-self.grid.wide // self.grid.across)), np.bool_)
+
+    def run(self, **options: Any) -> None:
+        """Compute all of it."""
+        self.layer.run(self.source, self.everywhere, self.grid, **options)
+
+
+GRID = Grid(high=9, wide=15, down=4, across=4, reach=1)
+"""Rows of eight places, of four, and of single ones."""
+
+
+def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
+    """A random layer, and an input of which it sees all: the border too, which is no zeros here."""
+    random = np.random.default_rng(seed)
+    high, wide = (
+        (length - 1) * stride + case.side + BORDER - case.padding
+        for length, stride in zip((grid.high, grid.wide), case.stride, strict=True)
+    )
+    shape = max(high, 1 + 2 * BORDER), max(wide, 1 + 2 * BORDER), case.inputs
+    bias = random.normal(0, 5, case.outputs).astype(np.float32)
+    size = case.outputs, case.inputs, case.side, case.side
+    options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": case.planes}
+    if case.signed is None:
+        weight = random.normal(0, 1, size).astype(np.float32)
+        source = random.normal(0, 1, shape).astype(np.float32)
+        exact = convolved(source.astype(np.float64), weight.astype(np.float64), case, grid) + bias.astype(np.float64)
+        # Each product is added with one rounding, of a sum that is no larger than that of all sizes.
+        sizes = convolved(np.abs(source.astype(np.float64)), np.abs(weight.astype(np.float64)), case, grid)
+        tolerance = MORE * ROUNDOFF * weight[0].size * (sizes + np.abs(bias.astype(np.float64)))
+        layer = Layer(weight, bias, **options)
+        entering: Source = np.ascontiguousarray(source.transpose(2, 0, 1)) if case.planes else source
+        return Example(layer, entering, grid, exact, tolerance)
+    # Two neighbouring weights are 128 together, at most: what fits into 16 bits with two bytes.
+    whole = random.integers(-64, 65, size)
+    whole[0, ..., 0, 0], whole[1, ..., 0, 0] = 64, -64
+    step, steps = 0.037, random.uniform(1e-3, 1e-2, case.outputs).astype(np.float32)
+    entering = random.integers(0, 256, shape).astype(np.uint8)
+    entering[:5, :5] = 255
+    scale = (step * steps).astype(np.float32).astype(np.float64)
+    zero = MIDDLE if case.signed else 0
+    exact = scale * convolved(entering.astype(np.int64) - zero, whole, case, grid) + bias.astype(np.float64)
+    layer = Layer(whole * steps[:, None, None, None], bias, steps=(step, steps), signed=bool(case.signed), **options)
+    # Sums of bytes are less than 2^24, and so float32 holds them. Rounded are the numbers that stand for the zero,
+    # the bias less these, and the result.
+    zeros = scale * zero * whole.sum((1, 2, 3))
+    return Example(
+        layer, entering, grid, exact, MORE * ROUNDOFF * (np.abs(zeros) + np.abs(bias - zeros) + np.abs(exact))
+    )
+
+
+def convolved(source: NDArray[Any], weight: NDArray[Any], case: Case, grid: Grid) -> NDArray[Any]:
+    """The exact sums, `[high, wide, outputs]`, of what has a border."""
+    first, sides = BORDER - case.padding, (case.side, case.side)
+    windows = np.lib.stride_tricks.sliding_window_view(source[first:, first:], sides, axis=(0, 1))
+    windows = windows[:: case.stride[0], :: case.stride[1]][: grid.high, : grid.wide]
+    return np.tensordot(windows, weight, axes=((2, 3, 4), (1, 2, 3)))
+
+
+def inner(buffer: NDArray[Any]) -> NDArray[Any]:
+    """Features without the border."""
+    return buffer[BORDER:-BORDER, BORDER:-BORDER]
+
+
+def noise(like: NDArray[Any], seed: int = 1) -> NDArray[Any]:
+    """Such an array, with numbers that no layer computes."""
+    random = np.random.default_rng(seed)
+    return (
+        random.uniform(1e3, 2e3, like.shape).astype(like.dtype)
+        if like.dtype.kind == "f"
+        else (random.integers(0, 256, like.shape).astype(like.dtype))
+    )
+
+
+def assert_near(found: NDArray[np.float32], exact: Numbers, tolerance: Numbers) -> None:
+    assert (np.abs(found - exact) <= tolerance).all()
+
+
+def assert_rounded(found: Rounded, exact: Numbers, tolerance: Numbers) -> None:
+    """The bytes are those of the exact numbers, but for such as lie so near to a half."""
+    inverse = float(np.float32(1 / found.step))
+    place = exact * inverse + (MIDDLE if found.signed else 0)
+    doubtful = np.abs(place - np.floor(place) - 0.5) <= tolerance * inverse + MORE * ROUNDOFF * np.abs(place)
+    wanted, given = np.rint(place.clip(0, 255)), inner(found.buffer)
+    assert (given == wanted)[~doubtful].all()
+    assert np.abs(given - wanted).max() <= 1
+    assert doubtful.mean() < 1e-2
+    assert ((given > 0) & (given < 255)).mean() > 0.3
+
+
+BYTES = [
+    Case(inputs, outputs, side, stride, padding, signed=signed)
+    for inputs, outputs, side, stride, padding in [
+        (16, 32, 3, (1, 1), 1),
+        (32, 16, 3, (1, 1), 1),
+        (4, 16, 1, (1, 1), 0),
+        (8, 16, 2, (2, 2), 0),
+        (16, 16, 4, (2, 2), 1),
+        (8, 16, 3, (2, 1), 0),
+        (8, 16, 1, (1, 2), 1),
+    ]
+    for signed in (False, True)
+]
+NUMBERS = [
+    Case(16, 32, 2, (2, 2), 0),
+    Case(5, 16, 3),
+    Case(3, 16, 4, (2, 2), 1, planes=True),
+    Case(6, 32, 4, (2, 2), 1, planes=True),
+    Case(2, 16, 3, (1, 2), 0, planes=True),
+    Case(16, 16, 1, (1, 4), 0),
+    Case(16, 16, 1, (2, 1), 0),
+    Case(1, 16, 2, (1, 1), 1),
+]
+
+
+@pytest.mark.parametrize("case", [*BYTES, *NUMBERS], ids=str)
+@pytest.mark.usefixtures("lanes")
+def test_a_layer_computes_a_convolution(case: Case) -> None:
+    one = example(case)
+    sums = one.grid.numbers(case.outputs)
+    one.run(sums=sums)
+    assert_near(inner(sums), one.exact, one.tolerance)
+
+
+@pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1]], ids=str)
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.usefixtures("lanes")
+def test_what_it_computes_is_rounded(case: Case, signed: bool) -> None:
+    one = example(case)
+    step = float(one.exact.std()) / 50
+    rounded = Rounded(one.grid.bytes(case.outputs, signed=signed), step, signed)
+    one.run(rounded=rounded)
+    assert_rounded(rounded, one.exact, one.tolerance)
+
+
+@pytest.mark.usefixtures("lanes")
+def test_numbers_that_are_half_way_become_even_bytes_and_those_beyond_the_last_one() -> None:
+    given, outputs = GRID.numbers(4), 16
+    numbers = GRID.numbers(outputs)
+    inner(numbers)[:] = (np.arange(inner(numbers).size).reshape(inner(numbers).shape) % 600 - 299.5) / 4
+    inner(numbers)[0, :4, 3] = 1e9, -1e9, np.inf, -np.inf
+    layer = Layer(np.zeros((outputs, 4, 1, 1)), np.zeros(outputs), padding=0)
+    rounded = Rounded(GRID.bytes(outputs, signed=True), 0.25, signed=True)
+    layer.run(given, np.ones((3, 4), np.bool_), GRID, added=numbers, rounded=rounded)
+    np.testing.assert_array_equal(inner(rounded.buffer), np.rint(4 * inner(numbers) + MIDDLE).clip(0, 255))
+
+
+@pytest.mark.parametrize("case", [BYTES[0], BYTES[4], NUMBERS[1], NUMBERS[3]], ids=str)
+@pytest.mark.usefixtures("lanes")
+def test_what_it_computes_may_be_halves(case: Case) -> None:
+    one = example(case)
+    sums = one.grid.numbers(case.outputs)
+    halves = np.full(one.exact.shape, np.nan, np.float16)
+    one.run(sums=sums, halves=halves)
+    np.testing.assert_array_equal(halves, inner(sums).astype(np.float16))
+
+
+@pytest.mark.parametrize("case", [BYTES[1], NUMBERS[1]], ids=str)
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("arrays", [("added",), ("also",), ("added", "also"), ("added", "also", "in place")])
+@pytest.mark.usefixtures("lanes")
+def test_what_is_added(case: Case, rectify: bool, arrays: tuple[str, ...]) -> None:
+    one = example(case)
+    size = float(one.exact.std())
+    random = np.random.default_rng(5)
+    given = {name: random.normal(0, size, one.grid.numbers(case.outputs).shape).astype(np.float32) for name in arrays}
+    exact, tolerance = one.exact, one.tolerance
+    for name in ("added", "also"):
+        if name in given:
+            exact = exact + inner(given[name])
+            tolerance = tolerance + MORE * ROUNDOFF * np.abs(exact)
+    if rectify:
+        exact = exact.clip(0)
+    kept = {name: array.copy() for name, array in given.items()}
+    sums = given["added"] if given.pop("in place", None) is not None else one.grid.numbers(case.outputs)
+    rounded = Rounded(one.grid.bytes(case.outputs, signed=not rectify), size / 30, signed=not rectify)
+    one.run(**given, sums=sums, rounded=rounded, rectify=rectify)
+    assert_near(inner(sums), exact, tolerance)
+    assert_rounded(rounded, exact, tolerance)
+    for name, array in given.items():
+        if array is not sums:
+            np.testing.assert_array_equal(array, kept[name])
+
+
+@pytest.mark.parametrize("case", [Case(8, 16, 1, padding=0), Case(8, 16, 1, padding=0, signed=True)], ids=str)
+@pytest.mark.parametrize("spread", [(2, 0, 0), (2, 0, 1), (2, 1, 0), (2, 1, 1), (3, 2, 1)])
+@pytest.mark.usefixtures("lanes")
+def test_a_place_becomes_one_of_a_square(case: Case, spread: tuple[int, int, int]) -> None:
+    one = example(case)
+    side, row, column = spread
+    fine = Grid(side * one.grid.high, side * one.grid.wide, 4 * side, 4 * side, side)
+    sums, added = noise(fine.numbers(case.outputs)), noise(fine.numbers(case.outputs), 2)
+    rounded = Rounded(noise(fine.bytes(case.outputs, signed=True)), 20.0, signed=True)
+    before = sums.copy(), rounded.buffer.copy()
+    one.run(added=added, sums=sums, rounded=rounded, spread=spread)
+    places = np.s_[row::side, column::side]
+    exact = one.exact + inner(added)[places]
+    assert_near(inner(sums)[places], exact, one.tolerance + MORE * ROUNDOFF * np.abs(exact))
+    for found, was in zip((sums, rounded.buffer), before, strict=True):
+        assert (inner(found)[places] != inner(was)[places]).any()
+        inner(found)[places] = inner(was)[places]
+        np.testing.assert_array_equal(found, was)
+
+
+@pytest.mark.parametrize("case", [BYTES[0], BYTES[1], BYTES[9], NUMBERS[1], NUMBERS[3]], ids=str)
+def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Sums of bytes are exact; each other number of an output is made by the same operations in the same order, and a
+    # product is always added with one rounding. How many outputs a vector has does not enter.
+    if sparse.LANES < 16:
+        pytest.skip("needs a CPU that has AVX-512 with VNNI")
+    found: list[list[NDArray[Any]]] = []
+    for lanes in (8, 16):
+        monkeypatch.setattr(sparse, "LANES", lanes)
+        one = example(case)
+        sums, rounded = one.grid.numbers(case.outputs), one.grid.bytes(case.outputs, signed=True)
+        halves = np.zeros(one.exact.shape, np.float16)
+        one.run(sums=sums, rounded=Rounded(rounded, 0.3, signed=True), halves=halves)
+        found.append([sums, rounded, halves])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# ---- places ----
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> tuple[Grid, Cells]:
+    """A picture that need not be a multiple of its cells, and those that are wanted."""
+    high, wide, down, across = (draw(st.integers(1, most)) for most in (14, 30, 6, 9))
+    grid = Grid(high, wide, down, across, draw(st.integers(0, 7)))
+    share, seed = draw(st.sampled_from([0.0, 0.05, 0.2, 0.6])), draw(st.integers(0, 10_000))
+    shape = -(-high // down), -(-wide // across)
+    return grid, np.random.default_rng(seed).random(shape) < share
+
+
+def within(cells: Cells, grid: Grid) -> NDArray[np.bool_]:
+    """The places of wanted cells, and those in reach of them."""
+    found = np.zeros((grid.high, grid.wide), np.bool_)
+    for row, column in np.argwhere(cells):
+        top, left = row * grid.down - grid.reach, column * grid.across - grid.reach
+        bottom, right = top + grid.down + 2 * grid.reach, left + grid.across + 2 * grid.reach
+        found[max(0, top) : bottom, max(0, left) : right] = True
+    return found
+
+
+GAP = Grid(high=2, wide=7, down=1, across=3, reach=1), np.array([[False, False, True], [True, False, False]])
+"""What is in reach of one cell ends in the cell between, and so does that of the other, with a place between both."""
+
+
+@pytest.mark.parametrize("case", [Case(4, 16, signed=True), Case(2, 32, planes=True)], ids=str)
+@hypothesis.given(regions())
+@hypothesis.example(GAP)
+@same_lanes
+@pytest.mark.usefixtures("lanes")
+def test_what_is_in_reach_is_computed_whatever_else_is_wanted(case: Case, region: tuple[Grid, Cells]) -> None:
+    grid, cells = region
+    one = example(case, grid)
+    before = noise(grid.numbers(16)), noise(grid.bytes(16, signed=True)), noise(np.empty(one.exact.shape, np.float16))
+    before = tuple(np.repeat(array, case.outputs // array.shape[2], axis=2) for array in before)
+
+    def computed(cells: Cells) -> list[NDArray[Any]]:
+        sums, buffer, halves = (array.copy() for array in before)
+        rounded = Rounded(buffer, 0.1, signed=True)
+        one.layer.run(one.source, cells, grid, sums=sums, rounded=rounded, halves=halves)
+        return [sums, buffer, halves]
+
+    places = within(cells, grid)
+    for some, everything, was in zip(computed(cells), computed(one.everywhere), before, strict=True):
+        wanted = places if was.dtype == np.float16 else np.pad(places, BORDER)
+        np.testing.assert_array_equal(some, np.where(wanted[..., None], everything, was))
+
+
+@hypothesis.given(regions())
+@hypothesis.example((replace(GAP[0], reach=0), GAP[1]))
+def test_features_around_what_will_be_computed_become_zero(region: tuple[Grid, Cells]) -> None:
+    grid, cells = region
+    buffers = grid.numbers(5), grid.bytes(3, signed=True), grid.bytes(4, signed=False)
+    zeros = [buffer.copy() for buffer in buffers]
+    for buffer in buffers:
+        inner(buffer)[:] = noise(inner(buffer))
+    before = [buffer.copy() for buffer in buffers]
+    grid.clear(cells, *buffers)
+    places = np.pad(within(cells, replace(grid, reach=grid.reach + 1)), BORDER)
+    for buffer, was, zero in zip(buffers, before, zeros, strict=True):
+        np.testing.assert_array_equal(buffer, np.where(places[..., None], zero, was))
+
+
+def test_features_begin_as_zeros_with_a_border() -> None:
+    grid = Grid(high=3, wide=5, down=2, across=2, reach=1)
+    assert grid.numbers(7).shape == grid.bytes(7, signed=False).shape == (3 + 2 * BORDER, 5 + 2 * BORDER, 7)
+    assert (grid.numbers(7).dtype, grid.bytes(7, signed=True).dtype) == (np.float32, np.uint8)
+    assert not grid.numbers(7).any() and not grid.bytes(7, signed=False).any()
+    assert (grid.bytes(7, signed=True) == MIDDLE).all()
+
+
+def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
+    grid = Grid(high=24, wide=48, down=8, across=16, reach=4)
+    assert grid.coarser(2, 2) == Grid(12, 24, 4, 8, 2)
+    assert grid.coarser(1, 4) == Grid(24, 12, 8, 4, 1)
+    assert grid.coarser(2, 1) == Grid(12, 48, 4, 16, 2)
+    assert grid.within() == replace(grid, reach=0)
+
+
+# ---- sizes that do not go together ----
+
+SIZES = (2, 3, 4, 4, 1, 7, 9)
+"""Cells, places of one, reach, and places of the picture."""
+SHAPE = (1, 7, 9, 4, 3, 1, 1, 1, 16, 1, 0, 0, 0)
+"""A layer of such bytes: 4 channels become 16."""
+
+
+def buffers(*, halved: bool = True) -> dict[str, Any]:
+    """Fitting ones of such a layer, by name."""
+    out = (7 + 2) * (9 + 2) * 16
+    return {
+        "input": bytearray((7 + 2) * (9 + 2) * 4),
+        "weights": bytearray(16 * 3 * 3 * 4),
+        "scale": bytearray(4 * 16),
+        "bias": bytearray(4 * 16),
+        "added": bytearray(4 * out),
+        "also": bytearray(4 * out),
+        "sums": bytearray(4 * out),
+        "rounded": bytearray(out),
+        "halves": bytearray(2 * 7 * 9 * 16) if halved else None,
+        "cells": bytearray(b"\1" * 6),
+    }
+
+
+def call(
+    given: dict[str, Any], region: tuple[int, ...] = SIZES, shape: tuple[int, ...] = SHAPE, lanes: int = 8
+) -> None:
+    native.convolve(*given.values(), region, shape, 1.0, 128.0, lanes)
+
+
+def refuse(attempt: Callable[[], None], given: dict[str, Any], match: str) -> None:
+    """Check that it raises ValueError, changes no buffer, and keeps none: a bytearray that is lent cannot grow."""
+    before = {name: bytes(buffer) for name, buffer in given.items() if isinstance(buffer, bytearray)}
+    with pytest.raises(ValueError, match=match):
+        attempt()
+    for name, was in before.items():
+        assert given[name] == was
+        given[name].append(0)
+
+
+def test_fitting_buffers_are_accepted() -> None:
+    given = buffers()
+    call(given)
+    call(given | dict.fromkeys(("added", "also", "sums", "rounded", "halves")))
+    for buffer in given.values():
+        buffer.append(0)
+
+
+@pytest.mark.parametrize("wrong", buffers())
+@pytest.mark.parametrize("more", [-1, 1])
+def test_buffers_of_another_size_are_refused(wrong: str, more: int) -> None:
+    given = buffers()
+    size = len(given[wrong])
+    given[wrong] = bytearray(size + more)
+    refuse(lambda: call(given), given, f"^{wrong}: {size + more} bytes, not {size}$")
+
+
+@pytest.mark.parametrize("wrong", ["input", "weights", "added", "sums"])
+def test_a_layer_of_numbers_wants_larger_buffers(wrong: str) -> None:
+    given = buffers() | {"scale": None, "input": bytearray(4 * 9 * 11 * 4), "weights": bytearray(4 * 16 * 3 * 3 * 4)}
+    call(given)
+    given[wrong] = bytearray(len(given[wrong]) - 1)
+    refuse(lambda: call(given), given, f"^{wrong}: ")
+
+
+@pytest.mark.parametrize("wrong", ["scale", "bias", "added", "also", "sums", "halves"])
+def test_misaligned_memory_is_refused(wrong: str) -> None:
+    given = buffers()
+    room = np.empty(len(given[wrong]) + 1, np.uint8)
+    given[wrong] = room[1 - room.ctypes.data % 2 :][: len(given[wrong])]
+    assert given[wrong].ctypes.data % 2
+    refuse(lambda: call(given), given, f"^{wrong}: memory that is not aligned to [24] bytes$")
+
+
+@pytest.mark.parametrize("wrong", ["input", "weights", "bias", "cells"])
+def test_what_is_no_buffer_is_refused(wrong: str) -> None:
+    for nothing in (None, 7, "text"):
+        with pytest.raises(TypeError):
+            call(buffers() | {wrong: nothing})
+
+
+@pytest.mark.parametrize("place", range(len(SIZES)))
+@pytest.mark.parametrize("number", [-1, 1 << 40, 2**63 - 1, -(2**63)])
+def test_impossible_regions_are_refused(place: int, number: int) -> None:
+    region = (*SIZES[:place], number, *SIZES[place + 1 :])
+    given = buffers()
+    refuse(lambda: call(given, region), given, "^(these cells make no region|these sizes make no layer)")
+    buffer = {"buffer": bytearray(9 * 11 * 4)}
+    refuse(lambda: native.fill(buffer["buffer"], 0, 4, bytes(6), region), buffer, "^these cells make no region")
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        *[(2, 3, 3, 4, 1, 7, 9), (2, 3, 4, 2, 1, 7, 9), (1, 6, 4, 4, 1, 7, 9)],  # a picture larger than its cells
+        *[(2, 3, 7, 4, 0, 7, 9), (2, 3, 4, 5, 0, 7, 9), (1, 6, 8, 2, 0, 7, 9)],  # a cell beyond the picture
+    ],
+)
+def test_cells_of_another_picture_are_refused(region: tuple[int, ...]) -> None:
+    given = buffers()
+    refuse(lambda: call(given, region), given, "^these cells make no region")
+    buffer = {"buffer": bytearray(9 * 11 * 4)}
+    refuse(lambda: native.fill(buffer["buffer"], 0, 4, bytes(6), region), buffer, "^these cells make no region")
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        *((place, number) for place in range(7) for number in (0, -1, 1 << 20, 2**63 - 1)),
+        *((place, number) for place in (7, 9, 10, 11) for number in (-1, 9, 2**63 - 1)),
+        *((8, number) for number in (0, -16, 4, 20, 1040, 2**62)),
+        (0, 2),  # planes are of numbers
+        (1, 6),  # the kernel reaches beyond the input
+        (2, 8),
+        (3, 6),  # channels by fours
+        (4, 4),
+        (5, 2),
+        (6, 2),
+        (7, 2),  # beyond the border
+        (9, 2),  # halves that are spread
+        (10, 1),
+        (11, 1),
+    ],
+)
+def test_impossible_layers_are_refused(place: int, number: int) -> None:
+    given = buffers()
+    shape = (*SHAPE[:place], number, *SHAPE[place + 1 :])
+    refuse(lambda: call(given, shape=shape), given, "^these sizes make no layer")
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 7, 12, 32, 64, -8, -16])
+def test_vectors_that_no_cpu_has_are_refused(count: int) -> None:
+    given = buffers()
+    refuse(lambda: call(given, lanes=count), given, f"^this CPU has no vectors of {count} numbers$")
+
+
+def test_vectors_that_this_cpu_lacks_are_refused() -> None:
+    given = buffers()
+    if sparse.LANES < 16:
+        refuse(lambda: call(given, lanes=16), given, "^this CPU has no vectors of 16 numbers$")
+    else:
+        call(given, lanes=16)
+
+
+@pytest.mark.parametrize(("size", "length"), [(4, -1), (4, 1), (3, 0), (0, 0), (-4, 0), (5000, 0), (2**62, 0)])
+def test_what_is_cleared_has_to_fit(size: int, length: int) -> None:
+    given = {"buffer": bytearray(9 * 11 * 4 + length), "cells": bytearray(6)}
+    attempt = lambda: native.fill(given["buffer"], 0, size, given["cells"], SIZES)  # noqa: E731
+    refuse(attempt, given, "^(buffer: [0-9]+ bytes, not|places of that size)")
+
+
+def test_cells_of_what_is_cleared_have_to_fit() -> None:
+    for count in (5, 7):
+        given = {"buffer": bytearray(9 * 11 * 4), "cells": bytearray(count)}
+        attempt = lambda: native.fill(given["buffer"], 0, 4, given["cells"], SIZES)  # noqa: E731, B023
+        refuse(attempt, given, f"^cells: {count} bytes, not 6$")
+
+
+@pytest.mark.parametrize("wrong", ["sums", "rounded", "halves"])
+def test_what_is_written_is_not_read_only(wrong: str) -> None:
+    given = buffers()
+    given[wrong] = bytes(given[wrong])
+    refuse(lambda: call(given), given, f"^{wrong}: memory that is read-only$")
+
+
+def test_a_size_that_no_number_holds_is_refused() -> None:
+    # 2^26 places down and across, of 2^12 bytes each: 2^64, which is 0.
+    cells, places = 16390, 2**26 - 2 * BORDER
+    given, region = np.zeros((cells, cells), np.uint8), (cells, cells, 4095, 4095, 1, places, places)
+    with pytest.raises(ValueError, match="these cells make no region"):
+        native.fill(bytearray(), 0, 4096, given, region)
+
+
+def test_what_is_cleared_is_not_read_only() -> None:
+    with pytest.raises((TypeError, BufferError)):
+        native.fill(bytes(9 * 11 * 4), 0, 4, bytes(6), SIZES)

@@ -1,0 +1,193 @@
+"""A camera's session whose network is computed where it is wanted: frames in their cells, and shares of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mjpeg_restore import catalogue
+from mjpeg_restore.futures import INLINE
+from mjpeg_restore.jpeg import read
+from mjpeg_restore.jpeg.dct import to_coefficients
+from mjpeg_restore.restorer import components
+from mjpeg_restore.runtime import Inputs, Planes, open_network
+from mjpeg_restore.runtime.cpu.parts import HasParts, Part, Parts
+from mjpeg_restore.runtime.cpu.turns import Turns
+from mjpeg_restore.runtime.cpu.video import VideoSession
+from tests.jpeg.pictures import encode_pixels
+from tests.lacking import needs_native_convolutions, needs_native_projection, needs_native_state, needs_openvino
+from tests.video_models import picture, with_object
+
+MODELS = ["stream-video", "stream-video-lite"]
+EVERYTHING = 10**9
+"""Blocks that the network may be given at a time."""
+
+
+def needs_all(test: Callable[..., None]) -> Callable[..., None]:
+    """Skip without all that makes a session compute its network where it is wanted."""
+    for mark in (needs_openvino, needs_native_convolutions, needs_native_state, needs_native_projection):
+        test = mark(test)
+    return test
+
+
+def parts_of(model: str, threads: int, *, colour: bool = True) -> Parts:
+    """The network's."""
+    network = open_network(
+        catalogue.find(model).variants[0].graphs["colour" if colour else "grey"], "openvino", threads
+    )
+    assert isinstance(network, HasParts)
+    parts = network.parts()
+    assert parts is not None
+    assert parts.anywhere
+    return parts
+
+
+def clip(count: int, sampling: str = "4:2:0", wide: int = 160, high: int = 96, quality: int = 50) -> list[Inputs]:
+    """A still scene with noise, through which an object moves."""
+    scene, random = picture(wide, high), np.random.default_rng(3)
+    shown = [with_object(scene, -10 + 9 * number, 20 + 3 * number) for number in range(count)]
+    noisy = [one + random.normal(0, 1, one.shape) for one in shown]
+    return [
+        components(read(encode_pixels(one.clip(0, 255).round().astype(np.uint8), sampling, quality=quality)))
+        for one in noisy
+    ]
+
+
+def restored(session: VideoSession, frames: list[Inputs]) -> list[Planes]:
+    """Frames one by one."""
+    return [session.submit(frame, past=True, evidence=True).result(60) for frame in frames]
+
+
+# ---- frames ----
+
+
+@needs_all
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("sampling", ["gray", "4:2:0", "4:2:2", "4:1:1"])
+def test_frames_lie_in_their_cells(model: str, sampling: str) -> None:
+    frames = clip(8, sampling)
+    session = VideoSession(parts_of(model, 1, colour=sampling != "gray"), INLINE, EVERYTHING)
+    shares: list[float] = []
+    for frame in frames:
+        (planes,) = restored(session, [frame])
+        shares.append(session.computed)
+        for coefficients, table, plane in zip(frame[::2], frame[1::2], planes, strict=True):
+            assert plane.min() > 0 and plane.max() < 255  # what is cut there may leave its cell
+            offsets = to_coefficients(plane) / table - coefficients
+            assert (np.abs(offsets) <= 0.5 + 4 / table).all()  # rounding to 8 bits moves a coefficient by at most 4
+    assert shares[0] == 1
+    assert 0 < min(shares) < 0.7
+
+
+# ---- shares of a frame ----
+
+
+class Several:
+    """`Parts` of which so many may be under way; none is ever made."""
+
+    divides = anywhere = True
+    prepare = None
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+
+    def part(self) -> Part:
+        raise NotImplementedError
+
+
+def shared(cells: NDArray[np.bool_], at_once: int) -> list[NDArray[np.bool_]]:
+    session = VideoSession(Several(at_once), INLINE, EVERYTHING)
+    return session._shared(cells)  # pyright: ignore[reportPrivateUsage]
+
+
+masks = st.builds(
+    lambda high, wide, share, seed: np.random.default_rng(seed).random((high, wide)) < share,
+    *(st.integers(1, 40), st.integers(1, 12), st.sampled_from([0.0, 0.02, 0.3, 1.0]), st.integers(0, 10_000)),
+)
+
+
+@hypothesis.given(masks, st.integers(1, 9))
+def test_shares_have_every_cell_once(cells: NDArray[np.bool_], at_once: int) -> None:
+    shares = shared(cells, at_once)
+    assert len(shares) <= at_once
+    np.testing.assert_array_equal(np.sum([np.zeros(cells.shape, int), *shares], axis=0), cells)
+    last = -1
+    for share in shares:
+        rows = np.flatnonzero(share.any(axis=1))
+        assert rows[0] > last
+        last = rows[-1]
+        # As many cells as each has on average, and one row more, for rows are not divided.
+        assert share.sum() <= cells.sum() / at_once + cells.sum(axis=1).max()
+
+
+@pytest.mark.parametrize(("rows", "at_once"), [(1, 1), (6, 2), (6, 3), (7, 7), (49, 25), (34, 16)])
+def test_there_are_as_many_shares_as_are_computed_at_once(rows: int, at_once: int) -> None:
+    assert len(shared(np.ones((rows, 5), np.bool_), at_once)) == at_once
+
+
+def test_a_frame_that_comes_with_others_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Turns, "is_alone", False)
+    cells = np.eye(5, dtype=np.bool_)
+    (only,) = shared(cells, 4)
+    np.testing.assert_array_equal(only, cells)
+
+
+def submitted(model: str, frames: list[Inputs], *, threads: int, alone: bool) -> tuple[list[Planes], VideoSession]:
+    """Frames, of which each is divided or none, and the session after them."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:
+        patch.setattr(Turns, "is_alone", alone)
+        session = VideoSession(parts_of(model, threads), pool, EVERYTHING)
+        futures = [session.submit(frame, past=True, evidence=True) for frame in frames]
+        return [future.result(60) for future in futures], session
+
+
+@needs_all
+@pytest.mark.parametrize("model", MODELS)
+def test_frames_that_come_together_are_what_they_are_alone(model: str) -> None:
+    frames = clip(6)
+    together, _ = submitted(model, frames, threads=3, alone=False)
+    session = VideoSession(parts_of(model, 1), INLINE, EVERYTHING)
+    for ours, theirs in zip(together, restored(session, frames), strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@needs_all
+@pytest.mark.parametrize(("model", "near"), [("stream-video-lite", 1), ("stream-video", 3)])
+def test_a_frame_that_is_divided_differs_near_the_divide_alone(model: str, near: int) -> None:
+    # Beyond 8 samples around its cells, a share sees zeros for what another share computes. From there to a cell's
+    # result, the smaller network's layers together reach less than a cell, and the larger one's, chroma's after
+    # luma's, less than three.
+    (frame,) = clip(1, wide=48, high=320)
+    (ours,), _ = submitted(model, [frame], threads=2, alone=True)
+    (theirs,), _ = submitted(model, [frame], threads=2, alone=False)
+    first, _ = shared(np.ones((20, 3), np.bool_), 2)
+    divide = int(first.any(axis=1).sum())
+    assert any((one != other).any() for one, other in zip(ours, theirs, strict=True))
+    for one, other, side in zip(ours, theirs, (16, 8, 8), strict=True):
+        apart = np.abs(one.astype(int) - other)
+        beyond = apart.copy()
+        beyond[(divide - near) * side : (divide + near) * side] = 0
+        assert not beyond.any()
+        assert apart[(divide - near) * side : (divide + near) * side].mean() < 0.5
+        assert apart.max() <= 8
+
+
+@needs_all
+@pytest.mark.parametrize("model", MODELS)
+def test_means_do_not_depend_on_how_frames_are_divided(model: str) -> None:
+    frames = clip(8)
+    divided, one = submitted(model, frames, threads=3, alone=True)
+    together, other = submitted(model, frames, threads=3, alone=False)
+    for ours, theirs in zip(divided, together, strict=True):
+        for plane, wanted in zip(ours, theirs, strict=True):
+            assert np.abs(plane.astype(int) - wanted).mean() < 0.2
+    for state, same in zip(one._states, other._states, strict=True):  # pyright: ignore[reportPrivateUsage]
+        np.testing.assert_array_equal(state.mean, same.mean)
+        np.testing.assert_array_equal(state.evidence, same.evidence)
