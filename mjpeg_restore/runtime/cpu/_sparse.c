@@ -79,6 +79,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 }
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <cpuid.h>
 #include <immintrin.h>
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
@@ -91,10 +92,13 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 
-/* Numbers in a vector of this CPU; 0 if it has none of the two kinds */
+/* Numbers in a vector of this CPU; 0 if it has none of the two kinds.  Not all versions of GCC can be asked for F16C. */
 static int detect_lanes(void)
 {
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+  unsigned int a, b, c = 0, d;
+
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__get_cpuid(1, &a, &b, &c, &d) ||
+      !(c & bit_F16C))
     return 0;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
@@ -126,19 +130,30 @@ static int fits(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, cons
   return 0;
 }
 
-/* Whether a region is one, and is no larger than its cells; if not, an exception is set */
+/* Whether what is written may be; if not, an exception is set */
+static int is_writable(const Py_buffer *buffer, const char *name)
+{
+  if (!buffer->obj || !buffer->readonly)
+    return 1;
+  PyErr_Format(PyExc_ValueError, "%s: memory that is read-only", name);
+  return 0;
+}
+
+/* Whether a region is one, which ends in its last cells; if not, an exception is set */
 static int is_region(const Region *r, const Py_buffer *cells)
 {
   if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach >= 0 && r->high > 0 &&
       r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 && r->reach < 1 << 12 && r->cells_high < 1 << 16 &&
-      r->cells_wide < 1 << 16 && r->high <= r->cells_high * r->down && r->wide <= r->cells_wide * r->across)
+      r->cells_wide < 1 << 16 && r->high < 1 << 20 && r->wide < 1 << 20 && r->high <= r->cells_high * r->down &&
+      r->wide <= r->cells_wide * r->across && r->high > (r->cells_high - 1) * r->down &&
+      r->wide > (r->cells_wide - 1) * r->across)
     return fits(cells, r->cells_high * r->cells_wide, 1, "cells");
   PyErr_SetString(PyExc_ValueError, "these cells make no region of a picture");
   return 0;
 }
 
 /* Whether a layer stays within its buffers; if not, an exception is set */
-static int is_layer(const Layer *l)
+static int is_layer(const Layer *l, int lanes)
 {
   const Region *r = &l->region;
   Py_ssize_t reach = BORDER - l->padding;
@@ -148,7 +163,7 @@ static int is_layer(const Layer *l)
       l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
-      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs % most_lanes == 0 &&
+      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs % lanes == 0 &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
@@ -191,16 +206,17 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   l.bytes = scale.obj ? input.buf : NULL, l.numbers = scale.obj ? NULL : input.buf;
   l.weights = weights.buf, l.scale = scale.buf, l.bias = bias.buf;
   l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
-  if (lanes != 8 && (lanes != 16 || most_lanes < 16))
+  if ((lanes != 8 && lanes != 16) || lanes > most_lanes)
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
-  else if (is_region(r, &cells) && is_layer(&l)) {
+  else if (is_region(r, &cells) && is_layer(&l, lanes)) {
     Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
     Py_ssize_t taps = l.planes * l.kernel * l.kernel * l.channels * l.outputs, size = l.bytes ? 1 : 4;
     Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
     if (fits(&input, places, size, "input") && fits(&weights, taps, size, "weights") &&
         fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
         fits(&also, out, 4, "also") && fits(&sums, out, 4, "sums") && fits(&rounded, out, 1, "rounded") &&
-        fits(&halves, r->high * r->wide * l.outputs, 2, "halves")) {
+        fits(&halves, r->high * r->wide * l.outputs, 2, "halves") && is_writable(&sums, "sums") &&
+        is_writable(&rounded, "rounded") && is_writable(&halves, "halves")) {
       r->any = PyMem_Malloc((size_t)r->cells_wide);
       if (r->any) {
         Py_BEGIN_ALLOW_THREADS

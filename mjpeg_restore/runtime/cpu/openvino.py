@@ -427,14 +427,14 @@ class _SparsePart(_Part):
 
 
 def _sparse_network(model: ov.Model) -> SparseNetwork | None:
-    """The network of a graph with a state, if it is one that is known."""
+    """The network of a graph with a state, if it is one that is known, and has as many channels as vectors hold."""
     constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
     named = {
         node.get_friendly_name(): node.get_data() for node in constants if node.get_friendly_name().startswith(_LAYERS)
     }
     try:
         return SparseNetwork({name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()})
-    except KeyError:
+    except (KeyError, ValueError):
         return None
 
 

@@ -46,6 +46,7 @@ class SparseNetwork:
 
         Raises:
             KeyError: there is none of that name: it is another network.
+            ValueError: a layer's channels are no whole number of vectors.
         """
         named = _Weights(weights)
         self._luma = _Branch(named, "", 1)
