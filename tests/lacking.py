@@ -21,7 +21,7 @@ from cameras import gstreamer
 from mjpeg_restore.cli.versions import installed
 from mjpeg_restore.jpeg import entropy, reader
 from mjpeg_restore.runtime import NativeDecode
-from mjpeg_restore.runtime.cpu import rectangles, state
+from mjpeg_restore.runtime.cpu import rectangles, sparse, state
 
 DATA = Path(os.environ.get("MJPEG_RESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Recordings, photos, odd files and other networks' weights, which are no part of the repository."""
@@ -55,6 +55,15 @@ needs_native_projection = _unless(NativeDecode.available, "needs the native proj
 
 needs_native_pieces = _unless(rectangles.native is not None, "needs the native search for pieces, which was not built")
 needs_native_state = _unless(state.native is not None, "needs the native state of cameras, which was not built")
+needs_native_sparse = _unless(
+    sparse.LANES > 0, "needs the native convolutions, which were not built or do not know this CPU"
+)
+
+
+def lack_native_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have networks that are opened from now on computed as on a CPU that the native convolutions do not know."""
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.LANES", 0)
+
 
 needs_compiler = _unless(
     reader.native_version is not None and shutil.which("cc") is not None,
