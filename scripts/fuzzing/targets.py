@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,7 @@ def _table(rng: Random, data: bytes) -> bytes:
 def project(data: bytes) -> None:
     """The native projection and decode, with buffers that do or do not have the size that the arguments say."""
     assert projection.native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
@@ -190,7 +190,7 @@ def state(data: bytes) -> None:
     """A camera's native state, likewise."""
     native = camera.native
     assert native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
@@ -216,8 +216,10 @@ def state(data: bytes) -> None:
         count = (8 * high + beside) * (8 * wide + beside) if 0 < high * wide < 100 and high > 0 else 64
         maps = rng.choice((None, some(np.float32, 65 * 64))), rng.choice((None, some(np.float32, 65 * 64)))
         planes = some(np.float32, count), some(np.float32, count)
-        mapped = [None if (given is None) != (rng.random() < 0.05) else some(np.float32, count) for given in maps]
-        native.enter(*frame(), *known, seen, *shares, *maps, *planes, *mapped, *last, number, 1.0, border)
+        past, significance = (
+            None if (given is None) != (rng.random() < 0.05) else some(np.float32, count) for given in maps
+        )
+        native.enter(*frame(), *known, seen, *shares, *maps, *planes, past, significance, *last, number, 1.0, border)
     with suppress(ValueError):
         groups, group = rng.choice((0, 0, 1, 2, 4, 5, -1, 1 << 62)), rng.choice((0, 0, 0, 1, 3, -1, 1 << 62))
         phases = some(np.float16, 64 * blocks * (groups if 0 < groups < 5 else 1))
@@ -246,7 +248,7 @@ def pieces(data: bytes) -> None:
     """The native search for what moved, and for its place in a picture, likewise."""
     native = rectangles.native
     assert native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     high, wide = rng.choice((1, 1, 2, 7, 30)), rng.choice((1, 2, 7, 30))
     cells = (_filled(data, high * wide, np.uint8) > rng.choice((0, 128, 250))).reshape(high, wide)
     down, across = (
@@ -279,9 +281,9 @@ def pieces(data: bytes) -> None:
 
 def sparse(data: bytes) -> None:
     """The native convolutions, with sizes that make no layer, and buffers of other sizes, alignments and rights."""
-    native = convolutions.native
+    native: Any = convolutions.native
     assert native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
 
     def some(kind: type[Number], count: int) -> NDArray[Number]:
         """Numbers to read or to write, or seldom too many or too few, at odd addresses, or read-only."""
@@ -304,20 +306,21 @@ def sparse(data: bytes) -> None:
     region = odd((cells_high, cells_wide, down, across, rng.choice((0, 1, 2, 5, 40)), high, wide))
     cells = some(np.uint8, cells_high * cells_wide) & rng.choice((0, 1, 1, 128, 255))
     size, byte = rng.choice((1, 4, 16, 64)), rng.choice((0, 128, -1, 1 << 30))
-    room = _filled(data, (high + 2) * (wide + 2) * size + rng.choice((0,) * 20 + (1, -1)), np.uint8).copy()
+    bordered = (high + 2) * (wide + 2) * size
+    room = _filled(data, bordered + rng.choice((0,) * 20 + (1, -1)), np.uint8).copy()
     before = room.copy()
     with suppress(ValueError):
         native.fill(room, byte, *odd((size,)), cells, region)
     changed = np.flatnonzero(room != before)
     assert (room[changed] == byte & 255).all()
-    if len(room) == (high + 2) * (wide + 2) * size and region[5:] == (high, wide):
+    if len(room) == bordered and region[5:] == (high, wide):
         places = np.unravel_index(changed // size, (high + 2, wide + 2))
         assert all(
             one.min(initial=1) > 0 and one.max(initial=1) <= most
             for one, most in zip(places, (high, wide), strict=True)
         )
 
-    of_bytes, lanes = rng.random() < 0.5, rng.choice((8, 8, 16, 16, 0, -8, 1 << 30))
+    of_bytes, lanes = rng.random() < 0.5, rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
@@ -343,7 +346,7 @@ def sparse(data: bytes) -> None:
         rng.choice((None, some(np.uint8, count))),
         rng.choice((None, None, some(np.float16, high * wide * outputs))),
     )
-    earlier = [one is not None and one.tobytes() for one in found]
+    earlier = [b"" if one is None else one.tobytes() for one in found]
     numbers = rng.choice((1.0, 0.0, float("inf"), float("nan"))), rng.choice((0.0, 128.0, 1e30, float("nan")))
     with suppress(ValueError):
         native.convolve(
@@ -353,13 +356,13 @@ def sparse(data: bytes) -> None:
         assert all(one is None or one.flags.writeable for one in found)
         if region[5:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
             for one, known in zip(found[:2], earlier[:2], strict=True):
-                if one is not None and known:
+                if one is not None:
                     around = np.ones((spread * high + 2, spread * wide + 2, outputs * one.itemsize), np.bool_)
                     around[1:-1, 1:-1] = False
-                    now, then = one.tobytes(), np.frombuffer(known, np.uint8)
-                    assert (np.frombuffer(now, np.uint8) == then)[around.ravel()].all()
+                    now, then = (np.frombuffer(written, np.uint8) for written in (one.tobytes(), known))
+                    assert (now == then)[around.ravel()].all()
         return
-    assert all(one is None or one.tobytes() == known for one, known in zip(found, earlier, strict=True))
+    assert earlier == [b"" if one is None else one.tobytes() for one in found]
 
 
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:

@@ -234,7 +234,7 @@ def planes_of(high: int, wide: int, border: int = 0) -> NDArray[np.float32]:
     return np.full((4, 8 * high + 2 * border, 8 * wide + 2 * border), np.nan, np.float32)
 
 
-def within(border: int) -> tuple[slice, ...]:
+def within(border: int) -> Any:
     """The part of planes that is not their border."""
     return (..., *(slice(border, -border or None),) * 2)
 
