@@ -109,7 +109,9 @@ class VideoSession:
         computed: Sequence[_PartOfFrame | _CellsOfFrame] = parts
         if self._parts.anywhere:
             cells = needed
-            computed = [_CellsOfFrame(self._parts.part(), one, frame, before, after) for one in self._shared(cells)]
+            computed = [
+                _CellsOfFrame(self._parts.part(), one, frame, before, after) for one in self._shared(cells, grids)
+            ]
         elif self._parts.divides and not (alike and share > ALL):
             cells, computed = needed, parts_of(needed, network=True)
         self.computed = float(cells.mean())
@@ -152,9 +154,11 @@ class VideoSession:
             most = min(most, max(LEAST_PART, share + share // 5))
         return areas(rectangles, grids, most, fit)
 
-    def _shared(self, cells: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each."""
-        number = self._parts.at_once if self._turns.is_alone else 1
+    def _shared(self, cells: NDArray[np.bool_], grids: Grids) -> list[NDArray[np.bool_]]:
+        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each, if it
+        pays."""
+        blocks = int(blocks_of(cells, grids)[0].sum())
+        number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
         above = np.cumsum(cells.sum(axis=1))
         of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
         shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
