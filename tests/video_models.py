@@ -6,6 +6,7 @@ smooths a little, with a reach of one sample. So a frame of which parts are comp
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -152,7 +153,7 @@ class Stepped:
     Attributes:
         at_once, divides, anywhere, prepare: see `Parts`.
         running: called while a part's network runs.
-        blocks: of luma that the network has computed in all.
+        blocks: of luma that the network has computed in all; several threads add theirs with the lock.
         restored: of each part that was restored, luma's means before the frame, and the histories after it.
     """
 
@@ -167,7 +168,7 @@ class Stepped:
         anywhere: bool = False,
     ) -> None:
         self.at_once, self.running, self.prepare, self.anywhere = at_once, running, prepare, anywhere
-        self.blocks = 0
+        self.blocks, self.lock = 0, threading.Lock()
         self.restored: list[tuple[NDArray[np.int16], Sequence[History]]] = []
 
     def part(self) -> Part:
@@ -189,7 +190,9 @@ class SteppedPart:
         assert (cells is not None) == self._network.anywhere
         self._network.running()
         grids = [coefficients.shape[:2] for coefficients, _ in frame]
-        self._network.blocks += grids[0][0] * grids[0][1] if cells is None else int(blocks_of(cells, grids)[0].sum())
+        blocks = grids[0][0] * grids[0][1] if cells is None else int(blocks_of(cells, grids)[0].sum())
+        with self._network.lock:
+            self._network.blocks += blocks
         self._run = self._components(frame)
         for one, known in zip(self._run, remembered, strict=True):
             one.run(*known)
