@@ -7,6 +7,7 @@ with a margin; here each layer is computed at the places that are wanted (`spars
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class SparseNetwork:
             self._significance = _map(named("significance.shares.weight"), named("significance.shares.bias"))
         self._guide = (named("guide.weight"), named("guide.bias")) if self._chroma else None
         self._free: list[tuple[Grids, list[_Memory]]] = []
+        self._lock = threading.Lock()
 
     @contextmanager
     def run(self, components: Sequence[Component], cells: Cells) -> Generator[list[Phases]]:
@@ -101,11 +103,12 @@ class SparseNetwork:
     @contextmanager
     def _memory(self, grids: Grids) -> Generator[list[_Memory]]:
         """Lend memory for pictures of these grids. That of other pictures is forgotten."""
-        kept = next((one for one in self._free if one[0] == grids), None)
-        if kept:
-            self._free.remove(kept)
-        else:
-            self._free.clear()
+        with self._lock:
+            kept = next((one for one in self._free if one[0] == grids), None)
+            if kept:
+                self._free.remove(kept)
+            else:
+                self._free.clear()
         memories = kept[1] if kept else self._new(grids)
         yield memories
         self._free.append((grids, memories))
