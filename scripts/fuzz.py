@@ -7,6 +7,7 @@
     project     the native projection and decode
     state       a camera's native state
     pieces      the native search for the pieces of a picture that moved
+    sparse      the native convolutions of a network where they are wanted
     containers  the parsers of MOV, AVI and HTTP dumps
     multipart   what a camera sends over HTTP
     recordings  the whole pipeline, without a network
@@ -43,7 +44,10 @@ SECONDS = 5
 """An input that takes longer is a finding; pictures are small here."""
 MEGABYTES = 2500
 """Memory of the process that is a finding."""
-NAMES = ("headers", "pictures", "native", "walk", "project", "state", "pieces", "containers", "multipart", "recordings")
+NAMES = (
+    *("headers", "pictures", "native", "walk", "project", "state", "pieces", "sparse"),
+    *("containers", "multipart", "recordings"),
+)
 
 Target = Callable[[bytes], None]
 

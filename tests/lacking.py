@@ -55,7 +55,15 @@ needs_native_projection = _unless(NativeDecode.available, "needs the native proj
 
 needs_native_pieces = _unless(rectangles.native is not None, "needs the native search for pieces, which was not built")
 needs_native_state = _unless(state.native is not None, "needs the native state of cameras, which was not built")
-needs_native_convolutions = _unless(sparse.LANES > 0, "needs the native convolutions: GCC, and a CPU that has AVX2")
+needs_native_sparse = _unless(
+    sparse.LANES > 0, "needs the native convolutions, which were not built or do not know this CPU"
+)
+
+
+def lack_native_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have networks that are opened from now on computed as on a CPU that the native convolutions do not know."""
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.LANES", 0)
+
 
 needs_compiler = _unless(
     reader.native_version is not None and shutil.which("cc") is not None,

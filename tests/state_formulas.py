@@ -34,8 +34,13 @@ def observation(table: NDArray[np.uint16]) -> Blocks:
 
 def plane_of(blocks: Blocks) -> NDArray[np.float64]:
     """The samples of dequantised coefficients, centred, `[8 high, 8 wide]`."""
-    high, wide, _ = blocks.shape
-    return (blocks @ DCT_MATRIX).reshape(high, wide, 8, 8).swapaxes(1, 2).reshape(8 * high, 8 * wide)
+    return rearranged(blocks @ DCT_MATRIX)
+
+
+def rearranged(samples: Blocks) -> NDArray[np.float64]:
+    """The picture of blocks' samples, `[8 high, 8 wide]`."""
+    high, wide, _ = samples.shape
+    return samples.reshape(high, wide, 8, 8).swapaxes(1, 2).reshape(8 * high, 8 * wide)
 
 
 def blocks_of(plane: NDArray[np.float64]) -> Blocks:
@@ -273,3 +278,10 @@ def network_input(levels: Blocks) -> NDArray[np.float64]:
 def network_left(left: Blocks) -> NDArray[np.float64]:
     """A frame's deviation from it, likewise."""
     return plane_of(left) * DEVIATION_GAIN / SAMPLE_SCALE
+
+
+def mapped(
+    numbers: Blocks, weight: NDArray[np.floating], bias: NDArray[np.floating] | float = 0
+) -> NDArray[np.float64]:
+    """The picture of a linear map of each block's numbers, which has a weight `[64, 64]` and a bias `[64]`."""
+    return rearranged(numbers @ weight.T.astype(float) + bias)

@@ -95,7 +95,7 @@ def test_an_archive_of_the_sources_is_whole(archive: Path) -> None:
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 EXTENSIONS = {
     *("jpeg/_native", "jpeg/_entropy"),
-    *("runtime/cpu/_projection", "runtime/cpu/_state", "runtime/cpu/_pieces"),
+    *("runtime/cpu/_projection", "runtime/cpu/_state", "runtime/cpu/_pieces", "runtime/cpu/_sparse"),
 }
 
 

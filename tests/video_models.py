@@ -6,6 +6,7 @@ smooths a little, with a reach of one sample. So a frame of which parts are comp
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,11 +19,12 @@ from mjpeg_restore.catalogue.ports import FORMS, STATE, STATE_AFTER, PortKind
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
-from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of
 from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
+from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from tests import state_formulas as formulas
 
@@ -149,9 +151,9 @@ class Stepped:
     """`Parts` of that network, several at the same time.
 
     Attributes:
-        at_once, divides, prepare: see `Parts`.
+        at_once, divides, anywhere, prepare: see `Parts`.
         running: called while a part's network runs.
-        blocks: of luma that the network has computed in all.
+        blocks: of luma that the network has computed in all; several threads add theirs with the lock.
         restored: of each part that was restored, luma's means before the frame, and the histories after it.
     """
 
@@ -162,9 +164,11 @@ class Stepped:
         at_once: int = 3,
         running: Callable[[], object] = lambda: None,
         prepare: Callable[[Size, Grids], object] | None = None,
+        *,
+        anywhere: bool = False,
     ) -> None:
-        self.at_once, self.running, self.prepare = at_once, running, prepare
-        self.blocks = 0
+        self.at_once, self.running, self.prepare, self.anywhere = at_once, running, prepare, anywhere
+        self.blocks, self.lock = 0, threading.Lock()
         self.restored: list[tuple[NDArray[np.int16], Sequence[History]]] = []
 
     def part(self) -> Part:
@@ -172,7 +176,7 @@ class Stepped:
 
 
 class SteppedPart:
-    """A part of a frame for that network."""
+    """A part of a frame for that network. Of cells that are wanted anywhere, their blocks alone are restored."""
 
     histories = None
 
@@ -182,9 +186,13 @@ class SteppedPart:
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         return [one.take(state) for one, state in zip(self._components(frame), states, strict=True)]
 
-    def run(self, frame: Frame, remembered: Remembered) -> None:
+    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
+        assert (cells is not None) == self._network.anywhere
         self._network.running()
-        self._network.blocks += frame[0][0].shape[0] * frame[0][0].shape[1]
+        grids = [coefficients.shape[:2] for coefficients, _ in frame]
+        blocks = grids[0][0] * grids[0][1] if cells is None else int(blocks_of(cells, grids)[0].sum())
+        with self._network.lock:
+            self._network.blocks += blocks
         self._run = self._components(frame)
         for one, known in zip(self._run, remembered, strict=True):
             one.run(*known)
@@ -195,13 +203,15 @@ class SteppedPart:
         corrections: Sequence[NDArray[np.int16]],
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
+        planes: Planes,
     ) -> Planes:
         self._network.restored.append((means[0].copy(), histories))
-        planes: list[NDArray[np.uint8]] = []
-        for one, before, correction, history in zip(self._run, means, corrections, histories, strict=True):
-            plane, correction[:] = one.restore(before, correction, history)
-            planes.append(plane)
-        return tuple(planes)
+        for index, one in enumerate(self._run):
+            plane, correction = one.restore(means[index], corrections[index], histories[index])
+            blocks = wanted[index] if self._network.anywhere else np.ones_like(wanted[index])
+            corrections[index][blocks] = correction[blocks]
+            np.copyto(planes[index], plane, where=np.kron(blocks, np.ones((8, 8), np.bool_)))
+        return planes
 
     @staticmethod
     def _components(frame: Frame) -> list[Component]:

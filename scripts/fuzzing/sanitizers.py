@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXTENSIONS = (
     *("mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"),
     *("mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"),
-    "mjpeg_restore.runtime.cpu._pieces",
+    *("mjpeg_restore.runtime.cpu._pieces", "mjpeg_restore.runtime.cpu._sparse"),
 )
 _FOLDER = "MJPEG_RESTORE_SANITIZED"
 """Environment variable: the folder of the extensions, in the process that runs with the sanitizers."""

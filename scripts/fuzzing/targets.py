@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ from mjpeg_restore.jpeg import (
 )
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.runtime.cpu import projection, rectangles
+from mjpeg_restore.runtime.cpu import sparse as convolutions
 from mjpeg_restore.runtime.cpu import state as camera
 from mjpeg_restore.sources.avi import ChunkCounter
 from mjpeg_restore.sources.chunked import Dechunker
@@ -168,7 +169,7 @@ def _table(rng: Random, data: bytes) -> bytes:
 def project(data: bytes) -> None:
     """The native projection and decode, with buffers that do or do not have the size that the arguments say."""
     assert projection.native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
@@ -189,7 +190,7 @@ def state(data: bytes) -> None:
     """A camera's native state, likewise."""
     native = camera.native
     assert native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
@@ -208,13 +209,23 @@ def state(data: bytes) -> None:
         known = some(np.int16), some(np.float16), some(np.float16)
         native.take(*frame(), *known, some(np.int16), some(np.float16), *last)
     with suppress(ValueError):
-        known, level = (some(np.int16), some(np.float16)), rng.choice((None, some(np.float16)))
-        planes = some(np.float32), some(np.float32)
-        native.enter(*frame(), *known, some(np.float16), level, *planes, *last, number, 1.0)
+        known, seen = (some(np.int16), some(np.float16)), rng.choice((None, some(np.uint8, blocks)))
+        shares = rng.choice((None, some(np.float16))), rng.choice((None, some(np.float16)))
+        border = rng.choice((0, 0, 1, 1, 8, 9, -1, 1 << 62))
+        beside = 2 * border if 0 <= border <= 8 else 0
+        count = (8 * high + beside) * (8 * wide + beside) if 0 < high * wide < 100 and high > 0 else 64
+        maps = rng.choice((None, some(np.float32, 65 * 64))), rng.choice((None, some(np.float32, 65 * 64)))
+        planes = some(np.float32, count), some(np.float32, count)
+        past, significance = (
+            None if (given is None) != (rng.random() < 0.05) else some(np.float32, count) for given in maps
+        )
+        native.enter(*frame(), *known, seen, *shares, *maps, *planes, past, significance, *last, number, 1.0, border)
     with suppress(ValueError):
-        known = some(np.int16), some(np.float16), some(np.int16), some(np.float16), some(np.float32, 64)
+        groups, group = rng.choice((0, 0, 1, 2, 4, 5, -1, 1 << 62)), rng.choice((0, 0, 0, 1, 3, -1, 1 << 62))
+        phases = some(np.float16, 64 * blocks * (groups if 0 < groups < 5 else 1))
+        known = some(np.int16), some(np.float16), some(np.int16), phases, some(np.float32, 64)
         found, noise = (some(np.int16), some(np.uint8, blocks), some(np.uint8)), rng.choice((0.0, 4.0, float("nan")))
-        native.restore(*frame(), *known, *found, *last, number, 0.499, noise, rng.random() < 0.5)
+        native.restore(*frame(), *known, *found, *last, number, 0.499, noise, rng.random() < 0.5, groups, group)
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last, 7)
@@ -237,7 +248,7 @@ def pieces(data: bytes) -> None:
     """The native search for what moved, and for its place in a picture, likewise."""
     native = rectangles.native
     assert native is not None
-    rng = Random(data[:8])
+    rng = Random(data)
     high, wide = rng.choice((1, 1, 2, 7, 30)), rng.choice((1, 2, 7, 30))
     cells = (_filled(data, high * wide, np.uint8) > rng.choice((0, 128, 250))).reshape(high, wide)
     down, across = (
@@ -266,6 +277,92 @@ def pieces(data: bytes) -> None:
                 assert 0 <= row <= limit[0] - own_high and 0 <= column <= limit[1] - own_wide
                 blocks[row : row + own_high, column : column + own_wide] += 1
             assert blocks.max(initial=0) <= 1
+
+
+def sparse(data: bytes) -> None:
+    """The native convolutions, with sizes that make no layer, and buffers of other sizes, alignments and rights."""
+    native: Any = convolutions.native
+    assert native is not None
+    rng = Random(data)
+
+    def some(kind: type[Number], count: int) -> NDArray[Number]:
+        """Numbers to read or to write, or seldom too many or too few, at odd addresses, or read-only."""
+        count, size = max(0, count + rng.choice((0,) * 60 + (1, -1))), np.dtype(kind).itemsize
+        room = np.frombuffer(bytearray(size * count + size), np.uint8)
+        start = -room.ctypes.data % size + rng.choice((0,) * 60 + (1, size // 2))
+        found = room[start : start + size * count] if start + size * count <= len(room) else room[: size * count]
+        found[:] = _filled(data, len(found), np.uint8)
+        found.flags.writeable = rng.random() < 0.98
+        return found.view(kind)
+
+    def odd(sizes: Sequence[int]) -> tuple[int, ...]:
+        """The sizes, of which some may be others."""
+        wrong = (0, 1, 2, 3, 9, 1 << 12, 1 << 20, 1 << 31, 1 << 62, (1 << 63) - 1, -1, -(1 << 31), -(1 << 63))
+        often = rng.choice((0, 0, 0, 0.05, 0.2))
+        return tuple(rng.choice(wrong) if rng.random() < often else size for size in sizes)
+
+    cells_high, cells_wide, down, across = (rng.choice((1, 1, 2, 3, 6)) for _ in range(4))
+    high, wide = cells_high * down - rng.randrange(down), cells_wide * across - rng.randrange(across)
+    region = odd((cells_high, cells_wide, down, across, rng.choice((0, 1, 2, 5, 40)), high, wide))
+    cells = some(np.uint8, cells_high * cells_wide) & rng.choice((0, 1, 1, 128, 255))
+    size, byte = rng.choice((1, 4, 16, 64)), rng.choice((0, 128, -1, 1 << 30))
+    bordered = (high + 2) * (wide + 2) * size
+    room = _filled(data, bordered + rng.choice((0,) * 20 + (1, -1)), np.uint8).copy()
+    before = room.copy()
+    with suppress(ValueError):
+        native.fill(room, byte, *odd((size,)), cells, region)
+    changed = np.flatnonzero(room != before)
+    assert (room[changed] == byte & 255).all()
+    if len(room) == bordered and region[5:] == (high, wide):
+        places = np.unravel_index(changed // size, (high + 2, wide + 2))
+        assert all(
+            one.min(initial=1) > 0 and one.max(initial=1) <= most
+            for one, most in zip(places, (high, wide), strict=True)
+        )
+
+    of_bytes, lanes = rng.random() < 0.5, rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
+    planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
+    outputs, kernel, padding = rng.choice((8, 16, 16, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
+    stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
+    spread = rng.choice((1, 1, 1, 2))
+    # The smallest input whose last kernel ends at its border's end, or beyond.
+    input_high, input_wide = (
+        max(1, (length - 1) * step + kernel - 1 - padding + rng.choice((0, 0, 0, 1, -1)))
+        for length, step in zip((high, wide), stride, strict=True)
+    )
+    shape = odd(
+        (
+            *(planes, input_high, input_wide, channels, kernel, *stride, padding, outputs),
+            *(spread, rng.randrange(spread), rng.randrange(spread)),
+        )
+    )
+    taken = some(np.uint8 if of_bytes else np.float32, planes * (input_high + 2) * (input_wide + 2) * channels)
+    weights = some(np.int8 if of_bytes else np.float32, planes * kernel**2 * channels * outputs)
+    scale, bias = some(np.float32, outputs) if of_bytes else None, some(np.float32, outputs)
+    count = (spread * high + 2) * (spread * wide + 2) * outputs
+    added = [rng.choice((None, some(np.float32, count))) for _ in range(2)]
+    found = (
+        rng.choice((None, some(np.float32, count))),
+        rng.choice((None, some(np.uint8, count))),
+        rng.choice((None, None, some(np.float16, high * wide * outputs))),
+    )
+    earlier = [b"" if one is None else one.tobytes() for one in found]
+    numbers = rng.choice((1.0, 0.0, float("inf"), float("nan"))), rng.choice((0.0, 128.0, 1e30, float("nan")))
+    with suppress(ValueError):
+        native.convolve(
+            *(taken, weights, scale, bias, *added, *found, cells, region, (*shape, rng.random() < 0.5)),
+            *(*numbers, lanes),
+        )
+        assert all(one is None or one.flags.writeable for one in found)
+        if region[5:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
+            for one, known in zip(found[:2], earlier[:2], strict=True):
+                if one is not None:
+                    around = np.ones((spread * high + 2, spread * wide + 2, outputs * one.itemsize), np.bool_)
+                    around[1:-1, 1:-1] = False
+                    now, then = (np.frombuffer(written, np.uint8) for written in (one.tobytes(), known))
+                    assert (now == then)[around.ravel()].all()
+        return
+    assert earlier == [b"" if one is None else one.tobytes() for one in found]
 
 
 def _filled(data: bytes, count: int, kind: type[Number]) -> NDArray[Number]:
@@ -345,6 +442,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "project": project,
     "state": state,
     "pieces": pieces,
+    "sparse": sparse,
     "containers": containers,
     "multipart": multipart,
     "recordings": recordings,

@@ -30,17 +30,17 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, open_network
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History
-from mjpeg_restore.runtime.cpu.parts import Frame, HasParts
+from mjpeg_restore.runtime.cpu.parts import Frame, HasParts, Parts
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.verification import verify
 from tests import state_formulas as formulas
 from tests.agreement import assert_same, difference, plain_decode, rounded
-from tests.lacking import needs_native_state, needs_openvino
+from tests.lacking import lack_native_sparse, needs_native_sparse, needs_native_state, needs_openvino
 from tests.runtime.graphs import run
 
-PLAIN = StreamConfig(width=8, blocks=1, hidden=12, chroma_width=8, chroma_blocks=1)
-CONFIGS = {"grey": PLAIN, "colour": replace(PLAIN, coarse=8, significance=True)}
+PLAIN = StreamConfig(width=16, blocks=1, hidden=16, chroma_width=16, chroma_blocks=1)
+CONFIGS = {"grey": PLAIN, "colour": replace(PLAIN, coarse=16, significance=True)}
 """Each export takes seconds: one is of grey without a significance map, one of colour with it."""
 GATE = 8
 STATE_FORMS = ("int16 [{0}.high, {0}.wide, 64]", "float16 [{0}.high, {0}.wide, 64]", "int16 [{0}.high, {0}.wide, 64]")
@@ -116,6 +116,23 @@ def of(exported: dict[str, Exported], kind: str) -> Exported:
 def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loads each network anew: tests change what a runtime finds when it loads one."""
     monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())
+
+
+@pytest.fixture(params=[pytest.param("native", marks=needs_native_sparse), "openvino"])
+def convolutions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who computes the network of an OpenVINO session: the extension that knows some CPUs, or OpenVINO."""
+    if request.param == "openvino":
+        lack_native_sparse(monkeypatch)
+    return request.param
+
+
+def parts_of(network: Network, convolutions: str) -> Parts:
+    """The network's parts, of which those alone that the extension computes may be wanted anywhere."""
+    assert isinstance(network, HasParts)
+    parts = network.parts()
+    assert parts is not None
+    assert parts.anywhere == (convolutions == "native")
+    return parts
 
 
 # ---- the contract ----
@@ -279,12 +296,13 @@ def test_the_graph_gives_what_the_network_gives(exported: dict[str, Exported], k
 @pytest.mark.parametrize("bf16", [True, False])
 @needs_native_state
 def test_openvino_with_the_extension_agrees(
-    exported: dict[str, Exported], kind: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, bf16: bool, convolutions: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not bf16:
         monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
     graph = of(exported, kind).graph
     opened = open_network(graph, "openvino", 1)
+    parts_of(opened, convolutions)
     in_bf16 = opened.name.endswith("bf16")
     assert not in_bf16 or bf16
     for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
@@ -297,6 +315,16 @@ def test_openvino_with_the_extension_agrees(
         assert_states_agree(found, wanted, inputs, belief=belief, correction=rounded(LAYERS) + belief)
         plain = plain_decode(inputs[: 2 * count])
         assert difference(found[:count], wanted[:count], plain) <= rounded(LAYERS) + belief
+
+
+@needs_openvino
+@needs_native_state
+@needs_native_sparse
+def test_a_network_whose_channels_do_not_fill_vectors_is_left_to_openvino(
+    exported: dict[str, Exported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.sparse.LANES", 7)
+    parts_of(open_network(exported["colour"].graph, "openvino", 1), "openvino")
 
 
 @needs_openvino
@@ -339,6 +367,7 @@ def test_a_camera_is_restored_within_its_cells(exported: dict[str, Exported], ki
 
 @needs_openvino
 @needs_native_state
+@pytest.mark.usefixtures("convolutions")
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
 def test_frames_under_way_together_are_what_they_are_alone(exported: dict[str, Exported], kind: str) -> None:
     graphs = {kind: one.graph for kind, one in exported.items()}
@@ -358,16 +387,19 @@ def everywhere(frame: Frame) -> list[NDArray[np.bool_]]:
     return [np.ones(coefficients.shape[:2], np.bool_) for coefficients, _ in frame]
 
 
+def planes_of(frame: Frame) -> Planes:
+    """Memory for the planes of each component."""
+    return tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide, _ in (blocks.shape for blocks, _ in frame))
+
+
 @needs_openvino
 @needs_native_state
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
 def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before(
-    exported: dict[str, Exported], kind: str, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, convolutions: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = open_network(of(exported, kind).graph, "openvino", 1)
-    assert isinstance(network, HasParts)
-    parts, run = network.parts(), network.session(INLINE).submit
-    assert parts is not None
+    parts, run = parts_of(network, convolutions), network.session(INLINE).submit
     random, (first, frame) = np.random.default_rng(5), clip(kind, 2)
     count = len(first) // 2
     after = run([*first, *formulas.no_past(first)]).result()[count:]
@@ -383,18 +415,21 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
     means: list[NDArray[np.int16]] = []
     restore = state.restore
 
-    def watched(phases: Any, k: Any, table: Any, mean_before: NDArray[np.int16], *further: Any) -> NDArray[np.uint8]:
+    def watched(
+        phases: Any, k: Any, table: Any, mean_before: NDArray[np.int16], *further: Any, **options: Any
+    ) -> NDArray[np.uint8]:
         means.append(mean_before.copy())
-        return restore(phases, k, table, mean_before, *further)
+        return restore(phases, k, table, mean_before, *further, **options)
 
     monkeypatch.setattr(state, "restore", watched)
     own = list(zip(frame[::2], frame[1::2], strict=True))
     taken = parts.part().take(own, states, histories)
     part = parts.part()
-    part.run(own, taken)
+    part.run(own, taken, None)
     following = [History.unpacked(array) for array in expected[count + 3 :: 4]]
     corrections = [one.copy() for one in later]
-    planes = part.restore([known.mean for known in states], corrections, everywhere(own), following)
+    before = [known.mean for known in states]
+    planes = part.restore(before, corrections, everywhere(own), following, planes_of(own))
     assert_same(planes, expected[:count])
     for index, known in enumerate(states):
         mean, evidence, correction, _ = expected[count + 4 * index :][:4]
@@ -408,11 +443,11 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
 @needs_openvino
 @needs_native_state
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
-def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: dict[str, Exported], kind: str) -> None:
+def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(
+    exported: dict[str, Exported], kind: str, convolutions: str
+) -> None:
     network = open_network(of(exported, kind).graph, "openvino", 1)
-    assert isinstance(network, HasParts)
-    parts, (frame,) = network.parts(), clip(kind, 1)
-    assert parts is not None
+    parts, (frame,) = parts_of(network, convolutions), clip(kind, 1)
     random, count = np.random.default_rng(5), len(frame) // 2
     part = parts.part()
     grids = [coefficients.shape[:2] for coefficients in frame[::2]]
@@ -420,13 +455,14 @@ def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: 
     for known in states:  # much of it, or what was restored would not leave the frame's cell
         known.evidence[:] = 8
     own = list(zip(frame[::2], frame[1::2], strict=True))
-    part.run(own, part.take(own, states, [History()] * count))
+    part.run(own, part.take(own, states, [History()] * count), None)
     before = [random.integers(-2000, 2001, (*grid, 64)).astype(np.int16) for grid in grids]
     silent = History(noise=0.0, remaining=1)  # and the mean does not tell
 
     def restored(histories: Sequence[History]) -> tuple[Planes, list[NDArray[np.int16]]]:
         corrections = [one.copy() for one in before]
-        return part.restore([known.mean for known in states], corrections, everywhere(own), histories), corrections
+        means = [known.mean for known in states]
+        return part.restore(means, corrections, everywhere(own), histories, planes_of(own)), corrections
 
     expected, shown_is_kept = restored([silent] * count)
     for noisy in range(count):

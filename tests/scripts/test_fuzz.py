@@ -19,6 +19,7 @@ from tests.lacking import (
     needs_native_pieces,
     needs_native_projection,
     needs_native_reader,
+    needs_native_sparse,
     needs_native_state,
     needs_native_walk,
 )
@@ -39,6 +40,7 @@ from fuzzing import mutations, seeds, targets
         pytest.param("project", 1500, marks=needs_native_projection),
         pytest.param("state", 1000, marks=needs_native_state),
         pytest.param("pieces", 1000, marks=needs_native_pieces),
+        pytest.param("sparse", 1000, marks=needs_native_sparse),
         ("containers", 600),
         ("multipart", 1500),
         pytest.param("recordings", 500, marks=[needs_native_reader, needs_native_projection]),
@@ -89,7 +91,7 @@ def test_pieces_join_to_the_input() -> None:
 
 @pytest.mark.slow
 @needs_address_sanitizer
-@pytest.mark.parametrize("target", ["native", "walk", "project", "state", "pieces"])
+@pytest.mark.parametrize("target", ["native", "walk", "project", "state", "pieces", "sparse"])
 def test_sanitizers_find_nothing(target: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "sanitized"
     command = [sys.executable, str(SCRIPTS / "fuzz.py"), target, "--plain", "--sanitize", "--runs", "1000"]

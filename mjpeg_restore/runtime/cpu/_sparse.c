@@ -79,6 +79,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 }
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <cpuid.h>
 #include <immintrin.h>
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
@@ -91,10 +92,13 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 
-/* Numbers in a vector of this CPU; 0 if it has none of the two kinds */
+/* Numbers in a vector of this CPU; 0 if it has none of the two kinds.  Not all versions of GCC can be asked for F16C. */
 static int detect_lanes(void)
 {
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+  unsigned int a, b, c = 0, d;
+
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__get_cpuid(1, &a, &b, &c, &d) ||
+      !(c & bit_F16C))
     return 0;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))

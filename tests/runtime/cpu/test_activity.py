@@ -353,8 +353,22 @@ def test_what_is_beside_a_block(shape: tuple[int, int]) -> None:
     )
     means = module._around(values)  # pyright: ignore[reportPrivateUsage]
     np.testing.assert_allclose(means, around.mean(axis=(2, 3)), rtol=1e-6)
-    widened = module._widened(blocks)  # pyright: ignore[reportPrivateUsage]
+    widened = module.widened(blocks)
     np.testing.assert_array_equal(widened, beside.any(axis=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    "grids", [[(5, 7)], [(6, 8), (3, 4), (3, 4)], [(5, 6), (5, 3), (5, 3)], [(3, 8), (3, 2), (3, 2)], [(3, 5)] * 3]
+)
+def test_the_blocks_of_cells(grids: list[tuple[int, int]]) -> None:
+    cells = np.random.default_rng(3).random(cells_of(grids)) < 0.5
+    down, across = module.cell(grids)
+    found = module.blocks_of(cells, grids)
+    assert [blocks.shape for blocks in found] == grids
+    for blocks, (high, wide) in zip(found, grids, strict=True):
+        for row, column in np.ndindex(high, wide):
+            luma = row * grids[0][0] // high, column * grids[0][1] // wide
+            assert blocks[row, column] == cells[luma[0] // down, luma[1] // across]
 
 
 @pytest.mark.parametrize(("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, False)])

@@ -190,7 +190,8 @@ def test_what_the_network_sees(case: Case, has_level: bool) -> None:
     before = copy_of(state)
     share, level = halves(*coefficients.shape), halves(*coefficients.shape)
     samples, left = np.full((2, 8 * high, 8 * wide), np.nan, np.float32)
-    enter(coefficients, table, state.mean, state.evidence, share, level if has_level else None, samples, left)
+    known = state.mean, state.evidence
+    enter(coefficients, table, *known, samples, left, share=share, level=level if has_level else None)
     assert_unchanged(state, before)
     assert_half(share, formulas.share(table, state.evidence), SINGLE)
     mean, size = formulas.means(state), largest(*case)
@@ -214,8 +215,88 @@ def test_without_a_past_the_network_sees_the_frame(case: Case) -> None:
     found = take(coefficients, table, nothing, np.ones(coefficients.shape, np.float16))
     high, wide, _ = coefficients.shape
     share, samples, left = halves(high, wide, 64), *np.empty((2, 8 * high, 8 * wide), np.float32)
-    enter(coefficients, table, *found, share, None, samples, left)
+    enter(coefficients, table, *found, samples, left, share=share)
     assert not share.any() and not left.any()
+
+
+Map = NDArray[np.float32]
+
+
+def maps(seed: int) -> tuple[Map, Map]:
+    """Of the past's share, without a bias, and of what is significant."""
+    past, significance = np.random.default_rng(seed).standard_normal((2, 65, 64)).astype(np.float32)
+    past[64] = 0
+    return past, significance
+
+
+def planes_of(high: int, wide: int, border: int = 0) -> NDArray[np.float32]:
+    """Four planes that nothing has been written to: samples, what is left, the past, what is significant."""
+    return np.full((4, 8 * high + 2 * border, 8 * wide + 2 * border), np.nan, np.float32)
+
+
+def within(border: int) -> Any:
+    """The part of planes that is not their border."""
+    return (..., *(slice(border, -border or None),) * 2)
+
+
+def enter_mapped(case: Case, planes: NDArray[np.float32], seed: int, **options: Any) -> None:
+    """Compute all that a network may see, with maps of this seed."""
+    coefficients, table, state = case
+    (samples, left, past, significance), (one, other) = planes, maps(seed)
+    known = state.mean, state.evidence
+    enter(coefficients, table, *known, samples, left, past=(one, past), significance=(other, significance), **options)
+
+
+@given(cases, st.integers(0, 1000), st.integers(0, 8))
+@settings(max_examples=60)
+def test_maps_of_what_is_known_enter_the_network(case: Case, seed: int, border: int) -> None:
+    coefficients, table, state = case
+    high, wide, _ = coefficients.shape
+    before, planes = copy_of(state), planes_of(high, wide, border)
+    enter_mapped(case, planes, seed, border=border)
+    assert_unchanged(state, before)
+    mean = formulas.means(state)
+    share, size = formulas.share(table, state.evidence), np.abs(mean / table).clip(max=1)
+    for found, given_map, numbers, error in (
+        (planes[2], maps(seed)[0], share, np.full_like(share, SINGLE)),
+        (planes[3], maps(seed)[1], size, SINGLE * largest(*case) / table),
+    ):
+        weight, bias = given_map[:64].T, given_map[64]
+        wanted = formulas.mapped(numbers, weight, bias)
+        # 64 products and a bias, each of which is rounded at most once when it is made and 64 times in the sum.
+        rounding = formulas.mapped(numbers, np.abs(weight), np.abs(bias)) * 65 * 2.0**-24
+        apart = formulas.mapped(error, np.abs(weight)) + rounding
+        assert (np.abs(found[within(border)] - wanted) <= 1.01 * apart).all()
+
+
+@given(cases, st.integers(0, 1000), st.integers(1, 8))
+@settings(max_examples=30)
+def test_a_border_is_left_alone_and_changes_nothing(case: Case, seed: int, border: int) -> None:
+    high, wide, _ = case[0].shape
+    plain, planes = planes_of(high, wide), planes_of(high, wide, border)
+    enter_mapped(case, plain, seed)
+    enter_mapped(case, planes, seed, border=border)
+    np.testing.assert_array_equal(planes[within(border)], plain)
+    planes[within(border)] = np.nan
+    assert np.isnan(planes).all()
+
+
+@given(cases, st.integers(0, 1000), st.integers(0, 2))
+@settings(max_examples=30)
+def test_blocks_that_are_not_wanted_are_left_alone(case: Case, seed: int, border: int) -> None:
+    high, wide, _ = case[0].shape
+    wanted = np.random.default_rng(seed).random((high, wide)) < 0.5
+    planes, some = planes_of(high, wide, border), planes_of(high, wide, border)
+    share, level, some_share, some_level = halves(4, high, wide, 64)
+    enter_mapped(case, planes, seed, share=share, level=level, border=border)
+    enter_mapped(case, some, seed, share=some_share, level=some_level, wanted=wanted, border=border)
+    shown = np.kron(wanted, np.ones((8, 8), np.bool_))
+    np.testing.assert_array_equal(some[within(border)], np.where(shown, planes[within(border)], np.float32(np.nan)))
+    for found, all_ in ((some_share, share), (some_level, level)):
+        np.testing.assert_array_equal(found[wanted], all_[wanted])
+        assert np.isnan(found[~wanted]).all()
+    enter_mapped(case, some, seed, wanted=~wanted, border=border)
+    np.testing.assert_array_equal(some, planes)
 
 
 def phases_of(high: int, wide: int, seed: int, spread: float) -> NDArray[np.float16]:
@@ -274,6 +355,27 @@ def test_restoring_a_frame_that_was_taken(
     kept = [formulas.kept(coefficients, beside, one, share) * table - formulas.means(known) for one in mixed]
     assert_corrected(state, kept, case, wanted)
     assert_shown(plane, [formulas.in_cell(coefficients, one) for one in mixed], case, wanted)
+
+
+@given(cases, st.integers(1, 4), st.integers(0, 1000), st.booleans())
+@settings(max_examples=40)
+def test_the_phases_of_several_components_side_by_side_are_those_of_each(
+    case: Case, groups: int, seed: int, mean_tells: bool
+) -> None:
+    coefficients, table, known = case
+    high, wide, _ = coefficients.shape
+    each = [phases_of(high, wide, seed + group, 0.5) for group in range(groups)]
+    together = np.ascontiguousarray(np.stack(each).transpose(2, 3, 0, 1))
+    wanted = np.random.default_rng(seed).random((high, wide)) < 0.6
+    frame, how = (coefficients, table, drifted(known, seed).mean), (wanted, LUMA_CONFIDENCE, 1.0, mean_tells)
+    for group, phases in enumerate(each):
+        state, same = copy_of(known), copy_of(known)
+        planes = np.full((2, 8 * high, 8 * wide), 77, np.uint8)
+        restore(phases, *frame, state, *how, planes[0])
+        restore(together, *frame, same, *how, planes[1], groups=groups, group=group)
+        np.testing.assert_array_equal(planes[0], planes[1])
+        np.testing.assert_array_equal(state.correction, same.correction)
+        assert (planes[0][~np.kron(wanted, np.ones((8, 8), np.bool_))] == 77).all()
 
 
 def test_without_noise_what_is_shown_is_kept() -> None:
@@ -752,10 +854,10 @@ def test_a_gate_that_gives_no_number_leaves_a_state_that_is_sound(number: float)
 def test_evidence_that_is_no_number_enters_the_network_as_one(number: float) -> None:
     coefficients, table, state = camera(3, 4, 3)
     share, level = halves(*coefficients.shape), halves(*coefficients.shape)
-    samples, left = np.empty((2, 24, 32), np.float32)
-    enter(coefficients, table, state.mean, np.full(coefficients.shape, number, np.float16), share, level, samples, left)
+    planes, state.evidence[:] = planes_of(3, 4), number
+    enter_mapped((coefficients, table, state), planes, 0, share=share, level=level)
     assert (share >= 0).all() and (share <= 1).all()
-    assert np.isfinite(samples).all() and np.isfinite(left).all()
+    assert np.isfinite(planes).all()
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, -np.nan])
@@ -831,8 +933,10 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "believed": np.ones(size, np.float16)}
             given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
         case "enter":
-            given |= {"evidence": state.evidence, "share": halves(*size), "level": halves(*size)}
-            given |= {"samples": samples, "left": samples.copy()}
+            given |= {"evidence": state.evidence, "wanted": np.ones((2, 3), np.uint8)}
+            given |= {"share": halves(*size), "level": halves(*size)}
+            given |= dict(zip(("past_map", "significance_map"), maps(0), strict=True))
+            given |= {name: samples.copy() for name in ("samples", "left", "past", "significance")}
         case "restore":
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy()}
             given |= {"phases": phases_of(2, 3, 0, 0.1), "lasting": np.ones(64, np.float32)}
@@ -857,8 +961,8 @@ def arguments(function: str) -> dict[str, Any]:
 NUMBERS_AFTER = {
     "observe": (),
     "take": (),
-    "enter": (1.0, 1.0),
-    "restore": (1.0, CELL, 1.0, False),
+    "enter": (1.0, 1.0, 0),
+    "restore": (1.0, CELL, 1.0, False, 0, 0),
     "take_still": (1,),
     "restore_still": (1.0, CELL, False, 1),
     "compare": (1.0,),
@@ -869,7 +973,7 @@ BUFFERS = [(function, name) for function in NUMBERS_AFTER for name in arguments(
 WRITTEN = {
     "observe": ["deviation", "share"],
     "take": ["mean_after", "evidence_after"],
-    "enter": ["share", "level", "samples", "left"],
+    "enter": ["share", "level", "samples", "left", "past", "significance"],
     "restore": ["correction", "plane"],
     "take_still": ["mean_after", "evidence_after"],
     "restore_still": ["correction", "plane"],
@@ -878,16 +982,27 @@ WRITTEN = {
 }
 
 
-def call(function: str, given: dict[str, Any], *, size: tuple[Any, Any] = (2, 3), lanes: Any = 8) -> None:
-    getattr(native, function)(*given.values(), *size, lanes, *NUMBERS_AFTER[function])
+OPTIONAL = {("enter", "wanted"), ("enter", "share"), ("enter", "level")}
+"""What may be None by itself."""
+MAPS = {"past_map": "past", "significance_map": "significance"}
+"""What may be None with its plane."""
+
+
+def call(
+    function: str, given: dict[str, Any], *, size: tuple[Any, Any] = (2, 3), lanes: Any = 8, numbers: Any = None
+) -> None:
+    after = NUMBERS_AFTER[function] if numbers is None else numbers
+    getattr(native, function)(*given.values(), *size, lanes, *after)
 
 
 @pytest.mark.parametrize("function", NUMBERS_AFTER)
 def test_fitting_buffers_are_accepted(function: str) -> None:
     given = arguments(function)
     call(function, given)
-    if function == "enter":
-        call(function, given | {"level": None})
+    for optional in ([name] for of, name in OPTIONAL if of == function):
+        call(function, given | dict.fromkeys(optional))
+    for pair in MAPS.items() if function == "enter" else ():
+        call(function, given | dict.fromkeys(pair))
 
 
 @pytest.mark.parametrize(("function", "wrong"), BUFFERS)
@@ -911,9 +1026,52 @@ def assert_released(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("function", "wrong"), BUFFERS)
 def test_what_is_no_buffer_is_refused(function: str, wrong: str) -> None:
     given = {name: bytearray(array.tobytes()) for name, array in arguments(function).items()}
-    for nothing in (None, 7, "text") if wrong != "level" else (7, "text"):
+    without_the_other = function == "enter" and wrong in {*MAPS, *MAPS.values()}
+    for nothing in (7, "text") if (function, wrong) in OPTIONAL or without_the_other else (None, 7, "text"):
         with pytest.raises(TypeError):
             call(function, given | {wrong: nothing})
+    if without_the_other:
+        with pytest.raises(ValueError, match="a plane needs its map"):
+            call(function, given | {wrong: None})
+    assert_released(given)
+
+
+@pytest.mark.parametrize("border", [-1, 9, 2**40, -(2**40)])
+def test_a_border_that_no_plane_has_is_refused(border: int) -> None:
+    given = {name: bytearray(array.tobytes()) for name, array in arguments("enter").items()}
+    with pytest.raises(ValueError, match=f"^a border of {border} samples"):
+        call("enter", given, numbers=(1.0, 1.0, border))
+    assert_released(given)
+
+
+@pytest.mark.parametrize("wrong", ["samples", "left", "past", "significance"])
+def test_planes_without_their_border_are_refused(wrong: str) -> None:
+    given = arguments("enter")
+    bordered = {name: np.empty((18, 26), np.float32) for name in ("samples", "left", "past", "significance")}
+    call("enter", given | bordered, numbers=(1.0, 1.0, 1))
+    with pytest.raises(ValueError, match=f"^{wrong}: {4 * 16 * 24} bytes, not {4 * 18 * 26}$"):
+        call("enter", given | bordered | {wrong: given[wrong]}, numbers=(1.0, 1.0, 1))
+
+
+@pytest.mark.parametrize(
+    ("groups", "group", "message"),
+    [
+        (-1, 0, "or -1 groups$"),
+        (5, 0, "or 5 groups$"),
+        (2**60, 0, "groups$"),
+        (2, 2, "^there is no such group of phases$"),
+        (2, -1, "^there is no such group of phases$"),
+        (1, 0, f"^phases: {2 * 2 * 16 * 24} bytes, not {2 * 16 * 24}$"),
+        (3, 0, f"^phases: {2 * 2 * 16 * 24} bytes, not {3 * 2 * 16 * 24}$"),
+        (0, 0, f"^phases: {2 * 2 * 16 * 24} bytes, not {2 * 16 * 24}$"),
+    ],
+)
+def test_groups_that_there_are_not_are_refused(groups: int, group: int, message: str) -> None:
+    given = arguments("restore") | {"phases": halves(4, 6, 2, 16)}
+    call("restore", given, numbers=(1.0, CELL, 1.0, False, 2, 1))
+    given = {name: bytearray(array.tobytes()) for name, array in given.items()}
+    with pytest.raises(ValueError, match=message):
+        call("restore", given, numbers=(1.0, CELL, 1.0, False, groups, group))
     assert_released(given)
 
 

@@ -140,13 +140,14 @@ def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
 
 
 @needs_native_state
+@pytest.mark.parametrize("anywhere", [False, True])
 @pytest.mark.parametrize(("away", "computed"), [(1, False), (2, True)])
-def test_what_the_gate_believes_needs_no_network(away: int, computed: bool) -> None:
+def test_what_the_gate_believes_needs_no_network(away: int, computed: bool, anywhere: bool) -> None:
     # Many coefficients of one block are so many steps from their means: all at once, farther than noise explains.
     (frame,) = frames(moving(1), quality=90)
     changed = [array.copy() for array in frame]
     changed[0][5, 7, 1:] += away
-    parts = Stepped(1)
+    parts = Stepped(1, anywhere=anywhere)
     camera = Camera(parts=parts)
     for _ in range(5):
         camera.restore(frame)
@@ -157,6 +158,43 @@ def test_what_the_gate_believes_needs_no_network(away: int, computed: bool) -> N
     assert np.abs(offsets).max() < 0.5 + 4 / changed[1].min()
     camera.restore(frame)
     assert camera.session.computed < 0.1
+
+
+@needs_native_state
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_cells_anywhere_equal_the_whole(sampling: str) -> None:
+    clip = frames(moving(24), sampling)
+    parts, in_parts = Stepped(1, anywhere=True), Stepped(1)
+    camera, other = Camera(parts=parts), Camera(parts=in_parts)
+    shares: list[float] = []
+    for frame, wanted in zip(clip, whole(clip), strict=True):
+        assert_near(camera.restore(frame), wanted, 0.15, beside=0.06)
+        other.restore(frame)
+        shares.append(camera.session.computed)
+    assert shares[0] == 1
+    assert np.median(shares) < 0.8
+    assert parts.blocks < in_parts.blocks  # which have margins
+
+
+@needs_native_state
+def test_all_and_only_the_cells_that_need_the_network_are_computed_wherever_they_are() -> None:
+    (frame,) = frames(moving(1), quality=90)
+    parts = Stepped(1, anywhere=True)
+    camera = Camera(parts=parts)
+    for _ in range(5):
+        camera.restore(frame)
+    changed = [array.copy() for array in frame]
+    places = [(1, 1), (1, 17), (9, 3), (10, 18)]
+    for row, column in places:
+        changed[0][row, column, 1:] += 2
+    parts.blocks = 0
+    planes = camera.restore(changed)
+    assert parts.blocks == camera.session.computed * (WIDTH // 8) * (HEIGHT // 8)
+    assert 4 * len(places) <= parts.blocks <= 9 * 4 * len(places)  # cells of 2 by 2 blocks, or those beside them too
+    (wanted,) = whole([changed])
+    for row, column in places:
+        block = np.s_[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        assert np.abs(planes[0][block].astype(int) - wanted[0][block]).max() <= 12
 
 
 @needs_native_state
@@ -491,12 +529,15 @@ def test_frames_are_restored_in_the_order_of_the_calls() -> None:
 @needs_native_state
 @pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_frames_that_are_under_way_together_are_what_they_are_alone(sampling: str, threads: int) -> None:
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_frames_that_are_under_way_together_are_what_they_are_alone(
+    sampling: str, threads: int, anywhere: bool
+) -> None:
     clip = frames(moving(16, noise=1), sampling)
-    alone = Camera(parts=Stepped(1))
+    alone = Camera(parts=Stepped(1, anywhere=anywhere))
     expected = [alone.restore(frame) for frame in clip]
     with ThreadPoolExecutor(threads) as pool:
-        session = VideoSession(Stepped(), pool, EVERYTHING)
+        session = VideoSession(Stepped(anywhere=anywhere), pool, EVERYTHING)
         futures = [session.submit(frame, past=True, evidence=True) for frame in clip]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60), wanted)
@@ -602,14 +643,17 @@ def test_the_networks_of_several_frames_run_at_the_same_time() -> None:
 
 @needs_native_state
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_frame_that_comes_alone_is_divided(threads: int) -> None:
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_a_frame_that_comes_alone_is_divided(threads: int, anywhere: bool) -> None:
     (frame,) = frames(moving(1, 256, 160))
     (wanted,) = whole([frame])
     counts: list[int] = []
     with ThreadPoolExecutor(threads) as pool:
-        session = VideoSession(Stepped(2, lambda: counts.append(1)), pool, EVERYTHING)
+        parts = Stepped(2, lambda: counts.append(1), anywhere=anywhere)
+        session = VideoSession(parts, pool, EVERYTHING)
         assert_near(session.submit(frame, past=True, evidence=True).result(60), wanted)
     assert len(counts) == 2
+    assert not anywhere or parts.blocks == 256 // 8 * 160 // 8  # without margins
 
 
 @needs_native_state
