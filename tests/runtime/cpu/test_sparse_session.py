@@ -20,8 +20,12 @@ from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.cpu.parts import HasParts, Part, Parts
 from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
+from mjpeg_restore.runtime.loading import Loader
+from tests import state_formulas as formulas
+from tests.agreement import FINE, ROUNDED, difference, plain_decode
 from tests.jpeg.pictures import encode_pixels
 from tests.lacking import needs_native_convolutions, needs_native_projection, needs_native_state, needs_openvino
+from tests.runtime.graphs import run
 from tests.video_models import picture, with_object
 
 MODELS = ["stream-video", "stream-video-lite"]
@@ -36,7 +40,7 @@ def needs_all(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
-def parts_of(model: str, threads: int, *, colour: bool = True) -> Parts:
+def parts_of(model: str, threads: int, *, colour: bool = True, anywhere: bool = True) -> Parts:
     """The network's."""
     network = open_network(
         catalogue.find(model).variants[0].graphs["colour" if colour else "grey"], "openvino", threads
@@ -44,7 +48,7 @@ def parts_of(model: str, threads: int, *, colour: bool = True) -> Parts:
     assert isinstance(network, HasParts)
     parts = network.parts()
     assert parts is not None
-    assert parts.anywhere
+    assert parts.anywhere == anywhere
     return parts
 
 
@@ -71,7 +75,7 @@ def restored(session: VideoSession, frames: list[Inputs]) -> list[Planes]:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sampling", ["gray", "4:2:0", "4:2:2", "4:1:1"])
 def test_frames_lie_in_their_cells(model: str, sampling: str) -> None:
-    frames = clip(8, sampling)
+    frames = clip(6, sampling)
     session = VideoSession(parts_of(model, 1, colour=sampling != "gray"), INLINE, EVERYTHING)
     shares: list[float] = []
     for frame in frames:
@@ -83,6 +87,32 @@ def test_frames_lie_in_their_cells(model: str, sampling: str) -> None:
             assert (np.abs(offsets) <= 0.5 + 4 / table).all()  # rounding to 8 bits moves a coefficient by at most 4
     assert shares[0] == 1
     assert 0 < min(shares) < 0.7
+
+
+@needs_all
+@pytest.mark.parametrize("model", MODELS)
+def test_frames_are_near_to_those_of_which_a_runtime_computes_rectangles(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = clip(6, quality=20)
+    ours = restored(VideoSession(parts_of(model, 1), INLINE, EVERYTHING), frames)
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.LANES", 0)
+    monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())  # the same network would be shared
+    theirs = restored(VideoSession(parts_of(model, 1, anywhere=False), INLINE, EVERYTHING), frames)
+    for frame, some, others in zip(frames, ours, theirs, strict=True):
+        assert difference(some, others, plain_decode(frame)) <= FINE
+
+
+@needs_all
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
+def test_a_whole_graph_is_computed_everywhere(model: str, sampling: str) -> None:
+    (frame,) = clip(1, sampling)
+    graph = catalogue.find(model).variants[0].graphs["grey" if sampling == "gray" else "colour"]
+    inputs = [*frame, *formulas.no_past(frame)]
+    ours, theirs = (run(open_network(graph, device, 1), inputs) for device in ("openvino", "onnxruntime"))
+    count = len(frame) // 2
+    assert difference(ours[:count], theirs[:count], plain_decode(frame)) <= ROUNDED
 
 
 # ---- shares of a frame ----
