@@ -7,7 +7,8 @@ smooths a little, with a reach of one sample. So a frame of which parts are comp
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of
 from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered
+from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Remembered
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
@@ -167,7 +168,8 @@ class Stepped:
         *,
         anywhere: bool = False,
     ) -> None:
-        self.at_once, self.running, self.prepare, self.anywhere = at_once, running, prepare, anywhere
+        self.at_once, self.running, self.prepare = at_once, running, prepare
+        self.anywhere: Anywhere | None = SteppedAnywhere(self) if anywhere else None
         self.blocks, self.lock = 0, threading.Lock()
         self.restored: list[tuple[NDArray[np.int16], Sequence[History]]] = []
 
@@ -176,7 +178,7 @@ class Stepped:
 
 
 class SteppedPart:
-    """A part of a frame for that network. Of cells that are wanted anywhere, their blocks alone are restored."""
+    """A part of a frame for that network."""
 
     histories = None
 
@@ -184,16 +186,14 @@ class SteppedPart:
         self._network = network
 
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
-        return [one.take(state) for one, state in zip(self._components(frame), states, strict=True)]
+        return [one.take(state) for one, state in zip(components_of(frame), states, strict=True)]
 
-    def run(self, frame: Frame, remembered: Remembered, cells: Cells | None) -> None:
-        assert (cells is not None) == self._network.anywhere
+    def run(self, frame: Frame, remembered: Remembered) -> None:
         self._network.running()
-        grids = [coefficients.shape[:2] for coefficients, _ in frame]
-        blocks = grids[0][0] * grids[0][1] if cells is None else int(blocks_of(cells, grids)[0].sum())
+        high, wide, _ = frame[0][0].shape
         with self._network.lock:
-            self._network.blocks += blocks
-        self._run = self._components(frame)
+            self._network.blocks += high * wide
+        self._run = components_of(frame)
         for one, known in zip(self._run, remembered, strict=True):
             one.run(*known)
 
@@ -203,19 +203,60 @@ class SteppedPart:
         corrections: Sequence[NDArray[np.int16]],
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
-        planes: Planes,
     ) -> Planes:
         self._network.restored.append((means[0].copy(), histories))
+        planes: list[NDArray[np.uint8]] = []
         for index, one in enumerate(self._run):
-            plane, correction = one.restore(means[index], corrections[index], histories[index])
-            blocks = wanted[index] if self._network.anywhere else np.ones_like(wanted[index])
-            corrections[index][blocks] = correction[blocks]
-            np.copyto(planes[index], plane, where=np.kron(blocks, np.ones((8, 8), np.bool_)))
-        return planes
+            plane, corrections[index][:] = one.restore(means[index], corrections[index], histories[index])
+            planes.append(plane)
+        return tuple(planes)
 
-    @staticmethod
-    def _components(frame: Frame) -> list[Component]:
-        return [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
+
+class SteppedAnywhere:
+    """That network at cells of a frame: `Anywhere`."""
+
+    def __init__(self, network: Stepped) -> None:
+        self._network = network
+
+    def take(
+        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+    ) -> None:
+        wanted = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
+        for one, known, found, blocks in zip(components_of(frame), before, after, wanted, strict=True):
+            mean, evidence = one.take(known)
+            found.mean[blocks], found.evidence[blocks] = mean[blocks], evidence[blocks]
+
+    @contextmanager
+    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Component]]:
+        self._network.running()
+        blocks, *_ = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
+        with self._network.lock:
+            self._network.blocks += int(blocks.sum())
+        components = components_of(frame)
+        for one, known in zip(components, after, strict=True):
+            one.run(known.mean, known.evidence)
+        yield components
+
+    def restore(
+        self,
+        residual: Sequence[Component],
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+        planes: Planes,
+    ) -> None:
+        self._network.restored.append((before[0].mean.copy(), histories))
+        for index, one in enumerate(residual):
+            blocks, known = wanted[index], after[index].correction
+            plane, correction = one.restore(before[index].mean, known, histories[index])
+            known[blocks] = correction[blocks]
+            np.copyto(planes[index], plane, where=np.kron(blocks, np.ones((8, 8), np.bool_)))
+
+
+def components_of(frame: Frame) -> list[Component]:
+    return [Component(*one, luma=index == 0) for index, one in enumerate(frame)]
 
 
 class VideoRestorer(Restorer):

@@ -41,6 +41,10 @@ FEWEST: Final = 64
 """Coefficients of still blocks by which a frame tells of the noise."""
 
 
+FIRST: Final = (0, 1, 8)
+"""Coefficients whose evidence tells what the gate believes of a block; `_state.c` has them as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What is known of one component's frames so far."""

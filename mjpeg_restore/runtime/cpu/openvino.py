@@ -34,13 +34,13 @@ from mjpeg_restore.catalogue.ports import STATE, by_kind, state_shapes
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes, Shapes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
-from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.history import History, before_finer, learnt
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered, graph_inputs
+from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Parts, Remembered, graph_inputs
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.cpu.sparse import LANES, Weights
+from mjpeg_restore.runtime.cpu.sparse_model import SparseModel
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.weights import blended
 
@@ -249,13 +249,14 @@ class OpenVino:
 
 
 def _anywhere(model: ov.Model) -> Anywhere | None:
-    """Gate and network of a graph with a state, computed natively; None if they are others than are known."""
+    """Gate and network of a graph with a state, computed natively; None if they are others than are known, or have
+    channels that do not fill vectors."""
     constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
     named = {node.get_friendly_name(): node.get_data() for node in constants}
     weights = {name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()}
     try:
-        return Anywhere(Weights(weights))
-    except KeyError:
+        return SparseModel(Weights(weights))
+    except (KeyError, ValueError):
         return None
 
 

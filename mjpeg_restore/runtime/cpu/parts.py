@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.catalogue.ports import by_kind
 from mjpeg_restore.runtime.base import Inputs, Planes
-from mjpeg_restore.runtime.cpu.anywhere import Anywhere
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
+from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
 Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
@@ -85,6 +86,50 @@ class Part(Protocol):
         ...
 
 
+class Anywhere(Protocol):
+    """Gate and network at some cells of a frame, wherever they are. Safe from several threads."""
+
+    def take(
+        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+    ) -> None:
+        """Take cells into the state, as far as the gate believes the past.
+
+        Args:
+            frame: all of it.
+            before: the state before the frame, of each component.
+            after: its mean and evidence are filled at these cells.
+            cells: the cells.
+        """
+        ...
+
+    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> AbstractContextManager[Sequence[Any]]:
+        """Run the network, once all of the frame has been taken; lend what `restore` needs of it."""
+        ...
+
+    def restore(
+        self,
+        residual: Sequence[Any],
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        wanted: Sequence[NDArray[np.bool_]],
+        histories: Sequence[History],
+        planes: Planes,
+    ) -> None:
+        """Restore cells.
+
+        Args:
+            residual: what `run` has lent, of these cells.
+            frame: the frame.
+            before: the state before it, of each component.
+            after: the one after it, whose corrections are those before the frame, and become those after it.
+            wanted: the cells' blocks.
+            histories: of the components after the frame.
+            planes: filled at these blocks.
+        """
+        ...
+
+
 class Parts(Protocol):
     """Makes parts of frames.
 
@@ -125,7 +170,7 @@ class WholeGraph:
 
     at_once = 1
     divides = False
-    anywhere = None
+    anywhere: Anywhere | None = None
     prepare = None
 
     def __init__(self, run: Callable[[Inputs], Planes]) -> None:

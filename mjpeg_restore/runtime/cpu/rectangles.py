@@ -42,7 +42,7 @@ class Rectangle:
 
 
 def cover(
-    cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int], start: float = _START
+    cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int], *, start: float = _START
 ) -> list[Rectangle]:
     """Few rectangles that have all of the cells, and little else. They do not overlap.
 
@@ -70,7 +70,7 @@ def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int])
         down: as in `cover`, and so is `across`.
     """
     found, blocks = np.zeros_like(cells), 0
-    for one in cover(cells, down, across, _NEAR):
+    for one in cover(cells, down, across, start=_NEAR):
         found[one.top : one.bottom, one.left : one.right] = True
         blocks += down[one.bottom - one.top] * across[one.right - one.left]
     return found if blocks < _HALF * down[-1] * across[-1] else np.ones_like(cells)

@@ -9,6 +9,7 @@ lies around the places that are computed is set to zero before, so that a layer 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
 """The byte of a signed feature that is 0."""
+_SIZES = 4
+"""Sizes of pictures whose memory is kept."""
+
 Memory = TypeVar("Memory")
 
 Cells = NDArray[np.bool_]
@@ -106,7 +110,7 @@ class Layer:
         padding: int = 1,
         planes: bool = False,
     ) -> None:
-        """Lay the weights out for this CPU. Channels are made a whole number of vectors, by some that stay 0.
+        """Lay the weights out for this CPU.
 
         Args:
             weight: `[outputs, inputs, side, side]`.
@@ -116,10 +120,10 @@ class Layer:
             stride: down and across.
             padding: places that the kernel reaches beyond the first one.
             planes: whether each input channel is a plane of its own.
+
+        Raises:
+            ValueError: the outputs are no whole number of vectors.
         """
-        more = [-length % LANES for length in weight.shape[:2]]
-        weight = np.pad(weight, [(0, more[0]), (0, 0 if planes else more[1]), (0, 0), (0, 0)])
-        bias = np.pad(bias, (0, more[0]))
         self.outputs, self.inputs, self._side, _ = weight.shape
         self.step = steps[0] if steps else 0.0
         self.signed = signed
@@ -198,32 +202,40 @@ class Weights:
         return name in self._arrays
 
     def layer(self, name: str, *, signed: bool = False, stride: tuple[int, int] = (1, 1), padding: int = 1) -> Layer:
-        """A layer: of bytes, if it was trained for that."""
+        """A layer: of bytes, if it was trained for that; see `Layer`."""
         steps = (float(self(f"{name}.step")), self(f"{name}.weight_step")) if f"{name}.step" in self else None
         weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
-        weight = weight.reshape(*weight.shape, *[1] * (4 - weight.ndim))
         return Layer(weight, bias, steps=steps, signed=signed, stride=stride, padding=padding)
+
+    def widened(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight `[outputs, inputs, side, side]` and bias of a layer of numbers. Channels are made whole numbers of
+        vectors, by some that stay 0."""
+        weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
+        weight = weight.reshape(*weight.shape, *[1] * (4 - weight.ndim))
+        more = [(0, -length % LANES) for length in weight.shape[:2]]
+        return np.pad(weight, [*more, (0, 0), (0, 0)]), np.pad(bias, more[0])
 
 
 class Lent(Generic[Memory]):
-    """Memory for pictures of one size, lent to one thread at a time each. Safe from several threads."""
+    """Memory for pictures of a few sizes, lent to one thread at a time each. Safe from several threads."""
 
     def __init__(self, new: Callable[[Grids], Memory]) -> None:
         """Begin without any; `new` makes it for pictures whose components have so many blocks."""
-        self._new, self._grids = new, ()
-        self._free: list[Memory] = []
+        self._new = new
+        self._free: OrderedDict[Grids, list[Memory]] = OrderedDict()  # least recently used first
         self._lock = threading.Lock()
 
     @contextmanager
     def __call__(self, grids: Grids) -> Generator[Memory]:
         """Lend memory for pictures of these grids, of which it is not known what it holds. After an exception it is not
-        used again, nor once there are pictures of other grids."""
+        used again."""
         with self._lock:
-            if grids != self._grids:
-                self._grids, self._free = grids, []
-            memory = self._free.pop() if self._free else None
+            free = self._free.get(grids)
+            memory = free.pop() if free else None
         memory = memory or self._new(grids)
         yield memory
         with self._lock:
-            if grids == self._grids:
-                self._free.append(memory)
+            self._free.setdefault(grids, []).append(memory)
+            self._free.move_to_end(grids)
+            if len(self._free) > _SIZES:
+                self._free.popitem(last=False)

@@ -85,12 +85,10 @@ class _Branch:
     """The gate of luma, or of both components of chroma."""
 
     def __init__(self, weights: Weights, name: str, components: int) -> None:
-        self._judge = weights.layer(f"{name}.judge", padding=0)
-        self._around = [weights.layer(f"{name}.around.{index}") for index in range(2)]
-        self._decide = weights.layer(f"{name}.decide", padding=0)
-        self._guide = None
-        if f"{name}.guide.weight" in weights:
-            self._guide = weights(f"{name}.guide.weight"), weights(f"{name}.guide.bias")
+        self._judge = Layer(*weights.widened(f"{name}.judge"), padding=0)
+        self._around = [Layer(*weights.widened(f"{name}.around.{index}")) for index in range(2)]
+        self._decide = Layer(*weights.widened(f"{name}.decide"), padding=0)
+        self._guide = weights.widened(f"{name}.guide") if f"{name}.guide.weight" in weights else None
         self.own = weights(f"{name}.own").reshape(components, -1)
         """Of each component; see `state.take_judged`."""
         self._components = components

@@ -42,6 +42,7 @@ class SparseNetwork:
 
         Raises:
             KeyError: one is missing.
+            ValueError: channels are no whole number of vectors.
         """
         self._luma = _Branch(named, "", 1)
         self._chroma = _Branch(named, "chroma_", 2) if "chroma_enter.weight" in named else None

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cell, cells_of
-from mjpeg_restore.runtime.cpu.anywhere import Anywhere
+from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cell, cells_of, shares_of
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
-from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts
+from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Parts
 from mjpeg_restore.runtime.cpu.rectangles import cover, filled
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
@@ -157,14 +156,10 @@ class VideoSession:
         return not self._parts.divides or self._needed > ALL
 
     def _anywhere(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> list[_CellsOfFrame]:
-        """The cells; of a frame that comes alone in as many shares as are computed at once, rows of cells each, if it
-        pays."""
+        """The cells; of a frame that comes alone in as many shares as are computed at once, if it pays."""
         blocks = int(cells.sum()) * prod(cell(scene.grids))
         number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
-        above = np.cumsum(cells.sum(axis=1))
-        of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
-        shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
-        return [_CellsOfFrame(model, share, scene) for share in shares if share.any()]
+        return [_CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
 
     def _rectangles(self, cells: NDArray[np.bool_], scene: _Scene, *, network: bool) -> list[_PartOfFrame]:
         """Parts that have the cells, for the network or for the gate alone."""

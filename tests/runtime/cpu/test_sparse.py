@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import sparse
 from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rounded
-from tests.lacking import needs_native_convolutions
+from tests.lacking import needs_native_sparse
 
-pytestmark = needs_native_convolutions
+pytestmark = needs_native_sparse
 native: Any = sparse.native
 
 ROUNDOFF = 2.0**-24

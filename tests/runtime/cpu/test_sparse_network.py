@@ -23,13 +23,13 @@ from mjpeg_restore.catalogue.ports import HISTORY
 from mjpeg_restore.runtime.cpu import sparse, state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
-from mjpeg_restore.runtime.cpu.sparse import Cells
+from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_network import Component, SparseNetwork
 from tests.jpeg.pictures import SAMPLINGS
-from tests.lacking import needs, needs_native_convolutions, needs_native_state, needs_openvino
+from tests.lacking import needs, needs_native_sparse, needs_native_state, needs_openvino
 from tests.runtime.graphs import picture, with_three_tables
 
-pytestmark = [needs_native_convolutions, needs_native_state]
+pytestmark = [needs_native_sparse, needs_native_state]
 
 MODELS = ["stream-video", "stream-video-lite"]
 KINDS = {"gray": "grey"}
@@ -47,14 +47,19 @@ def graph(model: str, kind: str) -> Any:
 
 
 @cache
-def weights(model: str, kind: str) -> dict[str, NDArray[Any]]:
-    """By the names of their layers."""
+def arrays(model: str, kind: str) -> dict[str, NDArray[Any]]:
+    """Weights by the names of their layers."""
     named = {one.name: needs("onnx").numpy_helper.to_array(one) for one in graph(model, kind).graph.initializer}
     return {
         name.removeprefix("network.").removesuffix(".half"): array
         for name, array in named.items()
         if name.startswith("network.")
     }
+
+
+def weights(model: str, kind: str) -> Weights:
+    """The same as networks take them."""
+    return Weights(arrays(model, kind))
 
 
 @cache
@@ -163,7 +168,7 @@ def roundings(model: str, index: int) -> float:
     """By how much two results differ, in root mean squares and grey levels, if the last layer's features are rounded
     independently: each by 1/sqrt(12) of a step."""
     layer = "chroma_predict.phases" if index else "predict.phases"
-    named = weights(model, "colour")
+    named = arrays(model, "colour")
     norm = np.sqrt(np.square(named[f"{layer}.weight"].astype(float)).sum((1, 2, 3)).mean())
     return float(SAMPLE_SCALE * norm * named[f"{layer}.step"] * np.sqrt(2 / 12))
 
@@ -359,9 +364,9 @@ def test_threads_do_not_take_each_others_memory() -> None:
 @pytest.mark.parametrize("name", ["enter.weight", "predict.phases.bias", "past.0.weight", "trunk.0.second.weight"])
 def test_weights_of_another_network_are_refused(model: str, name: str) -> None:
     for kind in ("colour", "grey"):
-        named = weights(model, kind)
+        named = arrays(model, kind)
         with pytest.raises(KeyError, match=name):
-            SparseNetwork({key: array for key, array in named.items() if key != name})
+            SparseNetwork(Weights({key: array for key, array in named.items() if key != name}))
 
 
 @needs_openvino
@@ -379,7 +384,7 @@ def test_a_graph_of_another_network_has_none(model: str, name: str | None) -> No
         assert found
         for node in found:
             node.set_friendly_name(f"{node.get_friendly_name()}.other")
-    assert (openvino._sparse_network(read) is None) == bool(name)  # pyright: ignore[reportPrivateUsage]
+    assert (openvino._anywhere(read) is None) == bool(name)  # pyright: ignore[reportPrivateUsage]
 
 
 @needs_openvino
@@ -388,7 +393,7 @@ def test_a_graph_without_a_state_has_none(model: str) -> None:
     from mjpeg_restore.runtime.cpu import openvino
 
     read = openvino.ov.Core().read_model(catalogue.find(model).variants[0].graphs["colour"].path())
-    assert openvino._sparse_network(read) is None  # pyright: ignore[reportPrivateUsage]
+    assert openvino._anywhere(read) is None  # pyright: ignore[reportPrivateUsage]
 
 
 @needs_openvino
@@ -397,4 +402,4 @@ def test_a_network_of_a_width_that_no_vectors_hold_has_none(monkeypatch: pytest.
 
     monkeypatch.setattr(sparse, "LANES", 24)
     read = openvino.ov.Core().read_model(catalogue.find("stream-video").variants[0].graphs["colour"].path())
-    assert openvino._sparse_network(read) is None  # pyright: ignore[reportPrivateUsage]
+    assert openvino._anywhere(read) is None  # pyright: ignore[reportPrivateUsage]

@@ -17,14 +17,15 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes, open_network
-from mjpeg_restore.runtime.cpu.parts import HasParts, Part, Parts
+from mjpeg_restore.runtime.cpu.activity import shares_of
+from mjpeg_restore.runtime.cpu.parts import HasParts, Parts
 from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.loading import Loader
 from tests import state_formulas as formulas
 from tests.agreement import FINE, ROUNDED, difference, plain_decode
 from tests.jpeg.pictures import encode_pixels
-from tests.lacking import needs_native_convolutions, needs_native_projection, needs_native_state, needs_openvino
+from tests.lacking import needs_native_projection, needs_native_sparse, needs_native_state, needs_openvino
 from tests.runtime.graphs import run
 from tests.video_models import picture, with_object
 
@@ -35,7 +36,7 @@ EVERYTHING = 10**9
 
 def needs_all(test: Callable[..., None]) -> Callable[..., None]:
     """Skip without all that makes a session compute its network where it is wanted."""
-    for mark in (needs_openvino, needs_native_convolutions, needs_native_state, needs_native_projection):
+    for mark in (needs_openvino, needs_native_sparse, needs_native_state, needs_native_projection):
         test = mark(test)
     return test
 
@@ -118,24 +119,6 @@ def test_a_whole_graph_is_computed_everywhere(model: str, sampling: str) -> None
 # ---- shares of a frame ----
 
 
-class Several:
-    """`Parts` of which so many may be under way; none is ever made."""
-
-    divides = anywhere = True
-    prepare = None
-
-    def __init__(self, at_once: int) -> None:
-        self.at_once = at_once
-
-    def part(self) -> Part:
-        raise NotImplementedError
-
-
-def shared(cells: NDArray[np.bool_], at_once: int) -> list[NDArray[np.bool_]]:
-    session = VideoSession(Several(at_once), INLINE, EVERYTHING)
-    return session._shared(cells)  # pyright: ignore[reportPrivateUsage]
-
-
 masks = st.builds(
     lambda high, wide, share, seed: np.random.default_rng(seed).random((high, wide)) < share,
     *(st.integers(1, 40), st.integers(1, 12), st.sampled_from([0.0, 0.02, 0.3, 1.0]), st.integers(0, 10_000)),
@@ -144,7 +127,7 @@ masks = st.builds(
 
 @hypothesis.given(masks, st.integers(1, 9))
 def test_shares_have_every_cell_once(cells: NDArray[np.bool_], at_once: int) -> None:
-    shares = shared(cells, at_once)
+    shares = shares_of(cells, at_once)
     assert len(shares) <= at_once
     np.testing.assert_array_equal(np.sum([np.zeros(cells.shape, int), *shares], axis=0), cells)
     last = -1
@@ -158,14 +141,7 @@ def test_shares_have_every_cell_once(cells: NDArray[np.bool_], at_once: int) -> 
 
 @pytest.mark.parametrize(("rows", "at_once"), [(1, 1), (6, 2), (6, 3), (7, 7), (49, 25), (34, 16)])
 def test_there_are_as_many_shares_as_are_computed_at_once(rows: int, at_once: int) -> None:
-    assert len(shared(np.ones((rows, 5), np.bool_), at_once)) == at_once
-
-
-def test_a_frame_that_comes_with_others_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Turns, "is_alone", False)
-    cells = np.eye(5, dtype=np.bool_)
-    (only,) = shared(cells, 4)
-    np.testing.assert_array_equal(only, cells)
+    assert len(shares_of(np.ones((rows, 5), np.bool_), at_once)) == at_once
 
 
 def submitted(model: str, frames: list[Inputs], *, threads: int, alone: bool) -> tuple[list[Planes], VideoSession]:
@@ -197,7 +173,7 @@ def test_a_frame_that_is_divided_differs_near_the_divide_alone(model: str, near:
     (frame,) = clip(1, wide=48, high=320)
     (ours,), _ = submitted(model, [frame], threads=2, alone=True)
     (theirs,), _ = submitted(model, [frame], threads=2, alone=False)
-    first, _ = shared(np.ones((20, 3), np.bool_), 2)
+    first, _ = shares_of(np.ones((20, 3), np.bool_), 2)
     divide = int(first.any(axis=1).sum())
     assert any((one != other).any() for one, other in zip(ours, theirs, strict=True))
     for one, other, side in zip(ours, theirs, (16, 8, 8), strict=True):

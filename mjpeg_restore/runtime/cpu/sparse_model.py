@@ -22,14 +22,15 @@ from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
 
-class Anywhere:
-    """Gate and network. Safe from several threads."""
+class SparseModel:
+    """Gate and network: an `Anywhere` of `parts.py`."""
 
     def __init__(self, weights: Weights) -> None:
         """Lay the weights out for this CPU.
 
         Raises:
             KeyError: one is missing: it is another network.
+            ValueError: channels are no whole number of vectors.
         """
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
 
@@ -56,17 +57,7 @@ class Anywhere:
         histories: Sequence[History],
         planes: Planes,
     ) -> None:
-        """Put the residual on top of the means; see `state.restore`.
-
-        Args:
-            residual: what `run` has lent, of the same cells.
-            frame: the frame.
-            before: the state before it, of each component.
-            after: the one after it, whose corrections are those before the frame, and become those after it.
-            wanted: the cells' blocks.
-            histories: of the components after the frame.
-            planes: filled there.
-        """
+        """Put the residual on top of the means; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
         for index, (phases, groups, group) in enumerate(residual):
             place = phases, *frame[index], before[index].mean, after[index], wanted[index], ramps[index]
