@@ -15,7 +15,7 @@ except ImportError:  # no C compiler when the package was installed: nor is ther
 
 _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
-_NEAR = 15.0
+_NEAR = 60.0
 """The same where what is computed may have any shape: what lies between cells that moved has moved as well, if one
 rectangle of them is not larger than several by so many blocks."""
 _HALF = 0.5

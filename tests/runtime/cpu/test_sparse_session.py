@@ -22,11 +22,9 @@ from mjpeg_restore.runtime.cpu.parts import HasParts, Parts
 from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.loading import Loader
-from tests import state_formulas as formulas
-from tests.agreement import FINE, ROUNDED, difference, plain_decode
+from tests.agreement import FINE, difference, plain_decode
 from tests.jpeg.pictures import encode_pixels
 from tests.lacking import needs_native_projection, needs_native_sparse, needs_native_state, needs_openvino
-from tests.runtime.graphs import run
 from tests.video_models import picture, with_object
 
 MODELS = ["stream-video", "stream-video-lite"]
@@ -49,7 +47,7 @@ def parts_of(model: str, threads: int, *, colour: bool = True, anywhere: bool = 
     assert isinstance(network, HasParts)
     parts = network.parts()
     assert parts is not None
-    assert parts.anywhere == anywhere
+    assert (parts.anywhere is not None) == anywhere
     return parts
 
 
@@ -76,7 +74,7 @@ def restored(session: VideoSession, frames: list[Inputs]) -> list[Planes]:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sampling", ["gray", "4:2:0", "4:2:2", "4:1:1"])
 def test_frames_lie_in_their_cells(model: str, sampling: str) -> None:
-    frames = clip(6, sampling)
+    frames = clip(6, sampling, 320, 192)
     session = VideoSession(parts_of(model, 1, colour=sampling != "gray"), INLINE, EVERYTHING)
     shares: list[float] = []
     for frame in frames:
@@ -102,18 +100,6 @@ def test_frames_are_near_to_those_of_which_a_runtime_computes_rectangles(
     theirs = restored(VideoSession(parts_of(model, 1, anywhere=False), INLINE, EVERYTHING), frames)
     for frame, some, others in zip(frames, ours, theirs, strict=True):
         assert difference(some, others, plain_decode(frame)) <= FINE
-
-
-@needs_all
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
-def test_a_whole_graph_is_computed_everywhere(model: str, sampling: str) -> None:
-    (frame,) = clip(1, sampling)
-    graph = catalogue.find(model).variants[0].graphs["grey" if sampling == "gray" else "colour"]
-    inputs = [*frame, *formulas.no_past(frame)]
-    ours, theirs = (run(open_network(graph, device, 1), inputs) for device in ("openvino", "onnxruntime"))
-    count = len(frame) // 2
-    assert difference(ours[:count], theirs[:count], plain_decode(frame)) <= ROUNDED
 
 
 # ---- shares of a frame ----
@@ -170,10 +156,10 @@ def test_a_frame_that_is_divided_differs_near_the_divide_alone(model: str, near:
     # Beyond 8 samples around its cells, a share sees zeros for what another share computes. From there to a cell's
     # result, the smaller network's layers together reach less than a cell, and the larger one's, chroma's after
     # luma's, less than three.
-    (frame,) = clip(1, wide=48, high=320)
+    (frame,) = clip(1, wide=160, high=320)
     (ours,), _ = submitted(model, [frame], threads=2, alone=True)
     (theirs,), _ = submitted(model, [frame], threads=2, alone=False)
-    first, _ = shares_of(np.ones((20, 3), np.bool_), 2)
+    first, _ = shares_of(np.ones((20, 10), np.bool_), 2)
     divide = int(first.any(axis=1).sum())
     assert any((one != other).any() for one, other in zip(ours, theirs, strict=True))
     for one, other, side in zip(ours, theirs, (16, 8, 8), strict=True):
