@@ -53,7 +53,7 @@ class VideoSession:
             most: blocks of luma that the network may be given at a time.
         """
         self._parts, self._pool, self._most = parts, pool, most
-        self._sizes = PartSizes(parts.prepare, pool) if parts.prepare and not parts.anywhere else None
+        self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
         self._states: list[ComponentState] = []
@@ -121,10 +121,15 @@ class VideoSession:
         return planes
 
     def _judging(self, cells: NDArray[np.bool_], scene: _Scene) -> Sequence[_Computed]:
-        """What the gate judges, if these cells are to be."""
+        """What the gate judges, if these cells are to be.
+
+        A runtime is at its best with whole pictures, and in any case has to do where nothing computes cells anywhere.
+        """
         if self._parts.anywhere:
-            return self._anywhere(self._parts.anywhere, filled(cells, *lengths(scene.grids)), scene)
-        return self._rectangles(cells, scene, network=self._alike)
+            cells = filled(cells, *lengths(scene.grids))
+            if not cells.all():
+                return self._anywhere(self._parts.anywhere, cells, scene)
+        return self._rectangles(cells, scene, network=self._parts.anywhere is not None or self._alike)
 
     def _computing(
         self, cells: NDArray[np.bool_], needed: NDArray[np.bool_], judged: Sequence[_Computed], scene: _Scene
@@ -141,12 +146,16 @@ class VideoSession:
             The cells that are computed, and the parts that they are in.
         """
         if self._parts.anywhere:
-            cells = filled(needed, *lengths(scene.grids))
-            return cells, self._anywhere(self._parts.anywhere, cells, scene)
+            needed = filled(needed, *lengths(scene.grids))
+            if not needed.all():
+                return needed, self._anywhere(self._parts.anywhere, needed, scene)
+            if all(isinstance(part, _PartOfFrame) for part in judged):
+                return needed, judged
+            return needed, self._rectangles(needed, scene, network=True)
         share, alike = needed.sum() / max(1, cells.sum()), self._alike
         if cells.any() and not cells.all():
             self._needed = share
-        if (alike and share > ALL) or not self._parts.divides:
+        if alike and share > ALL or not self._parts.divides:
             return cells, judged
         return needed, self._rectangles(needed, scene, network=True)
 

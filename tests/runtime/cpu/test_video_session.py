@@ -644,17 +644,15 @@ def test_the_networks_of_several_frames_run_at_the_same_time() -> None:
 
 @needs_native_state
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("anywhere", [False, True])
-def test_a_frame_that_comes_alone_is_divided(threads: int, anywhere: bool) -> None:
+def test_a_frame_that_comes_alone_is_divided(threads: int) -> None:
     (frame,) = frames(moving(1, 256, 160))
     (wanted,) = whole([frame])
     counts: list[int] = []
     with ThreadPoolExecutor(threads) as pool:
-        parts = Stepped(2, lambda: counts.append(1), anywhere=anywhere)
+        parts = Stepped(2, lambda: counts.append(1))
         session = VideoSession(parts, pool, EVERYTHING)
         assert_near(session.submit(frame, past=True, evidence=True).result(60), wanted)
     assert len(counts) == 2
-    assert not anywhere or parts.blocks == 256 // 8 * 160 // 8  # without margins
 
 
 @needs_native_state
