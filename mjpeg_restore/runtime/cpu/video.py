@@ -155,7 +155,7 @@ class VideoSession:
         share, alike = needed.sum() / max(1, cells.sum()), self._alike
         if cells.any() and not cells.all():
             self._needed = share
-        if alike and share > ALL or not self._parts.divides:
+        if (alike and share > ALL) or not self._parts.divides:
             return cells, judged
         return needed, self._rectangles(needed, scene, network=True)
 
