@@ -33,8 +33,7 @@ WITHOUT = {
     "For the fast ones install GCC or Clang",
     STATE: "no native state of cameras ({}); models for video will compute every frame whole. "
     "For the fast way install GCC or Clang",
-    SPARSE: "no native convolutions ({}); models for video will compute more. "
-    "For the fast way install GCC",
+    SPARSE: "no native convolutions ({}); models for video will compute more. For the fast way install GCC",
     PIECES: "no native search for the pieces of a picture that moved ({}); models for video will compute more. "
     "For the fast way install a C compiler",
 }
