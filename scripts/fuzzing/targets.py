@@ -242,6 +242,18 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         known, products = (some(np.int16), some(np.float16)), some(np.float32, 3 * blocks)
         native.innovate(*frame(), *known, some(np.int8), products, *last)
+    groups, group = rng.choice((0, 1, 1, 2, 4, 5, -1, 1 << 62)), rng.choice((0, 0, 1, 3, -1, 1 << 62))
+    places = (high + 2) * (wide + 2) * groups if 0 < high * wide < 100 and high > 0 and 0 < groups < 5 else 1
+    with suppress(ValueError):
+        known = some(np.int16), some(np.float16), some(np.uint8, blocks)
+        native.sense(*frame(), *known, some(np.float32, 256 * places), *last, groups, group)
+    with suppress(ValueError):
+        known = some(np.int16), some(np.float16), some(np.uint8, blocks)
+        logits, after = (some(np.float32, 64), some(np.float32, 64 * places)), (some(np.int16), some(np.float16))
+        native.take_judged(*frame(), *known, *logits, *after, *last, groups, group)
+    with suppress(ValueError):
+        seen = rng.choice((None, some(np.uint8, blocks)))
+        native.believed(some(np.float16), some(np.float16), some(np.float32, 64), seen, some(np.float32, blocks), *last)
 
 
 def pieces(data: bytes) -> None:
@@ -320,7 +332,7 @@ def sparse(data: bytes) -> None:
             for one, most in zip(places, (high, wide), strict=True)
         )
 
-    of_bytes, lanes = rng.random() < 0.5, rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
+    of_bytes, lanes = rng.choice((0, 1, 2)), rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))

@@ -1,11 +1,9 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Eleven functions, each for one component.  `compare` tells which blocks agree with their state: `take_still` puts them
- * into it.  For all others `observe` and `sense` compute what the gate sees, and `take` and `take_judged` put them into the state.  `restore_still`
- * makes samples of blocks that are as they were.  For all others `enter` computes what the network sees, and `restore`
- * makes samples of its output.
- * `believed` tells how much of its past a block has kept, and
- * `innovate` computes what frames tell beyond their state, one after the other.
+ * Eleven functions, each for one component.  `compare` tells which blocks agree with their state; `take_still` puts them
+ * into it, and `restore_still` makes their samples.  For all others `observe` and `sense` compute what a gate sees, and
+ * `take` and `take_judged` apply its result; `enter` computes what the network sees, and `restore` makes samples of its
+ * output.  `believed` tells how much of its past a block has kept, and `innovate` what successive frames tell beyond it.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
  *
  * A mean and a correction are int16, in sixteenths of a grey level; evidence is float16, in 1/grey level^2.

@@ -89,7 +89,7 @@ def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> lis
 
 
 def shares_of(cells: NDArray[np.bool_], number: int) -> list[NDArray[np.bool_]]:
-    """Cells in so many shares, or fewer: rows of cells each, with as many as there are on average, or a row more."""
+    """At most `number` shares of whole rows of cells, with about as many cells each."""
     above = np.cumsum(cells.sum(axis=1))
     of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
     shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]

@@ -8,6 +8,8 @@ bf16. The part after it runs in float32, and guarantees the quantisation cell wh
   was built. It decodes too, so the head then begins at `*.entering`.
 * A graph with a state is cut at its gate as well: the extension behind `state.py` computes what stands before the gate,
   between gate and network, and after the network. Without it, the graph runs in float32.
+* On x86-64 CPUs with AVX2, gate and network of such a graph are computed natively where less than half of a picture is
+  wanted (`sparse_model.py`).
 * Otherwise the rest of the graph, the tail, runs in OpenVINO. Without bf16, head and tail stay one graph.
 
 A graph without the named tensors runs in float32. int8 layers run in int8 in every case.
@@ -81,7 +83,7 @@ NETWORK = (".share", ".entering", ".left", ".level", ".phases")
 """Those of the inputs of a network with a state, and its output."""
 
 
-_LAYERS, _HALF = "network.", ".half"
+_LAYERS, _FLOAT16 = "network.", ".half"
 """What the names of a graph's weights begin with, and end with if they are kept as float16."""
 
 MOST_PARTS = 4
@@ -253,11 +255,13 @@ def _anywhere(model: ov.Model) -> Anywhere | None:
     channels that do not fill vectors."""
     constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
     named = {node.get_friendly_name(): node.get_data() for node in constants}
-    weights = {name.removeprefix(_LAYERS).removesuffix(_HALF): data for name, data in named.items()}
+    arrays = {name.removesuffix(_FLOAT16): array for name, array in named.items() if name.startswith(_LAYERS)}
+    weights = Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()})
     try:
-        return SparseModel(Weights(weights))
+        found = SparseModel(weights)
     except (KeyError, ValueError):
         return None
+    return found if weights.unread <= {"inverse_dct.matrix"} else None
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:

@@ -34,7 +34,7 @@ def graph_inputs(frame: Frame, states: Sequence[ComponentState], histories: Sequ
 class Part(Protocol):
     """A part of a frame, or all of it: three steps in this order, each once and on any thread.
 
-    If `Parts.divides`, an object does either `take` alone, or `run` and `restore`, and their parts of a frame differ.
+    If `Parts.divides`, `run` and `restore` need no `take` before them: another object may have taken those blocks.
     """
 
     @property

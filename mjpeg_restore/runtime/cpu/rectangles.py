@@ -16,11 +16,10 @@ except ImportError:  # no C compiler when the package was installed: nor is ther
 _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
 _NEAR = 60.0
-"""The same where what is computed may have any shape: what lies between cells that moved has moved as well, if one
-rectangle of them is not larger than several by so many blocks."""
+"""The same in `filled`: two groups of cells share a rectangle where that adds fewer blocks."""
 _HALF = 0.5
-"""Share of a picture that is in such rectangles, and around them, from which on all of it moves: a camera's motion
-shows in few of the blocks where a scene is plain, or out of focus."""
+"""Share of a picture's blocks, in these rectangles and their margins, from which on `filled` returns all cells: a
+moving camera shows in few of the blocks of a scene that is plain, or out of focus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,14 @@ def cover(
 
 
 def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) -> NDArray[np.bool_]:
-    """Cells that moved, seen or not: those that are known to have, and others between them.
+    """Cells that moved, and cells between them, which most likely moved too.
 
     Args:
         cells: that are known to have moved, `[cells_high, cells_wide]`.
         down: as in `cover`, and so is `across`.
+
+    Returns:
+        Likewise, the cells of few rectangles; all cells, where these make half of the picture.
     """
     found, blocks = np.zeros_like(cells), 0
     for one in cover(cells, down, across, start=_NEAR):

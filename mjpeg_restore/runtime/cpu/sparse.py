@@ -81,15 +81,15 @@ class Grid:
 
     def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
         """Set the features around the places that will be computed, and these, to zero."""
-        around = Grid(self.high, self.wide, self.down, self.across, self.reach + 1).region(cells)
+        around = replace(self, reach=self.reach + 1).region(cells)
         assert native is not None
-        for buffer in buffers:
+        for buffer in buffers:  # whose border has the number that stands for nothing: of signed bytes it is 128
             native.fill(buffer, int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes, cells.view(np.uint8), around)
 
 
 @dataclass(frozen=True, slots=True)
 class Rounded:
-    """What a layer is rounded to: bytes of a step each, for the next layer."""
+    """What a layer is rounded to, for the next one: bytes `[high + 2, wide + 2, channels]` of a step each."""
 
     buffer: NDArray[np.uint8]
     step: float
@@ -97,7 +97,12 @@ class Rounded:
 
 
 class Layer:
-    """A convolution: of bytes, if it has a step for them."""
+    """A convolution: of bytes, if the network was trained with steps for them, else of float32.
+
+    Attributes:
+        step: of the input's bytes; 0 for a layer of float32.
+        inputs, outputs: channels.
+    """
 
     def __init__(
         self,
@@ -122,14 +127,12 @@ class Layer:
             planes: whether each input channel is a plane of its own.
 
         Raises:
-            ValueError: the outputs are no whole number of vectors.
+            ValueError: the outputs are no whole number of vectors, or bytes no whole number of four.
         """
         self.outputs, self.inputs, self._side, _ = weight.shape
         self.step = steps[0] if steps else 0.0
-        self.signed = signed
         self._stride, self._padding, self._planes = stride, padding, planes
         self._scale: NDArray[np.float32] | None = None
-        each = weight.reshape(-1, LANES, *weight.shape[1:])
         if steps:
             whole = np.rint(weight / steps[1][:, None, None, None])
             self._scale = (steps[0] * steps[1]).astype(np.float32)
@@ -138,6 +141,7 @@ class Layer:
             fours = whole.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
             self._weight: NDArray[Any] = np.ascontiguousarray(fours.transpose(0, 4, 5, 2, 1, 3), np.int8)
         else:
+            each = weight.reshape(-1, LANES, *weight.shape[1:])
             self._weight = np.ascontiguousarray(
                 each.transpose((0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)), np.float32
             )
@@ -160,13 +164,14 @@ class Layer:
         """Compute it at wanted cells, and around them.
 
         Args:
-            source: the input, with a border: `[high, wide, inputs]`, or `[inputs, high, wide]` if they are planes.
+            source: uint8 or float32 `[input_high + 2, input_wide + 2, inputs]`, or if they are planes
+                `[inputs, input_high + 2, input_wide + 2]`.
             cells: the cells.
             grid: of the output.
-            added, also: are added to the output.
-            sums: becomes the output.
+            added, also: are added to the output, float32 `[high + 2, wide + 2, outputs]`.
+            sums: becomes the output, likewise.
             rounded: becomes the output, rounded.
-            halves: becomes the output, without a border.
+            halves: becomes the output, float16 `[high, wide, outputs]`.
             rectify: whether what is less than 0 becomes 0: 1: in the end, 2: before anything is added.
             spread: a place becomes a square of this side, of which a row and a column are computed here.
         """
@@ -188,6 +193,8 @@ class Weights:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Begin with arrays of any type."""
         self._arrays = arrays
+        self.unread = set(arrays)
+        """Names of those that nothing has asked for yet."""
 
     def __call__(self, name: str) -> NDArray[np.float32]:
         """The weights of that name.
@@ -195,6 +202,7 @@ class Weights:
         Raises:
             KeyError: there are none.
         """
+        self.unread.discard(name)
         return self._arrays[name].astype(np.float32)
 
     def __contains__(self, name: str) -> bool:
@@ -207,7 +215,7 @@ class Weights:
         weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
         return Layer(weight, bias, steps=steps, signed=signed, stride=stride, padding=padding)
 
-    def widened(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def padded(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight `[outputs, inputs, side, side]` and bias of a layer of numbers. Channels are made whole numbers of
         vectors, by some that stay 0."""
         weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
@@ -232,7 +240,8 @@ class Lent(Generic[Memory]):
         with self._lock:
             free = self._free.get(grids)
             memory = free.pop() if free else None
-        memory = memory or self._new(grids)
+        if memory is None:
+            memory = self._new(grids)
         yield memory
         with self._lock:
             self._free.setdefault(grids, []).append(memory)

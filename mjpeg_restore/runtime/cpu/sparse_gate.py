@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
+from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Lent, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2
-"""Blocks of luma around wanted cells that are judged as well: the gate's reach."""
+"""Blocks of luma around wanted cells that are judged as well: the reach of luma's gate. Subsampled chroma has as many
+samples around, and so less than its gate's reach, as in a runtime's margin."""
 _KINDS = 4
 """Numbers of a coefficient that the gate takes."""
-
-Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
-"""Coefficients and table of each component."""
 
 
 class SparseGate:
@@ -49,18 +48,19 @@ class SparseGate:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         near, wanted = blocks_of(widened(cells), grids), blocks_of(cells, grids)
         with self._memory(grids) as (luma, *chroma):
-            memories = [(luma, 1, 0), *((memory, 2, index) for memory in chroma for index in range(2))]
-            for component, known, blocks, place in zip(frame, before, near, memories, strict=True):
-                memory, groups, group = place
-                sense(*component, known, blocks, memory.entering, groups, group)
+            places = [(self._luma, luma, 0)]
+            if self._chroma:
+                places += [(self._chroma, chroma[0], index) for index in range(2)]
+            for component, known, blocks, (branch, memory, index) in zip(frame, before, near, places, strict=True):
+                sense(*component, known, blocks, memory.entering, branch.components, index)
             self._luma.run(cells, luma)
             if self._chroma:
                 scale = grids[0][0] // grids[1][0], grids[0][1] // grids[1][1]
                 self._chroma.run(cells, chroma[0], luma.features, scale)
-            for component, known, found, blocks, place in zip(frame, before, after, wanted, memories, strict=True):
-                memory, groups, group = place
-                own = (self._chroma if self._chroma and groups == 2 else self._luma).own[group]
-                take_judged(*component, known, blocks, own, memory.logits, groups, group, found)
+            taken = zip(frame, before, after, wanted, places, strict=True)
+            for component, known, found, blocks, (branch, memory, index) in taken:
+                own = branch.own[index]
+                take_judged(*component, known, blocks, own, memory.logits, branch.components, index, found)
 
     def _new(self, grids: Grids) -> list[_Memory]:
         luma = Grid(*grids[0], *cell(grids), _REACH)
@@ -85,17 +85,17 @@ class _Branch:
     """The gate of luma, or of both components of chroma."""
 
     def __init__(self, weights: Weights, name: str, components: int) -> None:
-        self._judge = Layer(*weights.widened(f"{name}.judge"), padding=0)
-        self._around = [Layer(*weights.widened(f"{name}.around.{index}")) for index in range(2)]
-        self._decide = Layer(*weights.widened(f"{name}.decide"), padding=0)
-        self._guide = weights.widened(f"{name}.guide") if f"{name}.guide.weight" in weights else None
+        self._judge = Layer(*weights.padded(f"{name}.judge"), padding=0)
+        self._around = [Layer(*weights.padded(f"{name}.around.{index}")) for index in range(2)]
+        self._decide = Layer(*weights.padded(f"{name}.decide"), padding=0)
+        self._guide = weights.padded(f"{name}.guide") if f"{name}.guide.weight" in weights else None
         self.own = weights(f"{name}.own").reshape(components, -1)
         """Of each component; see `state.take_judged`."""
-        self._components = components
+        self.components = components
 
     def memory(self, grid: Grid) -> _Memory:
         """Memory for pictures whose blocks lie on a grid."""
-        entering, hidden, logits = self._components * _KINDS * 64, self._judge.outputs, self._components * 64
+        entering, hidden, logits = self.components * _KINDS * 64, self._judge.outputs, self.components * 64
         numbers = [grid.numbers(channels) for channels in (entering, hidden, hidden, logits)]
         return _Memory(grid, *numbers)
 
@@ -111,8 +111,8 @@ class _Branch:
         Args:
             cells: wanted ones.
             memory: of the picture.
-            guide: luma's features, for chroma: so many times as many down and across.
-            scale: those times.
+            guide: luma's features, for chroma, on a grid `scale` times as fine.
+            scale: down and across.
         """
         grid, features, between = memory.grid, memory.features, memory.between
         grid.clear(cells, features, between)

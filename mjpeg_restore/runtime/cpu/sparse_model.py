@@ -1,25 +1,30 @@
 """`stream-video` on the CPU without a runtime: gate and network at some cells of a picture, wherever they are.
 
 What moves in a camera's picture is small, scattered and of any shape. A runtime computes rectangles of few sizes, each
-with a margin, and copies of what is in them (`areas.py`); here both are computed in place, where they are wanted.
+with a margin, and copies of what is in them (`areas.py`); here gate and network are computed in place, where they are
+wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.base import Planes
+from mjpeg_restore.errors import Hint
+from mjpeg_restore.runtime.base import Planes, picture_size, wrap_errors
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History
+from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE
 from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
-from mjpeg_restore.runtime.cpu.sparse_gate import Frame, SparseGate
+from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
+
+_RUNNING = Hint("try {model} or fewer {threads}", model="stream-video-lite", threads=None)
 
 
 class SparseModel:
@@ -38,13 +43,14 @@ class SparseModel:
         self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
     ) -> None:
         """Take cells of a frame into its state; see `SparseGate.take`."""
-        self._gate.take(frame, before, after, cells)
+        with _errors(frame):
+            self._gate.take(frame, before, after, cells)
 
     @contextmanager
     def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Phases]]:
         """Run the network at cells of a frame that has been taken into its state; lend what it makes of them."""
         components = [(*component, known.mean, known.evidence) for component, known in zip(frame, after, strict=True)]
-        with self._network.run(components, cells) as residual:
+        with _errors(frame), self._network.run(components, cells) as residual:
             yield residual
 
     @staticmethod
@@ -63,3 +69,9 @@ class SparseModel:
             place = phases, *frame[index], before[index].mean, after[index], wanted[index], ramps[index]
             told = histories[index].noise, histories[index].mean_tells
             state.restore(*place, *told, planes[index], groups=groups, group=group)
+
+
+def _errors(frame: Frame) -> AbstractContextManager[None]:
+    """What goes wrong becomes an error that says what to do: most likely, memory for a picture is missing."""
+    size = picture_size([coefficients for coefficients, _ in frame])
+    return wrap_errors(f"the native extension cannot restore a picture of {size}", _RUNNING)

@@ -1,8 +1,6 @@
-"""The network of `stream-video` on the CPU, computed where it is wanted and half a cell around that.
+"""The network of `stream-video` on the CPU, at wanted cells and half a cell around them, layer by layer (`sparse.py`).
 
-What moves in a camera's picture is small, scattered and of any shape. A runtime computes rectangles of few sizes, each
-with a margin; here each layer is computed at the places that are wanted (`sparse.py`). It is what stands in
-`models/stream_video.py` between the means of frames and the residual, for both sizes of the network.
+It is what `models/stream_video.py` computes between means and residual, for both sizes of the network.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _ENTER = 2
 Component = tuple[NDArray[np.int16], NDArray[np.uint16], NDArray[np.int16], NDArray[np.float16]]
 """Coefficients and table of a frame, mean and evidence after it: of one component."""
 Phases = tuple[NDArray[np.float16], int, int]
-"""The residual of so many components, `[2 blocks_high, 2 blocks_wide, components, 16]`, and which of them it is."""
+"""A residual `[2 blocks_high, 2 blocks_wide, components, 16]`, the number of components, and which of them it is."""
 
 
 class SparseNetwork:
@@ -42,7 +40,7 @@ class SparseNetwork:
 
         Raises:
             KeyError: one is missing.
-            ValueError: channels are no whole number of vectors.
+            ValueError: channels are no whole number of vectors, or blocks come in another order.
         """
         self._luma = _Branch(named, "", 1)
         self._chroma = _Branch(named, "chroma_", 2) if "chroma_enter.weight" in named else None
@@ -79,7 +77,14 @@ class SparseNetwork:
     def _enter(
         self, components: Sequence[Component], near: Sequence[NDArray[np.bool_]], memory: _Memory, first: int
     ) -> None:
-        """Fill the planes of samples, of deviations and of the past."""
+        """Fill the planes, in the order of the weights: samples, luma's significance map, deviations, the past.
+
+        Args:
+            components: of luma, or of chroma.
+            near: blocks of all components for which they are filled.
+            memory: has the planes.
+            first: the first component's number.
+        """
         count, planes = len(components), iter(memory.planes)
         samples = [next(planes) for _ in range(count)]
         significance = (self._significance, next(planes)) if self._significance is not None and first == 0 else None
@@ -216,6 +221,8 @@ class _Branch:
         while any(f"{prefix}trunk.{len(self._blocks)}.{part}.bias" in named for part in ("first", "shrink")):
             name = f"{prefix}trunk.{len(self._blocks)}"
             self._blocks.append((_Coarse if f"{name}.shrink.bias" in named else _Residual)(named, name))
+        if isinstance(self._blocks[0], _Coarse) or not self._blocks[0].step or isinstance(self._blocks[-1], _Coarse):
+            raise ValueError("the first block takes bytes, and the last one is a residual block")
         self._predict = named.layer(f"{prefix}predict.phases", signed=True, stride=(_ENTER, _ENTER))
         self._components = components
 

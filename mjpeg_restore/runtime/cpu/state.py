@@ -3,8 +3,8 @@
 The state of a component is its `ComponentState`. The native extension behind this module
 
 1. compares a frame with it (`compare`), and successive frames (`innovate`);
-2. takes blocks that agree into it (`take_still`), and all others as far as the gate believes the past: `observe` stands
-   before the gate, and `take` after it;
+2. takes blocks that agree into it (`take_still`), and all others as far as the gate believes the past: for a gate in a
+   runtime `observe` computes what enters, and `take` applies the result; for the native one `sense` and `take_judged`;
 3. restores blocks that are as they were as they were restored before, within the frame's cell (`restore_still`), and
    all others by the network: `enter` stands before it, and `restore` after it.
 
@@ -65,7 +65,8 @@ LANES: Final = 8
 """SIMD lanes of float32 that the extension uses if CPU and compiler have them: AVX2."""
 
 Mapped = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""A linear map from a block's 64 numbers to its samples, float32 `[65, 64]`, whose last line is added; and a plane."""
+"""A linear map from a block's 64 numbers to its samples, float32 `[65, 64]` with the bias as its last row; and the
+plane that it fills."""
 
 
 @dataclass(slots=True)

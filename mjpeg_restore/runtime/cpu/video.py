@@ -33,6 +33,9 @@ from mjpeg_restore.runtime.cpu.turns import Turns, Work
 ALL = 0.9
 """Share of the judged cells that need the network, from which on it is given what the gate was: to find other parts of
 a frame, and sizes for them, takes longer than the rest of these."""
+NATIVE = 4
+"""Pictures of up to so many times the blocks that the network may be given are computed natively: that needs memory for
+the features of all of a picture, and uses it where they are computed."""
 LEAST_PART = 300
 """Blocks of luma from which on it pays to compute a part of a frame by itself."""
 
@@ -90,11 +93,16 @@ class VideoSession:
         scene = _Scene(frame, grids, before, after, earlier, is_alone=not (past or evidence))
         judged = self._judging(cells, scene)
         self._each([part.take for part in judged])
-        for component, known, found, agrees in zip(frame, before, after, _beyond(judged, grids), strict=True):
+        still = _beyond(judged, grids)
+        for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
         of_graph = None if activity else next((part.histories for part in judged), None)
-        needed = activity.learn(_believed(judged, grids)) if activity else cells
+        needed = cells
+        if activity:
+            taken = zip(before, after, tables, still, strict=True)
+            kept = [believed(one.evidence, now.evidence, table, ~agrees) for one, now, table, agrees in taken]
+            needed = activity.learn(kept)
         cells, computed = self._computing(cells, needed, judged, scene)
         self.computed = float(cells.mean())
         noise = activity.noise if activity else [history.noise for history in earlier]
@@ -121,15 +129,10 @@ class VideoSession:
         return planes
 
     def _judging(self, cells: NDArray[np.bool_], scene: _Scene) -> Sequence[_Computed]:
-        """What the gate judges, if these cells are to be.
-
-        A runtime is at its best with whole pictures, and in any case has to do where nothing computes cells anywhere.
-        """
-        if self._parts.anywhere:
-            cells = filled(cells, *lengths(scene.grids))
-            if not cells.all():
-                return self._anywhere(self._parts.anywhere, cells, scene)
-        return self._rectangles(cells, scene, network=self._parts.anywhere is not None or self._alike)
+        """What the gate judges of a frame, if these cells are to be."""
+        if model := self._anywhere(scene.grids):
+            return self._natively(model, cells, scene, network=False)[1]
+        return self._rectangles(cells, scene, network=self._alike)
 
     def _computing(
         self, cells: NDArray[np.bool_], needed: NDArray[np.bool_], judged: Sequence[_Computed], scene: _Scene
@@ -145,13 +148,8 @@ class VideoSession:
         Returns:
             The cells that are computed, and the parts that they are in.
         """
-        if self._parts.anywhere:
-            needed = filled(needed, *lengths(scene.grids))
-            if not needed.all():
-                return needed, self._anywhere(self._parts.anywhere, needed, scene)
-            if all(isinstance(part, _PartOfFrame) for part in judged):
-                return needed, judged
-            return needed, self._rectangles(needed, scene, network=True)
+        if model := self._anywhere(scene.grids):
+            return self._natively(model, needed, scene, network=True)
         share, alike = needed.sum() / max(1, cells.sum()), self._alike
         if cells.any() and not cells.all():
             self._needed = share
@@ -159,16 +157,29 @@ class VideoSession:
             return cells, judged
         return needed, self._rectangles(needed, scene, network=True)
 
+    def _anywhere(self, grids: Grids) -> Anywhere | None:
+        """What computes cells of such pictures natively."""
+        is_small = prod(grids[0]) <= NATIVE * self._most
+        return self._parts.anywhere if is_small else None
+
+    def _natively(
+        self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene, *, network: bool
+    ) -> tuple[NDArray[np.bool_], Sequence[_Computed]]:
+        """Cells and those between them, and what computes them: of a whole picture a runtime, at its best with these.
+
+        A frame that comes alone has as many shares as are computed at once, if it pays.
+        """
+        cells = filled(cells, *lengths(scene.grids))
+        if cells.all():
+            return cells, self._rectangles(cells, scene, network=network)
+        blocks = int(cells.sum()) * prod(cell(scene.grids))
+        number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
+        return cells, [_CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
+
     @property
     def _alike(self) -> bool:
         """Whether the network is to be given what the gate is."""
         return not self._parts.divides or self._needed > ALL
-
-    def _anywhere(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> list[_CellsOfFrame]:
-        """The cells; of a frame that comes alone in as many shares as are computed at once, if it pays."""
-        blocks = int(cells.sum()) * prod(cell(scene.grids))
-        number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
-        return [_CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
 
     def _rectangles(self, cells: NDArray[np.bool_], scene: _Scene, *, network: bool) -> list[_PartOfFrame]:
         """Parts that have the cells, for the network or for the gate alone."""
@@ -246,7 +257,6 @@ class _PartOfFrame:
             scene.after,
             scene.histories,
         )
-        self._believed: Sequence[NDArray[np.float32]] = ()
 
     @property
     def histories(self) -> Sequence[History] | None:
@@ -273,14 +283,6 @@ class _PartOfFrame:
         for index, (known, remembered) in enumerate(zip(self._after, taken, strict=True)):
             for part, found in zip((known.mean, known.evidence), remembered, strict=True):
                 self._area.scatter(index, found, part)
-        if on_blocks.native:
-            told = zip(states, taken, self._frame, strict=True)
-            self._believed = [believed(known.evidence, now, table) for known, (_, now), (_, table) in told]
-
-    def tell_believed(self, found: Sequence[NDArray[np.float32]]) -> None:
-        """Put the share of its past that the gate kept of each block into those of a picture, of each component."""
-        for index, shares in enumerate(self._believed):
-            self._area.scatter(index, shares, found[index])
 
     def run(self) -> None:
         """Run the network, once all of the frame has been taken."""
@@ -306,16 +308,16 @@ class _PartOfFrame:
 
 
 class _CellsOfFrame:
-    """Cells of a frame, which are computed wherever they are: for the gate, or for the network."""
+    """Cells of a frame, which are computed natively, wherever they are: for the gate, or for the network."""
+
+    histories = None
+    """A graph that computes all of a part has learnt nothing: see `_PartOfFrame`."""
 
     def __init__(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> None:
         self._model, self._cells = model, cells
         self._frame, self._before, self._after = scene.frame, scene.before, scene.after
         self._blocks = blocks_of(cells, scene.grids)
         self._lent = ExitStack()
-
-    histories = None
-    """See `_PartOfFrame`."""
 
     def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
         """Set the blocks that it has of a component to False, `[high, wide]`."""
@@ -324,12 +326,6 @@ class _CellsOfFrame:
     def take(self) -> None:
         """Take them into the state."""
         self._model.take(self._frame, self._before, self._after, self._cells)
-
-    def tell_believed(self, found: Sequence[NDArray[np.float32]]) -> None:
-        """Put the share of its past that the gate kept of each block into those of a picture, of each component."""
-        known = zip(found, self._before, self._after, self._frame, self._blocks, strict=True)
-        for shares, before, after, (_, table), blocks in known:
-            shares += believed(before.evidence, after.evidence, table, blocks)
 
     def run(self) -> None:
         """Run the network, once all of the frame has been taken."""
@@ -352,13 +348,4 @@ def _beyond(parts: Sequence[_Computed], grids: Grids) -> list[NDArray[np.bool_]]
     for component, blocks in enumerate(found):
         for part in parts:
             part.leave_others(component, blocks)
-    return found
-
-
-def _believed(parts: Sequence[_Computed], grids: Grids) -> list[NDArray[np.float32]]:
-    """The share of its past that the gate kept of each block, of each component `[high, wide]`; 0 beyond the parts, of
-    which the gate has seen nothing."""
-    found = [np.zeros(grid, np.float32) for grid in grids]
-    for part in parts:
-        part.tell_believed(found)
     return found
