@@ -9,11 +9,10 @@ lies around the places that are computed is set to zero before, so that a layer 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,22 @@ BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
 """The byte of a signed feature that is 0."""
-_SIZES = 4
-"""Sizes of pictures whose memory is kept."""
+_FEW = 4
+"""Pictures whose memory is kept while no thread has it, at least: as many as are computed at the same time."""
+_MOST_IDLE = 500_000_000
+"""Bytes that are kept of more of them."""
 
-Memory = TypeVar("Memory")
+
+class HasBytes(Protocol):
+    """Memory of so many bytes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of its arrays."""
+        ...
+
+
+Memory = TypeVar("Memory", bound=HasBytes)
 
 Cells = NDArray[np.bool_]
 """Cells of a picture, `[cells_high, cells_wide]`, that are wanted."""
@@ -225,26 +236,25 @@ class Weights:
 
 
 class Lent(Generic[Memory]):
-    """Memory for pictures of a few sizes, lent to one thread at a time each. Safe from several threads."""
+    """Memory for pictures, lent to one thread at a time each. Safe from several threads."""
 
-    def __init__(self, new: Callable[[Grids], Memory]) -> None:
+    def __init__(self, new: Callable[[Grids], Sequence[Memory]]) -> None:
         """Begin without any; `new` makes it for pictures whose components have so many blocks."""
         self._new = new
-        self._free: OrderedDict[Grids, list[Memory]] = OrderedDict()  # least recently used first
+        self._idle: list[tuple[Grids, Sequence[Memory]]] = []  # that used last comes last
         self._lock = threading.Lock()
 
     @contextmanager
-    def __call__(self, grids: Grids) -> Generator[Memory]:
+    def __call__(self, grids: Grids) -> Generator[Sequence[Memory]]:
         """Lend memory for pictures of these grids, of which it is not known what it holds. After an exception it is not
         used again."""
         with self._lock:
-            free = self._free.get(grids)
-            memory = free.pop() if free else None
+            places = [place for place, (own, _) in enumerate(self._idle) if own == grids]
+            memory = self._idle.pop(places[-1])[1] if places else None
         if memory is None:
             memory = self._new(grids)
         yield memory
         with self._lock:
-            self._free.setdefault(grids, []).append(memory)
-            self._free.move_to_end(grids)
-            if len(self._free) > _SIZES:
-                self._free.popitem(last=False)
+            self._idle.append((grids, memory))
+            while len(self._idle) > _FEW and sum(one.nbytes for _, known in self._idle for one in known) > _MOST_IDLE:
+                del self._idle[0]

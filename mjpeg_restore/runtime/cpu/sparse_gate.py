@@ -80,6 +80,11 @@ class _Memory:
     between: NDArray[np.float32]
     logits: NDArray[np.float32]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return sum(array.nbytes for array in (self.entering, self.features, self.between, self.logits))
+
 
 class _Branch:
     """The gate of luma, or of both components of chroma."""

@@ -139,6 +139,13 @@ class _Memory:
     coarse: _Features | None
     phases: NDArray[np.float16]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        features = [self.fine, *([self.coarse] if self.coarse else [])]
+        arrays = [array for one in features for array in (one.sums, one.rounded, one.hidden)]
+        return sum(array.nbytes for array in (self.planes, self.entered, self.phases, *arrays))
+
 
 class _Residual:
     """A `ResidualBlock` of `models/stream.py`."""
