@@ -256,12 +256,10 @@ def _anywhere(model: ov.Model) -> Anywhere | None:
     constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
     named = {node.get_friendly_name(): node.get_data() for node in constants}
     arrays = {name.removesuffix(_FLOAT16): array for name, array in named.items() if name.startswith(_LAYERS)}
-    weights = Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()})
     try:
-        found = SparseModel(weights)
+        return SparseModel(Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()}))
     except (KeyError, ValueError):
         return None
-    return found if weights.unread <= {"inverse_dct.matrix"} else None
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:

@@ -204,8 +204,6 @@ class Weights:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Begin with arrays of any type."""
         self._arrays = arrays
-        self.unread = set(arrays)
-        """Names of those that nothing has asked for yet."""
 
     def __call__(self, name: str) -> NDArray[np.float32]:
         """The weights of that name.
@@ -213,7 +211,6 @@ class Weights:
         Raises:
             KeyError: there are none.
         """
-        self.unread.discard(name)
         return self._arrays[name].astype(np.float32)
 
     def __contains__(self, name: str) -> bool:

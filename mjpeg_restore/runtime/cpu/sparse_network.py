@@ -228,8 +228,8 @@ class _Branch:
         while any(f"{prefix}trunk.{len(self._blocks)}.{part}.bias" in named for part in ("first", "shrink")):
             name = f"{prefix}trunk.{len(self._blocks)}"
             self._blocks.append((_Coarse if f"{name}.shrink.bias" in named else _Residual)(named, name))
-        if isinstance(self._blocks[0], _Coarse) or not self._blocks[0].step or isinstance(self._blocks[-1], _Coarse):
-            raise ValueError("the first block takes bytes, and the last one is a residual block")
+        if isinstance(self._blocks[-1], _Coarse):
+            raise ValueError("the last block is no residual block")
         self._predict = named.layer(f"{prefix}predict.phases", signed=True, stride=(_ENTER, _ENTER))
         self._components = components
 
@@ -262,6 +262,7 @@ class _Branch:
         fine, coarse = memory.fine, memory.coarse
         for features in filter(None, (fine, coarse)):
             features.clear(cells)
+        fine.grid.clear(cells, memory.entered)
         gain, shift = self._conditioned(tables)
         weight, bias = self._enter
         first = _signed(fine, self._blocks[0].step)
