@@ -258,7 +258,7 @@ class RestorerStream:
         evidence = evidence and coded.damage is None
         means = _means(coded) if evidence and self._continuing else None
         if scene != self._scene or (means is not None and self._means is not None and _is_cut(self._means, means)):
-            self._scene, self._continuing = scene, set()
+            self._scene, self._continuing, self._means = scene, set(), None
         planes = self._planes(coded, self._continued, self._continuing, evidence=evidence)
         if evidence and self._continuing:
             self._means = _means(coded) if means is None else means

@@ -196,6 +196,17 @@ def test_damaged_and_repaired_pictures_are_no_evidence(told: str) -> None:
     assert same(stream.restore(pictures[2]), last([pictures[0], pictures[2]]))
 
 
+@pytest.mark.parametrize("change", [{"size": (WIDE, HIGH + 8)}, {"size": (WIDE - 20, HIGH)}, {"sampling": "gray"}])
+def test_a_damaged_picture_of_another_size_begins_anew(change: dict[str, Any]) -> None:
+    before, after = coded(3), coded(3, **change)
+    stream = VideoRestorer().stream()
+    for one in before:
+        stream.restore(one)
+    stream.restore(replace(after[0], damage=Damage(1, 5, "cut off")))
+    assert same(stream.restore(after[1]), alone(after[1]))
+    assert same(stream.restore(after[2]), last(after[1:]))
+
+
 def test_after_a_restart_a_damaged_picture_brings_no_past_back() -> None:
     pictures = coded(4)
     stream = VideoRestorer().stream()
