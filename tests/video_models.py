@@ -23,7 +23,7 @@ from mjpeg_restore.runtime.base import HostNetwork
 from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of
 from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Remembered
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered, Sparse
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
@@ -152,7 +152,7 @@ class Stepped:
     """`Parts` of that network, several at the same time.
 
     Attributes:
-        at_once, divides, anywhere, prepare: see `Parts`.
+        at_once, divides, sparse, prepare: see `Parts`.
         running: called while a part's network runs.
         blocks: of luma that the network has computed in all; several threads add theirs with the lock.
         restored: of each part that was restored, luma's means before the frame, and the histories after it.
@@ -166,10 +166,10 @@ class Stepped:
         running: Callable[[], object] = lambda: None,
         prepare: Callable[[Size, Grids], object] | None = None,
         *,
-        anywhere: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.at_once, self.running, self.prepare = at_once, running, prepare
-        self.anywhere: Anywhere | None = SteppedAnywhere(self) if anywhere else None
+        self.sparse: Sparse | None = SteppedCells(self) if sparse else None
         self.blocks, self.lock = 0, threading.Lock()
         self.restored: list[tuple[NDArray[np.int16], Sequence[History]]] = []
 
@@ -212,8 +212,8 @@ class SteppedPart:
         return tuple(planes)
 
 
-class SteppedAnywhere:
-    """That network at cells of a frame: `Anywhere`."""
+class SteppedCells:
+    """That network at cells of a frame: `Sparse`."""
 
     def __init__(self, network: Stepped) -> None:
         self._network = network

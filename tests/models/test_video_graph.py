@@ -131,7 +131,7 @@ def parts_of(network: Network, convolutions: str) -> Parts:
     assert isinstance(network, HasParts)
     parts = network.parts()
     assert parts is not None
-    assert (parts.anywhere is not None) == (convolutions == "native")
+    assert (parts.sparse is not None) == (convolutions == "native")
     return parts
 
 

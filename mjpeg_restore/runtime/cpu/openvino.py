@@ -38,7 +38,7 @@ from mjpeg_restore.runtime.base import HostSession, Inputs, LoadSettings, Planes
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History, before_finer, learnt
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
-from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Parts, Remembered, graph_inputs
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Remembered, Sparse, graph_inputs
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES, decode, native, project
 from mjpeg_restore.runtime.cpu.shape_cache import CompiledGraph, CompiledGraphs, ShapeCache
 from mjpeg_restore.runtime.cpu.sparse import LANES, Weights
@@ -85,6 +85,8 @@ NETWORK = (".share", ".entering", ".left", ".level", ".phases")
 
 _LAYERS, _FLOAT16 = "network.", ".half"
 """What the names of a graph's weights begin with, and end with if they are kept as float16."""
+_NO_WEIGHTS = {"inverse_dct.matrix"}
+"""Names of constants that no layer has."""
 
 MOST_PARTS = 4
 """Parts of one picture or of several, at most, that are under way at the same time, of a graph with a state: those of
@@ -97,7 +99,7 @@ class OpenVino:
     Attributes:
         at_once: see `Parts`.
         divides: likewise.
-        anywhere: likewise.
+        sparse: likewise.
     """
 
     divides = True
@@ -129,11 +131,11 @@ class OpenVino:
             self._settings = {"INFERENCE_NUM_THREADS": settings.threads, "NUM_STREAMS": settings.streams}
         self._compiled: CompiledGraphs[list[ov.InferRequest]] = CompiledGraphs()
         has_cuts = _tensors(self._graph, ".entering") and _tensors(self._graph, ".phases")
-        self.anywhere: Anywhere | None = None
+        self.sparse: Sparse | None = None
         has_extension = state.native is not None if graph.has_state else native is not None
         self._native = device == "CPU" and has_extension and bool(has_cuts)
         if self._native and graph.has_state and LANES:
-            self.anywhere = _anywhere(self._graph)
+            self.sparse = _sparse(self._graph)
         halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
         precision = "bf16" if self._bf16 and halved else "f32"
         if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
@@ -250,16 +252,18 @@ class OpenVino:
         return request
 
 
-def _anywhere(model: ov.Model) -> Anywhere | None:
+def _sparse(model: ov.Model) -> Sparse | None:
     """Gate and network of a graph with a state, computed natively; None if they are others than are known, or have
     channels that do not fill vectors."""
     constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
     named = {node.get_friendly_name(): node.get_data() for node in constants}
     arrays = {name.removesuffix(_FLOAT16): array for name, array in named.items() if name.startswith(_LAYERS)}
+    weights = Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()})
     try:
-        return SparseModel(Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()}))
+        model = SparseModel(weights)
     except (KeyError, ValueError):
         return None
+    return None if weights.unread - _NO_WEIGHTS else model
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:

@@ -86,7 +86,7 @@ class Part(Protocol):
         ...
 
 
-class Anywhere(Protocol):
+class Sparse(Protocol):
     """Gate and network at some cells of a frame, wherever they are. Safe from several threads."""
 
     def take(
@@ -136,12 +136,12 @@ class Parts(Protocol):
     Attributes:
         at_once: parts that may be under way at the same time.
         divides: whether `run` and `restore` do without what `take` has done, and so may be those of other parts.
-        anywhere: computes cells of a frame instead of parts, wherever they are; None if nothing does.
+        sparse: computes cells of a frame instead of parts, wherever they are; None if nothing does.
     """
 
     at_once: int
     divides: bool
-    anywhere: Anywhere | None
+    sparse: Sparse | None
 
     @property
     def prepare(self) -> Callable[[Size, Grids], object] | None:
@@ -170,7 +170,7 @@ class WholeGraph:
 
     at_once = 1
     divides = False
-    anywhere: Anywhere | None = None
+    sparse: Sparse | None = None
     prepare = None
 
     def __init__(self, run: Callable[[Inputs], Planes]) -> None:

@@ -204,6 +204,7 @@ class Weights:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Begin with arrays of any type."""
         self._arrays = arrays
+        self._read: set[str] = set()
 
     def __call__(self, name: str) -> NDArray[np.float32]:
         """The weights of that name.
@@ -211,7 +212,14 @@ class Weights:
         Raises:
             KeyError: there are none.
         """
-        return self._arrays[name].astype(np.float32)
+        array = self._arrays[name].astype(np.float32)
+        self._read.add(name)
+        return array
+
+    @property
+    def unread(self) -> set[str]:
+        """The names that nothing has asked for."""
+        return self._arrays.keys() - self._read
 
     def __contains__(self, name: str) -> bool:
         """Whether there are weights of that name."""

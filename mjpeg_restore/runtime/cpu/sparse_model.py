@@ -28,7 +28,7 @@ _RUNNING = Hint("try {model} or fewer {threads}", model="stream-video-lite", thr
 
 
 class SparseModel:
-    """Gate and network: an `Anywhere` of `parts.py`."""
+    """Gate and network: a `Sparse` of `parts.py`."""
 
     def __init__(self, weights: Weights) -> None:
         """Lay the weights out for this CPU.

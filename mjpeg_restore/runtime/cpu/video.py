@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from math import prod
@@ -21,11 +20,12 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Inputs, Planes
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of, cell, cells_of, shares_of
-from mjpeg_restore.runtime.cpu.areas import Area, Fit, Place, areas, lengths
+from mjpeg_restore.runtime.cpu.activity import Activity, cell, cells_of, shares_of
+from mjpeg_restore.runtime.cpu.areas import Area, Fit, areas, lengths
+from mjpeg_restore.runtime.cpu.frame_parts import CellsOfFrame, Computed, PartOfFrame, Scene, beyond
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
-from mjpeg_restore.runtime.cpu.parts import Anywhere, Frame, Part, Parts
+from mjpeg_restore.runtime.cpu.parts import Frame, Parts, Sparse
 from mjpeg_restore.runtime.cpu.rectangles import cover, filled
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
@@ -90,10 +90,10 @@ class VideoSession:
             cells = activity.choose(frame, before)
             before = activity.doubt(before)
 
-        scene = _Scene(frame, grids, before, after, earlier, is_alone=not (past or evidence))
+        scene = Scene(frame, grids, before, after, earlier, is_alone=not (past or evidence))
         judged = self._judging(cells, scene)
         self._each([part.take for part in judged])
-        still = _beyond(judged, grids)
+        still = beyond(judged, grids)
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
                 take_still(*component, known, agrees, found, self._frames)
@@ -120,7 +120,7 @@ class VideoSession:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
         self._each([partial(part.restore, planes, histories) for part in computed])
-        still = _beyond(computed, grids)
+        still = beyond(computed, grids)
         for index, (component, agrees, history) in enumerate(zip(frame, still, histories, strict=True)):
             if agrees.any():
                 known = before[index], after[index]
@@ -128,15 +128,15 @@ class VideoSession:
                 restore_still(*component, *known, agrees, planes[index], *told, number)
         return planes
 
-    def _judging(self, cells: NDArray[np.bool_], scene: _Scene) -> Sequence[_Computed]:
+    def _judging(self, cells: NDArray[np.bool_], scene: Scene) -> Sequence[Computed]:
         """What the gate judges of a frame, if these cells are to be."""
-        if model := self._anywhere(scene.grids):
+        if model := self._sparse(scene.grids):
             return self._natively(model, cells, scene, network=False)[1]
         return self._rectangles(cells, scene, network=self._alike)
 
     def _computing(
-        self, cells: NDArray[np.bool_], needed: NDArray[np.bool_], judged: Sequence[_Computed], scene: _Scene
-    ) -> tuple[NDArray[np.bool_], Sequence[_Computed]]:
+        self, cells: NDArray[np.bool_], needed: NDArray[np.bool_], judged: Sequence[Computed], scene: Scene
+    ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
         """What the network computes.
 
         Args:
@@ -148,7 +148,7 @@ class VideoSession:
         Returns:
             The cells that are computed, and the parts that they are in.
         """
-        if model := self._anywhere(scene.grids):
+        if model := self._sparse(scene.grids):
             return self._natively(model, needed, scene, network=True)
         share, alike = needed.sum() / max(1, cells.sum()), self._alike
         if cells.any() and not cells.all():
@@ -157,14 +157,14 @@ class VideoSession:
             return cells, judged
         return needed, self._rectangles(needed, scene, network=True)
 
-    def _anywhere(self, grids: Grids) -> Anywhere | None:
+    def _sparse(self, grids: Grids) -> Sparse | None:
         """What computes cells of such pictures natively."""
         is_small = prod(grids[0]) <= NATIVE * self._most
-        return self._parts.anywhere if is_small else None
+        return self._parts.sparse if is_small else None
 
     def _natively(
-        self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene, *, network: bool
-    ) -> tuple[NDArray[np.bool_], Sequence[_Computed]]:
+        self, model: Sparse, cells: NDArray[np.bool_], scene: Scene, *, network: bool
+    ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
         """Cells and those between them, and what computes them: of a whole picture a runtime, at its best with these.
 
         A frame that comes alone has as many shares as are computed at once, if it pays.
@@ -174,18 +174,18 @@ class VideoSession:
             return cells, self._rectangles(cells, scene, network=network)
         blocks = int(cells.sum()) * prod(cell(scene.grids))
         number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
-        return cells, [_CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
+        return cells, [CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
 
     @property
     def _alike(self) -> bool:
         """Whether the network is to be given what the gate is."""
         return not self._parts.divides or self._needed > ALL
 
-    def _rectangles(self, cells: NDArray[np.bool_], scene: _Scene, *, network: bool) -> list[_PartOfFrame]:
+    def _rectangles(self, cells: NDArray[np.bool_], scene: Scene, *, network: bool) -> list[PartOfFrame]:
         """Parts that have the cells, for the network or for the gate alone."""
         sizes = None if scene.is_alone else self._sizes  # for the size of a picture by itself nothing is prepared
         fit = partial(sizes.fit if network else sizes.near, grids=scene.grids) if sizes else None
-        return [_PartOfFrame(self._parts.part(), area, scene) for area in self._areas(cells, scene.grids, fit)]
+        return [PartOfFrame(self._parts.part(), area, scene) for area in self._areas(cells, scene.grids, fit)]
 
     def _learning(self, grids: Grids) -> Activity:
         """What is known of the stream's noise by now."""
@@ -225,127 +225,3 @@ class VideoSession:
             # No part may change the state once the next frame's turn has come.
             wait([future for future in begun if not future.cancel()])
             raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """A frame, its state before and after it, and its history before it.
-
-    Attributes:
-        is_alone: whether it is a picture by itself, without a past or a future.
-    """
-
-    frame: Frame
-    grids: Grids
-    before: Sequence[ComponentState]
-    after: Sequence[ComponentState]
-    histories: Sequence[History]
-    is_alone: bool
-
-
-class _PartOfFrame:
-    """A part of a frame: cut out of it and of its state, and put into what is found.
-
-    The parts that the gate judges need not be those that the network computes (`Parts.divides`).
-    """
-
-    def __init__(self, part: Part, area: Area, scene: _Scene) -> None:
-        self._part, self._area = part, area
-        self._frame, self._before, self._after, self._histories = (
-            scene.frame,
-            scene.before,
-            scene.after,
-            scene.histories,
-        )
-
-    @property
-    def histories(self) -> Sequence[History] | None:
-        """After the frame, as `Part.histories`."""
-        return self._part.histories
-
-    def inner(self, component: int) -> Sequence[Place]:
-        """What it has of a component, without margins."""
-        return self._area.inner[component]
-
-    def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
-        """Set the blocks that it has of a component to False, `[high, wide]`."""
-        for place in self.inner(component):
-            blocks[place] = False
-
-    def take(self) -> None:
-        """Take it into the state."""
-        gather = self._area.gather
-        states = [
-            ComponentState(*(gather(index, part) for part in (known.mean, known.evidence, known.correction)))
-            for index, known in enumerate(self._before)
-        ]
-        taken = self._part.take(self._gathered(), states, self._histories)
-        for index, (known, remembered) in enumerate(zip(self._after, taken, strict=True)):
-            for part, found in zip((known.mean, known.evidence), remembered, strict=True):
-                self._area.scatter(index, found, part)
-
-    def run(self) -> None:
-        """Run the network, once all of the frame has been taken."""
-        gather, after = self._area.gather, enumerate(self._after)
-        remembered = [(gather(index, known.mean), gather(index, known.evidence)) for index, known in after]
-        self._part.run(self._gathered(), remembered)
-
-    def restore(self, planes: Planes, histories: Sequence[History]) -> None:
-        """Restore it, in the planes of its frame; `histories` are those of `Part.restore`."""
-        area = self._area
-        means = [area.gather(index, known.mean) for index, known in enumerate(self._before)]
-        # Those of frames that were under way have changed since it was taken.
-        corrections = [area.gather(index, known.correction) for index, known in enumerate(self._after)]
-        wanted = [area.wanted(index) for index in range(len(planes))]
-        restored = self._part.restore(means, corrections, wanted, histories)
-        for index, (found, correction) in enumerate(zip(restored, corrections, strict=True)):
-            area.scatter_samples(index, found, planes[index])
-            area.scatter(index, correction, self._after[index].correction)
-
-    def _gathered(self) -> Frame:
-        gather = self._area.gather
-        return [(gather(index, coefficients), table) for index, (coefficients, table) in enumerate(self._frame)]
-
-
-class _CellsOfFrame:
-    """Cells of a frame, which are computed natively, wherever they are: for the gate, or for the network."""
-
-    histories = None
-    """A graph that computes all of a part has learnt nothing: see `_PartOfFrame`."""
-
-    def __init__(self, model: Anywhere, cells: NDArray[np.bool_], scene: _Scene) -> None:
-        self._model, self._cells = model, cells
-        self._frame, self._before, self._after = scene.frame, scene.before, scene.after
-        self._blocks = blocks_of(cells, scene.grids)
-        self._lent = ExitStack()
-
-    def leave_others(self, component: int, blocks: NDArray[np.bool_]) -> None:
-        """Set the blocks that it has of a component to False, `[high, wide]`."""
-        blocks[self._blocks[component]] = False
-
-    def take(self) -> None:
-        """Take them into the state."""
-        self._model.take(self._frame, self._before, self._after, self._cells)
-
-    def run(self) -> None:
-        """Run the network, once all of the frame has been taken."""
-        self._residual = self._lent.enter_context(self._model.run(self._frame, self._after, self._cells))
-
-    def restore(self, planes: Planes, histories: Sequence[History]) -> None:
-        """Restore them, in the planes of their frame; `histories` are those of `Part.restore`."""
-        with self._lent:
-            known = self._frame, self._before, self._after, self._blocks, histories
-            self._model.restore(self._residual, *known, planes)
-
-
-_Computed = _PartOfFrame | _CellsOfFrame
-"""What is computed of a frame by gate or network."""
-
-
-def _beyond(parts: Sequence[_Computed], grids: Grids) -> list[NDArray[np.bool_]]:
-    """All blocks of each component but those of some parts."""
-    found = [np.ones(grid, np.bool_) for grid in grids]
-    for component, blocks in enumerate(found):
-        for part in parts:
-            part.leave_others(component, blocks)
-    return found

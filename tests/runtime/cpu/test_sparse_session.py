@@ -39,7 +39,7 @@ def needs_all(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
-def parts_of(model: str, threads: int, *, colour: bool = True, anywhere: bool = True) -> Parts:
+def parts_of(model: str, threads: int, *, colour: bool = True, sparse: bool = True) -> Parts:
     """The network's."""
     network = open_network(
         catalogue.find(model).variants[0].graphs["colour" if colour else "grey"], "openvino", threads
@@ -47,7 +47,7 @@ def parts_of(model: str, threads: int, *, colour: bool = True, anywhere: bool = 
     assert isinstance(network, HasParts)
     parts = network.parts()
     assert parts is not None
-    assert (parts.anywhere is not None) == anywhere
+    assert (parts.sparse is not None) == sparse
     return parts
 
 
@@ -97,7 +97,7 @@ def test_frames_are_near_to_those_of_which_a_runtime_computes_rectangles(
     ours = restored(VideoSession(parts_of(model, 1), INLINE, EVERYTHING), frames)
     monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.LANES", 0)
     monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())  # the same network would be shared
-    theirs = restored(VideoSession(parts_of(model, 1, anywhere=False), INLINE, EVERYTHING), frames)
+    theirs = restored(VideoSession(parts_of(model, 1, sparse=False), INLINE, EVERYTHING), frames)
     for frame, some, others in zip(frames, ours, theirs, strict=True):
         assert difference(some, others, plain_decode(frame)) <= FINE
 

@@ -140,14 +140,14 @@ def test_the_network_is_given_little_of_a_scene_in_which_little_moves() -> None:
 
 
 @needs_native_state
-@pytest.mark.parametrize("anywhere", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize(("away", "computed"), [(1, False), (2, True)])
-def test_what_the_gate_believes_needs_no_network(away: int, computed: bool, anywhere: bool) -> None:
+def test_what_the_gate_believes_needs_no_network(away: int, computed: bool, sparse: bool) -> None:
     # Many coefficients of one block are so many steps from their means: all at once, farther than noise explains.
     (frame,) = frames(moving(1), quality=90)
     changed = [array.copy() for array in frame]
     changed[0][5, 7, 1:] += away
-    parts = Stepped(1, anywhere=anywhere)
+    parts = Stepped(1, sparse=sparse)
     camera = Camera(parts=parts)
     for _ in range(5):
         camera.restore(frame)
@@ -164,7 +164,7 @@ def test_what_the_gate_believes_needs_no_network(away: int, computed: bool, anyw
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_cells_anywhere_equal_the_whole(sampling: str) -> None:
     clip = frames(moving(24), sampling)
-    parts, in_parts = Stepped(1, anywhere=True), Stepped(1)
+    parts, in_parts = Stepped(1, sparse=True), Stepped(1)
     camera, other = Camera(parts=parts), Camera(parts=in_parts)
     shares: list[float] = []
     for frame, wanted in zip(clip, whole(clip), strict=True):
@@ -180,7 +180,7 @@ def test_cells_anywhere_equal_the_whole(sampling: str) -> None:
 def test_all_and_only_the_cells_that_need_the_network_are_computed_wherever_they_are() -> None:
     wide, high = 512, 384
     (frame,) = frames(moving(1, wide, high), quality=90)
-    parts = Stepped(1, anywhere=True)
+    parts = Stepped(1, sparse=True)
     camera = Camera(parts=parts)
     for _ in range(5):
         camera.restore(frame)
@@ -530,15 +530,13 @@ def test_frames_are_restored_in_the_order_of_the_calls() -> None:
 @needs_native_state
 @pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
 @pytest.mark.parametrize("threads", [1, 2, 4])
-@pytest.mark.parametrize("anywhere", [False, True])
-def test_frames_that_are_under_way_together_are_what_they_are_alone(
-    sampling: str, threads: int, anywhere: bool
-) -> None:
+@pytest.mark.parametrize("sparse", [False, True])
+def test_frames_that_are_under_way_together_are_what_they_are_alone(sampling: str, threads: int, sparse: bool) -> None:
     clip = frames(moving(16, noise=1), sampling)
-    alone = Camera(parts=Stepped(1, anywhere=anywhere))
+    alone = Camera(parts=Stepped(1, sparse=sparse))
     expected = [alone.restore(frame) for frame in clip]
     with ThreadPoolExecutor(threads) as pool:
-        session = VideoSession(Stepped(anywhere=anywhere), pool, EVERYTHING)
+        session = VideoSession(Stepped(sparse=sparse), pool, EVERYTHING)
         futures = [session.submit(frame, past=True, evidence=True) for frame in clip]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60), wanted)
