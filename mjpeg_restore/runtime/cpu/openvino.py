@@ -260,10 +260,10 @@ def _sparse(model: ov.Model) -> Sparse | None:
     arrays = {name.removesuffix(_FLOAT16): array for name, array in named.items() if name.startswith(_LAYERS)}
     weights = Weights({name.removeprefix(_LAYERS): array for name, array in arrays.items()})
     try:
-        model = SparseModel(weights)
+        found = SparseModel(weights)
     except (KeyError, ValueError):
         return None
-    return None if weights.unread - _NO_WEIGHTS else model
+    return None if weights.unread - _NO_WEIGHTS else found
 
 
 def _names(tensors: Sequence[ov.Output], ports: Sequence[Port]) -> list[str]:
