@@ -42,7 +42,7 @@ from tests.runtime.graphs import run
 PLAIN = StreamConfig(width=16, blocks=1, hidden=16, chroma_width=16, chroma_blocks=1)
 CONFIGS = {"grey": PLAIN, "colour": replace(PLAIN, coarse=16, significance=True)}
 """Each export takes seconds: one is of grey without a significance map, one of colour with it."""
-GATE = 8
+GATE = 24
 STATE_FORMS = ("int16 [{0}.high, {0}.wide, 64]", "float16 [{0}.high, {0}.wide, 64]", "int16 [{0}.high, {0}.wide, 64]")
 STATE_FORMS += ("float32 [67]",)
 LAYERS = 8
@@ -320,10 +320,10 @@ def test_openvino_with_the_extension_agrees(
 @needs_openvino
 @needs_native_state
 @needs_native_sparse
-def test_a_network_whose_channels_do_not_fill_vectors_is_left_to_openvino(
+def test_a_network_that_is_narrower_than_a_vector_is_left_to_openvino(
     exported: dict[str, Exported], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjpeg_restore.runtime.cpu.sparse.LANES", 7)
+    monkeypatch.setattr("mjpeg_restore.runtime.cpu.sparse.LANES", 64)
     parts_of(open_network(exported["colour"].graph, "openvino", 1), "openvino")
 
 

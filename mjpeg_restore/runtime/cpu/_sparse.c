@@ -3,7 +3,7 @@
  * `convolve` computes one layer of a network at the cells of a picture that are wanted, and around them.  Features are
  * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
  * kernel reaches beyond them.  Int8 features and weights are multiplied as such; all else is float32.
- * `fill` gives the places around what will be computed the value that stands for nothing.
+ * `fill` gives the places next to what will be computed the value that stands for nothing.
  * Both release the GIL.  The only globals are constants, and what is known of the CPU.
  */
 
@@ -25,6 +25,7 @@ typedef struct {
   Py_ssize_t reach;        /* places around it */
   Py_ssize_t high, wide;   /* places of the picture */
   uint8_t *any;            /* [cells_wide]: whether a cell is wanted that a row of places is in reach of */
+  Py_ssize_t first, behind; /* the rows of cells that `any` tells of */
 } Region;
 
 typedef struct {
@@ -33,7 +34,8 @@ typedef struct {
   const float *numbers;   /* [planes, bordered high, bordered wide, channels], if there are no bytes */
   Py_ssize_t planes, input_high, input_wide, channels; /* without the border */
   Py_ssize_t kernel, stride_down, stride_across, padding;
-  const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], by fours of int8 or float32 */
+  const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], by fours of int8 or float32; the last
+                             group ends with the last output, and shares some with the one before if it must */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
   const float *bias;      /* [outputs] */
   Py_ssize_t outputs;     /* channels */
@@ -47,14 +49,17 @@ typedef struct {
 } Layer;
 
 /* Look which cells a row of places is in reach of */
-static void begin_row(const Region *r, Py_ssize_t y)
+static void begin_row(Region *r, Py_ssize_t y)
 {
-  Py_ssize_t first = y < r->reach ? 0 : (y - r->reach) / r->down, last = (y + r->reach) / r->down;
+  Py_ssize_t first = y < r->reach ? 0 : (y - r->reach) / r->down, behind = (y + r->reach) / r->down + 1;
 
-  if (last >= r->cells_high)
-    last = r->cells_high - 1;
+  if (behind > r->cells_high)
+    behind = r->cells_high;
+  if (r->first == first && r->behind == behind) /* as of the row before */
+    return;
+  r->first = first, r->behind = behind;
   memset(r->any, 0, (size_t)r->cells_wide);
-  for (Py_ssize_t row = first; row <= last; row++)
+  for (Py_ssize_t row = first; row < behind; row++)
     for (Py_ssize_t x = 0; x < r->cells_wide; x++)
       r->any[x] |= r->cells[row * r->cells_wide + x];
 }
@@ -107,8 +112,8 @@ static int detect_lanes(void)
 }
 #else
 static int detect_lanes(void) { return 0; }
-static void convolve_8(const Layer *layer) { (void)layer; }
-static void convolve_16(const Layer *layer) { (void)layer; }
+static void convolve_8(Layer *layer) { (void)layer; }
+static void convolve_16(Layer *layer) { (void)layer; }
 #endif
 
 /* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  A module sets it when it is loaded. */
@@ -163,11 +168,20 @@ static int is_layer(const Layer *l, int lanes)
       l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
-      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs % lanes == 0 &&
+      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
   PyErr_SetString(PyExc_ValueError, "these sizes make no layer");
+  return 0;
+}
+
+/* Whether no output is added to what it has become; if not, an exception is set */
+static int adds_once(const Layer *l, int lanes)
+{
+  if (l->outputs % lanes == 0 || !l->sums || (l->sums != l->added && l->sums != l->also))
+    return 1;
+  PyErr_SetString(PyExc_ValueError, "outputs that two groups share cannot take the place of what is added");
   return 0;
 }
 
@@ -176,7 +190,8 @@ PyDoc_STRVAR(convolve_doc,
 "--\n\n"
 "Compute one layer where it is wanted; see `sparse.py`.\n\n"
 "    input: uint8 [high + 2, wide + 2, channels], or without scale float32 [planes, high + 2, wide + 2, channels];\n"
-"    weights: int8 or float32 [outputs / lanes, planes, kernel, kernel channels, lanes], int8 by four channels;\n"
+"    weights: int8 or float32 [groups, planes, kernel, kernel channels, lanes], int8 by four channels; the last group is\n"
+"        that of the last outputs, also where those before it have some of them;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of float32;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
@@ -208,9 +223,10 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
   if ((lanes != 8 && lanes != 16) || lanes > most_lanes)
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
-  else if (is_region(r, &cells) && is_layer(&l, lanes)) {
+  else if (is_region(r, &cells) && is_layer(&l, lanes) && adds_once(&l, lanes)) {
     Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
-    Py_ssize_t taps = l.planes * l.kernel * l.kernel * l.channels * l.outputs, size = l.bytes ? 1 : 4;
+    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4;
+    Py_ssize_t taps = groups * l.planes * l.kernel * l.kernel * l.channels * lanes;
     Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
     if (fits(&input, places, size, "input") && fits(&weights, taps, size, "weights") &&
         fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
@@ -236,8 +252,29 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
 
 PyDoc_STRVAR(fill_doc,
 "fill(buffer, byte, size, cells, region, /)\n--\n\n"
-"Set all bytes of a region's places in a buffer [high + 2, wide + 2, size] to one value; see `sparse.py`.\n\n"
+"Set all bytes of the places next to a region in a buffer [high + 2, wide + 2, size] to one value; see `sparse.py`.\n\n"
 "Raises ValueError if the sizes do not go together.");
+
+/* Set the places next to a region, whose row of cells has as much room again */
+static void fill_around(Region *region, uint8_t *buffer, int byte, Py_ssize_t size)
+{
+  Region around = *region;
+
+  around.reach += BORDER, around.any += around.cells_wide;
+  for (Py_ssize_t y = 0; y < region->high; y++) {
+    Py_ssize_t cell = 0, inner = 0, begin, end, left = 0, right = 0;
+    uint8_t *line = buffer + ((y + BORDER) * (region->wide + 2 * BORDER) + BORDER) * size;
+    begin_row(region, y), begin_row(&around, y);
+    int more = next_span(region, &inner, &left, &right);
+    while (next_span(&around, &cell, &begin, &end)) {
+      for (; more && left < end; more = next_span(region, &inner, &left, &right)) {
+        memset(line + begin * size, byte, (size_t)((left - begin) * size));
+        begin = right;
+      }
+      memset(line + begin * size, byte, (size_t)((end - begin) * size));
+    }
+  }
+}
 
 static PyObject *fill(PyObject *module, PyObject *arguments)
 {
@@ -255,16 +292,10 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
   if (size <= 0 || size > 4 * MOST_CHANNELS)
     PyErr_SetString(PyExc_ValueError, "places of that size make no features");
   else if (is_region(&r, &cells) && fits(&buffer, (r.high + 2 * BORDER) * (r.wide + 2 * BORDER) * size, 1, "buffer")) {
-    r.any = PyMem_Malloc((size_t)r.cells_wide);
+    r.any = PyMem_Malloc(2 * (size_t)r.cells_wide);
     if (r.any) {
       Py_BEGIN_ALLOW_THREADS
-      for (Py_ssize_t y = 0; y < r.high; y++) {
-        Py_ssize_t cell = 0, begin, end;
-        uint8_t *line = (uint8_t *)buffer.buf + ((y + BORDER) * (r.wide + 2 * BORDER) + BORDER) * size;
-        begin_row(&r, y);
-        while (next_span(&r, &cell, &begin, &end))
-          memset(line + begin * size, byte, (size_t)((end - begin) * size));
-      }
+      fill_around(&r, buffer.buf, byte, size);
       Py_END_ALLOW_THREADS
       PyMem_Free(r.any);
       result = Py_NewRef(Py_None);

@@ -59,19 +59,20 @@ INLINE void NAMED(store_bytes)(uint8_t *to, NUMBERS number)
 #endif
 }
 
-/* LANES channels of some places side by side, of which x is the first */
+/* A group of LANES channels of some places side by side, of which x is the first */
 INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_ssize_t y, Py_ssize_t x)
 {
-  NUMBERS sums[8], bias = LOAD(l->bias + group * LANES);
+  Py_ssize_t first = (group + 1) * LANES < l->outputs ? group * LANES : l->outputs - LANES;
+  NUMBERS sums[8], bias = LOAD(l->bias + first);
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, step = l->stride_across * l->channels;
   Py_ssize_t start = (y * l->stride_down + BORDER - l->padding) * line + (x * l->stride_across + BORDER - l->padding) * l->channels;
   Py_ssize_t taps = l->kernel * l->channels, wide = l->spread * l->region.wide + 2 * BORDER;
-  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + group * LANES;
+  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + first;
   Py_ssize_t next = l->spread * l->outputs;
 
   if (l->bytes) {
     const int8_t *weights = (const int8_t *)l->weights + group * l->kernel * taps * LANES;
-    NUMBERS scale = LOAD(l->scale + group * LANES);
+    NUMBERS scale = LOAD(l->scale + first);
     WHOLES whole[8];
     EACH whole[p] = ALL_WHOLE(0);
     for (Py_ssize_t k = 0; k < l->kernel; k++) {
@@ -112,16 +113,16 @@ INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_s
                             SMALLER(LARGER(MULTIPLY_ADD(sums[p], inverse, zero), ALL(0.0f)), ALL(255.0f)));
   }
   if (l->halves)
-    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + group * LANES, sums[p]);
+    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + first, sums[p]);
 }
 
-static void NAMED(convolve)(const Layer *l)
+static void NAMED(convolve)(Layer *l)
 {
   for (Py_ssize_t y = 0; y < l->region.high; y++) {
     Py_ssize_t cell = 0, begin, end;
     begin_row(&l->region, y);
     while (next_span(&l->region, &cell, &begin, &end))
-      for (Py_ssize_t group = 0; group < l->outputs / LANES; group++) {
+      for (Py_ssize_t group = 0; group * LANES < l->outputs; group++) {
         Py_ssize_t x = begin;
         for (; x + 8 <= end; x += 8)
           NAMED(tile)(l, 8, group, y, x);

@@ -91,11 +91,11 @@ class Grid:
         return np.full(shape, _MIDDLE if signed else 0, np.uint8)
 
     def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
-        """Set the features around the places that will be computed, and these, to zero."""
-        around = replace(self, reach=self.reach + 1).region(cells)
+        """Set the features next to the places that will be computed to zero."""
         assert native is not None
         for buffer in buffers:  # whose border has the number that stands for nothing: of signed bytes it is 128
-            native.fill(buffer, int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes, cells.view(np.uint8), around)
+            nothing, size = int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes
+            native.fill(buffer, nothing, size, cells.view(np.uint8), self.region(cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,13 @@ class Layer:
             planes: whether each input channel is a plane of its own.
 
         Raises:
-            ValueError: the outputs are no whole number of vectors, or bytes no whole number of four.
+            ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
         """
         self.outputs, self.inputs, self._side, _ = weight.shape
+        if self.outputs < LANES:
+            raise ValueError(f"{self.outputs} outputs do not fill a vector of {LANES} numbers")
+        # The last group has the last outputs, also where the one before has some of them.
+        firsts = [min(first, self.outputs - LANES) for first in range(0, self.outputs, LANES)]
         self.step = steps[0] if steps else 0.0
         self._stride, self._padding, self._planes = stride, padding, planes
         self._scale: NDArray[np.float32] | None = None
@@ -149,13 +153,13 @@ class Layer:
             self._scale = (steps[0] * steps[1]).astype(np.float32)
             if signed:
                 bias = bias - self._scale * _MIDDLE * whole.sum((1, 2, 3))
-            fours = whole.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
+            groups = np.stack([whole[first : first + LANES] for first in firsts])
+            fours = groups.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
             self._weight: NDArray[Any] = np.ascontiguousarray(fours.transpose(0, 4, 5, 2, 1, 3), np.int8)
         else:
-            each = weight.reshape(-1, LANES, *weight.shape[1:])
-            self._weight = np.ascontiguousarray(
-                each.transpose((0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)), np.float32
-            )
+            groups = np.stack([weight[first : first + LANES] for first in firsts])
+            order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
+            self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
         self._bias = np.ascontiguousarray(bias, np.float32)
 
     def run(
@@ -180,7 +184,7 @@ class Layer:
             cells: the cells.
             grid: of the output.
             added, also: are added to the output, float32 `[high + 2, wide + 2, outputs]`.
-            sums: becomes the output, likewise.
+            sums: becomes the output, likewise. It may be one of these, if the outputs are a whole number of vectors.
             rounded: becomes the output, rounded.
             halves: becomes the output, float16 `[high, wide, outputs]`.
             rectify: whether what is less than 0 becomes 0: 1: in the end, 2: before anything is added.
@@ -231,13 +235,9 @@ class Weights:
         weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
         return Layer(weight, bias, steps=steps, signed=signed, stride=stride, padding=padding)
 
-    def padded(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight `[outputs, inputs, side, side]` and bias of a layer of numbers. Channels are made whole numbers of
-        vectors, by some that stay 0."""
-        weight, bias = self(f"{name}.weight"), self(f"{name}.bias")
-        weight = weight.reshape(*weight.shape, *[1] * (4 - weight.ndim))
-        more = [(0, -length % LANES) for length in weight.shape[:2]]
-        return np.pad(weight, [*more, (0, 0), (0, 0)]), np.pad(bias, more[0])
+    def of_place(self, name: str) -> Layer:
+        """A layer of single places, in float32: its weights are `[outputs, inputs]`."""
+        return Layer(self(f"{name}.weight")[:, :, np.newaxis, np.newaxis], self(f"{name}.bias"), padding=0)
 
 
 class Lent(Generic[Memory]):

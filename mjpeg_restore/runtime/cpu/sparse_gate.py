@@ -29,6 +29,7 @@ class SparseGate:
 
         Raises:
             KeyError: one is missing.
+            ValueError: channels do not fill a vector.
         """
         self._luma = _Branch(weights, "gate", 1)
         self._chroma = _Branch(weights, "chroma_gate", 2) if "chroma_gate.own" in weights else None
@@ -90,10 +91,10 @@ class _Branch:
     """The gate of luma, or of both components of chroma."""
 
     def __init__(self, weights: Weights, name: str, components: int) -> None:
-        self._judge = Layer(*weights.padded(f"{name}.judge"), padding=0)
-        self._around = [Layer(*weights.padded(f"{name}.around.{index}")) for index in range(2)]
-        self._decide = Layer(*weights.padded(f"{name}.decide"), padding=0)
-        self._guide = weights.padded(f"{name}.guide") if f"{name}.guide.weight" in weights else None
+        self._judge, self._decide = weights.of_place(f"{name}.judge"), weights.of_place(f"{name}.decide")
+        self._around = [weights.layer(f"{name}.around.{index}") for index in range(2)]
+        guide = [f"{name}.guide.weight", f"{name}.guide.bias"]
+        self._guide = [weights(part) for part in guide] if guide[0] in weights else None
         self.own = weights(f"{name}.own").reshape(components, -1)
         """Of each component; see `state.take_judged`."""
         self.components = components
@@ -121,10 +122,12 @@ class _Branch:
         """
         grid, features, between = memory.grid, memory.features, memory.between
         grid.clear(cells, features, between)
-        self._judge.run(memory.entering, cells, grid, sums=features, rectify=0 if self._guide else 1)
-        if guide is not None and self._guide:
+        if guide is None or self._guide is None:
+            self._judge.run(memory.entering, cells, grid, sums=features, rectify=1)
+        else:
+            self._judge.run(memory.entering, cells, grid, sums=between)
             layer = Layer(*self._guide, stride=scale, padding=0)
-            layer.run(guide, cells, grid, added=features, sums=features, rectify=1)
+            layer.run(guide, cells, grid, added=between, sums=features, rectify=1)
         first, second = self._around
         first.run(features, cells, grid, added=features, sums=between, rectify=2)
         second.run(between, cells, grid, added=between, sums=features, rectify=2)

@@ -35,7 +35,7 @@ class SparseModel:
 
         Raises:
             KeyError: one is missing: it is another network.
-            ValueError: channels are no whole number of vectors.
+            ValueError: channels do not fill a vector.
         """
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
 

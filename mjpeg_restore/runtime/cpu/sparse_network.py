@@ -40,7 +40,7 @@ class SparseNetwork:
 
         Raises:
             KeyError: one is missing.
-            ValueError: channels are no whole number of vectors, or blocks come in another order.
+            ValueError: channels do not fill a vector, or blocks come in another order.
         """
         self._luma = _Branch(named, "", 1)
         self._chroma = _Branch(named, "chroma_", 2) if "chroma_enter.weight" in named else None

@@ -87,9 +87,15 @@ class ComponentState:
         shape = high, wide, 64
         return ComponentState(np.zeros(shape, np.int16), np.zeros(shape, np.float16), np.zeros(shape, np.int16))
 
-    def following(self) -> ComponentState:
-        """A state after this one, whose mean and evidence are not filled yet; both share the correction."""
-        return ComponentState(np.empty_like(self.mean), np.empty_like(self.evidence), self.correction)
+    def following(self, unneeded: ComponentState | None = None) -> ComponentState:
+        """A state after this one, whose mean and evidence are not filled yet; both share the correction.
+
+        Their memory is that of a state of this size which nobody needs any more, if there is one: that saves the time
+        for fresh memory.
+        """
+        if unneeded is None:
+            return ComponentState(np.empty_like(self.mean), np.empty_like(self.evidence), self.correction)
+        return ComponentState(unneeded.mean, unneeded.evidence, self.correction)
 
 
 def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:

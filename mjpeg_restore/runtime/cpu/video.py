@@ -60,6 +60,8 @@ class VideoSession:
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
         self._states: list[ComponentState] = []
+        self._unneeded: list[Sequence[ComponentState]] = []
+        """States that no frame refers to any more."""
         self._histories: Sequence[History] = []
         self._activity: Activity | None = None
         self._frames = 0
@@ -77,13 +79,13 @@ class VideoSession:
 
     def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
-        if not past or tuple(known.mean.shape[:2] for known in self._states) != grids:
+        if not past or _grids(self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
             self._activity, self._histories, self._frames = None, [History() for _ in grids], 0
         earlier = self._histories
         tables = [table for _, table in frame]
         before = [before_finer(*one) for one in zip(self._states, earlier, tables, strict=True)]
-        after = [known.following() for known in before]
+        after, last = self._following(before), self._states
         activity = self._learning(grids) if evidence and on_blocks.native else None
         cells = np.ones(cells_of(grids), np.bool_)
         if activity:
@@ -126,7 +128,16 @@ class VideoSession:
                 known = before[index], after[index]
                 told = history.noise, history.mean_tells
                 restore_still(*component, *known, agrees, planes[index], *told, number)
+        self._unneeded.append(last if evidence else after)
         return planes
+
+    def _following(self, before: Sequence[ComponentState]) -> list[ComponentState]:
+        """States after these, which are not filled yet."""
+        while self._unneeded:
+            unneeded = self._unneeded.pop()
+            if _grids(unneeded) == _grids(before):
+                return [known.following(memory) for known, memory in zip(before, unneeded, strict=True)]
+        return [known.following() for known in before]
 
     def _judging(self, cells: NDArray[np.bool_], scene: Scene) -> Sequence[Computed]:
         """What the gate judges of a frame, if these cells are to be."""
@@ -225,3 +236,8 @@ class VideoSession:
             # No part may change the state once the next frame's turn has come.
             wait([future for future in begun if not future.cancel()])
             raise
+
+
+def _grids(states: Sequence[ComponentState]) -> Grids:
+    """Blocks of each component, high and wide."""
+    return tuple(known.mean.shape[:2] for known in states)

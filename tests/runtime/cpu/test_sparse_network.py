@@ -401,9 +401,9 @@ def test_a_graph_without_a_state_has_none(model: str) -> None:
 
 
 @needs_openvino
-def test_a_network_of_a_width_that_no_vectors_hold_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_is_narrower_than_a_vector_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     from mjpeg_restore.runtime.cpu import openvino
 
-    monkeypatch.setattr(sparse, "LANES", 24)
+    monkeypatch.setattr(sparse, "LANES", 256)
     read = openvino.ov.Core().read_model(catalogue.find("stream-video").variants[0].graphs["colour"].path())
     assert openvino._sparse(read) is None  # pyright: ignore[reportPrivateUsage]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import hypothesis
@@ -390,9 +391,9 @@ def test_what_coarse_frames_have_told_counts_for_less_in_a_far_finer_one() -> No
     camera = Camera()
     for frame in coarse:
         camera.restore(frame)
-    before = camera.session._states  # pyright: ignore[reportPrivateUsage]
+    before = deepcopy(camera.session._states)  # pyright: ignore[reportPrivateUsage]
     camera.restore(fine)
-    after = camera.session._states  # pyright: ignore[reportPrivateUsage]
+    after = deepcopy(camera.session._states)  # pyright: ignore[reportPrivateUsage]
     for known, now, was, table in zip(before, after, coarse[-1][1::2], fine[1::2], strict=True):
         seen = before_finer(known, History(was), table).evidence.astype(float)
         assert seen.mean() < 0.5 * known.evidence.astype(float).mean()
