@@ -2,7 +2,8 @@
  *
  * `convolve` computes one layer of a network at the cells of a picture that are wanted, and around them.  Features are
  * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
- * kernel reaches beyond them.  Int8 features and weights are multiplied as such; all else is float32.
+ * kernel reaches beyond them.  Int8 features and weights are multiplied as such.  All else is float32, which becomes
+ * bfloat16 to be multiplied, if the CPU has products of pairs of these.
  * `fill` gives the places next to what will be computed the value that stands for nothing.
  * Both release the GIL.  The only globals are constants, and what is known of the CPU.
  */
@@ -34,8 +35,11 @@ typedef struct {
   const float *numbers;   /* [planes, bordered high, bordered wide, channels], if there are no bytes */
   Py_ssize_t planes, input_high, input_wide, channels; /* without the border */
   Py_ssize_t kernel, stride_down, stride_across, padding;
-  const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], by fours of int8 or float32; the last
-                             group ends with the last output, and shares some with the one before if it must */
+  const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], int8 by fours, bfloat16 by pairs, or
+                             float32; the last group ends with the last output, and shares some with the one before if it
+                             must */
+  uint16_t *pairs;        /* [planes, kernel, bordered wide, channels], for the numbers that a row needs, as bfloat16; or
+                             NULL: they are multiplied as float32 */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
   const float *bias;      /* [outputs] */
   Py_ssize_t outputs;     /* channels */
@@ -92,7 +96,13 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 #pragma GCC push_options
+#if __GNUC__ >= 10
+#define HAS_PAIRS 1 /* they are used if the CPU has them */
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")
+#else
+#define HAS_PAIRS 0
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+#endif
 #define LANES 16
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
@@ -110,14 +120,24 @@ static int detect_lanes(void)
     return 16;
   return 8;
 }
+
+/* Whether this CPU multiplies pairs of bfloat16 (AVX512_BF16), and the compiler knew how */
+static int detect_pairs(void)
+{
+  unsigned int a, b, c, d;
+
+  return HAS_PAIRS && detect_lanes() == 16 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 5);
+}
 #else
 static int detect_lanes(void) { return 0; }
+static int detect_pairs(void) { return 0; }
 static void convolve_8(Layer *layer) { (void)layer; }
 static void convolve_16(Layer *layer) { (void)layer; }
 #endif
 
-/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  A module sets it when it is loaded. */
-static int most_lanes;
+/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies pairs.  A module
+   sets both when it is loaded. */
+static int most_lanes, has_pairs;
 
 /* ---- the Python module ---- */
 
@@ -158,7 +178,7 @@ static int is_region(const Region *r, const Py_buffer *cells)
 }
 
 /* Whether a layer stays within its buffers; if not, an exception is set */
-static int is_layer(const Layer *l, int lanes)
+static int is_layer(const Layer *l, int lanes, int pairs)
 {
   const Region *r = &l->region;
   Py_ssize_t reach = BORDER - l->padding;
@@ -168,7 +188,8 @@ static int is_layer(const Layer *l, int lanes)
       l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
-      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) && l->outputs >= lanes &&
+      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
+      !(pairs && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
@@ -190,15 +211,15 @@ PyDoc_STRVAR(convolve_doc,
 "--\n\n"
 "Compute one layer where it is wanted; see `sparse.py`.\n\n"
 "    input: uint8 [high + 2, wide + 2, channels], or without scale float32 [planes, high + 2, wide + 2, channels];\n"
-"    weights: int8 or float32 [groups, planes, kernel, kernel channels, lanes], int8 by four channels; the last group is\n"
-"        that of the last outputs, also where those before it have some of them;\n"
-"    scale, bias: float32 [outputs]; scale is None for a layer of float32;\n"
+"    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
+"        last group is that of the last outputs, also where those before it have some of them;\n"
+"    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
 "    cells: uint8 [cells_high, cells_wide], 0 for those that are not wanted;\n"
 "    region: cells_high, cells_wide, down, across, reach, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
-"        column, rectify;\n"
+"        column, rectify, whether numbers are multiplied by pairs of bfloat16;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero.\n\n"
 "Raises ValueError if the sizes do not go together.");
 
@@ -207,15 +228,15 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   Py_buffer input, weights, scale = {0}, bias, added = {0}, also = {0}, sums = {0}, rounded = {0}, halves = {0}, cells;
   Layer l = {0};
   Region *r = &l.region;
-  int lanes;
+  int lanes, pairs;
   PyObject *result = NULL;
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnni)ffi", &input, &weights, &scale, &bias, &added,
+  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnii)ffi", &input, &weights, &scale, &bias, &added,
                         &also, &sums, &rounded, &halves, &cells, &r->cells_high, &r->cells_wide, &r->down, &r->across,
                         &r->reach, &r->high, &r->wide, &l.planes, &l.input_high, &l.input_wide, &l.channels, &l.kernel,
                         &l.stride_down, &l.stride_across, &l.padding, &l.outputs, &l.spread, &l.row, &l.column, &l.rectify,
-                        &l.inverse, &l.zero, &lanes))
+                        &pairs, &l.inverse, &l.zero, &lanes))
     return NULL;
   r->cells = cells.buf;
   l.bytes = scale.obj ? input.buf : NULL, l.numbers = scale.obj ? NULL : input.buf;
@@ -223,25 +244,29 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
   if ((lanes != 8 && lanes != 16) || lanes > most_lanes)
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
-  else if (is_region(r, &cells) && is_layer(&l, lanes) && adds_once(&l, lanes)) {
+  else if (pairs && (!has_pairs || lanes != 16))
+    PyErr_SetString(PyExc_ValueError, "this CPU has no products of pairs");
+  else if (is_region(r, &cells) && is_layer(&l, lanes, pairs) && adds_once(&l, lanes)) {
     Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
-    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4;
+    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4, weight = l.bytes ? 1 : pairs ? 2 : 4;
     Py_ssize_t taps = groups * l.planes * l.kernel * l.kernel * l.channels * lanes;
     Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
-    if (fits(&input, places, size, "input") && fits(&weights, taps, size, "weights") &&
+    if (fits(&input, places, size, "input") && fits(&weights, taps, weight, "weights") &&
         fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
         fits(&also, out, 4, "also") && fits(&sums, out, 4, "sums") && fits(&rounded, out, 1, "rounded") &&
         fits(&halves, r->high * r->wide * l.outputs, 2, "halves") &&
         is_writable(&sums, "sums") && is_writable(&rounded, "rounded") && is_writable(&halves, "halves")) {
       r->any = PyMem_Malloc((size_t)r->cells_wide);
-      if (r->any) {
+      if (pairs)
+        l.pairs = PyMem_Malloc((size_t)(l.planes * l.kernel * (l.input_wide + 2 * BORDER) * l.channels) * sizeof *l.pairs);
+      if (r->any && (l.pairs || !pairs)) {
         Py_BEGIN_ALLOW_THREADS
         (lanes == 16 ? convolve_16 : convolve_8)(&l);
         Py_END_ALLOW_THREADS
-        PyMem_Free(r->any);
         result = Py_NewRef(Py_None);
       } else
         PyErr_NoMemory();
+      PyMem_Free(r->any), PyMem_Free(l.pairs);
     }
   }
   PyBuffer_Release(&input), PyBuffer_Release(&weights), PyBuffer_Release(&scale), PyBuffer_Release(&bias);
@@ -314,8 +339,10 @@ static PyMethodDef methods[] = {
 
 static int set_up(PyObject *module)
 {
-  most_lanes = detect_lanes();
-  return PyModule_AddIntConstant(module, "lanes", most_lanes);
+  most_lanes = detect_lanes(), has_pairs = detect_pairs();
+  if (PyModule_AddIntConstant(module, "lanes", most_lanes) < 0)
+    return -1;
+  return PyModule_AddObjectRef(module, "pairs", has_pairs ? Py_True : Py_False);
 }
 
 static PyModuleDef_Slot slots[] = {

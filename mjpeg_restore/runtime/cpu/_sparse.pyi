@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 lanes: int
+pairs: bool
 
 def convolve(
     input: NDArray[np.uint8] | NDArray[np.float32],
-    weights: NDArray[np.int8] | NDArray[np.float32],
+    weights: NDArray[np.int8] | NDArray[np.uint16] | NDArray[np.float32],
     scale: NDArray[np.float32] | None,
     bias: NDArray[np.float32],
     added: NDArray[np.float32] | None,

@@ -47,6 +47,28 @@ INLINE WHOLES NAMED(dot)(WHOLES sum, WHOLES bytes, WHOLES weights)
 #endif
 }
 
+/* Write the numbers as bfloat16 that the places of a row from `begin` up to but without `end` are computed of */
+static void NAMED(narrow)(const Layer *l, Py_ssize_t y, Py_ssize_t begin, Py_ssize_t end)
+{
+#if LANES == 16 && HAS_PAIRS
+  Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels;
+  Py_ssize_t first = (begin * l->stride_across + BORDER - l->padding) * l->channels;
+  Py_ssize_t count = ((end - 1 - begin) * l->stride_across + l->kernel) * l->channels;
+  const float *from = l->numbers + (y * l->stride_down + BORDER - l->padding) * line + first;
+  uint16_t *to = l->pairs + first;
+
+  for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line)
+    for (Py_ssize_t k = 0; k < l->kernel; k++, to += line)
+      for (Py_ssize_t i = 0; i < count; i += 16) {
+        __mmask16 some = count - i < 16 ? (__mmask16)((1 << (count - i)) - 1) : (__mmask16)0xffff;
+        __m256bh narrowed = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + k * line + i));
+        _mm256_mask_storeu_epi16(to + i, some, (__m256i)narrowed);
+      }
+#else
+  (void)l, (void)y, (void)begin, (void)end;
+#endif
+}
+
 /* Write numbers from 0 to 255 as bytes, to the nearest, ties to even */
 INLINE void NAMED(store_bytes)(uint8_t *to, NUMBERS number)
 {
@@ -87,6 +109,21 @@ INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_s
       }
     }
     EACH sums[p] = MULTIPLY_ADD(NUMBER_OF(whole[p]), scale, bias);
+#if LANES == 16 && HAS_PAIRS
+  } else if (l->pairs) {
+    const uint16_t *weights = (const uint16_t *)l->weights + group * l->planes * l->kernel * taps * LANES;
+    const uint16_t *from = l->pairs + (x * l->stride_across + BORDER - l->padding) * l->channels;
+    EACH sums[p] = bias;
+    for (Py_ssize_t row = 0; row < l->planes * l->kernel; row++, from += line)
+      for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
+        __m512bh two = (__m512bh)LOAD_WHOLE(weights);
+        EACH {
+          int32_t pair;
+          memcpy(&pair, from + p * step + tap, 4);
+          sums[p] = _mm512_dpbf16_ps(sums[p], (__m512bh)ALL_WHOLE(pair), two);
+        }
+      }
+#endif
   } else {
     const float *weights = (const float *)l->weights + group * l->planes * l->kernel * taps * LANES, *from = l->numbers + start;
     EACH sums[p] = bias;
@@ -121,7 +158,9 @@ static void NAMED(convolve)(Layer *l)
   for (Py_ssize_t y = 0; y < l->region.high; y++) {
     Py_ssize_t cell = 0, begin, end;
     begin_row(&l->region, y);
-    while (next_span(&l->region, &cell, &begin, &end))
+    while (next_span(&l->region, &cell, &begin, &end)) {
+      if (l->pairs)
+        NAMED(narrow)(l, y, begin, end);
       for (Py_ssize_t group = 0; group * LANES < l->outputs; group++) {
         Py_ssize_t x = begin;
         for (; x + 8 <= end; x += 8)
@@ -131,6 +170,7 @@ static void NAMED(convolve)(Layer *l)
         for (; x < end; x++)
           NAMED(tile)(l, 1, group, y, x);
       }
+    }
   }
 }
 

@@ -30,13 +30,15 @@ Numbers = NDArray[np.float64]
 Source = NDArray[np.uint8] | NDArray[np.float32]
 
 
-@pytest.fixture(params=[8, 16])
+@pytest.fixture(params=[(8, False), (16, False), (16, True)], ids=["8", "16", "pairs"])
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Layers are computed with vectors of so many numbers."""
-    if request.param > sparse.LANES:
-        pytest.skip("needs a CPU that has AVX-512 with VNNI")
-    monkeypatch.setattr(sparse, "LANES", request.param)
-    return request.param
+    """Layers are computed with vectors of so many numbers, which are multiplied as float32, or as pairs of bfloat16."""
+    lanes, pairs = request.param
+    if lanes > sparse.LANES or (pairs and not sparse.PAIRS):
+        pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16")
+    monkeypatch.setattr(sparse, "LANES", lanes)
+    monkeypatch.setattr(sparse, "PAIRS", pairs)
+    return lanes
 
 
 same_lanes = hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
@@ -90,6 +92,12 @@ GRID = Grid(high=9, wide=15, down=4, across=4, reach=1)
 """Rows of eight places, of four, and of single ones."""
 
 
+def narrowed(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Numbers that bfloat16 holds: those that are nearest, of which the even one counts as nearer."""
+    fractions, exponents = np.frexp(numbers)
+    return np.ldexp(np.rint(fractions * 2**8), exponents - 8).astype(np.float32)
+
+
 def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
     """A random layer, and an input of which it sees all: the border too, which is no zeros here."""
     random = np.random.default_rng(seed)
@@ -102,8 +110,7 @@ def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
     size = case.outputs, case.inputs, case.side, case.side
     options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": case.planes}
     if case.signed is None:
-        weight = random.normal(0, 1, size).astype(np.float32)
-        source = random.normal(0, 1, shape).astype(np.float32)
+        weight, source = (narrowed(random.normal(0, 1, sizes)) for sizes in (size, shape))
         exact = convolved(source.astype(np.float64), weight.astype(np.float64), case, grid) + bias.astype(np.float64)
         # Each product is added with one rounding, of a sum that is no larger than that of all sizes.
         sizes = convolved(np.abs(source.astype(np.float64)), np.abs(weight.astype(np.float64)), case, grid)
@@ -204,6 +211,26 @@ def test_a_layer_computes_a_convolution(case: Case) -> None:
     assert_near(inner(sums), one.exact, one.tolerance)
 
 
+@pytest.mark.parametrize(
+    "case", [case for case in NUMBERS if case.side * (case.planes or case.inputs) % 2 == 0], ids=str
+)
+def test_numbers_become_the_nearest_of_bfloat16(case: Case) -> None:
+    if not sparse.PAIRS:
+        pytest.skip("needs a CPU that has products of bfloat16")
+    one, random = example(case), np.random.default_rng(9)
+    weight = random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)).astype(np.float32)
+    source = random.normal(0, 1, one.source.shape).astype(np.float32)
+    weight[0, 0, 0, :2], source[0, 0, :2] = 1 + 2.0**-8, 1 + 3 * 2.0**-8  # half way
+    found: list[NDArray[np.float32]] = []
+    for numbers, weights in ((source, weight), (narrowed(source), narrowed(weight))):
+        sums = one.grid.numbers(case.outputs)
+        options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": case.planes}
+        layer = Layer(weights, np.zeros(case.outputs), **options)
+        layer.run(numbers, one.everywhere, one.grid, sums=sums)
+        found.append(sums)
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1]], ids=str)
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.usefixtures("lanes")
@@ -291,6 +318,7 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
     if sparse.LANES < 16:
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     found: list[list[NDArray[Any]]] = []
+    monkeypatch.setattr(sparse, "PAIRS", False)
     for lanes in (8, 16):
         monkeypatch.setattr(sparse, "LANES", lanes)
         one = example(case)
@@ -387,7 +415,7 @@ def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
 
 SIZES = (2, 3, 4, 4, 1, 7, 9)
 """Cells, places of one, reach, and places of the picture."""
-SHAPE = (1, 7, 9, 4, 3, 1, 1, 1, 16, 1, 0, 0, 0)
+SHAPE = (1, 7, 9, 4, 3, 1, 1, 1, 16, 1, 0, 0, 0, 0)
 """A layer of such bytes: 4 channels become 16."""
 
 
@@ -459,6 +487,39 @@ def test_a_layer_of_numbers_wants_larger_buffers(wrong: str) -> None:
     call(given)
     given[wrong] = bytearray(len(given[wrong]) - 1)
     refuse(lambda: call(given), given, f"^{wrong}: ")
+
+
+def pairs(**others: bytearray) -> dict[str, Any]:
+    """Fitting buffers of such a layer of numbers, with weights for pairs."""
+    given = {"scale": None, "input": bytearray(4 * 9 * 11 * 4), "weights": bytearray(2 * 16 * 3 * 3 * 4)}
+    return buffers() | given | others
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+def test_a_cpu_without_products_of_pairs_is_not_asked_for_them(lanes: int) -> None:
+    if lanes == 16 and sparse.PAIRS:
+        pytest.skip("needs a CPU that has none")
+    given = pairs()
+    refuse(lambda: call(given, shape=(*SHAPE[:-1], 1), lanes=lanes), given, "^this CPU has no ")
+
+
+@pytest.mark.skipif(not sparse.PAIRS, reason="needs a CPU that has products of bfloat16")
+@pytest.mark.parametrize(
+    ("given", "channels", "match"),
+    [
+        (buffers(), 4, "^these sizes make no layer"),  # of bytes
+        (
+            pairs(input=bytearray(4 * 9 * 11 * 3), weights=bytearray(2 * 16 * 3 * 3 * 3)),
+            3,
+            "^these sizes make no layer",
+        ),
+        (pairs(weights=bytearray(4 * 16 * 3 * 3 * 4)), 4, "^weights: "),
+    ],
+    ids=["bytes", "odd", "weights"],
+)
+def test_pairs_are_of_numbers(given: dict[str, Any], channels: int, match: str) -> None:
+    call(pairs(), shape=(*SHAPE[:-1], 1), lanes=16)
+    refuse(lambda: call(given, shape=(*SHAPE[:3], channels, *SHAPE[4:-1], 1), lanes=16), given, match)
 
 
 @pytest.mark.parametrize("wrong", ["scale", "bias", "added", "also", "sums", "halves"])

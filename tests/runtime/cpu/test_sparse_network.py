@@ -179,6 +179,7 @@ def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if request.param > sparse.LANES:
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     monkeypatch.setattr(sparse, "LANES", request.param)
+    monkeypatch.setattr(sparse, "PAIRS", False)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -200,6 +201,22 @@ def test_it_computes_what_the_graph_does(model: str, sampling: str, size: tuple[
             # It has few layers. Where no feature that enters a place was near an edge, what is left is the result's
             # rounding to float16, and a thousandth of a grey level for that of sums in float32.
             assert (apart <= 2**-11 * np.abs(other) + 1e-3).mean() > 0.3
+
+
+@pytest.mark.skipif(not sparse.PAIRS, reason="needs a CPU that has products of bfloat16")
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
+def test_pairs_of_bfloat16_round_no_more_than_bytes(model: str, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    components, kind = camera(sampling, (200, 168)), KINDS.get(sampling, "colour")
+    found: list[Residual] = []
+    for pairs in (False, True):
+        monkeypatch.setattr(sparse, "PAIRS", pairs)
+        found.append(residual(SparseNetwork(weights(model, kind)), components, everywhere(components)))
+    for index, (one, other) in enumerate(zip(*found, strict=True)):
+        # A bfloat16 has eight digits, as the bytes have that most layers take. So the layers of numbers make as much as
+        # those of bytes, at most, of which both results are as far as in the test above.
+        apart = float(np.sqrt(np.square(one - other).mean()))
+        assert 0 < apart < 2 * (3 if index else 2) * roundings(model, index)
 
 
 # ---- cells ----
