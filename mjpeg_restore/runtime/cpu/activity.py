@@ -65,7 +65,7 @@ _FEW = 2
 """Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
 _CHANCE = 0.02
 """Share of a picture's cells, at most, that do so by chance."""
-_EVERY = 16
+_EVERY = 32
 """Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
 many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
 

@@ -8,7 +8,7 @@ bf16. The part after it runs in float32, and guarantees the quantisation cell wh
   was built. It decodes too, so the head then begins at `*.entering`.
 * A graph with a state is cut at its gate as well: the extension behind `state.py` computes what stands before the gate,
   between gate and network, and after the network. Without it, the graph runs in float32.
-* On x86-64 CPUs with AVX2, gate and network of such a graph are computed natively where less than half of a picture is
+* On x86-64 CPUs with AVX2, gate and network of such a graph are computed natively where only a part of a picture is
   wanted (`sparse_model.py`).
 * Otherwise the rest of the graph, the tail, runs in OpenVINO. Without bf16, head and tail stay one graph.
 

@@ -17,7 +17,7 @@ _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
 _NEAR = 60.0
 """The same in `filled`: two groups of cells share a rectangle where that adds fewer blocks."""
-_HALF = 0.5
+_MOST = 0.7
 """Share of a picture's blocks, in these rectangles and their margins, from which on `filled` returns all cells: a
 moving camera shows in few of the blocks of a scene that is plain, or out of focus."""
 
@@ -69,10 +69,10 @@ def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int])
         down: as in `cover`, and so is `across`.
 
     Returns:
-        Likewise, the cells of few rectangles; all cells, where these make half of the picture.
+        Likewise, the cells of few rectangles; all cells, where these make most of the picture.
     """
     found, blocks = np.zeros_like(cells), 0
     for one in cover(cells, down, across, start=_NEAR):
         found[one.top : one.bottom, one.left : one.right] = True
         blocks += down[one.bottom - one.top] * across[one.right - one.left]
-    return found if blocks < _HALF * down[-1] * across[-1] else np.ones_like(cells)
+    return found if blocks < _MOST * down[-1] * across[-1] else np.ones_like(cells)
