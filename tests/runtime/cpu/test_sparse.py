@@ -228,7 +228,7 @@ def test_numbers_become_the_nearest_of_bfloat16(case: Case) -> None:
         layer = Layer(weights, np.zeros(case.outputs), **options)
         layer.run(numbers, one.everywhere, one.grid, sums=sums)
         found.append(sums)
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1]], ids=str)
