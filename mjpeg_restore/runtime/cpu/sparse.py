@@ -245,7 +245,7 @@ class Weights:
         return Layer(weight, bias, steps=steps, signed=signed, stride=stride, padding=padding)
 
     def of_place(self, name: str) -> Layer:
-        """A layer of single places, in float32: its weights are `[outputs, inputs]`."""
+        """A layer of numbers at single places: its weights are `[outputs, inputs]`."""
         return Layer(self(f"{name}.weight")[:, :, np.newaxis, np.newaxis], self(f"{name}.bias"), padding=0)
 
 
