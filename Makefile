@@ -8,7 +8,7 @@ INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 JOBS   ?= 2
 
-.PHONY: demo test clean
+.PHONY: demo test coverage clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python scripts/demo.py "$(INPUT)" demo --model $(MODEL)
@@ -25,6 +25,10 @@ test: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+
+# The lines that the tests run. To follow them takes half as long again.
+coverage: $(VENV)/development
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --cov=mjpeg_restore
 
 $(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch] mjpeg_restore/*/*/_*.[ch])
