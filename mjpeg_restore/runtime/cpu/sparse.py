@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -110,6 +111,16 @@ class Rounded:
     signed: bool
 
 
+class Rectify(IntEnum):
+    """When numbers below 0 become 0."""
+
+    NEVER = 0
+    LAST = 1
+    """After all is added."""
+    FIRST = 2
+    """Before anything is added."""
+
+
 class Layer:
     """A convolution: of bytes, if the network was trained with steps for them, else of float32.
 
@@ -181,7 +192,7 @@ class Layer:
         sums: NDArray[np.float32] | None = None,
         rounded: Rounded | None = None,
         halves: NDArray[np.float16] | None = None,
-        rectify: int = 0,
+        rectify: Rectify = Rectify.NEVER,
         spread: tuple[int, int, int] = (1, 0, 0),
     ) -> None:
         """Compute it at wanted cells, and around them.
@@ -195,7 +206,7 @@ class Layer:
             sums: becomes the output, likewise. It may be one of these, if the outputs are a whole number of vectors.
             rounded: becomes the output, rounded.
             halves: becomes the output, float16 `[high, wide, outputs]`.
-            rectify: whether what is less than 0 becomes 0: 1: in the end, 2: before anything is added.
+            rectify: when what is less than 0 becomes 0.
             spread: a place becomes a square of this side, of which a row and a column are computed here.
         """
         planes, channels = (self.inputs, 1) if self._planes else (1, self.inputs)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
-from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Lent, Weights
+from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Lent, Rectify, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2
@@ -123,12 +123,12 @@ class _Branch:
         grid, features, between = memory.grid, memory.features, memory.between
         grid.clear(cells, features, between)
         if guide is None or self._guide is None:
-            self._judge.run(memory.entering, cells, grid, sums=features, rectify=1)
+            self._judge.run(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST)
         else:
             self._judge.run(memory.entering, cells, grid, sums=between)
             layer = Layer(*self._guide, stride=scale, padding=0)
-            layer.run(guide, cells, grid, added=between, sums=features, rectify=1)
+            layer.run(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST)
         first, second = self._around
-        first.run(features, cells, grid, added=features, sums=between, rectify=2)
-        second.run(between, cells, grid, added=between, sums=features, rectify=2)
+        first.run(features, cells, grid, added=features, sums=between, rectify=Rectify.FIRST)
+        second.run(between, cells, grid, added=between, sums=features, rectify=Rectify.FIRST)
         self._decide.run(features, cells, grid.within(), sums=memory.logits)

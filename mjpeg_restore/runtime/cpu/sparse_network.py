@@ -16,7 +16,7 @@ from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rounded, Weights
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rectify, Rounded, Weights
 
 REACH = 4
 """Features of luma around wanted cells that are computed as well: 8 samples. The network's reach is larger, but what
@@ -162,7 +162,7 @@ class _Residual:
         following: float,
         *,
         also: NDArray[np.float32] | None = None,
-        rectify: int = 0,
+        rectify: Rectify = Rectify.NEVER,
     ) -> None:
         """Features become the source and the block's residual.
 
@@ -176,7 +176,7 @@ class _Residual:
         """
         rounded = features.rounded if self.step else source
         hidden = Rounded(features.hidden, self._second.step, signed=False)
-        self._first.run(rounded, cells, features.grid, rounded=hidden, rectify=1)
+        self._first.run(rounded, cells, features.grid, rounded=hidden, rectify=Rectify.LAST)
         self._second.run(
             *(features.hidden, cells, features.grid),
             added=source,
@@ -209,7 +209,7 @@ class _Coarse:
         """The fine features become the source and the block's residual; see `_Residual.run`."""
         rounded = _signed(coarse, self.block.step)
         self._shrink.run(source, cells, coarse.grid, sums=coarse.sums, rounded=rounded)
-        self.block.run(coarse.sums, coarse, cells, 0, rectify=1)
+        self.block.run(coarse.sums, coarse, cells, 0, rectify=Rectify.LAST)
         for spread, layer in self._grow:
             rounded = _signed(fine, following)
             layer.run(coarse.sums, cells, coarse.grid, added=source, sums=fine.sums, rounded=rounded, spread=spread)

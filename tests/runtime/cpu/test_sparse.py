@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import sparse
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rounded
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rectify, Rounded
 from tests.lacking import needs_native_sparse
 
 pytestmark = needs_native_sparse
@@ -265,24 +265,27 @@ def test_what_it_computes_may_be_halves(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [BYTES[1], NUMBERS[1]], ids=str)
-@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("rectify", list(Rectify))
 @pytest.mark.parametrize("arrays", [("added",), ("also",), ("added", "also"), ("added", "also", "in place")])
 @pytest.mark.usefixtures("lanes")
-def test_what_is_added(case: Case, rectify: bool, arrays: tuple[str, ...]) -> None:
+def test_what_is_added(case: Case, rectify: Rectify, arrays: tuple[str, ...]) -> None:
     one = example(case)
     size = float(one.exact.std())
     random = np.random.default_rng(5)
     given = {name: random.normal(0, size, one.grid.numbers(case.outputs).shape).astype(np.float32) for name in arrays}
     exact, tolerance = one.exact, one.tolerance
+    if rectify is Rectify.FIRST:
+        exact = exact.clip(0)
     for name in ("added", "also"):
         if name in given:
             exact = exact + inner(given[name])
             tolerance = tolerance + MORE * ROUNDOFF * np.abs(exact)
-    if rectify:
+    signed = rectify is not Rectify.LAST
+    if not signed:
         exact = exact.clip(0)
     kept = {name: array.copy() for name, array in given.items()}
     sums = given["added"] if given.pop("in place", None) is not None else one.grid.numbers(case.outputs)
-    rounded = Rounded(one.grid.bytes(case.outputs, signed=not rectify), size / 30, signed=not rectify)
+    rounded = Rounded(one.grid.bytes(case.outputs, signed=signed), size / 30, signed)
     one.run(**given, sums=sums, rounded=rounded, rectify=rectify)
     assert_near(inner(sums), exact, tolerance)
     assert_rounded(rounded, exact, tolerance)
