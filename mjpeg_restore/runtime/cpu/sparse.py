@@ -9,17 +9,13 @@ lies around the places that are computed is set to zero before, so that a layer 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mjpeg_restore.runtime.cpu.part_sizes import Grids
 
 try:
     from mjpeg_restore.runtime.cpu import _sparse as native
@@ -34,22 +30,6 @@ BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
 """The byte of a signed feature that is 0."""
-_FEW = 4
-"""Pictures whose memory is kept while no thread has it, at least: as many as are computed at the same time."""
-_MOST_IDLE = 500_000_000
-"""Bytes that are kept of more of them."""
-
-
-class HasBytes(Protocol):
-    """Memory of so many bytes."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all of its arrays."""
-        ...
-
-
-Memory = TypeVar("Memory", bound=HasBytes)
 
 Cells = NDArray[np.bool_]
 """Cells of a picture, `[cells_high, cells_wide]`, that are wanted."""
@@ -258,31 +238,6 @@ class Weights:
     def of_place(self, name: str) -> Layer:
         """A layer of numbers at single places: its weights are `[outputs, inputs]`."""
         return Layer(self(f"{name}.weight")[:, :, np.newaxis, np.newaxis], self(f"{name}.bias"), padding=0)
-
-
-class Lent(Generic[Memory]):
-    """Memory for pictures, lent to one thread at a time each. Safe from several threads."""
-
-    def __init__(self, new: Callable[[Grids], Sequence[Memory]]) -> None:
-        """Begin without any; `new` makes it for pictures whose components have so many blocks."""
-        self._new = new
-        self._idle: list[tuple[Grids, Sequence[Memory]]] = []  # that used last comes last
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def __call__(self, grids: Grids) -> Generator[Sequence[Memory]]:
-        """Lend memory for pictures of these grids, of which it is not known what it holds. After an exception it is not
-        used again."""
-        with self._lock:
-            places = [place for place, (own, _) in enumerate(self._idle) if own == grids]
-            memory = self._idle.pop(places[-1])[1] if places else None
-        if memory is None:
-            memory = self._new(grids)
-        yield memory
-        with self._lock:
-            self._idle.append((grids, memory))
-            while len(self._idle) > _FEW and sum(one.nbytes for _, known in self._idle for one in known) > _MOST_IDLE:
-                del self._idle[0]
 
 
 def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
+from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
-from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Lent, Rectify, Weights
+from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Rectify, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
+from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Lent, Rectify, Rounded, Weights
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded, Weights
 
 REACH = 4
 """Features of luma around wanted cells that are computed as well: 8 samples. The network's reach is larger, but what

@@ -1,0 +1,47 @@
+"""Memory for pictures: lent to one at a time, kept for the next one of its size, and not without a bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from mjpeg_restore.runtime.cpu.lent import Lent
+from mjpeg_restore.runtime.cpu.part_sizes import Grids
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Memory of so many bytes."""
+
+    nbytes: int
+
+
+@pytest.mark.parametrize(("size", "forgotten"), [(10_000, 0), (200_000_000, 5)])
+def test_memory_of_many_sizes_is_kept_if_there_is_little_of_it(size: int, forgotten: int) -> None:
+    made: list[Grids] = []
+
+    def new(grids: Grids) -> list[Bytes]:
+        made.append(grids)
+        return [Bytes(size)]
+
+    lent = Lent(new)
+    sizes: list[Grids] = [((high, 8),) for high in range(1, 8)]
+    for grids in sizes:
+        with lent(grids) as memory, lent(grids) as other:
+            assert memory is not other
+    made.clear()
+    for grids in reversed(sizes):
+        with lent(grids):
+            pass
+    assert len(made) == forgotten
+
+
+def test_memory_is_not_used_again_after_an_error() -> None:
+    lent = Lent(lambda grids: [Bytes(8)])
+    with pytest.raises(ValueError, match="no"), lent(((1, 1),)) as lost:
+        raise ValueError("no")
+    with lent(((1, 1),)) as found:
+        assert found is not lost
+    with lent(((1, 1),)) as again:
+        assert again is found
