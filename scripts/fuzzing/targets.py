@@ -335,7 +335,7 @@ def sparse(data: bytes) -> None:
     of_bytes, lanes = rng.choice((0, 1, 2)), rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 20, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
-    pairs = rng.random() < (0.05 if of_bytes else 0.5)
+    products = rng.choice((0, 0, 0, 2, 2, 1) if of_bytes else (0, 1, 2)) if rng.random() < 0.95 else rng.choice((-1, 3))
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
     spread = rng.choice((1, 1, 1, 2))
     # The smallest input whose last kernel ends at its border's end, or beyond.
@@ -351,8 +351,12 @@ def sparse(data: bytes) -> None:
     )
     taken = some(np.uint8 if of_bytes else np.float32, planes * (input_high + 2) * (input_wide + 2) * channels)
     filled = outputs if lanes not in (8, 16) else -(-outputs // lanes) * lanes  # by the last group
-    kind = np.int8 if of_bytes else np.uint16 if pairs else np.float32
-    weights = some(kind, planes * kernel**2 * channels * filled)
+    kind = np.int8 if of_bytes else np.uint16 if products else np.float32
+    taps, size = planes * kernel**2 * channels, np.dtype(kind).itemsize
+    if products == 2:  # whole rows of 64 bytes, and if there is one channel, a single one
+        rows = planes * kernel if channels > 1 else 1
+        taps = rows * (-(-taps * size // rows // 64) * 64 // size)
+    weights = some(kind, taps * filled)
     scale, bias = some(np.float32, outputs) if of_bytes else None, some(np.float32, outputs)
     count = (spread * high + 2) * (spread * wide + 2) * outputs
     added = [rng.choice((None, some(np.float32, count))) for _ in range(2)]
@@ -365,7 +369,7 @@ def sparse(data: bytes) -> None:
     numbers = rng.choice((1.0, 0.0, float("inf"), float("nan"))), rng.choice((0.0, 128.0, 1e30, float("nan")))
     with suppress(ValueError):
         native.convolve(
-            *(taken, weights, scale, bias, *added, *found, cells, region, (*shape, rng.random() < 0.5, pairs)),
+            *(taken, weights, scale, bias, *added, *found, cells, region, (*shape, rng.choice((0, 1, 2)), products)),
             *(*numbers, lanes),
         )
         assert all(one is None or one.flags.writeable for one in found)

@@ -17,6 +17,9 @@
 #define BORDER 1
 #define MOST_CHANNELS 1024
 #define MOST_SIDE 8
+#define TILE_ROW 64 /* bytes */
+#define MOST_HIGH 16 /* places of a box, as many as have their input at hand */
+#define MOST_WIDE 32
 
 /* Where a layer is computed: at wanted cells, and so far around them */
 typedef struct {
@@ -37,9 +40,12 @@ typedef struct {
   Py_ssize_t kernel, stride_down, stride_across, padding;
   const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], int8 by fours, bfloat16 by pairs, or
                              float32; the last group ends with the last output, and shares some with the one before if it
-                             must */
-  uint16_t *pairs;        /* [planes, kernel, bordered wide, channels], for the numbers that a row needs, as bfloat16; or
-                             NULL: they are multiplied as float32 */
+                             must.  For tiles zeros follow each row of taps. */
+  uint16_t *pairs;        /* [planes, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
+                             multiplied as float32 */
+  Py_ssize_t pairs_line;
+  Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
+  uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
   const float *bias;      /* [outputs] */
   Py_ssize_t outputs;     /* channels */
@@ -52,13 +58,32 @@ typedef struct {
   int rectify;            /* negative numbers become 0: 1: at last, 2: before others are added */
 } Layer;
 
+/* Places of a picture that are computed one after the other: no more than MOST_HIGH by MOST_WIDE */
+typedef struct {
+  Py_ssize_t y, x, high, wide;
+} Box;
+
+/* Rows that so many rows of a box are computed of, and numbers in one of these for so many columns */
+static inline Py_ssize_t pairs_high(const Layer *l, Py_ssize_t high) { return (high - 1) * l->stride_down + l->kernel; }
+static inline Py_ssize_t pairs_wide(const Layer *l, Py_ssize_t wide)
+{
+  return ((wide - 1) * l->stride_across + l->kernel) * l->channels;
+}
+
+/* The rows of cells that a row of places is in reach of: from `*first` up to but without `*behind` */
+static void find_reach(const Region *r, Py_ssize_t y, Py_ssize_t *first, Py_ssize_t *behind)
+{
+  *first = y < r->reach ? 0 : (y - r->reach) / r->down, *behind = (y + r->reach) / r->down + 1;
+  if (*behind > r->cells_high)
+    *behind = r->cells_high;
+}
+
 /* Look which cells a row of places is in reach of */
 static void begin_row(Region *r, Py_ssize_t y)
 {
-  Py_ssize_t first = y < r->reach ? 0 : (y - r->reach) / r->down, behind = (y + r->reach) / r->down + 1;
+  Py_ssize_t first, behind;
 
-  if (behind > r->cells_high)
-    behind = r->cells_high;
+  find_reach(r, y, &first, &behind);
   if (r->first == first && r->behind == behind) /* as of the row before */
     return;
   r->first = first, r->behind = behind;
@@ -90,16 +115,26 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #include <cpuid.h>
 #include <immintrin.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
 #define LANES 8
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 #pragma GCC push_options
-#if __GNUC__ >= 10
-#define HAS_PAIRS 1 /* they are used if the CPU has them */
+#if __GNUC__ >= 11 && defined(__linux__)
+#define HAS_TILES 1 /* they are used if the CPU has them, and so are pairs */
+#define HAS_PAIRS 1
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,amx-tile,amx-int8,amx-bf16")
+#elif __GNUC__ >= 10
+#define HAS_TILES 0
+#define HAS_PAIRS 1
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")
 #else
+#define HAS_TILES 0
 #define HAS_PAIRS 0
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 #endif
@@ -128,16 +163,61 @@ static int detect_pairs(void)
 
   return HAS_PAIRS && detect_lanes() == 16 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 5);
 }
+
+/* Whether this CPU multiplies tiles of bytes and of bfloat16 (AMX), the system lets a program do so, and the compiler knew
+   how.  Linux has to be asked for the registers' room in the memory of threads; it may be again. */
+static int detect_tiles(void)
+{
+#if HAS_TILES
+  unsigned int a, b, c, d;
+  const unsigned int wanted = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
+
+  return detect_pairs() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted &&
+         syscall(SYS_arch_prctl, 0x1023, 18) == 0; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA */
+#else
+  return 0;
+#endif
+}
 #else
 static int detect_lanes(void) { return 0; }
 static int detect_pairs(void) { return 0; }
-static void convolve_8(Layer *layer) { (void)layer; }
-static void convolve_16(Layer *layer) { (void)layer; }
+static int detect_tiles(void) { return 0; }
+static void convolve_8(const Layer *layer, Box box) { (void)layer, (void)box; }
+static void convolve_16(const Layer *layer, Box box) { (void)layer, (void)box; }
+#endif
+#if !HAS_TILES
+static void begin_tiles(void) {}
+static void end_tiles(void) {}
+static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box; }
 #endif
 
-/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies pairs.  A module
-   sets both when it is loaded. */
-static int most_lanes, has_pairs;
+/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies pairs, and tiles.
+   A module sets them when it is loaded. */
+static int most_lanes, has_pairs, has_tiles;
+
+/* How a layer's products are made */
+enum { SINGLES, PAIRS, TILES };
+
+/* Compute a layer, box by box: below each other lie rows that are in reach of the same cells */
+static void convolve_boxes(Layer *l, void (*convolve)(const Layer *, Box))
+{
+  Box box = {0};
+
+  for (; box.y < l->region.high; box.y += box.high) {
+    Py_ssize_t cell = 0, end, first, behind;
+    begin_row(&l->region, box.y);
+    for (box.high = 1; box.high < MOST_HIGH && box.y + box.high < l->region.high; box.high++) {
+      find_reach(&l->region, box.y + box.high, &first, &behind);
+      if (first != l->region.first || behind != l->region.behind)
+        break;
+    }
+    while (next_span(&l->region, &cell, &box.x, &end))
+      for (; box.x < end; box.x += box.wide) {
+        box.wide = end - box.x < MOST_WIDE ? end - box.x : MOST_WIDE;
+        convolve(l, box);
+      }
+  }
+}
 
 /* ---- the Python module ---- */
 
@@ -178,7 +258,7 @@ static int is_region(const Region *r, const Py_buffer *cells)
 }
 
 /* Whether a layer stays within its buffers; if not, an exception is set */
-static int is_layer(const Layer *l, int lanes, int pairs)
+static int is_layer(const Layer *l, int lanes, int products)
 {
   const Region *r = &l->region;
   Py_ssize_t reach = BORDER - l->padding;
@@ -189,7 +269,7 @@ static int is_layer(const Layer *l, int lanes, int pairs)
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
       l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
-      !(pairs && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
+      !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
@@ -212,14 +292,16 @@ PyDoc_STRVAR(convolve_doc,
 "Compute one layer where it is wanted; see `sparse.py`.\n\n"
 "    input: uint8 [high + 2, wide + 2, channels], or without scale float32 [planes, high + 2, wide + 2, channels];\n"
 "    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
-"        last group is that of the last outputs, also where those before it have some of them;\n"
+"        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
+"        each row of kernel channels, or if there is one channel, all rows, up to a whole number of 64 bytes;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
 "    cells: uint8 [cells_high, cells_wide], 0 for those that are not wanted;\n"
 "    region: cells_high, cells_wide, down, across, reach, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
-"        column, rectify, whether numbers are multiplied by pairs of bfloat16;\n"
+"        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
+"        bfloat16;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero.\n\n"
 "Raises ValueError if the sizes do not go together.");
 
@@ -228,7 +310,7 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   Py_buffer input, weights, scale = {0}, bias, added = {0}, also = {0}, sums = {0}, rounded = {0}, halves = {0}, cells;
   Layer l = {0};
   Region *r = &l.region;
-  int lanes, pairs;
+  int lanes, products;
   PyObject *result = NULL;
 
   (void)module;
@@ -236,7 +318,7 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
                         &also, &sums, &rounded, &halves, &cells, &r->cells_high, &r->cells_wide, &r->down, &r->across,
                         &r->reach, &r->high, &r->wide, &l.planes, &l.input_high, &l.input_wide, &l.channels, &l.kernel,
                         &l.stride_down, &l.stride_across, &l.padding, &l.outputs, &l.spread, &l.row, &l.column, &l.rectify,
-                        &pairs, &l.inverse, &l.zero, &lanes))
+                        &products, &l.inverse, &l.zero, &lanes))
     return NULL;
   r->cells = cells.buf;
   l.bytes = scale.obj ? input.buf : NULL, l.numbers = scale.obj ? NULL : input.buf;
@@ -244,29 +326,42 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
   l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
   if ((lanes != 8 && lanes != 16) || lanes > most_lanes)
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
-  else if (pairs && (!has_pairs || lanes != 16))
-    PyErr_SetString(PyExc_ValueError, "this CPU has no products of pairs");
-  else if (is_region(r, &cells) && is_layer(&l, lanes, pairs) && adds_once(&l, lanes)) {
+  else if (products < SINGLES || products > TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+           (products == TILES && (!has_tiles || lanes != 16)))
+    PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
+  else if (is_region(r, &cells) && is_layer(&l, lanes, products) && adds_once(&l, lanes)) {
     Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
-    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4, weight = l.bytes ? 1 : pairs ? 2 : 4;
-    Py_ssize_t taps = groups * l.planes * l.kernel * l.kernel * l.channels * lanes;
+    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4, weight = l.bytes ? 1 : products ? 2 : 4;
+    Py_ssize_t taps = l.planes * l.kernel * l.kernel * l.channels * weight;
+    if (products == TILES) {
+      l.tap_rows = l.channels > 1 ? l.planes * l.kernel : 1;
+      l.tap_row = (taps / l.tap_rows + TILE_ROW - 1) / TILE_ROW * TILE_ROW;
+      taps = l.tap_rows * l.tap_row;
+    }
     Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
-    if (fits(&input, places, size, "input") && fits(&weights, taps, weight, "weights") &&
+    if (fits(&input, places, size, "input") && fits(&weights, groups * lanes * taps / weight, weight, "weights") &&
         fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
         fits(&also, out, 4, "also") && fits(&sums, out, 4, "sums") && fits(&rounded, out, 1, "rounded") &&
         fits(&halves, r->high * r->wide * l.outputs, 2, "halves") &&
         is_writable(&sums, "sums") && is_writable(&rounded, "rounded") && is_writable(&halves, "halves")) {
       r->any = PyMem_Malloc((size_t)r->cells_wide);
-      if (pairs)
-        l.pairs = PyMem_Malloc((size_t)(l.planes * l.kernel * (l.input_wide + 2 * BORDER) * l.channels) * sizeof *l.pairs);
-      if (r->any && (l.pairs || !pairs)) {
+      if (!l.bytes && products) {
+        l.pairs_line = pairs_wide(&l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
+        l.pairs = PyMem_Malloc((size_t)(l.planes * pairs_high(&l, MOST_HIGH) * l.pairs_line) * sizeof *l.pairs);
+      }
+      if (products == TILES)
+        l.gathered = PyMem_Calloc(MOST_WIDE, (size_t)taps);
+      if (r->any && (l.pairs || l.bytes || !products) && (l.gathered || products != TILES)) {
         Py_BEGIN_ALLOW_THREADS
-        (lanes == 16 ? convolve_16 : convolve_8)(&l);
+        if (products == TILES)
+          begin_tiles(), convolve_boxes(&l, convolve_tiles), end_tiles();
+        else
+          convolve_boxes(&l, lanes == 16 ? convolve_16 : convolve_8);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
       } else
         PyErr_NoMemory();
-      PyMem_Free(r->any), PyMem_Free(l.pairs);
+      PyMem_Free(r->any), PyMem_Free(l.pairs), PyMem_Free(l.gathered);
     }
   }
   PyBuffer_Release(&input), PyBuffer_Release(&weights), PyBuffer_Release(&scale), PyBuffer_Release(&bias);
@@ -339,10 +434,12 @@ static PyMethodDef methods[] = {
 
 static int set_up(PyObject *module)
 {
-  most_lanes = detect_lanes(), has_pairs = detect_pairs();
+  most_lanes = detect_lanes(), has_pairs = detect_pairs(), has_tiles = detect_tiles();
   if (PyModule_AddIntConstant(module, "lanes", most_lanes) < 0)
     return -1;
-  return PyModule_AddObjectRef(module, "pairs", has_pairs ? Py_True : Py_False);
+  if (PyModule_AddObjectRef(module, "pairs", has_pairs ? Py_True : Py_False) < 0)
+    return -1;
+  return PyModule_AddObjectRef(module, "tiles", has_tiles ? Py_True : Py_False);
 }
 
 static PyModuleDef_Slot slots[] = {

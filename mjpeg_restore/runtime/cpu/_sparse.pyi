@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 lanes: int
 pairs: bool
+tiles: bool
 
 def convolve(
     input: NDArray[np.uint8] | NDArray[np.float32],

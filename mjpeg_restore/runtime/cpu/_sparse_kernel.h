@@ -47,25 +47,27 @@ INLINE WHOLES NAMED(dot)(WHOLES sum, WHOLES bytes, WHOLES weights)
 #endif
 }
 
-/* Write the numbers as bfloat16 that the places of a row from `begin` up to but without `end` are computed of */
-static void NAMED(narrow)(const Layer *l, Py_ssize_t y, Py_ssize_t begin, Py_ssize_t end)
+/* Write the numbers as bfloat16 that a box is computed of */
+static void NAMED(narrow)(const Layer *l, Box box)
 {
 #if LANES == 16 && HAS_PAIRS
-  Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels;
-  Py_ssize_t first = (begin * l->stride_across + BORDER - l->padding) * l->channels;
-  Py_ssize_t count = ((end - 1 - begin) * l->stride_across + l->kernel) * l->channels;
-  const float *from = l->numbers + (y * l->stride_down + BORDER - l->padding) * line + first;
-  uint16_t *to = l->pairs + first;
+  Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, count = pairs_wide(l, box.wide);
+  const float *from = l->numbers + (box.y * l->stride_down + BORDER - l->padding) * line +
+                      (box.x * l->stride_across + BORDER - l->padding) * l->channels;
+  uint16_t *to = l->pairs;
 
   for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line)
-    for (Py_ssize_t k = 0; k < l->kernel; k++, to += line)
+    for (Py_ssize_t row = 0; row < pairs_high(l, box.high); row++, to += l->pairs_line) {
       for (Py_ssize_t i = 0; i < count; i += 16) {
         __mmask16 some = count - i < 16 ? (__mmask16)((1 << (count - i)) - 1) : (__mmask16)0xffff;
-        __m256bh narrowed = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + k * line + i));
+        __m256bh narrowed = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + row * line + i));
         _mm256_mask_storeu_epi16(to + i, some, (__m256i)narrowed);
       }
+      if (l->gathered) /* tiles take these with weights of zero */
+        memset(to + count, 0, TILE_ROW);
+    }
 #else
-  (void)l, (void)y, (void)begin, (void)end;
+  (void)l, (void)box;
 #endif
 }
 
@@ -81,16 +83,45 @@ INLINE void NAMED(store_bytes)(uint8_t *to, NUMBERS number)
 #endif
 }
 
-/* A group of LANES channels of some places side by side, of which x is the first */
-INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_ssize_t y, Py_ssize_t x)
+/* Make the outputs from `first` on of what was summed up at some places side by side, of which x is the first */
+INLINE void NAMED(finish)(const Layer *l, const int places, NUMBERS *sums, Py_ssize_t first, Py_ssize_t y, Py_ssize_t x)
 {
-  Py_ssize_t first = (group + 1) * LANES < l->outputs ? group * LANES : l->outputs - LANES;
+  Py_ssize_t wide = l->spread * l->region.wide + 2 * BORDER, next = l->spread * l->outputs;
+  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + first;
+
+  if (l->rectify == 2)
+    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
+  if (l->added)
+    EACH sums[p] = ADD(sums[p], LOAD(l->added + at + p * next));
+  if (l->also)
+    EACH sums[p] = ADD(sums[p], LOAD(l->also + at + p * next));
+  if (l->rectify == 1)
+    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
+  if (l->sums)
+    EACH STORE(l->sums + at + p * next, sums[p]);
+  if (l->rounded) {
+    NUMBERS inverse = ALL(l->inverse), zero = ALL(l->zero);
+    EACH NAMED(store_bytes)(l->rounded + at + p * next,
+                            SMALLER(LARGER(MULTIPLY_ADD(sums[p], inverse, zero), ALL(0.0f)), ALL(255.0f)));
+  }
+  if (l->halves)
+    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + first, sums[p]);
+}
+
+/* The first output of a group: the last group ends with the last output */
+INLINE Py_ssize_t NAMED(first_of)(const Layer *l, Py_ssize_t group)
+{
+  return (group + 1) * LANES < l->outputs ? group * LANES : l->outputs - LANES;
+}
+
+/* A group of LANES channels of some places of a box side by side, of which x is the first */
+INLINE void NAMED(group)(const Layer *l, const int places, Py_ssize_t group, Box box, Py_ssize_t y, Py_ssize_t x)
+{
+  Py_ssize_t first = NAMED(first_of)(l, group);
   NUMBERS sums[8], bias = LOAD(l->bias + first);
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, step = l->stride_across * l->channels;
   Py_ssize_t start = (y * l->stride_down + BORDER - l->padding) * line + (x * l->stride_across + BORDER - l->padding) * l->channels;
-  Py_ssize_t taps = l->kernel * l->channels, wide = l->spread * l->region.wide + 2 * BORDER;
-  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + first;
-  Py_ssize_t next = l->spread * l->outputs;
+  Py_ssize_t taps = l->kernel * l->channels;
 
   if (l->bytes) {
     const int8_t *weights = (const int8_t *)l->weights + group * l->kernel * taps * LANES;
@@ -112,17 +143,18 @@ INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_s
 #if LANES == 16 && HAS_PAIRS
   } else if (l->pairs) {
     const uint16_t *weights = (const uint16_t *)l->weights + group * l->planes * l->kernel * taps * LANES;
-    const uint16_t *from = l->pairs + (x * l->stride_across + BORDER - l->padding) * l->channels;
+    const uint16_t *from = l->pairs + (y - box.y) * l->stride_down * l->pairs_line + (x - box.x) * step;
     EACH sums[p] = bias;
-    for (Py_ssize_t row = 0; row < l->planes * l->kernel; row++, from += line)
-      for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
-        __m512bh two = (__m512bh)LOAD_WHOLE(weights);
-        EACH {
-          int32_t pair;
-          memcpy(&pair, from + p * step + tap, 4);
-          sums[p] = _mm512_dpbf16_ps(sums[p], (__m512bh)ALL_WHOLE(pair), two);
+    for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += pairs_high(l, box.high) * l->pairs_line)
+      for (Py_ssize_t k = 0; k < l->kernel; k++)
+        for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
+          __m512bh two = (__m512bh)LOAD_WHOLE(weights);
+          EACH {
+            int32_t pair;
+            memcpy(&pair, from + k * l->pairs_line + p * step + tap, 4);
+            sums[p] = _mm512_dpbf16_ps(sums[p], (__m512bh)ALL_WHOLE(pair), two);
+          }
         }
-      }
 #endif
   } else {
     const float *weights = (const float *)l->weights + group * l->planes * l->kernel * taps * LANES, *from = l->numbers + start;
@@ -134,45 +166,29 @@ INLINE void NAMED(tile)(const Layer *l, const int places, Py_ssize_t group, Py_s
           EACH sums[p] = MULTIPLY_ADD(ALL(from[k * line + p * step + tap]), one, sums[p]);
         }
   }
-  if (l->rectify == 2)
-    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
-  if (l->added)
-    EACH sums[p] = ADD(sums[p], LOAD(l->added + at + p * next));
-  if (l->also)
-    EACH sums[p] = ADD(sums[p], LOAD(l->also + at + p * next));
-  if (l->rectify == 1)
-    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
-  if (l->sums)
-    EACH STORE(l->sums + at + p * next, sums[p]);
-  if (l->rounded) {
-    NUMBERS inverse = ALL(l->inverse), zero = ALL(l->zero);
-    EACH NAMED(store_bytes)(l->rounded + at + p * next,
-                            SMALLER(LARGER(MULTIPLY_ADD(sums[p], inverse, zero), ALL(0.0f)), ALL(255.0f)));
-  }
-  if (l->halves)
-    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + first, sums[p]);
+  NAMED(finish)(l, places, sums, first, y, x);
 }
 
-static void NAMED(convolve)(Layer *l)
+/* Compute a box */
+static void NAMED(convolve)(const Layer *l, Box box)
 {
-  for (Py_ssize_t y = 0; y < l->region.high; y++) {
-    Py_ssize_t cell = 0, begin, end;
-    begin_row(&l->region, y);
-    while (next_span(&l->region, &cell, &begin, &end)) {
-      if (l->pairs)
-        NAMED(narrow)(l, y, begin, end);
-      for (Py_ssize_t group = 0; group * LANES < l->outputs; group++) {
-        Py_ssize_t x = begin;
-        for (; x + 8 <= end; x += 8)
-          NAMED(tile)(l, 8, group, y, x);
-        if (x + 4 <= end)
-          NAMED(tile)(l, 4, group, y, x), x += 4;
-        for (; x < end; x++)
-          NAMED(tile)(l, 1, group, y, x);
-      }
+  if (l->pairs)
+    NAMED(narrow)(l, box);
+  for (Py_ssize_t group = 0; group * LANES < l->outputs; group++)
+    for (Py_ssize_t y = box.y; y < box.y + box.high; y++) {
+      Py_ssize_t x = box.x, end = box.x + box.wide;
+      for (; x + 8 <= end; x += 8)
+        NAMED(group)(l, 8, group, box, y, x);
+      if (x + 4 <= end)
+        NAMED(group)(l, 4, group, box, y, x), x += 4;
+      for (; x < end; x++)
+        NAMED(group)(l, 1, group, box, y, x);
     }
-  }
 }
+
+#if LANES == 16 && HAS_TILES
+#include "_sparse_tiles.h"
+#endif
 
 #undef LANES
 #undef NAMED

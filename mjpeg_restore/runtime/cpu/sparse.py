@@ -1,15 +1,16 @@
 """Convolutions of a picture's features where they are wanted: at some of its cells, and around them.
 
 The native extension behind this module computes a layer, with all channels of a place side by side: of bytes, if the
-layer was trained for that, or of numbers. If the CPU has products of bytes (VNNI) and vectors of 16 numbers, it takes
-these, else AVX2; layers of bytes give the same sums with both. Numbers are float32, and are multiplied as bfloat16 if
-the CPU does that twice as fast, as a runtime does there, too. Features have a border of zeros around the picture. What
-lies around the places that are computed is set to zero before, so that a layer sees there what it sees beyond an edge.
+layer was trained for that, or of numbers. It multiplies tiles (AMX) if the CPU has them, else vectors of 16 numbers, if
+the CPU has these and products of bytes (VNNI), else AVX2; layers of bytes give the same sums with all three. Numbers
+are float32, and are multiplied as bfloat16 where the CPU does that faster, as a runtime does there. Features have a
+border of zeros around the picture. What lies around the places that are computed is set to zero before, so that a layer
+sees there what it sees beyond an edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
@@ -26,6 +27,12 @@ LANES: Final = native.lanes if native else 0
 """Numbers in a vector of this CPU; 0 if there are no kernels for it."""
 PAIRS: Final = native.pairs if native else False
 """Whether it multiplies pairs of bfloat16, twice as many as float32."""
+TILES: Final = native.tiles if native else False
+"""Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many."""
+_ROW = 64
+"""Bytes of taps in a row of a tile."""
+_LINE = 64
+"""Bytes of a cache line."""
 BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
@@ -67,12 +74,14 @@ class Grid:
 
     def numbers(self, channels: int) -> NDArray[np.float32]:
         """Float32 features `[high + 2, wide + 2, channels]`: zeros."""
-        return np.zeros((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.float32)
+        return aligned((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.float32)
 
     def bytes(self, channels: int, *, signed: bool) -> NDArray[np.uint8]:
         """The same as bytes."""
-        shape = self.high + 2 * BORDER, self.wide + 2 * BORDER, channels
-        return np.full(shape, _MIDDLE if signed else 0, np.uint8)
+        found = aligned((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.uint8)
+        if signed:
+            found.fill(_MIDDLE)
+        return found
 
     def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
         """Set the features next to the places that will be computed to zero."""
@@ -99,6 +108,17 @@ class Rectify(IntEnum):
     """After all is added."""
     FIRST = 2
     """Before anything is added."""
+
+
+class Products(IntEnum):
+    """How a layer's products are made."""
+
+    SINGLES = 0
+    """Of bytes by four, or of float32."""
+    PAIRS = 1
+    """Of two bfloat16 at a time."""
+    TILES = 2
+    """Of sixteen places and outputs at a time."""
 
 
 class Layer:
@@ -142,7 +162,12 @@ class Layer:
         self.step = steps[0] if steps else 0.0
         self._stride, self._padding, self._planes = stride, padding, planes
         taps = self._side * (1 if planes else self.inputs)
-        self._pairs = PAIRS and LANES == 16 and steps is None and taps % 2 == 0
+        rows = 1 if planes or self.inputs == 1 else self._side
+        self._products = Products.SINGLES
+        if LANES == 16 and TILES:
+            self._products = Products.TILES
+        elif LANES == 16 and PAIRS and steps is None and taps % 2 == 0:
+            self._products = Products.PAIRS
         self._scale: NDArray[np.float32] | None = None
         if steps:
             whole = np.rint(weight / steps[1][:, None, None, None])
@@ -152,13 +177,22 @@ class Layer:
             groups = np.stack([whole[first : first + LANES] for first in firsts])
             fours = groups.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
             self._weight: NDArray[Any] = np.ascontiguousarray(fours.transpose(0, 4, 5, 2, 1, 3), np.int8)
+            if self._products is Products.TILES:
+                self._weight = _whole_rows(self._weight.reshape(len(groups), rows, -1, LANES, 4))
         else:
             groups = np.stack([weight[first : first + LANES] for first in firsts])
             order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
             self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
-            if self._pairs:
-                two = _bfloat16(self._weight).reshape(-1, taps // 2, 2, LANES)
+            if self._products is not Products.SINGLES:
+                rounded = _bfloat16(self._weight).reshape(len(groups), rows, -1, LANES)
+                rounded = np.pad(rounded, ((0, 0), (0, 0), (0, rounded.shape[2] % 2), (0, 0)))
+                two = rounded.reshape(len(groups), rows, -1, 2, LANES)
                 self._weight = np.ascontiguousarray(two.swapaxes(-2, -1))
+                if self._products is Products.TILES:
+                    self._weight = _whole_rows(self._weight)
+        placed = aligned(self._weight.shape, self._weight.dtype)
+        placed[:] = self._weight
+        self._weight = placed
         self._bias = np.ascontiguousarray(bias, np.float32)
 
     def run(
@@ -192,7 +226,7 @@ class Layer:
         planes, channels = (self.inputs, 1) if self._planes else (1, self.inputs)
         high, wide = (length - 2 * BORDER for length in (source.shape[1:] if self._planes else source.shape[:2]))
         sides = self._side, *self._stride, self._padding
-        shape = planes, high, wide, channels, *sides, self.outputs, *spread, rectify, self._pairs
+        shape = planes, high, wide, channels, *sides, self.outputs, *spread, rectify, self._products
         target = rounded or Rounded(np.empty(0, np.uint8), 1.0, signed=False)
         assert native is not None
         native.convolve(
@@ -200,6 +234,14 @@ class Layer:
             *(rounded and rounded.buffer, halves, cells.view(np.uint8), grid.region(cells), shape),
             *(1 / target.step, float(_MIDDLE if target.signed else 0), LANES),
         )
+
+
+def aligned(shape: Sequence[int], kind: np.dtype[Any] | type[np.generic]) -> NDArray[Any]:
+    """Zeros that begin with a cache line: tiles, and vectors, are read much faster if no row of them lies in two."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    room = np.zeros(size + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + size].view(kind).reshape(shape)
 
 
 class Weights:
@@ -238,6 +280,12 @@ class Weights:
     def of_place(self, name: str) -> Layer:
         """A layer of numbers at single places: its weights are `[outputs, inputs]`."""
         return Layer(self(f"{name}.weight")[:, :, np.newaxis, np.newaxis], self(f"{name}.bias"), padding=0)
+
+
+def _whole_rows(weights: NDArray[Any]) -> NDArray[Any]:
+    """Weights `[groups, rows, fours or pairs of taps, outputs, 4 or 2]`, with zeros that fill each row's last tile."""
+    together = _ROW // weights[0, 0, 0, 0].nbytes
+    return np.pad(weights, ((0, 0), (0, 0), (0, -weights.shape[2] % together), (0, 0), (0, 0)))
 
 
 def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -17,7 +17,7 @@ from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded, Weights
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded, Weights, aligned
 
 REACH = 4
 """Features of luma around wanted cells that are computed as well: 8 samples. The network's reach is larger, but what
@@ -125,9 +125,9 @@ class _Features:
             grid, grid.numbers(channels), grid.bytes(channels, signed=True), grid.bytes(hidden, signed=False)
         )
 
-    def clear(self, cells: Cells) -> None:
-        """Set what is around the places that will be computed to zero."""
-        self.grid.clear(cells, self.sums, self.rounded, self.hidden)
+    def clear(self, cells: Cells, *, numbers: bool) -> None:
+        """Set what is next to the places that will be computed to zero: bytes, and numbers if a layer sees them."""
+        self.grid.clear(cells, self.rounded, self.hidden, *([self.sums] if numbers else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,8 @@ class _Residual:
     def __init__(self, named: Weights, name: str) -> None:
         self._first, self._second = named.layer(f"{name}.first", signed=True), named.layer(f"{name}.second")
         self.step, self.hidden = self._first.step, self._first.outputs
+        self.sees_numbers = not self.step
+        """Whether it takes numbers from around a place."""
 
     def run(
         self,
@@ -192,6 +194,8 @@ class _Coarse:
     """A `CoarseBlock` of `models/stream.py`."""
 
     step = 0.0
+    sees_numbers = False
+    """It takes those of the places alone that become one."""
 
     def __init__(self, named: Weights, name: str) -> None:
         self._shrink = named.layer(f"{name}.shrink", stride=(2, 2), padding=0)
@@ -242,7 +246,7 @@ class _Branch:
         coarse = next((block for block in self._blocks if isinstance(block, _Coarse)), None)
         places = grid.high // _ENTER, grid.wide // _ENTER
         return _Memory(
-            np.zeros((planes, *samples), np.float32),
+            aligned((planes, *samples), np.float32),
             grid.numbers(channels),
             _Features.new(grid, channels, hidden),
             coarse and _Features.new(grid.coarser(2, 2), coarse.channels, coarse.block.hidden),
@@ -261,18 +265,22 @@ class _Branch:
             guide: for chroma.
         """
         fine, coarse = memory.fine, memory.coarse
-        for features in filter(None, (fine, coarse)):
-            features.clear(cells)
-        fine.grid.clear(cells, memory.entered)
+        first, *others = self._blocks
+        fine.clear(cells, numbers=any(block.sees_numbers for block in others))
+        if first.sees_numbers:
+            fine.grid.clear(cells, memory.entered)
+        if coarse:
+            numbers = any(block.block.sees_numbers for block in others if isinstance(block, _Coarse))
+            coarse.clear(cells, numbers=numbers)
         gain, shift = self._conditioned(tables)
         weight, bias = self._enter
-        first = _signed(fine, self._blocks[0].step)
+        rounded = _signed(fine, first.step)
         bias = gain * (bias + (guide.bias if guide else 0)) + shift
         enter = Layer(_scaled(weight, gain), bias, stride=(_ENTER, _ENTER), planes=True)
-        enter.run(memory.planes, cells, fine.grid, sums=memory.entered, rounded=None if guide else first)
+        enter.run(memory.planes, cells, fine.grid, sums=memory.entered, rounded=None if guide else rounded)
         if guide:
             layer = Layer(_scaled(guide.weight, gain), np.zeros_like(gain), stride=guide.scale, padding=0)
-            layer.run(guide.features, cells, fine.grid, added=memory.entered, sums=memory.entered, rounded=first)
+            layer.run(guide.features, cells, fine.grid, added=memory.entered, sums=memory.entered, rounded=rounded)
         source, last = memory.entered, self._blocks[-1]
         for block, following in zip(self._blocks, [*self._blocks[1:], self._predict], strict=True):
             if isinstance(block, _Residual):

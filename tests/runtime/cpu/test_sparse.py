@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from textwrap import dedent
 from typing import Any
 
 import hypothesis
@@ -29,14 +32,19 @@ Numbers = NDArray[np.float64]
 Source = NDArray[np.uint8] | NDArray[np.float32]
 
 
-@pytest.fixture(params=[(8, False), (16, False), (16, True)], ids=["8", "16", "pairs"])
+@pytest.fixture(
+    params=[(8, False, False), (16, False, False), (16, True, False), (16, True, True)],
+    ids=["8", "16", "pairs", "tiles"],
+)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Layers are computed with vectors of so many numbers, which are multiplied as float32, or as pairs of bfloat16."""
-    lanes, pairs = request.param
-    if lanes > sparse.LANES or (pairs and not sparse.PAIRS):
-        pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16")
+    """Layers are computed with vectors of so many numbers, which are multiplied as float32, as pairs of bfloat16, or as
+    tiles."""
+    lanes, pairs, tiles = request.param
+    if lanes > sparse.LANES or pairs > sparse.PAIRS or tiles > sparse.TILES:
+        pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
     monkeypatch.setattr(sparse, "LANES", lanes)
     monkeypatch.setattr(sparse, "PAIRS", pairs)
+    monkeypatch.setattr(sparse, "TILES", tiles)
     return lanes
 
 
@@ -210,12 +218,14 @@ def test_a_layer_computes_a_convolution(case: Case) -> None:
     assert_near(inner(sums), one.exact, one.tolerance)
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in NUMBERS if case.side * (case.planes or case.inputs) % 2 == 0], ids=str
-)
-def test_numbers_become_the_nearest_of_bfloat16(case: Case) -> None:
-    if not sparse.PAIRS:
-        pytest.skip("needs a CPU that has products of bfloat16")
+@pytest.mark.parametrize("case", NUMBERS, ids=str)
+@pytest.mark.parametrize("tiles", [False, True])
+def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if tiles > sparse.TILES or not sparse.PAIRS:
+        pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
+    if not tiles and case.side * (1 if case.planes else case.inputs) % 2:
+        return  # such numbers do not become pairs
+    monkeypatch.setattr(sparse, "TILES", tiles)
     one, random = example(case), np.random.default_rng(9)
     weight = random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)).astype(np.float32)
     source = random.normal(0, 1, one.source.shape).astype(np.float32)
@@ -321,6 +331,7 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     found: list[list[NDArray[Any]]] = []
     monkeypatch.setattr(sparse, "PAIRS", False)
+    monkeypatch.setattr(sparse, "TILES", False)
     for lanes in (8, 16):
         monkeypatch.setattr(sparse, "LANES", lanes)
         one = example(case)
@@ -497,12 +508,51 @@ def pairs(**others: bytearray) -> dict[str, Any]:
     return buffers() | given | others
 
 
+@pytest.mark.parametrize("products", [-1, 1, 2, 3])
 @pytest.mark.parametrize("lanes", [8, 16])
-def test_a_cpu_without_products_of_pairs_is_not_asked_for_them(lanes: int) -> None:
-    if lanes == 16 and sparse.PAIRS:
-        pytest.skip("needs a CPU that has none")
+def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
-    refuse(lambda: call(given, shape=(*SHAPE[:-1], 1), lanes=lanes), given, "^this CPU has no ")
+    if lanes == 16 and ((products == 1 and sparse.PAIRS) or (products == 2 and sparse.TILES)):
+        given |= {"weights": bytearray(2 * 16 * 3 * 32)} if products == 2 else {}
+        call(given, shape=(*SHAPE[:-1], products), lanes=lanes)
+    else:
+        refuse(lambda: call(given, shape=(*SHAPE[:-1], products), lanes=lanes), given, "^this CPU has no ")
+
+
+@pytest.mark.skipif(not sparse.TILES, reason="needs a CPU that has products of tiles")
+@pytest.mark.parametrize(("of_bytes", "row"), [(True, 64), (False, 64)], ids=["bytes", "numbers"])
+def test_weights_of_tiles_are_rows_of_64_bytes(of_bytes: bool, row: int) -> None:
+    size, tiles = 16 * 3 * row, (*SHAPE[:-1], 2)
+    call((buffers() if of_bytes else pairs()) | {"weights": bytearray(size)}, shape=tiles, lanes=16)
+    for wrong in (size - 1, size + 1):
+        given = (buffers() if of_bytes else pairs()) | {"weights": bytearray(wrong)}
+        refuse(lambda: call(given, shape=tiles, lanes=16), given, "^weights: ")  # noqa: B023
+
+
+@pytest.mark.skipif(not sparse.TILES or sys.platform != "linux", reason="needs a CPU that has products of tiles")
+def test_tiles_read_nothing_beyond_their_input() -> None:
+    # Behind the input lies a page that nothing may read: who does is killed.
+    code = dedent("""
+        import ctypes, itertools, mmap
+        from mjpeg_restore.runtime.cpu.sparse import native
+        high, page = 5, mmap.PAGESIZE
+        for wide, channels in itertools.product((1, 9, 15, 16, 17, 32, 33, 70), (4, 16, 32, 48, 64)):
+            size, row = (high + 2) * (wide + 2) * channels, -(-3 * channels // 64) * 64
+            pages = -(-size // page)
+            room = mmap.mmap(-1, (pages + 1) * page)
+            behind = ctypes.addressof(ctypes.c_char.from_buffer(room)) + pages * page
+            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(behind), page, 0) == 0
+            source = memoryview(room)[pages * page - size : pages * page]
+            sums, numbers = bytearray(4 * (high + 2) * (wide + 2) * 16), bytearray(64)
+            shape = 1, high, wide, channels, 3, 1, 1, 1, 16, 1, 0, 0, 0, 2
+            native.convolve(
+                *(source, bytearray(16 * 3 * row), numbers, numbers, None, None, sums, None, None),
+                *(b"\\1", (1, 1, high, wide, 0, high, wide), shape, 1.0, 0.0, 16),
+            )
+            print(wide, channels)
+    """)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert len(ran.stdout.splitlines()) == 8 * 5, ran.stderr
 
 
 @pytest.mark.skipif(not sparse.PAIRS, reason="needs a CPU that has products of bfloat16")

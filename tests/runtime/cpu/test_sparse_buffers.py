@@ -31,7 +31,7 @@ SHAPE = {
     "row": 0,
     "column": 0,
     "rectify": False,
-    "pairs": False,
+    "products": 0,
 }
 HUGE = (2**63 - 1, 2**62, 2**31, 2**20, -1, -(2**63))
 
@@ -121,7 +121,7 @@ def test_a_region_whose_size_overflows_is_refused() -> None:
         native.fill(bytearray(), 0, 4096, cells, (side, side, 4095, 4095, 0, 2**26 - 2, 2**26 - 2))
 
 
-@pytest.mark.parametrize("wrong", [name for name in SHAPE if name not in ("rectify", "pairs")])
+@pytest.mark.parametrize("wrong", [name for name in SHAPE if name not in ("rectify", "products")])
 @pytest.mark.parametrize("number", HUGE)
 def test_sizes_of_no_layer_are_refused(wrong: str, number: int) -> None:
     with pytest.raises(ValueError, match=r"^(these sizes make no layer|input: )"):

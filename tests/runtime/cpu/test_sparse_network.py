@@ -173,13 +173,21 @@ def roundings(model: str, index: int) -> float:
     return float(SAMPLE_SCALE * norm * named[f"{layer}.step"] * np.sqrt(2 / 12))
 
 
+def multiply_as(monkeypatch: pytest.MonkeyPatch, *, pairs: bool = False, tiles: bool = False) -> None:
+    """Networks that are made from now on multiply numbers as float32, or bfloat16 by pairs or tiles."""
+    if pairs > sparse.PAIRS or tiles > sparse.TILES:
+        pytest.skip("needs a CPU that has such products of bfloat16")
+    monkeypatch.setattr(sparse, "PAIRS", pairs)
+    monkeypatch.setattr(sparse, "TILES", tiles)
+
+
 @pytest.fixture(params=[8, 16])
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks that are made are computed with vectors of so many numbers."""
     if request.param > sparse.LANES:
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     monkeypatch.setattr(sparse, "LANES", request.param)
-    monkeypatch.setattr(sparse, "PAIRS", False)
+    multiply_as(monkeypatch)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -203,15 +211,16 @@ def test_it_computes_what_the_graph_does(model: str, sampling: str, size: tuple[
             assert (apart <= 2**-11 * np.abs(other) + 1e-3).mean() > 0.3
 
 
-@pytest.mark.skipif(not sparse.PAIRS, reason="needs a CPU that has products of bfloat16")
+@pytest.mark.parametrize("products", ["pairs", "tiles"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sampling", ["gray", "4:2:0"])
-def test_pairs_of_bfloat16_round_no_more_than_bytes(model: str, sampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_of_bfloat16_round_no_more_than_bytes(model: str, sampling: str, products: str) -> None:
     components, kind = camera(sampling, (200, 168)), KINDS.get(sampling, "colour")
     found: list[Residual] = []
-    for pairs in (False, True):
-        monkeypatch.setattr(sparse, "PAIRS", pairs)
-        found.append(residual(SparseNetwork(weights(model, kind)), components, everywhere(components)))
+    for wanted in ({}, {products: True}):
+        with pytest.MonkeyPatch.context() as patch:
+            multiply_as(patch, **wanted)
+            found.append(residual(SparseNetwork(weights(model, kind)), components, everywhere(components)))
     for index, (one, other) in enumerate(zip(*found, strict=True)):
         # A bfloat16 has eight digits, as the bytes have that most layers take. So the layers of numbers make as much as
         # those of bytes, at most, of which both results are as far as in the test above.

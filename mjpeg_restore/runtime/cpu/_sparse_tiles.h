@@ -1,0 +1,167 @@
+/* Convolutions by products of tiles (AMX): of 16 places, and of 16 output channels, by 64 bytes of taps; `_sparse_kernel.h`
+   includes it. */
+
+#define SIDE 16 /* places of a tile, and channels of another */
+
+/* Where the taps of some places side by side are */
+typedef struct {
+  const uint8_t *first;  /* of the first place's first row of taps */
+  Py_ssize_t step, line; /* bytes from a place to the next, and from a row to the next */
+} Taps;
+
+/* Copy the taps of a row of a box: as rows of whole tiles, or if there is but one row, all in that.  Zeros are behind them
+   already. */
+static Taps gather(const Layer *l, Taps source, Box box)
+{
+  Py_ssize_t size = l->bytes ? 1 : sizeof *l->pairs, taps = l->kernel * l->channels * size, whole = l->tap_rows * l->tap_row;
+  uint8_t *to = l->gathered;
+
+  for (Py_ssize_t plane = 0; plane < l->planes; plane++)
+    for (Py_ssize_t row = 0; row < l->kernel; row++, to += l->tap_rows > 1 ? l->tap_row : taps) {
+      const uint8_t *from = source.first + (plane * pairs_high(l, box.high) + row) * source.line;
+      if (taps == 8)
+        for (Py_ssize_t p = 0; p < box.wide; p++)
+          memcpy(to + p * whole, from + p * source.step, 8); /* an instruction */
+      else
+        for (Py_ssize_t p = 0; p < box.wide; p++)
+          memcpy(to + p * whole, from + p * source.step, (size_t)taps);
+    }
+  return (Taps){l->gathered, whole, l->tap_row};
+}
+
+/* The taps of a row of a box: they are copied where a tile would read beyond the input, or would be nearly empty */
+static Taps find_taps(const Layer *l, Box box, Py_ssize_t y)
+{
+  Py_ssize_t size = l->bytes ? 1 : sizeof *l->pairs, step = l->stride_across * l->channels * size;
+  Taps found = {(const uint8_t *)(l->pairs + (y - box.y) * l->stride_down * l->pairs_line), step, l->pairs_line * size};
+
+  if (l->bytes) {
+    Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, places = box.wide > SIDE ? MOST_WIDE : SIDE;
+    Py_ssize_t first = (y * l->stride_down + BORDER - l->padding) * line + box.x * step + (BORDER - l->padding) * l->channels;
+    Py_ssize_t behind = first + (l->tap_rows - 1) * line + (places - 1) * step + l->tap_row;
+    found = (Taps){l->bytes + first, step, line};
+    if (behind <= (l->input_high + 2 * BORDER) * line)
+      return found;
+  } else if (l->channels > 1)
+    return found;
+  return gather(l, found, box);
+}
+
+/* Multiply the taps of one tile of places, or two, by the weights of one group of outputs, or two.  Sums of places and
+   groups: [0], those of the second group [1], those of the second tile of places [2] and [3]. */
+INLINE void multiply(const Layer *l, const int bytes, const int places, const int groups, Py_ssize_t group, Taps taps,
+                     int32_t (*sums)[SIDE * SIDE])
+{
+  Py_ssize_t whole = SIDE * l->tap_rows * l->tap_row;
+  const uint8_t *weights = (const uint8_t *)l->weights + group * whole;
+
+#define ADD_PRODUCTS(sums, taps, weights) \
+  do { \
+    if (bytes) \
+      _tile_dpbusd(sums, taps, weights); \
+    else \
+      _tile_dpbf16ps(sums, taps, weights); \
+  } while (0)
+
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (Py_ssize_t row = 0; row < l->tap_rows; row++)
+    for (Py_ssize_t at = 0; at < l->tap_row; at += TILE_ROW, weights += SIDE * TILE_ROW) {
+      const uint8_t *from = taps.first + row * taps.line + at;
+      _tile_loadd(4, from, taps.step);
+      _tile_loadd(6, weights, TILE_ROW);
+      ADD_PRODUCTS(0, 4, 6);
+      if (groups == 2) {
+        _tile_loadd(7, weights + whole, TILE_ROW);
+        ADD_PRODUCTS(1, 4, 7);
+      }
+      if (places > SIDE) {
+        _tile_loadd(5, from + SIDE * taps.step, taps.step);
+        ADD_PRODUCTS(2, 5, 6);
+        if (groups == 2)
+          ADD_PRODUCTS(3, 5, 7);
+      }
+    }
+#undef ADD_PRODUCTS
+  _tile_stored(0, sums[0], TILE_ROW);
+  if (groups == 2)
+    _tile_stored(1, sums[1], TILE_ROW);
+  if (places > SIDE) {
+    _tile_stored(2, sums[2], TILE_ROW);
+    if (groups == 2)
+      _tile_stored(3, sums[3], TILE_ROW);
+  }
+}
+
+/* Make some places' outputs of a group of their sums */
+INLINE void finish_places(const Layer *l, const int places, const int32_t *from, Py_ssize_t first, Py_ssize_t y, Py_ssize_t x)
+{
+  NUMBERS sums[8], bias = LOAD(l->bias + first);
+
+  if (l->bytes) {
+    NUMBERS scale = LOAD(l->scale + first);
+    EACH sums[p] = MULTIPLY_ADD(NUMBER_OF(LOAD_WHOLE(from + p * SIDE)), scale, bias);
+  } else
+    EACH sums[p] = ADD(LOAD((const float *)from + p * SIDE), bias);
+  NAMED(finish)(l, places, sums, first, y, x);
+}
+
+/* Compute a row of a box, of one group of outputs, or two */
+INLINE void compute(const Layer *l, const int bytes, const int groups, Py_ssize_t group, Taps taps, Box box, Py_ssize_t y)
+{
+  int32_t sums[4][SIDE * SIDE] __attribute__((aligned(64)));
+
+  if (box.wide > SIDE)
+    multiply(l, bytes, MOST_WIDE, groups, group, taps, sums);
+  else
+    multiply(l, bytes, SIDE, groups, group, taps, sums);
+  for (int g = 0; g < groups; g++) {
+    Py_ssize_t p = 0, first = NAMED(first_of)(l, group + g);
+    for (; p + 8 <= box.wide; p += 8)
+      finish_places(l, 8, sums[p / SIDE * 2 + g] + p % SIDE * SIDE, first, y, box.x + p);
+    for (; p < box.wide; p++)
+      finish_places(l, 1, sums[p / SIDE * 2 + g] + p % SIDE * SIDE, first, y, box.x + p);
+  }
+}
+
+INLINE void compute_box(const Layer *l, const int bytes, Box box)
+{
+  for (Py_ssize_t y = box.y; y < box.y + box.high; y++) {
+    Taps taps = find_taps(l, box, y);
+    Py_ssize_t group = 0;
+    for (; (group + 1) * LANES < l->outputs; group += 2)
+      compute(l, bytes, 2, group, taps, box, y);
+    if (group * LANES < l->outputs)
+      compute(l, bytes, 1, group, taps, box, y);
+  }
+}
+
+static void convolve_tiles(const Layer *l, Box box)
+{
+  if (l->bytes) {
+    compute_box(l, 1, box);
+    return;
+  }
+  NAMED(narrow)(l, box);
+  compute_box(l, 0, box);
+}
+
+#define OF_ALL(number) {number, number, number, number, number, number, number, number}
+
+/* Eight tiles as they are configured: the palette, bytes of their rows, and rows.  A constant, as compilers may think that the
+   instruction reads only the first of it. */
+static const struct {
+  uint8_t palette, start_row, reserved[14];
+  uint16_t row_bytes[16];
+  uint8_t rows[16];
+} tiles = {.palette = 1, .row_bytes = OF_ALL(TILE_ROW), .rows = OF_ALL(SIDE)};
+#undef OF_ALL
+
+/* Have the registers hold tiles, on this thread */
+static void begin_tiles(void) { _tile_loadconfig(&tiles); }
+
+static void end_tiles(void) { _tile_release(); }
+
+#undef SIDE
