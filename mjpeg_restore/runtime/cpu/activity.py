@@ -81,6 +81,12 @@ def cells_of(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return high, wide
 
 
+def subsampling(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Blocks of luma to one of chroma, down and across."""
+    (high, wide), (chroma_high, chroma_wide) = grids[0], grids[-1]
+    return high // chroma_high, wide // chroma_wide
+
+
 def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> list[NDArray[np.bool_]]:
     """The blocks of cells, of each component of such a picture."""
     (down, across), (high, wide) = cell(grids), grids[0]

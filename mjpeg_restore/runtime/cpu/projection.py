@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.of_table import of_table
+
 try:
     from mjpeg_restore.runtime.cpu import _projection as native
 except ImportError:  # no C compiler when the package was installed: the graph computes it
@@ -42,8 +44,13 @@ class ConfidenceRamp:
 
     def __call__(self, table: NDArray[np.uint16]) -> float:
         """The weight for a table, uint16 `[64]`, values from 1."""
-        mean = float(np.log2(table.astype(np.float32)).mean())
+        mean = _mean_of_logarithms(table)
         return min(1.0, max(0.0, (mean - self.zero) / (self.one - self.zero)))
+
+
+@of_table
+def _mean_of_logarithms(table: NDArray[np.uint16]) -> float:
+    return float(np.log2(table.astype(np.float32)).mean())
 
 
 LUMA_CONFIDENCE: Final = ConfidenceRamp(0.5, 2.0)
@@ -130,4 +137,6 @@ def decode(
 
 def as_native(array: NDArray[Any], kind: type[Kind]) -> NDArray[Kind]:
     """The array as the extension needs it: contiguous, aligned, in native byte order."""
+    if array.dtype == kind and array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, kind, ["C", "A"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

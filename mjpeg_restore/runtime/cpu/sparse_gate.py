@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, widened
+from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, subsampling, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
@@ -57,8 +58,7 @@ class SparseGate:
                 sense(*component, known, blocks, memory.entering, branch.components, index)
             self._luma.run(cells, luma)
             if self._chroma:
-                scale = grids[0][0] // grids[1][0], grids[0][1] // grids[1][1]
-                self._chroma.run(cells, chroma[0], luma.features, scale)
+                self._chroma.run(cells, chroma[0], luma.features, subsampling(grids))
             taken = zip(frame, before, after, wanted, places, strict=True)
             for component, known, found, blocks, (branch, memory, index) in taken:
                 own = branch.own[index]
@@ -68,7 +68,7 @@ class SparseGate:
         luma = Grid(*grids[0], *cell(grids), _REACH)
         found = [self._luma.memory(luma)]
         if self._chroma:
-            found.append(self._chroma.memory(luma.coarser(grids[0][0] // grids[1][0], grids[0][1] // grids[1][1])))
+            found.append(self._chroma.memory(luma.coarser(*subsampling(grids))))
         return found
 
 
@@ -94,8 +94,7 @@ class _Branch:
     def __init__(self, weights: Weights, name: str, components: int) -> None:
         self._judge, self._decide = weights.of_place(f"{name}.judge"), weights.of_place(f"{name}.decide")
         self._around = [weights.layer(f"{name}.around.{index}") for index in range(2)]
-        guide = [f"{name}.guide.weight", f"{name}.guide.bias"]
-        self._guide = [weights(part) for part in guide] if guide[0] in weights else None
+        self._guide = _guide(weights, f"{name}.guide") if f"{name}.guide.weight" in weights else None
         self.own = weights(f"{name}.own").reshape(components, -1)
         """Of each component; see `state.take_judged`."""
         self.components = components
@@ -127,9 +126,19 @@ class _Branch:
             self._judge.run(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST)
         else:
             self._judge.run(memory.entering, cells, grid, sums=between)
-            layer = Layer(*self._guide, stride=scale, padding=0)
-            layer.run(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST)
+            self._guide(scale).run(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST)
         first, second = self._around
         first.run(features, cells, grid, added=features, sums=between, rectify=Rectify.FIRST)
         second.run(between, cells, grid, added=between, sums=features, rectify=Rectify.FIRST)
         self._decide.run(features, cells, grid.within(), sums=memory.logits)
+
+
+def _guide(weights: Weights, name: str) -> Callable[[tuple[int, int]], Layer]:
+    """The layer of luma's features by their scale: as many times as many places, down and across."""
+    weight, bias = weights(f"{name}.weight"), weights(f"{name}.bias")
+
+    @cache
+    def of_scale(scale: tuple[int, int]) -> Layer:
+        return Layer(weight, bias, stride=scale, padding=0)
+
+    return of_scale

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.of_table import of_table
 from mjpeg_restore.runtime.cpu.projection import CELL, SAMPLE_SCALE, ConfidenceRamp, as_native
 
 try:
@@ -98,12 +99,14 @@ class ComponentState:
         return ComponentState(unneeded.mean, unneeded.evidence, self.correction)
 
 
+@of_table
 def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Evidence of one frame by its table `[64]`: the inverse variance of a dequantised coefficient."""
     steps = table.astype(np.float32)
     return np.maximum(1 / (steps * steps / 12 + SENSOR), LEAST, dtype=np.float32)
 
 
+@of_table
 def lasting(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Weight of what was restored before, where the mean is the past's alone, by the frame's table `[64]`.
 
@@ -506,4 +509,10 @@ def _frame(
     coefficients: NDArray[np.int16], table: NDArray[np.uint16]
 ) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
     """Coefficients, table and evidence of one frame, as the extension needs them."""
-    return as_native(coefficients, np.int16), table.astype(np.float32), observation(table)
+    return as_native(coefficients, np.int16), _steps(table), observation(table)
+
+
+@of_table
+def _steps(table: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The table as the extension needs it."""
+    return table.astype(np.float32)
