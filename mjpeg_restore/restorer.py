@@ -373,9 +373,10 @@ class RestorerStream:
             return _submitted(self._session(graph, INLINE), graph, inputs).result()
 
         network = self._restorer.network(graph, self._progress)
-        most = int(self._restorer.memory(network) / (64 * self._restorer.model.bytes_per_pixel))
+        memory = self._restorer.memory(network)
+        most = int(memory / (64 * self._restorer.model.bytes_per_pixel))
         parts = network.parts() if isinstance(network, HasParts) else None
-        return VideoSession(parts or WholeGraph(run), self._pool, most)
+        return VideoSession(parts or WholeGraph(run), self._pool, most, memory)
 
     def _progress(self, what: str, share: float) -> None:
         if self._halt:

@@ -213,10 +213,15 @@ class SteppedPart:
 
 
 class SteppedCells:
-    """That network at cells of a frame: `Sparse`."""
+    """That network at cells of a frame: `Sparse`, which says that it needs `NBYTES` for any picture."""
+
+    NBYTES = 1000
 
     def __init__(self, network: Stepped) -> None:
         self._network = network
+
+    def nbytes(self, grids: Grids, /) -> int:
+        return self.NBYTES
 
     def take(
         self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells

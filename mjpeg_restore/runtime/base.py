@@ -221,6 +221,15 @@ def wrap_errors(what: str, hint: Hint | None = None) -> Generator[None]:
         raise RuntimeUnavailable(f"{what} ({one_line(error)})", hint) from error
 
 
+@contextmanager
+def memory_errors(what: str, hint: Hint) -> Generator[None]:
+    """Convert exceptions for lack of memory alone to `RuntimeUnavailable`: of work that is the package's own."""
+    try:
+        yield
+    except MemoryError as error:
+        raise RuntimeUnavailable(f"{what} (out of memory)", hint) from error
+
+
 def one_line(error: Exception) -> str:
     """An exception's message in one line, without OpenVINO's list of source files: the lines that end with a colon."""
     if isinstance(error, MemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY):

@@ -36,7 +36,7 @@ from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.verification import verify
 from tests import state_formulas as formulas
 from tests.agreement import assert_same, difference, plain_decode, rounded
-from tests.lacking import lack_native_sparse, needs_native_sparse, needs_native_state, needs_openvino
+from tests.lacking import needs_native_sparse, needs_native_state, needs_openvino
 from tests.runtime.graphs import run
 
 PLAIN = StreamConfig(width=16, blocks=1, hidden=16, chroma_width=16, chroma_blocks=1)
@@ -118,20 +118,11 @@ def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjpeg_restore.runtime._LOADER", Loader())
 
 
-@pytest.fixture(params=[pytest.param("native", marks=needs_native_sparse), "openvino"])
-def convolutions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Who computes the network of an OpenVINO session: the extension that knows some CPUs, or OpenVINO."""
-    if request.param == "openvino":
-        lack_native_sparse(monkeypatch)
-    return request.param
-
-
-def parts_of(network: Network, convolutions: str) -> Parts:
-    """The network's parts, of which those alone that the extension computes may be wanted anywhere."""
+def parts_of(network: Network) -> Parts:
+    """The network's parts."""
     assert isinstance(network, HasParts)
     parts = network.parts()
     assert parts is not None
-    assert (parts.sparse is not None) == (convolutions == "native")
     return parts
 
 
@@ -296,13 +287,13 @@ def test_the_graph_gives_what_the_network_gives(exported: dict[str, Exported], k
 @pytest.mark.parametrize("bf16", [True, False])
 @needs_native_state
 def test_openvino_with_the_extension_agrees(
-    exported: dict[str, Exported], kind: str, bf16: bool, convolutions: str, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not bf16:
         monkeypatch.setattr("mjpeg_restore.runtime.cpu.openvino.has_bf16", lambda *_: False)
     graph = of(exported, kind).graph
     opened = open_network(graph, "openvino", 1)
-    parts_of(opened, convolutions)
+    parts_of(opened)
     in_bf16 = opened.name.endswith("bf16")
     assert not in_bf16 or bf16
     for inputs, wanted in frames_with_states(open_network(graph, "onnxruntime", 1), kind):
@@ -324,7 +315,7 @@ def test_a_network_that_is_narrower_than_a_vector_is_left_to_openvino(
     exported: dict[str, Exported], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mjpeg_restore.runtime.cpu.sparse.LANES", 64)
-    parts_of(open_network(exported["colour"].graph, "openvino", 1), "openvino")
+    assert parts_of(open_network(exported["colour"].graph, "openvino", 1)).sparse is None
 
 
 @needs_openvino
@@ -367,7 +358,6 @@ def test_a_camera_is_restored_within_its_cells(exported: dict[str, Exported], ki
 
 @needs_openvino
 @needs_native_state
-@pytest.mark.usefixtures("convolutions")
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
 def test_frames_under_way_together_are_what_they_are_alone(exported: dict[str, Exported], kind: str) -> None:
     graphs = {kind: one.graph for kind, one in exported.items()}
@@ -391,10 +381,10 @@ def everywhere(frame: Frame) -> list[NDArray[np.bool_]]:
 @needs_native_state
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
 def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before(
-    exported: dict[str, Exported], kind: str, convolutions: str, monkeypatch: pytest.MonkeyPatch
+    exported: dict[str, Exported], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = open_network(of(exported, kind).graph, "openvino", 1)
-    parts, run = parts_of(network, convolutions), network.session(INLINE).submit
+    parts, run = parts_of(network), network.session(INLINE).submit
     random, (first, frame) = np.random.default_rng(5), clip(kind, 2)
     count = len(first) // 2
     after = run([*first, *formulas.no_past(first)]).result()[count:]
@@ -438,11 +428,9 @@ def test_a_part_is_restored_with_the_corrections_of_then_and_the_means_of_before
 @needs_openvino
 @needs_native_state
 @pytest.mark.parametrize("kind", ["grey", "4:2:0"])
-def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(
-    exported: dict[str, Exported], kind: str, convolutions: str
-) -> None:
+def test_what_is_kept_of_a_part_depends_on_the_noise_of_its_component(exported: dict[str, Exported], kind: str) -> None:
     network = open_network(of(exported, kind).graph, "openvino", 1)
-    parts, (frame,) = parts_of(network, convolutions), clip(kind, 1)
+    parts, (frame,) = parts_of(network), clip(kind, 1)
     random, count = np.random.default_rng(5), len(frame) // 2
     part = parts.part()
     grids = [coefficients.shape[:2] for coefficients in frame[::2]]

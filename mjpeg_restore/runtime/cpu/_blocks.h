@@ -6,8 +6,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdint.h>
 #include <string.h>
+
+#include "_module.h"
 
 #define SIDE 8
 #define MAX_BLOCKS (PY_SSIZE_T_MAX / 256) /* of 256 bytes of float32 samples each */
@@ -69,18 +70,6 @@ static inline void interleave(const Component *c, size_t row, size_t begin, size
 #define SHUFFLE(one, other, ...) __builtin_shuffle(one, other, (Whole){__VA_ARGS__})
 #endif
 
-/* Whether a buffer has `count` numbers of `size` bytes each and is aligned to them; if not, an exception is set */
-static int fits(const Py_buffer *buffer, size_t count, size_t size, const char *name)
-{
-  if ((size_t)buffer->len != count * size)
-    PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zu", name, buffer->len, count * size);
-  else if ((uintptr_t)buffer->buf % size)
-    PyErr_Format(PyExc_ValueError, "%s: memory that is not aligned to %zu bytes", name, size);
-  else
-    return 1;
-  return 0;
-}
-
 /* Whether the blocks can be counted in bytes; if not, an exception is set */
 static int is_countable(Py_ssize_t high, Py_ssize_t wide)
 {
@@ -89,23 +78,6 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
   PyErr_Format(PyExc_ValueError, "%zd by %zd blocks make no component", high, wide);
   return 0;
 }
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CAN_COMPILE_AVX2 1
-#include <cpuid.h>
-#include <immintrin.h>
-
-/* Not all versions of GCC can be asked for F16C */
-static int detect_avx2(void)
-{
-  unsigned int a, b, c = 0, d;
-
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
-}
-#else
-#define CAN_COMPILE_AVX2 0
-static int detect_avx2(void) { return 0; }
-#endif
 
 /* Whether the CPU has AVX2, FMA and F16C. A module sets it when it is loaded: a virtual machine takes microseconds for
    CPUID. */

@@ -11,8 +11,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdint.h>
 #include <string.h>
+
+#include "_module.h"
 
 #define BORDER 1
 #define MOST_CHANNELS 1024
@@ -112,9 +113,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
   return 1;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#include <cpuid.h>
-#include <immintrin.h>
+#if CAN_COMPILE_AVX2
 #ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -142,13 +141,10 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 
-/* Numbers in a vector of this CPU; 0 if it has none of the two kinds.  Not all versions of GCC can be asked for F16C. */
+/* Numbers in a vector of this CPU; 0 if it has none of the two kinds */
 static int detect_lanes(void)
 {
-  unsigned int a, b, c = 0, d;
-
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__get_cpuid(1, &a, &b, &c, &d) ||
-      !(c & bit_F16C))
+  if (!detect_avx2())
     return 0;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
@@ -221,18 +217,10 @@ static void convolve_boxes(Layer *l, void (*convolve)(const Layer *, Box))
 
 /* ---- the Python module ---- */
 
-/* Whether a buffer has so many numbers of so many bytes, or is absent and may be; if not, an exception is set */
-static int fits(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name)
+/* Whether a buffer fits, or is absent; if not, an exception is set */
+static int may_fit(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name)
 {
-  if (!buffer->obj)
-    return 1;
-  if (buffer->len != count * size)
-    PyErr_Format(PyExc_ValueError, "%s: %zd bytes, not %zd", name, buffer->len, count * size);
-  else if ((uintptr_t)buffer->buf % (size_t)size)
-    PyErr_Format(PyExc_ValueError, "%s: memory that is not aligned to %zd bytes", name, size);
-  else
-    return 1;
-  return 0;
+  return !buffer->obj || fits(buffer, (size_t)count, (size_t)size, name);
 }
 
 /* Whether a buffer may be written, or is absent; if not, an exception is set */
@@ -252,7 +240,7 @@ static int is_region(const Region *r, const Py_buffer *cells)
       r->cells_wide < 1 << 16 && r->high < 1 << 20 && r->wide < 1 << 20 && r->high <= r->cells_high * r->down &&
       r->wide <= r->cells_wide * r->across && r->high > (r->cells_high - 1) * r->down &&
       r->wide > (r->cells_wide - 1) * r->across)
-    return fits(cells, r->cells_high * r->cells_wide, 1, "cells");
+    return may_fit(cells, r->cells_high * r->cells_wide, 1, "cells");
   PyErr_SetString(PyExc_ValueError, "these cells make no region of a picture");
   return 0;
 }
@@ -267,7 +255,7 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->planes <= MOST_SIDE && l->kernel > 0 && l->kernel <= MOST_SIDE && l->stride_down > 0 && l->stride_across > 0 &&
       l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
-      l->column < l->spread && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
+      l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
       l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
       !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
@@ -339,10 +327,10 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
       taps = l.tap_rows * l.tap_row;
     }
     Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
-    if (fits(&input, places, size, "input") && fits(&weights, groups * lanes * taps / weight, weight, "weights") &&
-        fits(&scale, l.outputs, 4, "scale") && fits(&bias, l.outputs, 4, "bias") && fits(&added, out, 4, "added") &&
-        fits(&also, out, 4, "also") && fits(&sums, out, 4, "sums") && fits(&rounded, out, 1, "rounded") &&
-        fits(&halves, r->high * r->wide * l.outputs, 2, "halves") &&
+    if (may_fit(&input, places, size, "input") && may_fit(&weights, groups * lanes * taps / weight, weight, "weights") &&
+        may_fit(&scale, l.outputs, 4, "scale") && may_fit(&bias, l.outputs, 4, "bias") && may_fit(&added, out, 4, "added") &&
+        may_fit(&also, out, 4, "also") && may_fit(&sums, out, 4, "sums") && may_fit(&rounded, out, 1, "rounded") &&
+        may_fit(&halves, r->high * r->wide * l.outputs, 2, "halves") &&
         is_writable(&sums, "sums") && is_writable(&rounded, "rounded") && is_writable(&halves, "halves")) {
       r->any = PyMem_Malloc((size_t)r->cells_wide);
       if (!l.bytes && products) {
@@ -411,7 +399,7 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
   r.cells = cells.buf;
   if (size <= 0 || size > 4 * MOST_CHANNELS)
     PyErr_SetString(PyExc_ValueError, "places of that size make no features");
-  else if (is_region(&r, &cells) && fits(&buffer, (r.high + 2 * BORDER) * (r.wide + 2 * BORDER) * size, 1, "buffer")) {
+  else if (is_region(&r, &cells) && may_fit(&buffer, (r.high + 2 * BORDER) * (r.wide + 2 * BORDER) * size, 1, "buffer")) {
     r.any = PyMem_Malloc(2 * (size_t)r.cells_wide);
     if (r.any) {
       Py_BEGIN_ALLOW_THREADS

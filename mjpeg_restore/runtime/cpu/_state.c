@@ -353,15 +353,19 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   if (!are(arguments, 20, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   group = (size_t)PyLong_AsSsize_t(PyTuple_GetItem(arguments, 19));
-  if (a.groups && group >= a.groups)
+  if (!PyErr_Occurred() && a.groups && group >= a.groups)
     PyErr_SetString(PyExc_ValueError, "there is no such group of phases");
+  if (PyErr_Occurred()) {
+    release(&a);
+    return NULL;
+  }
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[8].buf;
   s.wanted = a.buffers[9].buf, s.plane = a.buffers[10].buf;
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   c.apart = PHASES * s.high * s.wide, c.between = 1;
   if (a.groups)
-    c.apart = 1, c.between = PHASES * PHASES * a.groups, c.phases += PHASES * PHASES * (PyErr_Occurred() ? 0 : group);
+    c.apart = 1, c.between = PHASES * PHASES * a.groups, c.phases += PHASES * PHASES * group;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
   set_noise(&s, (float)number(arguments, 16), c.cell, PyObject_IsTrue(PyTuple_GetItem(arguments, 17)));

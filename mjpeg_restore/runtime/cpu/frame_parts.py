@@ -96,7 +96,7 @@ class CellsOfFrame:
     """Cells of a frame, which are computed natively, wherever they are: for the gate, or for the network."""
 
     histories = None
-    """A graph that computes all of a part has learnt nothing: see `PartOfFrame`."""
+    """None: it is no graph, which would have learnt them; see `PartOfFrame.histories`."""
 
     def __init__(self, model: Sparse, cells: NDArray[np.bool_], scene: Scene) -> None:
         self._model, self._cells = model, cells

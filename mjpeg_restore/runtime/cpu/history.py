@@ -76,7 +76,7 @@ class History:
         same = not self.table.any() or np.array_equal(self.table, table)
         alike = same and audible >= QUIETER * self.loudest
         return History(
-            table,
+            table.copy(),  # the caller's memory
             noise,
             max(audible, self.loudest) if alike else audible,
             max(self.remaining - 1, 0) if alike else FORGOTTEN - 1,

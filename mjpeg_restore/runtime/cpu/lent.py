@@ -10,9 +10,11 @@ from typing import Generic, Protocol, TypeVar
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 
 _FEW = 4
-"""Pictures whose memory is kept while no thread has it, at least: as many as are computed at the same time."""
+"""As many pictures are computed at the same time, at most: so much memory is kept while no thread has it."""
 _MOST_IDLE = 500_000_000
-"""Bytes that are kept of more of them."""
+"""Bytes up to which the memory of more pictures is kept, for streams of several sizes."""
+_LONG = 100
+"""Pictures after which memory is given up that none of them needed: that of a size which has gone."""
 
 
 class HasBytes(Protocol):
@@ -33,20 +35,28 @@ class Lent(Generic[Memory]):
     def __init__(self, new: Callable[[Grids], Sequence[Memory]]) -> None:
         """Begin without any; `new` makes it for pictures whose components have so many blocks."""
         self._new = new
-        self._idle: list[tuple[Grids, Sequence[Memory]]] = []  # that used last comes last
+        self._idle: list[tuple[Grids, Sequence[Memory], int]] = []  # that used last comes last
+        self._pictures = 0
         self._lock = threading.Lock()
+
+    def nbytes(self, grids: Grids) -> int:
+        """Bytes for a picture of these grids."""
+        return sum(one.nbytes for one in self._new(grids))
 
     @contextmanager
     def __call__(self, grids: Grids) -> Generator[Sequence[Memory]]:
-        """Lend memory for pictures of these grids, of which it is not known what it holds. After an exception it is not
-        used again."""
+        """Lend memory for a picture of these grids, whatever it holds. After an exception it is not lent again."""
         with self._lock:
-            places = [place for place, (own, _) in enumerate(self._idle) if own == grids]
+            self._pictures += 1
+            places = [place for place, (own, *_) in enumerate(self._idle) if own == grids]
             memory = self._idle.pop(places[-1])[1] if places else None
         if memory is None:
             memory = self._new(grids)
         yield memory
         with self._lock:
-            self._idle.append((grids, memory))
-            while len(self._idle) > _FEW and sum(one.nbytes for _, known in self._idle for one in known) > _MOST_IDLE:
+            self._idle.append((grids, memory, self._pictures))
+            self._idle = [one for one in self._idle if self._pictures - one[2] < _LONG]
+            while (
+                len(self._idle) > _FEW and sum(one.nbytes for _, known, _ in self._idle for one in known) > _MOST_IDLE
+            ):
                 del self._idle[0]

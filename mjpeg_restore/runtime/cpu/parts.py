@@ -89,6 +89,10 @@ class Part(Protocol):
 class Sparse(Protocol):
     """Gate and network at some cells of a frame, wherever they are. Safe from several threads."""
 
+    def nbytes(self, grids: Grids, /) -> int:
+        """Bytes that it needs for a picture whose components have so many blocks."""
+        ...
+
     def take(
         self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
     ) -> None:

@@ -77,10 +77,10 @@ class Grid:
         return aligned((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.float32)
 
     def bytes(self, channels: int, *, signed: bool) -> NDArray[np.uint8]:
-        """The same as bytes."""
+        """The same as bytes; of signed ones the border alone stands for zeros."""
         found = aligned((self.high + 2 * BORDER, self.wide + 2 * BORDER, channels), np.uint8)
-        if signed:
-            found.fill(_MIDDLE)
+        if signed:  # what is within the border is written before it is read
+            found[:BORDER] = found[-BORDER:] = found[:, :BORDER] = found[:, -BORDER:] = _MIDDLE
         return found
 
     def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
@@ -127,6 +127,7 @@ class Layer:
     Attributes:
         step: of the input's bytes; 0 for a layer of float32.
         inputs, outputs: channels.
+        fills_vectors: whether the outputs are a whole number of vectors.
     """
 
     def __init__(
@@ -155,8 +156,11 @@ class Layer:
             ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
         """
         self.outputs, self.inputs, self._side, _ = weight.shape
+        if steps and self.inputs % 4:
+            raise ValueError(f"{self.inputs} inputs are no whole number of four bytes")
         if self.outputs < LANES:
             raise ValueError(f"{self.outputs} outputs do not fill a vector of {LANES} numbers")
+        self.fills_vectors = self.outputs % LANES == 0
         # The last group has the last outputs, also where the one before has some of them.
         firsts = [min(first, self.outputs - LANES) for first in range(0, self.outputs, LANES)]
         self.step = steps[0] if steps else 0.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, LANES, Cells, Grid, Layer, Rectify, Rounded, Weights, aligned
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded, Weights, aligned
 
 ENTER = 2
 """Stride of the first and the last layer: samples of a feature, and features of a place of the residual."""
@@ -65,8 +65,8 @@ class _Residual:
 
     def __init__(self, named: Weights, name: str) -> None:
         self._first, self._second = named.layer(f"{name}.first", signed=True), named.layer(f"{name}.second")
-        self.step, self.hidden, self.channels = self._first.step, self._first.outputs, self._second.outputs
-        if not self._second.step:
+        self.step, self.hidden = self._first.step, self._first.outputs
+        if not self._second.step or not self._second.fills_vectors:  # its sums take the place of what is added
             raise ValueError("these are other layers than are known")
         self.sees_numbers = not self.step
         """Whether it takes numbers from around a place."""
@@ -120,8 +120,8 @@ class _Coarse:
             ((2, row, column), Layer(weight[:, :, row : row + 1, column : column + 1].swapaxes(0, 1), bias, padding=0))
             for row, column in places
         ]
-        self.channels, self.inner = self._grow[0][1].outputs, self._shrink.outputs
-        if self._shrink.step or self.inner % LANES:
+        self.inner = self._shrink.outputs
+        if self._shrink.step or not all(layer.fills_vectors for _, layer in self._grow):
             raise ValueError("these are other layers than are known")
 
     def run(
@@ -162,8 +162,6 @@ class Branch:
             self._blocks.append((_Coarse if f"{name}.shrink.bias" in named else _Residual)(named, name))
         if not self._blocks or isinstance(self._blocks[-1], _Coarse):
             raise ValueError("the last block is no residual block")
-        if any(block.channels % LANES for block in self._blocks):  # a layer adds what it is to replace
-            raise ValueError("channels do not fill vectors")
         self._predict = named.layer(f"{prefix}predict.phases", signed=True, stride=(ENTER, ENTER))
         if len({block.hidden for block in self._blocks if isinstance(block, _Residual)}) > 1 or not self._predict.step:
             raise ValueError("these are other layers than are known")

@@ -37,6 +37,10 @@ class SparseGate:
         self._chroma = _Branch(weights, "chroma_gate", 2) if "chroma_gate.own" in weights else None
         self._memory = Lent(self._new)
 
+    def nbytes(self, grids: Grids) -> int:
+        """Bytes of memory for a picture whose components have so many blocks."""
+        return self._memory.nbytes(grids)
+
     def take(
         self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
     ) -> None:

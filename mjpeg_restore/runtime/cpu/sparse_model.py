@@ -8,15 +8,16 @@ wanted.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.errors import Hint
-from mjpeg_restore.runtime.base import Planes, picture_size, wrap_errors
+from mjpeg_restore.runtime.base import Planes
 from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.history import History
+from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE
 from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
@@ -24,7 +25,8 @@ from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
-_RUNNING = Hint("try {model} or fewer {threads}", model="stream-video-lite", threads=None)
+_SIZES = 16
+"""Sizes of pictures for which it is known how much memory they need."""
 
 
 class SparseModel:
@@ -38,19 +40,19 @@ class SparseModel:
             ValueError: channels do not fill a vector.
         """
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
+        self.nbytes = lru_cache(_SIZES)(self._nbytes)
 
     def take(
         self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
     ) -> None:
         """Take cells of a frame into its state; see `SparseGate.take`."""
-        with _errors(frame):
-            self._gate.take(frame, before, after, cells)
+        self._gate.take(frame, before, after, cells)
 
     @contextmanager
     def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Phases]]:
         """Run the network at cells of a frame that has been taken into its state; lend what it makes of them."""
         components = [(*component, known.mean, known.evidence) for component, known in zip(frame, after, strict=True)]
-        with _errors(frame), self._network.run(components, cells) as residual:
+        with self._network.run(components, cells) as residual:
             yield residual
 
     @staticmethod
@@ -70,8 +72,6 @@ class SparseModel:
             told = histories[index].noise, histories[index].mean_tells
             state.restore(*place, *told, planes[index], groups=groups, group=group)
 
-
-def _errors(frame: Frame) -> AbstractContextManager[None]:
-    """What goes wrong becomes an error that says what to do: most likely, memory for a picture is missing."""
-    size = picture_size([coefficients for coefficients, _ in frame])
-    return wrap_errors(f"the native extension cannot restore a picture of {size}", _RUNNING)
+    def _nbytes(self, grids: Grids) -> int:
+        """Gate and network of a picture run one after the other."""
+        return max(self._gate.nbytes(grids), self._network.nbytes(grids))

@@ -49,6 +49,10 @@ class SparseNetwork:
             self._significance = _map(named("significance.shares.weight"), named("significance.shares.bias"))
         self._memory = Lent(self._new)
 
+    def nbytes(self, grids: Grids) -> int:
+        """Bytes of memory for a picture whose components have so many blocks."""
+        return self._memory.nbytes(grids)
+
     @contextmanager
     def run(self, components: Sequence[Component], cells: Cells) -> Generator[list[Phases]]:
         """Lend the residual of each component, at the wanted cells; elsewhere it is whatever it was.

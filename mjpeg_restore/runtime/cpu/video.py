@@ -13,12 +13,13 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.base import Inputs, Planes
+from mjpeg_restore.errors import Hint
+from mjpeg_restore.runtime.base import Inputs, Planes, memory_errors, picture_size
 from mjpeg_restore.runtime.cpu import state as on_blocks
 from mjpeg_restore.runtime.cpu.activity import Activity, cell, cells_of, shares_of
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, areas, lengths
@@ -33,9 +34,7 @@ from mjpeg_restore.runtime.cpu.turns import Turns, Work
 ALL = 0.9
 """Share of the judged cells that need the network, from which on it is given what the gate was: to find other parts of
 a frame, and sizes for them, takes longer than the rest of these."""
-NATIVE = 4
-"""Pictures of up to so many times the blocks that the network may be given are computed natively: that needs memory for
-the features of all of a picture, and uses it where they are computed."""
+_RUNNING = Hint("try fewer {threads}", threads=None)
 LEAST_PART = 300
 """Blocks of luma from which on it pays to compute a part of a frame by itself."""
 
@@ -47,15 +46,16 @@ class VideoSession:
         computed: share of the frame begun last that the network computes, 0..1, without margins.
     """
 
-    def __init__(self, parts: Parts, pool: Executor, most: int) -> None:
+    def __init__(self, parts: Parts, pool: Executor, most: int, memory: float = inf) -> None:
         """Begin without a past.
 
         Args:
             parts: of a network whose graph has a state.
             pool: its threads compute.
             most: blocks of luma that the network may be given at a time.
+            memory: bytes that a picture may need whose cells are computed natively; larger ones are computed in parts.
         """
-        self._parts, self._pool, self._most = parts, pool, most
+        self._parts, self._pool, self._most, self._memory = parts, pool, most, memory
         self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
@@ -78,6 +78,11 @@ class VideoSession:
         """Nothing is to be freed, and frames under way may be finished later."""
 
     def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
+        size = picture_size([coefficients for coefficients, _ in frame])
+        with memory_errors(f"a picture of {size} cannot be restored", _RUNNING):
+            return (yield from self._steps(frame, past=past, evidence=evidence))
+
+    def _steps(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         if not past or _grids(self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
@@ -169,22 +174,23 @@ class VideoSession:
         return needed, self._rectangles(needed, scene, network=True)
 
     def _sparse(self, grids: Grids) -> Sparse | None:
-        """What computes cells of such pictures natively."""
-        is_small = prod(grids[0]) <= NATIVE * self._most
-        return self._parts.sparse if is_small else None
+        """What computes cells of such pictures natively: it needs memory for the features of all of a picture."""
+        model = self._parts.sparse
+        return model if model and model.nbytes(grids) <= self._memory else None
 
     def _natively(
         self, model: Sparse, cells: NDArray[np.bool_], scene: Scene, *, network: bool
     ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
-        """Cells and those between them, and what computes them: of a whole picture a runtime, at its best with these.
+        """Cells and those between them, and what computes them. If that is all of a picture, a runtime does it faster.
 
-        A frame that comes alone has as many shares as are computed at once, if it pays.
+        A frame that comes alone has as many shares as are computed at once, if it pays and there is memory for each.
         """
         cells = filled(cells, *lengths(scene.grids))
         if cells.all():
             return cells, self._rectangles(cells, scene, network=network)
         blocks = int(cells.sum()) * prod(cell(scene.grids))
-        number = max(1, min(self._parts.at_once, blocks // LEAST_PART)) if self._turns.is_alone else 1
+        number = min(self._parts.at_once, blocks // LEAST_PART, self._memory // model.nbytes(scene.grids))
+        number = max(1, int(number)) if self._turns.is_alone else 1
         return cells, [CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
 
     @property

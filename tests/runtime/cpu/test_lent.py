@@ -45,3 +45,22 @@ def test_memory_is_not_used_again_after_an_error() -> None:
         assert found is not lost
     with lent(((1, 1),)) as again:
         assert again is found
+
+
+def test_memory_of_a_size_that_has_gone_is_given_up() -> None:
+    made: list[Grids] = []
+
+    def new(grids: Grids) -> list[Bytes]:
+        made.append(grids)
+        return [Bytes(1000)]
+
+    lent = Lent(new)
+    for grids in [((1, 1),), *[((2, 2),)] * 200, ((1, 1),), ((2, 2),), ((1, 1),)]:
+        with lent(grids):
+            pass
+    assert made == [((1, 1),), ((2, 2),), ((1, 1),)]
+
+
+def test_it_tells_how_much_a_picture_needs() -> None:
+    lent = Lent(lambda grids: [Bytes(10 * high * wide) for high, wide in grids])
+    assert lent.nbytes(((3, 4), (1, 2))) == 140

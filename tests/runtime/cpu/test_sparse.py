@@ -398,7 +398,7 @@ def test_what_is_in_reach_is_computed_whatever_else_is_wanted(case: Case, region
 def test_features_next_to_what_will_be_computed_become_zero(region: tuple[Grid, Cells]) -> None:
     grid, cells = region
     buffers = grid.numbers(5), grid.bytes(3, signed=True), grid.bytes(4, signed=False)
-    zeros = [buffer.copy() for buffer in buffers]
+    zeros = [np.full_like(buffer, buffer[0, 0, 0]) for buffer in buffers]
     for buffer in buffers:
         inner(buffer)[:] = noise(inner(buffer))
     before = [buffer.copy() for buffer in buffers]
@@ -413,7 +413,9 @@ def test_features_begin_as_zeros_with_a_border() -> None:
     assert grid.numbers(7).shape == grid.bytes(7, signed=False).shape == (3 + 2 * BORDER, 5 + 2 * BORDER, 7)
     assert (grid.numbers(7).dtype, grid.bytes(7, signed=True).dtype) == (np.float32, np.uint8)
     assert not grid.numbers(7).any() and not grid.bytes(7, signed=False).any()
-    assert (grid.bytes(7, signed=True) == MIDDLE).all()
+    signed = grid.bytes(7, signed=True)
+    inner(signed)[:] = MIDDLE  # is written before it is read
+    assert (signed == MIDDLE).all()
 
 
 def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
@@ -631,6 +633,8 @@ def test_cells_of_another_picture_are_refused(region: tuple[int, ...]) -> None:
         (9, 2),  # halves that are spread
         (10, 1),
         (11, 1),
+        (12, -1),
+        (12, 3),
     ],
 )
 def test_impossible_layers_are_refused(place: int, number: int) -> None:

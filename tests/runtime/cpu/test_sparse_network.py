@@ -228,6 +228,23 @@ def test_products_of_bfloat16_round_no_more_than_bytes(model: str, sampling: str
         assert 0 < apart < 2 * (3 if index else 2) * roundings(model, index)
 
 
+@pytest.mark.parametrize("missing", ["trunk.0", "predict.phases.step", "trunk.0.second.step", "enter.weight"])
+def test_another_network_is_refused(missing: str) -> None:
+    known = {
+        name: array for name, array in arrays("stream-video-lite", "colour").items() if not name.startswith(missing)
+    }
+    assert len(known) < len(arrays("stream-video-lite", "colour"))
+    with pytest.raises((KeyError, ValueError)):
+        SparseNetwork(Weights(known))
+
+
+def test_channels_that_do_not_fill_vectors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse, "LANES", 12)
+    monkeypatch.setattr(sparse, "TILES", False)
+    with pytest.raises(ValueError, match="other layers"):
+        SparseNetwork(weights("stream-video", "colour"))
+
+
 # ---- cells ----
 
 DEPENDENCE = {"gray": 0.25, "4:4:4": 0.8, "4:2:2": 0.8, "4:4:0": 0.8, "4:2:0": 0.8, "4:1:1": 2.0}

@@ -29,14 +29,15 @@ from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before_finer
 from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
 from mjpeg_restore.runtime.cpu.part_sizes import Size
-from mjpeg_restore.runtime.cpu.parts import Parts, WholeGraph
+from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Sparse, WholeGraph
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
+from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
-from tests.video_models import Formulas, Stepped, SteppedPart, learnt, picture, with_object
+from tests.video_models import Formulas, Stepped, SteppedCells, SteppedPart, learnt, picture, with_object
 
 EVERYTHING = 10**9
 """Blocks that the network may be given at a time."""
@@ -652,6 +653,78 @@ def test_a_frame_that_comes_alone_is_divided(threads: int) -> None:
         session = VideoSession(parts, pool, EVERYTHING)
         assert_near(session.submit(frame, past=True, evidence=True).result(60), wanted)
     assert len(counts) == 2
+
+
+def thirds() -> list[Inputs]:
+    """A still scene, of which a third has changed in the last frame: 640 blocks of luma."""
+    clip = frames([picture(384, 320)] * 3, quality=90)
+    clip[-1] = [array.copy() for array in clip[-1]]
+    clip[-1][0][:, :16, 1:6] += 3
+    return clip
+
+
+@needs_native_state
+@pytest.mark.parametrize(("memory", "shares"), [(2000, 2), (1e9, 2), (1999, 1), (1000, 1)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cells_of_a_frame_that_comes_alone_are_divided_if_there_is_memory(
+    threads: int, memory: float, shares: int
+) -> None:
+    clip, alone, counts = thirds(), Camera(parts=Stepped(1, sparse=True)), list[int]()
+    expected = [alone.restore(frame) for frame in clip]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = Stepped(2, lambda: counts.append(1), sparse=True)
+        session = VideoSession(parts, pool, EVERYTHING, memory)
+        for frame, wanted in zip(clip, expected, strict=True):
+            counts.clear()
+            assert_same(session.submit(frame, past=True, evidence=True).result(60), wanted)
+    assert len(counts) == shares
+    assert session.computed == pytest.approx(1 / 3)
+
+
+@needs_native_state
+def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> None:
+    used: list[str] = []
+
+    class Told(Stepped):
+        def __init__(self) -> None:
+            super().__init__(1, sparse=True)
+            self.sparse: Sparse | None = ToldCells(self)
+
+        def part(self) -> Part:
+            used.append("part")
+            return super().part()
+
+    class ToldCells(SteppedCells):
+        def take(
+            self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        ) -> None:
+            used.append("cells")
+            super().take(frame, before, after, cells)
+
+    clip = thirds()
+    for memory, last in ((SteppedCells.NBYTES - 1, "part"), (SteppedCells.NBYTES, "cells")):
+        session = VideoSession(Told(), INLINE, EVERYTHING, memory)
+        for frame in clip:
+            used.clear()
+            session.submit(frame, past=True, evidence=True).result()
+        assert set(used) == {last}
+
+
+@needs_native_state
+@pytest.mark.parametrize("step", ["empty", "following"])
+def test_lack_of_memory_is_told_in_one_line(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (frame,) = frames(moving(1))
+
+    def lack(*_: object) -> ComponentState:
+        raise MemoryError
+
+    session = Camera().session
+    session.submit(frame, past=True, evidence=True).result()
+    monkeypatch.setattr(ComponentState, step, lack)
+    with pytest.raises(RuntimeUnavailable, match=r"^a picture of [0-9x]+ cannot be restored \(out of memory\)"):
+        session.submit(frame, past=step == "following", evidence=True).result()
+    monkeypatch.undo()
+    session.submit(frame, past=False, evidence=True).result()
 
 
 @needs_native_state
