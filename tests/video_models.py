@@ -217,8 +217,8 @@ class SteppedCells:
 
     NBYTES = 1000
 
-    def __init__(self, network: Stepped) -> None:
-        self._network = network
+    def __init__(self, network: Stepped, most: float = 0.7) -> None:
+        self._network, self.most = network, most
 
     def nbytes(self, grids: Grids, /) -> int:
         return self.NBYTES

@@ -87,7 +87,13 @@ class Part(Protocol):
 
 
 class Sparse(Protocol):
-    """Gate and network at some cells of a frame, wherever they are. Safe from several threads."""
+    """Gate and network at some cells of a frame, wherever they are. Safe from several threads.
+
+    Attributes:
+        most: share of a picture from which on parts of it, and then all of it, are computed faster.
+    """
+
+    most: float
 
     def nbytes(self, grids: Grids, /) -> int:
         """Bytes that it needs for a picture whose components have so many blocks."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,13 @@ from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE
-from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
+from mjpeg_restore.runtime.cpu.sparse import TILES, Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
+_MOST = 0.7
+"""Share of a picture from which on a runtime computes all of it faster, if there are no tiles to multiply."""
 _SIZES = 16
 """Sizes of pictures for which it is known how much memory they need."""
 
@@ -39,6 +42,7 @@ class SparseModel:
             KeyError: one is missing: it is another network.
             ValueError: channels do not fill a vector.
         """
+        self.most = inf if TILES else _MOST
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
         self.nbytes = lru_cache(_SIZES)(self._nbytes)
 

@@ -711,6 +711,28 @@ def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> 
 
 
 @needs_native_state
+@pytest.mark.parametrize("most", [0.7, np.inf])
+def test_all_of_a_picture_is_computed_where_that_is_faster(most: float) -> None:
+    used: list[bool] = []
+
+    class ToldCells(SteppedCells):
+        def take(
+            self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        ) -> None:
+            used.append(True)
+            super().take(frame, before, after, cells)
+
+    parts = Stepped(1, sparse=True)
+    parts.sparse = ToldCells(parts, most)
+    session = VideoSession(parts, INLINE, EVERYTHING)
+    frame, other = frames([picture(WIDTH, HEIGHT, seed) for seed in (1, 2)])
+    for shown in (frame, other):  # all of it changes
+        session.submit(shown, past=True, evidence=True).result()
+    session.submit(frame, past=False, evidence=False).result()  # a picture by itself
+    assert len(used) == (3 if most > 1 else 0)
+
+
+@needs_native_state
 @pytest.mark.parametrize("step", ["empty", "following"])
 def test_lack_of_memory_is_told_in_one_line(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (frame,) = frames(moving(1))
