@@ -368,10 +368,11 @@ def sparse(data: bytes) -> None:
     earlier = [b"" if one is None else one.tobytes() for one in found]
     numbers = rng.choice((1.0, 0.0, float("inf"), float("nan"))), rng.choice((0.0, 128.0, 1e30, float("nan")))
     with suppress(ValueError):
-        native.convolve(
+        layer = (
             *(taken, weights, scale, bias, *added, *found, cells, region, (*shape, rng.choice((0, 1, 2)), products)),
             *(*numbers, lanes),
         )
+        native.convolve([layer])
         assert all(one is None or one.flags.writeable for one in found)
         if region[5:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
             for one, known in zip(found[:2], earlier[:2], strict=True):

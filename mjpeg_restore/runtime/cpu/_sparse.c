@@ -1,6 +1,6 @@
 /* Convolutions of a picture's features where they are wanted; see `sparse.py`.
  *
- * `convolve` computes one layer of a network at the cells of a picture that are wanted, and around them.  Features are
+ * `convolve` computes layers of a network at the cells of a picture that are wanted, and around them.  Features are
  * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
  * kernel reaches beyond them.  Int8 features and weights are multiplied as such.  All else is float32, which becomes
  * bfloat16 to be multiplied, if the CPU has products of pairs of these.
@@ -194,15 +194,15 @@ static int most_lanes, has_pairs, has_tiles;
 /* How a layer's products are made */
 enum { SINGLES, PAIRS, TILES };
 
-/* Compute a layer, box by box: below each other lie rows that are in reach of the same cells */
-static void convolve_boxes(Layer *l, void (*convolve)(const Layer *, Box))
+/* Compute rows of a layer, box by box: below each other lie rows that are in reach of the same cells */
+static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssize_t first_row, Py_ssize_t behind_row)
 {
-  Box box = {0};
+  Box box = {.y = first_row};
 
-  for (; box.y < l->region.high; box.y += box.high) {
+  for (; box.y < behind_row; box.y += box.high) {
     Py_ssize_t cell = 0, end, first, behind;
     begin_row(&l->region, box.y);
-    for (box.high = 1; box.high < MOST_HIGH && box.y + box.high < l->region.high; box.high++) {
+    for (box.high = 1; box.high < MOST_HIGH && box.y + box.high < behind_row; box.high++) {
       find_reach(&l->region, box.y + box.high, &first, &behind);
       if (first != l->region.first || behind != l->region.behind)
         break;
@@ -214,6 +214,8 @@ static void convolve_boxes(Layer *l, void (*convolve)(const Layer *, Box))
       }
   }
 }
+
+#include "_sparse_order.h"
 
 /* ---- the Python module ---- */
 
@@ -274,10 +276,81 @@ static int adds_once(const Layer *l, int lanes)
   return 0;
 }
 
+/* Buffers of a layer, in the order of its arguments */
+enum { INPUT_BUFFER, WEIGHTS, SCALE, BIAS, ADDED_BUFFER, ALSO_BUFFER, SUMS_BUFFER, ROUNDED_BUFFER, HALVES_BUFFER, CELLS, TAKEN };
+
+/* A layer of its arguments, with the memory that it works in, and how it is computed; if it is none, an exception is set.  The
+   caller releases the buffers and frees the memory in either case. */
+static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**convolve)(const Layer *, Box))
+{
+  Region *r = &l->region;
+  int lanes, products;
+
+  if (!PyTuple_Check(arguments)) {
+    PyErr_SetString(PyExc_TypeError, "a layer is a tuple");
+    return 0;
+  }
+  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnii)ffi", &taken[INPUT_BUFFER], &taken[WEIGHTS],
+                        &taken[SCALE], &taken[BIAS], &taken[ADDED_BUFFER], &taken[ALSO_BUFFER], &taken[SUMS_BUFFER],
+                        &taken[ROUNDED_BUFFER], &taken[HALVES_BUFFER], &taken[CELLS], &r->cells_high, &r->cells_wide, &r->down,
+                        &r->across, &r->reach, &r->high, &r->wide, &l->planes, &l->input_high, &l->input_wide, &l->channels,
+                        &l->kernel, &l->stride_down, &l->stride_across, &l->padding, &l->outputs, &l->spread, &l->row,
+                        &l->column, &l->rectify, &products, &l->inverse, &l->zero, &lanes)) {
+    memset(taken, 0, TAKEN * sizeof *taken); /* none is held */
+    return 0;
+  }
+  r->cells = taken[CELLS].buf;
+  l->weights = taken[WEIGHTS].buf, l->scale = taken[SCALE].buf, l->bias = taken[BIAS].buf;
+  l->bytes = l->scale ? taken[INPUT_BUFFER].buf : NULL, l->numbers = l->scale ? NULL : taken[INPUT_BUFFER].buf;
+  l->added = taken[ADDED_BUFFER].buf, l->also = taken[ALSO_BUFFER].buf;
+  l->sums = taken[SUMS_BUFFER].buf, l->rounded = taken[ROUNDED_BUFFER].buf, l->halves = taken[HALVES_BUFFER].buf;
+  if ((lanes != 8 && lanes != 16) || lanes > most_lanes) {
+    PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
+    return 0;
+  }
+  if (products < SINGLES || products > TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+      (products == TILES && (!has_tiles || lanes != 16))) {
+    PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
+    return 0;
+  }
+  if (!is_region(r, &taken[CELLS]) || !is_layer(l, lanes, products) || !adds_once(l, lanes))
+    return 0;
+  Py_ssize_t places = (l->input_high + 2 * BORDER) * (l->input_wide + 2 * BORDER) * l->channels * l->planes;
+  Py_ssize_t groups = (l->outputs + lanes - 1) / lanes, size = l->bytes ? 1 : 4, weight = l->bytes ? 1 : products ? 2 : 4;
+  Py_ssize_t taps = l->planes * l->kernel * l->kernel * l->channels * weight;
+  Py_ssize_t out = (l->spread * r->high + 2 * BORDER) * (l->spread * r->wide + 2 * BORDER) * l->outputs;
+  if (products == TILES) {
+    l->tap_rows = l->channels > 1 ? l->planes * l->kernel : 1;
+    l->tap_row = (taps / l->tap_rows + TILE_ROW - 1) / TILE_ROW * TILE_ROW;
+    taps = l->tap_rows * l->tap_row;
+  }
+  if (!may_fit(&taken[INPUT_BUFFER], places, size, "input") ||
+      !may_fit(&taken[WEIGHTS], groups * lanes * taps / weight, weight, "weights") ||
+      !may_fit(&taken[SCALE], l->outputs, 4, "scale") || !may_fit(&taken[BIAS], l->outputs, 4, "bias") ||
+      !may_fit(&taken[ADDED_BUFFER], out, 4, "added") || !may_fit(&taken[ALSO_BUFFER], out, 4, "also") ||
+      !may_fit(&taken[SUMS_BUFFER], out, 4, "sums") || !may_fit(&taken[ROUNDED_BUFFER], out, 1, "rounded") ||
+      !may_fit(&taken[HALVES_BUFFER], r->high * r->wide * l->outputs, 2, "halves") ||
+      !is_writable(&taken[SUMS_BUFFER], "sums") || !is_writable(&taken[ROUNDED_BUFFER], "rounded") ||
+      !is_writable(&taken[HALVES_BUFFER], "halves"))
+    return 0;
+  r->any = PyMem_Malloc((size_t)r->cells_wide);
+  if (!l->bytes && products) {
+    l->pairs_line = pairs_wide(l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
+    l->pairs = PyMem_Malloc((size_t)(l->planes * pairs_high(l, MOST_HIGH) * l->pairs_line) * sizeof *l->pairs);
+  }
+  if (products == TILES)
+    l->gathered = PyMem_Calloc(MOST_WIDE, (size_t)taps);
+  if (!r->any || (!l->bytes && products && !l->pairs) || (products == TILES && !l->gathered)) {
+    PyErr_NoMemory();
+    return 0;
+  }
+  *convolve = products == TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
+  return 1;
+}
+
 PyDoc_STRVAR(convolve_doc,
-"convolve(input, weights, scale, bias, added, also, sums, rounded, halves, cells, region, shape, inverse, zero, lanes, /)\n"
-"--\n\n"
-"Compute one layer where it is wanted; see `sparse.py`.\n\n"
+"convolve(layers, /)\n--\n\n"
+"Compute layers where they are wanted; see `sparse.py`. A layer is a tuple of\n\n"
 "    input: uint8 [high + 2, wide + 2, channels], or without scale float32 [planes, high + 2, wide + 2, channels];\n"
 "    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
 "        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
@@ -290,72 +363,58 @@ PyDoc_STRVAR(convolve_doc,
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
 "        bfloat16;\n"
-"    inverse, zero: a number becomes the byte number * inverse + zero.\n\n"
-"Raises ValueError if the sizes do not go together.");
+"    inverse, zero: a number becomes the byte number * inverse + zero;\n"
+"    lanes: numbers in a vector.\n\n"
+"Raises ValueError if the sizes of one do not go together, and then computes none.");
 
 static PyObject *convolve(PyObject *module, PyObject *arguments)
 {
-  Py_buffer input, weights, scale = {0}, bias, added = {0}, also = {0}, sums = {0}, rounded = {0}, halves = {0}, cells;
-  Layer l = {0};
-  Region *r = &l.region;
-  int lanes, products;
-  PyObject *result = NULL;
+  Py_ssize_t count = PySequence_Size(arguments), taken = 0;
+  int are_layers = count > 0 && count <= MOST_LAYERS, have_tiles = 0;
+  Order *order = NULL;
+  Py_buffer *buffers = NULL;
+  void (*convolve_box[MOST_LAYERS])(const Layer *, Box);
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnii)ffi", &input, &weights, &scale, &bias, &added,
-                        &also, &sums, &rounded, &halves, &cells, &r->cells_high, &r->cells_wide, &r->down, &r->across,
-                        &r->reach, &r->high, &r->wide, &l.planes, &l.input_high, &l.input_wide, &l.channels, &l.kernel,
-                        &l.stride_down, &l.stride_across, &l.padding, &l.outputs, &l.spread, &l.row, &l.column, &l.rectify,
-                        &products, &l.inverse, &l.zero, &lanes))
+  if (count < 0)
     return NULL;
-  r->cells = cells.buf;
-  l.bytes = scale.obj ? input.buf : NULL, l.numbers = scale.obj ? NULL : input.buf;
-  l.weights = weights.buf, l.scale = scale.buf, l.bias = bias.buf;
-  l.added = added.buf, l.also = also.buf, l.sums = sums.buf, l.rounded = rounded.buf, l.halves = halves.buf;
-  if ((lanes != 8 && lanes != 16) || lanes > most_lanes)
-    PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
-  else if (products < SINGLES || products > TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
-           (products == TILES && (!has_tiles || lanes != 16)))
-    PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
-  else if (is_region(r, &cells) && is_layer(&l, lanes, products) && adds_once(&l, lanes)) {
-    Py_ssize_t places = (l.input_high + 2 * BORDER) * (l.input_wide + 2 * BORDER) * l.channels * l.planes;
-    Py_ssize_t groups = (l.outputs + lanes - 1) / lanes, size = l.bytes ? 1 : 4, weight = l.bytes ? 1 : products ? 2 : 4;
-    Py_ssize_t taps = l.planes * l.kernel * l.kernel * l.channels * weight;
-    if (products == TILES) {
-      l.tap_rows = l.channels > 1 ? l.planes * l.kernel : 1;
-      l.tap_row = (taps / l.tap_rows + TILE_ROW - 1) / TILE_ROW * TILE_ROW;
-      taps = l.tap_rows * l.tap_row;
-    }
-    Py_ssize_t out = (l.spread * r->high + 2 * BORDER) * (l.spread * r->wide + 2 * BORDER) * l.outputs;
-    if (may_fit(&input, places, size, "input") && may_fit(&weights, groups * lanes * taps / weight, weight, "weights") &&
-        may_fit(&scale, l.outputs, 4, "scale") && may_fit(&bias, l.outputs, 4, "bias") && may_fit(&added, out, 4, "added") &&
-        may_fit(&also, out, 4, "also") && may_fit(&sums, out, 4, "sums") && may_fit(&rounded, out, 1, "rounded") &&
-        may_fit(&halves, r->high * r->wide * l.outputs, 2, "halves") &&
-        is_writable(&sums, "sums") && is_writable(&rounded, "rounded") && is_writable(&halves, "halves")) {
-      r->any = PyMem_Malloc((size_t)r->cells_wide);
-      if (!l.bytes && products) {
-        l.pairs_line = pairs_wide(&l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
-        l.pairs = PyMem_Malloc((size_t)(l.planes * pairs_high(&l, MOST_HIGH) * l.pairs_line) * sizeof *l.pairs);
-      }
-      if (products == TILES)
-        l.gathered = PyMem_Calloc(MOST_WIDE, (size_t)taps);
-      if (r->any && (l.pairs || l.bytes || !products) && (l.gathered || products != TILES)) {
-        Py_BEGIN_ALLOW_THREADS
-        if (products == TILES)
-          begin_tiles(), convolve_boxes(&l, convolve_tiles), end_tiles();
-        else
-          convolve_boxes(&l, lanes == 16 ? convolve_16 : convolve_8);
-        Py_END_ALLOW_THREADS
-        result = Py_NewRef(Py_None);
-      } else
-        PyErr_NoMemory();
-      PyMem_Free(r->any), PyMem_Free(l.pairs), PyMem_Free(l.gathered);
-    }
+  if (!are_layers) {
+    PyErr_Format(PyExc_ValueError, "%zd layers make no network", count);
+    return NULL;
   }
-  PyBuffer_Release(&input), PyBuffer_Release(&weights), PyBuffer_Release(&scale), PyBuffer_Release(&bias);
-  PyBuffer_Release(&added), PyBuffer_Release(&also), PyBuffer_Release(&sums), PyBuffer_Release(&rounded);
-  PyBuffer_Release(&halves), PyBuffer_Release(&cells);
-  return result;
+  order = PyMem_Calloc(1, sizeof *order);
+  if (order)
+    order->layers = PyMem_Calloc((size_t)count, sizeof *order->layers), order->count = (int)count;
+  buffers = PyMem_Calloc((size_t)count * TAKEN, sizeof *buffers);
+  if (!order || !order->layers || !buffers)
+    are_layers = 0, PyErr_NoMemory();
+  for (; are_layers && taken < count; taken++) {
+    PyObject *one = PySequence_GetItem(arguments, taken);
+    are_layers = one && take_layer(one, &order->layers[taken], buffers + taken * TAKEN, &convolve_box[taken]);
+    if (are_layers)
+      have_tiles |= order->layers[taken].gathered != NULL;
+    Py_XDECREF(one); /* the buffers hold the memory */
+  }
+  if (are_layers) {
+    Py_BEGIN_ALLOW_THREADS
+    if (have_tiles)
+      begin_tiles();
+    compute_layers(order, convolve_box);
+    if (have_tiles)
+      end_tiles();
+    Py_END_ALLOW_THREADS
+  }
+  for (Py_ssize_t i = 0; i < taken; i++) {
+    Layer *l = &order->layers[i];
+    PyMem_Free(l->region.any), PyMem_Free(l->pairs), PyMem_Free(l->gathered);
+    for (int k = 0; k < TAKEN; k++)
+      PyBuffer_Release(&buffers[i * TAKEN + k]);
+  }
+  PyMem_Free(buffers);
+  if (order)
+    PyMem_Free(order->layers);
+  PyMem_Free(order);
+  return are_layers ? Py_NewRef(Py_None) : NULL;
 }
 
 PyDoc_STRVAR(fill_doc,
@@ -415,7 +474,7 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
 }
 
 static PyMethodDef methods[] = {
-  {"convolve", convolve, METH_VARARGS, convolve_doc},
+  {"convolve", convolve, METH_O, convolve_doc},
   {"fill", fill, METH_VARARGS, fill_doc},
   {NULL, NULL, 0, NULL},
 };

@@ -199,7 +199,7 @@ class Layer:
         self._weight = placed
         self._bias = np.ascontiguousarray(bias, np.float32)
 
-    def run(
+    def __call__(
         self,
         source: NDArray[Any],
         cells: Cells,
@@ -212,8 +212,8 @@ class Layer:
         halves: NDArray[np.float16] | None = None,
         rectify: Rectify = Rectify.NEVER,
         spread: tuple[int, int, int] = (1, 0, 0),
-    ) -> None:
-        """Compute it at wanted cells, and around them.
+    ) -> Computation:
+        """What `compute` computes at wanted cells, and around them.
 
         Args:
             source: uint8 or float32 `[input_high + 2, input_wide + 2, inputs]`, or if they are planes
@@ -232,12 +232,21 @@ class Layer:
         sides = self._side, *self._stride, self._padding
         shape = planes, high, wide, channels, *sides, self.outputs, *spread, rectify, self._products
         target = rounded or Rounded(np.empty(0, np.uint8), 1.0, signed=False)
-        assert native is not None
-        native.convolve(
+        return (
             *(source, self._weight, self._scale, self._bias, added, also, sums),
             *(rounded and rounded.buffer, halves, cells.view(np.uint8), grid.region(cells), shape),
             *(1 / target.step, float(_MIDDLE if target.signed else 0), LANES),
         )
+
+
+Computation = tuple[Any, ...]
+"""A layer with its arguments."""
+
+
+def compute(layers: Sequence[Computation]) -> None:
+    """Compute layers: each row as if those before were complete, but from the top of the picture down, all at once."""
+    assert native is not None
+    native.convolve(layers)
 
 
 def aligned(shape: Sequence[int], kind: np.dtype[Any] | type[np.generic]) -> NDArray[Any]:

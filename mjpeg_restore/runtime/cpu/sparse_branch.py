@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded, Weights, aligned
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Computation, Grid, Layer, Rectify, Rounded, Weights, aligned
 
 ENTER = 2
 """Stride of the first and the last layer: samples of a feature, and features of a place of the residual."""
@@ -71,7 +71,7 @@ class _Residual:
         self.sees_numbers = not self.step
         """Whether it takes numbers from around a place."""
 
-    def run(
+    def layers(
         self,
         source: NDArray[np.float32],
         features: Features,
@@ -80,8 +80,8 @@ class _Residual:
         *,
         also: NDArray[np.float32] | None = None,
         rectify: Rectify = Rectify.NEVER,
-    ) -> None:
-        """Features become the source and the block's residual.
+    ) -> list[Computation]:
+        """Layers by which features become the source and the block's residual.
 
         Args:
             source: features, which are rounded already, if the block takes bytes.
@@ -89,19 +89,21 @@ class _Residual:
             cells: wanted ones.
             following: step of the bytes that the next layer takes; 0 if it takes numbers.
             also: is added, too.
-            rectify: as in `Layer.run`.
+            rectify: as in `Layer`.
         """
         rounded = features.rounded if self.step else source
         hidden = Rounded(features.hidden, self._second.step, signed=False)
-        self._first.run(rounded, cells, features.grid, rounded=hidden, rectify=Rectify.LAST)
-        self._second.run(
-            *(features.hidden, cells, features.grid),
-            added=source,
-            also=also,
-            sums=features.sums,
-            rounded=_signed(features, following),
-            rectify=rectify,
-        )
+        return [
+            self._first(rounded, cells, features.grid, rounded=hidden, rectify=Rectify.LAST),
+            self._second(
+                *(features.hidden, cells, features.grid),
+                added=source,
+                also=also,
+                sums=features.sums,
+                rounded=_signed(features, following),
+                rectify=rectify,
+            ),
+        ]
 
 
 class _Coarse:
@@ -124,16 +126,19 @@ class _Coarse:
         if self._shrink.step or not all(layer.fills_vectors for _, layer in self._grow):
             raise ValueError("these are other layers than are known")
 
-    def run(
+    def layers(
         self, source: NDArray[np.float32], fine: Features, coarse: Features, cells: Cells, following: float
-    ) -> None:
-        """The fine features become the source and the block's residual; see `_Residual.run`."""
-        rounded = _signed(coarse, self.block.step)
-        self._shrink.run(source, cells, coarse.grid, sums=coarse.sums, rounded=rounded)
-        self.block.run(coarse.sums, coarse, cells, 0, rectify=Rectify.LAST)
-        for spread, layer in self._grow:
-            rounded = _signed(fine, following)
-            layer.run(coarse.sums, cells, coarse.grid, added=source, sums=fine.sums, rounded=rounded, spread=spread)
+    ) -> list[Computation]:
+        """Layers by which the fine features become the source and the block's residual; see `_Residual.layers`."""
+        inner, found = _signed(coarse, self.block.step), _signed(fine, following)
+        return [
+            self._shrink(source, cells, coarse.grid, sums=coarse.sums, rounded=inner),
+            *self.block.layers(coarse.sums, coarse, cells, 0, rectify=Rectify.LAST),
+            *(
+                grow(coarse.sums, cells, coarse.grid, added=source, sums=fine.sums, rounded=found, spread=spread)
+                for spread, grow in self._grow
+            ),
+        ]
 
 
 class Branch:
@@ -184,10 +189,10 @@ class Branch:
             np.zeros((*places, self._components, PHASES**2), np.float16),
         )
 
-    def run(
+    def layers(
         self, tables: Sequence[NDArray[np.uint16]], cells: Cells, memory: Memory, guide: Guide | None = None
-    ) -> None:
-        """Compute the residual of what is in the memory's planes.
+    ) -> list[Computation]:
+        """Layers that compute the residual of what is in the memory's planes, whose margins are cleared.
 
         Args:
             tables: of the components.
@@ -205,19 +210,19 @@ class Branch:
             coarse.clear(cells, numbers=numbers)
         entered, rounded = memory.entered, _signed(fine, first.step)
         enter, guiding = self._entering(np.concatenate(tables).tobytes(), guide and guide.scale)
-        enter.run(memory.planes, cells, fine.grid, sums=entered, rounded=None if guide else rounded)
+        found = [enter(memory.planes, cells, fine.grid, sums=entered, rounded=None if guide else rounded)]
         if guide and guiding:
-            guiding.run(guide.features, cells, fine.grid, added=entered, sums=entered, rounded=rounded)
-        source, last = memory.entered, self._blocks[-1]
-        for block, following in zip(self._blocks, [*self._blocks[1:], self._predict], strict=True):
+            found.append(guiding(guide.features, cells, fine.grid, added=entered, sums=entered, rounded=rounded))
+        source, last = entered, self._blocks[-1]
+        for block, following in zip(self._blocks, [*others, self._predict], strict=True):
             if isinstance(block, _Residual):
-                also = memory.entered if block is last else None
-                block.run(source, fine, cells, following.step, also=also)
+                also = entered if block is last else None
+                found += block.layers(source, fine, cells, following.step, also=also)
             elif coarse:
-                block.run(source, fine, coarse, cells, following.step)
+                found += block.layers(source, fine, coarse, cells, following.step)
             source = fine.sums
         places = fine.grid.coarser(ENTER, ENTER).within()
-        self._predict.run(fine.rounded, cells, places, halves=memory.phases)
+        return [*found, self._predict(fine.rounded, cells, places, halves=memory.phases)]
 
     def _of_tables(self, steps: bytes, scale: tuple[int, int] | None) -> tuple[Layer, Layer | None]:
         """The first layer, and that of the guide, as the components' tables change them: `Condition` of

@@ -13,7 +13,7 @@ from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, subsampling, wid
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
-from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Rectify, Weights
+from mjpeg_restore.runtime.cpu.sparse import Cells, Computation, Grid, Layer, Rectify, Weights, compute
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2
@@ -60,9 +60,10 @@ class SparseGate:
                 places += [(self._chroma, chroma[0], index) for index in range(2)]
             for component, known, blocks, (branch, memory, index) in zip(frame, before, near, places, strict=True):
                 sense(*component, known, blocks, memory.entering, branch.components, index)
-            self._luma.run(cells, luma)
+            layers = self._luma.layers(cells, luma)
             if self._chroma:
-                self._chroma.run(cells, chroma[0], luma.features, subsampling(grids))
+                layers += self._chroma.layers(cells, chroma[0], luma.features, subsampling(grids))
+            compute(layers)
             taken = zip(frame, before, after, wanted, places, strict=True)
             for component, known, found, blocks, (branch, memory, index) in taken:
                 own = branch.own[index]
@@ -109,14 +110,14 @@ class _Branch:
         numbers = [grid.numbers(channels) for channels in (entering, hidden, hidden, logits)]
         return _Memory(grid, *numbers)
 
-    def run(
+    def layers(
         self,
         cells: Cells,
         memory: _Memory,
         guide: NDArray[np.float32] | None = None,
         scale: tuple[int, int] = (1, 1),
-    ) -> None:
-        """Compute the logits of what has entered.
+    ) -> list[Computation]:
+        """Layers that compute the logits of what has entered.
 
         Args:
             cells: wanted ones.
@@ -127,14 +128,19 @@ class _Branch:
         grid, features, between = memory.grid, memory.features, memory.between
         grid.clear(cells, features, between)
         if guide is None or self._guide is None:
-            self._judge.run(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST)
+            found = [self._judge(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST)]
         else:
-            self._judge.run(memory.entering, cells, grid, sums=between)
-            self._guide(scale).run(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST)
+            found = [
+                self._judge(memory.entering, cells, grid, sums=between),
+                self._guide(scale)(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST),
+            ]
         first, second = self._around
-        first.run(features, cells, grid, added=features, sums=between, rectify=Rectify.FIRST)
-        second.run(between, cells, grid, added=between, sums=features, rectify=Rectify.FIRST)
-        self._decide.run(features, cells, grid.within(), sums=memory.logits)
+        return [
+            *found,
+            first(features, cells, grid, added=features, sums=between, rectify=Rectify.FIRST),
+            second(between, cells, grid, added=between, sums=features, rectify=Rectify.FIRST),
+            self._decide(features, cells, grid.within(), sums=memory.logits),
+        ]
 
 
 def _guide(weights: Weights, name: str) -> Callable[[tuple[int, int]], Layer]:

@@ -16,7 +16,7 @@ from mjpeg_restore.runtime.cpu import state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, subsampling, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Weights
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Weights, compute
 from mjpeg_restore.runtime.cpu.sparse_branch import Branch, Guide, Memory
 
 REACH = 4
@@ -66,13 +66,14 @@ class SparseNetwork:
         with self._memory(grids) as (luma, *chroma):
             near = blocks_of(widened(cells), grids)
             self._enter(components[:1], near, luma, 0)
-            self._luma.run(tables[:1], cells, luma)
+            layers = self._luma.layers(tables[:1], cells, luma)
             found: list[Phases] = [(luma.phases, 1, 0)]
             if self._chroma:
                 (memory,) = chroma
                 self._enter(components[1:], near, memory, 1)
-                self._chroma.run(tables[1:], cells, memory, Guide(luma.fine.sums, subsampling(grids)))
+                layers += self._chroma.layers(tables[1:], cells, memory, Guide(luma.fine.sums, subsampling(grids)))
                 found += [(memory.phases, 2, 0), (memory.phases, 2, 1)]
+            compute(layers)
             yield found
 
     def _enter(

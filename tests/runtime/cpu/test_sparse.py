@@ -74,7 +74,7 @@ class Example:
     """A layer, what enters it, and what leaves it.
 
     Attributes:
-        layer, source, grid: the arguments of `Layer.run`.
+        layer, source, grid: a `Layer`, and its arguments.
         exact: the numbers of the whole picture, `[high, wide, outputs]`, in double precision.
         tolerance: bound on the error of the computed ones.
     """
@@ -92,7 +92,7 @@ class Example:
 
     def run(self, **options: Any) -> None:
         """Compute all of it."""
-        self.layer.run(self.source, self.everywhere, self.grid, **options)
+        sparse.compute([self.layer(self.source, self.everywhere, self.grid, **options)])
 
 
 GRID = Grid(high=9, wide=15, down=4, across=4, reach=1)
@@ -235,7 +235,7 @@ def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeyp
         sums = one.grid.numbers(case.outputs)
         options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": case.planes}
         layer = Layer(weights, np.zeros(case.outputs), **options)
-        layer.run(numbers, one.everywhere, one.grid, sums=sums)
+        sparse.compute([layer(numbers, one.everywhere, one.grid, sums=sums)])
         found.append(sums)
     np.testing.assert_array_equal(found[0], found[1])
 
@@ -259,7 +259,7 @@ def test_numbers_that_are_half_way_become_even_bytes_and_those_beyond_the_last_o
     inner(numbers)[0, :4, 3] = 1e9, -1e9, np.inf, -np.inf
     layer = Layer(np.zeros((outputs, 4, 1, 1)), np.zeros(outputs), padding=0)
     rounded = Rounded(GRID.bytes(outputs, signed=True), 0.25, signed=True)
-    layer.run(given, np.ones((3, 4), np.bool_), GRID, added=numbers, rounded=rounded)
+    sparse.compute([layer(given, np.ones((3, 4), np.bool_), GRID, added=numbers, rounded=rounded)])
     np.testing.assert_array_equal(inner(rounded.buffer), np.rint(4 * inner(numbers) + MIDDLE).clip(0, 255))
 
 
@@ -384,7 +384,7 @@ def test_what_is_in_reach_is_computed_whatever_else_is_wanted(case: Case, region
     def computed(cells: Cells) -> list[NDArray[Any]]:
         sums, buffer, halves = (array.copy() for array in before)
         rounded = Rounded(buffer, 0.1, signed=True)
-        one.layer.run(one.source, cells, grid, sums=sums, rounded=rounded, halves=halves)
+        sparse.compute([one.layer(one.source, cells, grid, sums=sums, rounded=rounded, halves=halves)])
         return [sums, buffer, halves]
 
     places = within(cells, grid)
@@ -454,7 +454,7 @@ def buffers(*, halved: bool = True) -> dict[str, Any]:
 def call(
     given: dict[str, Any], region: tuple[int, ...] = SIZES, shape: tuple[int, ...] = SHAPE, lanes: int = 8
 ) -> None:
-    native.convolve(*given.values(), region, shape, 1.0, 128.0, lanes)
+    native.convolve([(*given.values(), region, shape, 1.0, 128.0, lanes)])
 
 
 def refuse(attempt: Callable[[], None], given: dict[str, Any], match: str) -> None:
@@ -547,10 +547,11 @@ def test_tiles_read_nothing_beyond_their_input() -> None:
             source = memoryview(room)[pages * page - size : pages * page]
             sums, numbers = bytearray(4 * (high + 2) * (wide + 2) * 16), bytearray(64)
             shape = 1, high, wide, channels, 3, 1, 1, 1, 16, 1, 0, 0, 0, 2
-            native.convolve(
+            layer = (
                 *(source, bytearray(16 * 3 * row), numbers, numbers, None, None, sums, None, None),
                 *(b"\\1", (1, 1, high, wide, 0, high, wide), shape, 1.0, 0.0, 16),
             )
+            native.convolve([layer])
             print(wide, channels)
     """)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
