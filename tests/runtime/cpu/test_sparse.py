@@ -426,6 +426,115 @@ def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
     assert grid.within() == replace(grid, reach=0)
 
 
+# ---- several layers ----
+
+FINE, COARSE = Grid(high=22, wide=38, down=4, across=4, reach=2), Grid(high=11, wide=19, down=2, across=2, reach=1)
+
+
+class Network:
+    """Random layers between a few buffers, fine and coarse, of numbers and of bytes, that several of them use."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self.fine = [(noise(FINE.numbers(16), seed) / 1e3).astype(np.float32) for seed in range(2)]
+        self.fine_bytes = [noise(FINE.bytes(16, signed=True), seed) for seed in range(2)]
+        self.coarse, self.coarse_bytes = (
+            (noise(COARSE.numbers(16)) / 1e3).astype(np.float32),
+            noise(COARSE.bytes(16, signed=True)),
+        )
+        self.halves = np.zeros((22, 38, 16), np.float16)
+        high, wide = (int(self._random.integers(1, most)) for most in (6, 10))
+        self.cells = np.zeros((6, 10), np.bool_)
+        self.cells[:high, :wide] = self._random.random((high, wide)) < self._random.choice([0.2, 0.7, 1.0])
+        kinds = [self._numbers, self._bytes, self._shrink, self._inner, self._grow, self._last]
+        self.layers = [kinds[self._random.integers(len(kinds))]() for _ in range(count)]
+
+    @property
+    def buffers(self) -> list[NDArray[Any]]:
+        return [*self.fine, *self.fine_bytes, self.coarse, self.coarse_bytes, self.halves]
+
+    def _layer(self, side: int, *, signed: bool | None = None, stride: int = 1) -> Layer:
+        weight = self._random.normal(0, 0.1, (16, 16, side, side))
+        steps = None if signed is None else (0.1, np.full(16, 0.01))
+        padding = 1 if side == 3 else 0
+        return Layer(weight, np.zeros(16), steps=steps, signed=bool(signed), stride=(stride, stride), padding=padding)
+
+    def _pick(self, buffers: list[NDArray[Any]]) -> NDArray[Any]:
+        return buffers[self._random.integers(len(buffers))]
+
+    def _maybe(self, buffers: list[NDArray[Any]]) -> NDArray[Any] | None:
+        return self._pick(buffers) if self._random.random() < 0.5 else None
+
+    def _rounded(self, buffers: list[NDArray[Any]]) -> Rounded | None:
+        buffer = self._maybe(buffers)
+        return None if buffer is None else Rounded(buffer, 0.05, signed=True)
+
+    def _numbers(self) -> sparse.Computation:
+        source, sums = self.fine[:: self._random.choice([-1, 1])]
+        added = self._maybe([sums])
+        return self._layer(3)(source, self.cells, FINE, added=added, sums=sums, rounded=self._rounded(self.fine_bytes))
+
+    def _bytes(self) -> sparse.Computation:
+        source, found = self.fine_bytes[:: self._random.choice([-1, 1])]
+        added, also, rounded = self._maybe(self.fine), self._maybe(self.fine), self._rounded([found])
+        layer = self._layer(3, signed=True)
+        return layer(source, self.cells, FINE, added=added, also=also, sums=self._pick(self.fine), rounded=rounded)
+
+    def _shrink(self) -> sparse.Computation:
+        rounded = self._rounded([self.coarse_bytes])
+        layer = self._layer(2, stride=2)
+        return layer(self._pick(self.fine), self.cells, COARSE, sums=self.coarse, rounded=rounded)
+
+    def _inner(self) -> sparse.Computation:
+        layer = self._layer(3, signed=True)
+        return layer(self.coarse_bytes, self.cells, COARSE, added=self._maybe([self.coarse]), sums=self.coarse)
+
+    def _grow(self) -> sparse.Computation:
+        row, column = (int(number) for number in self._random.integers(0, 2, 2))
+        added, sums, rounded = self._maybe(self.fine), self._pick(self.fine), self._rounded(self.fine_bytes)
+        layer, spread = self._layer(1), (2, row, column)
+        return layer(self.coarse, self.cells, COARSE, added=added, sums=sums, rounded=rounded, spread=spread)
+
+    def _last(self) -> sparse.Computation:
+        return self._layer(1)(self._pick(self.fine), self.cells, FINE.within(), halves=self.halves)
+
+
+@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14))
+@same_lanes
+@pytest.mark.usefixtures("lanes")
+def test_layers_are_what_they_are_one_after_the_other(seed: int, count: int) -> None:
+    together, alone = Network(seed, count), Network(seed, count)
+    sparse.compute(together.layers)
+    for layer in alone.layers:
+        sparse.compute([layer])
+    for ours, theirs in zip(together.buffers, alone.buffers, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("count", [0, 65])
+def test_so_many_layers_are_no_network(count: int) -> None:
+    with pytest.raises(ValueError, match=rf"^{count} layers make no network$"):
+        native.convolve([()] * count)
+
+
+@pytest.mark.parametrize("layers", [None, 7, [None], [[1]], [()]])
+def test_what_is_no_layer_is_refused(layers: Any) -> None:
+    with pytest.raises(TypeError):
+        native.convolve(layers)
+
+
+def test_of_layers_of_which_one_does_not_fit_none_is_computed() -> None:
+    given, wrong = buffers(), buffers() | {"bias": bytearray(63)}
+    before = [bytes(given[name]) for name in ("sums", "rounded", "halves")]
+    layers = [(*one.values(), SIZES, SHAPE, 1.0, 128.0, 8) for one in (given, wrong)]
+    with pytest.raises(ValueError, match="^bias: "):
+        native.convolve(layers)
+    assert [bytes(given[name]) for name in ("sums", "rounded", "halves")] == before
+    del layers
+    for one in (given, wrong):
+        one["sums"].append(0)  # nothing is lent any more
+
+
 # ---- sizes that do not go together ----
 
 SIZES = (2, 3, 4, 4, 1, 7, 9)
