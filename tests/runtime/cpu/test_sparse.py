@@ -545,7 +545,7 @@ def test_of_layers_of_which_one_does_not_fit_none_is_computed() -> None:
     given, wrong = buffers(), buffers() | {"bias": bytearray(63)}
     before = [bytes(given[name]) for name in ("sums", "rounded", "halves")]
     layers = [(*one.values(), SIZES, SHAPE, 1.0, 128.0, 8) for one in (given, wrong)]
-    with pytest.raises(ValueError, match="^bias: "):
+    with pytest.raises(ValueError, match=r"^bias: "):
         native.convolve(layers)
     assert [bytes(given[name]) for name in ("sums", "rounded", "halves")] == before
     del layers
