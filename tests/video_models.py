@@ -217,8 +217,8 @@ class SteppedCells:
 
     NBYTES = 1000
 
-    def __init__(self, network: Stepped, most: float = 0.7) -> None:
-        self._network, self.most = network, most
+    def __init__(self, network: Stepped, *, computes_all: bool = False) -> None:
+        self._network, self.computes_all = network, computes_all
 
     def nbytes(self, grids: Grids, /) -> int:
         return self.NBYTES

@@ -90,10 +90,10 @@ class Sparse(Protocol):
     """Gate and network at some cells of a frame, wherever they are. Safe from several threads.
 
     Attributes:
-        most: share of a picture from which on parts of it, and then all of it, are computed faster.
+        computes_all: whether it computes all of a picture faster than parts of it are computed.
     """
 
-    most: float
+    computes_all: bool
 
     def nbytes(self, grids: Grids, /) -> int:
         """Bytes that it needs for a picture whose components have so many blocks."""

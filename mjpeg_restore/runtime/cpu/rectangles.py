@@ -18,6 +18,10 @@ _START = 150.0
 _NEAR = 60.0
 """The same in `filled`: two groups of cells share a rectangle where that adds fewer blocks."""
 
+_MOST = 0.7
+"""Share of a picture's blocks, in these rectangles and their margins, from which on `filled` returns all cells: a
+moving camera shows in few of the blocks of a scene that is plain, or out of focus."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
@@ -58,20 +62,18 @@ def cover(
     return [Rectangle(*one) for one in native.cover(np.ascontiguousarray(cells), work_down, work_across, start)]
 
 
-def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int], most: float) -> NDArray[np.bool_]:
+def filled(cells: NDArray[np.bool_], down: Sequence[int], across: Sequence[int]) -> NDArray[np.bool_]:
     """Cells that moved, and cells between them, which most likely moved too.
 
     Args:
         cells: that are known to have moved, `[cells_high, cells_wide]`.
         down: as in `cover`, and so is `across`.
-        most: share of the picture's blocks, in rectangles and their margins, from which on all cells are returned: a
-            moving camera shows in few of the blocks of a scene that is plain, or out of focus.
 
     Returns:
-        Likewise, the cells of few rectangles, or all cells.
+        Likewise, the cells of few rectangles; all cells, where these make most of the picture.
     """
     found, blocks = np.zeros_like(cells), 0
     for one in cover(cells, down, across, start=_NEAR):
         found[one.top : one.bottom, one.left : one.right] = True
         blocks += down[one.bottom - one.top] * across[one.right - one.left]
-    return found if blocks < most * down[-1] * across[-1] else np.ones_like(cells)
+    return found if blocks < _MOST * down[-1] * across[-1] else np.ones_like(cells)

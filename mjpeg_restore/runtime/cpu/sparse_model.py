@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,6 @@ from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
 
-_MOST = 0.7
-"""Share of a picture from which on a runtime computes all of it faster, if there are no tiles to multiply."""
 _SIZES = 16
 """Sizes of pictures for which it is known how much memory they need."""
 
@@ -42,7 +39,7 @@ class SparseModel:
             KeyError: one is missing: it is another network.
             ValueError: channels do not fill a vector.
         """
-        self.most = inf if TILES else _MOST
+        self.computes_all = TILES
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
         self.nbytes = lru_cache(_SIZES)(self._nbytes)
 

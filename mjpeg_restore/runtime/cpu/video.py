@@ -181,12 +181,12 @@ class VideoSession:
     def _natively(
         self, model: Sparse, cells: NDArray[np.bool_], scene: Scene, *, network: bool
     ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
-        """Cells and those between them, and what computes them: of most of a picture a runtime, if that is faster.
+        """Cells and those between them, and what computes them: of all of a picture a runtime, if that is faster.
 
         A frame that comes alone has as many shares as are computed at once, if it pays and there is memory for each.
         """
-        cells = filled(cells, *lengths(scene.grids), model.most)
-        if cells.all() and model.most < 1:
+        cells = filled(cells, *lengths(scene.grids))
+        if cells.all() and not model.computes_all:
             return cells, self._rectangles(cells, scene, network=network)
         blocks = int(cells.sum()) * prod(cell(scene.grids))
         number = min(self._parts.at_once, blocks // LEAST_PART, self._memory // model.nbytes(scene.grids))

@@ -115,14 +115,14 @@ def test_it_is_less_work_than_one_rectangle_and_no_single_cut_makes_it_less(
 
 
 @needs_native_pieces
-@given(masks, st.sampled_from([0, 2, 4]), st.sampled_from([0.3, 0.7, np.inf]))
-def test_cells_are_filled_up_to_rectangles_or_to_all(cells: NDArray[np.bool_], margin: int, most: float) -> None:
+@given(masks, st.sampled_from([0, 2, 4]))
+def test_cells_are_filled_up_to_rectangles_or_to_all(cells: NDArray[np.bool_], margin: int) -> None:
     down, across = (lengths(count, margin) for count in cells.shape)
-    found = rectangles.filled(cells, down, across, most)
+    found = rectangles.filled(cells, down, across)
     assert found[cells].all()
     parts = rectangles.cover(cells, down, across, start=rectangles._NEAR)  # pyright: ignore[reportPrivateUsage]
     blocks = sum(down[one.bottom - one.top] * across[one.right - one.left] for one in parts)
-    if blocks < most * down[-1] * across[-1]:
+    if blocks < 0.7 * down[-1] * across[-1]:
         np.testing.assert_array_equal(found, painted(parts, cells.shape) > 0)
     else:
         assert found.all()
@@ -134,13 +134,13 @@ def test_what_is_between_two_cells_is_filled_if_they_are_near() -> None:
     cells[2, 3] = cells[2, 5] = cells[20, 50] = True
     wanted = cells.copy()
     wanted[2, 4] = True
-    np.testing.assert_array_equal(rectangles.filled(cells, lengths(34, 2), lengths(60, 2), 0.7), wanted)
+    np.testing.assert_array_equal(rectangles.filled(cells, lengths(34, 2), lengths(60, 2)), wanted)
 
 
 @needs_native_pieces
 def test_most_of_a_picture_becomes_all_of_it() -> None:
     cells = np.zeros((34, 60), np.bool_)
     cells[:20] = True
-    assert not rectangles.filled(cells, lengths(34, 0), lengths(60, 0), 0.7).all()
+    assert not rectangles.filled(cells, lengths(34, 0), lengths(60, 0)).all()
     cells[:24] = True
-    assert rectangles.filled(cells, lengths(34, 0), lengths(60, 0), 0.7).all()
+    assert rectangles.filled(cells, lengths(34, 0), lengths(60, 0)).all()
