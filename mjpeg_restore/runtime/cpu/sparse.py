@@ -118,7 +118,9 @@ class Products(IntEnum):
     PAIRS = 1
     """Of two bfloat16 at a time."""
     TILES = 2
-    """Of sixteen places and outputs at a time."""
+    """Of sixteen places and outputs at a time, of bytes or of bfloat16."""
+    TILES_OF_PARTS = 3
+    """The same of two bfloat16 for each number: itself, rounded, and what is left."""
 
 
 class Layer:
@@ -140,6 +142,7 @@ class Layer:
         stride: tuple[int, int] = (1, 1),
         padding: int = 1,
         planes: bool = False,
+        exact: bool = False,
     ) -> None:
         """Lay the weights out for this CPU.
 
@@ -151,6 +154,7 @@ class Layer:
             stride: down and across.
             padding: places that the kernel reaches beyond the first one.
             planes: whether each input channel is a plane of its own.
+            exact: whether the input's numbers have more digits than bfloat16. It takes planes.
 
         Raises:
             ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
@@ -169,8 +173,8 @@ class Layer:
         rows = 1 if planes or self.inputs == 1 else self._side
         self._products = Products.SINGLES
         if LANES == 16 and TILES:
-            self._products = Products.TILES
-        elif LANES == 16 and PAIRS and steps is None and taps % 2 == 0:
+            self._products = Products.TILES_OF_PARTS if exact else Products.TILES
+        elif LANES == 16 and PAIRS and steps is None and taps % 2 == 0 and not exact:
             self._products = Products.PAIRS
         self._scale: NDArray[np.float32] | None = None
         if steps:
@@ -187,12 +191,14 @@ class Layer:
             groups = np.stack([weight[first : first + LANES] for first in firsts])
             order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
             self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
+            if self._products is Products.TILES_OF_PARTS:
+                self._weight = np.repeat(self._weight, 2, axis=1)
             if self._products is not Products.SINGLES:
                 rounded = _bfloat16(self._weight).reshape(len(groups), rows, -1, LANES)
                 rounded = np.pad(rounded, ((0, 0), (0, 0), (0, rounded.shape[2] % 2), (0, 0)))
                 two = rounded.reshape(len(groups), rows, -1, 2, LANES)
                 self._weight = np.ascontiguousarray(two.swapaxes(-2, -1))
-                if self._products is Products.TILES:
+                if self._products is not Products.PAIRS:
                     self._weight = _whole_rows(self._weight)
         placed = aligned(self._weight.shape, self._weight.dtype)
         placed[:] = self._weight

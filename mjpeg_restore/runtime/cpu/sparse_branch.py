@@ -240,7 +240,10 @@ class Branch:
         if self._guide and scale:
             guide = Layer(_scaled(self._guide[0], gain), np.zeros_like(gain), stride=scale, padding=0)
             bias = bias + self._guide[1]
-        return Layer(_scaled(weight, gain), gain * bias + shift, stride=(ENTER, ENTER), planes=True), guide
+        # Samples have eight digits before the point, means of several frames some behind it: rounded to bfloat16 they
+        # lost 0.01 dB at Q50, and 0.04 dB in smooth pictures.
+        enter = Layer(_scaled(weight, gain), gain * bias + shift, stride=(ENTER, ENTER), planes=True, exact=True)
+        return enter, guide
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,27 @@ def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeyp
     np.testing.assert_array_equal(found[0], found[1])
 
 
+@pytest.mark.parametrize("case", [case for case in NUMBERS if case.planes], ids=str)
+@pytest.mark.usefixtures("lanes")
+def test_an_exact_layer_takes_more_digits_than_bfloat16(case: Case) -> None:
+    one, random = example(case), np.random.default_rng(9)
+    weight = narrowed(random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)))
+    source = random.normal(0, 1, one.source.shape).astype(np.float32)
+    places = np.ascontiguousarray(source.transpose(1, 2, 0)).astype(np.float64)
+    exact, sizes = (
+        convolved(numbers, weights, case, one.grid)
+        for numbers, weights in (
+            (places, weight.astype(np.float64)),
+            (np.abs(places), np.abs(weight.astype(np.float64))),
+        )
+    )
+    options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": True, "exact": True}
+    sums = one.grid.numbers(case.outputs)
+    sparse.compute([Layer(weight, np.zeros(case.outputs), **options)(source, one.everywhere, one.grid, sums=sums)])
+    # What is left of a number that was rounded to eight digits is rounded to eight digits again.
+    assert_near(inner(sums), exact, (2.0**-17 + MORE * ROUNDOFF * 2 * weight[0].size) * sizes)
+
+
 @pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1]], ids=str)
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.usefixtures("lanes")
@@ -637,12 +658,12 @@ def pairs(**others: bytearray) -> dict[str, Any]:
     return buffers() | given | others
 
 
-@pytest.mark.parametrize("products", [-1, 1, 2, 3])
+@pytest.mark.parametrize("products", [-1, 1, 2, 3, 4])
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
-    if lanes == 16 and ((products == 1 and sparse.PAIRS) or (products == 2 and sparse.TILES)):
-        given |= {"weights": bytearray(2 * 16 * 3 * 32)} if products == 2 else {}
+    if lanes == 16 and ((products == 1 and sparse.PAIRS) or (products in (2, 3) and sparse.TILES)):
+        given |= {2: {"weights": bytearray(16 * 3 * 64)}, 3: {"weights": bytearray(16 * 3 * 64)}}.get(products, {})
         call(given, shape=(*SHAPE[:-1], products), lanes=lanes)
     else:
         refuse(lambda: call(given, shape=(*SHAPE[:-1], products), lanes=lanes), given, "^this CPU has no ")

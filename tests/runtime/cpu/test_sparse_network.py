@@ -225,7 +225,8 @@ def test_products_of_bfloat16_round_no_more_than_bytes(model: str, sampling: str
         # A bfloat16 has eight digits, as the bytes have that most layers take. So the layers of numbers make as much as
         # those of bytes, at most, of which both results are as far as in the test above.
         apart = float(np.sqrt(np.square(one - other).mean()))
-        assert 0 < apart < 2 * (3 if index else 2) * roundings(model, index)
+        assert apart < 2 * (3 if index else 2) * roundings(model, index)
+        assert apart > 0 or model == "stream-video-lite"  # all but whose first layer takes bytes
 
 
 @pytest.mark.parametrize("missing", ["trunk.0", "predict.phases.step", "trunk.0.second.step", "enter.weight"])
