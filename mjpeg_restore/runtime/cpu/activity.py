@@ -66,8 +66,8 @@ _FEW = 2
 _CHANCE = 0.02
 """Share of a picture's cells, at most, that do so by chance."""
 _EVERY = 32
-"""Frames from one to the next in which cells that agree are computed: few large parts of a picture take less time than
-many small ones. At the start of a stream, when all of it becomes better, they follow each other faster."""
+"""Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
+computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
 
 
 def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
