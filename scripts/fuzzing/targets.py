@@ -315,7 +315,8 @@ def sparse(data: bytes) -> None:
 
     cells_high, cells_wide, down, across = (rng.choice((1, 1, 2, 3, 6)) for _ in range(4))
     high, wide = cells_high * down - rng.randrange(down), cells_wide * across - rng.randrange(across)
-    region = odd((cells_high, cells_wide, down, across, rng.choice((0, 1, 2, 5, 40)), high, wide))
+    reach = [rng.choice((0, 1, 2, 5, 40)) for _ in range(2)]
+    region = odd((cells_high, cells_wide, down, across, *reach, high, wide))
     cells = some(np.uint8, cells_high * cells_wide) & rng.choice((0, 1, 1, 128, 255))
     size, byte = rng.choice((1, 4, 16, 64)), rng.choice((0, 128, -1, 1 << 30))
     bordered = (high + 2) * (wide + 2) * size
@@ -325,7 +326,7 @@ def sparse(data: bytes) -> None:
         native.fill(room, byte, *odd((size,)), cells, region)
     changed = np.flatnonzero(room != before)
     assert (room[changed] == byte & 255).all()
-    if len(room) == bordered and region[5:] == (high, wide):
+    if len(room) == bordered and region[6:] == (high, wide):
         places = np.unravel_index(changed // size, (high + 2, wide + 2))
         assert all(
             one.min(initial=1) > 0 and one.max(initial=1) <= most
@@ -376,7 +377,7 @@ def sparse(data: bytes) -> None:
         )
         native.convolve([layer])
         assert all(one is None or one.flags.writeable for one in found)
-        if region[5:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
+        if region[6:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
             for one, known in zip(found[:2], earlier[:2], strict=True):
                 if one is not None:
                     around = np.ones((spread * high + 2, spread * wide + 2, outputs * one.itemsize), np.bool_)

@@ -27,7 +27,7 @@ typedef struct {
   const uint8_t *cells; /* [cells_high, cells_wide] */
   Py_ssize_t cells_high, cells_wide;
   Py_ssize_t down, across; /* places of a cell */
-  Py_ssize_t reach;        /* places around it */
+  Py_ssize_t reach_down, reach_across; /* places around it */
   Py_ssize_t high, wide;   /* places of the picture */
   uint8_t *any;            /* [cells_wide]: whether a cell is wanted that a row of places is in reach of */
   Py_ssize_t first, behind; /* the rows of cells that `any` tells of */
@@ -75,7 +75,7 @@ static inline Py_ssize_t pairs_wide(const Layer *l, Py_ssize_t wide)
 /* The rows of cells that a row of places is in reach of: from `*first` up to but without `*behind` */
 static void find_reach(const Region *r, Py_ssize_t y, Py_ssize_t *first, Py_ssize_t *behind)
 {
-  *first = y < r->reach ? 0 : (y - r->reach) / r->down, *behind = (y + r->reach) / r->down + 1;
+  *first = y < r->reach_down ? 0 : (y - r->reach_down) / r->down, *behind = (y + r->reach_down) / r->down + 1;
   if (*behind > r->cells_high)
     *behind = r->cells_high;
 }
@@ -105,10 +105,10 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
     x++;
   if (x == r->cells_wide)
     return 0;
-  before = x * r->across - r->reach, after = before;
-  for (; x < r->cells_wide && x * r->across - r->reach <= after; x++)
+  before = x * r->across - r->reach_across, after = before;
+  for (; x < r->cells_wide && x * r->across - r->reach_across <= after; x++)
     if (r->any[x])
-      after = (x + 1) * r->across + r->reach;
+      after = (x + 1) * r->across + r->reach_across;
   *cell = x;
   *begin = before < 0 ? 0 : before, *end = after < r->wide ? after : r->wide;
   return 1;
@@ -238,8 +238,8 @@ static int is_writable(const Py_buffer *buffer, const char *name)
 /* Whether a region is one: no larger than its cells, and all of them begin in it; if not, an exception is set */
 static int is_region(const Region *r, const Py_buffer *cells)
 {
-  if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach >= 0 && r->high > 0 &&
-      r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 && r->reach < 1 << 12 && r->cells_high < 1 << 16 &&
+  if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach_down >= 0 && r->reach_across >= 0 &&
+      r->high > 0 && r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 && r->reach_down < 1 << 12 && r->reach_across < 1 << 12 && r->cells_high < 1 << 16 &&
       r->cells_wide < 1 << 16 && r->high < 1 << 20 && r->wide < 1 << 20 && r->high <= r->cells_high * r->down &&
       r->wide <= r->cells_wide * r->across && r->high > (r->cells_high - 1) * r->down &&
       r->wide > (r->cells_wide - 1) * r->across)
@@ -291,10 +291,10 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_SetString(PyExc_TypeError, "a layer is a tuple");
     return 0;
   }
-  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnn)(nnnnnnnnnnnnii)ffi", &taken[INPUT_BUFFER], &taken[WEIGHTS],
+  if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnnn)(nnnnnnnnnnnnii)ffi", &taken[INPUT_BUFFER], &taken[WEIGHTS],
                         &taken[SCALE], &taken[BIAS], &taken[ADDED_BUFFER], &taken[ALSO_BUFFER], &taken[SUMS_BUFFER],
                         &taken[ROUNDED_BUFFER], &taken[HALVES_BUFFER], &taken[CELLS], &r->cells_high, &r->cells_wide, &r->down,
-                        &r->across, &r->reach, &r->high, &r->wide, &l->planes, &l->input_high, &l->input_wide, &l->channels,
+                        &r->across, &r->reach_down, &r->reach_across, &r->high, &r->wide, &l->planes, &l->input_high, &l->input_wide, &l->channels,
                         &l->kernel, &l->stride_down, &l->stride_across, &l->padding, &l->outputs, &l->spread, &l->row,
                         &l->column, &l->rectify, &products, &l->inverse, &l->zero, &lanes)) {
     memset(taken, 0, TAKEN * sizeof *taken); /* none is held */
@@ -362,7 +362,7 @@ PyDoc_STRVAR(convolve_doc,
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
 "    cells: uint8 [cells_high, cells_wide], 0 for those that are not wanted;\n"
-"    region: cells_high, cells_wide, down, across, reach, high, wide;\n"
+"    region: cells_high, cells_wide, down, across, reach down and across, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
 "        bfloat16, 3: of tiles of two bfloat16 for each number;\n"
@@ -430,7 +430,7 @@ static void fill_around(Region *region, uint8_t *buffer, int byte, Py_ssize_t si
 {
   Region around = *region;
 
-  around.reach += BORDER, around.any += around.cells_wide;
+  around.reach_down += BORDER, around.reach_across += BORDER, around.any += around.cells_wide;
   for (Py_ssize_t y = 0; y < region->high; y++) {
     Py_ssize_t cell = 0, inner = 0, begin, end, left = 0, right = 0;
     uint8_t *line = buffer + ((y + BORDER) * (region->wide + 2 * BORDER) + BORDER) * size;
@@ -455,8 +455,8 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
   PyObject *result = NULL;
 
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "w*iny*(nnnnnnn)", &buffer, &byte, &size, &cells, &r.cells_high, &r.cells_wide, &r.down,
-                        &r.across, &r.reach, &r.high, &r.wide))
+  if (!PyArg_ParseTuple(arguments, "w*iny*(nnnnnnnn)", &buffer, &byte, &size, &cells, &r.cells_high, &r.cells_wide, &r.down,
+                        &r.across, &r.reach_down, &r.reach_across, &r.high, &r.wide))
     return NULL;
   r.cells = cells.buf;
   if (size <= 0 || size > 4 * MOST_CHANNELS)

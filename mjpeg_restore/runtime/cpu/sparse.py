@@ -49,28 +49,28 @@ class Grid:
     Attributes:
         high, wide: places of the picture.
         down, across: places of a cell.
-        reach: places around wanted cells that are computed.
+        reach: places around wanted cells that are computed, down and across.
     """
 
     high: int
     wide: int
     down: int
     across: int
-    reach: int
+    reach: tuple[int, int]
 
     def region(self, cells: Cells) -> tuple[int, ...]:
         """The wanted cells' places, as the extension takes them."""
-        return *cells.shape, self.down, self.across, self.reach, self.high, self.wide
+        return *cells.shape, self.down, self.across, *self.reach, self.high, self.wide
 
     def coarser(self, *by: int) -> Grid:
         """A grid of so many times fewer places, down and across."""
         down, across = by
-        reach = self.reach // max(by)
+        reach = self.reach[0] // down, self.reach[1] // across
         return Grid(self.high // down, self.wide // across, self.down // down, self.across // across, reach)
 
     def within(self) -> Grid:
         """The same without places around cells."""
-        return replace(self, reach=0)
+        return replace(self, reach=(0, 0))
 
     def numbers(self, channels: int) -> NDArray[np.float32]:
         """Float32 features `[high + 2, wide + 2, channels]`: zeros."""

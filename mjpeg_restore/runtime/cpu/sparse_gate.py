@@ -17,8 +17,8 @@ from mjpeg_restore.runtime.cpu.sparse import Cells, Computation, Grid, Layer, Re
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2
-"""Blocks of luma around wanted cells that are judged as well: the reach of luma's gate. Subsampled chroma has as many
-samples around, and so less than its gate's reach, as in a runtime's margin."""
+"""Blocks of luma around wanted cells that are judged as well: the reach of luma's gate. Of subsampled chroma as many
+samples are, which is less than its gate's reach, as in a runtime's margin."""
 _KINDS = 4
 """Numbers of a coefficient that the gate takes."""
 
@@ -70,7 +70,7 @@ class SparseGate:
                 take_judged(*component, known, blocks, own, memory.logits, branch.components, index, found)
 
     def _new(self, grids: Grids) -> list[_Memory]:
-        luma = Grid(*grids[0], *cell(grids), _REACH)
+        luma = Grid(*grids[0], *cell(grids), (_REACH, _REACH))
         found = [self._luma.memory(luma)]
         if self._chroma:
             found.append(self._chroma.memory(luma.coarser(*subsampling(grids))))

@@ -102,7 +102,7 @@ class SparseNetwork:
 
     def _new(self, grids: Grids) -> list[Memory]:
         down, across = (_FEATURES * length for length in cell(grids))
-        luma = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, REACH)
+        luma = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, (REACH, REACH))
         found = [self._luma.memory(luma)]
         if self._chroma:
             found.append(self._chroma.memory(luma.coarser(*subsampling(grids))))

@@ -95,7 +95,7 @@ class Example:
         sparse.compute([self.layer(self.source, self.everywhere, self.grid, **options)])
 
 
-GRID = Grid(high=9, wide=15, down=4, across=4, reach=1)
+GRID = Grid(high=9, wide=15, down=4, across=4, reach=(1, 1))
 """Rows of eight places, of four, and of single ones."""
 
 
@@ -330,7 +330,7 @@ def test_what_is_added(case: Case, rectify: Rectify, arrays: tuple[str, ...]) ->
 def test_a_place_becomes_one_of_a_square(case: Case, spread: tuple[int, int, int]) -> None:
     one = example(case)
     side, row, column = spread
-    fine = Grid(side * one.grid.high, side * one.grid.wide, 4 * side, 4 * side, side)
+    fine = Grid(side * one.grid.high, side * one.grid.wide, 4 * side, 4 * side, (side, side))
     sums, added = noise(fine.numbers(case.outputs)), noise(fine.numbers(case.outputs), 2)
     rounded = Rounded(noise(fine.bytes(case.outputs, signed=True)), 20.0, signed=True)
     before = sums.copy(), rounded.buffer.copy()
@@ -371,7 +371,7 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
 def regions(draw: st.DrawFn) -> tuple[Grid, Cells]:
     """A picture that need not be a multiple of its cells, and those that are wanted."""
     high, wide, down, across = (draw(st.integers(1, most)) for most in (14, 30, 6, 9))
-    grid = Grid(high, wide, down, across, draw(st.integers(0, 7)))
+    grid = Grid(high, wide, down, across, (draw(st.integers(0, 7)), draw(st.integers(0, 7))))
     share, seed = draw(st.sampled_from([0.0, 0.05, 0.2, 0.6])), draw(st.integers(0, 10_000))
     shape = -(-high // down), -(-wide // across)
     return grid, np.random.default_rng(seed).random(shape) < share
@@ -381,13 +381,13 @@ def within(cells: Cells, grid: Grid) -> NDArray[np.bool_]:
     """The places of wanted cells, and those in reach of them."""
     found = np.zeros((grid.high, grid.wide), np.bool_)
     for row, column in np.argwhere(cells):
-        top, left = row * grid.down - grid.reach, column * grid.across - grid.reach
-        bottom, right = top + grid.down + 2 * grid.reach, left + grid.across + 2 * grid.reach
-        found[max(0, top) : bottom, max(0, left) : right] = True
+        (above, beside), top, left = grid.reach, row * grid.down, column * grid.across
+        bottom, right = top + grid.down + above, left + grid.across + beside
+        found[max(0, top - above) : bottom, max(0, left - beside) : right] = True
     return found
 
 
-GAP = Grid(high=2, wide=7, down=1, across=3, reach=1), np.array([[False, False, True], [True, False, False]])
+GAP = Grid(high=2, wide=7, down=1, across=3, reach=(1, 1)), np.array([[False, False, True], [True, False, False]])
 """What is in reach of one cell ends in the cell between, and so does that of the other, with a place between both."""
 
 
@@ -415,7 +415,7 @@ def test_what_is_in_reach_is_computed_whatever_else_is_wanted(case: Case, region
 
 
 @hypothesis.given(regions())
-@hypothesis.example((replace(GAP[0], reach=0), GAP[1]))
+@hypothesis.example((replace(GAP[0], reach=(0, 0)), GAP[1]))
 def test_features_next_to_what_will_be_computed_become_zero(region: tuple[Grid, Cells]) -> None:
     grid, cells = region
     buffers = grid.numbers(5), grid.bytes(3, signed=True), grid.bytes(4, signed=False)
@@ -424,13 +424,15 @@ def test_features_next_to_what_will_be_computed_become_zero(region: tuple[Grid, 
         inner(buffer)[:] = noise(inner(buffer))
     before = [buffer.copy() for buffer in buffers]
     grid.clear(cells, *buffers)
-    places = np.pad(within(cells, replace(grid, reach=grid.reach + 1)) & ~within(cells, grid), BORDER)
+    places = np.pad(
+        within(cells, replace(grid, reach=(grid.reach[0] + 1, grid.reach[1] + 1))) & ~within(cells, grid), BORDER
+    )
     for buffer, was, zero in zip(buffers, before, zeros, strict=True):
         np.testing.assert_array_equal(buffer, np.where(places[..., None], zero, was))
 
 
 def test_features_begin_as_zeros_with_a_border() -> None:
-    grid = Grid(high=3, wide=5, down=2, across=2, reach=1)
+    grid = Grid(high=3, wide=5, down=2, across=2, reach=(1, 1))
     assert grid.numbers(7).shape == grid.bytes(7, signed=False).shape == (3 + 2 * BORDER, 5 + 2 * BORDER, 7)
     assert (grid.numbers(7).dtype, grid.bytes(7, signed=True).dtype) == (np.float32, np.uint8)
     assert not grid.numbers(7).any() and not grid.bytes(7, signed=False).any()
@@ -440,16 +442,19 @@ def test_features_begin_as_zeros_with_a_border() -> None:
 
 
 def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
-    grid = Grid(high=24, wide=48, down=8, across=16, reach=4)
-    assert grid.coarser(2, 2) == Grid(12, 24, 4, 8, 2)
-    assert grid.coarser(1, 4) == Grid(24, 12, 8, 4, 1)
-    assert grid.coarser(2, 1) == Grid(12, 48, 4, 16, 2)
-    assert grid.within() == replace(grid, reach=0)
+    grid = Grid(high=24, wide=48, down=8, across=16, reach=(4, 4))
+    assert grid.coarser(2, 2) == Grid(12, 24, 4, 8, (2, 2))
+    assert grid.coarser(1, 4) == Grid(24, 12, 8, 4, (4, 1))
+    assert grid.coarser(2, 1) == Grid(12, 48, 4, 16, (2, 4))
+    assert grid.within() == replace(grid, reach=(0, 0))
 
 
 # ---- several layers ----
 
-FINE, COARSE = Grid(high=22, wide=38, down=4, across=4, reach=2), Grid(high=11, wide=19, down=2, across=2, reach=1)
+FINE, COARSE = (
+    Grid(high=22, wide=38, down=4, across=4, reach=(2, 2)),
+    Grid(high=11, wide=19, down=2, across=2, reach=(1, 1)),
+)
 
 
 class Network:
@@ -576,7 +581,7 @@ def test_of_layers_of_which_one_does_not_fit_none_is_computed() -> None:
 
 # ---- sizes that do not go together ----
 
-SIZES = (2, 3, 4, 4, 1, 7, 9)
+SIZES = (2, 3, 4, 4, 1, 1, 7, 9)
 """Cells, places of one, reach, and places of the picture."""
 SHAPE = (1, 7, 9, 4, 3, 1, 1, 1, 16, 1, 0, 0, 0, 0)
 """A layer of such bytes: 4 channels become 16."""
@@ -697,7 +702,7 @@ def test_tiles_read_nothing_beyond_their_input() -> None:
             shape = 1, high, wide, channels, 3, 1, 1, 1, 16, 1, 0, 0, 0, 2
             layer = (
                 *(source, bytearray(16 * 3 * row), numbers, numbers, None, None, sums, None, None),
-                *(b"\\1", (1, 1, high, wide, 0, high, wide), shape, 1.0, 0.0, 16),
+                *(b"\\1", (1, 1, high, wide, 0, 0, high, wide), shape, 1.0, 0.0, 16),
             )
             native.convolve([layer])
             print(wide, channels)
@@ -754,8 +759,12 @@ def test_impossible_regions_are_refused(place: int, number: int) -> None:
 @pytest.mark.parametrize(
     "region",
     [
-        *[(2, 3, 3, 4, 1, 7, 9), (2, 3, 4, 2, 1, 7, 9), (1, 6, 4, 4, 1, 7, 9)],  # a picture larger than its cells
-        *[(2, 3, 7, 4, 0, 7, 9), (2, 3, 4, 5, 0, 7, 9), (1, 6, 8, 2, 0, 7, 9)],  # a cell beyond the picture
+        *[
+            (2, 3, 3, 4, 1, 1, 7, 9),
+            (2, 3, 4, 2, 1, 1, 7, 9),
+            (1, 6, 4, 4, 1, 1, 7, 9),
+        ],  # a picture larger than its cells
+        *[(2, 3, 7, 4, 0, 0, 7, 9), (2, 3, 4, 5, 0, 0, 7, 9), (1, 6, 8, 2, 0, 0, 7, 9)],  # a cell beyond the picture
     ],
 )
 def test_cells_of_another_picture_are_refused(region: tuple[int, ...]) -> None:
@@ -830,7 +839,7 @@ def test_what_is_written_is_not_read_only(wrong: str) -> None:
 def test_a_size_that_no_number_holds_is_refused() -> None:
     # 2^26 places down and across, of 2^12 bytes each: 2^64, which is 0.
     cells, places = 16390, 2**26 - 2 * BORDER
-    given, region = np.zeros((cells, cells), np.uint8), (cells, cells, 4095, 4095, 1, places, places)
+    given, region = np.zeros((cells, cells), np.uint8), (cells, cells, 4095, 4095, 1, 1, places, places)
     with pytest.raises(ValueError, match="these cells make no region"):
         native.fill(bytearray(), 0, 4096, given, region)
 
