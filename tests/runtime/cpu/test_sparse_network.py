@@ -250,7 +250,8 @@ def test_channels_that_do_not_fill_vectors_are_refused(monkeypatch: pytest.Monke
 
 DEPENDENCE = {"gray": 0.25, "4:4:4": 0.25, "4:2:2": 0.5, "4:4:0": 0.6, "4:2:0": 0.8, "4:1:1": 1.0}
 """Mean of what other cells change in a component of a wanted one, at most, in grey levels: 8 samples of luma around it
-are computed as well, and of chroma: at 4:1:1, two of its own across. These pictures are much noisier than photographs."""
+are computed as well, and chroma beside them; at 4:1:1 two samples of it across. These pictures are much noisier than
+photographs."""
 
 
 @pytest.mark.parametrize("model", MODELS)
