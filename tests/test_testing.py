@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -69,10 +70,11 @@ def test_a_sink_fails_and_is_left_as_it_is_told() -> None:
 
 
 def test_a_live_list_stamps_its_pictures_as_they_arrive() -> None:
+    begun = time.monotonic()
     packets = list(ListSource(jpegs(3), times=[0, 10, 30], live=True))
     arrived = [packet.arrived or 0 for packet in packets]
     assert arrived == sorted(arrived)
-    assert arrived[2] - arrived[0] >= 0.03 - 1e-6
+    assert arrived[2] - begun >= 0.03 - 1e-6  # the first may be late
     assert [packet.pts for packet in packets] == [0, 10, 30]
 
 

@@ -355,7 +355,7 @@ def sparse(data: bytes) -> None:
     taken = some(np.uint8 if of_bytes else np.float32, planes * (input_high + 2) * (input_wide + 2) * channels)
     filled = outputs if lanes not in (8, 16) else -(-outputs // lanes) * lanes  # by the last group
     kind = np.int8 if of_bytes else np.uint16 if products else np.float32
-    taps, size = planes * kernel**2 * channels * (2 if products == 3 else 1), np.dtype(kind).itemsize
+    taps, size = planes * kernel**2 * channels * (3 if products == 3 else 1), np.dtype(kind).itemsize
     if products in (2, 3):  # whole rows of 64 bytes, or a single one
         rows = kernel if channels > 1 and planes == 1 and products == 2 else 1
         taps = rows * (-(-taps * size // rows // 64) * 64 // size)

@@ -45,7 +45,8 @@ typedef struct {
   uint16_t *pairs;        /* [planes, parts, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
                              multiplied as float32 */
   Py_ssize_t pairs_line;
-  int parts;              /* bfloat16 that a number becomes: itself to the nearest, and what is left, in a plane of its own */
+  int parts;              /* bfloat16 that a number becomes, each in a plane of its own: 1, or 3 for products of parts: itself to
+                             the nearest, what is left, and itself again; its weight is there twice, and then what is left of it */
   Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
   uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
@@ -318,7 +319,7 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     return 0;
   Py_ssize_t places = (l->input_high + 2 * BORDER) * (l->input_wide + 2 * BORDER) * l->channels * l->planes;
   Py_ssize_t groups = (l->outputs + lanes - 1) / lanes, size = l->bytes ? 1 : 4, weight = l->bytes ? 1 : products ? 2 : 4;
-  l->parts = products == TILES_OF_PARTS ? 2 : 1;
+  l->parts = products == TILES_OF_PARTS ? 3 : 1;
   Py_ssize_t taps = l->planes * l->parts * l->kernel * l->kernel * l->channels * weight;
   Py_ssize_t out = (l->spread * r->high + 2 * BORDER) * (l->spread * r->wide + 2 * BORDER) * l->outputs;
   if (products >= TILES) {
@@ -357,7 +358,7 @@ PyDoc_STRVAR(convolve_doc,
 "    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
 "        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
 "        each row of kernel channels, or if there are several planes or one channel, all rows, up to a whole number of 64\n"
-"        bytes; each plane's come twice for tiles of parts;\n"
+"        bytes; for tiles of parts each plane has its weights twice, and then what bfloat16 leaves of them;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
@@ -365,7 +366,7 @@ PyDoc_STRVAR(convolve_doc,
 "    region: cells_high, cells_wide, down, across, reach down and across, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
-"        bfloat16, 3: of tiles of two bfloat16 for each number;\n"
+"        bfloat16, 3: of tiles of two bfloat16 for each number and each weight, but for what is left of both;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero;\n"
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");

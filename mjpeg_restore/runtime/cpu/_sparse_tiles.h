@@ -63,6 +63,7 @@ INLINE void multiply(const Layer *l, const int bytes, const int places, const in
       _tile_dpbf16ps(sums, taps, weights); \
   } while (0)
 
+  __asm__ volatile("" ::: "memory"); /* a compiler may not know that tiles are loaded from memory */
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

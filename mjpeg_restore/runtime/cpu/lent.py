@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -40,8 +41,11 @@ class Lent(Generic[Memory]):
         self._lock = threading.Lock()
 
     def nbytes(self, grids: Grids) -> int:
-        """Bytes for a picture of these grids."""
-        return sum(one.nbytes for one in self._new(grids))
+        """Bytes for a picture of these grids. The memory is asked for, but not used: more than there is has no end."""
+        try:
+            return sum(one.nbytes for one in self._new(grids))
+        except MemoryError:
+            return sys.maxsize
 
     @contextmanager
     def __call__(self, grids: Grids) -> Generator[Sequence[Memory]]:

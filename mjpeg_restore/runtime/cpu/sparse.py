@@ -33,6 +33,8 @@ _ROW = 64
 """Bytes of taps in a row of a tile."""
 _LINE = 64
 """Bytes of a cache line."""
+_AT_ONCE = 64
+"""Layers that the extension takes together, at most."""
 BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
@@ -120,7 +122,8 @@ class Products(IntEnum):
     TILES = 2
     """Of sixteen places and outputs at a time, of bytes or of bfloat16."""
     TILES_OF_PARTS = 3
-    """The same of two bfloat16 for each number: itself, rounded, and what is left."""
+    """The same of two bfloat16 for each number and each weight, itself rounded and what is left, but for the product of
+    what is left of both."""
 
 
 class Layer:
@@ -157,9 +160,12 @@ class Layer:
             exact: whether the input's numbers have more digits than bfloat16. It takes planes.
 
         Raises:
-            ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
+            ValueError: the outputs do not fill a vector, bytes are no whole number of four, or an exact layer takes no
+                planes.
         """
         self.outputs, self.inputs, self._side, _ = weight.shape
+        if exact and not planes:
+            raise ValueError("an exact layer takes planes")
         if steps and self.inputs % 4:
             raise ValueError(f"{self.inputs} inputs are no whole number of four bytes")
         if self.outputs < LANES:
@@ -192,7 +198,9 @@ class Layer:
             order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
             self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
             if self._products is Products.TILES_OF_PARTS:
-                self._weight = np.repeat(self._weight, 2, axis=1)
+                left = self._weight - _float32(_bfloat16(self._weight))
+                parts = np.stack([self._weight, self._weight, left], axis=2)
+                self._weight = parts.reshape(len(groups), -1, *self._weight.shape[2:])
             if self._products is not Products.SINGLES:
                 rounded = _bfloat16(self._weight).reshape(len(groups), rows, -1, LANES)
                 rounded = np.pad(rounded, ((0, 0), (0, 0), (0, rounded.shape[2] % 2), (0, 0)))
@@ -252,7 +260,8 @@ Computation = tuple[Any, ...]
 def compute(layers: Sequence[Computation]) -> None:
     """Compute layers: each row as if those before were complete, but from the top of the picture down, all at once."""
     assert native is not None
-    native.convolve(layers)
+    for first in range(0, len(layers), _AT_ONCE):
+        native.convolve(layers[first : first + _AT_ONCE])
 
 
 def aligned(shape: Sequence[int], kind: np.dtype[Any] | type[np.generic]) -> NDArray[Any]:
@@ -311,3 +320,8 @@ def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Numbers as bfloat16, to the nearest, ties to even; none of them is infinite."""
     bits = numbers.view(np.uint32)
     return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
+
+
+def _float32(numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Numbers that are bfloat16."""
+    return (numbers.astype(np.uint32) << 16).view(np.float32)

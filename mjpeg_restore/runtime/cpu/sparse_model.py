@@ -74,5 +74,5 @@ class SparseModel:
             state.restore(*place, *told, planes[index], groups=groups, group=group)
 
     def _nbytes(self, grids: Grids) -> int:
-        """Gate and network of a picture run one after the other."""
+        """A picture is in the gate or in the network, never in both."""
         return max(self._gate.nbytes(grids), self._network.nbytes(grids))

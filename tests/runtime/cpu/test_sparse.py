@@ -244,7 +244,7 @@ def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeyp
 @pytest.mark.usefixtures("lanes")
 def test_an_exact_layer_takes_more_digits_than_bfloat16(case: Case) -> None:
     one, random = example(case), np.random.default_rng(9)
-    weight = narrowed(random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)))
+    weight = random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)).astype(np.float32)
     source = random.normal(0, 1, one.source.shape).astype(np.float32)
     places = np.ascontiguousarray(source.transpose(1, 2, 0)).astype(np.float64)
     exact, sizes = (
@@ -257,8 +257,8 @@ def test_an_exact_layer_takes_more_digits_than_bfloat16(case: Case) -> None:
     options: dict[str, Any] = {"stride": case.stride, "padding": case.padding, "planes": True, "exact": True}
     sums = one.grid.numbers(case.outputs)
     sparse.compute([Layer(weight, np.zeros(case.outputs), **options)(source, one.everywhere, one.grid, sums=sums)])
-    # What is left of a number that was rounded to eight digits is rounded to eight digits again.
-    assert_near(inner(sums), exact, (2.0**-17 + MORE * ROUNDOFF * 2 * weight[0].size) * sizes)
+    # What eight digits leave of number and weight is rounded to eight again, and the product of both is left out.
+    assert_near(inner(sums), exact, MORE * (3 * 2.0**-18 + ROUNDOFF * 3 * weight[0].size) * sizes)
 
 
 @pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1]], ids=str)
@@ -555,6 +555,21 @@ def test_memory_that_is_read_in_another_shape_is_complete_before() -> None:
     np.testing.assert_array_equal(found[0], found[1])
 
 
+@pytest.mark.usefixtures("lanes")
+def test_more_layers_than_the_extension_takes_together_are_computed() -> None:
+    one = example(NUMBERS[1])
+    sums = [one.grid.numbers(one.layer.outputs) for _ in range(130)]
+    sparse.compute([one.layer(one.source, one.everywhere, one.grid, sums=found) for found in sums])
+    assert sums[0].any()
+    for found in sums[1:]:
+        np.testing.assert_array_equal(found, sums[0])
+
+
+def test_an_exact_layer_takes_planes() -> None:
+    with pytest.raises(ValueError, match="planes"):
+        Layer(np.ones((16, 16, 1, 1)), np.zeros(16), exact=True)
+
+
 @pytest.mark.parametrize("count", [0, 65])
 def test_so_many_layers_are_no_network(count: int) -> None:
     with pytest.raises(ValueError, match=f"{count} layers make no network"):
@@ -668,7 +683,7 @@ def pairs(**others: bytearray) -> dict[str, Any]:
 def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
     if lanes == 16 and ((products == 1 and sparse.PAIRS) or (products in (2, 3) and sparse.TILES)):
-        given |= {2: {"weights": bytearray(16 * 3 * 64)}, 3: {"weights": bytearray(16 * 3 * 64)}}.get(products, {})
+        given |= {2: {"weights": bytearray(16 * 3 * 64)}, 3: {"weights": bytearray(16 * 4 * 64)}}.get(products, {})
         call(given, shape=(*SHAPE[:-1], products), lanes=lanes)
     else:
         refuse(lambda: call(given, shape=(*SHAPE[:-1], products), lanes=lanes), given, "^this CPU has no ")
