@@ -42,11 +42,9 @@ typedef struct {
   const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], int8 by fours, bfloat16 by pairs, or
                              float32; the last group ends with the last output, and shares some with the one before if it
                              must.  For tiles zeros follow each row of taps. */
-  uint16_t *pairs;        /* [planes, parts, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
+  uint16_t *pairs;        /* [planes, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
                              multiplied as float32 */
   Py_ssize_t pairs_line;
-  int parts;              /* bfloat16 that a number becomes, each in a plane of its own: 1, or 3 for products of parts: itself to
-                             the nearest, what is left, and itself again; its weight is there twice, and then what is left of it */
   Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
   uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
@@ -194,7 +192,7 @@ static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box
 static int most_lanes, has_pairs, has_tiles;
 
 /* How a layer's products are made */
-enum { SINGLES, PAIRS, TILES, TILES_OF_PARTS };
+enum { SINGLES, PAIRS, TILES };
 
 /* Compute rows of a layer, box by box: below each other lie rows that are in reach of the same cells */
 static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssize_t first_row, Py_ssize_t behind_row)
@@ -261,7 +259,7 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
       l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
-      !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && !(products == TILES_OF_PARTS && l->bytes) && l->outputs >= lanes &&
+      !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
@@ -310,8 +308,8 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
     return 0;
   }
-  if (products < SINGLES || products > TILES_OF_PARTS || (products == PAIRS && (!has_pairs || lanes != 16)) ||
-      (products >= TILES && (!has_tiles || lanes != 16))) {
+  if (products < SINGLES || products > TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+      (products == TILES && (!has_tiles || lanes != 16))) {
     PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
     return 0;
   }
@@ -319,11 +317,10 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     return 0;
   Py_ssize_t places = (l->input_high + 2 * BORDER) * (l->input_wide + 2 * BORDER) * l->channels * l->planes;
   Py_ssize_t groups = (l->outputs + lanes - 1) / lanes, size = l->bytes ? 1 : 4, weight = l->bytes ? 1 : products ? 2 : 4;
-  l->parts = products == TILES_OF_PARTS ? 3 : 1;
-  Py_ssize_t taps = l->planes * l->parts * l->kernel * l->kernel * l->channels * weight;
+  Py_ssize_t taps = l->planes * l->kernel * l->kernel * l->channels * weight;
   Py_ssize_t out = (l->spread * r->high + 2 * BORDER) * (l->spread * r->wide + 2 * BORDER) * l->outputs;
-  if (products >= TILES) {
-    l->tap_rows = l->channels > 1 && l->planes * l->parts == 1 ? l->kernel : 1;
+  if (products == TILES) {
+    l->tap_rows = l->channels > 1 && l->planes == 1 ? l->kernel : 1;
     l->tap_row = (taps / l->tap_rows + TILE_ROW - 1) / TILE_ROW * TILE_ROW;
     taps = l->tap_rows * l->tap_row;
   }
@@ -339,15 +336,15 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
   r->any = PyMem_Malloc((size_t)r->cells_wide);
   if (!l->bytes && products) {
     l->pairs_line = pairs_wide(l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
-    l->pairs = PyMem_Malloc((size_t)(l->planes * l->parts * pairs_high(l, MOST_HIGH) * l->pairs_line) * sizeof *l->pairs);
+    l->pairs = PyMem_Malloc((size_t)(l->planes * pairs_high(l, MOST_HIGH) * l->pairs_line) * sizeof *l->pairs);
   }
-  if (products >= TILES)
+  if (products == TILES)
     l->gathered = PyMem_Calloc(MOST_WIDE, (size_t)taps);
-  if (!r->any || (!l->bytes && products && !l->pairs) || (products >= TILES && !l->gathered)) {
+  if (!r->any || (!l->bytes && products && !l->pairs) || (products == TILES && !l->gathered)) {
     PyErr_NoMemory();
     return 0;
   }
-  *convolve = products >= TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
+  *convolve = products == TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
   return 1;
 }
 
@@ -358,7 +355,7 @@ PyDoc_STRVAR(convolve_doc,
 "    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
 "        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
 "        each row of kernel channels, or if there are several planes or one channel, all rows, up to a whole number of 64\n"
-"        bytes; for tiles of parts each plane has its weights twice, and then what bfloat16 leaves of them;\n"
+"        bytes;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
@@ -366,7 +363,7 @@ PyDoc_STRVAR(convolve_doc,
 "    region: cells_high, cells_wide, down, across, reach down and across, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
-"        bfloat16, 3: of tiles of two bfloat16 for each number and each weight, but for what is left of both;\n"
+"        bfloat16;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero;\n"
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");

@@ -54,21 +54,15 @@ static void NAMED(narrow)(const Layer *l, Box box)
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, count = pairs_wide(l, box.wide);
   const float *from = l->numbers + (box.y * l->stride_down + BORDER - l->padding) * line +
                       (box.x * l->stride_across + BORDER - l->padding) * l->channels;
-  Py_ssize_t part = pairs_high(l, box.high) * l->pairs_line; /* from one part of a number to the next */
   uint16_t *to = l->pairs;
 
-  for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line, to += (l->parts - 1) * part)
+  for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line)
     for (Py_ssize_t row = 0; row < pairs_high(l, box.high); row++, to += l->pairs_line) {
       for (Py_ssize_t i = 0; i < count; i += 16) {
         __mmask16 some = count - i < 16 ? (__mmask16)((1 << (count - i)) - 1) : (__mmask16)0xffff;
         __m512 number = _mm512_maskz_loadu_ps(some, from + row * line + i);
         __m256i narrowed = (__m256i)_mm512_cvtneps_pbh(number);
         _mm256_mask_storeu_epi16(to + i, some, narrowed);
-        if (l->parts > 1) {
-          __m512 rest = _mm512_sub_ps(number, (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrowed), 16));
-          _mm256_mask_storeu_epi16(to + part + i, some, (__m256i)_mm512_cvtneps_pbh(rest));
-          _mm256_mask_storeu_epi16(to + 2 * part + i, some, narrowed);
-        }
       }
       if (l->gathered) /* tiles take these with weights of zero */
         memset(to + count, 0, TILE_ROW);

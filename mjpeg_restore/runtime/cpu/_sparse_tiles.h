@@ -16,7 +16,7 @@ static Taps gather(const Layer *l, Taps source, Box box)
   Py_ssize_t size = l->bytes ? 1 : sizeof *l->pairs, taps = l->kernel * l->channels * size, whole = l->tap_rows * l->tap_row;
   uint8_t *to = l->gathered;
 
-  for (Py_ssize_t plane = 0; plane < l->planes * l->parts; plane++)
+  for (Py_ssize_t plane = 0; plane < l->planes; plane++)
     for (Py_ssize_t row = 0; row < l->kernel; row++, to += l->tap_rows > 1 ? l->tap_row : taps) {
       const uint8_t *from = source.first + (plane * pairs_high(l, box.high) + row) * source.line;
       if (taps == 8)
@@ -42,7 +42,7 @@ static Taps find_taps(const Layer *l, Box box, Py_ssize_t y)
     found = (Taps){l->bytes + first, step, line};
     if (behind <= (l->input_high + 2 * BORDER) * line)
       return found;
-  } else if (l->channels > 1 && l->planes * l->parts == 1)
+  } else if (l->channels > 1 && l->planes == 1)
     return found;
   return gather(l, found, box);
 }

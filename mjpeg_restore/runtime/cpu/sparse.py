@@ -121,9 +121,6 @@ class Products(IntEnum):
     """Of two bfloat16 at a time."""
     TILES = 2
     """Of sixteen places and outputs at a time, of bytes or of bfloat16."""
-    TILES_OF_PARTS = 3
-    """The same of two bfloat16 for each number and each weight, itself rounded and what is left, but for the product of
-    what is left of both."""
 
 
 class Layer:
@@ -157,15 +154,12 @@ class Layer:
             stride: down and across.
             padding: places that the kernel reaches beyond the first one.
             planes: whether each input channel is a plane of its own.
-            exact: whether the input's numbers have more digits than bfloat16. It takes planes.
+            exact: whether numbers are multiplied as float32 whatever the CPU has.
 
         Raises:
-            ValueError: the outputs do not fill a vector, bytes are no whole number of four, or an exact layer takes no
-                planes.
+            ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
         """
         self.outputs, self.inputs, self._side, _ = weight.shape
-        if exact and not planes:
-            raise ValueError("an exact layer takes planes")
         if steps and self.inputs % 4:
             raise ValueError(f"{self.inputs} inputs are no whole number of four bytes")
         if self.outputs < LANES:
@@ -178,10 +172,11 @@ class Layer:
         taps = self._side * (1 if planes else self.inputs)
         rows = 1 if planes or self.inputs == 1 else self._side
         self._products = Products.SINGLES
-        if LANES == 16 and TILES:
-            self._products = Products.TILES_OF_PARTS if exact else Products.TILES
-        elif LANES == 16 and PAIRS and steps is None and taps % 2 == 0 and not exact:
-            self._products = Products.PAIRS
+        if LANES == 16 and not exact:
+            if TILES:
+                self._products = Products.TILES
+            elif PAIRS and steps is None and taps % 2 == 0:
+                self._products = Products.PAIRS
         self._scale: NDArray[np.float32] | None = None
         if steps:
             whole = np.rint(weight / steps[1][:, None, None, None])
@@ -197,16 +192,12 @@ class Layer:
             groups = np.stack([weight[first : first + LANES] for first in firsts])
             order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
             self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
-            if self._products is Products.TILES_OF_PARTS:
-                left = self._weight - _float32(_bfloat16(self._weight))
-                parts = np.stack([self._weight, self._weight, left], axis=2)
-                self._weight = parts.reshape(len(groups), -1, *self._weight.shape[2:])
             if self._products is not Products.SINGLES:
                 rounded = _bfloat16(self._weight).reshape(len(groups), rows, -1, LANES)
                 rounded = np.pad(rounded, ((0, 0), (0, 0), (0, rounded.shape[2] % 2), (0, 0)))
                 two = rounded.reshape(len(groups), rows, -1, 2, LANES)
                 self._weight = np.ascontiguousarray(two.swapaxes(-2, -1))
-                if self._products is not Products.PAIRS:
+                if self._products is Products.TILES:
                     self._weight = _whole_rows(self._weight)
         placed = aligned(self._weight.shape, self._weight.dtype)
         placed[:] = self._weight
@@ -320,8 +311,3 @@ def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Numbers as bfloat16, to the nearest, ties to even; none of them is infinite."""
     bits = numbers.view(np.uint32)
     return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
-
-
-def _float32(numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Numbers that are bfloat16."""
-    return (numbers.astype(np.uint32) << 16).view(np.float32)
