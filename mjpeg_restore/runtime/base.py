@@ -227,7 +227,7 @@ def memory_errors(what: str, hint: Hint) -> Generator[None]:
     try:
         yield
     except MemoryError as error:
-        raise RuntimeUnavailable(f"{what} (out of memory)", hint) from error
+        raise RuntimeUnavailable(f"{what} ({one_line(error)})", hint) from error
 
 
 def one_line(error: Exception) -> str:

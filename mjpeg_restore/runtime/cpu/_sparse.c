@@ -3,7 +3,7 @@
  * `convolve` computes layers of a network at the cells of a picture that are wanted, and around them.  Features are
  * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
  * kernel reaches beyond them.  Int8 features and weights are multiplied as such.  All else is float32, which becomes
- * bfloat16 to be multiplied, if the CPU has products of pairs of these.
+ * bfloat16 to be multiplied, if a layer asks for that and the CPU can.
  * `fill` gives the places next to what will be computed the value that stands for nothing.
  * Both release the GIL.  The only globals are constants, and what is known of the CPU.
  */
@@ -237,9 +237,10 @@ static int is_writable(const Py_buffer *buffer, const char *name)
 /* Whether a region is one: no larger than its cells, and all of them begin in it; if not, an exception is set */
 static int is_region(const Region *r, const Py_buffer *cells)
 {
-  if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach_down >= 0 && r->reach_across >= 0 &&
-      r->high > 0 && r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 && r->reach_down < 1 << 12 && r->reach_across < 1 << 12 && r->cells_high < 1 << 16 &&
-      r->cells_wide < 1 << 16 && r->high < 1 << 20 && r->wide < 1 << 20 && r->high <= r->cells_high * r->down &&
+  if (r->cells_high > 0 && r->cells_wide > 0 && r->down > 0 && r->across > 0 && r->reach_down >= 0 &&
+      r->reach_across >= 0 && r->high > 0 && r->wide > 0 && r->down < 1 << 12 && r->across < 1 << 12 &&
+      r->reach_down < 1 << 12 && r->reach_across < 1 << 12 && r->cells_high < 1 << 16 && r->cells_wide < 1 << 16 &&
+      r->high < 1 << 20 && r->wide < 1 << 20 && r->high <= r->cells_high * r->down &&
       r->wide <= r->cells_wide * r->across && r->high > (r->cells_high - 1) * r->down &&
       r->wide > (r->cells_wide - 1) * r->across)
     return may_fit(cells, r->cells_high * r->cells_wide, 1, "cells");
@@ -257,8 +258,8 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->planes <= MOST_SIDE && l->kernel > 0 && l->kernel <= MOST_SIDE && l->stride_down > 0 && l->stride_across > 0 &&
       l->stride_down <= MOST_SIDE && l->stride_across <= MOST_SIDE && l->padding >= 0 && l->padding <= BORDER &&
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
-      l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 && l->input_high < 1 << 20 &&
-      l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
+      l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 &&
+      l->input_high < 1 << 20 && l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
       !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
@@ -293,8 +294,8 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
   if (!PyArg_ParseTuple(arguments, "y*y*z*y*z*z*z*z*z*y*(nnnnnnnn)(nnnnnnnnnnnnii)ffi", &taken[INPUT_BUFFER], &taken[WEIGHTS],
                         &taken[SCALE], &taken[BIAS], &taken[ADDED_BUFFER], &taken[ALSO_BUFFER], &taken[SUMS_BUFFER],
                         &taken[ROUNDED_BUFFER], &taken[HALVES_BUFFER], &taken[CELLS], &r->cells_high, &r->cells_wide, &r->down,
-                        &r->across, &r->reach_down, &r->reach_across, &r->high, &r->wide, &l->planes, &l->input_high, &l->input_wide, &l->channels,
-                        &l->kernel, &l->stride_down, &l->stride_across, &l->padding, &l->outputs, &l->spread, &l->row,
+                        &r->across, &r->reach_down, &r->reach_across, &r->high, &r->wide, &l->planes, &l->input_high,
+                        &l->input_wide, &l->channels, &l->kernel, &l->stride_down, &l->stride_across, &l->padding, &l->outputs, &l->spread, &l->row,
                         &l->column, &l->rectify, &products, &l->inverse, &l->zero, &lanes)) {
     memset(taken, 0, TAKEN * sizeof *taken); /* none is held */
     return 0;

@@ -60,9 +60,8 @@ static void NAMED(narrow)(const Layer *l, Box box)
     for (Py_ssize_t row = 0; row < pairs_high(l, box.high); row++, to += l->pairs_line) {
       for (Py_ssize_t i = 0; i < count; i += 16) {
         __mmask16 some = count - i < 16 ? (__mmask16)((1 << (count - i)) - 1) : (__mmask16)0xffff;
-        __m512 number = _mm512_maskz_loadu_ps(some, from + row * line + i);
-        __m256i narrowed = (__m256i)_mm512_cvtneps_pbh(number);
-        _mm256_mask_storeu_epi16(to + i, some, narrowed);
+        __m256bh narrowed = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + row * line + i));
+        _mm256_mask_storeu_epi16(to + i, some, (__m256i)narrowed);
       }
       if (l->gathered) /* tiles take these with weights of zero */
         memset(to + count, 0, TILE_ROW);

@@ -35,14 +35,14 @@ static void find_accesses(const Layer *l, Access *found)
   Py_ssize_t size = l->bytes ? 1 : sizeof *l->numbers, high = l->input_high + 2 * BORDER;
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels * size;
   Py_ssize_t rows = l->spread * l->region.high + 2 * BORDER, across = (l->spread * l->region.wide + 2 * BORDER) * l->outputs;
-  const void *written[] = {l->added, l->also, l->sums};
+  const void *numbers[] = {l->added, l->also, l->sums};
 
   found[INPUT] = access_to(l->bytes ? (const void *)l->bytes : l->numbers, high * l->planes, line, l->stride_down,
                            BORDER - l->padding, l->kernel);
   if (l->planes > 1)
     found[INPUT].line = 0;
   for (int i = 0; i < 3; i++)
-    found[ADDED + i] = access_to(written[i], rows, across * (Py_ssize_t)sizeof(float), l->spread, l->row + BORDER, 1);
+    found[ADDED + i] = access_to(numbers[i], rows, across * (Py_ssize_t)sizeof(float), l->spread, l->row + BORDER, 1);
   found[ROUNDED] = access_to(l->rounded, rows, across, l->spread, l->row + BORDER, 1);
   found[HALVES] = access_to(l->halves, l->region.high, l->region.wide * l->outputs * (Py_ssize_t)sizeof *l->halves, 1, 0, 1);
 }

@@ -141,18 +141,16 @@ INLINE void compute_box(const Layer *l, const int bytes, Box box)
 
 static void convolve_tiles(const Layer *l, Box box)
 {
-  if (l->bytes) {
+  if (l->bytes)
     compute_box(l, 1, box);
-    return;
-  }
-  NAMED(narrow)(l, box);
-  compute_box(l, 0, box);
+  else
+    NAMED(narrow)(l, box), compute_box(l, 0, box);
 }
 
 #define OF_ALL(number) {number, number, number, number, number, number, number, number}
 
-/* Eight tiles as they are configured: the palette, bytes of their rows, and rows.  A constant, as compilers may think that the
-   instruction reads only the first of it. */
+/* Eight tiles as they are configured: the palette, bytes of their rows, and rows.  A constant, as compilers may think that
+   the instruction reads only the first of it. */
 static const struct {
   uint8_t palette, start_row, reserved[14];
   uint16_t row_bytes[16];

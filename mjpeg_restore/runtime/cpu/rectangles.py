@@ -17,7 +17,6 @@ _START = 150.0
 """Cost of a rectangle beside its blocks, in blocks."""
 _NEAR = 60.0
 """The same in `filled`: two groups of cells share a rectangle where that adds fewer blocks."""
-
 _MOST = 0.7
 """Share of a picture's blocks, in these rectangles and their margins, from which on `filled` returns all cells: a
 moving camera shows in few of the blocks of a scene that is plain, or out of focus."""

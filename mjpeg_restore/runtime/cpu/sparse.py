@@ -26,7 +26,7 @@ except ImportError:  # no C compiler when the package was installed: a runtime c
 LANES: Final = native.lanes if native else 0
 """Numbers in a vector of this CPU; 0 if there are no kernels for it."""
 PAIRS: Final = native.pairs if native else False
-"""Whether it multiplies pairs of bfloat16, twice as many as float32."""
+"""Whether it multiplies pairs of bfloat16: up to twice as many as float32, but fewer on some CPUs that have tiles."""
 TILES: Final = native.tiles if native else False
 """Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many."""
 _ROW = 64
@@ -169,39 +169,33 @@ class Layer:
         firsts = [min(first, self.outputs - LANES) for first in range(0, self.outputs, LANES)]
         self.step = steps[0] if steps else 0.0
         self._stride, self._padding, self._planes = stride, padding, planes
-        taps = self._side * (1 if planes else self.inputs)
+        self._scale: NDArray[np.float32] | None = None
+        if steps:
+            weight = np.rint(weight / steps[1][:, None, None, None])
+            self._scale = (steps[0] * steps[1]).astype(np.float32)
+            if signed:
+                bias = bias - self._scale * _MIDDLE * weight.sum((1, 2, 3))
+        order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
         rows = 1 if planes or self.inputs == 1 else self._side
+        groups = np.stack([weight[first : first + LANES] for first in firsts]).transpose(order)
+        taps = groups.reshape(len(firsts), rows, -1, LANES)  # rows of them, of each group
         self._products = Products.SINGLES
         if LANES == 16 and not exact:
             if TILES:
                 self._products = Products.TILES
-            elif PAIRS and steps is None and taps % 2 == 0:
+            elif PAIRS and steps is None and self._side * (1 if planes else self.inputs) % 2 == 0:
                 self._products = Products.PAIRS
-        self._scale: NDArray[np.float32] | None = None
         if steps:
-            whole = np.rint(weight / steps[1][:, None, None, None])
-            self._scale = (steps[0] * steps[1]).astype(np.float32)
-            if signed:
-                bias = bias - self._scale * _MIDDLE * whole.sum((1, 2, 3))
-            groups = np.stack([whole[first : first + LANES] for first in firsts])
-            fours = groups.reshape(-1, LANES, self.inputs // 4, 4, self._side, self._side)
-            self._weight: NDArray[Any] = np.ascontiguousarray(fours.transpose(0, 4, 5, 2, 1, 3), np.int8)
-            if self._products is Products.TILES:
-                self._weight = _whole_rows(self._weight.reshape(len(groups), rows, -1, LANES, 4))
+            taps, together = taps.astype(np.int8), 4
+        elif self._products is Products.SINGLES:
+            taps, together = taps.astype(np.float32), 1
         else:
-            groups = np.stack([weight[first : first + LANES] for first in firsts])
-            order = (0, 2, 3, 4, 1) if planes else (0, 3, 4, 2, 1)
-            self._weight = np.ascontiguousarray(groups.transpose(order), np.float32)
-            if self._products is not Products.SINGLES:
-                rounded = _bfloat16(self._weight).reshape(len(groups), rows, -1, LANES)
-                rounded = np.pad(rounded, ((0, 0), (0, 0), (0, rounded.shape[2] % 2), (0, 0)))
-                two = rounded.reshape(len(groups), rows, -1, 2, LANES)
-                self._weight = np.ascontiguousarray(two.swapaxes(-2, -1))
-                if self._products is Products.TILES:
-                    self._weight = _whole_rows(self._weight)
-        placed = aligned(self._weight.shape, self._weight.dtype)
-        placed[:] = self._weight
-        self._weight = placed
+            taps, together = _bfloat16(np.ascontiguousarray(taps, np.float32)), 2
+        whole = _ROW // taps.itemsize if self._products is Products.TILES else together  # zeros fill a row's last tile
+        taps = np.pad(taps, ((0, 0), (0, 0), (0, -taps.shape[2] % whole), (0, 0)))
+        several = taps.reshape(len(firsts), rows, -1, together, LANES).swapaxes(-2, -1)
+        self._weight = aligned(several.shape, several.dtype)
+        self._weight[:] = several
         self._bias = np.ascontiguousarray(bias, np.float32)
 
     def __call__(
@@ -299,12 +293,6 @@ class Weights:
     def of_place(self, name: str) -> Layer:
         """A layer of numbers at single places: its weights are `[outputs, inputs]`."""
         return Layer(self(f"{name}.weight")[:, :, np.newaxis, np.newaxis], self(f"{name}.bias"), padding=0)
-
-
-def _whole_rows(weights: NDArray[Any]) -> NDArray[Any]:
-    """Weights `[groups, rows, fours or pairs of taps, outputs, 4 or 2]`, with zeros that fill each row's last tile."""
-    together = _ROW // weights[0, 0, 0, 0].nbytes
-    return np.pad(weights, ((0, 0), (0, 0), (0, -weights.shape[2] % together), (0, 0), (0, 0)))
 
 
 def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -5,20 +5,19 @@ A trunk of blocks, as in `models/stream.py`, between a layer that a frame's tabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.of_table import of_table
 from mjpeg_restore.runtime.cpu.projection import PHASES
 from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Computation, Grid, Layer, Rectify, Rounded, Weights, aligned
 
 ENTER = 2
 """Stride of the first and the last layer: samples of a feature, and features of a place of the residual."""
-_TABLES = 16
-"""Tables for which the first layer is remembered: rate control returns to those it has used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +171,7 @@ class Branch:
             raise ValueError("these are other layers than are known")
         self._guide = (named("guide.weight"), named("guide.bias")) if guided else None
         self._components = components
-        self._entering = lru_cache(_TABLES)(self._of_tables)
+        self._entering = cache(self._of_scale)
 
     def memory(self, grid: Grid) -> Memory:
         """Memory for pictures whose features lie on a grid."""
@@ -209,7 +208,7 @@ class Branch:
             numbers = any(block.block.sees_numbers for block in others if isinstance(block, _Coarse))
             coarse.clear(cells, numbers=numbers)
         entered, rounded = memory.entered, _signed(fine, first.step)
-        enter, guiding = self._entering(np.concatenate(tables).tobytes(), guide and guide.scale)
+        enter, guiding = self._entering(guide and guide.scale)(np.concatenate(tables))
         found = [enter(memory.planes, cells, fine.grid, sums=entered, rounded=None if guide else rounded)]
         if guide and guiding:
             found.append(guiding(guide.features, cells, fine.grid, added=entered, sums=entered, rounded=rounded))
@@ -224,16 +223,19 @@ class Branch:
         places = fine.grid.coarser(ENTER, ENTER).within()
         return [*found, self._predict(fine.rounded, cells, places, halves=memory.phases)]
 
-    def _of_tables(self, steps: bytes, scale: tuple[int, int] | None) -> tuple[Layer, Layer | None]:
+    def _of_scale(self, scale: tuple[int, int] | None) -> Callable[[NDArray[np.uint16]], tuple[Layer, Layer | None]]:
+        return of_table(partial(self._of_tables, scale))
+
+    def _of_tables(self, scale: tuple[int, int] | None, tables: NDArray[np.uint16]) -> tuple[Layer, Layer | None]:
         """The first layer, and that of the guide, as the components' tables change them: `Condition` of
         `models/stream.py`.
 
         Args:
-            steps: of the tables.
             scale: of the guide.
+            tables: of the components, one after the other.
         """
         (first, first_bias), (last, last_bias) = self._condition
-        entering = np.log2(np.frombuffer(steps, np.uint16).astype(np.float32)) / 4 - 1
+        entering = np.log2(tables.astype(np.float32)) / 4 - 1
         gain, shift = np.split(last @ np.maximum(first @ entering + first_bias, 0) + last_bias, 2)
         gain = 1 + gain
         (weight, bias), guide = self._enter, None

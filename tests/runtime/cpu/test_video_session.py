@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
@@ -681,6 +681,20 @@ def test_cells_of_a_frame_that_comes_alone_are_divided_if_there_is_memory(
     assert session.computed == pytest.approx(1 / 3)
 
 
+class ToldCells(SteppedCells):
+    """The same, which tells when cells are taken."""
+
+    def __init__(self, network: Stepped, told: Callable[[], object], *, computes_all: bool = False) -> None:
+        super().__init__(network, computes_all=computes_all)
+        self._told = told
+
+    def take(
+        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+    ) -> None:
+        self._told()
+        super().take(frame, before, after, cells)
+
+
 @needs_native_state
 def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> None:
     used: list[str] = []
@@ -688,18 +702,11 @@ def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> 
     class Told(Stepped):
         def __init__(self) -> None:
             super().__init__(1, sparse=True)
-            self.sparse: Sparse | None = ToldCells(self)
+            self.sparse: Sparse | None = ToldCells(self, lambda: used.append("cells"))
 
         def part(self) -> Part:
             used.append("part")
             return super().part()
-
-    class ToldCells(SteppedCells):
-        def take(
-            self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
-        ) -> None:
-            used.append("cells")
-            super().take(frame, before, after, cells)
 
     clip = thirds()
     for memory, last in ((SteppedCells.NBYTES - 1, "part"), (SteppedCells.NBYTES, "cells")):
@@ -715,15 +722,8 @@ def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> 
 def test_all_of_a_picture_is_computed_where_that_is_faster(cells: bool) -> None:
     used: list[bool] = []
 
-    class ToldCells(SteppedCells):
-        def take(
-            self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
-        ) -> None:
-            used.append(True)
-            super().take(frame, before, after, cells)
-
     parts = Stepped(1, sparse=True)
-    parts.sparse = ToldCells(parts, computes_all=cells)
+    parts.sparse = ToldCells(parts, lambda: used.append(True), computes_all=cells)
     session = VideoSession(parts, INLINE, EVERYTHING)
     frame, other = frames([picture(WIDTH, HEIGHT, seed) for seed in (1, 2)])
     for shown in (frame, other):  # all of it changes
