@@ -594,9 +594,12 @@ def pad_blocks(blocks: NDArray[np.int16], high: int, wide: int) -> NDArray[np.in
     missing = (high - blocks.shape[0], wide - blocks.shape[1])
     if missing == (0, 0):
         return blocks
-    padded = np.zeros((high, wide, 64), np.int16)
-    padded[..., 0] = np.pad(blocks[..., 0], ((0, missing[0]), (0, missing[1])), mode="edge")
-    padded[: blocks.shape[0], : blocks.shape[1]] = blocks
+    rows, columns, _ = blocks.shape
+    padded = np.empty((high, wide, 64), np.int16)
+    padded[:rows, :columns] = blocks
+    padded[:rows, columns:] = padded[rows:] = 0
+    padded[:rows, columns:, 0] = blocks[:, -1:, 0]
+    padded[rows:, :, 0] = padded[rows - 1, :, 0]
     return padded
 
 

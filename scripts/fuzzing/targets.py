@@ -194,7 +194,7 @@ def state(data: bytes) -> None:
     sizes = (0, 1, 1, 2, 3, 7, -1, 1 << 30, 1 << 62)
     high, wide = rng.choice(sizes), rng.choice(sizes)
     blocks = high * wide if 0 < high * wide < 100 else 1
-    last = high, wide, rng.choice((4, 8, 8, 0, -1))
+    last = high, wide, rng.choice((4, 8, 8, 16, 16, 0, -1))
 
     def some(kind: type[Number], count: int = 64 * blocks) -> NDArray[Number]:
         return _filled(data, count + rng.choice((0,) * 40 + (1, -1)), kind).copy()

@@ -79,6 +79,6 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
   return 0;
 }
 
-/* Whether the CPU has AVX2, FMA and F16C. A module sets it when it is loaded: a virtual machine takes microseconds for
+/* Numbers in the widest vectors of this CPU. A module sets it when it is loaded: a virtual machine takes microseconds for
    CPUID. */
-static int has_avx2;
+static int most_lanes;

@@ -8,12 +8,28 @@
 #define Whole NAMED(Whole)
 #define Short NAMED(Short)
 #define Block NAMED(Block)
-#define VECTORS (SIDE / LANES) /* in a line of a block */
 
 /* GCC's and Clang's vector extension */
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Whole __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int16_t Short __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+
+/* Clamp to a range; NaN becomes the highest value */
+static inline Lanes NAMED(clamp)(Lanes value, float low, float high)
+{
+  Lanes lowest = low - (Lanes){0}, highest = high - (Lanes){0};
+#if LANES == 16
+  return (Lanes)_mm512_max_ps((__m512)lowest, _mm512_min_ps((__m512)value, (__m512)highest));
+#elif LANES == 8
+  return (Lanes)_mm256_max_ps((__m256)lowest, _mm256_min_ps((__m256)value, (__m256)highest));
+#else
+  Whole below = value < lowest, inside = (value >= lowest) & (value <= highest);
+  return (Lanes)(((Whole)lowest & below) | ((Whole)value & inside) | ((Whole)highest & ~(below | inside)));
+#endif
+}
+
+#if LANES <= SIDE
+#define VECTORS (SIDE / LANES) /* in a line of a block */
 typedef Lanes Block[SIDE][VECTORS];
 
 /* The inverse DCT of each column: even frequencies make symmetric samples, odd ones antisymmetric samples */
@@ -86,18 +102,6 @@ static inline void NAMED(transpose)(Block block)
   }
 }
 
-/* Clamp to a range; NaN becomes the highest value */
-static inline Lanes NAMED(clamp)(Lanes value, float low, float high)
-{
-  Lanes lowest = low - (Lanes){0}, highest = high - (Lanes){0};
-#if LANES == 8
-  return (Lanes)_mm256_max_ps((__m256)lowest, _mm256_min_ps((__m256)value, (__m256)highest));
-#else
-  Whole below = value < lowest, inside = (value >= lowest) & (value <= highest);
-  return (Lanes)(((Whole)lowest & below) | ((Whole)value & inside) | ((Whole)highest & ~(below | inside)));
-#endif
-}
-
 /* Write a block of samples, stored by columns as `block[x][y]`, as float32 times a scale */
 static inline void NAMED(write_samples)(Block block, float *out, size_t stride, float scale)
 {
@@ -142,3 +146,4 @@ static inline void NAMED(add_residual)(const Component *c, const float *residual
       block[y][v] += NAMED(clamp)(steps, -c->cell, c->cell);
     }
 }
+#endif

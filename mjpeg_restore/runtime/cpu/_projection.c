@@ -41,7 +41,7 @@ static PyObject *fill(Component *c, int lanes)
       c->inverse[k] = 1 / c->table[k];
   }
   Py_BEGIN_ALLOW_THREADS
-  (lanes == 8 && has_avx2 ? fill_8 : fill_4)(c, residual);
+  (lanes >= 8 && most_lanes >= 8 ? fill_8 : fill_4)(c, residual);
   Py_END_ALLOW_THREADS
   PyMem_Free(residual);
   return Py_NewRef(Py_None);
@@ -139,6 +139,6 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__projection(void)
 {
-  has_avx2 = detect_avx2();
+  most_lanes = detect_lanes();
   return PyModuleDef_Init(&definition);
 }

@@ -141,17 +141,6 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
 
-/* Numbers in a vector of this CPU; 0 if it has none of the two kinds */
-static int detect_lanes(void)
-{
-  if (!detect_avx2())
-    return 0;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
-    return 16;
-  return 8;
-}
-
 /* Whether this CPU multiplies pairs of bfloat16 (AVX512_BF16), and the compiler knew how */
 static int detect_pairs(void)
 {
@@ -175,7 +164,6 @@ static int detect_tiles(void)
 #endif
 }
 #else
-static int detect_lanes(void) { return 0; }
 static int detect_pairs(void) { return 0; }
 static int detect_tiles(void) { return 0; }
 static void convolve_8(const Layer *layer, Box box) { (void)layer, (void)box; }

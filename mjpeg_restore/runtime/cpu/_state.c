@@ -88,17 +88,16 @@ typedef struct {
 #include "_state_kernel.h"
 #include "_kernel_end.h"
 #pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq")
+#define LANES 16 /* more than a line of a block has: samples are made by eight */
+#include "_blocks_kernel.h"
+#include "_state_kernel.h"
+#include "_kernel_end.h"
+#pragma GCC pop_options
+#define WIDEST(name, lanes) (lanes == 16 ? name##_16 : lanes == 8 ? name##_8 : name##_4)
 #else
-#define observe_8 observe_4
-#define take_8 take_4
-#define enter_8 enter_4
-#define restore_8 restore_4
-#define take_still_8 take_still_4
-#define restore_still_8 restore_still_4
-#define compare_8 compare_4
-#define innovate_8 innovate_4
-#define sense_8 sense_4
-#define take_judged_8 take_judged_4
+#define WIDEST(name, lanes) ((void)lanes, name##_4)
 #endif
 
 /* ---- the Python module ---- */
@@ -169,6 +168,8 @@ static int take_arguments(Arguments *a, PyObject *arguments, const Wanted *wante
     return 0;
   if (border < 0 || border > MOST_BORDER || groups < 0 || groups > MOST_GROUPS)
     return PyErr_Format(PyExc_ValueError, "a border of %zd samples, or %zd groups", border, groups), 0;
+  if (a->lanes > most_lanes)
+    a->lanes = most_lanes;
   a->high = (size_t)high, a->wide = (size_t)wide, a->border = (size_t)border, a->groups = (size_t)groups;
   for (int i = 0; i < count; i++) {
     PyObject *given = PyTuple_GetItem(arguments, i);
@@ -251,7 +252,7 @@ static int are(PyObject *arguments, Py_ssize_t count, const char *name)
 
 #define RUN(name, ...) \
   Py_BEGIN_ALLOW_THREADS \
-  (a.lanes == 8 && has_avx2 ? name##_8 : name##_4)(__VA_ARGS__); \
+  WIDEST(name, a.lanes)(__VA_ARGS__); \
   Py_END_ALLOW_THREADS
 
 PyDoc_STRVAR(observe_doc,
@@ -612,6 +613,6 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__state(void)
 {
-  has_avx2 = detect_avx2();
+  most_lanes = detect_lanes();
   return PyModuleDef_Init(&definition);
 }

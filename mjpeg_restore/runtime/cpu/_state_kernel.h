@@ -8,7 +8,9 @@ typedef int8_t BYTES __attribute__((vector_size(LANES), aligned(1), may_alias));
 /* Float16 to float32; what is infinite, or no number, becomes some finite one */
 static inline Lanes NAMED(widen)(const uint16_t *from)
 {
-#if LANES == 8
+#if LANES == 16
+  return NAMED(clamp)((Lanes)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)from)), -131008.0f, 131008.0f);
+#elif LANES == 8
   return NAMED(clamp)((Lanes)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)from)), -131008.0f, 131008.0f);
 #else
   Whole bits = __builtin_convertvector(*(const HALF_BITS *)from, Whole);
@@ -19,7 +21,9 @@ static inline Lanes NAMED(widen)(const uint16_t *from)
 /* The smaller number; the other one if the first is none */
 static inline Lanes NAMED(smaller)(Lanes one, Lanes other)
 {
-#if LANES == 8
+#if LANES == 16
+  return (Lanes)_mm512_min_ps((__m512)one, (__m512)other);
+#elif LANES == 8
   return (Lanes)_mm256_min_ps((__m256)one, (__m256)other);
 #else
   Whole less = one < other;
@@ -27,7 +31,18 @@ static inline Lanes NAMED(smaller)(Lanes one, Lanes other)
 #endif
 }
 
-static inline Lanes NAMED(larger)(Lanes one, Lanes other) { return -NAMED(smaller)(-one, -other); }
+/* The larger number; the other one if the first is none */
+static inline Lanes NAMED(larger)(Lanes one, Lanes other)
+{
+#if LANES == 16
+  return (Lanes)_mm512_max_ps((__m512)one, (__m512)other);
+#elif LANES == 8
+  return (Lanes)_mm256_max_ps((__m256)one, (__m256)other);
+#else
+  Whole more = one > other;
+  return (Lanes)(((Whole)one & more) | ((Whole)other & ~more));
+#endif
+}
 
 /* The absolute value */
 static inline Lanes NAMED(size)(Lanes value) { return (Lanes)((Whole)value & 0x7fffffff); }
@@ -36,16 +51,27 @@ static inline Lanes NAMED(size)(Lanes value) { return (Lanes)((Whole)value & 0x7
 static inline void NAMED(narrow)(Lanes value, uint16_t *out)
 {
   Lanes limited = NAMED(smaller)(NAMED(size)(value), (Lanes){0} + 65504.0f);
-#if LANES == 8
+#if LANES >= 8
   Lanes signed_again = (Lanes)((Whole)limited | ((Whole)value & INT32_MIN));
+#if LANES == 16
+  _mm256_storeu_si256((__m256i_u *)out, _mm512_cvtps_ph((__m512)signed_again, _MM_FROUND_TO_NEAREST_INT));
+#else
   _mm_storeu_si128((__m128i_u *)out, _mm256_cvtps_ph((__m256)signed_again, _MM_FROUND_TO_NEAREST_INT));
+#endif
 #else
   Whole sign = (Whole)value >> 16 & 0x8000, size = (Whole)(limited * 0x1p-112f);
   *(HALF_BITS *)out = __builtin_convertvector((size + 0xfff + (size >> 13 & 1)) >> 13 | sign, HALF_BITS);
 #endif
 }
 
-static inline Lanes NAMED(load)(const int16_t *from) { return __builtin_convertvector(*(const Short *)from, Lanes); }
+static inline Lanes NAMED(load)(const int16_t *from)
+{
+#if LANES == 16 /* GCC would convert the halves one by one */
+  return (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i_u *)from)));
+#else
+  return __builtin_convertvector(*(const Short *)from, Lanes);
+#endif
+}
 
 /* To sixteenths of a grey level, to the nearest; `dither`, in sixteenths, is added before */
 static inline void NAMED(store_sixteenths)(Lanes value, Lanes dither, int16_t *out)
@@ -92,14 +118,45 @@ static inline void NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes s
   NAMED(narrow)(together, evidence_after + i);
 }
 
+#if LANES <= SIDE
 /* Transform a block of dequantised coefficients, and write its samples as float32 times a scale */
-static inline void NAMED(show)(Block block, float *out, size_t stride, float scale)
+static inline void NAMED(show)(const float *levels, float *out, size_t stride, float scale)
 {
+  Block block;
+
+  memcpy(block, levels, sizeof(block));
   NAMED(columns_to_samples)(block);
   NAMED(transpose)(block);
   NAMED(columns_to_samples)(block);
   NAMED(write_samples)(block, out, stride, scale);
 }
+
+/* Transform them, and write the samples as bytes: of a block of the plane, by its number */
+static inline void NAMED(show_bytes)(const State *s, const float *levels, size_t number)
+{
+  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
+  Block block;
+
+  memcpy(block, levels, sizeof(block));
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
+}
+
+/* The DCT of a block's residual, clamped to the cell: in steps */
+static inline void NAMED(steps_of)(const Component *c, const float *residual, float *steps)
+{
+  Block block = {{{0}}};
+
+  NAMED(add_residual)(c, residual, block);
+  memcpy(steps, block, sizeof(block));
+}
+#else
+#define show_16 show_8
+#define show_bytes_16 show_bytes_8
+#define steps_of_16 steps_of_8
+#endif
 
 /* Take the frame into the state, as far as the gate believes the past */
 static void NAMED(take)(const State *s)
@@ -189,15 +246,15 @@ static inline Lanes NAMED(share)(const float *one, size_t i, Lanes evidence)
 /* Write the samples that a linear map makes of a block's numbers: `map` has a line for each number, and a bias */
 static inline void NAMED(map)(const float *map, const float *numbers, float *out, size_t stride)
 {
-  Lanes samples[SIDE * SIDE / LANES];
+  Lanes samples[2][SIDE * SIDE / LANES] = {{{0}}}; /* two sums each: one would wait for itself */
 
-  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
-    samples[i / LANES] = AT(map + SIDE * SIDE * SIDE * SIDE);
-  for (size_t from = 0; from < SIDE * SIDE; from++)
-    for (size_t i = 0; i < SIDE * SIDE; i += LANES)
-      samples[i / LANES] += numbers[from] * AT(map + SIDE * SIDE * from);
-  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
-    *(Lanes *)(out + i / SIDE * stride + i % SIDE) = samples[i / LANES];
+  EACH samples[0][i / LANES] = AT(map + SIDE * SIDE * SIDE * SIDE);
+  for (size_t from = 0; from < SIDE * SIDE; from += 2)
+    for (size_t k = 0; k < 2; k++)
+      EACH samples[k][i / LANES] += numbers[from + k] * AT(map + SIDE * SIDE * (from + k));
+  EACH samples[0][i / LANES] += samples[1][i / LANES];
+  for (size_t y = 0; y < SIDE; y++)
+    memcpy(out + y * stride, (const float *)samples[0] + y * SIDE, SIDE * sizeof(*out));
 }
 
 /* What enters the network, of a frame that has been taken into the state */
@@ -211,15 +268,13 @@ static void NAMED(enter)(const State *s)
     size_t offset = (block / s->wide * SIDE + s->border) * stride + block % s->wide * SIDE + s->border;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
-    float shares[SIDE * SIDE], sizes[SIDE * SIDE];
-    Block means, lefts;
+    float shares[SIDE * SIDE], sizes[SIDE * SIDE], means[SIDE * SIDE], lefts[SIDE * SIDE];
     if (s->wanted && !s->wanted[block])
       continue;
     EACH {
       Lanes level = NAMED(load)(mean + i) * (1.0f / 16), steps = NAMED(clamp)(level * AT(s->inverse), -1.0f, 1.0f);
       Lanes share = NAMED(share)(held, i, NAMED(widen)(evidence + i));
-      means[i / SIDE][i % SIDE / LANES] = level;
-      lefts[i / SIDE][i % SIDE / LANES] = NAMED(load)(k + i) * AT(s->table) - level;
+      *(Lanes *)(means + i) = level, *(Lanes *)(lefts + i) = NAMED(load)(k + i) * AT(s->table) - level;
       *(Lanes *)(shares + i) = share, *(Lanes *)(sizes + i) = NAMED(size)(steps);
       if (s->share)
         NAMED(narrow)(share, s->share + at + i);
@@ -235,23 +290,12 @@ static void NAMED(enter)(const State *s)
   }
 }
 
-/* Write a block of restored coefficients, in steps, as bytes */
-static inline void NAMED(show_bytes)(const State *s, Block block, size_t number)
-{
-  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
-
-  for (size_t i = 0; i < SIDE * SIDE; i += LANES)
-    block[i / SIDE][i % SIDE / LANES] *= AT(s->table);
-  NAMED(columns_to_samples)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_samples)(block);
-  NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
-}
-
 /* Whether one of the lanes is true */
 static inline int NAMED(any)(Whole lanes)
 {
-#if LANES == 8
+#if LANES == 16
+  return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes) != 0;
+#elif LANES == 8
   return !_mm256_testz_si256((__m256i)lanes, (__m256i)lanes);
 #else
   return (lanes[0] | lanes[1] | lanes[2] | lanes[3]) != 0;
@@ -320,7 +364,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
       const uint16_t *evidence = s->evidence + at;
       int16_t *correction = s->correction + at;
-      Block places;
+      float levels[SIDE * SIDE];
       if (!s->wanted[block])
         continue;
       if (column >= done) {
@@ -328,10 +372,9 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
           ;
         interleave(c, row, column, done, residual);
       }
-      memset(places, 0, sizeof(places));
-      NAMED(add_residual)(c, residual + column * SIDE, places);
+      NAMED(steps_of)(c, residual + column * SIDE, levels);
       EACH {
-        Lanes *place = &places[i / SIDE][i % SIDE / LANES], number = NAMED(load)(k + i);
+        Lanes *place = (Lanes *)(levels + i), number = NAMED(load)(k + i);
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
@@ -346,9 +389,9 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         kept = level + mixed;
         kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known) - kept);
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
-        *place = level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell);
+        *place = (level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell)) * AT(s->table);
       }
-      NAMED(show_bytes)(s, places, block);
+      NAMED(show_bytes)(s, levels, block);
     }
   }
 }
@@ -379,7 +422,7 @@ static void NAMED(restore_still)(const State *s)
     const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
     const uint16_t *evidence = s->evidence + at;
     int16_t *correction = s->correction + at;
-    Block places;
+    float levels[SIDE * SIDE];
     if (!s->wanted[block])
       continue;
     EACH {
@@ -391,10 +434,24 @@ static void NAMED(restore_still)(const State *s)
         kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
       }
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
-      places[i / SIDE][i % SIDE / LANES] = number + NAMED(clamp)(kept - number, -s->cell, s->cell);
+      *(Lanes *)(levels + i) = (number + NAMED(clamp)(kept - number, -s->cell, s->cell)) * AT(s->table);
     }
-    NAMED(show_bytes)(s, places, block);
+    NAMED(show_bytes)(s, levels, block);
   }
+}
+
+/* The sum of the lanes */
+static inline float NAMED(sum)(Lanes lanes)
+{
+#if LANES == 16
+  return _mm512_reduce_add_ps((__m512)lanes);
+#elif LANES == 8
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128((__m256)lanes), _mm256_extractf128_ps((__m256)lanes, 1));
+  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#else
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+#endif
 }
 
 /* How far each block is from its state, beyond what its cell and the noise allow; and how far its coefficients beyond
@@ -406,7 +463,6 @@ static void NAMED(compare)(const State *s)
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
     Lanes far = {0}, spread = {0}, count = {0};
-    float sums[3] = {0};
     EACH {
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
       Lanes level = NAMED(load)(mean + i) * (1.0f / 16), away = NAMED(size)(NAMED(load)(k + i) * step - level);
@@ -420,10 +476,8 @@ static void NAMED(compare)(const State *s)
       spread += (Lanes)((Whole)squared & counts);
       count += (Lanes)((Whole)((Lanes){0} + 1.0f) & counts);
     }
-    for (int lane = 0; lane < LANES; lane++)
-      sums[0] += far[lane], sums[1] += spread[lane], sums[2] += count[lane];
-    s->distance[block] = NAMED(widen)(evidence)[0] > 0.0f ? sums[0] : UNKNOWN;
-    s->spread[block] = sums[1], s->count[block] = sums[2];
+    s->distance[block] = (int16_t)evidence[0] > 0 ? NAMED(sum)(far) : UNKNOWN;
+    s->spread[block] = NAMED(sum)(spread), s->count[block] = NAMED(sum)(count);
   }
 }
 
@@ -434,10 +488,10 @@ static void NAMED(innovate)(const State *s)
   const int16_t *k = s->coefficients, *mean = s->mean;
   const uint16_t *evidence = s->evidence;
   int8_t *last = s->innovations;
+  const float unit = 1.0f / (INNOVATION_UNITS * INNOVATION_UNITS);
 
   for (size_t block = 0; block < s->high * s->wide; block++) {
-    Whole together = {0}, now = {0}, before = {0};
-    float sums[3] = {0};
+    Whole together = {0}, now = {0}, before = {0}, sums[3];
     EACH {
       Lanes away = NAMED(load)(k + i) - NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
       Lanes beyond = away - NAMED(clamp)(away, -0.5f, 0.5f);
@@ -448,10 +502,9 @@ static void NAMED(innovate)(const State *s)
       together += innovation * earlier, now += innovation * innovation, before += earlier * earlier;
       *(BYTES *)(last + i) = __builtin_convertvector(innovation, BYTES);
     }
-    for (int lane = 0; lane < LANES; lane++)
-      sums[0] += (float)together[lane], sums[1] += (float)now[lane], sums[2] += (float)before[lane];
+    sums[0] = together, sums[1] = now, sums[2] = before;
     for (int i = 0; i < 3; i++)
-      s->products[i * s->high * s->wide + block] = sums[i] * (1.0f / (INNOVATION_UNITS * INNOVATION_UNITS));
+      s->products[i * s->high * s->wide + block] = NAMED(sum)(__builtin_convertvector(sums[i], Lanes)) * unit;
     k += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, last += SIDE * SIDE;
   }
 }

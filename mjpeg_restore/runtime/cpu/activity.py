@@ -115,6 +115,8 @@ class Activity:
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
         self._limits = [_Limits() for _ in grids]
+        self._doubted: list[NDArray[np.float16] | None] = [None] * len(grids)
+        """Memory for the evidence of states that are doubted: fresh memory takes longer than the copy."""
         self._blocks = rows, columns
         self._drift: Drift | None = None
         self._correlation: NDArray[np.floating] = np.zeros(shape)
@@ -209,6 +211,9 @@ class Activity:
 
         Args:
             states: of each component before the frame.
+
+        Returns:
+            States that are valid until it is called again.
         """
         held, stands = trust(self._correlation), self._changed.mean() < 1 - _MOSTLY
         shares = [_blocks(held, side, state.mean.shape[:2]) for state, side in zip(states, self._sides, strict=True)]
@@ -218,9 +223,12 @@ class Activity:
             ]
             gone = [limits.gone & known for limits, known in zip(self._limits, settled, strict=True)]
             shares = [np.where(without, 0, share) for without, share in zip(gone, shares, strict=True)]
-        return [
-            doubted(state, share) if (share < 1).any() else state for state, share in zip(states, shares, strict=True)
-        ]
+        found = list(states)
+        for index, (state, share) in enumerate(zip(states, shares, strict=True)):
+            if (share < 1).any():
+                found[index] = doubted(state, share, self._doubted[index])
+                self._doubted[index] = found[index].evidence
+        return found
 
     def learn(self, believed: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
         """Learn how far noise carries blocks, and that cells which it carried too far have not changed.

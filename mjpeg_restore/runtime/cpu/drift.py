@@ -54,7 +54,7 @@ class Drift:
         self._spread = spread
         self._innovations = np.zeros((*blocks, 64), np.int8)
         """Of the last frame."""
-        self._frame: NDArray[np.int16] | None = None
+        self._frame: NDArray[np.int64] | None = None
         self._sums: NDArray[np.floating] | None = None
         self._none = spread(np.zeros(blocks, np.float32))
 
@@ -70,8 +70,8 @@ class Drift:
             table: uint16 `[64]`, likewise.
             state: before the frame.
         """
-        last, self._frame = self._frame, coefficients
-        if last is not None and np.mean((coefficients == last).all(axis=2)) > _REPEATED:
+        last, self._frame = self._frame, np.ascontiguousarray(coefficients).view(np.int64)  # four at a time
+        if last is not None and np.mean((self._frame == last).all(axis=2)) > _REPEATED:
             return self._none
         products = innovate(coefficients, table, state, self._innovations)
         weight = 1 / (1 + (products[1] + products[2]) / _PLAIN)

@@ -62,8 +62,8 @@ UNKNOWN: Final = 1e30
 HARMONICS: Final = range(1, 9)
 """Of the quantiser's error. Those left out have 7 % of its variance without noise, and less than 0.1 % where the
 noise's deviation is a thirtieth of a step or more."""
-LANES: Final = 8
-"""SIMD lanes of float32 that the extension uses if CPU and compiler have them: AVX2."""
+LANES: Final = 16
+"""SIMD lanes of float32 that the extension uses if CPU and compiler have them: AVX-512, or else the 8 of AVX2."""
 
 Mapped = tuple[NDArray[np.float32], NDArray[np.float32]]
 """A linear map from a block's 64 numbers to its samples, float32 `[65, 64]` with the bias as its last row; and the
@@ -134,9 +134,12 @@ def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
     return np.sum(steps / (2 * np.pi**2 * orders) * np.exp(-4 * np.pi**2 * orders * noise / steps), axis=0)
 
 
-def doubted(state: ComponentState, share: NDArray[np.floating]) -> ComponentState:
-    """A state of whose evidence only a share holds, 0..1, `[blocks_high, blocks_wide]`."""
-    evidence, less = state.evidence.copy(), share < 1
+def doubted(
+    state: ComponentState, share: NDArray[np.floating], memory: NDArray[np.float16] | None = None
+) -> ComponentState:
+    """A state of whose evidence only a share holds, 0..1, `[blocks_high, blocks_wide]`; in this memory, if there is."""
+    evidence, less = np.empty_like(state.evidence) if memory is None else memory, share < 1
+    np.copyto(evidence, state.evidence)
     evidence[less] *= share[less, np.newaxis].astype(np.float16)
     return ComponentState(state.mean, evidence, state.correction)
 
@@ -160,7 +163,7 @@ def compare(
         table: uint16 `[64]`, natural order, values from 1.
         state: of the same size.
         noise: variance of the sensor's noise, grey levels^2.
-        lanes: SIMD lanes of float32: 8 (AVX2, if the CPU and the compiler have it) or 4.
+        lanes: SIMD lanes of float32: 16 (AVX-512), 8 (AVX2) or 4; no more than CPU and compiler have.
 
     Returns:
         Float32 `[blocks_high, blocks_wide]` each, sums over a block:

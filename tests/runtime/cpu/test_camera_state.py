@@ -56,9 +56,9 @@ TINY = 2.0**-25
 """Half of float16's least number."""
 
 
-@pytest.fixture(params=[8, 4], autouse=True)
+@pytest.fixture(params=[16, 8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each test with AVX2, if the CPU has it, and without."""
+    """Run each test with AVX-512, if the CPU has it, with AVX2, and without."""
     for function in (compare, innovate, observe, take, enter, restore, take_still, restore_still):
         assert function.__kwdefaults__
         monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
@@ -905,7 +905,7 @@ def test_evidence_that_is_no_number_is_as_much_as_there_may_be() -> None:
 
 @pytest.mark.parametrize("number", [1e5, 1e30, np.inf, np.nan])
 def test_more_than_a_float16_holds_is_the_largest_that_it_does(number: float) -> None:
-    for lanes in (8, 4):
+    for lanes in (16, 8, 4):
         given = arguments("take_still")
         given["observation"] = np.full(64, number, np.float32)
         call("take_still", given, lanes=lanes)

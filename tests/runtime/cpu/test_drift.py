@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_what_drifts_is_computed_and_trusts_its_past_less(step: int) -> None:
         for (quantised, _), state in zip(frame, seen, strict=True):
             take_still(quantised, table, state, np.ones(state.mean.shape[:2], np.bool_), state, 0)
         activity.learn([np.ones(grid, np.float32) for grid in grids])
-        states = seen
+        states = [replace(state, evidence=state.evidence.copy()) for state in seen]
     shares = np.mean(computed[20:], axis=0)
     middle = WIDE // 4
     assert shares[:, middle + 1 :].mean() > 0.5

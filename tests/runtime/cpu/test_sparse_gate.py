@@ -80,6 +80,9 @@ def test_it_takes_what_the_graph_does(model: str, sampling: str, lanes: int, mon
     if lanes > sparse.LANES:
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     monkeypatch.setattr(sparse, "LANES", lanes)
+    for function in (state.sense, state.take_judged):
+        assert function.__kwdefaults__
+        monkeypatch.setitem(function.__kwdefaults__, "lanes", lanes)
     multiply_as(monkeypatch)
     kind = KINDS.get(sampling, "colour")
     frame, before = camera(sampling)
