@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ class HasBytes(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all of its arrays."""
+        """Bytes of its arrays."""
         ...
 
 
@@ -33,22 +33,22 @@ Memory = TypeVar("Memory", bound=HasBytes)
 class Lent(Generic[Memory]):
     """Memory for pictures, lent to one thread at a time each. Safe from several threads."""
 
-    def __init__(self, new: Callable[[Grids], Sequence[Memory]]) -> None:
+    def __init__(self, new: Callable[[Grids], Memory]) -> None:
         """Begin without any; `new` makes it for pictures whose components have so many blocks."""
         self._new = new
-        self._idle: list[tuple[Grids, Sequence[Memory], int]] = []  # that used last comes last
+        self._idle: list[tuple[Grids, Memory, int]] = []  # that used last comes last
         self._pictures = 0
         self._lock = threading.Lock()
 
     def nbytes(self, grids: Grids) -> int:
         """Bytes for a picture of these grids. The memory is asked for, but not used: more than there is has no end."""
         try:
-            return sum(one.nbytes for one in self._new(grids))
+            return self._new(grids).nbytes
         except MemoryError:
             return sys.maxsize
 
     @contextmanager
-    def __call__(self, grids: Grids) -> Generator[Sequence[Memory]]:
+    def __call__(self, grids: Grids) -> Generator[Memory]:
         """Lend memory for a picture of these grids, whatever it holds. After an exception it is not lent again."""
         with self._lock:
             self._pictures += 1
@@ -60,7 +60,5 @@ class Lent(Generic[Memory]):
         with self._lock:
             self._idle.append((grids, memory, self._pictures))
             self._idle = [one for one in self._idle if self._pictures - one[2] < _LONG]
-            while (
-                len(self._idle) > _FEW and sum(one.nbytes for _, known, _ in self._idle for one in known) > _MOST_IDLE
-            ):
+            while len(self._idle) > _FEW and sum(known.nbytes for _, known, _ in self._idle) > _MOST_IDLE:
                 del self._idle[0]

@@ -85,13 +85,6 @@ class Grid:
             found[:BORDER] = found[-BORDER:] = found[:, :BORDER] = found[:, -BORDER:] = _MIDDLE
         return found
 
-    def clear(self, cells: Cells, *buffers: NDArray[Any]) -> None:
-        """Set the features next to the places that will be computed to zero."""
-        assert native is not None
-        for buffer in buffers:  # whose border has the number that stands for nothing: of signed bytes it is 128
-            nothing, size = int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes
-            native.fill(buffer, nothing, size, cells.view(np.uint8), self.region(cells))
-
 
 @dataclass(frozen=True, slots=True)
 class Rounded:
@@ -240,6 +233,39 @@ class Layer:
 
 Computation = tuple[Any, ...]
 """A layer with its arguments."""
+
+
+class Plan:
+    """Layers that are computed at some cells of one picture after the other, in the same memory. What changes are the
+    cells alone: so all else is laid out once.
+
+    Attributes:
+        cells: of the picture, for `Layer`; they are set when layers are computed.
+    """
+
+    def __init__(self, cells: tuple[int, int]) -> None:
+        """Begin without layers, for pictures of so many cells down and across."""
+        self.cells: Cells = np.zeros(cells, np.bool_)
+        self._cleared: list[tuple[Any, ...]] = []
+        self._layers: list[Computation] = []
+
+    def clear(self, grid: Grid, *buffers: NDArray[Any]) -> None:
+        """Set features of a grid to zero next to the places that will be computed."""
+        for buffer in buffers:  # whose border has the number that stands for nothing: of signed bytes it is 128
+            nothing, size = int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes
+            self._cleared.append((buffer, nothing, size, self.cells.view(np.uint8), grid.region(self.cells)))
+
+    def add(self, *layers: Computation) -> None:
+        """Compute layers after those before, at the plan's cells."""
+        self._layers += layers
+
+    def compute(self, cells: Cells) -> None:
+        """Compute all layers at these cells."""
+        assert native is not None
+        np.copyto(self.cells, cells)
+        for one in self._cleared:
+            native.fill(*one)
+        compute(self._layers)
 
 
 def compute(layers: Sequence[Computation]) -> None:

@@ -5,7 +5,7 @@ A trunk of blocks, as in `models/stream.py`, between a layer that a frame's tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.of_table import of_table
 from mjpeg_restore.runtime.cpu.projection import PHASES
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Computation, Grid, Layer, Rectify, Rounded, Weights, aligned
+from mjpeg_restore.runtime.cpu.sparse import (
+    BORDER,
+    Cells,
+    Computation,
+    Grid,
+    Layer,
+    Plan,
+    Rectify,
+    Rounded,
+    Weights,
+    aligned,
+)
 
 ENTER = 2
 """Stride of the first and the last layer: samples of a feature, and features of a place of the residual."""
@@ -36,9 +47,9 @@ class Features:
             grid, grid.numbers(channels), grid.bytes(channels, signed=True), grid.bytes(hidden, signed=False)
         )
 
-    def clear(self, cells: Cells, *, numbers: bool) -> None:
+    def clear(self, plan: Plan, *, numbers: bool) -> None:
         """Set what is next to the places that will be computed to zero: bytes, and numbers if a layer sees them."""
-        self.grid.clear(cells, self.rounded, self.hidden, *([self.sums] if numbers else []))
+        plan.clear(self.grid, self.rounded, self.hidden, *([self.sums] if numbers else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,40 +199,38 @@ class Branch:
             np.zeros((*places, self._components, PHASES**2), np.float16),
         )
 
-    def layers(
-        self, tables: Sequence[NDArray[np.uint16]], cells: Cells, memory: Memory, guide: Guide | None = None
-    ) -> list[Computation]:
-        """Layers that compute the residual of what is in the memory's planes, whose margins are cleared.
+    def lay_out(self, plan: Plan, tables: NDArray[np.uint16], memory: Memory, guide: Guide | None = None) -> None:
+        """Add the layers that compute the residual of what is in the memory's planes.
 
         Args:
-            tables: of the components.
-            cells: wanted ones.
+            plan: of the picture.
+            tables: of the components, `[components, 64]`.
             memory: of the picture.
             guide: for chroma.
         """
-        fine, coarse = memory.fine, memory.coarse
+        fine, coarse, cells = memory.fine, memory.coarse, plan.cells
         first, *others = self._blocks
-        fine.clear(cells, numbers=any(block.sees_numbers for block in others))
+        fine.clear(plan, numbers=any(block.sees_numbers for block in others))
         if first.sees_numbers:
-            fine.grid.clear(cells, memory.entered)
+            plan.clear(fine.grid, memory.entered)
         if coarse:
             numbers = any(block.block.sees_numbers for block in others if isinstance(block, _Coarse))
-            coarse.clear(cells, numbers=numbers)
+            coarse.clear(plan, numbers=numbers)
         entered, rounded = memory.entered, _signed(fine, first.step)
-        enter, guiding = self._entering(guide and guide.scale)(np.concatenate(tables))
-        found = [enter(memory.planes, cells, fine.grid, sums=entered, rounded=None if guide else rounded)]
+        enter, guiding = self._entering(guide and guide.scale)(tables.ravel())
+        plan.add(enter(memory.planes, cells, fine.grid, sums=entered, rounded=None if guide else rounded))
         if guide and guiding:
-            found.append(guiding(guide.features, cells, fine.grid, added=entered, sums=entered, rounded=rounded))
+            plan.add(guiding(guide.features, cells, fine.grid, added=entered, sums=entered, rounded=rounded))
         source, last = entered, self._blocks[-1]
         for block, following in zip(self._blocks, [*others, self._predict], strict=True):
             if isinstance(block, _Residual):
                 also = entered if block is last else None
-                found += block.layers(source, fine, cells, following.step, also=also)
+                plan.add(*block.layers(source, fine, cells, following.step, also=also))
             elif coarse:
-                found += block.layers(source, fine, coarse, cells, following.step)
+                plan.add(*block.layers(source, fine, coarse, cells, following.step))
             source = fine.sums
         places = fine.grid.coarser(ENTER, ENTER).within()
-        return [*found, self._predict(fine.rounded, cells, places, halves=memory.phases)]
+        plan.add(self._predict(fine.rounded, cells, places, halves=memory.phases))
 
     def _of_scale(self, scale: tuple[int, int] | None) -> Callable[[NDArray[np.uint16]], tuple[Layer, Layer | None]]:
         return of_table(partial(self._of_tables, scale))

@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, subsampling, widened
+from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, cells_of, subsampling, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
-from mjpeg_restore.runtime.cpu.sparse import Cells, Computation, Grid, Layer, Rectify, Weights, compute
+from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Plan, Rectify, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
 
 _REACH = 2
@@ -54,27 +54,26 @@ class SparseGate:
         """
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         near, wanted = blocks_of(widened(cells), grids), blocks_of(cells, grids)
-        with self._memory(grids) as (luma, *chroma):
-            places = [(self._luma, luma, 0)]
-            if self._chroma:
-                places += [(self._chroma, chroma[0], index) for index in range(2)]
+        with self._memory(grids) as picture:
+            places = [(self._luma, picture.luma, 0)]
+            if self._chroma and picture.chroma:
+                places += [(self._chroma, picture.chroma, index) for index in range(2)]
             for component, known, blocks, (branch, memory, index) in zip(frame, before, near, places, strict=True):
                 sense(*component, known, blocks, memory.entering, branch.components, index)
-            layers = self._luma.layers(cells, luma)
-            if self._chroma:
-                layers += self._chroma.layers(cells, chroma[0], luma.features, subsampling(grids))
-            compute(layers)
+            picture.plan.compute(cells)
             taken = zip(frame, before, after, wanted, places, strict=True)
             for component, known, found, blocks, (branch, memory, index) in taken:
                 own = branch.own[index]
                 take_judged(*component, known, blocks, own, memory.logits, branch.components, index, found)
 
-    def _new(self, grids: Grids) -> list[_Memory]:
-        luma = Grid(*grids[0], *cell(grids), (_REACH, _REACH))
-        found = [self._luma.memory(luma)]
+    def _new(self, grids: Grids) -> _Picture:
+        grid, plan = Grid(*grids[0], *cell(grids), (_REACH, _REACH)), Plan(cells_of(grids))
+        luma, chroma = self._luma.memory(grid), None
+        self._luma.lay_out(plan, luma)
         if self._chroma:
-            found.append(self._chroma.memory(luma.coarser(*subsampling(grids))))
-        return found
+            chroma = self._chroma.memory(grid.coarser(*subsampling(grids)))
+            self._chroma.lay_out(plan, chroma, luma.features, subsampling(grids))
+        return _Picture(luma, chroma, plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,20 @@ class _Memory:
     def nbytes(self) -> int:
         """Bytes of its arrays."""
         return sum(array.nbytes for array in (self.entering, self.features, self.between, self.logits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Memory for a picture, and how the logits of what has entered are computed in it."""
+
+    luma: _Memory
+    chroma: _Memory | None
+    plan: Plan
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both branches."""
+        return self.luma.nbytes + (self.chroma.nbytes if self.chroma else 0)
 
 
 class _Branch:
@@ -110,37 +123,32 @@ class _Branch:
         numbers = [grid.numbers(channels) for channels in (entering, hidden, hidden, logits)]
         return _Memory(grid, *numbers)
 
-    def layers(
-        self,
-        cells: Cells,
-        memory: _Memory,
-        guide: NDArray[np.float32] | None = None,
-        scale: tuple[int, int] = (1, 1),
-    ) -> list[Computation]:
-        """Layers that compute the logits of what has entered.
+    def lay_out(
+        self, plan: Plan, memory: _Memory, guide: NDArray[np.float32] | None = None, scale: tuple[int, int] = (1, 1)
+    ) -> None:
+        """Add the layers that compute the logits of what has entered.
 
         Args:
-            cells: wanted ones.
-            memory: of the picture.
+            plan: of the picture.
+            memory: likewise.
             guide: luma's features, for chroma, on a grid `scale` times as fine.
             scale: down and across.
         """
-        grid, features, between = memory.grid, memory.features, memory.between
-        grid.clear(cells, features, between)
+        grid, features, between, cells = memory.grid, memory.features, memory.between, plan.cells
+        plan.clear(grid, features, between)
         if guide is None or self._guide is None:
-            found = [self._judge(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST)]
+            plan.add(self._judge(memory.entering, cells, grid, sums=features, rectify=Rectify.LAST))
         else:
-            found = [
+            plan.add(
                 self._judge(memory.entering, cells, grid, sums=between),
                 self._guide(scale)(guide, cells, grid, added=between, sums=features, rectify=Rectify.LAST),
-            ]
+            )
         first, second = self._around
-        return [
-            *found,
+        plan.add(
             first(features, cells, grid, added=features, sums=between, rectify=Rectify.FIRST),
             second(between, cells, grid, added=between, sums=features, rectify=Rectify.FIRST),
             self._decide(features, cells, grid.within(), sums=memory.logits),
-        ]
+        )
 
 
 def _guide(weights: Weights, name: str) -> Callable[[tuple[int, int]], Layer]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import state
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, subsampling, widened
+from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, cells_of, subsampling, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Weights, compute
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Plan, Weights
 from mjpeg_restore.runtime.cpu.sparse_branch import Branch, Guide, Memory
 
 REACH = 4
@@ -62,19 +63,27 @@ class SparseNetwork:
             cells: the wanted ones.
         """
         grids = tuple(coefficients.shape[:2] for coefficients, *_ in components)
-        tables = [table for _, table, *_ in components]
-        with self._memory(grids) as (luma, *chroma):
+        tables = np.stack([table for _, table, *_ in components])
+        with self._memory(grids) as picture:
             near = blocks_of(widened(cells), grids)
-            self._enter(components[:1], near, luma, 0)
-            layers = self._luma.layers(tables[:1], cells, luma)
-            found: list[Phases] = [(luma.phases, 1, 0)]
-            if self._chroma:
-                (memory,) = chroma
-                self._enter(components[1:], near, memory, 1)
-                layers += self._chroma.layers(tables[1:], cells, memory, Guide(luma.fine.sums, subsampling(grids)))
-                found += [(memory.phases, 2, 0), (memory.phases, 2, 1)]
-            compute(layers)
+            self._enter(components[:1], near, picture.luma, 0)
+            found: list[Phases] = [(picture.luma.phases, 1, 0)]
+            if chroma := picture.chroma:
+                self._enter(components[1:], near, chroma, 1)
+                found += [(chroma.phases, 2, 0), (chroma.phases, 2, 1)]
+            self._plan(picture, tables, grids).compute(cells)
             yield found
+
+    def _plan(self, picture: _Picture, tables: NDArray[np.uint16], grids: Grids) -> Plan:
+        """How the residual of what has entered is computed with these tables: as for the last frame, if it had them."""
+        if picture.plan is None or not np.array_equal(picture.tables, tables):
+            plan = Plan(cells_of(grids))
+            self._luma.lay_out(plan, tables[:1], picture.luma)
+            if self._chroma and picture.chroma:
+                guide = Guide(picture.luma.fine.sums, subsampling(grids))
+                self._chroma.lay_out(plan, tables[1:], picture.chroma, guide)
+            picture.plan, picture.tables = plan, tables
+        return picture.plan
 
     def _enter(
         self, components: Sequence[Component], near: Sequence[NDArray[np.bool_]], memory: Memory, first: int
@@ -100,13 +109,26 @@ class SparseNetwork:
                 border=BORDER,
             )
 
-    def _new(self, grids: Grids) -> list[Memory]:
+    def _new(self, grids: Grids) -> _Picture:
         down, across = (_FEATURES * length for length in cell(grids))
-        luma = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, (REACH, REACH))
-        found = [self._luma.memory(luma)]
-        if self._chroma:
-            found.append(self._chroma.memory(luma.coarser(*subsampling(grids))))
-        return found
+        grid = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, (REACH, REACH))
+        chroma = self._chroma.memory(grid.coarser(*subsampling(grids))) if self._chroma else None
+        return _Picture(self._luma.memory(grid), chroma)
+
+
+@dataclass(slots=True)
+class _Picture:
+    """Memory for a picture, and how a residual is computed in it, with the tables of the last frame."""
+
+    luma: Memory
+    chroma: Memory | None
+    plan: Plan | None = None
+    tables: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both branches."""
+        return self.luma.nbytes + (self.chroma.nbytes if self.chroma else 0)
 
 
 def _map(weight: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

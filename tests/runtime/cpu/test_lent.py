@@ -21,9 +21,9 @@ class Bytes:
 def test_memory_of_many_sizes_is_kept_if_there_is_little_of_it(size: int, forgotten: int) -> None:
     made: list[Grids] = []
 
-    def new(grids: Grids) -> list[Bytes]:
+    def new(grids: Grids) -> Bytes:
         made.append(grids)
-        return [Bytes(size)]
+        return Bytes(size)
 
     lent = Lent(new)
     sizes: list[Grids] = [((high, 8),) for high in range(1, 8)]
@@ -38,7 +38,7 @@ def test_memory_of_many_sizes_is_kept_if_there_is_little_of_it(size: int, forgot
 
 
 def test_memory_is_not_used_again_after_an_error() -> None:
-    lent = Lent(lambda grids: [Bytes(8)])
+    lent = Lent(lambda grids: Bytes(8))
     with pytest.raises(ValueError, match="no"), lent(((1, 1),)) as lost:
         raise ValueError("no")
     with lent(((1, 1),)) as found:
@@ -50,9 +50,9 @@ def test_memory_is_not_used_again_after_an_error() -> None:
 def test_memory_of_a_size_that_has_gone_is_given_up() -> None:
     made: list[Grids] = []
 
-    def new(grids: Grids) -> list[Bytes]:
+    def new(grids: Grids) -> Bytes:
         made.append(grids)
-        return [Bytes(1000)]
+        return Bytes(1000)
 
     lent = Lent(new)
     for grids in [((1, 1),), *[((2, 2),)] * 200, ((1, 1),), ((2, 2),), ((1, 1),)]:
@@ -62,12 +62,12 @@ def test_memory_of_a_size_that_has_gone_is_given_up() -> None:
 
 
 def test_it_tells_how_much_a_picture_needs() -> None:
-    lent = Lent(lambda grids: [Bytes(10 * high * wide) for high, wide in grids])
+    lent = Lent(lambda grids: Bytes(sum(10 * high * wide for high, wide in grids)))
     assert lent.nbytes(((3, 4), (1, 2))) == 140
 
 
 def test_more_memory_than_there_is_has_no_end() -> None:
-    def lack(grids: Grids) -> list[Bytes]:
+    def lack(grids: Grids) -> Bytes:
         raise MemoryError
 
     assert Lent(lack).nbytes(((1, 1),)) >= 2**62

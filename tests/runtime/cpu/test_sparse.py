@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import sparse
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Rectify, Rounded
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Plan, Rectify, Rounded
 from tests.lacking import needs_native_sparse
 
 pytestmark = needs_native_sparse
@@ -422,7 +422,9 @@ def test_features_next_to_what_will_be_computed_become_zero(region: tuple[Grid, 
     for buffer in buffers:
         inner(buffer)[:] = noise(inner(buffer))
     before = [buffer.copy() for buffer in buffers]
-    grid.clear(cells, *buffers)
+    plan = Plan((cells.shape[0], cells.shape[1]))
+    plan.clear(grid, *buffers)
+    plan.compute(cells)
     places = np.pad(
         within(cells, replace(grid, reach=(grid.reach[0] + 1, grid.reach[1] + 1))) & ~within(cells, grid), BORDER
     )
