@@ -336,8 +336,12 @@ def sparse(data: bytes) -> None:
     of_bytes, lanes = rng.choice((0, 1, 2)), rng.choice((8, 16) * 15 + (0, -8, 1 << 30))
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 20, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
-    products = rng.choice((0, 0, 0, 2, 2, 1) if of_bytes else (0, 1, 2)) if rng.random() < 0.95 else rng.choice((-1, 3))
+    products = (
+        rng.choice((0, 0, 0, 2, 2, 1) if of_bytes else (0, 1, 2, 3)) if rng.random() < 0.95 else rng.choice((-1, 4))
+    )
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
+    if products == 3 and rng.random() < 0.9:  # of planes, by squares
+        planes, channels, kernel, stride = rng.choice((1, 3, 4, 6)), 1, rng.choice((2, 4)), (2, 2)
     spread = rng.choice((1, 1, 1, 2))
     # The smallest input whose last kernel ends at its border's end, or beyond.
     input_high, input_wide = (
@@ -354,6 +358,8 @@ def sparse(data: bytes) -> None:
     filled = outputs if lanes not in (8, 16) else -(-outputs // lanes) * lanes  # by the last group
     kind = np.int8 if of_bytes else np.uint16 if products else np.float32
     taps, size = planes * kernel**2 * channels, np.dtype(kind).itemsize
+    if products == 3:
+        taps = kernel * kernel // 2 * 2 * (-(-4 * planes // 16) * 16)
     if products == 2:  # whole rows of 64 bytes, or a single one
         rows = kernel if channels > 1 and planes == 1 else 1
         taps = rows * (-(-taps * size // rows // 64) * 64 // size)

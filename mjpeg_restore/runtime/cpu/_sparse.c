@@ -41,10 +41,12 @@ typedef struct {
   Py_ssize_t kernel, stride_down, stride_across, padding;
   const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], int8 by fours, bfloat16 by pairs, or
                              float32; the last group ends with the last output, and shares some with the one before if it
-                             must.  For tiles zeros follow each row of taps. */
+                             must.  For tiles zeros follow each row of taps.  Halved: their upper halves for both halves
+                             of the numbers, and then their lower halves, for the upper ones */
   uint16_t *pairs;        /* [planes, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
-                             multiplied as float32 */
+                             multiplied as float32.  Halved: [rows, places, 2, half], squares of numbers: see `halve` */
   Py_ssize_t pairs_line;
+  Py_ssize_t half;        /* numbers of a place that are halved, with the zeros that fill them; 0 if they are not */
   Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
   uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
@@ -180,7 +182,7 @@ static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box
 static int most_lanes, has_pairs, has_tiles;
 
 /* How a layer's products are made */
-enum { SINGLES, PAIRS, TILES };
+enum { SINGLES, PAIRS, TILES, HALVED_TILES };
 
 /* Compute rows of a layer, box by box: below each other lie rows that are in reach of the same cells */
 static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssize_t first_row, Py_ssize_t behind_row)
@@ -249,6 +251,8 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 &&
       l->input_high < 1 << 20 && l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
       !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
+      !(products == HALVED_TILES &&
+        (l->bytes || l->channels > 1 || l->kernel % 2 || l->stride_down != 2 || l->stride_across != 2)) &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
       (r->wide - 1) * l->stride_across + l->kernel + reach <= l->input_wide + 2 * BORDER && !(l->halves && l->spread > 1))
     return 1;
@@ -297,8 +301,8 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
     return 0;
   }
-  if (products < SINGLES || products > TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
-      (products == TILES && (!has_tiles || lanes != 16))) {
+  if (products < SINGLES || products > HALVED_TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+      (products >= TILES && (!has_tiles || lanes != 16))) {
     PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
     return 0;
   }
@@ -312,6 +316,11 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     l->tap_rows = l->channels > 1 && l->planes == 1 ? l->kernel : 1;
     l->tap_row = (taps / l->tap_rows + TILE_ROW - 1) / TILE_ROW * TILE_ROW;
     taps = l->tap_rows * l->tap_row;
+  } else if (products == HALVED_TILES) {
+    l->half = (4 * l->planes + 15) / 16 * 16;
+    l->pairs_line = (MOST_WIDE + l->kernel / 2 + 6) / 8 * 8 * 2 * l->half; /* eight places are halved at a time */
+    l->tap_rows = l->kernel, l->tap_row = l->kernel / 2 * 4 * l->half;
+    taps = l->tap_rows * l->tap_row;
   }
   if (!may_fit(&taken[INPUT_BUFFER], places, size, "input") ||
       !may_fit(&taken[WEIGHTS], groups * lanes * taps / weight, weight, "weights") ||
@@ -323,7 +332,9 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
       !is_writable(&taken[HALVES_BUFFER], "halves"))
     return 0;
   r->any = PyMem_Malloc((size_t)r->cells_wide);
-  if (!l->bytes && products) {
+  if (products == HALVED_TILES)
+    l->pairs = PyMem_Calloc((size_t)((MOST_HIGH + l->kernel / 2 - 1) * l->pairs_line), sizeof *l->pairs);
+  else if (!l->bytes && products) {
     l->pairs_line = pairs_wide(l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
     l->pairs = PyMem_Malloc((size_t)(l->planes * pairs_high(l, MOST_HIGH) * l->pairs_line) * sizeof *l->pairs);
   }
@@ -333,7 +344,7 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_NoMemory();
     return 0;
   }
-  *convolve = products == TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
+  *convolve = products >= TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
   return 1;
 }
 
@@ -344,7 +355,8 @@ PyDoc_STRVAR(convolve_doc,
 "    weights: [groups, planes, kernel, kernel channels, lanes], int8 by four channels, bfloat16 by pairs, or float32; the\n"
 "        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
 "        each row of kernel channels, or if there are several planes or one channel, all rows, up to a whole number of 64\n"
-"        bytes;\n"
+"        bytes; for halved tiles [groups, 2 halves, kernel / 2, kernel / 2, 2 halves, 4 planes and zeros up to a whole\n"
+"        number of 16, lanes] by pairs, where the last 4 are the rows and columns of a square of samples;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
@@ -352,7 +364,8 @@ PyDoc_STRVAR(convolve_doc,
 "    region: cells_high, cells_wide, down, across, reach down and across, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
-"        bfloat16;\n"
+"        bfloat16, 3: of tiles of bfloat16, numbers and weights halved into two each: planes of one channel, of an even\n"
+"        kernel and a stride of 2;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero;\n"
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");
@@ -382,7 +395,7 @@ static PyObject *convolve(PyObject *module, PyObject *arguments)
     PyObject *one = PySequence_GetItem(arguments, taken);
     are_layers = one && take_layer(one, &order->layers[taken], buffers + taken * TAKEN, &convolve_box[taken]);
     if (are_layers)
-      have_tiles |= order->layers[taken].gathered != NULL;
+      have_tiles |= convolve_box[taken] == convolve_tiles;
     Py_XDECREF(one); /* the buffers hold the memory */
   }
   if (are_layers) {

@@ -3,6 +3,49 @@
 
 #define SIDE 16 /* places of a tile, and channels of another */
 
+/* Sixteen numbers of a line of samples as two bfloat16 each, of which they are the sum to 16 digits: the upper halves first */
+INLINE __m512i halves_of(const float *from, __mmask16 some)
+{
+  __m512 number = _mm512_maskz_loadu_ps(some, from);
+  __m256i upper = (__m256i)_mm512_cvtneps_pbh(number);
+  __m512 rest = _mm512_sub_ps(number, (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+
+  return _mm512_inserti64x4(_mm512_castsi256_si512(upper), (__m256i)_mm512_cvtneps_pbh(rest), 1);
+}
+
+/* Write the numbers of planes that a box is computed of, halved.  Two by two samples of all planes become a place: so a kernel
+   with a stride of 2 takes whole places, as tiles are loaded. */
+static void halve(const Layer *l, Box box)
+{
+  Py_ssize_t line = l->input_wide + 2 * BORDER, places = box.wide + l->kernel / 2 - 1, lines = 2 * l->planes;
+  const float *from = l->numbers + (2 * box.y + BORDER - l->padding) * line + 2 * box.x + BORDER - l->padding;
+  uint16_t *row = l->pairs;
+
+  for (Py_ssize_t y = 0; y < box.high + l->kernel / 2 - 1; y++, from += 2 * line, row += l->pairs_line)
+    for (Py_ssize_t x = 0; x < places; x += 8) {
+      __mmask16 some = places - x < 8 ? (__mmask16)((1 << 2 * (places - x)) - 1) : (__mmask16)0xffff;
+      for (Py_ssize_t first = 0; first < lines; first += 4) { /* two planes, of two lines each */
+        uint16_t *to = row + x * 2 * l->half + 2 * first;
+        __m512i one[4] = {{0}}, two[4];
+        for (Py_ssize_t k = 0; k < 4 && first + k < lines; k++) {
+          Py_ssize_t plane = (first + k) / 2 * (l->input_high + 2 * BORDER);
+          one[k] = halves_of(from + (plane + k % 2) * line + 2 * x, some);
+        }
+        /* Of each line two samples: from lines of four places in a quarter of a vector to places of four lines */
+        two[0] = _mm512_unpacklo_epi32(one[0], one[1]), two[1] = _mm512_unpackhi_epi32(one[0], one[1]);
+        two[2] = _mm512_unpacklo_epi32(one[2], one[3]), two[3] = _mm512_unpackhi_epi32(one[2], one[3]);
+        one[0] = _mm512_unpacklo_epi64(two[0], two[2]), one[1] = _mm512_unpackhi_epi64(two[0], two[2]);
+        one[2] = _mm512_unpacklo_epi64(two[1], two[3]), one[3] = _mm512_unpackhi_epi64(two[1], two[3]);
+        for (int k = 0; k < 4; k++, to += 2 * l->half) {
+          _mm_storeu_si128((__m128i *)to, _mm512_castsi512_si128(one[k]));
+          _mm_storeu_si128((__m128i *)(to + 8 * l->half), _mm512_extracti32x4_epi32(one[k], 1));
+          _mm_storeu_si128((__m128i *)(to + l->half), _mm512_extracti32x4_epi32(one[k], 2));
+          _mm_storeu_si128((__m128i *)(to + 9 * l->half), _mm512_extracti32x4_epi32(one[k], 3));
+        }
+      }
+    }
+}
+
 /* Where the taps of some places side by side are */
 typedef struct {
   const uint8_t *first;  /* of the first place's first row of taps */
@@ -33,6 +76,8 @@ static Taps gather(const Layer *l, Taps source, Box box)
 static Taps find_taps(const Layer *l, Box box, Py_ssize_t y)
 {
   Py_ssize_t size = l->bytes ? 1 : sizeof *l->pairs, step = l->stride_across * l->channels * size;
+  if (l->half)
+    return (Taps){(const uint8_t *)(l->pairs + (y - box.y) * l->pairs_line), 2 * l->half * size, l->pairs_line * size};
   Taps found = {(const uint8_t *)(l->pairs + (y - box.y) * l->stride_down * l->pairs_line), step, l->pairs_line * size};
 
   if (l->bytes) {
@@ -52,7 +97,7 @@ static Taps find_taps(const Layer *l, Box box, Py_ssize_t y)
 INLINE void multiply(const Layer *l, const int bytes, const int places, const int groups, Py_ssize_t group, Taps taps,
                      int32_t (*sums)[SIDE * SIDE])
 {
-  Py_ssize_t whole = SIDE * l->tap_rows * l->tap_row;
+  Py_ssize_t whole = SIDE * l->tap_rows * l->tap_row, lines = l->half ? l->tap_rows / 2 : l->tap_rows;
   const uint8_t *weights = (const uint8_t *)l->weights + group * whole;
 
 #define ADD_PRODUCTS(sums, taps, weights) \
@@ -70,7 +115,7 @@ INLINE void multiply(const Layer *l, const int bytes, const int places, const in
   _tile_zero(3);
   for (Py_ssize_t row = 0; row < l->tap_rows; row++)
     for (Py_ssize_t at = 0; at < l->tap_row; at += TILE_ROW, weights += SIDE * TILE_ROW) {
-      const uint8_t *from = taps.first + row * taps.line + at;
+      const uint8_t *from = taps.first + (row < lines ? row : row - lines) * taps.line + at; /* halved weights: twice */
       _tile_loadd(4, from, taps.step);
       _tile_loadd(6, weights, TILE_ROW);
       ADD_PRODUCTS(0, 4, 6);
@@ -141,10 +186,14 @@ INLINE void compute_box(const Layer *l, const int bytes, Box box)
 
 static void convolve_tiles(const Layer *l, Box box)
 {
+  if (l->half)
+    halve(l, box);
+  else if (!l->bytes)
+    NAMED(narrow)(l, box);
   if (l->bytes)
     compute_box(l, 1, box);
   else
-    NAMED(narrow)(l, box), compute_box(l, 0, box);
+    compute_box(l, 0, box);
 }
 
 #define OF_ALL(number) {number, number, number, number, number, number, number, number}

@@ -3,9 +3,10 @@
 The native extension behind this module computes a layer, with all channels of a place side by side: of bytes, if the
 layer was trained for that, or of numbers. It multiplies tiles (AMX) if the CPU has them, else vectors of 16 numbers, if
 the CPU has these and products of bytes (VNNI), else AVX2; layers of bytes give the same sums with all three. Numbers
-are float32, and are multiplied as bfloat16 where the CPU does that faster, as a runtime does there. Features have a
-border of zeros around the picture. What lies around the places that are computed is set to zero before, so that a layer
-sees there what it sees beyond an edge.
+are float32, and are multiplied as bfloat16 where the CPU does that faster, as a runtime does there; where that is too
+coarse, as two bfloat16 each, which have 16 digits (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
+intelligence datatype for higher-precision computations"). Features have a border of zeros around the picture. What lies
+around the places that are computed is set to zero before, so that a layer sees there what it sees beyond an edge.
 """
 
 from __future__ import annotations
@@ -114,6 +115,8 @@ class Products(IntEnum):
     """Of two bfloat16 at a time."""
     TILES = 2
     """Of sixteen places and outputs at a time, of bytes or of bfloat16."""
+    HALVED_TILES = 3
+    """Likewise, of numbers and weights that are two bfloat16 each, which have 16 digits together."""
 
 
 class Layer:
@@ -147,7 +150,7 @@ class Layer:
             stride: down and across.
             padding: places that the kernel reaches beyond the first one.
             planes: whether each input channel is a plane of its own.
-            exact: whether numbers are multiplied as float32 whatever the CPU has.
+            exact: whether numbers are multiplied as float32, or with 16 digits, whatever the CPU has.
 
         Raises:
             ValueError: the outputs do not fill a vector, or bytes are no whole number of four.
@@ -173,7 +176,11 @@ class Layer:
         groups = np.stack([weight[first : first + LANES] for first in firsts]).transpose(order)
         taps = groups.reshape(len(firsts), rows, -1, LANES)  # rows of them, of each group
         self._products = Products.SINGLES
-        if LANES == 16 and not exact:
+        if exact:
+            if TILES and planes and stride == (2, 2) and self._side % 2 == 0:
+                self._products = Products.HALVED_TILES
+                taps = _halved(taps.reshape(len(firsts), self.inputs, self._side, self._side, LANES))
+        elif LANES == 16:
             if TILES:
                 self._products = Products.TILES
             elif PAIRS and steps is None and self._side * (1 if planes else self.inputs) % 2 == 0:
@@ -184,7 +191,7 @@ class Layer:
             taps, together = taps.astype(np.float32), 1
         else:
             taps, together = _bfloat16(np.ascontiguousarray(taps, np.float32)), 2
-        whole = _ROW // taps.itemsize if self._products is Products.TILES else together  # zeros fill a row's last tile
+        whole = _ROW // taps.itemsize if self._products >= Products.TILES else together  # zeros fill a row's last tile
         taps = np.pad(taps, ((0, 0), (0, 0), (0, -taps.shape[2] % whole), (0, 0)))
         several = taps.reshape(len(firsts), rows, -1, together, LANES).swapaxes(-2, -1)
         self._weight = aligned(several.shape, several.dtype)
@@ -325,3 +332,24 @@ def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Numbers as bfloat16, to the nearest, ties to even; none of them is infinite."""
     bits = numbers.view(np.uint32)
     return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
+
+
+def _halved(taps: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Taps as `Products.HALVED_TILES` takes them: bfloat16 and what they leave.
+
+    Args:
+        taps: of planes, `[groups, planes, side, side, lanes]`.
+
+    Returns:
+        `[groups, side, taps of a row, lanes]`. Squares of two by two samples of all planes become a place, with zeros
+        up to a whole number of 16. First come the upper halves, for both halves of a place's numbers, then the lower
+        ones, for the upper half: what is left out, the product of two lower halves, has no digit of the sixteen.
+    """
+    groups, planes, side, _, lanes = taps.shape
+    squares = taps.reshape(groups, planes, side // 2, 2, side // 2, 2, lanes).transpose(0, 2, 4, 1, 3, 5, 6)
+    places = squares.reshape(groups, side // 2, side // 2, 4 * planes, lanes)
+    places = np.pad(places, ((0, 0), (0, 0), (0, 0), (0, -4 * planes % 16), (0, 0)))
+    upper = (_bfloat16(np.ascontiguousarray(places, np.float32)).astype(np.uint32) << 16).view(np.float32)
+    lower = places - upper
+    rows = [np.concatenate(one, axis=3) for one in ((upper, upper), (lower, np.zeros_like(lower)))]
+    return np.stack(rows, axis=1).reshape(groups, side, -1, lanes)
