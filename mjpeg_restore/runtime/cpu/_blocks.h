@@ -79,6 +79,6 @@ static int is_countable(Py_ssize_t high, Py_ssize_t wide)
   return 0;
 }
 
-/* Numbers in the widest vectors of this CPU. A module sets it when it is loaded: a virtual machine takes microseconds for
-   CPUID. */
+/* Numbers in the widest vectors of this CPU. A module sets it when it is loaded: a virtual machine takes microseconds
+   for CPUID. */
 static int most_lanes;

@@ -257,13 +257,13 @@ class Plan:
         self._layers: list[Computation] = []
 
     def clear(self, grid: Grid, *buffers: NDArray[Any]) -> None:
-        """Set features of a grid to zero next to the places that will be computed."""
+        """Have features of a grid set to zero next to the places that will be computed, before the first layer is."""
         for buffer in buffers:  # whose border has the number that stands for nothing: of signed bytes it is 128
             nothing, size = int(buffer.view(np.uint8)[0, 0, 0]), buffer[0, 0].nbytes
             self._cleared.append((buffer, nothing, size, self.cells.view(np.uint8), grid.region(self.cells)))
 
     def add(self, *layers: Computation) -> None:
-        """Compute layers after those before, at the plan's cells."""
+        """Have layers computed after those before, at the plan's cells."""
         self._layers += layers
 
     def compute(self, cells: Cells) -> None:

@@ -371,6 +371,13 @@ def test_the_blocks_of_cells(grids: list[tuple[int, int]]) -> None:
             assert blocks[row, column] == cells[luma[0] // down, luma[1] // across]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+def test_a_median_is_that_of_numpy(count: int) -> None:
+    for seed in range(5):
+        values = np.random.default_rng(seed).normal(0, 1, count).astype(np.float32)
+        assert module._median(values) == np.median(values)
+
+
 @pytest.mark.parametrize(("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, False)])
 def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
     quality: int, share: float, forgotten: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -124,6 +125,28 @@ def test_frames_that_come_again_are_no_drift() -> None:
     assert found[31] == found[32] == 0
 
 
+def test_what_creeps_in_high_frequencies_alone_does_not_come_again() -> None:
+    noise = Noise()
+
+    def high(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.arange(64) < 32, 0, values)
+
+    seen = correlations(lambda number: 4 * high(creeping(number)), 30, lambda: high(noise()), 30)
+    assert np.median(seen[-1]) > DRIFTING
+
+
+def test_coefficients_may_lie_anywhere_in_memory() -> None:
+    table, random = np.full(64, 30, np.uint16), np.random.default_rng(1)
+    state = ComponentState.empty(HIGH, WIDE)
+    state.evidence[:] = 1
+    followed = [Drift((HIGH, WIDE), lambda values: values) for _ in range(2)]
+    for _ in range(3):
+        frame = random.integers(-2, 3, (HIGH, WIDE, 64)).astype(np.int16)
+        apart = np.asfortranarray(frame)
+        found = [one.follow(values, table, state) for one, values in zip(followed, (frame, apart), strict=True)]
+        np.testing.assert_array_equal(*found)
+
+
 def test_trust_falls_with_the_correlation() -> None:
     np.testing.assert_allclose(trust(np.array([-1, 0, 0.15, 0.2, 0.6, 1])), [1, 1, 1, 0.95, 0.55, 0.15])
 
@@ -165,3 +188,35 @@ def test_the_states_of_a_still_scene_are_not_copied() -> None:
         assert seen is state
         take_still(frame, table, state, np.ones((HIGH, WIDE), np.bool_), state, 0)
         activity.learn([np.ones((HIGH, WIDE), np.float32)])
+
+
+def drifting() -> Activity:
+    """Of a picture that drifts everywhere."""
+    grids = [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)]
+    table, activity, noise = np.full(64, 30, np.uint16), Activity(grids), Noise()
+    states = [ComponentState.empty(*grid) for grid in grids]
+    for number in range(20):
+        luma = np.rint((creeping(number) + noise()) / table).astype(np.int16)
+        frame = [(luma, table), *[(np.zeros((*grid, 64), np.int16), table) for grid in grids[1:]]]
+        activity.choose(frame, states)
+        for (quantised, _), state in zip(frame, states, strict=True):
+            take_still(quantised, table, state, np.ones(state.mean.shape[:2], np.bool_), state, 0)
+        activity.learn([np.ones(grid, np.float32) for grid in grids])
+    return activity
+
+
+def test_what_is_doubted_is_the_state_that_is_given_whatever_was_doubted_before() -> None:
+    random, grids = np.random.default_rng(1), [(HIGH, WIDE), (HIGH // 2, WIDE // 2), (HIGH // 2, WIDE // 2)]
+    several = [[ComponentState.empty(*grid) for grid in grids] for _ in range(3)]
+    for states in several:
+        for state in states:
+            state.evidence[:] = random.uniform(0.1, 1, state.evidence.shape)
+    again, places = drifting(), list[list[int]]()
+    for states in several:
+        alone, held = drifting().doubt(states), again.doubt(states)
+        places.append([one.evidence.ctypes.data for one in held])
+        assert not any(np.shares_memory(one.evidence, other.evidence) for one, other in pairwise(held))
+        for known, one, other in zip(states, alone, held, strict=True):
+            assert (one.evidence < known.evidence).mean() > 0.5
+            np.testing.assert_array_equal(one.evidence, other.evidence)
+    assert places[0] == places[1] == places[2]

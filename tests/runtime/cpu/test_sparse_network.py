@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import tracemalloc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -24,6 +25,7 @@ from mjpeg_restore.runtime.cpu import sparse, state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
+from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Component, SparseNetwork
 from tests.jpeg.pictures import SAMPLINGS
 from tests.lacking import needs, needs_native_sparse, needs_native_state, needs_openvino
@@ -347,6 +349,39 @@ def test_a_result_that_is_lent_is_nobody_elses() -> None:
                 assert not any(np.shares_memory(one[0], two[0]) for one, two in zip(lent, second, strict=True))
             for (phases, *_), was in zip(lent, kept, strict=True):
                 np.testing.assert_array_equal(phases, was)
+
+
+@pytest.mark.parametrize("component", [0, 1, 2])
+def test_a_change_of_one_table_changes_the_layers(component: int) -> None:
+    first, used = camera("4:2:0"), SparseNetwork(weights("stream-video-lite", "colour"))
+    second = list(first)
+    coefficients, table, *known = first[component]
+    second[component] = coefficients, table * np.uint16(2), *known
+    for components in (first, second, first):
+        fresh = SparseNetwork(weights("stream-video-lite", "colour"))
+        cells = everywhere(components)
+        assert_same(residual(used, components, cells), residual(fresh, components, cells))
+
+
+def test_layers_are_laid_out_once_for_frames_with_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    components, used = camera("4:2:0"), SparseNetwork(weights("stream-video-lite", "colour"))
+    residual(used, components, everywhere(components))
+    monkeypatch.setattr(sparse.Layer, "__call__", None)
+    residual(used, components, some(components, 1))
+
+
+@pytest.mark.parametrize("part", [SparseNetwork, SparseGate])
+def test_it_tells_how_many_bytes_a_picture_needs(part: type[SparseNetwork] | type[SparseGate]) -> None:
+    of_size = ((32, 48),) * 3
+    used = part(weights("stream-video", "colour"))
+    used.nbytes(((2, 2),) * 3)  # what it needs once for all pictures
+    tracemalloc.start()
+    try:
+        picture = used._new(of_size)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used.nbytes(of_size) == picture.nbytes == pytest.approx(taken, rel=0.05)
 
 
 def test_memory_is_used_again() -> None:
