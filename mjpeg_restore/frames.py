@@ -193,7 +193,8 @@ class Picture:
 
     planes: tuple[NDArray[np.uint8], ...]
     """Y, or Y, Cb, Cr: uint8 `[height, width]` each at its own sampling, top row first. In a woven picture
-    each field has its own lines of chroma: in 4:2:0 with an odd field height, `height / 2 + 1` of them."""
+    each field has its own lines of chroma: in 4:2:0 with an odd field height, `height / 2 + 1` of them. Read-only:
+    other outputs, and a picture that is shown again, have the same memory."""
     sampling: Sampling
     full_range: bool = True
     """True: 0..255 for luma and chroma; False: 16..235 and 16..240."""
@@ -225,6 +226,7 @@ class Picture:
         for plane in self.planes:
             if plane.dtype != np.uint8 or plane.ndim != 2:
                 raise ValueError(f"a plane is uint8 [height, width], not {plane.dtype} {plane.shape}")
+        object.__setattr__(self, "planes", tuple(map(_read_only, self.planes)))
 
     @property
     def source_sampling(self) -> Sampling:
@@ -250,8 +252,8 @@ class Picture:
         """The picture as one array; see `planes.to_rgb`.
 
         Args:
-            format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for the restored luma plane
-                itself, not a copy, uint8 `[height, width]`, in the picture's own range.
+            format: "rgb" or "bgr" for uint8 `[height, width, 3]`, full range; "gray" for a copy of the restored luma
+                plane, uint8 `[height, width]`, in the picture's own range.
 
         Raises:
             ValueError: an unknown format.
@@ -259,7 +261,7 @@ class Picture:
         if format not in get_args(PixelFormat):
             raise ValueError(f"format {format!r}: there are {', '.join(get_args(PixelFormat))}")
         if format == "gray":
-            return self.planes[0]
+            return self.planes[0].copy()
         planes = self.planes if self.full_range else expand(self.planes)
         across, down = self.sampling.value or (1, 1)
         return to_rgb(planes, across, down, bgr=format == "bgr", woven=self.field_order is not None)
@@ -283,6 +285,14 @@ class Frame:
     preroll: bool = False
     """True: it comes before the part of a recording that is restored; see `Packet.preroll`. Only sources that yield
     such packets lead to such frames."""
+
+
+def _read_only(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A plane that nobody writes to by mistake; the caller's own array stays as it is."""
+    if plane.flags.writeable:
+        plane = plane.view()
+        plane.flags.writeable = False
+    return plane
 
 
 def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) -> None:

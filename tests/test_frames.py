@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mjpeg_restore
-from mjpeg_restore.frames import CodedPicture, Packet, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, Packet, Picture, PixelFormat, Sampling
 from tests.jpeg.pictures import encode
 from tests.random_pictures import random_picture
 
@@ -94,6 +94,24 @@ def test_bgr_is_rgb_backwards() -> None:
 def test_gray_is_the_luma_as_it_is() -> None:
     picture = replace(random_picture(33, 21, Sampling.YUV420), full_range=False)
     assert np.array_equal(picture.to_ndarray("gray"), picture.planes[0])
+
+
+@pytest.mark.parametrize("format", ["rgb", "bgr", "gray"])
+def test_who_draws_into_an_array_changes_no_picture(format: PixelFormat) -> None:
+    picture = random_picture(33, 21, Sampling.YUV420)
+    before = [plane.copy() for plane in picture.planes]
+    picture.to_ndarray(format)[:] = 0
+    assert all(map(np.array_equal, picture.planes, before))
+
+
+def test_planes_are_read_only_and_the_callers_arrays_are_not() -> None:
+    planes = tuple(np.zeros(size, np.uint8) for size in ((16, 16), (8, 8), (8, 8)))
+    picture = Picture(planes, Sampling.YUV420)
+    for given, plane in zip(planes, picture.planes, strict=True):
+        with pytest.raises(ValueError, match="read-only"):
+            plane[:] = 1
+        given[:] = 1
+        assert np.shares_memory(given, plane)
 
 
 def test_grey_picture_repeats_its_luma() -> None:

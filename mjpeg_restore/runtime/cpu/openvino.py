@@ -189,7 +189,7 @@ class OpenVino:
 
     def _run(self, inputs: Inputs, graph_for: Callable[[Shapes], CompiledGraph[list[ov.InferRequest]]]) -> Planes:
         with wrap_errors(f"OpenVINO cannot restore a picture of {picture_size(inputs)}", _RUNNING):
-            inputs = [np.ascontiguousarray(array) for array in inputs]  # kept alive: the tensors share their memory
+            inputs = [_shareable(array) for array in inputs]  # kept alive: the tensors share their memory
             with graph_for(tuple(array.shape for array in inputs)).request(self._compile) as requests:
                 for request in requests:
                     _bind(request, inputs)
@@ -339,7 +339,7 @@ class _Part:
 
     def take(self, frame: Frame, states: Sequence[ComponentState], histories: Sequence[History]) -> Remembered:
         """Take the part into its state, as far as the gate believes the past; see `Part`."""
-        own = graph_inputs(frame, states, histories)
+        own = [_shareable(array) for array in graph_inputs(frame, states, histories)]
         sides: list[NDArray[np.float16]] = []
         for component, known in zip(frame, states, strict=True):
             deviation, share = np.empty((2, 1, *component[0].shape), np.float16)
@@ -356,7 +356,7 @@ class _Part:
         self._frame, self._remembered = frame, remembered
         # Of corrections and histories, the graph needs the shapes alone.
         states = [ComponentState(mean, evidence, mean) for mean, evidence in remembered]
-        own = graph_inputs(frame, states, [History() for _ in frame])
+        own = [_shareable(array) for array in graph_inputs(frame, states, [History() for _ in frame])]
         entering = self._entering()
         with self._lent(own) as (_, network):
             _bind(network, [*_needed(own, network), *entering])
@@ -395,6 +395,11 @@ class _Part:
             place = self._phases[index], *component, means[index], after, wanted[index], ramps[index]
             planes.append(state.restore(*place, history.noise, history.mean_tells))
         return tuple(planes)
+
+
+def _shareable(array: NDArray[Any]) -> NDArray[Any]:
+    """An array whose memory OpenVINO takes: it refuses what is read-only, although it does not write to inputs."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def _needed(own: Inputs, request: ov.InferRequest) -> list[NDArray[Any] | None]:

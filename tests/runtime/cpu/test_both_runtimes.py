@@ -17,6 +17,9 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Network, open_network
+from mjpeg_restore.runtime.cpu.history import History
+from mjpeg_restore.runtime.cpu.parts import graph_inputs
+from mjpeg_restore.runtime.cpu.state import ComponentState
 from tests.agreement import ROUNDED
 from tests.jpeg.pictures import encode, scene
 from tests.lacking import needs
@@ -96,6 +99,20 @@ def test_arrays_need_not_be_contiguous(device: str) -> None:
     strided = [np.repeat(array, 2, axis=0)[::2] for array in coded]
     assert not strided[0].flags.c_contiguous
     assert all(map(np.array_equal, run(loaded, coded), run(loaded, strided)))
+
+
+@pytest.mark.parametrize("model", ["stream", "stream-video"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_arrays_may_be_read_only(device: str, model: str) -> None:
+    loaded, inputs = open_device(model, device), [array.copy() for array in picture()]
+    if model == "stream-video":
+        frame = list(zip(inputs[::2], inputs[1::2], strict=True))
+        states = [ComponentState.empty(*coefficients.shape[:2]) for coefficients, _ in frame]
+        inputs = graph_inputs(frame, states, [History() for _ in states])
+    expected = run(loaded, inputs)
+    for array in inputs:
+        array.flags.writeable = False
+    assert all(map(np.array_equal, run(loaded, inputs), expected))
 
 
 @pytest.mark.parametrize("device", DEVICES)

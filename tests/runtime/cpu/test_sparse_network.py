@@ -355,8 +355,8 @@ def test_a_result_that_is_lent_is_nobody_elses() -> None:
 def test_a_change_of_one_table_changes_the_layers(component: int) -> None:
     first, used = camera("4:2:0"), SparseNetwork(weights("stream-video-lite", "colour"))
     second = list(first)
-    coefficients, table, *known = first[component]
-    second[component] = coefficients, table * np.uint16(2), *known
+    coefficients, table, mean, evidence = first[component]
+    second[component] = coefficients, (2 * table).astype(np.uint16), mean, evidence
     for components in (first, second, first):
         fresh = SparseNetwork(weights("stream-video-lite", "colour"))
         cells = everywhere(components)
