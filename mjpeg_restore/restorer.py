@@ -224,9 +224,9 @@ class RestorerStream:
         """Begin a stream; see `Restorer.stream`."""
         self._restorer, self._pool, self._sessions, self._halt = restorer, pool, sessions, halt
         self._last: tuple[CodedPicture, Future[Picture]] | None = None
-        self._scene: tuple[object, ...] = ()
-        self._means: NDArray[np.float32] | None = None
-        """Of luma's blocks of the last picture that tells of the next ones, if the model has a state."""
+        self._scene: tuple[tuple[object, ...], NDArray[np.float32] | None] = (), None
+        """What pictures of a scene have in common, and the means of luma's blocks of its last one that tells of the
+        next ones, if the model has a state. They change together, as several threads may see them."""
         self._continuing: set[str] = set()
         """Files of the graphs with a state that have restored pictures of this scene."""
         self._cameras: dict[str, VideoSession] = {}
@@ -257,11 +257,13 @@ class RestorerStream:
         scene = coded.width, coded.height, coded.sampling, coded.colour
         evidence = evidence and coded.damage is None
         means = _means(coded) if evidence and self._continuing else None
-        if scene != self._scene or (means is not None and self._means is not None and _is_cut(self._means, means)):
-            self._scene, self._continuing, self._means = scene, set(), None
-        planes = self._planes(coded, self._continued, self._continuing, evidence=evidence)
-        if evidence and self._continuing:
-            self._means = _means(coded) if means is None else means
+        known, before = self._scene
+        if scene != known or (means is not None and before is not None and _is_cut(before, means)):
+            self._scene, self._continuing = (scene, None), set()
+        continuing = self._continuing
+        planes = self._planes(coded, self._continued, continuing, evidence=evidence)
+        if evidence and continuing:
+            self._scene = scene, _means(coded) if means is None else means
         restored = gather([planes], lambda planes: _picture(planes[0], coded))
         self._last = coded, restored
         return restored
@@ -298,7 +300,7 @@ class RestorerStream:
 
     def restart(self) -> None:
         """Forget earlier pictures: the next one does not continue them."""
-        self._last, self._scene = None, ()
+        self._last, self._scene = None, ((), None)
 
     def close(self) -> None:
         """Wait for the pictures under way on the device, and free the memory there, which the next one takes anew.
