@@ -145,6 +145,10 @@ class Damage:
     """The cause, in words."""
 
 
+MOST_PIXELS = 65535
+"""Pixels of a JPEG, down and across, at most (ITU-T T.81, table B.2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodedPicture:
     """A picture as the stream holds it: quantised DCT coefficients and quantisation tables."""
@@ -168,8 +172,10 @@ class CodedPicture:
         """Check the arrays.
 
         Raises:
-            ValueError: the number of components, a shape or a dtype is wrong.
+            ValueError: the size, the number of components, a shape, a dtype or a step is wrong.
         """
+        if not (1 <= self.width <= MOST_PIXELS and 1 <= self.height <= MOST_PIXELS):
+            raise ValueError(f"a picture has 1 to {MOST_PIXELS} pixels down and across, not {self.width}x{self.height}")
         _check_components(self.sampling, self.coefficients)
         if len(self.tables) != len(self.coefficients):
             raise ValueError(f"one table for each component: {len(self.tables) = }, {len(self.coefficients) = }")
@@ -178,6 +184,17 @@ class CodedPicture:
                 raise ValueError(f"coefficients are int16 [high, wide, 64], not {blocks.dtype} {blocks.shape}")
             if table.dtype != np.uint16 or table.shape != (64,):
                 raise ValueError(f"a table is uint16 [64], not {table.dtype} {table.shape}")
+            if not table.all():
+                raise ValueError("a table has steps from 1 on, not 0")
+        across, down = self.sampling.value or (1, 1)
+        for index, blocks in enumerate(self.coefficients):
+            samples = (8 * down, 8 * across) if index else (8, 8)
+            least = [-(-length // of) for length, of in zip((self.height, self.width), samples, strict=True)]
+            if blocks.shape[0] < least[0] or blocks.shape[1] < least[1]:
+                raise ValueError(
+                    f"{self.width}x{self.height} {self.sampling.label} has {least[0]}x{least[1]} blocks or more in "
+                    f"component {index}, not {blocks.shape[0]}x{blocks.shape[1]}"
+                )
 
     def __repr__(self) -> str:
         grids = ", ".join("x".join(map(str, plane.shape[:2])) for plane in self.coefficients)

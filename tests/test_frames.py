@@ -45,12 +45,37 @@ def plane(*shape: int, dtype: type = np.uint8) -> NDArray[Any]:
         (Sampling.GRAY, {"coefficients": (np.zeros((1, 1, 64), np.int32),)}, "not int32"),
         (Sampling.GRAY, {"tables": (np.ones((8, 8), np.uint16),)}, r"a table is uint16 \[64\], not uint16 \(8, 8\)"),
         (Sampling.GRAY, {"tables": (np.ones(64, np.int64),)}, "not int64"),
+        (Sampling.GRAY, {"tables": (np.zeros(64, np.uint16),)}, "from 1 on, not 0"),
+        (
+            Sampling.YUV420,
+            {"coefficients": tuple(np.zeros((high, 1, 64), np.int16) for high in (1, 1, 0))},
+            "8x8 4:2:0 has 1x1 blocks or more in component 2, not 0x1",
+        ),
     ],
 )
 def test_the_arrays_of_a_coded_picture_are_checked(sampling: Sampling, changes: dict[str, Any], says: str) -> None:
     coded(sampling)
     with pytest.raises(ValueError, match=says):
         coded(sampling, **changes)
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 8), (8, -5), (65536, 8)])
+def test_the_size_of_a_coded_picture_is_that_of_a_jpeg(width: int, height: int) -> None:
+    with pytest.raises(ValueError, match=f"1 to 65535 pixels down and across, not {width}x{height}"):
+        replace(coded(), width=width, height=height)
+
+
+@pytest.mark.parametrize(("sampling", "fits"), [(Sampling.YUV420, (17, 33)), (Sampling.YUV411, (9, 65))])
+def test_the_blocks_of_a_coded_picture_cover_it(sampling: Sampling, fits: tuple[int, int]) -> None:
+    height, width = fits
+    across, down = sampling.value or (1, 1)
+    grids = [(-(-height // 8), -(-width // 8)), *[(-(-height // (8 * down)), -(-width // (8 * across)))] * 2]
+    blocks = tuple(np.zeros((*grid, 64), np.int16) for grid in grids)
+    picture = CodedPicture(width, height, sampling, blocks, (np.ones(64, np.uint16),) * 3)
+    for missing in range(3):
+        short = tuple(one[:, :-1] if index == missing else one for index, one in enumerate(blocks))
+        with pytest.raises(ValueError, match=f"blocks or more in component {missing}"):
+            replace(picture, coefficients=short)
 
 
 @pytest.mark.parametrize(
