@@ -149,7 +149,7 @@ MOST_PIXELS = 65535
 """Pixels of a JPEG, down and across, at most (ITU-T T.81, table B.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CodedPicture:
     """A picture as the stream holds it: quantised DCT coefficients and quantisation tables."""
 
@@ -201,7 +201,7 @@ class CodedPicture:
         return f"CodedPicture({self.width}x{self.height} {self.sampling.label}, blocks {grids}, damage={self.damage})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A restored picture: planes at their own resolution, cropped to the picture's size.
 
@@ -287,7 +287,7 @@ class Picture:
         return f"Picture({self.width}x{self.height} {self.sampling.label}, index={self.index}, pts={self.pts})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """What flows to the sinks: a restored picture and, where a sink asks for it, the plain decode beside it."""
 

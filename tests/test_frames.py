@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mjpeg_restore
-from mjpeg_restore.frames import CodedPicture, Packet, Picture, PixelFormat, Sampling
+from mjpeg_restore.frames import CodedPicture, Frame, Packet, Picture, PixelFormat, Sampling
 from tests.jpeg.pictures import encode
 from tests.random_pictures import random_picture
 
@@ -90,6 +90,13 @@ def test_the_blocks_of_a_coded_picture_cover_it(sampling: Sampling, fits: tuple[
 def test_the_planes_of_a_picture_are_checked(sampling: Sampling, planes: tuple[NDArray[Any], ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Picture(planes, sampling)
+
+
+def test_pictures_are_told_apart_by_being_another_object() -> None:
+    for one in (coded(), random_picture(8, 8, Sampling.GRAY), Frame(random_picture(8, 8, Sampling.GRAY))):
+        other = replace(one)
+        assert one == one and one != other
+        assert one in [other, one] and [other, one].index(one) == 1 and len({one, other}) == 2
 
 
 def test_times_are_exact() -> None:
