@@ -22,6 +22,8 @@ _POLL = 0.05
 """Poll interval of the wait for another attempt, seconds."""
 _MIN_SILENCE = 1.0
 """Seconds without a picture after which the source says that it is silent, at the pace of the pictures before."""
+_SEVERAL = 16
+"""Pictures that tell their pace."""
 _PATIENCE = 0.5
 """Seconds that `close` waits for the connection to be released: a device that is open is busy for the next one."""
 
@@ -77,6 +79,9 @@ class LiveSource(BaseSource):
         """Whether a picture has arrived."""
         self._index = 0
         self._step = float(1 / fps) if fps else 1.0
+        """Seconds between pictures, on average."""
+        self._steps = _SEVERAL if fps else 0
+        """Pictures that it is the average of, `_SEVERAL` at most."""
         self._heard = self._taken = self._shown = time.monotonic()
         """Arrival of the latest picture; when it was taken, which may be later; and of the latest silence."""
         self._ended = False
@@ -137,7 +142,8 @@ class LiveSource(BaseSource):
     def _packet(self, capture: Capture, *, discontinuity: bool) -> Packet:
         pts = self._clock.stamp(capture.arrived, capture.stamp)
         if self._any and not discontinuity:
-            self._step += (min(capture.arrived - self._heard, 1.0) - self._step) / 16
+            self._steps = min(self._steps + 1, _SEVERAL)
+            self._step += (min(capture.arrived - self._heard, 1.0) - self._step) / self._steps
         self._heard = self._shown = capture.arrived
         self._taken = time.monotonic()
         discontinuity, self._any = discontinuity and self._any, True
@@ -149,8 +155,8 @@ class LiveSource(BaseSource):
         give_up = self._settings.give_up
         if give_up is not None and now - self._taken > give_up:
             self._end(f"nothing came for {give_up:g} s, gave up")
-        elif self._any and now - max(self._shown, self._heard + _MIN_SILENCE - self._step) >= self._step:
-            self._shown = now
+        elif self._any and now >= (due := max(self._shown, self._heard + _MIN_SILENCE - self._step) + self._step):
+            self._shown = max(due, now - self._step)  # it is looked at from time to time, and so a little late
             yield Packet(b"", 0, self._clock.tick(now), TIME_BASE, silent=True)
 
     def _wait(self, delay: float) -> Iterator[Packet]:

@@ -255,9 +255,12 @@ def test_closing_does_not_wait_for_a_connection_that_cannot_be_interrupted() -> 
     assert deaf.released.wait(5)
 
 
-def test_silence_keeps_the_time_at_the_pace_of_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fps", [Fraction(10), None])
+def test_silence_keeps_the_time_at_the_pace_of_the_pictures(
+    fps: Fraction | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "_MIN_SILENCE", 0.2)
-    source = camera([b"a", 0.1, b"b", 0.7, b"c", FOREVER], fps=Fraction(10))
+    source = camera([b"a", 0.1, b"b", 0.7, b"c", FOREVER], fps=fps)
     packets = []
     for packet in source:
         packets.append(packet)
