@@ -8,7 +8,7 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -65,7 +65,6 @@ def test_rgb_is_within_one_of_pillows_for_the_same_planes(
     assert apart(picture.to_ndarray("rgb"), np.asarray(Image.open(file).convert("RGB"))) <= 1
 
 
-@settings(deadline=None)
 @given(st.sampled_from(COLOURED), st.integers(1, 40), st.integers(1, 90), st.integers(0, 9))
 def test_strips_and_crop_agree_with_whole_planes(sampling: Sampling, width: int, height: int, seed: int) -> None:
     picture = random_picture(width, height, sampling, seed)

@@ -48,16 +48,21 @@ def restart(folder: Path, runtime: Path | None) -> None:
 
 
 def _build(name: str, compiler: str, kinds: list[str], folder: Path) -> None:
-    """Compile an extension; its libjpeg-turbo is that of LIBJPEG_TURBO (see setup.py), or the system's."""
-    static = os.environ.get("LIBJPEG_TURBO")
+    """Compile an extension, unless what is there is newer than its sources; its libjpeg-turbo is that of LIBJPEG_TURBO
+    (see setup.py), or the system's."""
+    static, found = os.environ.get("LIBJPEG_TURBO"), _file(folder, name)
+    source = ROOT / f"{name.replace('.', '/')}.c"
+    newest = max(path.stat().st_mtime for path in (*source.parent.glob("_*.[ch]"), Path(__file__)))
+    if not static and found.exists() and found.stat().st_mtime > newest:
+        return
     jpeg = [f"-I{static}/include", f"{static}/lib/libjpeg.a", "-Wl,--exclude-libs,ALL"] if static else ["-ljpeg"]
     sanitize = ",".join(["address", "undefined", "float-cast-overflow", *kinds])
     command = [
         *(compiler, "-shared", "-fPIC", *_FLAGS, f"-fsanitize={sanitize}", "-DPy_LIMITED_API=0x030B0000"),
         f"-I{sysconfig.get_path('include')}",
-        str(ROOT / f"{name.replace('.', '/')}.c"),
+        str(source),
         *(jpeg if name.endswith("_native") else []),
-        *("-o", str(_file(folder, name))),
+        *("-o", str(found)),
     ]
     if subprocess.run(command).returncode:
         sys.exit(f"fuzz: {name} does not compile with sanitizers: see above")

@@ -149,7 +149,7 @@ def paths_of(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     return {path}.union(*(paths_of(inner, (*path, key)) for key, inner in items))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TABLES, st.data())
 def test_every_key_is_found_on_a_line_that_holds_it(content: dict[str, Any], data: st.DataObject) -> None:
     writer = Writer(data.draw)

@@ -31,7 +31,7 @@ def test_variables(text: str, expanded: str) -> None:
     assert expand(text, variables, HERE) == expanded
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_password_may_have_any_characters(password: str) -> None:
     url = urlsplit(expand("rtsp://user:${PASSWORD}@host:554/path", {"PASSWORD": password}, HERE))

@@ -211,7 +211,7 @@ def test_any_table_is_walked_with(counts: bytes, values: bytes) -> None:
     assert found[-1] <= len(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=st.binary(max_size=200),
     cuts=st.lists(st.integers(0, 200), max_size=6),

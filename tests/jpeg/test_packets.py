@@ -193,7 +193,7 @@ def test_the_picture_s_own_tables_replace_those_in_front(either_reader: str) -> 
     assert_same(read(packet), plain(1))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     size=st.integers(1, 2000),
     foreign=st.sampled_from([b"", b"\r\n--boundary\r\n\r\n", b"\xff\xd8", b"\xff\xd9", bytes(40)]),

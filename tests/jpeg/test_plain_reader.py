@@ -35,7 +35,7 @@ def assert_same_as_plain(data: bytes) -> None:
 
 
 @needs_native_reader
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sampling=st.sampled_from(["gray", "4:4:4", "4:2:2", "4:2:0"]), size=SIZES, seed=st.integers(0, 9), options=OPTIONS
 )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -70,7 +70,6 @@ def packed(history: History) -> Tensor:
     return tensor(np.concatenate([history.table, numbers]))
 
 
-@settings(deadline=None)  # PyTorch's first call takes long
 @given(cases())
 def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
     k, table, before, after, history = case
@@ -85,7 +84,6 @@ def test_a_graph_learns_what_the_formulas_learn(case: Case) -> None:
     torch.testing.assert_close(ours.packed(), packed(theirs), rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None)  # PyTorch's first call takes long
 @given(cases())
 def test_a_graph_trusts_coarse_steps_as_little_as_a_session_does(case: Case) -> None:
     most = Histories.unpacked(packed(case.history)).most_evidence(tensor(case.table))
@@ -94,7 +92,6 @@ def test_a_graph_trusts_coarse_steps_as_little_as_a_session_does(case: Case) -> 
     torch.testing.assert_close(ours, tensor(theirs), rtol=2**-10, atol=1e-7)
 
 
-@settings(deadline=None)  # PyTorch's first call takes long
 @given(cases(), st.floats(-3, 3))
 def test_a_graph_moves_what_it_keeps_as_the_formulas_do(case: Case, added: float) -> None:
     k, table, before, after, history = case
@@ -111,7 +108,6 @@ def test_a_graph_moves_what_it_keeps_as_the_formulas_do(case: Case, added: float
     torch.testing.assert_close(kept, tensor(formulas.kept(k, known, mixed, share)), rtol=1e-4, atol=1e-4)
 
 
-@settings(deadline=None)  # PyTorch's first call takes long
 @given(cases())
 def test_the_error_that_frames_have_in_common(case: Case) -> None:
     noise = torch.full((1, 1), case.history.noise, dtype=torch.float64)

@@ -122,7 +122,7 @@ def test_the_smallest_pictures(grid: tuple[int, int]) -> None:
     assert all(part.isfinite().all() for part in blocks)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), scale=st.floats(0.01, 30), span=st.sampled_from(SPANS))
 def test_no_weights_lead_out_of_the_cell(seed: int, scale: float, span: tuple[int, int]) -> None:
     inputs = components(span, (1, 2), seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore import catalogue
@@ -166,7 +166,6 @@ def curves(ours: Curve | None = None) -> list[Curve]:
     return [decode, ours or replace(decode, network="stream")]
 
 
-@settings(deadline=None)
 @given(st.floats(0.05, 20))
 def test_a_bd_rate_is_the_factor_of_the_bytes(factor: float) -> None:
     found = curves(Curve("stream", "h264", [round(1000 * factor * n) for n in (8, 4, 2, 1)], [38.0, 36.0, 33.0, 29.0]))

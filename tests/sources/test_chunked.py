@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg
@@ -39,7 +39,6 @@ def fed(decoder: Dechunker, data: bytes, sizes: list[int]) -> bytes:
     return found + decoder.feed(data[position:])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=300), max_size=12),
     st.lists(st.integers(1, 60), max_size=60),
@@ -58,7 +57,6 @@ def test_any_chunks_decode_to_their_bytes(
     assert (decoder.error, decoder.finished) == (None, False)  # another response may follow
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(1, 60), max_size=20), st.booleans())
 def test_random_input_neither_raises_nor_grows(data: bytes, sizes: list[int], head: bool) -> None:
     decoder = Dechunker(head=head)
@@ -66,7 +64,6 @@ def test_random_input_neither_raises_nor_grows(data: bytes, sizes: list[int], he
     dechunker_for(data)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1500), st.lists(st.integers(1, 60), max_size=20))
 def test_a_truncated_dump_decodes_up_to_the_cut(end: int, sizes: list[int]) -> None:
     data = chunks(BODY, 100)[:end]

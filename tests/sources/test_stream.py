@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mjpeg_restore.errors import NotMjpeg, SourceError
@@ -78,7 +78,6 @@ def test_the_content_decides_instead_of_the_name(tmp_path: Path, name: str) -> N
         assert [packet.data for packet in source] == PICTURES
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=40))
 def test_any_chunking_gives_the_same_pictures(sizes: list[int]) -> None:
     whole = [(packet.offset, packet.data) for packet in StreamSource(io.BytesIO(PARTS), "x", Fraction(25))]
@@ -87,7 +86,6 @@ def test_any_chunking_gives_the_same_pictures(sizes: list[int]) -> None:
     assert [data for _, data in whole] == PICTURES
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=20))
 def test_a_file_stream_returns_every_byte(sizes: list[int]) -> None:
     data = bytes(range(256)) * 4

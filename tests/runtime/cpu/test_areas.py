@@ -60,7 +60,7 @@ cases = st.builds(
 
 
 @given(cases, st.booleans(), st.sampled_from([1, 60, 300, EVERYTHING]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_cell_is_computed_once_and_put_back(case: tuple[Grids, NDArray[np.bool_]], few: bool, most: int) -> None:
     grids, cells = case
     rows, columns = cell(grids)
@@ -85,7 +85,7 @@ def test_every_cell_is_computed_once_and_put_back(case: tuple[Grids, NDArray[np.
 
 
 @given(cases, st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_each_piece_has_its_margin_and_no_gap_lies_between(case: tuple[Grids, NDArray[np.bool_]], few: bool) -> None:
     grids, cells = case
     margin = [MARGIN * blocks for blocks in cell(grids)]

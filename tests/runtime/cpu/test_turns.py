@@ -201,7 +201,7 @@ def test_an_error_is_that_of_its_own_work_alone(step: int, threads: int) -> None
 
 
 @given(st.lists(st.sampled_from([None, None, None, 0, 1, 2]), max_size=12), st.integers(1, 4), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_future_is_done(failing: list[int | None], most: int, threads: int) -> None:
     log = Log()
     pool: Executor = ThreadPoolExecutor(threads) if threads else INLINE

@@ -246,7 +246,7 @@ STEEP = "hr-cnn-q50.grey.onnx"
 """The network whose features grow most."""
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 8, 255, 65535]), st.floats(0, 1))
 def test_no_pattern_overflows_in_the_steepest_network(seed: int, step: int, share: float) -> None:
     random, values = np.random.default_rng(seed), np.array([-2047, 0, 2047], np.int16)

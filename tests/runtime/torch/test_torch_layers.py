@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mjpeg_restore.runtime.torch.layers import conv, conv_transpose
 from tests.runtime.torch.single_nodes import assert_equal_results
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 ranks = st.integers(1, 2)
 paddings = st.sampled_from(["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"])
 

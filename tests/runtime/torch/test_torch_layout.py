@@ -18,7 +18,7 @@ needs("onnxruntime")
 
 from tests.runtime.torch.single_nodes import assert_equal_results
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 sizes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
 

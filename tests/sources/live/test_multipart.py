@@ -267,7 +267,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=12).map(b"".join),
     st.lists(st.integers(1, 3000), max_size=40),
