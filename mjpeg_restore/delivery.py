@@ -72,6 +72,7 @@ class Delivery:
 
         Raises:
             SinkError: no output could be written; the reason of the first one.
+            BaseException: a sink raised it, and it is no `Exception`; the outputs are not finished.
         """
         for feed in self._feeds:
             feed.start()
@@ -81,6 +82,7 @@ class Delivery:
             self._hand_out_elsewhere(items, fitted, self._interactive)
         self._finish()
         self._wait()
+        self._raise_exit()
         errors = [feed.error for feed in self._feeds if feed.error]
         if errors and len(errors) == len(self._feeds):
             raise errors[0]
@@ -127,10 +129,16 @@ class Delivery:
             raise failed[0]
 
     def _finish(self) -> None:
-        """Let every outlet come to its end."""
+        """Let every outlet come to its end, unless the run fails."""
+        self._raise_exit()
         self._complete = True
         for feed in self._feeds:
             feed.finish()
+
+    def _raise_exit(self) -> None:
+        for feed in self._feeds:
+            if feed.exit:
+                raise feed.exit
 
     def _wait(self) -> None:
         """Wait for all outputs; those that hang have the same time, and not one after the other."""
@@ -141,7 +149,7 @@ class Delivery:
     def _look(self) -> None:
         """See whether the run is to end."""
         over = [feed for feed in self._feeds if feed.over]
-        ends = any(feed.outlet.ends_run and not feed.error for feed in over)
+        ends = any(feed.exit or (feed.outlet.ends_run and not feed.error) for feed in over)
         if not (self.ended or self._complete) and over and (ends or len(over) == len(self._feeds)):
             self.ended = True
             self._stop()

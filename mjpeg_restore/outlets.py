@@ -56,6 +56,7 @@ class Feed(ABC):
     Attributes:
         over: True once the sink takes nothing more.
         error: why it failed, if it did.
+        exit: what its sink raised, on a thread of its own, to end the program or the run, such as SystemExit.
     """
 
     def __init__(self, outlet: Outlet, taken: Taken, *, alone: bool = False) -> None:
@@ -69,6 +70,7 @@ class Feed(ABC):
         self.outlet, self._alone = outlet, alone
         self.over = False
         self.error: SinkError | None = None
+        self.exit: BaseException | None = None
         self.report = OutputReport(outlet.name)
         self._taken = taken
 
@@ -129,7 +131,7 @@ class Feed(ABC):
             except SinkError as error:
                 self.over = False
                 self._fail(error)
-            except Exception:
+            except BaseException:
                 self.over = False  # it is discarded where this is caught
                 raise
 
@@ -235,7 +237,11 @@ class QueuedFeed(Feed):
                 _log.error("%s", self.error, extra={"event": "output_failed"})
 
     def work(self) -> None:
-        """Serve the sink until its end; any failure is the sink's own."""
+        """Serve the sink until its end; any failure is the sink's own.
+
+        Raises:
+            BaseException: what is no `Exception`, where this is the caller's thread.
+        """
         try:
             self._serve()
             if self._abandoned:
@@ -244,6 +250,11 @@ class QueuedFeed(Feed):
                 self._close()
         except Exception as error:
             self._fault(error)
+        except BaseException as error:
+            if self._thread is None:
+                raise
+            self.exit = error  # `Delivery` raises it again in the caller's thread
+            self._discard()
         finally:
             self._tell()
 

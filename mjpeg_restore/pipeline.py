@@ -191,7 +191,7 @@ def run(
         source: where packets come from; not closed here.
         restorer: the network.
         sink: closed at the end, discarded where the run fails. Of several outlets one that fails is discarded and
-            reported, and the others go on.
+            reported, and the others go on; what is no `Exception`, as `sys.exit()` raises, ends the run.
         settings: policies; the defaults if None.
         report: counts what happens, for callers that read it meanwhile; a new one if None.
         progress: called after each picture, with the report so far; in this thread, but with an interactive sink, which

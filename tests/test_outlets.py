@@ -279,6 +279,39 @@ def test_a_fault_at_the_end_of_the_only_sink_is_the_runs() -> None:
     assert broken.ended == ["discarded"]
 
 
+@pytest.mark.parametrize("beside", [Collect, Interactive])
+@pytest.mark.parametrize("step", ["write", "close"])
+def test_a_sink_that_ends_the_program_ends_the_run(step: str, beside: type[Collect]) -> None:
+    class Exiting(Collect):
+        def write(self, frame: Frame) -> None:
+            super().write(frame)
+            if step == "write":
+                raise SystemExit("found")
+
+        def close(self) -> None:
+            raise SystemExit("found")
+
+    exiting, other = Exiting(), beside()
+    source = ListSource([still()] * 500)
+    with pytest.raises(SystemExit, match="found"):
+        run(source, DECODE, [Outlet(exiting), Outlet(other, when_full="drop"), Outlet(Collect())])
+    assert exiting.ended == ["discarded"]
+    if step == "write":
+        assert source.yielded < 60
+        assert other.ended == (["closed"] if other.interactive else ["discarded"])
+
+
+def test_the_only_sink_that_ends_the_program_at_its_end_is_discarded() -> None:
+    class Exiting(Collect):
+        def close(self) -> None:
+            raise SystemExit("found")
+
+    exiting = Exiting()
+    with pytest.raises(SystemExit, match="found"):
+        run(ListSource([still()]), DECODE, exiting)
+    assert exiting.ended == ["discarded"]
+
+
 def test_an_interactive_sink_has_the_callers_thread() -> None:
     window, file = Interactive(), Collect()
     run(ListSource([still()] * 10), DECODE, [Outlet(file), Outlet(window, when_full="wait")])
