@@ -52,7 +52,11 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Parse the values of WWW-Authenticate headers, each of which may hold several challenges."""
+    """Parse the values of WWW-Authenticate headers, each of which may hold several challenges.
+
+    Args:
+        headers: their bytes decoded as Latin-1, as `http.client` does.
+    """
     found: list[Challenge] = []
     for header in headers:
         parameters: dict[str, str] = {}
@@ -87,6 +91,8 @@ class Authorisation:
     def header(self, method: str, uri: str, cnonce: str = "") -> str | None:
         """The value of the Authorization header for a request; None before the first challenge.
 
+        It is to be sent as Latin-1, so that realm and nonce are the server's bytes.
+
         Args:
             method: of the request, such as "GET".
             uri: path and query exactly as in the request.
@@ -103,17 +109,18 @@ class Authorisation:
         given = challenge.parameters
         realm, nonce, count = given.get("realm", ""), given.get("nonce", ""), f"{self._uses:08x}"
 
-        def hash(*parts: str) -> str:
-            name = _HASHES[challenge.algorithm]
-            return hashlib.new(name, ":".join(parts).encode(), usedforsecurity=False).hexdigest()
+        def hash(*parts: str | bytes) -> str:
+            coded = b":".join(part if isinstance(part, bytes) else part.encode() for part in parts)
+            return hashlib.new(_HASHES[challenge.algorithm], coded, usedforsecurity=False).hexdigest()
 
-        secret = hash(self.user, realm, self.password)
+        sent_realm, sent_nonce = realm.encode("latin-1"), nonce.encode("latin-1")  # in whatever encoding the server has
+        secret = hash(self.user, sent_realm, self.password)
         if given.get("algorithm", "").upper().endswith("-SESS"):
-            secret = hash(secret, nonce, cnonce)
-        protected = (nonce, count, cnonce, "auth") if "qop" in given else (nonce,)
+            secret = hash(secret, sent_nonce, cnonce)
+        protected = (sent_nonce, count, cnonce, "auth") if "qop" in given else (sent_nonce,)
         answer: dict[str, str] = {"realm": _quoted(realm), "nonce": _quoted(nonce), "uri": _quoted(uri)}
         if given.get("userhash", "").lower() == "true":
-            answer |= {"username": _quoted(hash(self.user, realm)), "userhash": "true"}
+            answer |= {"username": _quoted(hash(self.user, sent_realm)), "userhash": "true"}
         elif self.user.isascii():
             answer |= {"username": _quoted(self.user)}
         else:

@@ -159,7 +159,7 @@ class RtspLink(Link):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join([*lines, "", ""]).encode() + body
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
     def _answer(self, connection: socket.socket, patience: float) -> _Answer:
         """The answer to the latest request; what the server sends in between is skipped."""
@@ -218,17 +218,17 @@ def _take_answer(received: bytearray) -> _Answer | None:
     head, end, _ = bytes(received).partition(b"\r\n\r\n")
     if not end:
         return None
-    first, *lines = head.decode("utf-8", "replace").split("\r\n")
+    first, *lines = head.split(b"\r\n")
     headers: dict[str, tuple[str, ...]] = {}
     for line in lines:
-        name, _, value = line.partition(":")
+        name, _, value = line.decode("latin-1").partition(":")  # as `Authorisation` takes them
         headers[name.strip().lower()] = (*headers.get(name.strip().lower(), ()), value.strip())
     length = next(iter(headers.get("content-length", ())), "0")
     size = len(head) + 4 + (int(length) if length.isdecimal() and len(length) < 10 else 0)
     if len(received) < size:
         return None
     del received[:size]
-    found = re.match(r"RTSP/[0-9.]+ ([0-9]{3})(.*)", first)
+    found = re.match(r"RTSP/[0-9.]+ ([0-9]{3})(.*)", first.decode("utf-8", "replace"))
     if found is None:
         return _Answer(0, "", headers)
     reason = "".join(filter(str.isprintable, found[2])).strip()[:80]

@@ -17,7 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 
 CHALLENGE = {
     "basic": 'Basic realm="cams"',
-    "digest": 'Digest realm="cams", nonce="5ccc069c403ebaf9f0171e9517f40e41", algorithm=MD5',
+    "digest": 'Digest realm="cámąs", nonce="5ccc069c403ebaf9f0171e9517f40e41", algorithm=MD5',
 }
 
 

@@ -145,7 +145,7 @@ def test_a_password_is_given_when_the_server_asks(challenge: str) -> None:
     def md5(text: str) -> str:
         return hashlib.md5(text.encode()).hexdigest()
 
-    secret = md5("ad@min:cams:se:cret")
+    secret = md5("ad@min:cámąs:se:cret")
     assert found["response"] == md5(f"{secret}:{found['nonce']}:{md5(f'RECORD:{server.url}')}")
 
 

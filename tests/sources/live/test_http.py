@@ -233,14 +233,14 @@ class Digest:
                 name.strip(): value.strip('"')
                 for name, _, value in (part.partition("=") for part in header.removeprefix("Digest ").split(", "))
             }
-            secret, asked = (md5(text).hexdigest() for text in (b"admin:cam:secret", f"GET:{request.path}".encode()))
+            secret, asked = (md5(text.encode()).hexdigest() for text in ("admin:Büro:secret", f"GET:{request.path}"))
             expected = f"{secret}:n{self.nonces}:{given.get('nc')}:{given.get('cnonce')}:auth:{asked}"
             if self.left and given.get("response") == md5(expected.encode()).hexdigest():
                 self.left -= 1
                 return [respond(jpegs[0], type="image/jpeg")]
             self.nonces, self.left = self.nonces + 1, self.uses
             stale = ", stale=true" if self.stale and header else ""
-            challenge = f'WWW-Authenticate: Digest realm="cam", qop="auth", nonce="n{self.nonces}"{stale}'
+            challenge = f'WWW-Authenticate: Digest realm="Büro", qop="auth", nonce="n{self.nonces}"{stale}'
             return [respond(b"", "401 Unauthorized", "", 'WWW-Authenticate: Basic realm="x"', challenge)]
 
         return answer
