@@ -54,13 +54,23 @@ class Halt:
 
     def start(self, feeder: Feeder) -> None:
         """Start the feeder that `wait` joins."""
-        self._feeder, self._process = feeder, os.getpid()
+        self._feeder = feeder
+        self.begin()
         feeder.start()
+
+    def begin(self) -> None:
+        """Note that the stage begins, in this process."""
+        self._process = os.getpid()
 
     @property
     def forked(self) -> bool:
-        """Whether this is another process than the one in which the feeder runs."""
-        return self._feeder is not None and self._process != os.getpid()
+        """Whether this is another process than the one in which the stage began."""
+        return self._process not in (0, os.getpid())
+
+    def check_process(self) -> None:
+        """Raise `SourceError` in a forked process: the threads of the stage, or of one before it, are not there."""
+        if self.forked:
+            raise SourceError("a source cannot be read on in a forked process: open it there")
 
     def request(self) -> None:
         """End the stage at once; unfinished results are discarded."""
@@ -200,6 +210,7 @@ def in_turn(
         halt: ends the generator, from any thread; its `stop` ends the iteration over the items.
         close: called when there are no more items.
     """
+    halt.begin()
     try:
         for item in items:
             result = submit(item)
@@ -209,6 +220,7 @@ def in_turn(
             if halt.requested:
                 return
             yield result.result()
+            halt.check_process()
     finally:
         try:
             if (end := getattr(items, "close", None)) is not None:
@@ -259,8 +271,7 @@ class _Production(Generic[Item, Result]):
     def next(self) -> Future[Result] | None:
         """The next finished result; None at the end."""
         entry = None
-        if self._end.forked:
-            raise SourceError("a source cannot be read on in a forked process: open it there")
+        self._end.check_process()
         while not self._end.requested:
             try:
                 entry = entry or self._pending.get(timeout=_POLL)

@@ -189,6 +189,38 @@ print(status, sum(1 for _ in pictures))
     assert counted == "0 79"  # the parent's own threads go on
 
 
+FORKED_WITH_A_POOL = """
+from concurrent.futures import ThreadPoolExecutor
+from mjpeg_restore.testing import ListSource, jpegs
+live = sys.argv[1] == "live"
+source = ListSource(jpegs(8), live=live, ends=False)
+pool = ThreadPoolExecutor(1)
+stream = mjpeg_restore.Stream(source, mjpeg_restore.Restorer("decode"), pool=pool)
+pictures = iter(stream)
+next(pictures)
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(30)  # it hangs
+    try: next(pictures)
+    except mjpeg_restore.SourceError as error: print(error, flush=True)
+    stream.close()
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+print(status, next(pictures).index > 0)
+stream.close()
+pool.shutdown()
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["live", "recording"])
+def test_a_stream_in_a_shared_pool_cannot_be_read_on_in_a_forked_process(kind: str) -> None:
+    told, ended = run(FORKED_WITH_A_POOL, kind).splitlines()
+    assert told == "a source cannot be read on in a forked process: open it there"
+    assert ended == "0 True"
+
+
 @needs_fork
 @pytest.mark.network
 def test_a_forked_process_does_not_end_the_connection_of_its_parent() -> None:
