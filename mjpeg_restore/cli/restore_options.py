@@ -55,16 +55,16 @@ OF_THE_OUTPUT: dict[str, object] = {
 }
 """Options that concern the outputs of -o alone, with their defaults."""
 
-OF_CAMERAS = ("drop", "max_latency", "stall_timeout", "give_up", "on_stall", "size", "rtsp_transport", "insecure")
-"""Options that concern live sources alone; each is None or False unless it is given."""
 OF_SERVERS = {"stall_timeout", "insecure"}
-"""Those of them that recordings over HTTP take as well."""
+"""Options for cameras that recordings over HTTP take as well."""
 OF_DEVICES = {"size", "rtsp_transport"}
 """Those that HTTP cameras do not take."""
 OF_PACE = {"drop", "max_latency"}
 """Those that recordings take that are played at their pace, for --serve."""
 OF_CONNECTIONS = {"stall_timeout", "give_up", "on_stall", *OF_DEVICES}
 """Those that a container in a pipe does not take: it has its own time stamps, and nobody to connect to again."""
+OF_CAMERAS = {"live", "insecure", *OF_PACE, *OF_CONNECTIONS}
+"""All that concern live sources alone; each is None or False unless it is given."""
 
 ENGINE_CACHE = "where TensorRT's engines are kept (the user's cache)"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
 from mjpeg_restore.address import Address, redact
-from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
+from mjpeg_restore.errors import Hint, SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
 from mjpeg_restore.sources.choice import SoundChoice
@@ -71,7 +71,7 @@ def open_source(
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
         live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
-            Cameras by URL or device are live anyway.
+            Cameras by URL or device are live anyway, and the path of an ordinary file is refused.
         camera: what concerns cameras alone; the defaults if None.
 
     Raises:
@@ -183,6 +183,8 @@ def _open_path(name: str, options: OpenOptions) -> Source:
             raise SourceNotFound(f"{name}: no such file or folder")
         if path.is_char_device() and name.startswith("/dev/video"):
             return _open_device(name, options)
+        if options.live and path.is_file():  # read at the speed of the disk, nearly all of its pictures would be late
+            raise SourceError(f"{name} is a recording, no camera", Hint("leave {live} out", live=None))
         file = path.open("rb", buffering=0)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"cannot read {name}: {reason_of(error)}") from None

@@ -221,6 +221,17 @@ def test_options_of_cameras_are_refused_for_recordings(tmp_path: Path, capfd: py
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("name", ["clip.avi", "folder"])
+def test_recordings_are_not_taken_for_cameras(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mux(tmp_path / "clip.avi", [0, 40, 80])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.jpg").write_bytes(SMALL.jpeg(0))
+    code, _, err = run([tmp_path / name, "-o", tmp_path / "out.mp4", *FAST, "--live"], capfd)
+    assert code == 3
+    assert err.count("\n") == 1 and err.endswith(f"{name} is a recording, no camera: leave --live out\n")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_recording_over_http_takes_the_options_of_servers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = mux(tmp_path / "clip.avi", [0, 40, 80]).read_bytes()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: video/x-msvideo\r\nContent-Length: {len(data)}\r\n\r\n"
