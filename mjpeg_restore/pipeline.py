@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from mjpeg_restore.damage import DamagePolicy, OnCorrupt
 from mjpeg_restore.delivery import Delivery
@@ -204,11 +204,13 @@ def run(
         SourceError: the source cannot be read, or not one picture could be restored.
         SinkError: no output can be written.
         RuntimeUnavailable, ModelError: the network cannot be run.
+        TypeError: `sink` is neither a sink nor a list of outlets.
+        ValueError: there are no outlets, and nothing is to be verified either.
     """
     settings = settings or PipelineSettings()
+    outlets = _outlets(sink, settings)
     report = report or Report()
     report.model, report.reader, report.connection = restorer.model.name, reader_name(), source.status
-    outlets = sink if isinstance(sink, Sequence) else [Outlet(sink)]
     delivery = Delivery(outlets, report.taken, source.stop)
     report.outputs = delivery.reports
     halt = Halt(source.stop)
@@ -230,6 +232,25 @@ def run(
     report.truncated, report.remarks = source.truncated, tuple(source.remarks)
     report.end(cut_off=cut_off)
     return report
+
+
+def _outlets(sink: object, settings: PipelineSettings) -> Sequence[Outlet]:
+    """The outlets that `run` is given; see there."""
+    if _is_sink(sink):  # first: it may be a list as well
+        return [Outlet(cast(Sink, sink))]
+    if not isinstance(sink, Sequence) or isinstance(sink, str | bytes):
+        raise TypeError(f"{sink!r} is no sink: give one, such as open_sink('out.mp4'), or a list of outlets")
+    outlets = cast(Sequence[object], sink)
+    for outlet in outlets:
+        if not (isinstance(outlet, Outlet) and _is_sink(outlet.sink)):
+            raise TypeError(f"{outlet!r} is no outlet: a list holds sinks as Outlet(sink)")
+    if not outlets and not settings.verify:
+        raise ValueError("no outlets: there is nothing to be done with the pictures")
+    return cast(Sequence[Outlet], outlets)
+
+
+def _is_sink(candidate: object) -> bool:
+    return hasattr(candidate, "write") and hasattr(candidate, "discard")
 
 
 def _watched(

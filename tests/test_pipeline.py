@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,12 +17,53 @@ from numpy.typing import NDArray
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, SourceError
 from mjpeg_restore.frames import Frame, Packet
+from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Network, Progress
+from mjpeg_restore.sinks import BaseSink
 from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import insert
 from tests.streams import DECODE, SIZE, assert_shows, exif, restore, still, troubles
+
+# ---- what is given as sinks ----
+
+
+class Listed(list[Frame], BaseSink):
+    """A sink that is a list."""
+
+    def write(self, frame: Frame) -> None:
+        self.append(frame)
+
+
+def test_a_sink_that_is_a_list_is_a_sink() -> None:
+    sink = Listed()
+    run(ListSource([still()] * 3), DECODE, sink)
+    assert len(sink) == 3
+
+
+@pytest.mark.parametrize(
+    ("sink", "message"),
+    [
+        ("out.mp4", r"'out.mp4' is no sink: give one, such as open_sink\('out.mp4'\)"),
+        (None, "None is no sink"),
+        (io.BytesIO(), "BytesIO object at .* is no sink"),
+        ([Collect()], r"is no outlet: a list holds sinks as Outlet\(sink\)"),
+        (["out.mp4"], "'out.mp4' is no outlet"),
+        ([Outlet(cast(Any, "out.mp4"))], "is no outlet"),
+    ],
+)
+def test_what_is_no_sink_is_refused(sink: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        run(ListSource([still()]), DECODE, sink)
+
+
+def test_without_a_sink_pictures_are_at_most_verified() -> None:
+    with pytest.raises(ValueError, match="no outlets"):
+        run(ListSource([still()]), DECODE, [])
+    report = run(ListSource([still()]), DECODE, [], PipelineSettings(verify=True))
+    assert report.verified
+
 
 # ---- order, times ----
 

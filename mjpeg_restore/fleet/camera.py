@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.outputs import outlet_of
@@ -22,7 +23,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
-from mjpeg_restore.sinks import OutputSettings, Sink, held_open, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
@@ -47,6 +48,15 @@ class Status:
     """Seconds until a failed camera is run again."""
     restarts: int = 0
     """Times that it was run again after a failure."""
+
+
+class _Nowhere(BaseSink):
+    """The sink of a camera without outputs, whose pictures are only counted."""
+
+    instant = True
+
+    def write(self, frame: Frame) -> None:
+        """Do nothing."""
 
 
 Opener = Callable[[CameraSettings], Source]
@@ -207,7 +217,7 @@ class Camera:
                 run(
                     source,
                     self._restorer,
-                    [*watching, *outlets],
+                    [*watching, *outlets] or _Nowhere(),
                     settings.policies,
                     report=self.report,
                     stop=self._stop,
