@@ -310,7 +310,7 @@ def _with(opening: Opening, asked: Mapping[int, float]) -> Opening:
     camera, fps = opening.camera, opening.fps
     asked = {name: value for name, value in asked.items() if isfinite(value)}
     timeout = max(asked.get(CAP_PROP_OPEN_TIMEOUT_MSEC, 0), asked.get(CAP_PROP_READ_TIMEOUT_MSEC, 0)) / 1000
-    if timeout > 0:
+    with suppress(ValueError):
         camera = replace(camera, give_up=timeout, stall_timeout=min(camera.stall_timeout, timeout))
     size = int(asked.get(CAP_PROP_FRAME_WIDTH, 0)), int(asked.get(CAP_PROP_FRAME_HEIGHT, 0))
     with suppress(ValueError):

@@ -160,7 +160,7 @@ def test_a_seek_behind_the_end_changes_nothing(clip: str) -> None:
         assert number(capture.read()[1]) == 1
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
 def test_what_is_no_number_is_no_value_of_a_property(clip: str, value: float) -> None:
     with opened(clip, params=[cap.CAP_PROP_FRAME_WIDTH, value, cap.CAP_PROP_READ_TIMEOUT_MSEC, value]) as capture:
         assert number(capture.read()[1]) == 0

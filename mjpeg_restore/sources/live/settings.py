@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 RtspTransport = Literal["tcp", "udp"]
+
+_MAX_SECONDS = 10**9
+"""The timers of the system, and the command line, take no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,16 @@ class LiveSettings:
         """Check the values.
 
         Raises:
-            ValueError: a time that is not positive, an impossible size, or an unknown transport.
+            ValueError: a time that is not positive or too long, an impossible size, or an unknown transport.
         """
-        if self.stall_timeout <= 0 or (self.give_up is not None and self.give_up <= 0):
-            raise ValueError(f"stall_timeout {self.stall_timeout}, give_up {self.give_up}: more than 0 seconds")
-        if self.size is not None and not all(0 < side <= 65535 for side in self.size):
-            raise ValueError(f"size {self.size}: 1 to 65535 pixels each")
+        for name, seconds in (("stall_timeout", self.stall_timeout), ("give_up", self.give_up)):
+            if seconds is not None and not 0 < seconds <= _MAX_SECONDS:
+                raise ValueError(f"{name} {seconds}: more than 0 seconds, {_MAX_SECONDS} at most")
+        if self.size is not None and not (len(self.size) == 2 and all(map(_is_side, self.size))):
+            raise ValueError(f"size {self.size}: width and height of 1 to 65535 pixels each")
         if self.rtsp_transport not in get_args(RtspTransport):
             raise ValueError(f"rtsp_transport {self.rtsp_transport!r}: there are {', '.join(get_args(RtspTransport))}")
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, Integral) and 0 < int(value) <= 65535
