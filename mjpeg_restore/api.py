@@ -101,7 +101,8 @@ def open(
         pool: threads that many cameras share; see `Stream`.
 
     Raises:
-        SourceError: the source cannot be opened, or holds no Motion-JPEG.
+        SourceError: the source cannot be opened or holds no Motion-JPEG, or `fps`, `start`, `duration` or a track is
+            impossible.
         UnknownModel: no such model.
         RuntimeUnavailable: no such device.
     """

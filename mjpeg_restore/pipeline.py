@@ -74,9 +74,9 @@ class PipelineSettings:
             value = getattr(self, name)
             if value not in get_args(known) and not (value is None and name in choices):
                 raise ValueError(f"{name} {value!r}: there are {', '.join(get_args(known))}")
-        if self.frames is not None and self.frames < 0:
-            raise ValueError(f"frames {self.frames}: 0 or more")
-        if self.waiting < 1 or self.max_latency <= 0:
+        if self.frames is not None and self.frames < 1:
+            raise ValueError(f"frames {self.frames}: 1 or more")
+        if self.waiting < 1 or not self.max_latency > 0:  # so that NaN is refused, too
             raise ValueError(f"waiting {self.waiting}, max_latency {self.max_latency}: 1 or more, more than 0 seconds")
 
 

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,12 @@ def test_open_and_close_without_looking(clip: Path) -> None:
     stream = mjpeg_restore.open(clip, "decode")
     stream.close()
     assert list(stream) == []
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0}, {"start": -1}, {"duration": 0}, {"track": 0}], ids=str)
+def test_impossible_arguments_of_the_source_are_errors_of_it(clip: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(mjpeg_restore.SourceError):
+        mjpeg_restore.open(clip, "decode", **wrong)
 
 
 def test_open_names_what_is_wrong(tmp_path: Path) -> None:

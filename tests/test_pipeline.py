@@ -139,7 +139,9 @@ def test_a_single_damaged_picture_names_the_way_to_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"on_corrupt": "mend"}, {"on_stall": "wait"}, {"frames": -1}], ids=lambda wrong: next(iter(wrong))
+    "wrong",
+    [{"on_corrupt": "mend"}, {"on_stall": "wait"}, {"frames": -1}, {"frames": 0}, {"max_latency": float("nan")}],
+    ids=str,
 )
 def test_settings_that_there_are_not_are_refused_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
