@@ -138,7 +138,13 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         "device",
     )
     time.add_argument("--start", type=values.time, metavar="TIME", help="start there: seconds or [h:]m:s")
-    time.add_argument("--duration", type=values.length, metavar="TIME", help="restore that much: seconds or [h:]m:s")
+    time.add_argument(
+        "--duration",
+        type=values.length,
+        metavar="TIME",
+        help="restore that much: seconds or [h:]m:s; a camera's count from its first picture; --give-up limits the "
+        "wait for that",
+    )
     time.add_argument("--frames", type=values.positive, metavar="N", help="stop after that many packets")
 
     output = parser.add_argument_group("output")

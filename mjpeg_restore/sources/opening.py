@@ -67,7 +67,8 @@ def open_source(
         fps: frames per second for sources without time stamps, 25 if None; of a snapshot camera the rate of polling,
             1 if None; asked of a V4L2 device. Containers have time stamps.
         start: seconds to skip; the first time stamp after the cut becomes 0. None: time stamps are copied exactly.
-        duration: seconds to keep, from `start` on.
+        duration: seconds to keep, from `start` on. A camera's are counted from its first picture;
+            `LiveSettings.give_up` limits the wait for that.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
         live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
