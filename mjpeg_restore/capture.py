@@ -206,6 +206,7 @@ class VideoCapture:
         playback = self._playback
         if playback is None or not self.isOpened() or not isfinite(value):
             return False
+        value = float(value)  # of NumPy's numbers most know nothing of fractions
         if propId in (CAP_PROP_POS_FRAMES, CAP_PROP_POS_MSEC):
             rate = playback.info.fps or Fraction(0)
             return self._seek(playback, value if propId == CAP_PROP_POS_FRAMES else Fraction(value) / 1000 * rate)
@@ -308,7 +309,7 @@ class VideoCapture:
 def _with(opening: Opening, asked: Mapping[int, float]) -> Opening:
     """How a source is opened with the properties asked for; impossible values are ignored, as by OpenCV."""
     camera, fps = opening.camera, opening.fps
-    asked = {name: value for name, value in asked.items() if isfinite(value)}
+    asked = {name: float(value) for name, value in asked.items() if isfinite(value)}
     timeout = max(asked.get(CAP_PROP_OPEN_TIMEOUT_MSEC, 0), asked.get(CAP_PROP_READ_TIMEOUT_MSEC, 0)) / 1000
     with suppress(ValueError):
         camera = replace(camera, give_up=timeout, stall_timeout=min(camera.stall_timeout, timeout))

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,17 @@ def test_what_is_no_number_is_no_value_of_a_property(clip: str, value: float) ->
         assert not capture.set(cap.CAP_PROP_POS_FRAMES, value)
         assert not capture.set(cap.CAP_PROP_POS_MSEC, value)
         assert number(capture.read()[1]) == 1
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64, int])
+def test_properties_take_numbers_of_every_kind(clip: str, kind: Callable[[int], Any]) -> None:
+    with opened(clip, params=[cap.CAP_PROP_FRAME_WIDTH, kind(64)]) as capture:
+        assert capture.set(cap.CAP_PROP_POS_MSEC, kind(200))
+        assert number(capture.read()[1]) == capture.get(cap.CAP_PROP_FPS) / 5
+        assert capture.set(cap.CAP_PROP_POS_FRAMES, kind(1))
+        assert number(capture.read()[1]) == 1
+    with opened(b"".join(JPEGS), params=[cap.CAP_PROP_FPS, kind(10)]) as capture:
+        assert capture.get(cap.CAP_PROP_FPS) == 10
 
 
 def test_a_recording_is_played_again_from_its_beginning(clip: str) -> None:
