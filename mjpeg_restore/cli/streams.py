@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Literal, TextIO
@@ -44,7 +45,7 @@ def write(text: str, stream: TextIO | None) -> None:
     if stream is None:
         raise SinkError("the standard stream to print to is closed")
     try:
-        print(text, file=stream, flush=True)
+        print(_without_controls(text), file=stream, flush=True)
     except OSError as error:
         _discard(stream)
         if not isinstance(error, BrokenPipeError):
@@ -102,7 +103,14 @@ def _json(seconds: float, level: str, message: str, **more: object) -> str:
 
 
 def _joined(line: str) -> str:
-    return " ".join(line.splitlines())
+    return _without_controls(" ".join(line.splitlines()))
+
+
+def _without_controls(text: str) -> str:
+    """Text for a terminal, which would obey the escape sequences of a file's name; its lines stay."""
+    return "".join(
+        f"\\x{ord(one):02x}" if unicodedata.category(one) == "Cc" and one not in "\n\t" else one for one in text
+    )
 
 
 def _print_error(line: str) -> None:

@@ -55,6 +55,14 @@ def test_names_of_any_bytes_can_be_printed(monkeypatch: pytest.MonkeyPatch, tmp_
         assert stdout.buffer.getvalue() == b"caf\\xe9\n"  # type: ignore[attr-defined]
 
 
+def test_a_terminal_gets_no_escape_sequences_from_names(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.write("two\tlines\n\x1b[31mred\x9b.avi", sys.stdout)
+    streams.warn("\x1b[31mred\nagain")
+    shown = capsys.readouterr()
+    assert shown.out == "two\tlines\n\\x1b[31mred\\x9b.avi\n"
+    assert shown.err == "mjpeg-restore: \\x1b[31mred again\n"
+
+
 def test_a_handler_of_the_roots_does_not_print_the_log_once_more(capsys: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     logging.getLogger().addHandler(handler)
