@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from mjpeg_restore.fleet.settings import OutputChoice
 from mjpeg_restore.fleet.tables import TableReader
 from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, choose_format, effective_settings, within
 
+_BRACES = re.compile(r"(?<!\$)\{\w+\}")
 _HOURLY = SegmentLimit(seconds=3600)
 """The segments of a video file. A recording that begins anew must not replace the one before, and so the names of video
 files have the time in them, as those of segments do."""
@@ -99,7 +101,11 @@ class OutputReader:
             if self._reader.lacks(entry, path, "to") and not self._mistakes.noted(path):
                 self._mistakes.note(path, "has no to: where is it written?")
             return None
-        target = self._reader.expand(entry.pop("to"), path).replace("{camera}", camera)
+        given = entry.pop("to")
+        if unknown := [one for one in _BRACES.findall(given) if one != "{camera}"]:
+            self._mistakes.note(path, f"{unknown[0]} stands for nothing; {{camera}} is the camera's name")
+            return None
+        target = self._reader.expand(given, path).replace("{camera}", camera)
         if target == "-" or target.endswith(":-"):
             self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
             return None

@@ -374,6 +374,10 @@ CASES = {
         camera("output = 'rtsp://nvr/x'") + camera("output = 'rtsp://u:s3cret@NVR:554/x'").replace("door", "yard"),
         ["6: cameras.yard.output: cameras.door writes there, too; {camera} in a name stands for the camera's"],
     ),
+    "braces that stand for nothing": (
+        camera("output = '{camera}/{cam}.mp4'"),
+        ["3: cameras.door.output: {cam} stands for nothing; {camera} is the camera's name"],
+    ),
     "standard output": (
         camera("output = '-'"),
         ["3: cameras.door.output: standard output is for mjpeg-restore INPUT -o -"],
