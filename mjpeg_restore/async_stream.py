@@ -169,6 +169,10 @@ class _Reader:
         def answer() -> None:
             try:
                 settle = partial(future.set_result, function())
+            except StopIteration as error:  # no future takes it; a generator that raises it fails likewise
+                failure = RuntimeError("the stream raised StopIteration")
+                failure.__cause__ = error
+                settle = partial(future.set_exception, failure)
             except BaseException as error:  # raised where the result is awaited
                 settle = partial(future.set_exception, error)
             _settle(future, settle)

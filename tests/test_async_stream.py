@@ -110,6 +110,19 @@ def test_a_stream_may_be_iterated_without_being_entered() -> None:
     run(program())
 
 
+@pytest.mark.parametrize("entered", [True, False])
+def test_a_stop_iteration_while_opening_is_an_error(entered: bool) -> None:
+    def fail() -> Stream:
+        raise StopIteration
+
+    async def program() -> None:
+        pictures = AsyncStream(fail)
+        with pytest.raises(RuntimeError, match="the stream raised StopIteration"):
+            await (pictures.__aenter__() if entered else anext(pictures))
+
+    run(program())
+
+
 def test_leaving_by_an_exception_releases_the_source() -> None:
     source = silent()
 
