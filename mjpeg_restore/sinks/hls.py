@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.error import FFmpegError
@@ -37,6 +38,59 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 """Characters that would be something else in a URL, or in FFmpeg's pattern of names."""
 
 
+class _Files:
+    """What FFmpeg's muxer writes its playlists and segments to.
+
+    It ignores that a disk is full. Here the first error is kept, for the sink to raise. What could not be written is
+    removed before the muxer renames it, and nothing is written after it: no playlist lists what is not there.
+
+    Attributes:
+        error: the first error; None if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.error: OSError | None = None
+
+    def open(self, path: str, flags: int, options: dict[str, str]) -> _File:
+        """Create a file, as PyAV asks for it."""
+        return _File(Path(path), self)
+
+
+class _File:
+    """A file that never raises: PyAV prints an error that comes after another one."""
+
+    def __init__(self, path: Path, files: _Files) -> None:
+        self._path = path
+        self._files = files
+        self._file: BinaryIO | None = None
+        if files.error is None:
+            with self._keep_error():
+                self._file = path.open("wb")
+
+    def write(self, data: bytes) -> None:
+        if self._file:
+            with self._keep_error():
+                self._file.write(data)
+
+    def close(self) -> None:
+        if self._file:
+            with self._keep_error():
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _keep_error(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            self._files.error = error
+            with contextlib.suppress(OSError):
+                if self._file:
+                    self._file.close()
+            self._file = None
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
 class Hls(BaseSink):
     """A playlist, `cam.m3u8`, and its segments, `cam-1795751234.ts` and so on, in the same folder.
 
@@ -47,7 +101,8 @@ class Hls(BaseSink):
     *A recording* gets a playlist of all segments, when it is finished. If it fails, there is nothing.
 
     *A camera* gets one of the latest 20 seconds; older segments are removed. Numbers go on rising after a restart, as
-    players demand. At the end the playlist says that nothing more comes.
+    players demand. At the end the playlist says that nothing more comes. If a file cannot be written, the segments
+    before it are kept.
 
     *An existing playlist* is replaced only with `overwrite`. Its segments, as far as it lists them, are removed then.
 
@@ -87,6 +142,7 @@ class Hls(BaseSink):
             self._part.discard()
         self._old = _listed(self._playlist)
         self._first = max([int(time.time()), *(number + 1 for number in self._numbers())])
+        self._files = _Files()
         self._writer: VideoWriter | None = None
         self._finished = False
         self.sound = bool(sound)
@@ -156,9 +212,17 @@ class Hls(BaseSink):
         self._finished = True
         if self._writer:
             self._writer.discard()
-        if not self._settings.live:
+        if self._settings.live:
+            self._end_playlist()
+        else:
             self._part.discard()
             self._remove(*(self._segment(number) for number in self._numbers() if number >= self._first))
+
+    def _end_playlist(self) -> None:
+        """Say in a playlist that could not be written any more that nothing comes: players would wait for ever."""
+        if self._files.error and self._playlist.exists():
+            with contextlib.suppress(OSError), self._playlist.open("a") as file:
+                file.write("#EXT-X-ENDLIST\n")
 
     def _open(self, picture: Picture) -> VideoWriter:
         rate = self._settings.fps or guess_rate(picture.time_base)
@@ -174,6 +238,7 @@ class Hls(BaseSink):
             os.path.abspath(self._playlist if self._settings.live else self._part.path),
             "w",
             format="hls",
+            io_open=self._files.open,
             container_options={
                 "hls_time": str(_SECONDS),
                 # Absolute, as a colon ends a protocol's name; FFmpeg would not remove segments of "file:".
@@ -208,6 +273,8 @@ class Hls(BaseSink):
     def _wrap_errors(self) -> Generator[None, None, None]:
         try:
             yield
+            if self._files.error:
+                raise self._files.error
         except (FFmpegError, OSError, ValueError) as error:
             reason = reason_of(error)
             raise SinkError(f"{self._playlist}: writing failed ({reason}): is there room on the disk?") from error

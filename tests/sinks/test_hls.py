@@ -35,6 +35,11 @@ def header(playlist: Path, name: str) -> str:
     return found[1] if found else "none"
 
 
+LATER = int(time.time()) + 100_000
+"""The number of a segment, after which others follow."""
+needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is a full disk")
+
+
 def test_a_recording_becomes_a_playlist_of_all_its_segments(output: Path) -> None:
     sink = open_sink(output / "a.m3u8")
     assert isinstance(sink, Hls)
@@ -111,6 +116,40 @@ def test_a_recording_that_fails_leaves_nothing(output: Path) -> None:
     sink.discard()
     Hls(output / "b.m3u8").close()  # without a picture
     assert list(output.iterdir()) == []
+
+
+@needs_dev_full
+@pytest.mark.parametrize("what", ["segment", "playlist"])
+def test_a_full_disk_is_a_sink_error_and_leaves_the_old_recording(output: Path, what: str) -> None:
+    (output / f"a-{LATER}.ts").touch()
+    sink = Hls(output / "a.m3u8")
+    write(sink, 3)
+    sink.close()
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    sink = Hls(output / "a.m3u8", OutputSettings(overwrite=True))
+    full = f"a-{LATER + 4}.ts.tmp" if what == "segment" else ".a.part.m3u8.tmp"
+    (output / full).symlink_to("/dev/full")
+    with pytest.raises(SinkError, match=r"writing failed.*No space left"):
+        write(sink, 60)
+        assert what == "playlist", "the segment was written long ago"
+        sink.close()
+    sink.discard()
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+@needs_dev_full
+def test_a_camera_keeps_what_was_finished_before_the_disk_was_full(output: Path) -> None:
+    (output / f"cam-{LATER}.ts").touch()
+    sink = Hls(output / "cam.m3u8", LIVE)
+    (output / f"cam-{LATER + 4}.ts.tmp").symlink_to("/dev/full")
+    with pytest.raises(SinkError, match=r"writing failed.*No space left"):
+        write(sink, 60)
+    sink.discard()
+    assert header(output / "cam.m3u8", "ENDLIST") == ""  # or players would wait for more
+    segments = listed(output / "cam.m3u8")
+    assert segments == [f"cam-{LATER + number}.ts" for number in (1, 2, 3)]
+    assert sorted(path.name for path in output.iterdir()) == [f"cam-{LATER}.ts", *segments, "cam.m3u8"]
+    assert read(output / "cam.m3u8")
 
 
 def test_only_segments_of_its_own_are_removed(output: Path) -> None:
