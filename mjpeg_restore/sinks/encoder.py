@@ -66,6 +66,8 @@ _X264_VALUES = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+_SMALLEST_SVT = 32
+"""Samples a side. SVT-AV1 4.1 waits for itself for ever where one side has up to 24 and the other one more than 64."""
 WORST_X264 = 51
 """The highest crf of x264, which accepts larger numbers and clamps them to this one."""
 
@@ -158,6 +160,11 @@ def check_container(encoder: Encoder, format_name: str) -> None:
             raise SinkError(message) from error
 
 
+def too_small_for_av1(encoder: Encoder, picture: Picture) -> bool:
+    """Whether a picture has too few rows or columns for SVT-AV1."""
+    return encoder.name == "libsvtav1" and min(picture.width, picture.height) < _SMALLEST_SVT
+
+
 def open_stream(
     container: OutputContainer,
     encoder: Encoder,
@@ -182,6 +189,10 @@ def open_stream(
     Raises:
         SinkError: the encoder refuses the picture or an option.
     """
+    if too_small_for_av1(encoder, picture):
+        least = f"{_SMALLEST_SVT}x{_SMALLEST_SVT}"
+        message = f"libsvtav1 may stop for ever with pictures under {least}: these are {picture.width}x{picture.height}"
+        raise SinkError(message, Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)
     stream = container.add_stream(encoder.name, rate=rate, width=width, height=height)

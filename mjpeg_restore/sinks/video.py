@@ -20,7 +20,7 @@ from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder
+from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
 from mjpeg_restore.sinks.timing import (
     MAX_LIVE_REPEATS,
     MAX_REPEATS,
@@ -66,8 +66,15 @@ _LIVE_OPTIONS = {
 """Muxer options that keep a file playable at any time, by container."""
 
 
-def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tuple[str, Encoder]:
+def choose_format(
+    path: str | os.PathLike[str], settings: OutputSettings, first: Picture | None = None
+) -> tuple[str, Encoder]:
     """FFmpeg's name of a video file's container, and the encoder; nothing is written yet.
+
+    Args:
+        path: the extension names the container.
+        settings: the user's choices.
+        first: the first picture, once it is known: where AV1 is the default, one that is too small for it gets VP9.
 
     Raises:
         SinkError: the extension or encoder is unknown, a setting is out of its range, the container does not support
@@ -79,6 +86,8 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC[settings.live].get(format_name, "h264"), settings)
+    if settings.codec is None and first and too_small_for_av1(encoder, first):
+        encoder = find_encoder("vp9", settings)
     check_container(encoder, format_name)
     return format_name, encoder
 
@@ -277,6 +286,7 @@ class VideoFile(BaseSink):
         self._part.discard()
 
     def _open(self, picture: Picture) -> VideoWriter:
+        _, self._encoder = choose_format(self._part.target, self._settings, picture)
         rate = self._settings.fps or guess_rate(picture.time_base)
         origin = avi_origin(picture, rate, self._early) if self._format_name == "avi" else Fraction(0)
         timeline = open_timeline(self._format_name, picture, self._settings, origin)
