@@ -13,7 +13,7 @@ from typing import Literal, Protocol, get_args
 
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
-from mjpeg_restore.sinks.target import kind_of, part_name
+from mjpeg_restore.sinks.target import kind_of, linked, part_name
 
 _RENAMES_OPEN_FILES = os.name != "nt"
 
@@ -233,9 +233,10 @@ class PartFile:
     """An output that is written under a temporary name beside its target and renamed once it is complete.
 
     Attributes:
-        target: the final name.
-        path: the present name: before `commit` `.NAME.part.EXTENSION` in the same folder. The file exists from the
-            start.
+        target: the final name, as it was given.
+        final: the file of that name: where `target` is a symbolic link, what it leads to.
+        path: the present name: before `commit` `.NAME.part.EXTENSION` in the folder of `final`. The file exists from
+            the start.
         committed: True once the file has its final name.
     """
 
@@ -262,12 +263,13 @@ class PartFile:
             raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
         self.committed = False
         in_place = live and not _RENAMES_OPEN_FILES
-        self.path = self.target if in_place else part_name(self.target)
+        self.final = linked(self.target)
+        self.path = self.final if in_place else part_name(self.final)
         self._keeps = in_place and found == "file"
         try:
             self.path.touch()
         except OSError as error:
-            folder = self.target.parent
+            folder = self.final.parent
             raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
     def commit(self) -> None:
@@ -279,12 +281,12 @@ class PartFile:
         if self.committed:
             return
         try:
-            if self.path != self.target:
-                os.replace(self.path, self.target)
+            if self.path != self.final:
+                os.replace(self.path, self.final)
         except OSError as error:
             self.discard()
             raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error
-        self.path, self.committed = self.target, True
+        self.path, self.committed = self.final, True
 
     def size(self) -> int:
         """Bytes in the file.

@@ -160,7 +160,7 @@ class Hls(BaseSink):
         with self._wrap_errors():
             if self._writer is None:
                 if self._settings.live:
-                    self._remove(self._playlist, *self._old)
+                    self._remove(self._part.final, *self._old)
                 self._writer = self._open(picture)
                 for packet in self._early:
                     self._writer.write_sound(packet)
@@ -235,7 +235,7 @@ class Hls(BaseSink):
         }
         options = live if self._settings.live else {"hls_playlist_type": "vod", "hls_flags": flags}
         container = av.open(
-            os.path.abspath(self._playlist if self._settings.live else self._part.path),
+            os.path.abspath(self._part.final if self._settings.live else self._part.path),
             "w",
             format="hls",
             io_open=self._files.open,

@@ -19,7 +19,7 @@ from mjpeg_restore.sinks.raw import RawStream
 from mjpeg_restore.sinks.rtsp import RtspLink
 from mjpeg_restore.sinks.segments import Segments
 from mjpeg_restore.sinks.stills import Still, Stills
-from mjpeg_restore.sinks.target import open_pipe, part_name, refuse_inputs
+from mjpeg_restore.sinks.target import linked, open_pipe, part_name, refuse_inputs
 from mjpeg_restore.sinks.v4l2 import V4l2Device
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sinks.y4m import Y4mStream
@@ -123,7 +123,7 @@ def _open_file(target: Target, settings: OutputSettings, sound: Sequence[SoundTr
 
 
 def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> Path:
-    for name in (path, part_name(path)):
+    for name in (path, part_name(linked(path))):
         refuse_inputs(name, inputs)
     return path
 

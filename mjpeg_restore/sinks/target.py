@@ -99,6 +99,14 @@ def _standard_output() -> BinaryIO:
     return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
 
 
+def linked(target: Path) -> Path:
+    """The file that a name stands for: what a symbolic link leads to, even if that does not exist yet; else the name.
+
+    As programs that open an output for writing do it: the link stays.
+    """
+    return Path(os.path.realpath(target)) if os.path.islink(target) else target
+
+
 def part_name(target: Path) -> Path:
     """The temporary name of an incomplete file: `.NAME.part.EXTENSION` in the same folder."""
     return target.with_name(f".{target.stem}.part{target.suffix}")

@@ -1,4 +1,4 @@
-"""What exists at an output's path: inputs are never replaced."""
+"""What exists at an output's path: inputs are never replaced, links are followed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.errors import SinkError
+from mjpeg_restore.errors import OutputExists, SinkError
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, held_open, open_sink
 from tests.lacking import needs_named_pipes
+from tests.sinks.conftest import flat, read
 
 
 def test_a_target_that_cannot_be_looked_up_is_a_sink_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +21,31 @@ def test_a_target_that_cannot_be_looked_up_is_a_sink_error(output: Path, monkeyp
     monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(SinkError, match=r"a\.mp4 \(Permission denied\)"):
         open_sink(str(output / "a.mp4"))
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("name", ["a.mp4", "a.y4m", "a.m3u8", "a.png"])
+def test_what_a_link_leads_to_is_written(output: Path, tmp_path: Path, name: str, live: bool) -> None:
+    far = tmp_path / "far" / name
+    far.parent.mkdir()
+    link = output / name
+    link.symlink_to(Path("..") / "far" / name)
+    for overwrite in (False, True):  # the link leads nowhere at first
+        sink = open_sink(link, OutputSettings(overwrite=overwrite, live=live and name != "a.png"))
+        sink.write(Frame(flat()))
+        sink.close()
+        assert link.is_symlink()
+        assert len(read(link)) == 1
+        assert list(far.parent.iterdir()) == [far]
+        assert [path for path in output.iterdir() if path.suffix != ".ts"] == [link]
+        with pytest.raises(OutputExists, match="exists"):
+            open_sink(link)
+
+
+def test_a_link_to_a_folder_that_is_missing_is_a_sink_error(output: Path) -> None:
+    (output / "a.mp4").symlink_to(output / "none" / "b.mp4")
+    with pytest.raises(SinkError, match=r"cannot write to .*none .*create it or choose another"):
+        open_sink(output / "a.mp4")
 
 
 @pytest.mark.parametrize("name", ["cam.avi", "cam.png", "cam.y4m"])
