@@ -54,6 +54,7 @@ class Encoding:
             container, encoder, first, timeline.time_base, timeline.rate, sample_aspect
         )
         self._full_range = first.full_range
+        self._size = (first.width, first.height)
         self._field_marker: FieldMarker | None = None
         self._last_frame: av.VideoFrame | None = None
         self._key_frame_at: Fraction | None = None
@@ -65,8 +66,15 @@ class Encoding:
 
     @property
     def remarks(self) -> list[str]:
-        """How chroma or times were changed, a line each."""
+        """How size, chroma or times were changed, a line each."""
         found: list[str] = []
+        (width, height), context = self._size, self.stream.codec_context
+        if (context.width, context.height) != (width, height):
+            repeated = " and ".join(["column"] * (context.width > width) + ["row"] * (context.height > height))
+            found.append(
+                f"{width}x{height} is written as {context.width}x{context.height} by {self._encoder.name}, the last "
+                f"{repeated} repeated: vp9, ffv1 and mjpeg keep the size"
+            )
         if self._reduced_sampling:
             what = f"{self._reduced_sampling.label} is written as {self._sampling.label}"
             if pixels.loses_chroma(self._first_sampling, self._sampling):

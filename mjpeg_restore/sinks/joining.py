@@ -183,7 +183,7 @@ def join_video(
                     writer.write_coded([last])
                 last = _to_av(packet, timeline.time_base)
         writer.finish_coded([last] if last else [], shown_until)
-        return writer.remark
+        return "; ".join(writer.sound_remarks) or None
 
 
 def origin_of(

@@ -76,10 +76,13 @@ class VideoWriter:
 
     @property
     def remark(self) -> str | None:
-        """How chroma, times or sound were changed or lost, in one line; None if they were not."""
-        found = self._encoding.remarks
-        found += dict.fromkeys(writer.problem for writer in self._sound if writer.problem)
-        return "; ".join(found) or None
+        """How size, chroma, times or sound were changed or lost, in one line; None if they were not."""
+        return "; ".join([*self._encoding.remarks, *self.sound_remarks]) or None
+
+    @property
+    def sound_remarks(self) -> list[str]:
+        """How sound was changed or lost, a line each."""
+        return [*dict.fromkeys(writer.problem for writer in self._sound if writer.problem)]
 
     def write(self, picture: Picture) -> None:
         """Encode and mux one picture."""

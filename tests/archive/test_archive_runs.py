@@ -379,6 +379,14 @@ def test_what_an_output_cannot_hold_is_a_remark(tmp_path: Path) -> None:
         assert "4:4:4 is written as 4:2:0" in remark
 
 
+def test_a_padded_size_is_one_remark(tmp_path: Path) -> None:
+    raw(tmp_path / "cam.mjpeg", [still(number, size=(65, 48)) for number in range(25)])
+    for part in (10, 100):
+        archive(tmp_path / "cam.mjpeg", tmp_path / "out", settings(part, ".mkv", "h264"))
+        (remark,) = lines(tmp_path / "out")["cam.mjpeg"]["remarks"]
+        assert "65x48 is written as 66x48" in remark
+
+
 def test_a_full_disk_ends_the_run_and_a_second_call_goes_on(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ def test_raw_pictures_are_averaged_or_keep_their_colours() -> None:
 def test_nothing_is_said_of_chroma_that_the_stream_never_had(output: Path) -> None:
     sink = VideoFile(output / "a.mp4", OutputSettings())
     for index in range(2):
-        sink.write(Frame(restored(Sampling.YUV420, index)))
+        sink.write(Frame(restored(Sampling.YUV420, index, (64, 48))))
     sink.close()
     assert sink.remark is None
 

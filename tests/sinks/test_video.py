@@ -113,6 +113,30 @@ def test_a_change_to_a_finer_subsampling_is_remarked(
     assert sink.remark == remark
 
 
+@pytest.mark.parametrize(
+    ("codec", "size", "remark"),
+    [
+        (
+            "h264",
+            (163, 117),
+            "163x117 is written as 164x118 by libx264, the last column and row repeated: vp9, ffv1 and mjpeg keep the "
+            "size",
+        ),
+        (
+            "hevc",
+            (164, 117),
+            "164x117 is written as 164x118 by libx265, the last row repeated: vp9, ffv1 and mjpeg keep the size",
+        ),
+        ("vp9", (163, 117), None),
+    ],
+)
+def test_a_padded_size_is_remarked(output: Path, codec: str, size: tuple[int, int], remark: str | None) -> None:
+    sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
+    sink.write(Frame(flat(*size)))
+    sink.close()
+    assert sink.remark == remark
+
+
 def test_an_odd_size_in_420_repeats_the_edge(output: Path) -> None:
     picture = noise(163, 117, Sampling.YUV420)
     frame = save(output / "a.mp4", [picture], crf=0)[0]
