@@ -66,6 +66,8 @@ _X264_VALUES = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+_SMALLEST_SLICED = 8
+"""Samples a side. FFmpeg 8 divides no 4:1:1 under this into slices, and no other sampling under 4."""
 _SMALLEST_SVT = 32
 """Samples a side. SVT-AV1 4.1 waits for itself for ever where one side has up to 24 and the other one more than 64."""
 WORST_X264 = 51
@@ -211,7 +213,11 @@ def open_stream(
         context.flags |= Flags.global_header  # for the description of the stream
     if container.format.name in ("mp4", "mov") and encoder.codec.canonical_name == "hevc":
         context.codec_tag = "hvc1"  # Apple's players refuse the default, hev1
-    context.options = {**_container_options(container, encoder, sampling), **encoder.options}
+    context.options = {
+        **_container_options(container, encoder, sampling),
+        **_size_options(encoder, width, height),
+        **encoder.options,
+    }
     if picture.field_order:
         context.options = set_field_order(context, picture.field_order, sampling, context.options)
     _open(context, encoder)
@@ -266,6 +272,13 @@ def _container_options(container: OutputContainer, encoder: Encoder, sampling: S
     if container.format.name == "avi" and encoder.codec.canonical_name == "h264":
         options["bf"] = "0"  # AVI stores no presentation times: B-frames would be shown out of order
     return options
+
+
+def _size_options(encoder: Encoder, width: int, height: int) -> dict[str, str]:
+    # FFV1 divides a picture into slices, which a narrow one has no room for; version 1 has none.
+    if encoder.name == "ffv1" and min(width, height) < _SMALLEST_SLICED and "slices" not in encoder.options:
+        return {"level": "1"}
+    return {}
 
 
 def _silence_banner(name: str, options: Mapping[str, str]) -> dict[str, str]:

@@ -157,6 +157,15 @@ def test_an_odd_size_is_exact_if_the_codec_supports_it(output: Path, codec: str,
     assert (frame.width, frame.height) == ((163, 117) if exact else (164, 118))
 
 
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("sampling", [Sampling.GRAY, Sampling.YUV420, Sampling.YUV444, Sampling.YUV411])
+@pytest.mark.parametrize("size", [(1, 33), (33, 1), (1, 1), (7, 640), (8, 640)])
+def test_ffv1_holds_pictures_of_any_size(output: Path, size: tuple[int, int], sampling: Sampling, live: bool) -> None:
+    picture = noise(*size, sampling)
+    (frame,) = save(output / "a.mkv", [picture], "ffv1", live=live)
+    assert all(map(np.array_equal, planes_of(frame), picture.planes))
+
+
 def test_a_limited_picture_is_converted_to_full_range(output: Path) -> None:
     limited = colour.to_range(flat(), full=False)
     frames = save(output / "a.mkv", [limited, replace(flat(), pts=1)], "ffv1")
