@@ -186,7 +186,7 @@ class OutputKeys:
         settings = OutputSettings(live=live)
         if self._refusal(settings):
             return ""
-        for key in ("codec", "crf", "preset", "encoder-options"):
+        for key in ("codec", "crf", "preset", "range", "encoder-options"):
             if key in self._given:
                 settings = replace(settings, **{FIELDS[key]: self._given[key]})
                 if self._refusal(settings):

@@ -16,7 +16,7 @@ import av
 from av.container import OutputContainer
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import SinkError, reason_of
+from mjpeg_restore.errors import Hint, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
@@ -77,8 +77,8 @@ def choose_format(
         first: the first picture, once it is known: where AV1 is the default, one that is too small for it gets VP9.
 
     Raises:
-        SinkError: the extension or encoder is unknown, a setting is out of its range, the container does not support
-            the codec, or the container is AVI and the source live.
+        SinkError: the extension or encoder is unknown, a setting is out of its range or has no effect on the encoder,
+            the container does not support the codec, or the container is AVI and the source live.
     """
     format_name = _CONTAINERS.get(Path(path).suffix.lower())
     if format_name is None:
@@ -89,6 +89,9 @@ def choose_format(
     if settings.codec is None and first and too_small_for_av1(encoder, first):
         encoder = find_encoder("vp9", settings)
     check_container(encoder, format_name)
+    if encoder.full_range_only and settings.range != "full":
+        message = f"range has no effect on {encoder.name}, which is always full range"
+        raise SinkError(message, Hint("leave {range} out, or choose another codec", range=None))
     return format_name, encoder
 
 

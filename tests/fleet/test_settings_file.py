@@ -330,6 +330,13 @@ CASES = {
         camera("output = { to = 'a.mp4', crf = 60 }"),
         ["3: cameras.door.output.crf: libx264 has no quality of 60: crf is 0 (best) to 51"],
     ),
+    "a range that the codec does not have": (
+        camera("output = { to = 'a.mkv', range = 'limited' }\ncodec = 'mjpeg'"),
+        [
+            "3: cameras.door.output.range: range has no effect on mjpeg, which is always full range: leave range out, "
+            "or choose another codec"
+        ],
+    ),
     "a container of no such codec": (
         camera("output = 'a.webm'\ncodec = 'h264'"),
         ["4: cameras.door.codec: webm does not hold libx264: use .mkv, or another codec"],

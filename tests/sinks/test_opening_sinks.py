@@ -84,6 +84,7 @@ def test_the_error_for_an_unknown_extension_lists_the_known_ones(output: Path) -
         ("f", OutputSettings(crf=3), "no effect on a folder of png: leave crf out"),
         ("%d.jpg", OutputSettings(image_format="jpeg"), "no effect on .jpg: leave image_format out"),
         ("a.mp4", OutputSettings(image_format="jpeg"), "no effect on a video file: leave image_format out"),
+        ("a.mkv", OutputSettings(codec="mjpeg", range="limited"), "no effect on mjpeg, .*: leave range out"),
         ("a.y4m", OutputSettings(options={"g": "1"}), "no effect on y4m: leave options out"),
     ],
 )

@@ -21,8 +21,10 @@ LIMITED, FULL = 1, 2
 BEST = {"h264": 1, "hevc": 1, "av1": 5, "mjpeg": 1}
 
 
-@pytest.mark.parametrize("range", ["full", "limited"])
-@pytest.mark.parametrize(("extension", "codec"), PAIRS)
+@pytest.mark.parametrize(
+    ("extension", "codec", "range"),
+    [(*pair, range) for pair in PAIRS for range in ("full", "limited") if (pair[1], range) != ("mjpeg", "limited")],
+)
 def test_c7_flat_colour_comes_back_within_one_and_tagged(output: Path, extension: str, codec: str, range: str) -> None:
     path = output / f"a.{extension}"
     picture = flat()
@@ -35,7 +37,7 @@ def test_c7_flat_colour_comes_back_within_one_and_tagged(output: Path, extension
         )  # the same matrix twice; FFmpeg's MJPEG says the latter
         if (extension, codec) != ("avi", "mjpeg"):  # neither the container nor the codec stores these
             assert (context.color_primaries, context.color_trc) == (BT709, SRGB)
-        assert context.color_range == (LIMITED if range == "limited" and codec != "mjpeg" else FULL)
+        assert context.color_range == (LIMITED if range == "limited" else FULL)
     expected = picture.to_ndarray("rgb")[40, 40].astype(int)
     # Limited range has fewer levels: the conversion of libswscale is then wrong by up to 2.
     tolerance = 1 if frame.color_range == FULL else 2
