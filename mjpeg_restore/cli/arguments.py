@@ -45,6 +45,7 @@ class _Parser(argparse.ArgumentParser):
 
     def print_help(self, file: object = None) -> None:
         """Print the help to standard output, even if that is closed or full."""
+        self.color = False  # of Python 3.14, whose escape sequences `write` would show
         write(self.format_help().rstrip(), sys.stdout)
 
 

@@ -102,7 +102,8 @@ class OutputReader:
                 self._mistakes.note(path, "has no to: where is it written?")
             return None
         given = entry.pop("to")
-        if unknown := [one for one in _BRACES.findall(given) if one != "{camera}"]:
+        unknown = [one for one in _BRACES.findall(given) if one != "{camera}"]
+        if unknown and "://" not in given:  # in a URL it may be a password's
             self._mistakes.note(path, f"{unknown[0]} stands for nothing; {{camera}} is the camera's name")
             return None
         target = self._reader.expand(given, path).replace("{camera}", camera)

@@ -168,7 +168,7 @@ class OutputSettings:
 
     codec: str | None = None
     """h264, hevc, av1, vp9, ffv1, mjpeg, or FFmpeg's name of an encoder; None: av1 in WebM, or vp9 if it is live or
-    a side is shorter than 32, else h264. The encoder of av1, libsvtav1, takes neither."""
+    its pictures are narrow, else h264. The encoder of av1, libsvtav1, takes neither."""
     crf: float | None = None
     """Constant quality on the encoder's own scale, lower is better; None: visually lossless."""
     preset: str | None = None

@@ -68,8 +68,9 @@ _X264_VALUES = {
 }
 _SMALLEST_SLICED = 8
 """Samples a side. FFmpeg 8 divides no 4:1:1 under this into slices, and no other sampling under 4."""
-_SMALLEST_SVT = 32
-"""Samples a side. SVT-AV1 4.1 waits for itself for ever where one side has up to 24 and the other one more than 64."""
+_LEAST_SVT, _NARROW_SVT, _LONG_SVT = 4, 32, 64
+"""Samples a side that SVT-AV1 takes, at least. And version 4.1 waits for itself for ever where one side has up to 24
+and the other one more than 64."""
 WORST_X264 = 51
 """The highest crf of x264, which accepts larger numbers and clamps them to this one."""
 
@@ -164,7 +165,8 @@ def check_container(encoder: Encoder, format_name: str) -> None:
 
 def too_small_for_av1(encoder: Encoder, picture: Picture) -> bool:
     """Whether a picture has too few rows or columns for SVT-AV1."""
-    return encoder.name == "libsvtav1" and min(picture.width, picture.height) < _SMALLEST_SVT
+    least, most = sorted((picture.width, picture.height))
+    return encoder.name == "libsvtav1" and (least < _LEAST_SVT or (least < _NARROW_SVT and most > _LONG_SVT))
 
 
 def open_stream(
@@ -192,8 +194,7 @@ def open_stream(
         SinkError: the encoder refuses the picture or an option.
     """
     if too_small_for_av1(encoder, picture):
-        least = f"{_SMALLEST_SVT}x{_SMALLEST_SVT}"
-        message = f"libsvtav1 may stop for ever with pictures under {least}: these are {picture.width}x{picture.height}"
+        message = f"libsvtav1 takes no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
         raise SinkError(message, Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)

@@ -238,7 +238,8 @@ class Hls(BaseSink):
             os.path.abspath(self._part.final if self._settings.live else self._part.path),
             "w",
             format="hls",
-            io_open=self._files.open,
+            # PyAV asks for no file whose name is not UTF-8: FFmpeg opens that itself, and tells of no full disk.
+            io_open=self._files.open if _is_utf8(self._part.final) else None,
             container_options={
                 "hls_time": str(_SECONDS),
                 # Absolute, as a colon ends a protocol's name; FFmpeg would not remove segments of "file:".
@@ -289,6 +290,14 @@ def _stem_of_segments(playlist: Path) -> str:
     stem = playlist.stem
     safe = _UNSAFE.sub("_", stem)
     return safe if safe == stem else f"{safe}-{zlib.crc32(os.fsencode(stem)):08x}"
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(playlist: Path) -> list[Path]:

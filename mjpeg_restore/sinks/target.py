@@ -102,9 +102,13 @@ def _standard_output() -> BinaryIO:
 def linked(target: Path) -> Path:
     """The file that a name stands for: what a symbolic link leads to, even if that does not exist yet; else the name.
 
-    As programs that open an output for writing do it: the link stays.
+    As programs that open an output for writing do it: the link stays. Those of /proc are no names, but open files.
     """
-    return Path(os.path.realpath(target)) if os.path.islink(target) else target
+    if not os.path.islink(target):
+        return target
+    found = os.path.realpath(target)
+    opened = os.path.exists(target) and not os.path.exists(found)
+    return target if opened or os.path.realpath(target.parent).startswith("/proc/") else Path(found)
 
 
 def part_name(target: Path) -> Path:

@@ -62,10 +62,11 @@ def _build(name: str, compiler: str, kinds: list[str], folder: Path) -> None:
         f"-I{sysconfig.get_path('include')}",
         str(source),
         *(jpeg if name.endswith("_native") else []),
-        *("-o", str(found)),
+        *("-o", f"{found}.new"),
     ]
     if subprocess.run(command).returncode:
         sys.exit(f"fuzz: {name} does not compile with sanitizers: see above")
+    os.replace(f"{found}.new", found)
 
 
 def _output(*command: str) -> str:

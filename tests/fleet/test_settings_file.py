@@ -210,6 +210,11 @@ def test_paths_begin_in_the_folder_of_the_file(tmp_path: Path) -> None:
     assert found.outputs[0].target == f"{tmp_path}/door.mp4"
 
 
+def test_braces_in_an_address_may_be_a_passwords(folder: Path) -> None:
+    (output,) = load(camera("output = 'rtsp://u:p{word}@nvr/{camera}'")).cameras[0].outputs
+    assert output.target == "rtsp://u:p{word}@nvr/door"
+
+
 def test_a_camera_that_is_not_enabled_is_left_out(folder: Path) -> None:
     text = camera('output = "door.mp4"') + camera('output = "door.mp4"\nenabled = false').replace("door]", "other]")
     assert [one.name for one in load(text).cameras] == ["door"]

@@ -93,7 +93,7 @@ def test_refusing_encoders_print_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 9)])
+@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 65), (3, 9)])
 def test_pictures_too_small_for_svt_av1_become_vp9_where_nobody_asked_for_av1(
     output: Path, size: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,11 +101,18 @@ def test_pictures_too_small_for_svt_av1_become_vp9_where_nobody_asked_for_av1(
     with av.open(str(output / "a.webm")) as container:
         assert container.streams.video[0].codec_context.name == "vp9"
     sink = VideoFile(output / "b.webm", OutputSettings(codec="av1"))
-    with pytest.raises(SinkError, match=f"under 32x32: these are {size[0]}x{size[1]}: try codec='vp9'"):
+    with pytest.raises(SinkError, match=f"as narrow as {size[0]}x{size[1]}: it may wait for ever: try codec='vp9'"):
         sink.write(Frame(flat(*size)))
     sink.discard()
     assert [path.name for path in output.iterdir()] == ["a.webm"]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("size", [(9, 64), (32, 640), (16, 16)])
+def test_other_small_pictures_are_av1_by_default(output: Path, size: tuple[int, int]) -> None:
+    assert len(save(output / "a.webm", [flat(*size)], preset="10")) == 1
+    with av.open(str(output / "a.webm")) as container:
+        assert container.streams.video[0].codec_context.name == "libdav1d"
 
 
 def test_hevc_in_mp4_has_the_tag_hvc1(output: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -186,6 +187,16 @@ def test_cameras_whose_names_are_alike_in_a_url_keep_segments_of_their_own(outpu
     segments = [name for playlist in playlists for name in listed(playlist)]
     assert len({*segments}) == len(segments) == len([*output.glob("*.ts")])
     assert not any(re.search("[^A-Za-z0-9._-]", name) for name in segments)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("live", [True, False])
+def test_a_name_need_not_be_utf8(output: Path, live: bool) -> None:
+    playlist = output / os.fsdecode(b"caf\xe9.m3u8")
+    sink = Hls(playlist, OutputSettings(live=live))
+    write(sink, 12)
+    sink.close()
+    assert {*listed(playlist)} == {path.name for path in output.iterdir() if path.suffix == ".ts"} != set()
 
 
 def test_a_folder_that_looks_like_a_pattern_is_refused(output: Path) -> None:

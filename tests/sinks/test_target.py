@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,15 @@ def test_what_a_link_leads_to_is_written(output: Path, tmp_path: Path, name: str
         assert [path for path in output.iterdir() if path.suffix != ".ts"] == [link]
         with pytest.raises(OutputExists, match="exists"):
             open_sink(link)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+def test_a_file_that_is_only_open_has_no_name_to_write_to(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile(dir=tmp_path) as unnamed:
+        for name in (f"/dev/fd/{unnamed.fileno()}", f"/proc/self/fd/{unnamed.fileno()}"):
+            with pytest.raises(SinkError, match="cannot write to "):
+                open_sink(f"y4m:{name}", OutputSettings(overwrite=True))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_link_to_a_folder_that_is_missing_is_a_sink_error(output: Path) -> None:

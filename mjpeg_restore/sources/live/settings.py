@@ -34,9 +34,10 @@ class LiveSettings:
         Raises:
             ValueError: a time that is not positive or too long, an impossible size, or an unknown transport.
         """
-        for name, seconds in (("stall_timeout", self.stall_timeout), ("give_up", self.give_up)):
-            if seconds is not None and not 0 < seconds <= _MAX_SECONDS:
-                raise ValueError(f"{name} {seconds}: more than 0 seconds, {_MAX_SECONDS} at most")
+        if not 0 < self.stall_timeout <= _MAX_SECONDS:
+            raise ValueError(f"stall_timeout {self.stall_timeout}: more than 0 seconds, {_MAX_SECONDS} at most")
+        if self.give_up is not None and not self.give_up > 0:
+            raise ValueError(f"give_up {self.give_up}: more than 0 seconds, or None")
         if self.size is not None and not (len(self.size) == 2 and all(map(_is_side, self.size))):
             raise ValueError(f"size {self.size}: width and height of 1 to 65535 pixels each")
         if self.rtsp_transport not in get_args(RtspTransport):

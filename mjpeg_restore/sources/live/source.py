@@ -80,8 +80,9 @@ class LiveSource(BaseSource):
         self._index = 0
         self._step = float(1 / fps) if fps else 1.0
         """Seconds between pictures, on average."""
-        self._steps = _SEVERAL if fps else 0
-        """Pictures that it is the average of, `_SEVERAL` at most."""
+        self._steps = _SEVERAL if fps else 1
+        """Steps that it is the average of, `_SEVERAL` at most: the first one is assumed, as two pictures may come at
+        once."""
         self._heard = self._taken = self._shown = time.monotonic()
         """Arrival of the latest picture; when it was taken, which may be later; and of the latest silence."""
         self._ended = False

@@ -260,7 +260,7 @@ def test_silence_keeps_the_time_at_the_pace_of_the_pictures(
     fps: Fraction | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "_MIN_SILENCE", 0.2)
-    source = camera([b"a", 0.1, b"b", 0.7, b"c", FOREVER], fps=fps)
+    source = camera([*[b"a", 0.1] * 9, b"b", 0.7, b"c", FOREVER], fps=fps)
     packets = []
     for packet in source:
         packets.append(packet)
@@ -268,9 +268,20 @@ def test_silence_keeps_the_time_at_the_pace_of_the_pictures(
             source.stop()
     silent = [packet for packet in packets if packet.silent]
     assert 2 <= len(silent) <= 7
-    assert all(packet.data == b"" and packet.index == 2 and packet.arrived is None for packet in silent)
+    assert all(packet.data == b"" and packet.index == 10 and packet.arrived is None for packet in silent)
     assert [packet.pts for packet in packets] == sorted({packet.pts for packet in packets})
-    assert packets[-1].index == 2
+    assert packets[-1].index == 10
+
+
+def test_two_pictures_at_once_are_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MIN_SILENCE", 0.2)
+    source = camera([b"a", b"b", 0.6, b"c", FOREVER])
+    packets = []
+    for packet in source:
+        packets.append(packet)
+        if packet.data == b"c":
+            source.stop()
+    assert len([packet for packet in packets if packet.silent]) <= 2
 
 
 def test_start_and_duration_cut_by_the_time_of_arrival() -> None:
