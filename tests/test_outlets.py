@@ -268,13 +268,14 @@ def test_a_fault_at_the_end_of_a_sink_harms_no_other(instant: bool, caplog: pyte
     assert "the disk is still full" in caplog.text
 
 
-def test_a_fault_at_the_end_of_the_only_sink_is_the_runs() -> None:
+@pytest.mark.parametrize("error", [OSError("the disk is full"), SystemExit("found")])
+def test_what_the_only_sink_raises_at_its_end_is_the_runs(error: BaseException) -> None:
     class Unclosable(Collect):
         def close(self) -> None:
-            raise OSError("the disk is full")
+            raise error
 
     broken = Unclosable()
-    with pytest.raises(OSError, match="the disk is full"):
+    with pytest.raises(type(error), match=str(error)):
         run(ListSource([still()]), DECODE, broken)
     assert broken.ended == ["discarded"]
 
@@ -299,17 +300,6 @@ def test_a_sink_that_ends_the_program_ends_the_run(step: str, beside: type[Colle
     if step == "write":
         assert source.yielded < 60
         assert other.ended == (["closed"] if other.interactive else ["discarded"])
-
-
-def test_the_only_sink_that_ends_the_program_at_its_end_is_discarded() -> None:
-    class Exiting(Collect):
-        def close(self) -> None:
-            raise SystemExit("found")
-
-    exiting = Exiting()
-    with pytest.raises(SystemExit, match="found"):
-        run(ListSource([still()]), DECODE, exiting)
-    assert exiting.ended == ["discarded"]
 
 
 def test_an_interactive_sink_has_the_callers_thread() -> None:

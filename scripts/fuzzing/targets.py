@@ -359,7 +359,7 @@ def sparse(data: bytes) -> None:
     kind = np.int8 if of_bytes else np.uint16 if products else np.float32
     taps, size = planes * kernel**2 * channels, np.dtype(kind).itemsize
     if products == 3:
-        taps = kernel * kernel // 2 * 2 * (-(-4 * planes // 16) * 16)
+        taps = kernel**2 * (-(-4 * planes // 16) * 16)
     if products == 2:  # whole rows of 64 bytes, or a single one
         rows = kernel if channels > 1 and planes == 1 else 1
         taps = rows * (-(-taps * size // rows // 64) * 64 // size)

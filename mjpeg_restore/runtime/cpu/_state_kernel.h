@@ -491,7 +491,7 @@ static void NAMED(innovate)(const State *s)
   const float unit = 1.0f / (INNOVATION_UNITS * INNOVATION_UNITS);
 
   for (size_t block = 0; block < s->high * s->wide; block++) {
-    Whole together = {0}, now = {0}, before = {0}, sums[3];
+    Whole products[3] = {{0}}; /* with what was, and of now and of what was with itself */
     EACH {
       Lanes away = NAMED(load)(k + i) - NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
       Lanes beyond = away - NAMED(clamp)(away, -0.5f, 0.5f);
@@ -499,12 +499,11 @@ static void NAMED(innovate)(const State *s)
       Lanes size = NAMED(clamp)(beyond * INNOVATION_UNITS, -INNOVATION_UNITS, INNOVATION_UNITS);
       Whole innovation = ((Whole)(size + 0x1.8p23f) - 0x4b400000) & any;
       Whole earlier = __builtin_convertvector(*(const BYTES *)(last + i), Whole);
-      together += innovation * earlier, now += innovation * innovation, before += earlier * earlier;
+      products[0] += innovation * earlier, products[1] += innovation * innovation, products[2] += earlier * earlier;
       *(BYTES *)(last + i) = __builtin_convertvector(innovation, BYTES);
     }
-    sums[0] = together, sums[1] = now, sums[2] = before;
     for (int i = 0; i < 3; i++)
-      s->products[i * s->high * s->wide + block] = NAMED(sum)(__builtin_convertvector(sums[i], Lanes)) * unit;
+      s->products[i * s->high * s->wide + block] = NAMED(sum)(__builtin_convertvector(products[i], Lanes)) * unit;
     k += SIDE * SIDE, mean += SIDE * SIDE, evidence += SIDE * SIDE, last += SIDE * SIDE;
   }
 }
