@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -236,7 +237,7 @@ class PartFile:
         target: the final name, as it was given.
         final: the file of that name: where `target` is a symbolic link, what it leads to.
         path: the present name: before `commit` `.NAME.part.EXTENSION` in the folder of `final`. The file exists from
-            the start.
+            the start. If it is still empty when this object is gone, it is removed.
         committed: True once the file has its final name.
     """
 
@@ -266,9 +267,13 @@ class PartFile:
         self.final = linked(self.target)
         self.path = self.final if in_place else part_name(self.final)
         self._keeps = in_place and found == "file"
+        # Ctrl-C may come at any point: also before somebody has this object who could discard it.
+        self._abandoned = None if self._keeps else weakref.finalize(self, _remove_empty, self.path, os.getpid())
         try:
             self.path.touch()
         except OSError as error:
+            if self._abandoned:
+                self._abandoned.detach()
             folder = self.final.parent
             raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
@@ -287,6 +292,8 @@ class PartFile:
             self.discard()
             raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error
         self.path, self.committed = self.final, True
+        if self._abandoned:
+            self._abandoned.detach()
 
     def size(self) -> int:
         """Bytes in the file.
@@ -312,3 +319,12 @@ class PartFile:
         if not self.committed and not self._keeps:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
+            if self._abandoned:
+                self._abandoned.detach()
+
+
+def _remove_empty(path: Path, process: int) -> None:
+    """Remove a file that nobody has written to, unless another process created it: this may be a fork of that."""
+    with contextlib.suppress(OSError):
+        if os.getpid() == process and path.stat().st_size == 0:
+            path.unlink()

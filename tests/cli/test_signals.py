@@ -133,6 +133,19 @@ def test_ctrl_c_before_the_first_picture_leaves_nothing(output: Path) -> None:
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.y4m", "out.png", "out.m3u8"])
+def test_ctrl_c_just_after_an_output_was_created_leaves_nothing(
+    clip: Path, output: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def interrupted(*_: object, live: bool) -> None:
+        assert any(output.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mjpeg_restore.outputs.outlet_of", interrupted)
+    assert main([str(clip), "-o", str(output / name), *FAST]) == 130
+    assert list(output.iterdir()) == []
+
+
 def test_nohup_stays_in_force(clip: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     monkeypatch.setattr(Progress, "update", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
