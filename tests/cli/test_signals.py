@@ -133,6 +133,7 @@ def test_ctrl_c_before_the_first_picture_leaves_nothing(output: Path) -> None:
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file")  # who would have closed it was interrupted
 @pytest.mark.parametrize("name", ["out.mp4", "out.y4m", "out.png", "out.m3u8"])
 def test_ctrl_c_just_after_an_output_was_created_leaves_nothing(
     clip: Path, output: Path, monkeypatch: pytest.MonkeyPatch, name: str
