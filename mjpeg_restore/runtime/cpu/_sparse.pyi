@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 lanes: int
 pairs: bool
+fast_pairs: bool
 tiles: bool
 
 Layer = tuple[

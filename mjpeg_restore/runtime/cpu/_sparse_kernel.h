@@ -5,6 +5,7 @@
 #define NAMED(name) NAMED_1(name, LANES)
 #define INLINE static inline __attribute__((always_inline))
 #define EACH _Pragma("GCC unroll 8") for (int p = 0; p < places; p++)
+#define EACH_GROUP _Pragma("GCC unroll 2") for (int g = 0; g < groups; g++)
 
 #if LANES == 16
 #define NUMBERS __m512
@@ -114,76 +115,96 @@ INLINE Py_ssize_t NAMED(first_of)(const Layer *l, Py_ssize_t group)
   return (group + 1) * LANES < l->outputs ? group * LANES : l->outputs - LANES;
 }
 
-/* A group of LANES channels of some places of a box side by side, of which x is the first */
-INLINE void NAMED(group)(const Layer *l, const int places, Py_ssize_t group, Box box, Py_ssize_t y, Py_ssize_t x)
+/* One group of LANES channels, or two, of some places of a box side by side, of which x is the first */
+INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_ssize_t group, Box box, Py_ssize_t y, Py_ssize_t x)
 {
-  Py_ssize_t first = NAMED(first_of)(l, group);
-  NUMBERS sums[8], bias = LOAD(l->bias + first);
+  NUMBERS sums[2][8];
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, step = l->stride_across * l->channels;
   Py_ssize_t start = (y * l->stride_down + BORDER - l->padding) * line + (x * l->stride_across + BORDER - l->padding) * l->channels;
-  Py_ssize_t taps = l->kernel * l->channels;
+  Py_ssize_t taps = l->kernel * l->channels, size = l->planes * l->kernel * taps * LANES;
 
   if (l->bytes) {
-    const int8_t *weights = (const int8_t *)l->weights + group * l->kernel * taps * LANES;
-    NUMBERS scale = LOAD(l->scale + first);
-    WHOLES whole[8];
-    EACH whole[p] = ALL_WHOLE(0);
+    const int8_t *weights = (const int8_t *)l->weights + group * size;
+    WHOLES whole[2][8], four[2];
+    EACH_GROUP EACH whole[g][p] = ALL_WHOLE(0);
     for (Py_ssize_t k = 0; k < l->kernel; k++) {
       const uint8_t *from = l->bytes + start + k * line;
       for (Py_ssize_t tap = 0; tap < taps; tap += 4, weights += 4 * LANES) {
-        WHOLES four = LOAD_WHOLE(weights);
+        EACH_GROUP four[g] = LOAD_WHOLE(weights + g * size);
         EACH {
           int32_t bytes;
           memcpy(&bytes, from + p * step + tap, 4);
-          whole[p] = NAMED(dot)(whole[p], ALL_WHOLE(bytes), four);
+          EACH_GROUP whole[g][p] = NAMED(dot)(whole[g][p], ALL_WHOLE(bytes), four[g]);
         }
       }
     }
-    EACH sums[p] = MULTIPLY_ADD(NUMBER_OF(whole[p]), scale, bias);
+    EACH_GROUP {
+      NUMBERS scale = LOAD(l->scale + NAMED(first_of)(l, group + g)), bias = LOAD(l->bias + NAMED(first_of)(l, group + g));
+      EACH sums[g][p] = MULTIPLY_ADD(NUMBER_OF(whole[g][p]), scale, bias);
+    }
 #if LANES == 16 && HAS_PAIRS
   } else if (l->pairs) {
-    const uint16_t *weights = (const uint16_t *)l->weights + group * l->planes * l->kernel * taps * LANES;
+    const uint16_t *weights = (const uint16_t *)l->weights + group * size;
     const uint16_t *from = l->pairs + (y - box.y) * l->stride_down * l->pairs_line + (x - box.x) * step;
-    EACH sums[p] = bias;
+    __m512bh two[2];
+    EACH_GROUP EACH sums[g][p] = LOAD(l->bias + NAMED(first_of)(l, group + g));
     for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += pairs_high(l, box.high) * l->pairs_line)
       for (Py_ssize_t k = 0; k < l->kernel; k++)
         for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
-          __m512bh two = (__m512bh)LOAD_WHOLE(weights);
+          EACH_GROUP two[g] = (__m512bh)LOAD_WHOLE(weights + g * size);
           EACH {
             int32_t pair;
             memcpy(&pair, from + k * l->pairs_line + p * step + tap, 4);
-            sums[p] = _mm512_dpbf16_ps(sums[p], (__m512bh)ALL_WHOLE(pair), two);
+            EACH_GROUP sums[g][p] = _mm512_dpbf16_ps(sums[g][p], (__m512bh)ALL_WHOLE(pair), two[g]);
           }
         }
 #endif
   } else {
-    const float *weights = (const float *)l->weights + group * l->planes * l->kernel * taps * LANES, *from = l->numbers + start;
-    EACH sums[p] = bias;
+    const float *weights = (const float *)l->weights + group * size, *from = l->numbers + start;
+    NUMBERS one[2];
+    EACH_GROUP EACH sums[g][p] = LOAD(l->bias + NAMED(first_of)(l, group + g));
     for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += (l->input_high + 2 * BORDER) * line)
       for (Py_ssize_t k = 0; k < l->kernel; k++)
         for (Py_ssize_t tap = 0; tap < taps; tap++, weights += LANES) {
-          NUMBERS one = LOAD(weights);
-          EACH sums[p] = MULTIPLY_ADD(ALL(from[k * line + p * step + tap]), one, sums[p]);
+          EACH_GROUP one[g] = LOAD(weights + g * size);
+          EACH {
+            NUMBERS number = ALL(from[k * line + p * step + tap]);
+            EACH_GROUP sums[g][p] = MULTIPLY_ADD(number, one[g], sums[g][p]);
+          }
         }
   }
-  NAMED(finish)(l, places, sums, first, y, x);
+  EACH_GROUP NAMED(finish)(l, places, sums[g], NAMED(first_of)(l, group + g), y, x);
 }
 
-/* Compute a box */
+/* One group of channels, or two, of a row of a box */
+INLINE void NAMED(row)(const Layer *l, const int groups, Py_ssize_t group, Box box, Py_ssize_t y)
+{
+  Py_ssize_t x = box.x, end = box.x + box.wide;
+
+  for (; x + 8 <= end; x += 8)
+    NAMED(group)(l, groups, 8, group, box, y, x);
+  if (x + 4 <= end)
+    NAMED(group)(l, groups, 4, group, box, y, x), x += 4;
+  if (x + 2 <= end)
+    NAMED(group)(l, groups, 2, group, box, y, x), x += 2;
+  if (x < end)
+    NAMED(group)(l, groups, 1, group, box, y, x);
+}
+
+/* Compute a box.  Two groups at a time need sixteen registers for their sums, but what they are made of is read once, and no
+   product waits for the one before; AVX2 has sixteen in all. */
 static void NAMED(convolve)(const Layer *l, Box box)
 {
+  Py_ssize_t group = 0;
+
   if (l->pairs)
     NAMED(narrow)(l, box);
-  for (Py_ssize_t group = 0; group * LANES < l->outputs; group++)
-    for (Py_ssize_t y = box.y; y < box.y + box.high; y++) {
-      Py_ssize_t x = box.x, end = box.x + box.wide;
-      for (; x + 8 <= end; x += 8)
-        NAMED(group)(l, 8, group, box, y, x);
-      if (x + 4 <= end)
-        NAMED(group)(l, 4, group, box, y, x), x += 4;
-      for (; x < end; x++)
-        NAMED(group)(l, 1, group, box, y, x);
-    }
+  for (; LANES == 16 && (group + 1) * LANES < l->outputs; group += 2)
+    for (Py_ssize_t y = box.y; y < box.y + box.high; y++)
+      NAMED(row)(l, 2, group, box, y);
+  for (; group * LANES < l->outputs; group++)
+    for (Py_ssize_t y = box.y; y < box.y + box.high; y++)
+      NAMED(row)(l, 1, group, box, y);
 }
 
 #if LANES == 16 && HAS_TILES
@@ -196,6 +217,7 @@ static void NAMED(convolve)(const Layer *l, Box box)
 #undef NAMED_2
 #undef INLINE
 #undef EACH
+#undef EACH_GROUP
 #undef NUMBERS
 #undef WHOLES
 #undef ALL

@@ -27,7 +27,9 @@ except ImportError:  # no C compiler when the package was installed: a runtime c
 LANES: Final = native.lanes if native else 0
 """Numbers in a vector of this CPU; 0 if there are no kernels for it."""
 PAIRS: Final = native.pairs if native else False
-"""Whether it multiplies pairs of bfloat16: up to twice as many as float32, but fewer on some CPUs that have tiles."""
+"""Whether it multiplies pairs of bfloat16."""
+FAST_PAIRS: Final = native.fast_pairs if native else False
+"""Whether it multiplies more of them than of float32: AMD's do, up to twice as many; Intel's, made for tiles, half."""
 TILES: Final = native.tiles if native else False
 """Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many."""
 _ROW = 64
@@ -183,7 +185,7 @@ class Layer:
         elif LANES == 16:
             if TILES:
                 self._products = Products.TILES
-            elif PAIRS and steps is None and self._side * (1 if planes else self.inputs) % 2 == 0:
+            elif FAST_PAIRS and steps is None and self._side * (1 if planes else self.inputs) % 2 == 0:
                 self._products = Products.PAIRS
         if steps:
             taps, together = taps.astype(np.int8), 4

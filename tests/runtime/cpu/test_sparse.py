@@ -43,7 +43,7 @@ def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     if lanes > sparse.LANES or pairs > sparse.PAIRS or tiles > sparse.TILES:
         pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
     monkeypatch.setattr(sparse, "LANES", lanes)
-    monkeypatch.setattr(sparse, "PAIRS", pairs)
+    monkeypatch.setattr(sparse, "FAST_PAIRS", pairs)
     monkeypatch.setattr(sparse, "TILES", tiles)
     return lanes
 
@@ -227,6 +227,7 @@ def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeyp
         pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
     if not tiles and case.side * (1 if case.planes else case.inputs) % 2:
         return  # such numbers do not become pairs
+    monkeypatch.setattr(sparse, "FAST_PAIRS", True)
     monkeypatch.setattr(sparse, "TILES", tiles)
     one, random = example(case), np.random.default_rng(9)
     weight = random.normal(0, 1, (case.outputs, case.inputs, case.side, case.side)).astype(np.float32)
@@ -355,7 +356,7 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
     if sparse.LANES < 16:
         pytest.skip("needs a CPU that has AVX-512 with VNNI")
     found: list[list[NDArray[Any]]] = []
-    monkeypatch.setattr(sparse, "PAIRS", False)
+    monkeypatch.setattr(sparse, "FAST_PAIRS", False)
     monkeypatch.setattr(sparse, "TILES", False)
     for lanes in (8, 16):
         monkeypatch.setattr(sparse, "LANES", lanes)

@@ -179,7 +179,7 @@ def multiply_as(monkeypatch: pytest.MonkeyPatch, *, pairs: bool = False, tiles: 
     """Networks that are made from now on multiply numbers as float32, or bfloat16 by pairs or tiles."""
     if pairs > sparse.PAIRS or tiles > sparse.TILES:
         pytest.skip("needs a CPU that has such products of bfloat16")
-    monkeypatch.setattr(sparse, "PAIRS", pairs)
+    monkeypatch.setattr(sparse, "FAST_PAIRS", pairs)
     monkeypatch.setattr(sparse, "TILES", tiles)
 
 
