@@ -337,7 +337,7 @@ def sparse(data: bytes) -> None:
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 20, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
     products = (
-        rng.choice((0, 0, 0, 2, 2, 1) if of_bytes else (0, 1, 2, 3)) if rng.random() < 0.95 else rng.choice((-1, 4))
+        rng.choice((0, 0, 4, 2, 2, 1) if of_bytes else (0, 1, 2, 3)) if rng.random() < 0.95 else rng.choice((-1, 4, 5))
     )
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
     if products == 3 and rng.random() < 0.9:  # of planes, by squares

@@ -123,8 +123,21 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
 #define LANES 8
+#define KIND 8
+#define HAS_FOURS 0
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
+#if __GNUC__ >= 12 /* older ones may come with an assembler that does not know the instruction */
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avxvnni")
+#define LANES 8
+#define KIND fours
+#define HAS_FOURS 1
+#include "_sparse_kernel.h"
+#pragma GCC pop_options
+#else
+#define convolve_fours convolve_8
+#endif
 #pragma GCC push_options
 #if __GNUC__ >= 11 && defined(__linux__)
 #define HAS_TILES 1 /* they are used if the CPU has them, and so are pairs */
@@ -140,8 +153,18 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 #endif
 #define LANES 16
+#define KIND 16
+#define HAS_FOURS 1
 #include "_sparse_kernel.h"
 #pragma GCC pop_options
+
+/* Whether this CPU multiplies bytes by four with vectors of 8 numbers (AVX-VNNI), and the compiler knew how */
+static int detect_fours(void)
+{
+  unsigned int a, b, c, d;
+
+  return __GNUC__ >= 12 && detect_lanes() >= 8 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 4);
+}
 
 /* Whether this CPU multiplies pairs of bfloat16 (AVX512_BF16), and the compiler knew how */
 static int detect_pairs(void)
@@ -175,10 +198,12 @@ static int detect_tiles(void)
 #endif
 }
 #else
+static int detect_fours(void) { return 0; }
 static int detect_pairs(void) { return 0; }
 static int detect_tiles(void) { return 0; }
 static int are_pairs_fast(void) { return 0; }
 static void convolve_8(const Layer *layer, Box box) { (void)layer, (void)box; }
+static void convolve_fours(const Layer *layer, Box box) { (void)layer, (void)box; }
 static void convolve_16(const Layer *layer, Box box) { (void)layer, (void)box; }
 #endif
 #if !HAS_TILES
@@ -187,12 +212,12 @@ static void end_tiles(void) {}
 static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box; }
 #endif
 
-/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies pairs, and tiles.
-   A module sets them when it is loaded. */
-static int most_lanes, has_pairs, has_tiles;
+/* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies fours, pairs,
+   and tiles.  A module sets them when it is loaded. */
+static int most_lanes, has_fours, has_pairs, has_tiles;
 
 /* How a layer's products are made */
-enum { SINGLES, PAIRS, TILES, HALVED_TILES };
+enum { SINGLES, PAIRS, TILES, HALVED_TILES, FOURS };
 
 /* Compute rows of a layer, box by box: below each other lie rows that are in reach of the same cells */
 static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssize_t first_row, Py_ssize_t behind_row)
@@ -260,7 +285,7 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->spread > 0 && l->spread <= MOST_SIDE && l->row >= 0 && l->row < l->spread && l->column >= 0 &&
       l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 &&
       l->input_high < 1 << 20 && l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
-      !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
+      !(products == FOURS && !l->bytes) && !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
       !(products == HALVED_TILES &&
         (l->bytes || l->channels > 1 || l->kernel % 2 || l->stride_down != 2 || l->stride_across != 2)) &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
@@ -287,7 +312,7 @@ enum { INPUT_BUFFER, WEIGHTS, SCALE, BIAS, ADDED_BUFFER, ALSO_BUFFER, SUMS_BUFFE
 static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**convolve)(const Layer *, Box))
 {
   Region *r = &l->region;
-  int lanes, products;
+  int lanes, products, are_tiles;
 
   if (!PyTuple_Check(arguments)) {
     PyErr_SetString(PyExc_TypeError, "a layer is a tuple");
@@ -307,12 +332,13 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
   l->bytes = l->scale ? taken[INPUT_BUFFER].buf : NULL, l->numbers = l->scale ? NULL : taken[INPUT_BUFFER].buf;
   l->added = taken[ADDED_BUFFER].buf, l->also = taken[ALSO_BUFFER].buf;
   l->sums = taken[SUMS_BUFFER].buf, l->rounded = taken[ROUNDED_BUFFER].buf, l->halves = taken[HALVES_BUFFER].buf;
+  are_tiles = products == TILES || products == HALVED_TILES;
   if ((lanes != 8 && lanes != 16) || lanes > most_lanes) {
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
     return 0;
   }
-  if (products < SINGLES || products > HALVED_TILES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
-      (products >= TILES && (!has_tiles || lanes != 16))) {
+  if (products < SINGLES || products > FOURS || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+      (are_tiles && (!has_tiles || lanes != 16)) || (products == FOURS && (!has_fours || lanes != 8))) {
     PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
     return 0;
   }
@@ -354,7 +380,7 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_NoMemory();
     return 0;
   }
-  *convolve = products >= TILES ? convolve_tiles : lanes == 16 ? convolve_16 : convolve_8;
+  *convolve = are_tiles ? convolve_tiles : lanes == 16 ? convolve_16 : products == FOURS ? convolve_fours : convolve_8;
   return 1;
 }
 
@@ -373,9 +399,9 @@ PyDoc_STRVAR(convolve_doc,
 "    cells: uint8 [cells_high, cells_wide], 0 for those that are not wanted;\n"
 "    region: cells_high, cells_wide, down, across, reach down and across, high, wide;\n"
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
-"        column, rectify, products: 0: of bytes by four, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
+"        column, rectify, products: 0: of bytes, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
 "        bfloat16, 3: of tiles of bfloat16, numbers and weights halved into two each: planes of one channel, of an even\n"
-"        kernel and a stride of 2;\n"
+"        kernel and a stride of 2, 4: of bytes by four, with 8 lanes: with 16 they always are;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero;\n"
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");
@@ -494,8 +520,10 @@ static PyMethodDef methods[] = {
 
 static int set_up(PyObject *module)
 {
-  most_lanes = detect_lanes(), has_pairs = detect_pairs(), has_tiles = detect_tiles();
+  most_lanes = detect_lanes(), has_fours = detect_fours(), has_pairs = detect_pairs(), has_tiles = detect_tiles();
   if (PyModule_AddIntConstant(module, "lanes", most_lanes) < 0)
+    return -1;
+  if (PyModule_AddObjectRef(module, "fours", has_fours ? Py_True : Py_False) < 0)
     return -1;
   if (PyModule_AddObjectRef(module, "pairs", has_pairs ? Py_True : Py_False) < 0)
     return -1;

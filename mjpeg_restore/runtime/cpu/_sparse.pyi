@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 lanes: int
+fours: bool
 pairs: bool
 fast_pairs: bool
 tiles: bool

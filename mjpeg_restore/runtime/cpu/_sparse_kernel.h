@@ -1,8 +1,8 @@
-/* Convolutions with vectors of LANES output channels; see `_sparse.c`. */
+/* Convolutions with vectors of LANES output channels, for the CPUs of a KIND; see `_sparse.c`. */
 
-#define NAMED_2(name, lanes) name##_##lanes
-#define NAMED_1(name, lanes) NAMED_2(name, lanes)
-#define NAMED(name) NAMED_1(name, LANES)
+#define NAMED_2(name, kind) name##_##kind
+#define NAMED_1(name, kind) NAMED_2(name, kind)
+#define NAMED(name) NAMED_1(name, KIND)
 #define INLINE static inline __attribute__((always_inline))
 #define EACH _Pragma("GCC unroll 8") for (int p = 0; p < places; p++)
 #define EACH_GROUP _Pragma("GCC unroll 2") for (int g = 0; g < groups; g++)
@@ -38,11 +38,15 @@
 #endif
 
 /* Add the products of four unsigned and four signed bytes each.  Two products of an int8 layer fit into 16 bits: `PAIR` in
-   `models/int8.py`. */
+   `models/int8.py`.  Written as the instruction: of its intrinsic GCC 12 copies each sum twice, which takes half as long again. */
 INLINE WHOLES NAMED(dot)(WHOLES sum, WHOLES bytes, WHOLES weights)
 {
 #if LANES == 16
-  return _mm512_dpbusd_epi32(sum, bytes, weights);
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
+  return sum;
+#elif HAS_FOURS
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(bytes), "x"(weights));
+  return sum;
 #else
   return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, weights), _mm256_set1_epi16(1)));
 #endif
@@ -146,16 +150,17 @@ INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_
   } else if (l->pairs) {
     const uint16_t *weights = (const uint16_t *)l->weights + group * size;
     const uint16_t *from = l->pairs + (y - box.y) * l->stride_down * l->pairs_line + (x - box.x) * step;
-    __m512bh two[2];
+    WHOLES two[2];
     EACH_GROUP EACH sums[g][p] = LOAD(l->bias + NAMED(first_of)(l, group + g));
     for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += pairs_high(l, box.high) * l->pairs_line)
       for (Py_ssize_t k = 0; k < l->kernel; k++)
         for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
-          EACH_GROUP two[g] = (__m512bh)LOAD_WHOLE(weights + g * size);
+          EACH_GROUP two[g] = LOAD_WHOLE(weights + g * size);
           EACH {
             int32_t pair;
             memcpy(&pair, from + k * l->pairs_line + p * step + tap, 4);
-            EACH_GROUP sums[g][p] = _mm512_dpbf16_ps(sums[g][p], (__m512bh)ALL_WHOLE(pair), two[g]);
+            WHOLES both = ALL_WHOLE(pair); /* as in `dot` */
+            EACH_GROUP __asm__("vdpbf16ps %2, %1, %0" : "+v"(sums[g][p]) : "v"(both), "v"(two[g]));
           }
         }
 #endif
@@ -179,11 +184,12 @@ INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_
 /* One group of channels, or two, of a row of a box */
 INLINE void NAMED(row)(const Layer *l, const int groups, Py_ssize_t group, Box box, Py_ssize_t y)
 {
+  const int most = LANES == 16 || groups == 1 ? 8 : 4;
   Py_ssize_t x = box.x, end = box.x + box.wide;
 
-  for (; x + 8 <= end; x += 8)
-    NAMED(group)(l, groups, 8, group, box, y, x);
-  if (x + 4 <= end)
+  for (; x + most <= end; x += most)
+    NAMED(group)(l, groups, most, group, box, y, x);
+  if (most > 4 && x + 4 <= end)
     NAMED(group)(l, groups, 4, group, box, y, x), x += 4;
   if (x + 2 <= end)
     NAMED(group)(l, groups, 2, group, box, y, x), x += 2;
@@ -191,15 +197,15 @@ INLINE void NAMED(row)(const Layer *l, const int groups, Py_ssize_t group, Box b
     NAMED(group)(l, groups, 1, group, box, y, x);
 }
 
-/* Compute a box.  Two groups at a time need sixteen registers for their sums, but what they are made of is read once, and no
-   product waits for the one before; AVX2 has sixteen in all. */
+/* Compute a box.  What two groups are made of is read once; their sums have sixteen registers, or eight of AVX2's sixteen: as
+   many as have to be under way for no product to wait for the one before. */
 static void NAMED(convolve)(const Layer *l, Box box)
 {
   Py_ssize_t group = 0;
 
   if (l->pairs)
     NAMED(narrow)(l, box);
-  for (; LANES == 16 && (group + 1) * LANES < l->outputs; group += 2)
+  for (; (group + 1) * LANES < l->outputs; group += 2)
     for (Py_ssize_t y = box.y; y < box.y + box.high; y++)
       NAMED(row)(l, 2, group, box, y);
   for (; group * LANES < l->outputs; group++)
@@ -212,6 +218,8 @@ static void NAMED(convolve)(const Layer *l, Box box)
 #endif
 
 #undef LANES
+#undef KIND
+#undef HAS_FOURS
 #undef NAMED
 #undef NAMED_1
 #undef NAMED_2

@@ -33,18 +33,19 @@ Source = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @pytest.fixture(
-    params=[(8, False, False), (16, False, False), (16, True, False), (16, True, True)],
-    ids=["8", "16", "pairs", "tiles"],
+    params=[(8, ""), (8, "FOURS"), (16, ""), (16, "FAST_PAIRS"), (16, "TILES")],
+    ids=["8", "fours", "16", "pairs", "tiles"],
 )
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Layers are computed with vectors of so many numbers, which are multiplied as float32, as pairs of bfloat16, or as
-    tiles."""
-    lanes, pairs, tiles = request.param
-    if lanes > sparse.LANES or pairs > sparse.PAIRS or tiles > sparse.TILES:
-        pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
+    tiles, and bytes by two or by four."""
+    lanes, products = request.param
+    has = {"FOURS": sparse.FOURS, "FAST_PAIRS": sparse.PAIRS, "TILES": sparse.TILES, "": True}
+    if lanes > sparse.LANES or not has[products]:
+        pytest.skip("needs a CPU that has AVX-VNNI, AVX-512 with VNNI, or products of bfloat16, or of tiles")
     monkeypatch.setattr(sparse, "LANES", lanes)
-    monkeypatch.setattr(sparse, "FAST_PAIRS", pairs)
-    monkeypatch.setattr(sparse, "TILES", tiles)
+    for name in ("FOURS", "FAST_PAIRS", "TILES"):
+        monkeypatch.setattr(sparse, name, name == products)
     return lanes
 
 
@@ -353,20 +354,23 @@ def test_a_place_becomes_one_of_a_square(case: Case, spread: tuple[int, int, int
 def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     # Sums of bytes are exact; each other number of an output is made by the same operations in the same order, and a
     # product is always added with one rounding. How many outputs a vector has does not enter.
-    if sparse.LANES < 16:
-        pytest.skip("needs a CPU that has AVX-512 with VNNI")
+    ways = [(8, False), *([(8, True)] if sparse.FOURS else []), *([(16, False)] if sparse.LANES == 16 else [])]
+    if len(ways) < 2:
+        pytest.skip("needs a CPU that has AVX-512 with VNNI, or AVX-VNNI")
     found: list[list[NDArray[Any]]] = []
     monkeypatch.setattr(sparse, "FAST_PAIRS", False)
     monkeypatch.setattr(sparse, "TILES", False)
-    for lanes in (8, 16):
+    for lanes, fours in ways:
         monkeypatch.setattr(sparse, "LANES", lanes)
+        monkeypatch.setattr(sparse, "FOURS", fours)
         one = example(case)
         sums, rounded = one.grid.numbers(case.outputs), one.grid.bytes(case.outputs, signed=True)
         halves = np.zeros(one.exact.shape, np.float16)
         one.run(sums=sums, rounded=Rounded(rounded, 0.3, signed=True), halves=halves)
         found.append([sums, rounded, halves])
-    for ours, theirs in zip(*found, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for others in found[1:]:
+        for ours, theirs in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 # ---- places ----
@@ -695,7 +699,7 @@ def pairs(**others: bytearray) -> dict[str, Any]:
     return buffers() | given | others
 
 
-@pytest.mark.parametrize("products", [-1, 1, 2, 4])
+@pytest.mark.parametrize("products", [-1, 1, 2, 5])
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
@@ -704,6 +708,17 @@ def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> 
         call(given, shape=(*SHAPE[:-1], products), lanes=lanes)
     else:
         refuse(lambda: call(given, shape=(*SHAPE[:-1], products), lanes=lanes), given, "^this CPU has no ")
+
+
+@pytest.mark.parametrize("of_bytes", [True, False], ids=["bytes", "numbers"])
+@pytest.mark.parametrize("lanes", [8, 16])
+def test_fours_are_of_bytes_in_vectors_of_8(lanes: int, of_bytes: bool) -> None:
+    given = buffers() if of_bytes else pairs(weights=bytearray(4 * 16 * 3 * 3 * 4))
+    if lanes == 8 and sparse.FOURS and of_bytes:
+        call(given, shape=(*SHAPE[:-1], 4), lanes=lanes)
+    else:
+        match = "^these sizes make no layer" if lanes == 8 and sparse.FOURS else "^this CPU has no "
+        refuse(lambda: call(given, shape=(*SHAPE[:-1], 4), lanes=lanes), given, match)
 
 
 @pytest.mark.skipif(not sparse.TILES, reason="needs a CPU that has products of tiles")
