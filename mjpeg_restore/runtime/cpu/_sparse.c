@@ -174,13 +174,12 @@ static int detect_pairs(void)
   return HAS_PAIRS && detect_lanes() == 16 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 5);
 }
 
-/* Whether it multiplies more of them than of float32.  Those of Intel do not: half as many (seen on Emerald Rapids).  They are
-   made for tiles, which the system may hide. */
-static int are_pairs_fast(void)
+/* Whether Intel made this CPU */
+static int detect_intel(void)
 {
   unsigned int most, b, c, d;
 
-  return __get_cpuid(0, &most, &b, &c, &d) && !(b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx);
+  return __get_cpuid(0, &most, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
 }
 
 /* Whether this CPU multiplies tiles of bytes and of bfloat16 (AMX), the system lets a program do so, and the compiler knew
@@ -201,7 +200,7 @@ static int detect_tiles(void)
 static int detect_fours(void) { return 0; }
 static int detect_pairs(void) { return 0; }
 static int detect_tiles(void) { return 0; }
-static int are_pairs_fast(void) { return 0; }
+static int detect_intel(void) { return 0; }
 static void convolve_8(const Layer *layer, Box box) { (void)layer, (void)box; }
 static void convolve_fours(const Layer *layer, Box box) { (void)layer, (void)box; }
 static void convolve_16(const Layer *layer, Box box) { (void)layer, (void)box; }
@@ -527,7 +526,7 @@ static int set_up(PyObject *module)
     return -1;
   if (PyModule_AddObjectRef(module, "pairs", has_pairs ? Py_True : Py_False) < 0)
     return -1;
-  if (PyModule_AddObjectRef(module, "fast_pairs", has_pairs && are_pairs_fast() ? Py_True : Py_False) < 0)
+  if (PyModule_AddObjectRef(module, "intel", detect_intel() ? Py_True : Py_False) < 0)
     return -1;
   return PyModule_AddObjectRef(module, "tiles", has_tiles ? Py_True : Py_False);
 }

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 lanes: int
 fours: bool
 pairs: bool
-fast_pairs: bool
+intel: bool
 tiles: bool
 
 Layer = tuple[

@@ -38,14 +38,17 @@
 #endif
 
 /* Add the products of four unsigned and four signed bytes each.  Two products of an int8 layer fit into 16 bits: `PAIR` in
-   `models/int8.py`.  Written as the instruction: of its intrinsic GCC 12 copies each sum twice, which takes half as long again. */
+   `models/int8.py`.  What the empty instructions say is that a sum stays in its register: else GCC 12 copies each of many
+   twice, which takes half as long again. */
 INLINE WHOLES NAMED(dot)(WHOLES sum, WHOLES bytes, WHOLES weights)
 {
 #if LANES == 16
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
+  sum = _mm512_dpbusd_epi32(sum, bytes, weights);
+  __asm__("" : "+v"(sum));
   return sum;
 #elif HAS_FOURS
-  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(bytes), "x"(weights));
+  sum = _mm256_dpbusd_avx_epi32(sum, bytes, weights);
+  __asm__("" : "+x"(sum));
   return sum;
 #else
   return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, weights), _mm256_set1_epi16(1)));
@@ -125,8 +128,9 @@ INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_
   NUMBERS sums[2][8];
   Py_ssize_t line = (l->input_wide + 2 * BORDER) * l->channels, step = l->stride_across * l->channels;
   Py_ssize_t start = (y * l->stride_down + BORDER - l->padding) * line + (x * l->stride_across + BORDER - l->padding) * l->channels;
-  Py_ssize_t taps = l->kernel * l->channels, size = l->planes * l->kernel * taps * LANES;
+  Py_ssize_t taps = l->kernel * l->channels, size = l->planes * l->kernel * taps * LANES; /* weights of a group */
 
+  (void)box; /* pairs are of it */
   if (l->bytes) {
     const int8_t *weights = (const int8_t *)l->weights + group * size;
     WHOLES whole[2][8], four[2];
@@ -150,17 +154,16 @@ INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_
   } else if (l->pairs) {
     const uint16_t *weights = (const uint16_t *)l->weights + group * size;
     const uint16_t *from = l->pairs + (y - box.y) * l->stride_down * l->pairs_line + (x - box.x) * step;
-    WHOLES two[2];
+    __m512bh two[2];
     EACH_GROUP EACH sums[g][p] = LOAD(l->bias + NAMED(first_of)(l, group + g));
     for (Py_ssize_t plane = 0; plane < l->planes; plane++, from += pairs_high(l, box.high) * l->pairs_line)
       for (Py_ssize_t k = 0; k < l->kernel; k++)
         for (Py_ssize_t tap = 0; tap < taps; tap += 2, weights += 2 * LANES) {
-          EACH_GROUP two[g] = LOAD_WHOLE(weights + g * size);
+          EACH_GROUP two[g] = (__m512bh)LOAD_WHOLE(weights + g * size);
           EACH {
             int32_t pair;
             memcpy(&pair, from + k * l->pairs_line + p * step + tap, 4);
-            WHOLES both = ALL_WHOLE(pair); /* as in `dot` */
-            EACH_GROUP __asm__("vdpbf16ps %2, %1, %0" : "+v"(sums[g][p]) : "v"(both), "v"(two[g]));
+            EACH_GROUP sums[g][p] = _mm512_dpbf16_ps(sums[g][p], (__m512bh)ALL_WHOLE(pair), two[g]);
           }
         }
 #endif

@@ -28,10 +28,11 @@ LANES: Final = native.lanes if native else 0
 """Numbers in a vector of this CPU; 0 if there are no kernels for it."""
 FOURS: Final = native.fours if native else False
 """Whether it multiplies bytes by four with vectors of 8 numbers (AVX-VNNI), three times as fast as by two."""
-PAIRS: Final = native.pairs if native else False
-"""Whether it multiplies pairs of bfloat16."""
-FAST_PAIRS: Final = native.fast_pairs if native else False
-"""Whether it multiplies more of them than of float32: AMD's do, up to twice as many; Intel's, made for tiles, half."""
+INTEL: Final = native.intel if native else False
+"""Whether Intel made it."""
+FAST_PAIRS: Final = native.pairs and not INTEL if native else False
+"""Whether it multiplies more pairs of bfloat16 than float32: AMD's do, up to twice as many. Intel's multiply half as
+many (seen on Emerald Rapids): there tiles are for them, which a hypervisor may hide."""
 TILES: Final = native.tiles if native else False
 """Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many."""
 _ROW = 64

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -40,7 +41,7 @@ def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     """Layers are computed with vectors of so many numbers, which are multiplied as float32, as pairs of bfloat16, or as
     tiles, and bytes by two or by four."""
     lanes, products = request.param
-    has = {"FOURS": sparse.FOURS, "FAST_PAIRS": sparse.PAIRS, "TILES": sparse.TILES, "": True}
+    has = {"FOURS": sparse.FOURS, "FAST_PAIRS": sparse.native.pairs, "TILES": sparse.TILES, "": True}
     if lanes > sparse.LANES or not has[products]:
         pytest.skip("needs a CPU that has AVX-VNNI, AVX-512 with VNNI, or products of bfloat16, or of tiles")
     monkeypatch.setattr(sparse, "LANES", lanes)
@@ -97,7 +98,7 @@ class Example:
 
 
 GRID = Grid(high=9, wide=15, down=4, across=4, reach=(1, 1))
-"""Rows of eight places, of four, and of single ones."""
+"""Rows of eight places, four, two and one, as vectors take them; tiles take eight and single ones."""
 
 
 def narrowed(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -194,6 +195,8 @@ BYTES = [
         (8, 16, 3, (2, 1), 0),
         (8, 16, 1, (1, 2), 1),
         (24, 24, 3, (1, 1), 1),
+        (8, 40, 3, (1, 1), 1),
+        (4, 48, 2, (1, 1), 0),
     ]
     for signed in (False, True)
 ]
@@ -209,6 +212,7 @@ NUMBERS = [
     Case(16, 16, 1, (2, 1), 0),
     Case(1, 16, 2, (1, 1), 1),
     Case(20, 44, 3),
+    Case(4, 48, 3),
 ]
 
 
@@ -224,7 +228,7 @@ def test_a_layer_computes_a_convolution(case: Case) -> None:
 @pytest.mark.parametrize("case", NUMBERS, ids=str)
 @pytest.mark.parametrize("tiles", [False, True])
 def test_numbers_become_the_nearest_of_bfloat16(case: Case, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if tiles > sparse.TILES or not sparse.PAIRS:
+    if tiles > sparse.TILES or not sparse.native.pairs:
         pytest.skip("needs a CPU that has AVX-512 with VNNI, or products of bfloat16, or of tiles")
     if not tiles and case.side * (1 if case.planes else case.inputs) % 2:
         return  # such numbers do not become pairs
@@ -300,7 +304,7 @@ def test_what_it_computes_may_be_halves(case: Case) -> None:
     np.testing.assert_array_equal(halves, inner(sums).astype(np.float16))
 
 
-@pytest.mark.parametrize("case", [BYTES[1], NUMBERS[1]], ids=str)
+@pytest.mark.parametrize("case", [BYTES[0], BYTES[1], NUMBERS[1], NUMBERS[3]], ids=str)
 @pytest.mark.parametrize("rectify", list(Rectify))
 @pytest.mark.parametrize("arrays", [("added",), ("also",), ("added", "also"), ("added", "also", "in place")])
 @pytest.mark.usefixtures("lanes")
@@ -330,10 +334,12 @@ def test_what_is_added(case: Case, rectify: Rectify, arrays: tuple[str, ...]) ->
             np.testing.assert_array_equal(array, kept[name])
 
 
-@pytest.mark.parametrize("case", [Case(8, 16, 1, padding=0), Case(8, 16, 1, padding=0, signed=True)], ids=str)
+@pytest.mark.parametrize("outputs", [16, 32])
+@pytest.mark.parametrize("signed", [None, True], ids=["numbers", "bytes"])
 @pytest.mark.parametrize("spread", [(2, 0, 0), (2, 0, 1), (2, 1, 0), (2, 1, 1), (3, 2, 1)])
 @pytest.mark.usefixtures("lanes")
-def test_a_place_becomes_one_of_a_square(case: Case, spread: tuple[int, int, int]) -> None:
+def test_a_place_becomes_one_of_a_square(outputs: int, signed: bool | None, spread: tuple[int, int, int]) -> None:
+    case = Case(8, outputs, 1, padding=0, signed=signed)
     one = example(case)
     side, row, column = spread
     fine = Grid(side * one.grid.high, side * one.grid.wide, 4 * side, 4 * side, (side, side))
@@ -400,7 +406,7 @@ GAP = Grid(high=2, wide=7, down=1, across=3, reach=(1, 1)), np.array([[False, Fa
 """What is in reach of one cell ends in the cell between, and so does that of the other, with a place between both."""
 
 
-@pytest.mark.parametrize("case", [Case(4, 16, signed=True), Case(2, 32, planes=True)], ids=str)
+@pytest.mark.parametrize("case", [Case(4, 16, signed=True), Case(2, 32, planes=True), Case(4, 48)], ids=str)
 @hypothesis.given(regions())
 @hypothesis.example(GAP)
 @same_lanes
@@ -615,6 +621,16 @@ def test_of_layers_of_which_one_does_not_fit_none_is_computed() -> None:
         one["sums"].append(0)  # nothing is lent any more
 
 
+@pytest.mark.skipif(not (sparse.LANES and Path("/proc/cpuinfo").exists()), reason="needs Linux, and AVX2")
+def test_who_made_the_cpu() -> None:
+    made_by_intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    assert made_by_intel == sparse.INTEL
+    if made_by_intel:
+        assert not sparse.FAST_PAIRS
+    else:
+        assert native.pairs == sparse.FAST_PAIRS
+
+
 # ---- sizes that do not go together ----
 
 SIZES = (2, 3, 4, 4, 1, 1, 7, 9)
@@ -703,7 +719,7 @@ def pairs(**others: bytearray) -> dict[str, Any]:
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
-    if lanes == 16 and ((products == 1 and sparse.PAIRS) or (products == 2 and sparse.TILES)):
+    if lanes == 16 and ((products == 1 and sparse.native.pairs) or (products == 2 and sparse.TILES)):
         given |= {"weights": bytearray(16 * 3 * 64)} if products == 2 else {}
         call(given, shape=(*SHAPE[:-1], products), lanes=lanes)
     else:
@@ -788,7 +804,7 @@ def test_halved_tiles_are_of_planes_in_squares(kernel: int, down: int, across: i
         refuse(lambda: call(given, shape=fitting, lanes=16), given, "^weights: ")  # noqa: B023
 
 
-@pytest.mark.skipif(not sparse.PAIRS, reason="needs a CPU that has products of bfloat16")
+@pytest.mark.skipif(not sparse.native.pairs, reason="needs a CPU that has products of bfloat16")
 @pytest.mark.parametrize(
     ("given", "channels", "match"),
     [
