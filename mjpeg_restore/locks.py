@@ -1,7 +1,8 @@
-"""A lock between processes, which ends with the process that holds it, however that ends."""
+"""Locks between processes, which end with the process that holds them, however that ends."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -38,6 +39,32 @@ def file_lock(path: Path, waiting: Callable[[], None]) -> Generator[None]:
         os.close(descriptor)
         if sys.platform == "win32":
             _remove(path)  # a file that is open cannot be removed
+
+
+def hold(path: Path) -> int | None:
+    """Create a file if it is not there, and hold it: nobody else can, until its descriptor is closed.
+
+    Returns:
+        The descriptor; None where the file system has no locks, or the system moves and removes no open files.
+
+    Raises:
+        BlockingIOError: somebody holds it, in this process or in another one.
+        OSError: the file cannot be created.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            is_ours = sys.platform == "win32" or _try_lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return None
+        if is_ours and sys.platform != "win32" and _is_there(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+        if sys.platform == "win32":
+            return None
+        if not is_ours:
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path))
 
 
 def _locked(path: Path, waiting: Callable[[], None]) -> int | None:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, get_args
 
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
+from mjpeg_restore.locks import hold
 from mjpeg_restore.sinks.target import kind_of, linked, part_name
 
 _RENAMES_OPEN_FILES = os.name != "nt"
@@ -237,7 +238,8 @@ class PartFile:
         target: the final name, as it was given.
         final: the file of that name: where `target` is a symbolic link, what it leads to.
         path: the present name: before `commit` `.NAME.part.EXTENSION` in the folder of `final`. The file exists from
-            the start. If it is still empty when this object is gone, it is removed.
+            the start, and nobody else can write it. One that is neither committed nor discarded, and empty, is removed
+            with this object, where the system removes open files.
         committed: True once the file has its final name.
     """
 
@@ -252,7 +254,8 @@ class PartFile:
 
         Raises:
             OutputExists: the target exists and `overwrite` is False.
-            SinkError: the target is a folder or an invalid name, or its folder is missing or cannot be written.
+            SinkError: the target is a folder or an invalid name, is being written already, or its folder is missing or
+                cannot be written.
         """
         self.target = Path(target)
         found = kind_of(self.target)
@@ -262,18 +265,24 @@ class PartFile:
             raise SinkError(f"{self.target} is a pipe or a device: give y4m:{self.target}, or raw: or ts: before it")
         if found == "file" and not overwrite:
             raise OutputExists(f"{self.target} exists", Hint("{overwrite} replaces it", overwrite=True))
-        self.committed = False
+        self.committed, self._overwrite = False, overwrite
         in_place = live and not _RENAMES_OPEN_FILES
         self.final = linked(self.target)
         self.path = self.final if in_place else part_name(self.final)
         self._keeps = in_place and found == "file"
-        # Ctrl-C may come at any point: also before somebody has this object who could discard it.
-        self._abandoned = None if self._keeps else weakref.finalize(self, _remove_empty, self.path, os.getpid())
+        self._held: list[int] = []
+        """The file's descriptor, as long as nobody else may write it."""
+        # Ctrl-C may come before the caller holds this object, and could discard it.
+        self._finalizer = weakref.finalize(self, _abandon, self.path, self._held, os.getpid())
+        self._finalizer.atexit = False
         try:
-            self.path.touch()
+            descriptor = hold(self.path)
+            self._held += [] if descriptor is None else [descriptor]
+        except BlockingIOError as error:
+            self._finalizer.detach()
+            raise SinkError(f"{self.target} is being written already: wait, or choose another name") from error
         except OSError as error:
-            if self._abandoned:
-                self._abandoned.detach()
+            self._finalizer.detach()
             folder = self.final.parent
             raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
 
@@ -281,10 +290,14 @@ class PartFile:
         """Rename the temporary file to the target. A second call does nothing.
 
         Raises:
-            SinkError: the rename failed; the temporary file is removed.
+            SinkError: the rename failed, and the temporary file is removed; or something of that name has appeared
+                meanwhile that may not be replaced, and the temporary file stays.
         """
         if self.committed:
             return
+        if self.path != self.final and not self._overwrite and os.path.lexists(self.final):
+            self._keeps = True
+            raise SinkError(f"{self.target} has appeared meanwhile, and is kept: the new one is {self.path}")
         try:
             if self.path != self.final:
                 os.replace(self.path, self.final)
@@ -292,8 +305,7 @@ class PartFile:
             self.discard()
             raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error
         self.path, self.committed = self.final, True
-        if self._abandoned:
-            self._abandoned.detach()
+        self._release()
 
     def size(self) -> int:
         """Bytes in the file.
@@ -319,12 +331,27 @@ class PartFile:
         if not self.committed and not self._keeps:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
-            if self._abandoned:
-                self._abandoned.detach()
+        self._release()
+
+    def _release(self) -> None:
+        """Let others write the file."""
+        self._finalizer.detach()
+        while self._held:
+            os.close(self._held.pop())
 
 
-def _remove_empty(path: Path, process: int) -> None:
-    """Remove a file that nobody has written to, unless another process created it: this may be a fork of that."""
+def _abandon(path: Path, held: list[int], process: int) -> None:
+    """Remove a file that nobody has written to, and let others write it.
+
+    Args:
+        path: of the file.
+        held: its descriptor, or none.
+        process: that created it: a forked one must not remove its parent's file.
+    """
+    if os.getpid() != process:
+        return
     with contextlib.suppress(OSError):
-        if os.getpid() == process and path.stat().st_size == 0:
+        if path.stat().st_size == 0:
             path.unlink()
+    while held:
+        os.close(held.pop())

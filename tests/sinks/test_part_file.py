@@ -1,0 +1,116 @@
+"""Files that get their name when they are whole: one writer each, and nothing left behind or replaced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from mjpeg_restore import locks
+from mjpeg_restore.errors import SinkError
+from mjpeg_restore.sinks.base import PartFile
+from tests.lacking import needs_fork
+
+needs_locks = pytest.mark.skipif(os.name == "nt", reason="needs a system that moves open files")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "a.mp4"
+
+
+@needs_locks
+def test_a_file_has_one_writer(target: Path) -> None:
+    part = PartFile(target, overwrite=True)
+    with pytest.raises(SinkError, match=r"a\.mp4 is being written already: "):
+        PartFile(target, overwrite=True)
+    part.path.write_bytes(b"first")
+    part.commit()
+    assert target.read_bytes() == b"first"
+    second = PartFile(target, overwrite=True)
+    second.discard()
+    PartFile(target, overwrite=True).discard()
+    assert [path.name for path in target.parent.iterdir()] == ["a.mp4"]
+
+
+@needs_locks
+def test_another_process_writes_until_it_dies(target: Path) -> None:
+    code = f"""
+        from mjpeg_restore.sinks.base import PartFile
+        part = PartFile({str(target)!r}, overwrite=False)
+        part.path.write_bytes(b"half")
+        print("written", flush=True)
+        input()
+    """
+    command = [sys.executable, "-c", dedent(code)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(SinkError, match="is being written already"):
+            PartFile(target, overwrite=False)
+        assert target.with_name(".a.part.mp4").read_bytes() == b"half"
+        process.kill()
+    part = PartFile(target, overwrite=False)  # what the other one has left is its own now
+    part.path.write_bytes(b"whole")
+    part.commit()
+    assert target.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_has_appeared_meanwhile(target: Path, overwrite: bool) -> None:
+    part = PartFile(target, overwrite)
+    part.path.write_bytes(b"new")
+    target.write_bytes(b"other")
+    if overwrite:
+        part.commit()
+        assert target.read_bytes() == b"new"
+        return
+    with pytest.raises(SinkError, match=r"has appeared meanwhile, and is kept: the new one is .*\.a\.part\.mp4$"):
+        part.commit()
+    part.discard()
+    assert target.read_bytes() == b"other"
+    assert part.path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("content", [b"", b"bytes"], ids=["empty", "written"])
+def test_an_abandoned_file_stays_if_something_was_written(target: Path, content: bytes) -> None:
+    part = PartFile(target, overwrite=False)
+    path = part.path
+    path.write_bytes(content)
+    del part
+    assert path.exists() == bool(content)
+    PartFile(target, overwrite=False).discard()
+
+
+@needs_fork
+def test_a_forked_process_leaves_its_parents_file_alone(target: Path) -> None:
+    part: PartFile | None = PartFile(target, overwrite=False)
+    assert part
+    path = part.path
+    child = os.fork()
+    if not child:
+        part = None
+        os._exit(0)
+    assert os.waitpid(child, 0) == (child, 0)
+    assert path.exists()
+    part.discard()
+
+
+def test_where_there_are_no_locks_files_are_written_all_the_same(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(descriptor: int) -> bool:
+        raise OSError
+
+    monkeypatch.setattr(locks, "_try_lock", none)
+    part = PartFile(target, overwrite=False)
+    part.path.write_bytes(b"whole")
+    part.commit()
+    assert target.read_bytes() == b"whole"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="cannot write to "):
+        PartFile(tmp_path / "missing" / "a.mp4", overwrite=False)
