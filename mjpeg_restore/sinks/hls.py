@@ -104,7 +104,8 @@ class Hls(BaseSink):
     players demand. At the end the playlist says that nothing more comes. If a file cannot be written, the segments
     before it are kept.
 
-    *An existing playlist* is replaced only with `overwrite`. Its segments, as far as it lists them, are removed then.
+    *An existing playlist* is replaced only with `overwrite`. The segments that it lists are removed then, and, if it is
+    a camera's, those that have just left it.
 
     *Samples* are 4:2:0, which all browsers decode, and the encoder is that of a live recording.
     """
@@ -140,8 +141,9 @@ class Hls(BaseSink):
         self._part = PartFile(path, settings.overwrite)
         if settings.live:  # FFmpeg renames its playlists again and again
             self._part.discard()
-        self._old = _listed(self._playlist)
-        self._first = max([int(time.time()), *(number + 1 for number in self._numbers())])
+        numbers = self._numbers()
+        self._old = [self._segment(number) for number in _belonging(self._playlist).intersection(numbers)]
+        self._first = max([int(time.time()), *(number + 1 for number in numbers)])
         self._files = _Files()
         self._writer: VideoWriter | None = None
         self._finished = False
@@ -300,10 +302,16 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _listed(playlist: Path) -> list[Path]:
-    """The segments in the same folder that a playlist of ours lists."""
-    name = re.compile(rf"{re.escape(_stem_of_segments(playlist))}-[0-9]{{1,18}}\.ts")
+def _belonging(playlist: Path) -> set[int]:
+    """Numbers of the segments of a playlist of ours: those that it lists and, of a camera, those that have left it.
+
+    No others: a file with such a name may be somebody else's, and a playlist that was renamed has its segments still.
+    """
+    name = re.compile(rf"{re.escape(_stem_of_segments(playlist))}-([0-9]{{1,18}})\.ts")
     lines: list[str] = []
     with contextlib.suppress(OSError):
         lines = playlist.read_text("utf-8", "replace").splitlines()
-    return [playlist.with_name(line) for line in lines if name.fullmatch(line)]
+    listed = {int(found[1]) for line in lines if (found := name.fullmatch(line))}
+    if not listed or "#EXT-X-PLAYLIST-TYPE:VOD" in lines:
+        return listed
+    return listed | set(range(min(listed) - _KEPT, min(listed)))

@@ -97,6 +97,34 @@ def test_numbers_go_on_rising_and_old_segments_are_removed(output: Path) -> None
     assert sorted(path.name for path in output.iterdir()) == sorted(["cam.m3u8", *after])
 
 
+def test_segments_that_had_left_the_playlist_are_removed_with_it(output: Path) -> None:
+    sink = Hls(output / "cam.m3u8", LIVE)
+    write(sink, 200)
+    sink.close()
+    before = listed(output / "cam.m3u8")
+    assert len([*output.glob("*.ts")]) > len(before)
+    (output / f"cam-{LATER - 200_000}.ts").write_text("mine")
+    sink = Hls(output / "cam.m3u8", OutputSettings(live=True, overwrite=True))
+    write(sink, 20)
+    sink.close()
+    segments = {path.name for path in output.glob("*.ts")}
+    assert segments == {f"cam-{LATER - 200_000}.ts", *listed(output / "cam.m3u8")}
+
+
+def test_the_segments_of_a_recording_that_was_renamed_stay(output: Path) -> None:
+    (output / f"a-{LATER}.ts").touch()  # so that the numbers of the second recording follow those of the first
+    for _ in range(2):
+        sink = Hls(output / "a.m3u8")
+        write(sink, 3)
+        sink.close()
+        (output / "a.m3u8").rename(output / "renamed.m3u8")
+    (output / "renamed.m3u8").rename(output / "a.m3u8")
+    sink = Hls(output / "a.m3u8", OutputSettings(overwrite=True))
+    write(sink, 3)
+    sink.close()
+    assert sorted(path.name for path in output.glob("*.ts")) == [f"a-{LATER + number}.ts" for number in (0, 1, 3)]
+
+
 def test_a_playlist_that_is_replaced_stays_until_the_end(output: Path) -> None:
     sink = Hls(output / "a.m3u8")
     write(sink, 12)
