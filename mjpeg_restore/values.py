@@ -5,6 +5,8 @@ Each function takes the words, and raises `ValueError` with a sentence that can 
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -81,12 +83,37 @@ def positive(word: str, most: int = 10**9) -> int:
 
 
 def secret_in(path: Path) -> str:
-    """The text of a file, such as a password, without the line end behind it. Messages do not show it."""
+    """The text of a file, such as a password, without the line end behind it. Messages do not show it.
+
+    It may be a pipe such as `<(pass show door)`. One that nobody writes to is an error: a writer might never come, and
+    a command that waits for it hears no signal.
+    """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST).decode()
+        data = _read_pipe(path) if path.is_fifo() else _read_file(path)
+        content = data.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text in UTF-8") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ValueError(f"{path} cannot be read ({reason_of(error)})") from None
     return content.removesuffix("\n").removesuffix("\r")
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MOST)
+
+
+def _read_pipe(path: Path) -> bytes:
+    """Read a pipe to its end.
+
+    Raises:
+        OSError: nobody has it open for writing, and nothing is left in it; or it cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(number, "rb", buffering=0) as pipe:
+        first = pipe.read(_MOST)  # None: there is a writer, which has not written yet
+        if first == b"":
+            raise OSError("nobody writes to this pipe")
+        os.set_blocking(number, True)
+        with io.BufferedReader(pipe) as rest:
+            return (first or b"") + rest.read(_MOST)

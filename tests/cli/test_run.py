@@ -180,6 +180,22 @@ def test_settings_in_a_pipe_are_read_once(cameras: Callable[..., HttpCamera], tm
     assert code == 130
 
 
+@needs_sighup
+@needs_named_pipes
+def test_a_secret_in_a_pipe_that_nobody_writes_to_does_not_hold_up_the_command(
+    cameras: Callable[..., HttpCamera], tmp_path: Path
+) -> None:
+    text = DEFAULTS + section("door", cameras())
+    with running(tmp_path, text) as command:
+        until(lambda: bool(command.recorded("door")))
+        os.mkfifo(tmp_path / "secret")
+        (tmp_path / "cameras.toml").write_text(text + '[run]\nserve = "127.0.0.1:0"\ntoken = "${file:secret}"\n')
+        command.process.send_signal(signal.SIGHUP)
+        command.says(r"run\.token: .*secret cannot be read \(nobody writes to this pipe\)")
+        code, _ = command.end()
+    assert code == 130
+
+
 @needs_sigint
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     def answer(request: Request) -> Answer:

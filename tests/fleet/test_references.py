@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mjpeg_restore.fleet.references import expand
+from tests.lacking import needs_named_pipes
 
 HERE = Path()
 
@@ -68,3 +71,21 @@ def test_a_file_that_is_no_text_is_refused_without_its_bytes(tmp_path: Path) -> 
     (tmp_path / "key").write_bytes(b"s3cret\xff")
     with pytest.raises(ValueError, match="is no text in UTF-8"):
         expand("${file:key}", {}, tmp_path)
+
+
+@needs_named_pipes
+def test_a_secret_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As `<(pass show door)` gives it: the writer is there, and takes its time."""
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        with open(writer, "wb") as pipe:
+            pipe.write(b"s3cret\n")
+
+    timer = threading.Timer(0.1, write)
+    timer.start()
+    with open(reader, "rb"):
+        assert expand(f"${{file:/dev/fd/{reader}}}", {}, tmp_path) == "s3cret"
+        timer.join()
+        with pytest.raises(ValueError, match=f"/dev/fd/{reader} cannot be read .nobody writes to this pipe"):
+            expand(f"${{file:/dev/fd/{reader}}}", {}, tmp_path)
