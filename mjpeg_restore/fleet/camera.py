@@ -13,6 +13,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
+from mjpeg_restore.fleet.keys import worded
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.frames import Frame
@@ -224,7 +225,7 @@ class Camera:
                     pool=surroundings.pool,
                 )
         except MjpegRestoreError as error:
-            return str(error)
+            return worded(error)
         except Exception as error:  # a fault of the program's: it is this camera's alone
             _log.exception("%s: a fault of the program", self.name)
             return f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ do: `max-latency = 0.2` is `"200ms"`.
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time
@@ -14,6 +15,7 @@ from typing import Any, get_args
 
 from mjpeg_restore import catalogue, values
 from mjpeg_restore.damage import OnCorrupt
+from mjpeg_restore.errors import MjpegRestoreError
 from mjpeg_restore.pipeline import Drop, OnStall
 from mjpeg_restore.runtime.devices import candidates
 from mjpeg_restore.sinks.base import ImageFormat, PixelFormat, Range
@@ -165,6 +167,28 @@ def shown(value: object) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value) if isinstance(value, int | float) else repr(value)
+
+
+def worded(error: MjpegRestoreError) -> str:
+    """An error in one line, the settings of its hint as the file's keys; without a hint that no key can follow."""
+    hint = error.hint
+    if hint is None or not {_key(setting) for setting in hint.settings} <= {*OF_ONE_CAMERA, *OF_THE_RUN}:
+        return error.message
+    return f"{error.message}: {hint.worded(_assigned)}"
+
+
+def _assigned(setting: str, value: str | int | None) -> str:
+    """A setting of a hint by its key, and a value as it is written in the file."""
+    if value is None:
+        return _key(setting)
+    return f"{_key(setting)} = {json.dumps(not value if setting == 'verify_tls' else value)}"
+
+
+def _key(setting: str) -> str:
+    """The key of a setting."""
+    if setting == "verify_tls":
+        return "insecure"
+    return next((key for key, field in FIELDS.items() if field == setting), setting.replace("_", "-"))
 
 
 def unknown(key: str, known: Iterable[str]) -> str:

@@ -172,8 +172,7 @@ class OutputKeys:
             if not self.uses(key):
                 yield key, "has no effect on this output"
         if self.is_video and (error := self._refusal(replace(self.settings, live=live))):
-            advice = f": {error.hint.worded(_worded)}" if error.hint else ""
-            yield self._culprit(live=live), error.message + advice
+            yield self._culprit(live=live), keys.worded(error)
 
     def _refusal(self, settings: OutputSettings) -> SinkError | None:
         try:
@@ -193,9 +192,3 @@ class OutputKeys:
                 if self._refusal(settings):
                     return key
         return ""
-
-
-def _worded(setting: str, value: str | int | None) -> str:
-    """A setting of a hint by its key."""
-    key = next((key for key, name in FIELDS.items() if name == setting), setting)
-    return key if value is None else f'{key} = "{value}"'

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from mjpeg_restore.errors import SourceError
+from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, OutputChoice, RunSettings
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.sinks import OutputSettings
@@ -57,6 +57,10 @@ class Town:
         script = self.scripts.get(settings.name, "")
         if script == "refuses":
             raise SourceError(f"{settings.source} refuses the user name and password")
+        if script == "advises":
+            raise SourceError(
+                f"{settings.source} is not to be trusted", Hint("{verify_tls} accepts any", verify_tls=False)
+            )
         if script == "crashes":
             raise RuntimeError("a fault of the program")
         return Scripted(settings, script)

@@ -46,7 +46,7 @@ def test_few_cameras_have_several_threads_for_each_picture(cameras: int, streams
         assert fleet.cameras["other"]._restorer.streams == 1
 
 
-@pytest.mark.parametrize("script", ["breaks", "refuses", "crashes", "gives up"])
+@pytest.mark.parametrize("script", ["breaks", "refuses", "advises", "crashes", "gives up"])
 def test_one_that_fails_is_run_again_and_leaves_the_others_alone(script: str, tmp_path: Path) -> None:
     town = Town(bad=script)
     cameras = [camera(name, tmp_path / f"{name}.y4m") for name in ("good", "bad", "fine")]
@@ -62,6 +62,7 @@ def test_one_that_fails_is_run_again_and_leaves_the_others_alone(script: str, tm
         == {
             "breaks": "the wire is cut",
             "refuses": "http://bad/ refuses the user name and password",
+            "advises": "http://bad/ is not to be trusted: insecure = true accepts any",
             "crashes": "RuntimeError: a fault of the program",
             "gives up": "nothing came for 5 s, gave up",
         }[script]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mjpeg_restore.errors import MjpegRestoreError, OutputExists, SinkError
+from mjpeg_restore.errors import Hint, MjpegRestoreError, OutputExists, SinkError
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.retries import Delays
@@ -93,13 +93,13 @@ def test_a_failure_is_discarded_and_begun_anew_after_a_while(make: Make, disk: D
 def test_an_output_that_cannot_be_opened_is_tried_with_growing_delays(
     make: Make, disk: Disk, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    disk.error = OutputExists("door.mp4 exists")
+    disk.error = OutputExists("door.mp4 exists", Hint("{overwrite} replaces it", overwrite=True))
     sink = make()
     for _ in range(30):
         clock.now += 1
         sink.write(FRAME)
     assert disk.tries == [100, 101, 102, 104, 108, 112, 116, 120, 124, 128]
-    assert said(caplog) == ["door: door.mp4: door.mp4 exists; trying again"]
+    assert said(caplog) == ["door: door.mp4: door.mp4 exists: overwrite = true replaces it; trying again"]
     assert {(record.event, record.source) for record in caplog.records} == {("output_failed", "door")}  # pyright: ignore[reportAttributeAccessIssue]
     sink.close()
     assert not disk.opened

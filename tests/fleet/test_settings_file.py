@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.errors import SettingsError
+from mjpeg_restore.errors import Hint, SettingsError, SinkError
 from mjpeg_restore.fleet import CameraSettings, FleetSettings, NetworkChoice, OutputChoice, RunSettings, load_settings
+from mjpeg_restore.fleet.keys import worded
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.runtime.devices import known_devices
 from mjpeg_restore.sinks import OutputSettings, SegmentLimit
@@ -539,3 +540,20 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
         with pytest.raises(SettingsError) as caught:
             load_settings(name)
         assert str(caught.value) == says
+
+
+@pytest.mark.parametrize(
+    ("hint", "advice"),
+    [
+        (Hint("{overwrite} replaces it", overwrite=True), ": overwrite = true replaces it"),
+        (Hint("{verify_tls} accepts any", verify_tls=False), ": insecure = true accepts any"),
+        (Hint("{crf} is 0 to 51; try {codec}", crf=None, codec="h264"), ': crf is 0 to 51; try codec = "h264"'),
+        (Hint("leave {options} out", options=None), ": leave encoder-options out"),
+        (Hint("{rtsp_transport} may work", rtsp_transport="tcp"), ': rtsp-transport = "tcp" may work'),
+        (Hint("try fewer {threads}", threads=None), ": try fewer threads"),
+        (Hint("{track} restores the preview", track=1), ""),
+        (None, ""),
+    ],
+)
+def test_advice_names_keys_of_the_file(hint: Hint | None, advice: str) -> None:
+    assert worded(SinkError("this cannot be", hint)) == f"this cannot be{advice}"
