@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -178,8 +178,8 @@ def tell(options: argparse.Namespace, cameras: Mapping[str, Told]) -> None:
         found = {"cameras": {name: _described(camera) for name, camera in cameras.items()}}
         write(json.dumps(found), sys.stdout)
     if not options.quiet:
-        for line in _summary(cameras):
-            warn(line)
+        for name, camera in cameras.items():
+            warn(f"{name}: {_summary(camera)}", event="summary", source=name)
 
 
 def _described(camera: Told) -> dict[str, Any]:
@@ -188,13 +188,12 @@ def _described(camera: Told) -> dict[str, Any]:
     return {**state, "source": camera.address, "report": camera.report.as_dict()}
 
 
-def _summary(cameras: Mapping[str, Told]) -> Iterator[str]:
-    for name, camera in cameras.items():
-        report, status = camera.report, camera.status
-        words = [f"{report.frames} frames, {report.fps:.1f} frames/s"]
-        words += [f"{getattr(report, count)} {count}" for count in ("damaged", "dropped") if getattr(report, count)]
-        words += [f"{status.restarts} restarts"] if status.restarts else []
-        yield f"{name}: {', '.join(words)}"
+def _summary(camera: Told) -> str:
+    report, status = camera.report, camera.status
+    words = [f"{report.frames} frames, {report.fps:.1f} frames/s"]
+    words += [f"{getattr(report, count)} {count}" for count in ("damaged", "dropped") if getattr(report, count)]
+    words += [f"{status.restarts} restarts"] if status.restarts else []
+    return ", ".join(words)
 
 
 @contextmanager

@@ -52,9 +52,17 @@ def write(text: str, stream: TextIO | None) -> None:
             raise SinkError(f"cannot print the result ({reason_of(error)})") from None
 
 
-def warn(line: str, level: Level = "info") -> None:
-    """Print one line to standard error; nothing where that is closed or cannot be written."""
-    _print_error(_json(time.time(), level, line) if _log_format == "json" else f"mjpeg-restore: {_joined(line)}")
+def warn(line: str, level: Level = "info", **more: str) -> None:
+    """Print one line to standard error; nothing where that is closed or cannot be written.
+
+    Args:
+        line: the message.
+        level: of the line, in JSON.
+        more: other keys, in JSON.
+    """
+    _print_error(
+        _json(time.time(), level, line, **more) if _log_format == "json" else f"mjpeg-restore: {_joined(line)}"
+    )
 
 
 def set_log_format(format: LogFormat) -> None:

@@ -255,7 +255,7 @@ class Camera:
         )
 
         delays = _DELAYS_OF_PIPES if choice.parsed.is_pipe else _DELAYS
-        return Reopening(self.name, choice.name, partial(_open_output, choice, settings, source), delays)
+        return Reopening(self.name, choice.name, partial(_open_output, self.name, choice, settings, source), delays)
 
     def _fail(self, failure: str, lasted: float) -> None:
         self._failure = failure.removeprefix(f"{self.name}: ")
@@ -266,7 +266,7 @@ class Camera:
         _log.log(level, "%s: %s", self.name, message, extra={"event": event, "source": self.name})
 
 
-def _open_output(choice: OutputChoice, settings: OutputSettings, source: Source) -> Sink:
+def _open_output(camera: str, choice: OutputChoice, settings: OutputSettings, source: Source) -> Sink:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
 
     Raises:
@@ -277,6 +277,6 @@ def _open_output(choice: OutputChoice, settings: OutputSettings, source: Source)
         with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
-            return open_sink(choice.target, settings, source.sound, source.paths)
+            return open_sink(choice.target, settings, source.sound, source.paths, camera)
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

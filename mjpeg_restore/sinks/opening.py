@@ -34,6 +34,7 @@ def open_sink(
     settings: OutputSettings | None = None,
     sound: Sequence[SoundTrack] = (),
     inputs: Sequence[Path] = (),
+    source: str = "",
 ) -> Sink:
     """Open the sink for a target.
 
@@ -53,6 +54,7 @@ def open_sink(
         settings: the user's choices; the defaults if None.
         sound: tracks of sound, for sinks that take it; others ignore them.
         inputs: the source's files, which are never replaced.
+        source: whose pictures they are, in the log; empty: it does not say.
 
     Raises:
         OutputExists: the output exists and `overwrite` is False.
@@ -64,17 +66,18 @@ def open_sink(
     match found.format:
         case "rtsp" | "tcp" | "udp":
             assert found.address
-            return Push(_link(found.address), settings, sound)
+            return Push(_link(found.address), settings, sound, source=source)
         case "v4l2":
             return V4l2Device(found.where, settings)
         case "ts":
             if not found.is_pipe:
                 raise SinkError(f"{found.where} is no pipe: a file of MPEG-TS is called NAME.ts")
-            return Push(PipeLink(open_pipe(found.where), f"ts:{found.where}"), settings, sound, paced=False)
+            link = PipeLink(open_pipe(found.where), f"ts:{found.where}")
+            return Push(link, settings, sound, source=source, paced=False)
         case "y4m":
             return Y4mStream(_opened(found, inputs), settings, closes=True)
         case "raw":
-            return RawStream(_opened(found, inputs), settings, f"raw:{found.where}", closes=True)
+            return RawStream(_opened(found, inputs), settings, f"raw:{found.where}", source=source, closes=True)
         case "pictures":
             return Stills(found.where, settings, inputs)
         case "picture" | "hls" | "video":

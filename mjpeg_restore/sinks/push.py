@@ -59,6 +59,7 @@ class Push(BaseSink):
         settings: OutputSettings | None = None,
         sound: Sequence[SoundTrack] = (),
         *,
+        source: str = "",
         paced: bool = True,
     ) -> None:
         """Prepare; the connection is made with the first picture.
@@ -68,6 +69,7 @@ class Push(BaseSink):
             settings: `codec`, `crf`, `preset`, `range`, `options`, `fps`, `sample_aspect`, and `live`; the defaults if
                 None.
             sound: tracks of sound, for links that can carry it.
+            source: whose pictures they are, in the log; empty: it does not say.
             paced: send a recording at its own pace; False where the reader has its own.
 
         Raises:
@@ -75,6 +77,7 @@ class Push(BaseSink):
         """
         settings = settings or OutputSettings()
         self._link = link
+        self._source = source
         self._settings = settings
         self._encoder = find_encoder(settings.codec or "h264", replace(settings, live=True))
         if self._encoder.codec.canonical_name not in link.codecs:
@@ -219,7 +222,7 @@ class Push(BaseSink):
 
     def _note(self, level: int, event: str, message: str) -> None:
         name = self._link.name
-        _log.log(level, "%s: %s", name, message, extra={"event": event, "output": name})
+        _log.log(level, "%s: %s", name, message, extra={"event": event, "source": self._source, "output": name})
 
     def _hang_up(self) -> None:
         """Close the connection, then the muxer, whose last words go nowhere."""

@@ -33,6 +33,7 @@ class RawStream(BaseSink):
         settings: OutputSettings | None = None,
         name: str = "raw",
         *,
+        source: str = "",
         closes: bool = False,
     ) -> None:
         """Create the temporary file, or use a binary stream.
@@ -41,6 +42,7 @@ class RawStream(BaseSink):
             target: a path, or an object with `write(bytes)` and `flush()`.
             settings: `pixel_format`, `range`, `fps`, `overwrite` and `live`; the defaults if None.
             name: of the output, in the log.
+            source: whose pictures they are, in the log; empty: it does not say.
             closes: close a stream at the end, which otherwise stays open.
 
         Raises:
@@ -50,6 +52,7 @@ class RawStream(BaseSink):
         self._settings = settings or OutputSettings()
         self._file = ByteFile(target, self._settings, "raw pictures", closes=closes)
         self._name = name
+        self._source = source
         self._size: tuple[int, int] | None = None
 
     def write(self, frame: Frame) -> None:
@@ -93,7 +96,7 @@ class RawStream(BaseSink):
             picture.height,
             rate,
             colour,
-            extra={"event": "output_format", "output": self._name},
+            extra={"event": "output_format", "source": self._source, "output": self._name},
         )
 
 

@@ -156,6 +156,8 @@ def test_settings_with_mistakes_are_not_applied(cameras: Callable[..., HttpCamer
         code, report = command.end()
     assert code == 130
     assert report["door"]["restarts"] == 0
+    last = json.loads(command.log.splitlines()[-1])
+    assert (last["event"], last["source"]) == ("summary", "door")
     wrong = [line for line in lines if line.get("event") == "wrong_settings"]
     assert [line["message"].partition("cameras.toml:")[2].split(": ")[:2] for line in wrong] == [
         ["9", "cameras.door.codek"],

@@ -66,7 +66,7 @@ class Town:
         return Scripted(settings, script)
 
 
-def camera(name: str, *targets: Path, **changes: object) -> CameraSettings:
+def camera(name: str, *targets: Path | str, **changes: object) -> CameraSettings:
     outputs = tuple(OutputChoice(str(target), OutputSettings(overwrite=True, threads=1)) for target in targets)
     return replace(CameraSettings(name, f"http://{name}/", outputs, NETWORK), **changes)
 

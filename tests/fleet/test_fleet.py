@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -268,6 +269,22 @@ def test_messages_name_the_camera_and_its_address_is_kept(caplog: pytest.LogCapt
         until(lambda: running(fleet, "door"))
         assert fleet.cameras["door"].address == "http://door/"
         assert caplog.messages[0] == "door: reading http://door/"
+
+
+def test_lines_about_outputs_name_the_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        outputs = f"raw:{tmp_path}/door.raw", f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with Fleet(settings(camera("door", *outputs)), open=Town().open) as fleet:
+            until(lambda: running(fleet, "door") and len(told(caplog)) == 2)
+    assert told(caplog) == {("output_format", "door"), ("output_connected", "door")}
+
+
+def told(caplog: pytest.LogCaptureFixture) -> set[tuple[str, str | None]]:
+    """Event and source of the lines about outputs."""
+    return {
+        (one.__dict__["event"], one.__dict__.get("source")) for one in [*caplog.records] if "output" in one.__dict__
+    }
 
 
 # ---- pipes ----
