@@ -147,9 +147,10 @@ class VideoFile(BaseSink):
     are written in limited range there.
 
     *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time. MKV and
-    WebM round them to 1 ms, MPEG-TS to 1/90000 s. AVI rounds them to frames of its fixed rate, counted from the first
-    picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture at the next one's time. A time stamp
-    that does not rise is moved to one unit after the last one: no picture is lost.
+    WebM round them to 1 ms, MPEG-TS to 1/90000 s. MPEG-TS has no negative ones: where the encoder reorders pictures and
+    the first one is decoded before 0, all pictures and sound are moved until it is at 0. AVI rounds them to frames of
+    its fixed rate, counted from the first picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture
+    at the next one's time. A time stamp that does not rise is moved to one unit after the last one: no picture is lost.
 
     *Fields.* Interlaced pictures are coded and tagged as interlaced by encoders that support it.
 

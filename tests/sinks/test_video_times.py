@@ -12,7 +12,7 @@ import pytest
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import OutputSettings, VideoFile
-from tests.sinks.conftest import JITTER, flat, save, seconds, shown, times
+from tests.sinks.conftest import JITTER, flat, read, save, seconds, shown, times
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mov"])
@@ -48,6 +48,17 @@ def test_matroska_times_are_exact_in_milliseconds(output: Path, start: int) -> N
     stamps = [start + stamp for stamp in JITTER]
     pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(stamps)]
     assert times(save(output / "a.mkv", pictures)) == [Fraction(pts, 1000) for pts in stamps]
+
+
+@pytest.mark.parametrize(("start", "options", "moved"), [(0, {}, 2), (25, {}, 0), (0, {"bf": "0"}, 0)])
+def test_mpeg_ts_moves_what_would_be_decoded_before_0(
+    output: Path, start: int, options: dict[str, str], moved: int
+) -> None:
+    sink = VideoFile(output / "a.ts", OutputSettings(options=options))
+    for index in range(start, start + 12):
+        sink.write(Frame(flat(index=index)))
+    sink.close()
+    assert times(read(output / "a.ts")) == [Fraction(index + moved, 25) for index in range(start, start + 12)]
 
 
 def test_avi_rounds_times_to_frames(output: Path) -> None:
