@@ -14,7 +14,14 @@ from mjpeg_restore.archive.listing import PICTURE
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.parts import FirstPicture, PartSource, Plan, cut, info_of
 from mjpeg_restore.archive.records import write_packet, write_sound
-from mjpeg_restore.archive.steps import counts_of, describe_output, opened, output_settings, restorer_of
+from mjpeg_restore.archive.steps import (
+    check_unchanged,
+    counts_of,
+    describe_output,
+    opened,
+    output_settings,
+    restorer_of,
+)
 from mjpeg_restore.archive.store import checksum
 from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.errors import SinkError, SourceError
@@ -31,22 +38,18 @@ def begin_recording(job: Job) -> Done | Same | Cut:
     """See `tasks.begin`."""
     recording, begun = job.recording, time.monotonic()
     store = open_store(recording.location)
+    found = store.stat(recording.location)  # first: it may change while it is fetched
+    if found is None:
+        raise SinkError(f"{recording.location} has gone since the archive was listed")
     with store.fetch(recording.location) as path:
-        found = store.stat(recording.location)
-        if found is None:
-            raise SinkError(f"{recording.location} has gone since the archive was listed")
         known: dict[str, Any] = {"size": found.size, "modified": found.modified, "sha256": checksum(path)}
         if known["sha256"] == job.restored:
             return Same(known)
         folder = WorkFolder.of(job, known["sha256"])
-        if left := folder.left_by_earlier_run():
+        if left := folder.left_by_earlier_run(known):
             return left
         with opened(job, path) as source:
             result = _restore_or_cut(job, source, folder, known)
-        again = store.stat(recording.location)
-    if again is None or (again.size, again.modified) != (found.size, found.modified):
-        folder.remove()
-        raise SinkError(f"{recording.location} has changed while it was read")
     if isinstance(result, Cut):
         return result
     return Done({**known, **result, "seconds": round(time.monotonic() - begun, 3)})
@@ -55,23 +58,24 @@ def begin_recording(job: Job) -> Done | Same | Cut:
 def _restore_or_cut(job: Job, source: Source, folder: WorkFolder, known: dict[str, Any]) -> Cut | dict[str, Any]:
     settings, info = job.settings, source.info
     if not settings.cuts or job.recording.output.endswith(PICTURE):
-        return _restore(job, source, source)
+        return _restore(job, source, source, known)
     walk = HeaderWalk(info.height, info.codec_tag, independent=info.independent)
     parts = cut(source, walk, settings.part)
     first = next(parts, list[Packet]())
     second = next(parts, None)
     if second is not None:
         return _cut(job, source, folder, chain((first, second), parts), known)
-    return _restore(job, source, PartSource(info, first, source.sound))
+    return _restore(job, source, PartSource(info, first, source.sound), known)
 
 
-def _restore(job: Job, source: Source, packets: Source) -> dict[str, Any]:
+def _restore(job: Job, source: Source, packets: Source, known: dict[str, Any]) -> dict[str, Any]:
     """Restore a recording uncut, and publish it; returns its fields of the manifest.
 
     Args:
         job: the recording.
         source: the recording, opened.
         packets: the same, or what was read of it already.
+        known: see `check_unchanged`.
     """
     sound = source.sound if job.settings.sound else ()
     with job.destination.writing(job.recording.output) as path:
@@ -81,6 +85,7 @@ def _restore(job: Job, source: Source, packets: Source) -> dict[str, Any]:
         sink = open_sink(path, output, sound)
         report = run(packets, restorer_of(job.settings), sink, job.settings.policies, pool=INLINE)
         output_fields = describe_output(path)
+        check_unchanged(job.recording, known)  # before it has its name
     return {
         **output_fields,
         **counts_of(report),
@@ -115,6 +120,11 @@ def _cut(job: Job, source: Source, folder: WorkFolder, parts: Iterator[list[Pack
     if first is None:
         folder.remove()
         raise trouble or SourceError(f"{source.info.name}: no picture could be restored")
+    try:
+        check_unchanged(job.recording, known)
+    except SinkError:
+        folder.remove()
+        raise
     origin = origin_of(job.recording.output, output, first.picture(), early if settings.sound else ())
     plan = Plan(
         info=info_of(source.info),

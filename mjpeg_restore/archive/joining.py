@@ -10,7 +10,7 @@ from itertools import chain
 from mjpeg_restore.archive.jobs import Done, Job, PartResult
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.records import read_sound
-from mjpeg_restore.archive.steps import describe_output, opened
+from mjpeg_restore.archive.steps import check_unchanged, describe_output, opened
 from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.sinks.joining import join_video
 
@@ -25,6 +25,7 @@ def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
         tracks, sound = (), iter(())
         if plan.has_sound:
             path = stack.enter_context(open_store(recording.location).fetch(recording.location))
+            check_unchanged(recording, plan.result)  # the parts and the sound are of that file
             tracks = stack.enter_context(opened(job, path)).sound
             sound = read_sound(stack.enter_context(destination.reading(work.sound)))
         target = stack.enter_context(destination.writing(recording.output))
@@ -40,6 +41,8 @@ def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
             shown_until=parts[-1].shown_until,
         )
         output_fields = describe_output(target)
+        if plan.has_sound:
+            check_unchanged(recording, plan.result)
     work.remove()
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
     remarks = dict.fromkeys([*plan.remarks, *chain.from_iterable(part.remarks for part in parts)])

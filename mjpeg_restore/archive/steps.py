@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mjpeg_restore.archive.jobs import Job
+from mjpeg_restore.archive.listing import Recording
+from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.archive.store import checksum
-from mjpeg_restore.errors import SourceError
+from mjpeg_restore.errors import SinkError, SourceError, reason_of
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.report import COUNTS, Report
 from mjpeg_restore.restorer import Restorer
@@ -50,6 +52,25 @@ def restorer_of(settings: ArchiveSettings) -> Restorer:
 def output_settings(settings: ArchiveSettings, info: SourceInfo) -> OutputSettings:
     """The archive's output settings, with the frame rate and aspect ratio of a recording."""
     return settings.output_for(info.fps, upright_aspect(info.sample_aspect, info.rotation))
+
+
+def check_unchanged(recording: Recording, known: Mapping[str, Any]) -> None:
+    """Check that a recording is what it was when its task began: a file restored of half of it gets no name.
+
+    Args:
+        recording: the recording.
+        known: its size and date then, as fields of the manifest.
+
+    Raises:
+        SinkError: it has changed or gone, or cannot be looked at.
+    """
+    where = recording.location
+    try:
+        found = open_store(where).stat(where)
+    except OSError as error:
+        raise SinkError(f"cannot read {where} ({reason_of(error)}): call this again when it can be read") from error
+    if found is None or (found.size, found.modified) != (known["size"], known["modified"]):
+        raise SinkError(f"{where} has changed while it was restored: call this again when it is complete")
 
 
 def describe_output(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mjpeg_restore.archive.destination import Destination
@@ -79,21 +79,27 @@ class WorkFolder:
         """Write what is known of a part, once it is there."""
         self.destination.write_text(self._result(result.number), json.dumps(asdict(result)))
 
-    def left_by_earlier_run(self) -> Cut | None:
-        """The recording as an earlier run has cut it, with the parts that it restored; None if none has."""
+    def left_by_earlier_run(self, known: dict[str, Any]) -> Cut | None:
+        """The recording as an earlier run has cut it, with the parts that it restored; None if none has.
+
+        Args:
+            known: see `Plan.result`; the date may be another one by now.
+        """
         text = self.destination.read_text(self._plan)
         if text is None:
             return None
         try:
-            packets = Plan.from_json(text).packets
+            plan = Plan.from_json(text)
         except _UNREADABLE:
             return None
-        numbers = range(len(packets))
+        numbers = range(len(plan.packets))
         if not all(self.destination.stat(self.packets(number)) for number in numbers):
             return None  # somebody has tidied up
+        if plan.result != known:
+            self.write_plan(replace(plan, result=known))
         done = [number for number in numbers if self.destination.stat(self.coded(number))]
         results = [self.destination.read_text(self._result(number)) for number in done]
-        return Cut(self.name, packets, tuple(part for text in results if text and (part := _part_result(text))))
+        return Cut(self.name, plan.packets, tuple(part for text in results if text and (part := _part_result(text))))
 
     def coded_parts(self, count: int) -> Iterator[Sequence[CodedVideo]]:
         """The coded pictures of each part, one part after the other."""

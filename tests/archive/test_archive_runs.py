@@ -6,13 +6,14 @@ import errno
 import json
 import os
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
-from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, list_recordings
+from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, beginning, list_recordings
 from mjpeg_restore.archive.destination import WORK
 from mjpeg_restore.archive.local import LocalStore
 from mjpeg_restore.archive.manifest import MANIFEST
@@ -429,22 +430,60 @@ def test_a_network_that_cannot_be_run_ends_the_run(recordings: Path, tmp_path: P
         archive(recordings, tmp_path / "out", chosen)
 
 
-def test_an_input_that_changes_meanwhile_is_tried_again(
-    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "late"), [("short.mjpeg", "run"), ("cam/long.mkv", "_first_picture")])
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_input_that_changes_while_it_is_read_replaces_nothing(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, late: str, gone: bool
 ) -> None:
-    stat, calls = LocalStore.stat, list[str]()
+    out, source = tmp_path / "out", recordings / name
+    archive(recordings, out, settings())
+    before = files(out)
+    raw(recordings / "short.mjpeg", PICTURES[:2])
+    muxed(recordings / "cam" / "long.mkv", PICTURES[:25])
+    half, step = source.read_bytes(), getattr(beginning, late)
 
-    def growing(self: LocalStore, path: str) -> Any:
-        calls.append(path)
-        if path.endswith("short.mjpeg") and calls.count(path) == 3:
-            os.utime(path, (calls.count(path), 0))
-        return stat(self, path)
+    def growing(*arguments: Any, **named: Any) -> Any:
+        source.unlink() if gone else source.write_bytes(half + PICTURES[3])
+        return step(*arguments, **named)
 
-    monkeypatch.setattr(LocalStore, "stat", growing)
-    report, _ = archive(recordings, tmp_path / "out", settings())
-    assert str(report.failures[-1][1]).endswith("short.mjpeg has changed while it was read")
+    monkeypatch.setattr(beginning, late, growing)
+    found = list_recordings([str(source)], str(out), ".mkv")
+    chosen = [replace(one, name=name, output=f"{name.partition('.')[0]}.mkv") for one in found]
+    report = Archive(chosen, Destination(str(out)), settings()).run(InlineWorkers())
+    assert str(report.failures[-1][1]).endswith(
+        f"{name} has changed while it was restored: call this again when it is complete"
+    )
+    assert lines(out)[name]["status"] == "failed"
+    assert files(out) == before
     monkeypatch.undo()
-    assert archive(recordings, tmp_path / "out", settings())[0].done == 1
+    source.write_bytes(half)
+    assert archive(recordings, out, settings())[0].done == 2
+
+
+def test_an_input_that_is_exchanged_before_its_parts_are_joined(recordings: Path, tmp_path: Path) -> None:
+    long = recordings / "cam" / "long.mkv"
+
+    class Exchanging(InlineWorkers):
+        def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            if work.__name__ == "join":
+                muxed(long)  # without sound
+            return super().submit(work, *arguments, **named)
+
+    out = tmp_path / "out"
+    report, _ = archive(recordings / "cam", out, settings(), Exchanging())
+    assert str(report.failures[-1][1]).startswith(f"{long} has changed while it was restored: ")
+    assert not (out / "long.mkv").exists()
+
+
+def test_parts_of_an_input_with_a_new_date_are_joined(recordings: Path, tmp_path: Path) -> None:
+    out, chosen, workers = tmp_path / "out", settings(), Stopping(4)
+    found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+    Archive(found, Destination(str(out)), chosen).run(workers, workers.stop)
+    os.utime(recordings / "cam" / "long.mkv", (1, 1))
+    report, rest = archive(recordings / "cam", out, chosen)
+    assert report.done == 1
+    assert [arguments[2] for name, arguments in rest.tasks if name == "restore_part"] == [3]
+    assert archive(recordings / "cam", out, chosen)[1].tasks == []
 
 
 def test_a_file_is_moved_to_its_name_and_never_written_there(tmp_path: Path) -> None:
