@@ -11,16 +11,16 @@ from threading import Event
 from typing import Any
 
 from mjpeg_restore import catalogue
-from mjpeg_restore.archive.destination import WORK, Destination
+from mjpeg_restore.archive.destination import WORK, Destination, cannot_write
 from mjpeg_restore.archive.jobs import Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.listing import Recording
-from mjpeg_restore.archive.manifest import FOREIGN, MANIFEST, Manifest, Status
+from mjpeg_restore.archive.manifest import FOREIGN, Manifest, Status
 from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
 from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
-from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost, reason_of
+from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
 
 _POLL = 0.2
 """Seconds between two looks at `stop`, and two calls of `progress`."""
@@ -128,15 +128,8 @@ class Archive:
                     progress(report)
         finally:
             report.end()
-            self._end_manifest()
-        report.interrupted = stop.is_set() and report.todo > 0
-
-    def _end_manifest(self) -> None:
-        try:
             self._manifest.write()
-        except OSError as error:
-            where = self._destination.path(MANIFEST)
-            raise SinkError(f"cannot write {where} ({reason_of(error)}): is there room on the disk?") from error
+        report.interrupted = stop.is_set() and report.todo > 0
 
     def _next(self, workers: Workers, new: Iterator[Recording]) -> _Step | None:
         """The next task, if there is one now."""
@@ -150,15 +143,25 @@ class Archive:
         return None
 
     def _claim(self, job: Job) -> bool:
-        """Note that a recording is begun, unless a file of its output's name is somebody else's."""
-        if self._manifest.is_foreign(job.recording):
-            there = f"{self._destination.path(job.recording.output)} is there, and was not restored by this archive"
-            error = SinkError(f"{there}: move it, or give another destination")
+        """Note that a recording is begun, unless its output's name is somebody else's, or can be no file's."""
+        if error := self._obstacle(job.recording):
             self._fail(job, Failure("output", error, foreign=True))
             return False
         if not self._manifest.is_begun(job.recording):
             self._note(job, "begun", {})
         return True
+
+    def _obstacle(self, recording: Recording) -> SinkError | None:
+        """Why a recording cannot have a file of its output's name; None if it can, as far as is known."""
+        where = self._destination.path(recording.output)
+        try:
+            if not self._manifest.is_foreign(recording):
+                return None
+        except OSError as error:
+            return cannot_write(where, error)
+        return SinkError(
+            f"{where} is there, and was not restored by this archive: move it, or give another destination"
+        )
 
     def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
         """Take a task's result, and prepare what follows from it."""

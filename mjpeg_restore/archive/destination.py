@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Generator
@@ -19,6 +20,35 @@ WORK = ".mjpeg-restore"
 _LOCK = f"{WORK}.lock"
 """Not in that folder, which is removed while it is locked."""
 _ASIDE, _PARTS = f"{WORK}/aside", f"{WORK}/parts"
+
+_NO_ROOM = "make room there, and call this again"
+_NOT_OURS = "give a destination that can be written"
+_TAKEN = "something else has its name, or that of a folder that it goes in: move that, or give another destination"
+_ADVICE = {
+    errno.ENOSPC: _NO_ROOM,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _NO_ROOM,
+    errno.EROFS: _NOT_OURS,
+    errno.EACCES: _NOT_OURS,
+    errno.EPERM: _NOT_OURS,
+    errno.EEXIST: _TAKEN,
+    errno.EISDIR: _TAKEN,
+    errno.ENOTDIR: _TAKEN,
+    errno.ELOOP: _TAKEN,
+    errno.ENOENT: "the folder has gone meanwhile, or a link leads nowhere: call this again, or remove the link",
+    errno.ENAMETOOLONG: "give the recording a shorter name",
+}
+"""What helps where a file cannot be written, by the cause."""
+
+
+def cannot_write(where: str, error: OSError) -> SinkError:
+    """The error for a file that cannot be written, with what helps.
+
+    Args:
+        where: its location.
+        error: the cause.
+    """
+    advice = _ADVICE.get(error.errno or 0, "call this again, or give another destination")
+    return SinkError(f"cannot write {where} ({reason_of(error)}): {advice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +82,31 @@ class Destination:
         """A file in it; None where there is none."""
         return self.store.stat(self.path(name))
 
+    def is_taken(self, name: str) -> bool:
+        """See `Store`."""
+        return self.store.is_taken(self.path(name))
+
     @contextlib.contextmanager
     def writing(self, name: str) -> Generator[Path]:
         """A new name on this machine, with the extension of `name`, for a file that is published at the context's end.
 
         Two who write the same file at the same time do not meet: the later one to finish replaces the other's.
+
+        Raises:
+            SinkError: it cannot be written.
         """
-        store = self.store
-        aside = store.scratch(self.path(_ASIDE)) / f"{uuid.uuid4().hex}{Path(name).suffix}"
+        store, place = self.store, self.path(name)
+        try:
+            aside = store.scratch(self.path(_ASIDE)) / f"{uuid.uuid4().hex}{Path(name).suffix}"
+        except OSError as error:
+            raise cannot_write(place, error) from error
         try:
             yield aside
-            store.publish(aside, self.path(name))
+            store.publish(aside, place)
         except SinkError as error:  # users know the file by its own name
-            raise type(error)(error.message.replace(str(aside), self.path(name)), error.hint) from error
+            raise type(error)(error.message.replace(str(aside), place), error.hint) from error
+        except OSError as error:
+            raise cannot_write(place, error) from error
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
@@ -81,7 +123,11 @@ class Destination:
             return path.read_text(encoding="utf-8", errors="replace")
 
     def write_text(self, name: str, text: str) -> None:
-        """Publish a text file."""
+        """Publish a text file.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
         with self.writing(name) as path:
             path.write_text(text, encoding="utf-8")
 
@@ -111,9 +157,16 @@ class Destination:
             yield
 
     def remove_unfinished(self) -> None:
-        """Remove the files of a run that died while it wrote them. Only for who has locked the destination."""
+        """Remove the files of a run that died while it wrote them. Only for who has locked the destination.
+
+        Raises:
+            SinkError: nothing can be written there.
+        """
         if not is_url(self.location):
-            self.remove(_ASIDE)
+            try:
+                self.remove(_ASIDE)
+            except OSError as error:  # such as a file of that folder's name
+                raise cannot_write(self.path(WORK), error) from error
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder."""

@@ -50,7 +50,7 @@ class Failure:
     full: bool = False
     """True: there is no room left."""
     foreign: bool = False
-    """True: a file of the output's name is there, which the archive did not make."""
+    """True: the archive has made no file of the output's name; what is there, if anything, is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)

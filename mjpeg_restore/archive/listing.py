@@ -192,14 +192,22 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _outputs(names: Sequence[str], extension: str) -> dict[str, str]:
-    """The name of each one's restored file; where two would have one name, both keep their own extension in it."""
+    """The name of each one's restored file.
+
+    Where two would have one name, or one the name of a folder of others, they keep their own extension in it.
+    """
     outputs = {name: _with(name, extension) for name in names}
+    # In lower case: some file systems know no case.
+    folders = {str(folder).lower() for name in names for folder in PurePosixPath(name).parents}
     while True:
         made: dict[str, list[str]] = {}
         for name, output in outputs.items():
-            made.setdefault(output.lower(), []).append(name)  # some file systems know no case
+            made.setdefault(output.lower(), []).append(name)
         longer = {
-            name: f"{name}{_suffix(name, extension)}" for alike in made.values() if len(alike) > 1 for name in alike
+            name: f"{name}{_suffix(name, extension)}"
+            for output, alike in made.items()
+            if len(alike) > 1 or output in folders
+            for name in alike
         }
         if all(outputs[name] == output for name, output in longer.items()):
             return outputs

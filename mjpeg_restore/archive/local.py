@@ -26,6 +26,14 @@ class LocalStore:
             raise
         return None if not os.path.isfile(path) else Entry(path, found.st_size, str(found.st_mtime_ns))
 
+    def is_taken(self, path: str) -> bool:
+        """See `Store`."""
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
     def is_folder(self, path: str) -> bool:
         """See `Store`."""
         return os.path.isdir(path)

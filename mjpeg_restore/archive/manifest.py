@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from mjpeg_restore.archive.destination import Destination
+from mjpeg_restore.archive.destination import Destination, cannot_write
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import is_another
 from mjpeg_restore.archive.store import is_url
@@ -32,7 +32,7 @@ Status = Literal["begun", "done", "refused", "failed"]
 again before it changes; "failed": it is tried again."""
 
 FOREIGN = "foreign"
-"""Member of the line of a recording that failed as there was a file of its output's name."""
+"""Member of the line of a recording whose output the archive has not made: something else has its name."""
 
 Line = dict[str, Any]
 
@@ -75,12 +75,13 @@ class Manifest:
         path = self._destination.path(MANIFEST)
         text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
         try:
-            if self._destination.store.append(path, text):
-                self._whole = True
-            elif time.monotonic() - self._written > _REWRITE_EVERY:
-                self.write()
+            appended = self._destination.store.append(path, text)
         except OSError as error:
-            raise SinkError(f"cannot write {path} ({reason_of(error)}): is there room on the disk?") from error
+            raise cannot_write(path, error) from error
+        if appended:
+            self._whole = True
+        elif time.monotonic() - self._written > _REWRITE_EVERY:
+            self.write()
 
     def _keep(self, line: Line) -> None:
         if before := self.lines.get(line["name"]):
@@ -93,10 +94,14 @@ class Manifest:
         """Write the manifest anew, in the order of the names.
 
         Raises:
-            OSError: it cannot be written; what was there is as it was.
+            SinkError: it cannot be written; what was there is as it was.
         """
         text = "".join(f"{json.dumps(self.lines[name])}\n" for name in sorted(self.lines))
-        if text and self._destination.read_text(MANIFEST) != text:
+        try:
+            current = self._destination.read_text(MANIFEST)
+        except OSError as error:
+            raise cannot_write(self._destination.path(MANIFEST), error) from error
+        if text and current != text:
             self._destination.write_text(MANIFEST, text)
         self._whole, self._written = True, time.monotonic()
 
@@ -142,20 +147,25 @@ class Manifest:
         return recording.output in self._begun
 
     def is_foreign(self, recording: Recording) -> bool:
-        """Whether a file of the output's name is there, and is not this archive's.
+        """Whether something of the output's name is there, and is not this archive's.
 
         Where a line was lost, it is taken for what that line told of; and with a URL for what a run made that died, as
         what is begun is not noted there at once.
+
+        Raises:
+            OSError: no file can have that name, or it cannot be looked at.
         """
         unsure = self._lost or is_url(self._destination.location)
-        return not (unsure or self.is_begun(recording) or self._destination.stat(recording.output) is None)
+        return not (unsure or self.is_begun(recording) or not self._destination.is_taken(recording.output))
 
     def restored(self, recording: Recording, key: str) -> str:
         """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""
         line = self.lines.get(recording.name, {})
         if line.get("status") != "done" or (line.get("key"), line.get("output")) != (key, recording.output):
             return ""
-        found = self._destination.stat(recording.output)
+        found = None
+        with contextlib.suppress(OSError):  # then writing fails, too, and says so
+            found = self._destination.stat(recording.output)
         return str(line.get("sha256")) if found and found.size == line.get("output_size") else ""
 
 

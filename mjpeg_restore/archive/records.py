@@ -42,7 +42,9 @@ def read_records(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
                 if len(data) < size:
                     raise ValueError("it ends in the middle of a record")
                 yield fields, data
-    except (OSError, ValueError, struct.error) as error:
+    except OSError as error:
+        raise SinkError(f"cannot read {path} ({reason_of(error)}): call this again to make it anew") from error
+    except (ValueError, struct.error) as error:
         raise SinkError(f"{path}: {reason_of(error)}: remove it, and begin anew") from error
 
 

@@ -86,6 +86,10 @@ class RemoteStore:
             return None
         return self._entry(found) if found["type"] == "file" else None
 
+    def is_taken(self, path: str) -> bool:
+        """See `Store`."""
+        return bool(self._system.exists(path))
+
     def is_folder(self, path: str) -> bool:
         """See `Store`."""
         return bool(self._system.isdir(path))

@@ -33,6 +33,10 @@ class Store(Protocol):
         """A file; None where there is none, or a folder."""
         ...
 
+    def is_taken(self, path: str) -> bool:
+        """Whether anything has that name: a file, a folder, a device, or a link that leads nowhere."""
+        ...
+
     def is_folder(self, path: str) -> bool:
         """Whether there is a folder."""
         ...

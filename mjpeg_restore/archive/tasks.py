@@ -50,14 +50,24 @@ def join(job: Job, folder: str, parts: Sequence[PartResult]) -> Done | Failure:
 
 
 def _caught(job: Job, work: Callable[[], Result]) -> Result | Failure:
-    """The result, or why there is none. Only a bug leads to another exception than ours, and then the others go on."""
+    """The result, or why there is none. Even after a bug's exception the other recordings go on."""
     try:
         return work()
     except Exception as error:
-        ours = isinstance(error, MjpegRestoreError)
-        message = error.message if ours else f"{type(error).__name__}: {reason_of(error)}"
-        told = MjpegRestoreError(" ".join(message.split()), error.hint if ours else None)
+        hint = error.hint if isinstance(error, MjpegRestoreError) else None
+        told = MjpegRestoreError(" ".join(_message_of(job, error).split()), hint)
         return Failure(_blame_of(job, error), told, _is_full(error))
+
+
+def _message_of(job: Job, error: Exception) -> str:
+    match error:
+        case MjpegRestoreError():
+            return error.message
+        case OSError():
+            where = error.filename or job.recording.location
+            return f"cannot use {where} ({reason_of(error)}): mend that, and call this again"
+        case _:
+            return f"{type(error).__name__}: {reason_of(error)}"
 
 
 def _blame_of(job: Job, error: Exception) -> Blame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -422,6 +423,107 @@ def test_a_manifest_that_cannot_be_written_ends_the_run(
     monkeypatch.setattr(LocalStore, "append", full)
     with pytest.raises(SinkError, match=r"cannot write .*manifest\.jsonl \(No space left on device\)"):
         archive(recordings, tmp_path / "out", settings())
+
+
+def test_a_manifest_that_is_a_folder_needs_no_room_on_the_disk(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / MANIFEST).mkdir(parents=True)
+    with pytest.raises(
+        SinkError, match=r"manifest\.jsonl \(Is a directory\): something else has its name, .* move that"
+    ):
+        archive(recordings, tmp_path / "out", settings())
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room there, and call this again"),
+        (errno.EROFS, "give a destination that can be written"),
+        (errno.EIO, "call this again, or give another destination"),
+    ],
+)
+@pytest.mark.parametrize("name", ["long.mkv", "packets-00001", "coded-00001"])
+def test_a_file_that_cannot_be_written_is_named_with_what_helps(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str, name: str
+) -> None:
+    publish = LocalStore.publish
+
+    def refuse(self: LocalStore, file: Path, path: str) -> None:
+        if path.endswith(name):
+            raise OSError(number, os.strerror(number))
+        publish(self, file, path)
+
+    monkeypatch.setattr(LocalStore, "publish", refuse)
+    report, _ = archive(recordings / "cam", tmp_path / "out", settings())
+    told = str(report.failures[0][1])
+    assert told.startswith(f"cannot write {tmp_path}/out/")
+    assert told.endswith(f"{name} ({os.strerror(number)}): {advice}")
+    assert report.full == (number == errno.ENOSPC)
+
+
+def test_a_destination_that_is_removed_meanwhile(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, describe = tmp_path / "out", beginning.describe_output
+
+    def remove(path: Path) -> dict[str, Any]:
+        shutil.rmtree(out)
+        return describe(path)
+
+    monkeypatch.setattr(beginning, "describe_output", remove)
+    report, _ = archive(recordings / "short.mjpeg", out, settings())
+    assert str(report.failures[0][1]).startswith(
+        f"cannot write {out}/short.mkv (No such file or directory): the folder has gone meanwhile, "
+    )
+
+
+def test_an_input_that_cannot_be_read_is_named(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(beginning, "checksum", fail)
+    report, _ = archive(recordings / "short.mjpeg", tmp_path / "out", settings())
+    told = f"cannot use {recordings}/short.mjpeg (Input/output error): mend that, and call this again"
+    assert str(report.failures[0][1]) == told
+
+
+def test_a_file_of_the_work_folders_name_ends_the_run(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / WORK).touch()
+    with pytest.raises(SinkError, match=rf"^cannot write {tmp_path}/out/{WORK} \(Not a directory\): something else"):
+        archive(recordings, tmp_path / "out", settings())
+
+
+def test_a_name_that_becomes_too_long_fails_its_recording_alone(recordings: Path, tmp_path: Path) -> None:
+    raw(recordings / ("y" * 252), PICTURES[:2])
+    for done in (3, 0):
+        report, workers = archive(recordings, tmp_path / "out", settings())
+        assert (report.done, report.failed, report.todo) == (done, 1, 0)
+        assert str(report.failures[-1][1]).endswith("yyy.mkv (File name too long): give the recording a shorter name")
+    assert workers.tasks == []
+
+
+def test_what_has_a_name_in_the_destination_fails_its_recording_alone(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "short.mkv").mkdir(parents=True)
+    (out / "cam").touch()
+    (out / "picture.png").symlink_to("nowhere")
+    for name in ("a", "b"):
+        raw(recordings / f"{name}.mjpeg", PICTURES[:2])
+    os.mkfifo(out / "a.mkv")
+    report, _ = archive(recordings, out, settings())
+    told = {name: str(error).partition(f"{out}/")[2] for name, error in report.failures if name != "notes.txt"}
+    mine = "is there, and was not restored by this archive: move it, or give another destination"
+    assert told == {
+        "a.mjpeg": f"a.mkv {mine}",
+        "cam/long.mkv": "cam/long.mkv (Not a directory): something else has its name, or that of a folder that it "
+        "goes in: move that, or give another destination",
+        "picture.jpg": f"picture.png {mine}",
+        "short.mjpeg": f"short.mkv {mine}",
+    }
+    assert report.done == 1
+    assert (out / "a.mkv").is_fifo() and (out / "picture.png").is_symlink()
 
 
 def test_a_network_that_cannot_be_run_ends_the_run(recordings: Path, tmp_path: Path) -> None:

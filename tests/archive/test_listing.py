@@ -258,3 +258,10 @@ def test_a_longer_name_that_is_another_ones(tree: Path) -> None:
         "1.avi.mov": "1.avi.mov.mkv",
         "2.mjpeg": "2.mkv",
     }
+
+
+def test_a_name_that_is_a_folder_of_others(tree: Path) -> None:
+    Path("rec/A.mkv").mkdir()
+    for name in ("a.avi", "A.mkv/x.avi"):
+        Path("rec", name).write_bytes(b"x")
+    assert names(["rec"]) == {"a.avi": "a.avi.mkv", "A.mkv/x.avi": "A.mkv/x.mkv", **WHOLE}
