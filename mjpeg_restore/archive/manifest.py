@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -34,6 +35,12 @@ again before it changes; "failed": it is tried again."""
 FOREIGN = "foreign"
 """Member of the line of a recording whose output the archive has not made: something else has its name."""
 
+EARLIER = "earlier"
+"""Member of a line: the names of other files that the archive has made of the recording, as under other settings."""
+
+_LOST = re.compile(r'"status": "(?:begun|done)", .*?"output": ("(?:[^"\\]|\\.)*")')
+"""In a line that is not whole: the name of a file that the archive has made."""
+
 Line = dict[str, Any]
 
 
@@ -50,17 +57,17 @@ class Manifest:
         self._written = time.monotonic()
         self.lines: dict[str, Line] = {}
         self._begun: set[str] = set()
+        """Names of the files that the archive has made, or begun."""
         try:
             text = destination.read_text(MANIFEST) or ""
         except OSError as error:
             raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
         self._whole = not text or text.endswith("\n")
-        self._lost = False
         for written in text.splitlines():
             if line := _line(written):
                 self._keep(line)
             else:
-                self._lost = True
+                self._begun |= _made_by(written)
         if text and not self.lines and not text.startswith(_BEGINNING):
             path = destination.path(MANIFEST)
             raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
@@ -71,6 +78,7 @@ class Manifest:
         Raises:
             SinkError: it cannot be written.
         """
+        line = self._with_earlier(line)
         self._keep(line)
         path = self._destination.path(MANIFEST)
         text = ("" if self._whole else "\n") + json.dumps(line) + "\n"
@@ -83,12 +91,15 @@ class Manifest:
         elif time.monotonic() - self._written > _REWRITE_EVERY:
             self.write()
 
+    def _with_earlier(self, line: Line) -> Line:
+        """A line with the names of the files that the recording's line before it tells of."""
+        before = self.lines.get(line["name"])
+        earlier = _outputs(before) - {line["output"]} if before else set[str]()
+        return {**line, EARLIER: sorted(earlier)} if earlier else line
+
     def _keep(self, line: Line) -> None:
-        if before := self.lines.get(line["name"]):
-            self._begun.discard(before["output"])
         self.lines[line["name"]] = line
-        if FOREIGN not in line:
-            self._begun.add(line["output"])
+        self._begun |= _outputs(line)
 
     def write(self) -> None:
         """Write the manifest anew, in the order of the names.
@@ -149,14 +160,14 @@ class Manifest:
     def is_foreign(self, recording: Recording) -> bool:
         """Whether something of the output's name is there, and is not this archive's.
 
-        Where a line was lost, it is taken for what that line told of; and with a URL for what a run made that died, as
-        what is begun is not noted there at once.
+        With a URL it is taken for what a run made that died, as what is begun is not noted there at once.
 
         Raises:
             OSError: no file can have that name, or it cannot be looked at.
         """
-        unsure = self._lost or is_url(self._destination.location)
-        return not (unsure or self.is_begun(recording) or not self._destination.is_taken(recording.output))
+        if is_url(self._destination.location) or self.is_begun(recording):
+            return False
+        return self._destination.is_taken(recording.output)
 
     def restored(self, recording: Recording, key: str) -> str:
         """Checksum of the input that the restored file was made of; empty where there is none, or not of that key."""
@@ -171,8 +182,24 @@ class Manifest:
 
 def _line(text: str) -> Line | None:
     """A line; None if it was cut off, or is none of ours."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):  # the last: brackets in brackets
         line = json.loads(text)
-        if all(isinstance(line[field], str) for field in ("name", "status", "source", "output")):
+        strings = [*(line[field] for field in ("name", "status", "source", "output")), *line.get(EARLIER, ())]
+        if all(isinstance(each, str) for each in strings):
             return line
     return None
+
+
+def _outputs(line: Line) -> set[str]:
+    """The names of the files that the archive has made of a line's recording."""
+    return {*line.get(EARLIER, ()), *(() if FOREIGN in line else (line["output"],))}
+
+
+def _made_by(text: str) -> set[str]:
+    """The name of the file that a line tells of which is not whole; none where its beginning is lost.
+
+    Other names are not ours, and their files not replaced: what the line was, is not known.
+    """
+    with contextlib.suppress(ValueError):
+        return {json.loads(found) for found in _LOST.findall(text)}
+    return set()

@@ -22,7 +22,7 @@ from mjpeg_restore.archive.records import read_coded
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.joining import CodedVideo
 
-_UNREADABLE = (ValueError, KeyError, TypeError)
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
 """What a file leads to that a disk has spoilt, or that another version of this package has written."""
 
 

@@ -140,7 +140,9 @@ def test_a_broken_line_of_the_manifest_is_done_anew(recordings: Path, tmp_path: 
     assert len(lines(tmp_path / "out")) == 4
 
 
-@pytest.mark.parametrize("line", ['{"name": 5}', '{"name": ["a"]}', '["name"]', "7", '{"name": "short.mjpeg"}', "\x00"])
+@pytest.mark.parametrize(
+    "line", ['{"name": 5}', '{"name": ["a"]}', '["name"]', "7", '{"name": "short.mjpeg"}', "\x00", "[" * 200_000]
+)
 def test_a_foreign_line_of_the_manifest_is_left_out(recordings: Path, tmp_path: Path, line: str) -> None:
     archive(recordings, tmp_path / "out", settings())
     with (tmp_path / "out" / MANIFEST).open("a") as file:
@@ -198,6 +200,36 @@ def test_a_file_that_is_not_the_archives_is_not_replaced(recordings: Path, tmp_p
     assert (report.done, report.failed, report.unchanged) == (0, 1, 3)
     (out / "short.mkv").unlink()
     report, _ = archive(recordings, out, settings())
+    assert (report.done, report.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("spoilt", [slice(40, 44), slice(-9, -5)])
+def test_a_file_that_is_not_the_archives_is_kept_beside_a_damaged_manifest(
+    recordings: Path, tmp_path: Path, spoilt: slice
+) -> None:
+    out = tmp_path / "out"
+    archive(recordings / "short.mjpeg", out, settings())
+    line = bytearray((out / MANIFEST).read_bytes())
+    line[spoilt] = b"\xff\x00\xff\x00"
+    (out / MANIFEST).write_bytes(line)
+    (out / "picture.png").write_bytes(b"an original")
+    archive(recordings, out, settings())
+    assert (out / "picture.png").read_bytes() == b"an original"
+
+
+def test_files_that_were_made_with_other_settings_are_the_archives(recordings: Path, tmp_path: Path) -> None:
+    for extension in (".mkv", ".mp4", ".mov", ".mkv", ".mp4"):
+        report, _ = archive(recordings / "cam", tmp_path / "out", settings(0, extension, "h264"))
+        assert (report.done, report.failed) == (1, 0)
+    assert lines(tmp_path / "out")["long.mkv"]["earlier"] == ["long.mkv", "long.mov"]
+
+
+def test_files_that_were_made_before_a_twin_came_are_the_archives(recordings: Path, tmp_path: Path) -> None:
+    archive(recordings, tmp_path / "out", settings())
+    twin = raw(recordings / "short.mov", PICTURES[:3])
+    assert archive(recordings, tmp_path / "out", settings())[0].done == 2
+    twin.unlink()
+    report, _ = archive(recordings, tmp_path / "out", settings())
     assert (report.done, report.failed) == (1, 0)
 
 
@@ -298,7 +330,7 @@ def test_parts_of_which_something_was_removed_are_made_anew(recordings: Path, tm
     assert files(out) == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("text", [b"", b"\x00" * 99, b"\xff{", b"[]", b"{}", b'{"first": 1}'])
+@pytest.mark.parametrize("text", [b"", b"\x00" * 99, b"\xff{", b"[]", b"{}", b'{"first": 1}', b"[" * 200_000])
 @pytest.mark.parametrize("name", ["plan.json", "result-00001.json"])
 def test_a_work_folder_that_cannot_be_read_is_made_anew(
     recordings: Path, tmp_path: Path, name: str, text: bytes
