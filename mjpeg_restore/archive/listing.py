@@ -137,19 +137,28 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
-    lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    files = [local_path(line.strip()) for line in lines if line.strip()]
-    if len({is_url(file) for file in files}) > 1:
+    # Names may hold all that Python takes for the end of a line, but a line feed.
+    lines = Path(path).read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    lines = [line for line in lines if line.strip()]
+    if len({is_url(line.strip()) for line in lines}) > 1:
         raise SourceError(f"{path} lists paths and URLs: make a list of each")
     entries: list[Entry] = []
-    for file in files:
-        entry = open_store(file).stat(file)
+    for line in lines:
+        entry = _listed(line)
         if entry is None:
-            raise SourceNotFound(f"{path} lists {file}: no such file")
+            raise SourceNotFound(f"{path} lists {line.strip()}: no such file")
         entries.append(replace(entry, path=_absolute(entry.path)))
     if entries:
         folders = [posixpath.dirname(_slashed(entry.path)) or "." for entry in entries]
         yield from _named(entries, posixpath.commonpath(folders) if not is_url(folders[0]) else _common(folders))
+
+
+def _listed(line: str) -> Entry | None:
+    """The file that a line of a list names; spaces at its ends count if there is a file of that name."""
+    stripped = local_path(line.strip())
+    if not is_url(stripped) and line != stripped and (entry := open_store(line).stat(line)):
+        return entry
+    return open_store(stripped).stat(stripped)
 
 
 def _common(folders: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+(?:://|::)", re.IGNORECASE)
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+"""Also chained ones, as `simplecache::s3://bucket/a.avi`; `cam::1.avi` is the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from mjpeg_restore.cli.archive_progress import ArchiveProgress, period
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.restore import INTERRUPTED
 from mjpeg_restore.cli.signals import stopping
-from mjpeg_restore.cli.streams import logged, set_log_format, warn, write
+from mjpeg_restore.cli.streams import logged, one_line, set_log_format, warn, write
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.pipeline import PipelineSettings
@@ -110,7 +110,7 @@ def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveS
         write(json.dumps({"recordings": [_planned(each) for each in found], **rest}), sys.stdout)
         return 0
     for each in found:
-        write(_plan_line(each), sys.stdout)
+        write(one_line(_plan_line(each)), sys.stdout)
     time = f"about {period(seconds)} with {_counted(workers, 'worker')} like this machine's" if seconds else ""
     write(", ".join(_plan_words(found, time, archive.report.unchanged)), sys.stdout)
     return 0

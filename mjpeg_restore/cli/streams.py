@@ -61,7 +61,7 @@ def warn(line: str, level: Level = "info", **more: str) -> None:
         more: other keys, in JSON.
     """
     _print_error(
-        _json(time.time(), level, line, **more) if _log_format == "json" else f"mjpeg-restore: {_joined(line)}"
+        _json(time.time(), level, line, **more) if _log_format == "json" else f"mjpeg-restore: {one_line(line)}"
     )
 
 
@@ -82,7 +82,7 @@ class LogHandler(logging.Handler):
             _print_error(_json(record.created, record.levelname.lower(), message, **more))
         else:
             when = datetime.fromtimestamp(record.created).isoformat(" ", "seconds")
-            _print_error(f"mjpeg-restore: {when} {_joined(message)}")
+            _print_error(f"mjpeg-restore: {when} {one_line(message)}")
 
 
 @contextlib.contextmanager
@@ -107,10 +107,11 @@ def logged(level: int) -> Generator[None]:
 
 def _json(seconds: float, level: str, message: str, **more: object) -> str:
     when = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"time": when, "level": level, **more, "message": _joined(message)})
+    return json.dumps({"time": when, "level": level, **more, "message": one_line(message)})
 
 
-def _joined(line: str) -> str:
+def one_line(line: str) -> str:
+    """Text on one line: names of files may have line feeds."""
     return _without_controls(" ".join(line.splitlines()))
 
 

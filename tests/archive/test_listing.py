@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mjpeg_restore.archive import list_recordings
+from mjpeg_restore.archive import Destination, list_recordings
 from mjpeg_restore.errors import MissingExtra, SourceError, SourceNotFound
 from tests.lacking import needs
 
@@ -265,3 +265,27 @@ def test_a_name_that_is_a_folder_of_others(tree: Path) -> None:
     for name in ("a.avi", "A.mkv/x.avi"):
         Path("rec", name).write_bytes(b"x")
     assert names(["rec"]) == {"a.avi": "a.avi.mkv", "A.mkv/x.avi": "A.mkv/x.mkv", **WHOLE}
+
+
+@pytest.mark.parametrize("name", ["a ", " a", "a\u2028b.avi", "a\x0bb.avi", "a\rb.avi", "b.avi\r"])
+def test_a_list_of_names_with_unusual_characters(tree: Path, name: str) -> None:
+    Path("rec/a", name).write_bytes(b"x")
+    Path("list.txt").write_bytes(f"rec/a/1.avi\r\n{tree}/rec/a/{name}\n".encode())
+    assert set(names(["@list.txt"])) == {"1.avi", name}
+    Path("list.txt").write_bytes(f"{name}\n".encode())
+    os.chdir("rec/a")
+    assert set(names(["@../../list.txt"])) == {name}
+
+
+def test_two_colons_alone_make_no_url(tree: Path) -> None:
+    Path("cam::1.avi").write_bytes(b"x")
+    assert names(["cam::1.avi"], "out::x") == {"cam::1.avi": "cam::1.mkv"}
+    assert Destination("out::x").location == f"{tree}/out::x"
+
+
+def test_a_chained_url(tree: Path) -> None:
+    needs("fsspec")
+    memory = __import__("fsspec").filesystem("memory")
+    memory.store.clear()
+    memory.pipe("/bucket/rec/1.avi", b"x")
+    assert names(["simplecache::memory://bucket/rec/1.avi"]) == {"1.avi": "1.mkv"}

@@ -45,6 +45,14 @@ def test_what_would_be_done(recordings: Path, output: Path, capfd: pytest.Captur
     assert list(output.iterdir()) == []
 
 
+def test_what_would_be_done_with_a_name_of_two_lines(
+    recordings: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (recordings / "cam" / "long.mjpeg").rename(recordings / "cam" / "long\nest.mjpeg")
+    _, out, _ = run(["archive", recordings / "cam", "-o", output, "--dry-run", *OFF], capfd)
+    assert out.splitlines()[0] == "long est.mjpeg -> long est.mkv: about 25 frames of 64x48"
+
+
 def test_what_would_be_done_where_the_number_of_frames_is_unknown() -> None:
     recording = Recording("a.mkv", "/rec/a.mkv", 9, "", "a.mkv")
     unknown, known = Estimate(recording), Estimate(recording, 30, (64, 48))
