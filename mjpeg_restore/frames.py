@@ -7,7 +7,7 @@ Each value is frozen: one stage makes it, and no later stage changes it. The arr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -232,6 +232,9 @@ class Picture:
     """How long it is shown according to the source, in units of `time_base`; 0 where the source does not state it."""
     coded_sampling: Sampling | None = None
     """That of the coded picture, where a model restored its chroma at a finer one; None where it is `sampling`."""
+    computed: float | None = None
+    """Share of it that the network computed, 0..1, or the mean of its fields' shares; the rest agreed with the pictures
+    before. 0 where it is shown again. None where each picture is restored alone, as by most models."""
 
     def __post_init__(self) -> None:
         """Check the planes.
@@ -302,6 +305,11 @@ class Frame:
     preroll: bool = False
     """True: it comes before the part of a recording that is restored; see `Packet.preroll`. Only sources that yield
     such packets lead to such frames."""
+
+
+def shown_again(picture: Picture) -> Picture:
+    """A picture that was restored before, of which nothing is computed this time."""
+    return picture if picture.computed is None else replace(picture, computed=0.0)
 
 
 def _read_only(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -33,13 +33,16 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
         layout: which of them is the top field, and which is shown first.
 
     Returns:
-        A frame with the lines of both and the damage of the worse one; all else is that of the first field. Where the
-        fields have an odd height, the chroma planes of 4:2:0 and 4:4:0 have one line more than half the frame's.
+        A frame with the lines of both, the damage of the worse one, and the mean of the shares that were computed; all
+        else is that of the first field. Where the fields have an odd height, the chroma planes of 4:2:0 and 4:4:0 have
+        one line more than half the frame's.
     """
     upper, lower = (first, second) if layout.stored == "top" else (second, first)
     damage = min(filter(None, (first.damage, second.damage)), key=lambda found: found.first_bad_row, default=None)
     planes = tuple(map(interleave, upper.planes, lower.planes))
-    return replace(first, planes=planes, field_order=layout.shown, damage=damage)
+    shares = [field.computed for field in (first, second) if field.computed is not None]
+    computed = sum(shares) / len(shares) if shares else None
+    return replace(first, planes=planes, field_order=layout.shown, damage=damage, computed=computed)
 
 
 def split_fields(picture: Picture) -> tuple[Picture, Picture]:

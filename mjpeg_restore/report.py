@@ -105,13 +105,13 @@ class Report:
     verified: Verification | None = None
     """Where the coefficients of the restored pictures lie, if that was asked for."""
     computed: float | None = None
-    """Share of the pictures that the network computed, 0..1; the rest agreed with the pictures before. None with models
-    that restore each picture alone."""
+    """Share of the pictures handed to the outputs that the network computed, 0..1: the mean of `Picture.computed`. The
+    rest agreed with the pictures before, or was shown again. None with models that restore each picture alone."""
     stage_times: dict[Stage, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
     """How long the stages took for each picture."""
     latencies: Histogram = field(default_factory=Histogram)
     """All latencies of the run; see `latency_ms`."""
-    _restored: int = 0
+    _shares: int = 0
     _begun: float = field(default_factory=time.monotonic)
     _ended: float | None = None
     _first_time: Fraction | None = None
@@ -171,11 +171,6 @@ class Report:
         where = packet.name or f"packet {packet.index}" + (f", byte {packet.offset}" if packet.offset else "")
         self.first_trouble = self.first_trouble or f"{where}: {what}"
 
-    def note_computed(self, share: float) -> None:
-        """Note which share of a picture the network computed."""
-        self._restored += 1
-        self.computed = (self.computed or 0.0) + (share - (self.computed or 0.0)) / self._restored
-
     def taken(self, arrived: float | None, seconds: float) -> None:
         """Note that a sink has taken a picture.
 
@@ -196,6 +191,10 @@ class Report:
         self._last_time = picture.time
         self.size, self.sampling = (picture.width, picture.height), picture.source_sampling.label
         self.qualities[picture.quality] += 1
+        if picture.computed is not None:
+            self._shares += 1
+            mean = self.computed or 0.0
+            self.computed = mean + (picture.computed - mean) / self._shares
 
     def end(self, *, cut_off: bool = False) -> None:
         """Stop the clock.

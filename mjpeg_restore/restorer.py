@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Model, Port, Variant, verified
 from mjpeg_restore.errors import ModelCorrupt, UnknownModel
-from mjpeg_restore.frames import CodedPicture, Picture, Sampling
+from mjpeg_restore.frames import CodedPicture, Picture, Sampling, shown_again
 from mjpeg_restore.futures import INLINE, gather
 from mjpeg_restore.jpeg.tables import LUMA, estimate_quality
 from mjpeg_restore.runtime import Blend, Camera, Inputs, NativeDecode, Network, Planes, Progress, Session, open_network
@@ -230,12 +230,16 @@ class RestorerStream:
         self._continuing: set[str] = set()
         """Files of the graphs with a state that have restored pictures of this scene."""
         self._cameras: dict[str, VideoSession] = {}
-        self._latest: Camera | None = None
+        self._computed: float | None = None
 
     @property
     def computed(self) -> float | None:
-        """Share of the picture begun last that the network computes, 0..1; None if the model restores each alone."""
-        return self._latest.computed if self._latest else None
+        """Share of the picture begun last that the network computes, 0..1; None if the model restores each alone.
+
+        A pool may not have begun all that was submitted, and None is said before the first one: `Picture.computed` is
+        a picture's own share.
+        """
+        return self._computed
 
     def submit(self, coded: CodedPicture, *, evidence: bool = True) -> Future[Picture]:
         """Begin to restore the stream's next picture, and return as soon as another one may be submitted.
@@ -245,7 +249,7 @@ class RestorerStream:
             evidence: whether it tells of the next ones; not a photo among others, nor what was damaged and repaired.
 
         Returns:
-            Its result is that of `Restorer.restore`.
+            Its result is that of `Restorer.restore`, with its share in `computed` if the model is one for video.
 
         Raises:
             RuntimeUnavailable: the device is not available, or cannot begin the picture.
@@ -253,7 +257,7 @@ class RestorerStream:
         """
         last = self._last
         if last and not _failed(last[1]) and _same(coded, last[0]):
-            return last[1]
+            return gather([last[1]], lambda same: shown_again(same[0]))
         scene = coded.width, coded.height, coded.sampling, coded.colour
         evidence = evidence and coded.damage is None
         means = _means(coded) if evidence and self._continuing else None
@@ -261,10 +265,16 @@ class RestorerStream:
         if scene != known or (means is not None and before is not None and _is_cut(before, means)):
             self._scene, self._continuing = (scene, None), set()
         continuing = self._continuing
-        planes = self._planes(coded, self._continued, continuing, evidence=evidence)
+        shares: list[float] = []  # of this picture, if the model has a state: one, before its planes are done
+
+        def begun(share: float) -> None:
+            self._computed = share
+            shares.append(share)
+
+        planes = self._planes(coded, self._continued, continuing, evidence=evidence, begun=begun)
         if evidence and continuing:
             self._scene = scene, _means(coded) if means is None else means
-        restored = gather([planes], lambda planes: _picture(planes[0], coded))
+        restored = gather([planes], lambda planes: _picture(planes[0], coded, next(iter(shares), None)))
         self._last = coded, restored
         return restored
 
@@ -277,14 +287,20 @@ class RestorerStream:
         return self._planes(coded, self._alone, set(), evidence=False)
 
     def _planes(
-        self, coded: CodedPicture, camera: Callable[[GraphFile], Camera], continuing: set[str], *, evidence: bool
+        self,
+        coded: CodedPicture,
+        camera: Callable[[GraphFile], Camera],
+        continuing: set[str],
+        *,
+        evidence: bool,
+        begun: Callable[[float], None] | None = None,
     ) -> Future[Planes]:
         model = self._restorer.model
         variant, kind = self._restorer.choose(coded)
         graph = variant.graphs[kind]
         if graph.has_state:
             inputs = components(coded)
-            restored = camera(graph).submit(inputs, past=graph.file in continuing, evidence=evidence)
+            restored = camera(graph).submit(inputs, past=graph.file in continuing, evidence=evidence, begun=begun)
             continuing.add(graph.file)  # not before: what could not be begun has not made it forget the scene before
             ports = [port for port in graph.outputs if port.kind == "samples"]
             grids = [array.shape[:2] for array in inputs[::2]]
@@ -355,12 +371,11 @@ class RestorerStream:
 
     def _continued(self, graph: GraphFile) -> Camera:
         """This stream's use of a graph with a state, whose frames continue each other."""
-        self._latest = self._on_device(graph, alone=False)
-        if self._latest is None:
-            if graph.file not in self._cameras:
-                self._cameras[graph.file] = self._in_memory(graph)
-            self._latest = self._cameras[graph.file]
-        return self._latest
+        if camera := self._on_device(graph, alone=False):
+            return camera
+        if graph.file not in self._cameras:
+            self._cameras[graph.file] = self._in_memory(graph)
+        return self._cameras[graph.file]
 
     def _alone(self, graph: GraphFile) -> Camera:
         """A use of a graph with a state for a picture by itself."""
@@ -507,8 +522,8 @@ def _cut(graph: GraphFile, inputs: Inputs, tile: Tile, steps: list[tuple[int, in
     return cut
 
 
-def _picture(planes: Planes, coded: CodedPicture) -> Picture:
-    """A restored picture, cropped to its size."""
+def _picture(planes: Planes, coded: CodedPicture, computed: float | None = None) -> Picture:
+    """A restored picture, cropped to its size; `computed` is its share."""
     sampling = coded.sampling
     if len(planes) > 1 and planes[1].shape == planes[0].shape:
         sampling = Sampling.YUV444
@@ -519,6 +534,7 @@ def _picture(planes: Planes, coded: CodedPicture) -> Picture:
         full_range=coded.colour.full_range,
         quality=estimate_quality(coded.tables[0], LUMA),
         damage=coded.damage,
+        computed=computed,
     )
 
 

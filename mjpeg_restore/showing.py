@@ -8,7 +8,7 @@ from typing import Literal
 
 from mjpeg_restore.colour import blackened
 from mjpeg_restore.episodes import LiveEpisodes
-from mjpeg_restore.frames import Frame, Packet, Picture, SoundPacket
+from mjpeg_restore.frames import Frame, Packet, Picture, SoundPacket, shown_again
 from mjpeg_restore.orientation import fit
 from mjpeg_restore.report import Report
 from mjpeg_restore.sources import SourceInfo
@@ -53,10 +53,10 @@ def shown(
         if made is not None:
             report.stage_times["read"].observe(job.read_seconds)
             report.stage_times["restore"].observe(job.restore_seconds)
-        if job.computed is not None:
-            report.note_computed(job.computed)
         if job.verified:
             report.verified = (report.verified or Verification()) + job.verified
+        if made is None:
+            frame = _each(frame, shown_again)
         frame = _stamped(frame, job.packet, None if made is None else job.arrived)
         if not (job.packet.silent and on_stall == "black"):
             previous = frame

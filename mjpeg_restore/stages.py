@@ -47,9 +47,6 @@ class Job:
     """What was wrong with its picture, in words, even if it was repaired; empty where nothing was."""
     verified: Verification | None = None
     """Where the restored coefficients lie, if that is asked for."""
-    computed: float | None = None
-    """Share of its picture that the network computed, 0..1; None with a model that restores each picture alone, and of
-    a picture that came again."""
     read_seconds: float = 0.0
     """How long the reading of its coefficients took."""
     restore_seconds: float = 0.0
@@ -171,7 +168,6 @@ class Restoration:
         """
         # The lines of the two fields differ (S6): each field is a stream of its own.
         self._streams = tuple(restorer.stream(pool, halt.check) for _ in range(2))
-        self._fields: list[Future[Picture]] = []
         self.loaded = math.inf
         self._info = info
         self._verify = verify
@@ -193,15 +189,14 @@ class Restoration:
         pairs = zip(self._streams, job.coded, strict=False)
         evidence = not job.damage and not self._info.independent
         fields = [stream.submit(coded, evidence=evidence) for stream, coded in pairs]
-        again, self._fields = fields == self._fields, fields  # a stream gives the future of a picture that came again
-        return gather(fields, lambda restored: self._finish(job, restored, begun, again=again))
+        return gather(fields, lambda restored: self._finish(job, restored, begun))
 
     def close(self) -> None:
         """Wait for the pictures under way on the device, and free the memory there."""
         for stream in self._streams:
             stream.close()
 
-    def _finish(self, job: Job, restored: list[Picture], begun: float, *, again: bool) -> tuple[Job, Frame | None]:
+    def _finish(self, job: Job, restored: list[Picture], begun: float) -> tuple[Job, Frame | None]:
         """A job without its coefficients, and its frame as it is shown."""
         now = time.monotonic()
         seconds = now - begun
@@ -212,11 +207,7 @@ class Restoration:
         verified = sum(map(verify, restored, job.coded), Verification()) if self._verify else None
         frame = Frame(self._shown(restored, job), original, job.arrived)
         # Coefficients are large, and pictures that wait for the sink no longer need them.
-        shares = [stream.computed for stream, _ in zip(self._streams, job.coded, strict=False)]
-        known = [share for share in shares if share is not None]
-        computed = sum(known) / len(known) if known and not again else None
-        job = replace(job, parts=None, coded=(), verified=verified, computed=computed, restore_seconds=seconds)
-        return job, frame
+        return replace(job, parts=None, coded=(), verified=verified, restore_seconds=seconds), frame
 
     def _shown(self, pictures: list[Picture], job: Job) -> Picture:
         """The picture as it is shown: its fields woven (S6), turned upright (H5)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,9 +25,28 @@ from mjpeg_restore.verification import verify
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
 from tests.lacking import needs_native_state
 from tests.streams import cut
-from tests.video_models import VideoRestorer, picture, with_object
+from tests.video_models import Formulas, Stepped, VideoRestorer, picture, with_object
 
 WIDE, HIGH = 128, 80
+
+
+class InParts(VideoRestorer):
+    """Restores several pictures at the same time, with these parts of the network."""
+
+    def __init__(self, parts: Stepped) -> None:
+        super().__init__()
+        self.formulas = FormulasInParts(parts)
+
+
+class FormulasInParts(Formulas):
+    """The network, of which parts are computed."""
+
+    def __init__(self, parts: Stepped) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def parts(self) -> Stepped:
+        return self._parts
 
 
 def jpegs(count: int, *, seed: int = 0, size: tuple[int, int] = (WIDE, HIGH), **options: Any) -> list[bytes]:
@@ -112,6 +132,22 @@ def test_the_share_is_that_of_the_last_picture_whatever_graph_restored_it() -> N
 
 
 @needs_native_state
+def test_a_pictures_share_is_its_own_however_many_are_under_way() -> None:
+    scene = picture(WIDE, HIGH).round().astype(np.uint8)
+    pictures = [read(encode_pixels(with_object(scene, left, 20))) for left in (0, 40, 80)]
+    restorer = InParts(Stepped(3))
+    with restorer.stream() as stream:
+        shares = [(stream.restore(one).computed, stream.computed) for one in pictures]
+    assert [own for own, _ in shares] == [last for _, last in shares]
+    together = threading.Barrier(3, timeout=60)  # none is finished before all have begun
+    with ThreadPoolExecutor(3) as pool, InParts(Stepped(3, together.wait)).stream(pool) as stream:
+        found = [future.result(60).computed for future in [stream.submit(one) for one in pictures]]
+    assert found == [own for own, _ in shares]
+    assert found[0] == 1
+    assert all(share and share < 1 for share in found[1:])
+
+
+@needs_native_state
 def test_another_table_begins_nothing_anew() -> None:
     before, after = coded(3), coded(4, quality=45)[3]
     assert not same(last([*before, after]), alone(after))
@@ -153,9 +189,9 @@ def test_what_moves_and_the_light_are_no_other_scene(
     pasts: list[bool] = []
     submit = VideoSession.submit
 
-    def noted(self: VideoSession, inputs: Any, *, past: bool, evidence: bool) -> Any:
+    def noted(self: VideoSession, inputs: Any, *, past: bool, **told: Any) -> Any:
         pasts.append(past)
-        return submit(self, inputs, past=past, evidence=evidence)
+        return submit(self, inputs, past=past, **told)
 
     monkeypatch.setattr(VideoSession, "submit", noted)
     scene = picture(WIDE, HIGH)
@@ -177,7 +213,9 @@ def test_equal_pictures_cost_nothing_and_are_no_further_evidence() -> None:
     shown = stream.restore(first)
     count = len(restorer.formulas.grids)
     for _ in range(5):
-        assert stream.restore(replace(first)) is shown
+        again = stream.restore(replace(first))
+        assert again.planes[0] is shown.planes[0]
+        assert (shown.computed, again.computed) == (1, 0)
     assert len(restorer.formulas.grids) == count
     assert same(stream.restore(second), last([first, second]))
 
@@ -383,12 +421,28 @@ def test_a_recording_is_one_stream() -> None:
     assert 1 / 6 <= report.computed < 1
 
 
-def test_a_picture_that_comes_again_has_no_share() -> None:
+def test_the_share_is_that_of_all_pictures_that_are_shown() -> None:
     data = jpegs(5)
     _, report = restored(ListSource(data))
-    _, again = restored(ListSource([*data, *data[-1:] * 20]))
+    found, again = restored(ListSource([one for one in data for _ in range(4)]))
     assert report.computed is not None
-    assert again.computed == pytest.approx(report.computed)
+    assert again.computed == pytest.approx(report.computed / 4)
+    assert [one.computed for one in found if one.index % 4] == [0] * 15
+    _, held = restored(ListSource([*data, *[b"no picture" * 20] * 15]))
+    assert (held.frames, held.held) == (20, 15)
+    assert held.computed == pytest.approx(report.computed / 4)
+
+
+def test_the_share_of_two_fields_is_their_mean() -> None:
+    first, second, third = jpegs(3, size=(64, 24))
+    pictures, report = restored(ListSource([first + second, first + third, first + third], height=48))
+    assert [one.computed for one in pictures] == [1, pytest.approx(pictures[1].computed), 0]
+    stream = VideoRestorer().stream()
+    stream.restore(read(second))
+    share = stream.restore(read(third)).computed
+    assert share
+    assert pictures[1].computed == share / 2  # its first field came again
+    assert report.computed == pytest.approx((1 + share / 2) / 3)
 
 
 def test_what_follows_a_cut_begins_anew() -> None:

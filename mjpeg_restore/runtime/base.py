@@ -114,12 +114,9 @@ class Camera(Protocol):
     Safe from several threads; the order is that of the calls.
     """
 
-    @property
-    def computed(self) -> float:
-        """Share of the frame begun last that the network computes, 0..1, without margins."""
-        ...
-
-    def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
+    def submit(
+        self, inputs: Inputs, *, past: bool, evidence: bool, begun: Callable[[float], None] | None = None
+    ) -> Future[Planes]:
         """Begin to restore the next frame, and return as soon as another one may be submitted.
 
         Args:
@@ -128,6 +125,8 @@ class Camera(Protocol):
             past: whether the frames before it are of the same scene; if not, or if their size is another one, they are
                 forgotten.
             evidence: whether it tells of those to come; if not, the state stays what it was.
+            begun: called, before the future is done, with the share of the frame that the network computes, 0..1,
+                without margins; on any thread, in the order of the frames.
 
         Returns:
             The planes of all components; they belong to the caller. It may be `RuntimeUnavailable`.

@@ -50,13 +50,7 @@ class Slot(Protocol):
 
 
 class RingSession:
-    """One camera's use of a network on a device with memory of its own: a `Session`, or a `Camera` if it has a state.
-
-    Attributes:
-        computed: all of a picture is: on a GPU, finding what need not be takes longer than it would save.
-    """
-
-    computed = 1.0
+    """One camera's use of a network on a device with memory of its own: a `Session` or, with a state, a `Camera`."""
 
     def __init__(
         self, allocate: Callable[[Shapes], Sequence[Slot]], release: Callable[[], None], pool: Executor
@@ -76,7 +70,14 @@ class RingSession:
         self._free: list[Slot] = []
         self._closed = False
 
-    def submit(self, inputs: Inputs, *, past: bool = False, evidence: bool = False) -> Future[Planes]:
+    def submit(
+        self,
+        inputs: Inputs,
+        *,
+        past: bool = False,
+        evidence: bool = False,
+        begun: Callable[[float], None] | None = None,
+    ) -> Future[Planes]:
         """Start a picture once a slot is free; see `Session` and `Camera`."""
         with self._order:
             if self._closed:
@@ -93,6 +94,8 @@ class RingSession:
             except BaseException:
                 self._give_back(slot)
                 raise
+            if begun:
+                begun(1.0)  # all of it: on a GPU, finding what need not be computed takes longer than it would save
         waited = False
 
         def finish() -> Planes:

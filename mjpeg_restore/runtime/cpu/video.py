@@ -40,11 +40,7 @@ LEAST_PART = 300
 
 
 class VideoSession:
-    """A camera's frames, begun and finished one after the other: a `Camera`.
-
-    Attributes:
-        computed: share of the frame begun last that the network computes, 0..1, without margins.
-    """
+    """A camera's frames, begun and finished one after the other: a `Camera`."""
 
     def __init__(self, parts: Parts, pool: Executor, most: int, memory: float = inf) -> None:
         """Begin without a past.
@@ -67,22 +63,27 @@ class VideoSession:
         self._frames = 0
         self._needed = 0.0
         """Share of the judged cells that needed the network, when part of a frame was judged last."""
-        self.computed = 1.0
 
-    def submit(self, inputs: Inputs, *, past: bool, evidence: bool) -> Future[Planes]:
+    def submit(
+        self, inputs: Inputs, *, past: bool, evidence: bool, begun: Callable[[float], None] | None = None
+    ) -> Future[Planes]:
         """Begin to restore the next frame; see `Camera`."""
         frame = list(zip(inputs[::2], inputs[1::2], strict=True))
-        return self._turns.submit(self._restored(frame, past=past, evidence=evidence))
+        return self._turns.submit(self._restored(frame, past=past, evidence=evidence, begun=begun))
 
     def close(self) -> None:
         """Nothing is to be freed, and frames under way may be finished later."""
 
-    def _restored(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
+    def _restored(
+        self, frame: Frame, *, past: bool, evidence: bool, begun: Callable[[float], None] | None
+    ) -> Work[Planes]:
         size = picture_size([coefficients for coefficients, _ in frame])
         with memory_errors(f"a picture of {size} cannot be restored", _RUNNING):
-            return (yield from self._steps(frame, past=past, evidence=evidence))
+            return (yield from self._steps(frame, past=past, evidence=evidence, begun=begun))
 
-    def _steps(self, frame: Frame, *, past: bool, evidence: bool) -> Work[Planes]:
+    def _steps(
+        self, frame: Frame, *, past: bool, evidence: bool, begun: Callable[[float], None] | None
+    ) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         if not past or _grids(self._states) != grids:
             self._states = [ComponentState.empty(*grid) for grid in grids]
@@ -111,7 +112,8 @@ class VideoSession:
             kept = [believed(one.evidence, now.evidence, table, ~agrees) for one, now, table, agrees in taken]
             needed = activity.learn(kept)
         cells, computed = self._computing(cells, needed, judged, scene)
-        self.computed = float(cells.mean())
+        if begun:
+            begun(float(cells.mean()))
         noise = activity.noise if activity else [history.noise for history in earlier]
         histories = of_graph or [
             history.following(table, variance) for history, table, variance in zip(earlier, tables, noise, strict=True)

@@ -85,8 +85,7 @@ def test_frames_lie_in_their_cells(model: str, sampling: str) -> None:
     session = VideoSession(parts_of(model, 1, colour=sampling != "gray"), INLINE, EVERYTHING)
     shares: list[float] = []
     for frame in frames:
-        (planes,) = restored(session, [frame])
-        shares.append(session.computed)
+        planes = session.submit(frame, past=True, evidence=True, begun=shares.append).result(60)
         for coefficients, table, plane in zip(frame[::2], frame[1::2], planes, strict=True):
             assert plane.min() > 0 and plane.max() < 255  # what is cut there may leave its cell
             offsets = to_coefficients(plane) / table - coefficients

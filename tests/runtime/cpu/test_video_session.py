@@ -81,6 +81,7 @@ class Camera:
     Attributes:
         network: the network.
         session: the session.
+        computed: share of the last frame that was restored here.
     """
 
     def __init__(self, pool: Any = INLINE, most: int = EVERYTHING, parts: Parts | None = None) -> None:
@@ -88,7 +89,10 @@ class Camera:
         self.session = VideoSession(parts or WholeGraph(self.network.run), pool, most)
 
     def restore(self, frame: Inputs, *, past: bool = True, evidence: bool = True) -> tuple[NDArray[np.uint8], ...]:
-        return self.session.submit(frame, past=past, evidence=evidence).result()
+        return self.session.submit(frame, past=past, evidence=evidence, begun=self._note).result()
+
+    def _note(self, computed: float) -> None:
+        self.computed = computed
 
 
 def assert_near(ours: Planes, theirs: Planes, share: float = 0.05, beside: float = 0.0) -> None:
@@ -127,7 +131,7 @@ def test_parts_of_a_frame_equal_the_whole(sampling: str) -> None:
     shares: list[float] = []
     for frame, wanted in zip(clip, whole(clip), strict=True):
         assert_near(camera.restore(frame), wanted, 0.15, beside=0.06)
-        shares.append(camera.session.computed)
+        shares.append(camera.computed)
     assert shares[0] == 1
     assert np.median(shares) < 0.8
 
@@ -155,11 +159,11 @@ def test_what_the_gate_believes_needs_no_network(away: int, computed: bool, spar
         camera.restore(frame)
     parts.blocks = 0
     planes = camera.restore(changed)
-    assert (camera.session.computed > 0) == (parts.blocks > 0) == computed
+    assert (camera.computed > 0) == (parts.blocks > 0) == computed
     offsets = to_coefficients(planes[0]) / changed[1] - changed[0]
     assert np.abs(offsets).max() < 0.5 + 4 / changed[1].min()
     camera.restore(frame)
-    assert camera.session.computed < 0.1
+    assert camera.computed < 0.1
 
 
 @needs_native_state
@@ -172,7 +176,7 @@ def test_cells_anywhere_equal_the_whole(sampling: str) -> None:
     for frame, wanted in zip(clip, whole(clip), strict=True):
         assert_near(camera.restore(frame), wanted, 0.15, beside=0.06)
         other.restore(frame)
-        shares.append(camera.session.computed)
+        shares.append(camera.computed)
     assert shares[0] == 1
     assert np.median(shares) < 0.8
     assert parts.blocks < in_parts.blocks  # which have margins
@@ -192,7 +196,7 @@ def test_all_and_only_the_cells_that_need_the_network_are_computed_wherever_they
         changed[0][row, column, 1:] += 2
     parts.blocks = 0
     planes = camera.restore(changed)
-    assert parts.blocks == camera.session.computed * (wide // 8) * (high // 8)
+    assert parts.blocks == camera.computed * (wide // 8) * (high // 8)
     assert 4 * len(places) <= parts.blocks <= 9 * 4 * len(places)  # cells of 2 by 2 blocks, or those beside them too
     (wanted,) = whole([changed])
     for row, column in places:
@@ -236,7 +240,7 @@ def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None
             assert apart.max() <= 4
             assert apart.mean() < 0.5
         errors += [np.square(plane - luma).mean() for plane in (planes[0], wanted[0])]
-    assert camera.session.computed < 0.8
+    assert camera.computed < 0.8
     assert errors[0] <= errors[1]
 
 
@@ -251,7 +255,7 @@ def test_what_is_kept_moves_by_what_the_mean_tells_with_the_noise_that_was_learn
         camera.restore(frame)
         states, activity = camera.session._states, camera.session._activity  # pyright: ignore[reportPrivateUsage]
         assert activity
-        if camera.session.computed == 0:
+        if camera.computed == 0:
             stayed += 1
             for coefficients, table, was, now, noise in zip(
                 frame[::2], frame[1::2], before, states, activity.noise, strict=True
@@ -414,7 +418,7 @@ def test_without_a_past_the_frame_is_the_first_one() -> None:
     for frame in (first, second):
         camera.restore(frame)
     assert_same(camera.restore(third, past=False), alone.restore(third))
-    assert camera.session.computed == 1
+    assert camera.computed == 1
     assert_same(camera.restore(second), alone.restore(second))
 
 
@@ -423,7 +427,7 @@ def test_another_size_forgets_the_past_even_unannounced() -> None:
     camera = Camera()
     for frame in (large, small, grey, large):
         assert_same(camera.restore(frame), Camera().restore(frame))
-        assert camera.session.computed == 1
+        assert camera.computed == 1
 
 
 def test_a_frame_that_is_no_evidence_changes_nothing() -> None:
@@ -435,7 +439,7 @@ def test_a_frame_that_is_no_evidence_changes_nothing() -> None:
             broken = [array.copy() for array in frame]
             broken[0][4:] = 0
             restored = camera.restore(broken, evidence=False)
-            assert camera.session.computed == 1
+            assert camera.computed == 1
             assert not np.array_equal(restored[0], expected[0])
         assert_same(camera.restore(frame), expected)
 
@@ -475,7 +479,7 @@ def test_without_the_extension_every_frame_is_computed_whole(monkeypatch: pytest
     camera = Camera()
     for frame, wanted in zip(clip, whole(clip), strict=True):
         assert_same(camera.restore(frame), wanted)
-        assert camera.session.computed == 1
+        assert camera.computed == 1
 
 
 def test_inputs_are_not_changed_and_planes_belong_to_the_caller() -> None:
@@ -519,14 +523,17 @@ def test_a_network_that_fails_for_a_frame_without_evidence() -> None:
 
 def test_frames_are_restored_in_the_order_of_the_calls() -> None:
     clip = frames(moving(12))
-    expected = [Camera().restore(clip[0])]
-    alone = Camera()
-    expected = [alone.restore(frame) for frame in clip]
+    alone, shares, expected_shares = Camera(), list[float](), list[float]()
+    expected: list[Planes] = []
+    for frame in clip:
+        expected.append(alone.restore(frame))
+        expected_shares.append(alone.computed)
     with ThreadPoolExecutor(4) as pool:
-        camera = Camera(pool)
-        futures = [camera.session.submit(frame, past=True, evidence=True) for frame in clip]
+        session = Camera(pool).session
+        futures = [session.submit(frame, past=True, evidence=True, begun=shares.append) for frame in clip]
         for future, wanted in zip(futures, expected, strict=True):
             assert_same(future.result(60), wanted)
+    assert shares == expected_shares
 
 
 @needs_native_state
@@ -673,12 +680,12 @@ def test_cells_of_a_frame_that_comes_alone_are_divided_if_there_is_memory(
     expected = [alone.restore(frame) for frame in clip]
     with ThreadPoolExecutor(threads) as pool:
         parts = Stepped(2, lambda: counts.append(1), sparse=True)
-        session = VideoSession(parts, pool, EVERYTHING, memory)
+        session, computed = VideoSession(parts, pool, EVERYTHING, memory), list[float]()
         for frame, wanted in zip(clip, expected, strict=True):
             counts.clear()
-            assert_same(session.submit(frame, past=True, evidence=True).result(60), wanted)
+            assert_same(session.submit(frame, past=True, evidence=True, begun=computed.append).result(60), wanted)
     assert len(counts) == shares
-    assert session.computed == pytest.approx(1 / 3)
+    assert computed[-1] == pytest.approx(1 / 3)
 
 
 class ToldCells(SteppedCells):

@@ -686,7 +686,7 @@ def test_a_model_for_video(tmp_path: Path) -> None:
             assert_equal(
                 picture.planes, [plane[: 32 >> i, : 48 >> i] for plane, i in zip(made[:3], (0, 1, 1), strict=True)]
             )
-        assert stream.computed == 1.0
+            assert picture.computed == stream.computed == 1.0
     assert restorer.runtime_name == "TensorRT-RTX 1.7.1, NVIDIA L4, fp16"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pytest
@@ -64,7 +64,12 @@ def clip(count: int, size: tuple[int, int] = (32, 16), seed: int = 0) -> list[In
     ]
 
 
-def told(number: int) -> dict[str, bool]:
+class Options(TypedDict):
+    past: bool
+    evidence: bool
+
+
+def told(number: int) -> Options:
     past, evidence = AMONG.get(number, (True, True))
     return {"past": past, "evidence": evidence}
 
@@ -194,7 +199,7 @@ def test_a_stream_of_a_restorer_keeps_its_state_on_the_gpu(network: GpuNetwork, 
         ours = [stream.restore(one) for one in coded]
         alone = stream.planes(coded[2]).result()  # in the middle of the scene, and not part of it
         last = stream.restore(coded[0])
-        assert stream.computed == 1.0
+        assert last.computed == stream.computed == 1.0
     reopened = stream.restore(coded[2])
     stream.close()
     frames = [restorer.inputs(one)[:6] for one in [*coded, coded[0]]]
