@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import struct
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -13,6 +13,10 @@ from pathlib import Path
 POLL = 0.1
 """Seconds between two attempts."""
 
+_ATTEMPTS = 10
+"""To hold a file that somebody removes again and again, or whose file system numbers it anew each time."""
+_FAR = 2**62
+"""The byte that stands for a file that is held."""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link would make a file elsewhere
 
 
@@ -51,20 +55,40 @@ def hold(path: Path) -> int | None:
         BlockingIOError: somebody holds it, in this process or in another one.
         OSError: the file cannot be created.
     """
-    while True:
+    for _ in range(_ATTEMPTS):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            is_ours = sys.platform == "win32" or _try_lock(descriptor)
-        except OSError:
+        if sys.platform == "win32":
             os.close(descriptor)
             return None
-        if is_ours and sys.platform != "win32" and _is_there(descriptor, path):
+        try:
+            _try_hold(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise
+            return None
+        if _is_there(descriptor, path):
             return descriptor
         os.close(descriptor)
-        if sys.platform == "win32":
-            return None
-        if not is_ours:
-            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path))
+    return None
+
+
+def _try_hold(descriptor: int) -> None:
+    """Lock a file that others, and other descriptors of this process, go on writing to.
+
+    In Linux it is a byte far behind the file's end: a lock of all of it, as `flock` takes it, keeps everybody from
+    reading and writing where a Windows server has the file (flock(2), "CIFS details").
+
+    Raises:
+        BlockingIOError: somebody else has the lock.
+        OSError: the file system has no such locks.
+    """
+    import fcntl
+
+    if hasattr(fcntl, "F_OFD_SETLK"):
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0))
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _locked(path: Path, waiting: Callable[[], None]) -> int | None:

@@ -154,9 +154,12 @@ def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _listed(line: str) -> Entry | None:
-    """The file that a line of a list names; spaces at its ends count if there is a file of that name."""
+    """The file that a line of a list names; spaces at its ends count if there is a file of that name.
+
+    In Windows, where lines end with a return, names have none at their ends.
+    """
     stripped = local_path(line.strip())
-    if not is_url(stripped) and line != stripped and (entry := open_store(line).stat(line)):
+    if os.name != "nt" and not is_url(stripped) and line != stripped and (entry := open_store(line).stat(line)):
         return entry
     return open_store(stripped).stat(stripped)
 

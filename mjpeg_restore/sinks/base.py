@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -274,7 +275,8 @@ class PartFile:
         """The file's descriptor, as long as nobody else may write it."""
         # Ctrl-C may come before the caller holds this object, and could discard it.
         self._finalizer = weakref.finalize(self, _abandon, self.path, self._held, os.getpid())
-        self._finalizer.atexit = False
+        if self._keeps:
+            self._finalizer.detach()
         try:
             descriptor = hold(self.path)
             self._held += [] if descriptor is None else [descriptor]
@@ -291,12 +293,12 @@ class PartFile:
 
         Raises:
             SinkError: the rename failed, and the temporary file is removed; or something of that name has appeared
-                meanwhile that may not be replaced, and the temporary file stays.
+                meanwhile that may not be replaced, and the file has another name, `NAME-2.EXTENSION`.
         """
         if self.committed:
             return
         if self.path != self.final and not self._overwrite and os.path.lexists(self.final):
-            self._keeps = True
+            self._keep_both()
             raise SinkError(f"{self.target} has appeared meanwhile, and is kept: the new one is {self.path}")
         try:
             if self.path != self.final:
@@ -331,6 +333,16 @@ class PartFile:
         if not self.committed and not self._keeps:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
+        self._release()
+
+    def _keep_both(self) -> None:
+        """Give the file another name than its own, which is taken."""
+        names = (self.final.with_name(f"{self.final.stem}-{number}{self.final.suffix}") for number in count(2))
+        name = next(name for name in names if not os.path.lexists(name))
+        with contextlib.suppress(OSError):
+            os.rename(self.path, name)
+            self.path = name
+        self._keeps = True
         self._release()
 
     def _release(self) -> None:

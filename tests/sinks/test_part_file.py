@@ -13,7 +13,7 @@ import pytest
 from mjpeg_restore import locks
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.base import PartFile
-from tests.lacking import needs_fork
+from tests.lacking import needs, needs_fork
 
 needs_locks = pytest.mark.skipif(os.name == "nt", reason="needs a system that moves open files")
 
@@ -65,15 +65,18 @@ def test_what_has_appeared_meanwhile(target: Path, overwrite: bool) -> None:
     part = PartFile(target, overwrite)
     part.path.write_bytes(b"new")
     target.write_bytes(b"other")
+    target.with_name("a-2.mp4").touch()
     if overwrite:
         part.commit()
         assert target.read_bytes() == b"new"
         return
-    with pytest.raises(SinkError, match=r"has appeared meanwhile, and is kept: the new one is .*\.a\.part\.mp4$"):
+    with pytest.raises(SinkError, match=r"has appeared meanwhile, and is kept: the new one is .*a-3\.mp4$"):
         part.commit()
     part.discard()
     assert target.read_bytes() == b"other"
-    assert part.path.read_bytes() == b"new"
+    assert {path.name for path in target.parent.iterdir()} == {"a.mp4", "a-2.mp4", "a-3.mp4"}
+    assert target.with_name("a-3.mp4").read_bytes() == b"new"
+    PartFile(target, overwrite=True).discard()  # nobody holds it any more
 
 
 @pytest.mark.parametrize("content", [b"", b"bytes"], ids=["empty", "written"])
@@ -101,14 +104,35 @@ def test_a_forked_process_leaves_its_parents_file_alone(target: Path) -> None:
 
 
 def test_where_there_are_no_locks_files_are_written_all_the_same(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(descriptor: int) -> bool:
+    def none(descriptor: int) -> None:
         raise OSError
 
-    monkeypatch.setattr(locks, "_try_lock", none)
+    monkeypatch.setattr(locks, "_try_hold", none)
     part = PartFile(target, overwrite=False)
     part.path.write_bytes(b"whole")
     part.commit()
     assert target.read_bytes() == b"whole"
+
+
+@needs_locks
+def test_a_file_whose_number_changes_is_written_all_the_same(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_is_there", lambda *_: False)
+    PartFile(target, overwrite=False).discard()
+
+
+def test_a_file_is_held_by_a_byte_that_nobody_writes(target: Path) -> None:
+    fcntl = needs("fcntl")
+    part = PartFile(target, overwrite=False)
+    with part.path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 2**40)
+    part.discard()
+
+
+def test_an_empty_file_is_removed_at_the_programs_end(target: Path) -> None:
+    code = f"from mjpeg_restore.sinks.base import PartFile; part = PartFile({str(target)!r}, overwrite=False)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert list(target.parent.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

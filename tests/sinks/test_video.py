@@ -273,6 +273,6 @@ def test_a_folder_at_the_target_is_an_error(output: Path) -> None:
     (output / "a.mp4").mkdir()
     with pytest.raises(SinkError, match="has appeared meanwhile, and is kept"):
         sink.close()
-    assert {entry.name for entry in output.iterdir()} == {".a.part.mp4", "a.mp4"}
+    assert {entry.name for entry in output.iterdir()} == {"a-2.mp4", "a.mp4"}
     with pytest.raises(SinkError, match="is a folder"):
         VideoFile(output / "a.mp4")
