@@ -140,7 +140,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #endif
 #pragma GCC push_options
 #if __GNUC__ >= 11 && defined(__linux__)
-#define HAS_TILES 1 /* they are used if the CPU has them, and so are pairs */
+#define HAS_TILES 1 /* whether the kernels are compiled: `sparse.py` chooses among those that the CPU has */
 #define HAS_PAIRS 1
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,amx-tile,amx-int8,amx-bf16")
 #elif __GNUC__ >= 10
