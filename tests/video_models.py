@@ -27,6 +27,7 @@ from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered, Sparse
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE, PHASES
 from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.team import Team
 from tests import state_formulas as formulas
 
 FAR = 1.5
@@ -213,18 +214,28 @@ class SteppedPart:
 
 
 class SteppedCells:
-    """That network at cells of a frame: `Sparse`, which says that it needs `NBYTES` for any picture."""
+    """That network at cells of a frame: `Sparse`, which says that it needs `NBYTES` for any picture.
+
+    Attributes:
+        teams: sizes of the teams that ran it.
+    """
 
     NBYTES = 1000
 
     def __init__(self, network: Stepped, *, computes_all: bool = False) -> None:
         self._network, self.computes_all = network, computes_all
+        self.teams: list[int] = []
 
     def nbytes(self, grids: Grids, /) -> int:
         return self.NBYTES
 
     def take(
-        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        self,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        cells: Cells,
+        team: Team,
     ) -> None:
         wanted = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
         for one, known, found, blocks in zip(components_of(frame), before, after, wanted, strict=True):
@@ -232,8 +243,11 @@ class SteppedCells:
             found.mean[blocks], found.evidence[blocks] = mean[blocks], evidence[blocks]
 
     @contextmanager
-    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Component]]:
+    def run(
+        self, frame: Frame, after: Sequence[ComponentState], cells: Cells, team: Team
+    ) -> Generator[list[Component]]:
         self._network.running()
+        self.teams.append(team.size)
         blocks, *_ = blocks_of(cells, [coefficients.shape[:2] for coefficients, _ in frame])
         with self._network.lock:
             self._network.blocks += int(blocks.sum())
@@ -251,6 +265,7 @@ class SteppedCells:
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
         planes: Planes,
+        team: Team,
     ) -> None:
         self._network.restored.append((before[0].mean.copy(), histories))
         for index, one in enumerate(residual):

@@ -1,6 +1,7 @@
 /* Convolutions of a picture's features where they are wanted; see `sparse.py`.
  *
- * `convolve` computes layers of a network at the cells of a picture that are wanted, and around them.  Features are
+ * `convolve` computes layers of a network at the cells of a picture that are wanted, and around them; `share` and `join`
+ * do so by several threads.  Features are
  * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
  * kernel reaches beyond them.  Int8 features and weights are multiplied as such.  All else is float32, which becomes
  * bfloat16 to be multiplied, if a layer asks for that and the CPU can.
@@ -45,10 +46,11 @@ typedef struct {
                              of the numbers, and then their lower halves, for the upper ones */
   uint16_t *pairs;        /* [planes, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
                              multiplied as float32.  Halved: [rows, places, 2, half], squares of numbers: see `halve` */
-  Py_ssize_t pairs_line;
+  Py_ssize_t pairs_high, pairs_line; /* rows of all planes, 0 if there are none; numbers of one */
   Py_ssize_t half;        /* numbers of a place that are halved, with the zeros that fill them; 0 if they are not */
   Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
-  uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros */
+  int gathers;
+  uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros, if it gathers them */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
   const float *bias;      /* [outputs] */
   Py_ssize_t outputs;     /* channels */
@@ -117,6 +119,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 
 #if CAN_COMPILE_AVX2
 #ifdef __linux__
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -306,8 +309,19 @@ static int adds_once(const Layer *l, int lanes)
 /* Buffers of a layer, in the order of its arguments */
 enum { INPUT_BUFFER, WEIGHTS, SCALE, BIAS, ADDED_BUFFER, ALSO_BUFFER, SUMS_BUFFER, ROUNDED_BUFFER, HALVES_BUFFER, CELLS, TAKEN };
 
-/* A layer of its arguments, with the memory that it works in, and how it is computed; if it is none, an exception is set.  The
-   caller releases the buffers and frees the memory in either case. */
+/* The memory that a thread computes a layer in; 0 if there is none */
+static int give_memory(Layer *l)
+{
+  l->region.any = PyMem_Calloc((size_t)l->region.cells_wide, 1), l->pairs = NULL, l->gathered = NULL;
+  if (l->pairs_high)
+    l->pairs = PyMem_Calloc((size_t)(l->pairs_high * l->pairs_line), sizeof *l->pairs);
+  if (l->gathers)
+    l->gathered = PyMem_Calloc(MOST_WIDE, (size_t)(l->tap_rows * l->tap_row));
+  return l->region.any && (l->pairs || !l->pairs_high) && (l->gathered || !l->gathers);
+}
+
+/* A layer of its arguments, and how it is computed; if it is none, an exception is set.  The caller releases the buffers in
+   either case. */
 static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**convolve)(const Layer *, Box))
 {
   Region *r = &l->region;
@@ -366,19 +380,13 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
       !is_writable(&taken[SUMS_BUFFER], "sums") || !is_writable(&taken[ROUNDED_BUFFER], "rounded") ||
       !is_writable(&taken[HALVES_BUFFER], "halves"))
     return 0;
-  r->any = PyMem_Malloc((size_t)r->cells_wide);
   if (products == HALVED_TILES)
-    l->pairs = PyMem_Calloc((size_t)((MOST_HIGH + l->kernel / 2 - 1) * l->pairs_line), sizeof *l->pairs);
+    l->pairs_high = MOST_HIGH + l->kernel / 2 - 1;
   else if (!l->bytes && products) {
     l->pairs_line = pairs_wide(l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
-    l->pairs = PyMem_Malloc((size_t)(l->planes * pairs_high(l, MOST_HIGH) * l->pairs_line) * sizeof *l->pairs);
+    l->pairs_high = l->planes * pairs_high(l, MOST_HIGH);
   }
-  if (products == TILES)
-    l->gathered = PyMem_Calloc(MOST_WIDE, (size_t)taps);
-  if (!r->any || (!l->bytes && products && !l->pairs) || (products == TILES && !l->gathered)) {
-    PyErr_NoMemory();
-    return 0;
-  }
+  l->gathers = products == TILES;
   *convolve = are_tiles ? convolve_tiles : lanes == 16 ? convolve_16 : products == FOURS ? convolve_fours : convolve_8;
   return 1;
 }
@@ -405,54 +413,139 @@ PyDoc_STRVAR(convolve_doc,
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");
 
-static PyObject *convolve(PyObject *module, PyObject *arguments)
-{
-  Py_ssize_t count = PySequence_Size(arguments), taken = 0;
-  int are_layers = count > 0 && count <= MOST_LAYERS, have_tiles = 0;
-  Order *order = NULL;
-  Py_buffer *buffers = NULL;
-  void (*convolve_box[MOST_LAYERS])(const Layer *, Box);
+/* Layers, and the buffers that they hold */
+typedef struct {
+  Shared shared;
+  Py_buffer *buffers; /* [count, TAKEN] */
+  int have_tiles;
+} Work;
 
-  (void)module;
+static void free_work(Work *work)
+{
+  Shared *shared = &work->shared;
+
+  for (Py_ssize_t i = 0; shared->layers && i < (Py_ssize_t)shared->threads * shared->count; i++) {
+    Layer *l = &shared->layers[i];
+    PyMem_Free(l->region.any), PyMem_Free(l->pairs), PyMem_Free(l->gathered);
+  }
+  for (Py_ssize_t i = 0; work->buffers && i < (Py_ssize_t)shared->count * TAKEN; i++)
+    PyBuffer_Release(&work->buffers[i]);
+  PyMem_Free(work->buffers), PyMem_Free(shared->is_finished), PyMem_Free(shared->layers), PyMem_Free(work);
+}
+
+/* Layers of their arguments, for so many threads; NULL if they are none, and then an exception is set */
+static Work *take_work(PyObject *arguments, int threads)
+{
+  Py_ssize_t count = PySequence_Size(arguments);
+  Work *work;
+  Shared *shared;
+  int are_layers = 1;
+
   if (count < 0)
     return NULL;
-  if (!are_layers) {
+  if (count == 0 || count > MOST_LAYERS) {
     PyErr_Format(PyExc_ValueError, "%zd layers make no network", count);
     return NULL;
   }
-  order = PyMem_Calloc(1, sizeof *order);
-  if (order)
-    order->layers = PyMem_Calloc((size_t)count, sizeof *order->layers), order->count = (int)count;
-  buffers = PyMem_Calloc((size_t)count * TAKEN, sizeof *buffers);
-  if (!order || !order->layers || !buffers)
+  if (!(work = PyMem_Calloc(1, sizeof *work))) {
+    PyErr_NoMemory();
+    return NULL;
+  }
+  shared = &work->shared, shared->count = (int)count, shared->threads = threads;
+  shared->layers = PyMem_Calloc((size_t)(threads * count), sizeof *shared->layers);
+  work->buffers = PyMem_Calloc((size_t)count * TAKEN, sizeof *work->buffers);
+  if (!shared->layers || !work->buffers)
     are_layers = 0, PyErr_NoMemory();
-  for (; are_layers && taken < count; taken++) {
-    PyObject *one = PySequence_GetItem(arguments, taken);
-    are_layers = one && take_layer(one, &order->layers[taken], buffers + taken * TAKEN, &convolve_box[taken]);
-    if (are_layers)
-      have_tiles |= convolve_box[taken] == convolve_tiles;
+  for (Py_ssize_t i = 0; are_layers && i < count; i++) {
+    PyObject *one = PySequence_GetItem(arguments, i);
+    Layer *layer = &shared->layers[i];
+    are_layers = one && take_layer(one, layer, work->buffers + i * TAKEN, &shared->convolve[i]);
     Py_XDECREF(one); /* the buffers hold the memory */
+    for (int thread = 0; are_layers && thread < threads; thread++) {
+      shared->layers[thread * count + i] = *layer;
+      if (!give_memory(&shared->layers[thread * count + i]))
+        are_layers = 0, PyErr_NoMemory();
+    }
+    work->have_tiles |= shared->convolve[i] == convolve_tiles;
   }
-  if (are_layers) {
-    Py_BEGIN_ALLOW_THREADS
-    if (have_tiles)
-      begin_tiles();
-    compute_layers(order, convolve_box);
-    if (have_tiles)
-      end_tiles();
-    Py_END_ALLOW_THREADS
+  if (are_layers)
+    return work;
+  free_work(work);
+  return NULL;
+}
+
+static PyObject *convolve(PyObject *module, PyObject *arguments)
+{
+  Work *work = take_work(arguments, 1);
+  Shared *shared;
+
+  (void)module;
+  if (!work)
+    return NULL;
+  shared = &work->shared, shared->order.layers = shared->layers, shared->order.count = shared->count;
+  Py_BEGIN_ALLOW_THREADS
+  if (work->have_tiles)
+    begin_tiles();
+  compute_layers(&shared->order, shared->convolve);
+  if (work->have_tiles)
+    end_tiles();
+  Py_END_ALLOW_THREADS
+  free_work(work);
+  return Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(share_doc,
+"share(layers, threads, /)\n--\n\n"
+"Layers, as `convolve` takes them, for `join`; they hold their buffers until nobody refers to them any more.\n\n"
+"Raises ValueError if the sizes of one do not go together, or for fewer than one thread, or more than 256.");
+
+static const char work_name[] = "mjpeg_restore.runtime.cpu._sparse.work";
+
+static void free_capsule(PyObject *capsule) { free_work(PyCapsule_GetPointer(capsule, work_name)); }
+
+static PyObject *share(PyObject *module, PyObject *arguments)
+{
+  PyObject *layers, *capsule;
+  Work *work;
+  int threads;
+
+  (void)module;
+  if (!PyArg_ParseTuple(arguments, "Oi", &layers, &threads))
+    return NULL;
+  if (threads < 1 || threads > MOST_THREADS) {
+    PyErr_Format(PyExc_ValueError, "%d threads cannot share layers", threads);
+    return NULL;
   }
-  for (Py_ssize_t i = 0; i < taken; i++) {
-    Layer *l = &order->layers[i];
-    PyMem_Free(l->region.any), PyMem_Free(l->pairs), PyMem_Free(l->gathered);
-    for (int k = 0; k < TAKEN; k++)
-      PyBuffer_Release(&buffers[i * TAKEN + k]);
-  }
-  PyMem_Free(buffers);
-  if (order)
-    PyMem_Free(order->layers);
-  PyMem_Free(order);
-  return are_layers ? Py_NewRef(Py_None) : NULL;
+  if (!(work = take_work(layers, threads)))
+    return NULL;
+  if (!divide_layers(&work->shared))
+    PyErr_NoMemory();
+  else if ((capsule = PyCapsule_New(work, work_name, free_capsule)))
+    return capsule;
+  free_work(work);
+  return NULL;
+}
+
+PyDoc_STRVAR(join_doc,
+"join(work, /)\n--\n\n"
+"Compute shares of layers, that `share` gave, until all are computed: called by each thread that has come to do so, and by one\n"
+"at least. A thread more than they are for returns at once.");
+
+static PyObject *join(PyObject *module, PyObject *capsule)
+{
+  Work *work = PyCapsule_GetPointer(capsule, work_name);
+
+  (void)module;
+  if (!work)
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  if (work->have_tiles)
+    begin_tiles();
+  compute_shares(&work->shared);
+  if (work->have_tiles)
+    end_tiles();
+  Py_END_ALLOW_THREADS
+  return Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(fill_doc,
@@ -513,6 +606,8 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
 
 static PyMethodDef methods[] = {
   {"convolve", convolve, METH_O, convolve_doc},
+  {"share", share, METH_VARARGS, share_doc},
+  {"join", join, METH_O, join_doc},
   {"fill", fill, METH_VARARGS, fill_doc},
   {NULL, NULL, 0, NULL},
 };

@@ -95,14 +95,6 @@ def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> lis
     return [np.ascontiguousarray(_blocks(cells, side, grid)) for side, grid in zip(sides, grids, strict=True)]
 
 
-def shares_of(cells: NDArray[np.bool_], number: int) -> list[NDArray[np.bool_]]:
-    """At most `number` shares of whole rows of cells, with about as many cells each."""
-    above = np.cumsum(cells.sum(axis=1))
-    of_row = np.ceil(above / max(1, above[-1]) * number).clip(1, number)
-    shares = [cells & (of_row == share)[:, np.newaxis] for share in range(1, number + 1)]
-    return [share for share in shares if share.any()]
-
-
 class Activity:
     """Decides for one camera, frame by frame."""
 

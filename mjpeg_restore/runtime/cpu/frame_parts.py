@@ -16,6 +16,7 @@ from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Sparse
 from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class CellsOfFrame:
     histories = None
     """None: it is no graph, which would have learnt them; see `PartOfFrame.histories`."""
 
-    def __init__(self, model: Sparse, cells: NDArray[np.bool_], scene: Scene) -> None:
+    def __init__(self, model: Sparse, cells: NDArray[np.bool_], scene: Scene, team: Team) -> None:
         self._model, self._cells = model, cells
-        self._scene = scene
+        self._scene, self._team = scene, team
         self._blocks = blocks_of(cells, scene.grids)
         self._lent = ExitStack()
 
@@ -111,18 +112,18 @@ class CellsOfFrame:
     def take(self) -> None:
         """Take them into the state."""
         scene = self._scene
-        self._model.take(scene.frame, scene.before, scene.after, self._cells)
+        self._model.take(scene.frame, scene.before, scene.after, self._cells, self._team)
 
     def run(self) -> None:
         """Run the network, once all of the frame has been taken."""
-        lent = self._model.run(self._scene.frame, self._scene.after, self._cells)
+        lent = self._model.run(self._scene.frame, self._scene.after, self._cells, self._team)
         self._residual = self._lent.enter_context(lent)
 
     def restore(self, planes: Planes, histories: Sequence[History]) -> None:
         """Restore them, in the planes of their frame; `histories` are those of `Part.restore`."""
         with self._lent:
             known = self._scene.frame, self._scene.before, self._scene.after
-            self._model.restore(self._residual, *known, self._blocks, histories, planes)
+            self._model.restore(self._residual, *known, self._blocks, histories, planes, self._team)
 
 
 Computed = PartOfFrame | CellsOfFrame

@@ -15,6 +15,7 @@ from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.team import Team
 
 Frame = Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]]
 """Coefficients and table of each component."""
@@ -100,7 +101,12 @@ class Sparse(Protocol):
         ...
 
     def take(
-        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        self,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        cells: Cells,
+        team: Team,
     ) -> None:
         """Take cells into the state, as far as the gate believes the past.
 
@@ -109,10 +115,13 @@ class Sparse(Protocol):
             before: the state before the frame, of each component.
             after: its mean and evidence are filled at these cells.
             cells: the cells.
+            team: computes; what is found does not depend on it.
         """
         ...
 
-    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> AbstractContextManager[Sequence[Any]]:
+    def run(
+        self, frame: Frame, after: Sequence[ComponentState], cells: Cells, team: Team
+    ) -> AbstractContextManager[Sequence[Any]]:
         """Run the network, once all of the frame has been taken; lend what `restore` needs of it."""
         ...
 
@@ -125,6 +134,7 @@ class Sparse(Protocol):
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
         planes: Planes,
+        team: Team,
     ) -> None:
         """Restore cells.
 
@@ -136,6 +146,7 @@ class Sparse(Protocol):
             wanted: the cells' blocks.
             histories: of the components after the frame.
             planes: filled at these blocks.
+            team: computes.
         """
         ...
 

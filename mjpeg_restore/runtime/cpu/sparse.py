@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.team import ALONE, Team
 
 try:
     from mjpeg_restore.runtime.cpu import _sparse as native
@@ -276,20 +279,28 @@ class Plan:
         """Have layers computed after those before, at the plan's cells."""
         self._layers += layers
 
-    def compute(self, cells: Cells) -> None:
-        """Compute all layers at these cells."""
+    def compute(self, cells: Cells, team: Team = ALONE) -> None:
+        """Compute all layers at these cells; the result does not depend on the team."""
         assert native is not None
         np.copyto(self.cells, cells)
         for one in self._cleared:
             native.fill(*one)
-        compute(self._layers)
+        compute(self._layers, team)
 
 
-def compute(layers: Sequence[Computation]) -> None:
-    """Compute layers: each row as if those before were complete, but from the top of the picture down, all at once."""
+def compute(layers: Sequence[Computation], team: Team = ALONE) -> None:
+    """Compute layers: each row as if those before were complete.
+
+    One thread does so from the top of the picture down, all at once; a team computes one layer after the other, and
+    divides each.
+    """
     assert native is not None
     for first in range(0, len(layers), _AT_ONCE):
-        native.convolve(layers[first : first + _AT_ONCE])
+        some = layers[first : first + _AT_ONCE]
+        if team.size == 1:
+            native.convolve(some)
+        else:
+            team([partial(native.join, native.share(some, team.size))] * team.size)
 
 
 def aligned(shape: Sequence[int], kind: np.dtype[Any] | type[np.generic]) -> NDArray[Any]:

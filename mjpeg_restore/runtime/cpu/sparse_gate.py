@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.sparse import Cells, Grid, Layer, Plan, Rectify, Weights
 from mjpeg_restore.runtime.cpu.state import ComponentState, sense, take_judged
+from mjpeg_restore.runtime.cpu.team import ALONE, Team
 
 _REACH = 2
 """Blocks of luma around wanted cells that are judged as well: the reach of luma's gate. Of subsampled chroma as many
@@ -42,7 +43,12 @@ class SparseGate:
         return self._memory.nbytes(grids)
 
     def take(
-        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        self,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        cells: Cells,
+        team: Team = ALONE,
     ) -> None:
         """Take the wanted cells of a frame into its state, as far as the gate believes the past.
 
@@ -51,6 +57,7 @@ class SparseGate:
             before: the state before the frame, of each component.
             after: its mean and evidence are filled at these cells.
             cells: the wanted ones.
+            team: computes.
         """
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         near, wanted = blocks_of(widened(cells), grids), blocks_of(cells, grids)
@@ -59,12 +66,14 @@ class SparseGate:
             if self._chroma and picture.chroma:
                 places += [(self._chroma, picture.chroma, index) for index in range(2)]
             for component, known, blocks, (branch, memory, index) in zip(frame, before, near, places, strict=True):
-                sense(*component, known, blocks, memory.entering, branch.components, index)
-            picture.plan.compute(cells)
+                place = {"features": memory.entering, "groups": branch.components, "group": index}
+                team.divide(partial(sense, *component, known, **place), blocks)
+            picture.plan.compute(cells, team)
             taken = zip(frame, before, after, wanted, places, strict=True)
             for component, known, found, blocks, (branch, memory, index) in taken:
-                own = branch.own[index]
-                take_judged(*component, known, blocks, own, memory.logits, branch.components, index, found)
+                judged = {"own": branch.own[index], "logits": memory.logits, "after": found}
+                place = {"groups": branch.components, "group": index}
+                team.divide(partial(take_judged, *component, known, **judged, **place), blocks)
 
     def _new(self, grids: Grids) -> _Picture:
         grid, plan = Grid(*grids[0], *cell(grids), (_REACH, _REACH)), Plan(cells_of(grids))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from mjpeg_restore.runtime.cpu.sparse import INTEL, LANES, TILES, Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
+from mjpeg_restore.runtime.cpu.team import Team
 
 _SIZES = 16
 """Sizes of pictures for which it is known how much memory they need."""
@@ -45,16 +46,21 @@ class SparseModel:
         self.nbytes = lru_cache(_SIZES)(self._nbytes)
 
     def take(
-        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        self,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        cells: Cells,
+        team: Team,
     ) -> None:
         """Take cells of a frame into its state; see `SparseGate.take`."""
-        self._gate.take(frame, before, after, cells)
+        self._gate.take(frame, before, after, cells, team)
 
     @contextmanager
-    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells) -> Generator[list[Phases]]:
+    def run(self, frame: Frame, after: Sequence[ComponentState], cells: Cells, team: Team) -> Generator[list[Phases]]:
         """Run the network at cells of a frame that has been taken into its state; lend what it makes of them."""
         components = [(*component, known.mean, known.evidence) for component, known in zip(frame, after, strict=True)]
-        with self._network.run(components, cells) as residual:
+        with self._network.run(components, cells, team) as residual:
             yield residual
 
     @staticmethod
@@ -66,13 +72,15 @@ class SparseModel:
         wanted: Sequence[NDArray[np.bool_]],
         histories: Sequence[History],
         planes: Planes,
+        team: Team,
     ) -> None:
         """Put the residual on top of the means; see `state.restore`."""
         ramps = LUMA_CONFIDENCE, CHROMA_CONFIDENCE, CHROMA_CONFIDENCE
         for index, (phases, groups, group) in enumerate(residual):
-            place = phases, *frame[index], before[index].mean, after[index], wanted[index], ramps[index]
-            told = histories[index].noise, histories[index].mean_tells
-            state.restore(*place, *told, planes[index], groups=groups, group=group)
+            known = phases, *frame[index], before[index].mean, after[index]
+            told = {"noise": histories[index].noise, "mean_tells": histories[index].mean_tells}
+            place = {"confidence": ramps[index], "plane": planes[index], "groups": groups, "group": group}
+            team.divide(partial(state.restore, *known, **place, **told), wanted[index])
 
     def _nbytes(self, grids: Grids) -> int:
         """A picture is in the gate or in the network, never in both."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Plan, Weights
 from mjpeg_restore.runtime.cpu.sparse_branch import Branch, Guide, Memory
+from mjpeg_restore.runtime.cpu.team import ALONE, Team
 
 REACH = 4
 """Features of luma around wanted cells that are computed as well: 8 samples. The network's reach is larger, but what
@@ -55,23 +57,24 @@ class SparseNetwork:
         return self._memory.nbytes(grids)
 
     @contextmanager
-    def run(self, components: Sequence[Component], cells: Cells) -> Generator[list[Phases]]:
+    def run(self, components: Sequence[Component], cells: Cells, team: Team = ALONE) -> Generator[list[Phases]]:
         """Lend the residual of each component, at the wanted cells; elsewhere it is whatever it was.
 
         Args:
             components: of a picture.
             cells: the wanted ones.
+            team: computes.
         """
         grids = tuple(coefficients.shape[:2] for coefficients, *_ in components)
         tables = np.stack([table for _, table, *_ in components])
         with self._memory(grids) as picture:
             near = blocks_of(widened(cells), grids)
-            self._enter(components[:1], near, picture.luma, 0)
+            self._enter(components[:1], near, picture.luma, 0, team)
             found: list[Phases] = [(picture.luma.phases, 1, 0)]
             if chroma := picture.chroma:
-                self._enter(components[1:], near, chroma, 1)
+                self._enter(components[1:], near, chroma, 1, team)
                 found += [(chroma.phases, 2, 0), (chroma.phases, 2, 1)]
-            self._plan(picture, tables, grids).compute(cells)
+            self._plan(picture, tables, grids).compute(cells, team)
             yield found
 
     def _plan(self, picture: _Picture, tables: NDArray[np.uint16], grids: Grids) -> Plan:
@@ -86,7 +89,7 @@ class SparseNetwork:
         return picture.plan
 
     def _enter(
-        self, components: Sequence[Component], near: Sequence[NDArray[np.bool_]], memory: Memory, first: int
+        self, components: Sequence[Component], near: Sequence[NDArray[np.bool_]], memory: Memory, first: int, team: Team
     ) -> None:
         """Fill the planes, in the order of the weights: samples, luma's significance map, deviations, the past.
 
@@ -95,19 +98,15 @@ class SparseNetwork:
             near: blocks of all components for which they are filled.
             memory: has the planes.
             first: the first component's number.
+            team: computes.
         """
         count, planes = len(components), iter(memory.planes)
         samples = [next(planes) for _ in range(count)]
         significance = (self._significance, next(planes)) if self._significance is not None and first == 0 else None
         left, past = [[next(planes) for _ in range(count)] for _ in range(2)]
         for index, component in enumerate(components):
-            state.enter(
-                *(*component, samples[index], left[index]),
-                past=(self._past[first + index], past[index]),
-                significance=significance,
-                wanted=near[first + index],
-                border=BORDER,
-            )
+            planes = component, samples[index], left[index], (self._past[first + index], past[index]), significance
+            team.divide(partial(_enter, *planes), near[first + index])
 
     def _new(self, grids: Grids) -> _Picture:
         down, across = (_FEATURES * length for length in cell(grids))
@@ -129,6 +128,18 @@ class _Picture:
     def nbytes(self) -> int:
         """Bytes of both branches."""
         return self.luma.nbytes + (self.chroma.nbytes if self.chroma else 0)
+
+
+def _enter(
+    component: Component,
+    samples: NDArray[np.float32],
+    left: NDArray[np.float32],
+    past: state.Mapped,
+    significance: state.Mapped | None,
+    wanted: NDArray[np.bool_],
+) -> None:
+    """Fill the planes of a component at wanted blocks; see `state.enter`."""
+    state.enter(*component, samples, left, past=past, significance=significance, wanted=wanted, border=BORDER)
 
 
 def _map(weight: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

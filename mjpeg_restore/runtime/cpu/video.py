@@ -9,10 +9,8 @@ comes alone is divided instead, for as many threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, wait
-from contextlib import suppress
+from concurrent.futures import Executor, Future
 from functools import partial
-from itertools import zip_longest
 from math import inf, prod
 
 import numpy as np
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, memory_errors, picture_size
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, cell, cells_of, shares_of
+from mjpeg_restore.runtime.cpu.activity import Activity, cell, cells_of
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, areas, lengths
 from mjpeg_restore.runtime.cpu.frame_parts import CellsOfFrame, Computed, PartOfFrame, Scene, beyond
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
@@ -29,6 +27,7 @@ from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes
 from mjpeg_restore.runtime.cpu.parts import Frame, Parts, Sparse
 from mjpeg_restore.runtime.cpu.rectangles import cover, filled
 from mjpeg_restore.runtime.cpu.state import ComponentState, restore_still, take_still
+from mjpeg_restore.runtime.cpu.team import ALONE, Team
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 ALL = 0.9
@@ -52,6 +51,7 @@ class VideoSession:
             memory: bytes that a picture may need whose cells are computed natively; larger ones are computed in parts.
         """
         self._parts, self._pool, self._most, self._memory = parts, pool, most, memory
+        self._team = Team(pool, parts.at_once)
         self._sizes = PartSizes(parts.prepare, pool) if parts.prepare else None
         # Where frames are computed one by one, a graph may need what the frame before it has left when it was finished.
         self._turns: Turns[Planes] = Turns(pool, parts.at_once, computed=int(parts.at_once > 1))
@@ -100,7 +100,7 @@ class VideoSession:
 
         scene = Scene(frame, grids, before, after, earlier, is_alone=not (past or evidence))
         judged = self._judging(cells, scene)
-        self._each([part.take for part in judged])
+        self._team([part.take for part in judged])
         still = beyond(judged, grids)
         for component, known, found, agrees in zip(frame, before, after, still, strict=True):
             if agrees.any():
@@ -122,13 +122,13 @@ class VideoSession:
             self._states, self._histories, self._frames = after, histories, self._frames + 1
         number = self._frames
         yield
-        self._each([part.run for part in computed])
+        self._team([part.run for part in computed])
         yield
         if not evidence:
             for state in after:
                 state.correction = state.correction.copy()
         planes = tuple(np.empty((8 * high, 8 * wide), np.uint8) for high, wide in grids)
-        self._each([partial(part.restore, planes, histories) for part in computed])
+        self._team([partial(part.restore, planes, histories) for part in computed])
         still = beyond(computed, grids)
         for index, (component, agrees, history) in enumerate(zip(frame, still, histories, strict=True)):
             if agrees.any():
@@ -185,15 +185,14 @@ class VideoSession:
     ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
         """Cells and those between them, and what computes them: of all of a picture a runtime, if that is faster.
 
-        A frame that comes alone has as many shares as are computed at once, if it pays and there is memory for each.
+        For a frame that comes alone as many threads work as pictures are computed at once, if it pays.
         """
         cells = filled(cells, *lengths(scene.grids))
         if cells.all() and not model.computes_all:
             return cells, self._rectangles(cells, scene, network=network)
-        blocks = int(cells.sum()) * prod(cell(scene.grids))
-        number = min(self._parts.at_once, blocks // LEAST_PART, self._memory // model.nbytes(scene.grids))
-        number = max(1, int(number)) if self._turns.is_alone else 1
-        return cells, [CellsOfFrame(model, share, scene) for share in shares_of(cells, number)]
+        threads = min(self._team.size, int(cells.sum()) * prod(cell(scene.grids)) // LEAST_PART)
+        team = Team(self._pool, threads) if threads > 1 and self._turns.is_alone else ALONE
+        return cells, [CellsOfFrame(model, cells, scene, team)] if cells.any() else []
 
     @property
     def _alike(self) -> bool:
@@ -221,29 +220,6 @@ class VideoSession:
             share = -(-together // at_once)
             most = min(most, max(LEAST_PART, share + share // 5))
         return areas(rectangles, grids, most, fit)
-
-    def _each(self, steps: Sequence[Callable[[], None]]) -> None:
-        """Do steps of several parts, at the same time where threads are free."""
-        if self._parts.at_once == 1 or len(steps) < 2:
-            for step in steps:
-                step()
-            return
-        first, *others = steps
-        begun: list[Future[None]] = []
-        with suppress(RuntimeError):  # the pool takes no more work: the rest is done here
-            begun += (self._pool.submit(step) for step in others)
-        try:
-            first()
-            for step, future in zip_longest(others, begun):
-                # All threads of the pool may wait like this one: what none of them has begun is done here.
-                if future is None or future.cancel():
-                    step()
-                else:
-                    future.result()
-        except BaseException:
-            # No part may change the state once the next frame's turn has come.
-            wait([future for future in begun if not future.cancel()])
-            raise
 
 
 def _grids(states: Sequence[ComponentState]) -> Grids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import sparse
 from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Plan, Rectify, Rounded
+from mjpeg_restore.runtime.cpu.team import Team
 from tests.lacking import needs_native_sparse
 
 pytestmark = needs_native_sparse
@@ -569,6 +571,32 @@ def test_layers_are_what_they_are_one_after_the_other(seed: int, count: int) -> 
         np.testing.assert_array_equal(ours, theirs)
 
 
+@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14), st.integers(2, 5))
+@same_lanes
+@pytest.mark.usefixtures("lanes")
+def test_layers_are_what_they_are_if_threads_share_them(seed: int, count: int, threads: int) -> None:
+    shared, alone = Network(seed, count), Network(seed, count)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        sparse.compute(shared.layers, Team(pool, threads))
+    for layer in alone.layers:
+        sparse.compute([layer])
+    for ours, theirs in zip(shared.buffers, alone.buffers, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("joined", [1, 3])
+def test_as_many_threads_share_layers_as_come(joined: int) -> None:
+    shared, alone = Network(7, 12), Network(7, 12)
+    work = native.share(shared.layers, 2)
+    with ThreadPoolExecutor(joined) as pool:
+        for one in [pool.submit(native.join, work) for _ in range(joined)]:
+            one.result(60)
+    sparse.compute(alone.layers)
+    for ours, theirs in zip(shared.buffers, alone.buffers, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.usefixtures("lanes")
 def test_memory_that_is_read_in_another_shape_is_complete_before() -> None:
     found: list[NDArray[np.float32]] = []
@@ -607,6 +635,31 @@ def test_so_many_layers_are_no_network(count: int) -> None:
 def test_what_is_no_layer_is_refused(layers: Any) -> None:
     with pytest.raises(TypeError):
         native.convolve(layers)
+    with pytest.raises(TypeError):
+        native.share(layers, 2)
+
+
+@pytest.mark.parametrize("threads", [-1, 0, 257])
+def test_so_many_threads_cannot_share_layers(threads: int) -> None:
+    with pytest.raises(ValueError, match=f"^{threads} threads cannot share layers$"):
+        native.share(Network(1, 2).layers, threads)
+
+
+@pytest.mark.parametrize("work", [None, 7, ()])
+def test_what_nobody_shares_cannot_be_joined(work: Any) -> None:
+    with pytest.raises(ValueError, match="PyCapsule"):
+        native.join(work)
+
+
+def test_shared_layers_hold_their_buffers_until_nobody_refers_to_them() -> None:
+    given = buffers()
+    work = native.share([(*given.values(), SIZES, SHAPE, 1.0, 128.0, 8)], 3)
+    with pytest.raises(BufferError):
+        given["sums"].append(0)
+    native.join(work)
+    del work
+    for one in given.values():
+        one.append(0)
 
 
 def test_of_layers_of_which_one_does_not_fit_none_is_computed() -> None:

@@ -1,15 +1,12 @@
-"""A camera's session whose network is computed where it is wanted: frames in their cells, and shares of a frame."""
+"""A camera's session whose network is computed where it is wanted: frames in their cells, by any number of threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
-import hypothesis
 import numpy as np
 import pytest
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from mjpeg_restore import catalogue
 from mjpeg_restore.futures import INLINE
@@ -18,8 +15,8 @@ from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.cpu import video
-from mjpeg_restore.runtime.cpu.activity import shares_of
 from mjpeg_restore.runtime.cpu.parts import HasParts, Parts
+from mjpeg_restore.runtime.cpu.team import Team
 from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from mjpeg_restore.runtime.loading import Loader
@@ -108,39 +105,18 @@ def test_frames_are_near_to_those_of_which_a_runtime_computes_rectangles(
         assert difference(some, others, plain_decode(frame)) <= FINE
 
 
-# ---- shares of a frame ----
-
-
-masks = st.builds(
-    lambda high, wide, share, seed: np.random.default_rng(seed).random((high, wide)) < share,
-    *(st.integers(1, 40), st.integers(1, 12), st.sampled_from([0.0, 0.02, 0.3, 1.0]), st.integers(0, 10_000)),
-)
-
-
-@hypothesis.given(masks, st.integers(1, 9))
-def test_shares_have_every_cell_once(cells: NDArray[np.bool_], at_once: int) -> None:
-    shares = shares_of(cells, at_once)
-    assert len(shares) <= at_once
-    np.testing.assert_array_equal(np.sum([np.zeros(cells.shape, int), *shares], axis=0), cells)
-    last = -1
-    for share in shares:
-        rows = np.flatnonzero(share.any(axis=1))
-        assert rows[0] > last
-        last = rows[-1]
-        # As many cells as each has on average, and one row more, for rows are not divided.
-        assert share.sum() <= cells.sum() / at_once + cells.sum(axis=1).max()
-
-
-@pytest.mark.parametrize(("rows", "at_once"), [(1, 1), (6, 2), (6, 3), (7, 7), (49, 25), (34, 16)])
-def test_there_are_as_many_shares_as_are_computed_at_once(rows: int, at_once: int) -> None:
-    assert len(shares_of(np.ones((rows, 5), np.bool_), at_once)) == at_once
+# ---- threads ----
 
 
 def submitted(model: str, frames: list[Inputs], *, threads: int, alone: bool) -> tuple[list[Planes], VideoSession]:
-    """Frames, of which each is divided or none, and the session after them."""
+    """Frames, which all come alone or none, and the session after them."""
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:
         patch.setattr(Turns, "is_alone", alone)
-        session = VideoSession(parts_of(model, threads), pool, EVERYTHING)
+        patch.setattr(video, "LEAST_PART", 4)
+        parts = parts_of(model, threads)
+        assert parts.sparse
+        patch.setattr(parts.sparse, "computes_all", True)  # a runtime would compute pieces of all of a picture
+        session = VideoSession(parts, pool, EVERYTHING)
         futures = [session.submit(frame, past=True, evidence=True) for frame in frames]
         return [future.result(60) for future in futures], session
 
@@ -158,30 +134,28 @@ def test_frames_that_come_together_are_what_they_are_alone(model: str) -> None:
 
 @needs_all
 @pytest.mark.parametrize("model", MODELS)
-def test_a_frame_of_which_cells_are_divided_is_near_to_one_of_which_they_are_not(
-    model: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_frame_that_threads_share_is_what_one_thread_makes_of_it(
+    model: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers: list[int] = []
+    teams: list[int] = []
 
-    def shares(cells: NDArray[np.bool_], number: int) -> list[NDArray[np.bool_]]:
-        found = shares_of(cells, number)
-        numbers.append(len(found))
-        return found
+    class Watched(Team):
+        def __init__(self, pool: Executor, size: int) -> None:
+            super().__init__(pool, size)
+            teams.append(size)
 
-    monkeypatch.setattr(video, "shares_of", shares)
-    monkeypatch.setattr(video, "LEAST_PART", 4)
+    monkeypatch.setattr(video, "Team", Watched)
     frames = clip(8)
-    divided, one = submitted(model, frames, threads=3, alone=True)
-    assert max(numbers) == 3
-    numbers.clear()
-    together, other = submitted(model, frames, threads=3, alone=False)
-    assert set(numbers) <= {0, 1}
-    for ours, theirs in zip(divided, together, strict=True):
+    shared, one = submitted(model, frames, threads=threads, alone=True)
+    assert teams.count(threads) >= 2 * len(frames)  # for gate and network of each, beside the session's own
+    teams.clear()
+    alone, other = submitted(model, frames, threads=threads, alone=False)
+    assert teams == [threads]
+    for ours, theirs in zip(shared, alone, strict=True):
         for plane, wanted in zip(ours, theirs, strict=True):
-            assert np.abs(plane.astype(int) - wanted).mean() < 0.2
+            np.testing.assert_array_equal(plane, wanted)
     states = zip(one._states, other._states, strict=True)  # pyright: ignore[reportPrivateUsage]
-    for index, (state, same) in enumerate(states):
-        # Luma's gate sees all that it would see; chroma's, less of what another share has.
-        apart = np.abs(state.evidence.astype(float) / same.evidence - 1)
-        assert (state.mean != same.mean).mean() <= (0.01 if index else 0)
-        assert apart.mean() <= (0.01 if index else 0)
+    for state, same in states:
+        for part in ("mean", "evidence", "correction"):
+            np.testing.assert_array_equal(getattr(state, part), getattr(same, part))

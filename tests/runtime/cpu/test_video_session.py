@@ -33,6 +33,8 @@ from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Sparse, WholeGra
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
 from mjpeg_restore.runtime.cpu.sparse import Cells
 from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
+from mjpeg_restore.runtime.cpu.team import Team
+from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
 from tests import state_formulas as formulas
 from tests.jpeg.pictures import SAMPLINGS, encode_pixels
@@ -671,21 +673,31 @@ def thirds() -> list[Inputs]:
 
 
 @needs_native_state
-@pytest.mark.parametrize(("memory", "shares"), [(2000, 2), (1e9, 2), (1999, 1), (1000, 1)])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_cells_of_a_frame_that_comes_alone_are_divided_if_there_is_memory(
-    threads: int, memory: float, shares: int
+@pytest.mark.parametrize(("least", "size"), [(300, 2), (100, 2), (60, 3), (321, 1)])
+def test_cells_of_a_frame_that_comes_alone_have_a_team_if_it_pays(
+    least: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip, alone, counts = thirds(), Camera(parts=Stepped(1, sparse=True)), list[int]()
+    monkeypatch.setattr(video, "LEAST_PART", least)
+    clip, alone = thirds(), Camera(parts=Stepped(1, sparse=True))
     expected = [alone.restore(frame) for frame in clip]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = Stepped(2, lambda: counts.append(1), sparse=True)
-        session, computed = VideoSession(parts, pool, EVERYTHING, memory), list[float]()
-        for frame, wanted in zip(clip, expected, strict=True):
-            counts.clear()
-            assert_same(session.submit(frame, past=True, evidence=True, begun=computed.append).result(60), wanted)
-    assert len(counts) == shares
-    assert computed[-1] == pytest.approx(1 / 3)
+    parts, computed = Stepped(3 if least < 100 else 2, sparse=True), list[float]()
+    cells = parts.sparse = SteppedCells(parts)
+    session = VideoSession(parts, INLINE, EVERYTHING)
+    for frame, wanted in zip(clip, expected, strict=True):
+        assert_same(session.submit(frame, past=True, evidence=True, begun=computed.append).result(60), wanted)
+    assert computed[-1] == pytest.approx(1 / 3)  # 640 blocks of luma
+    assert cells.teams[-1] == size
+
+
+@needs_native_state
+def test_cells_of_a_frame_that_comes_while_another_is_under_way_have_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Turns, "is_alone", False)
+    parts = Stepped(2, sparse=True)
+    cells = parts.sparse = SteppedCells(parts)
+    session = VideoSession(parts, INLINE, EVERYTHING)
+    for frame in thirds():
+        session.submit(frame, past=True, evidence=True).result(60)
+    assert {*cells.teams} == {1}
 
 
 class ToldCells(SteppedCells):
@@ -696,10 +708,15 @@ class ToldCells(SteppedCells):
         self._told = told
 
     def take(
-        self, frame: Frame, before: Sequence[ComponentState], after: Sequence[ComponentState], cells: Cells
+        self,
+        frame: Frame,
+        before: Sequence[ComponentState],
+        after: Sequence[ComponentState],
+        cells: Cells,
+        team: Team,
     ) -> None:
         self._told()
-        super().take(frame, before, after, cells)
+        super().take(frame, before, after, cells, team)
 
 
 @needs_native_state
