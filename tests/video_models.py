@@ -222,8 +222,8 @@ class SteppedCells:
 
     NBYTES = 1000
 
-    def __init__(self, network: Stepped, *, computes_all: bool = False) -> None:
-        self._network, self.computes_all = network, computes_all
+    def __init__(self, network: Stepped) -> None:
+        self._network = network
         self.teams: list[int] = []
 
     def nbytes(self, grids: Grids, /) -> int:

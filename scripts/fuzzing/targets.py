@@ -379,7 +379,10 @@ def sparse(data: bytes) -> None:
             *(taken, weights, scale, bias, *added, *found, cells, region, (*shape, rng.choice((0, 1, 2)), products)),
             *(*numbers, lanes),
         )
-        native.convolve([layer])
+        if rng.random() < 0.5:
+            native.convolve([layer])
+        else:
+            native.join(native.share([layer], rng.choice((1, 2, 5))))
         assert all(one is None or one.flags.writeable for one in found)
         if region[6:] == (high, wide) and shape[9] == spread and shape[8] == outputs:
             for one, known in zip(found[:2], earlier[:2], strict=True):

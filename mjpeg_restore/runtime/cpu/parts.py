@@ -88,13 +88,7 @@ class Part(Protocol):
 
 
 class Sparse(Protocol):
-    """Gate and network at some cells of a frame, wherever they are. Safe from several threads.
-
-    Attributes:
-        computes_all: whether it computes all of a picture faster than parts of it are computed.
-    """
-
-    computes_all: bool
+    """Gate and network at some cells of a frame, wherever they are, or at all. Safe from several threads."""
 
     def nbytes(self, grids: Grids, /) -> int:
         """Bytes that it needs for a picture whose components have so many blocks."""

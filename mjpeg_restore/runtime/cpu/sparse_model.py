@@ -20,7 +20,7 @@ from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame
 from mjpeg_restore.runtime.cpu.projection import CHROMA_CONFIDENCE, LUMA_CONFIDENCE
-from mjpeg_restore.runtime.cpu.sparse import INTEL, LANES, TILES, Cells, Weights
+from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
 from mjpeg_restore.runtime.cpu.sparse_network import Phases, SparseNetwork
 from mjpeg_restore.runtime.cpu.state import ComponentState
@@ -40,8 +40,6 @@ class SparseModel:
             KeyError: one is missing: it is another network.
             ValueError: channels do not fill a vector.
         """
-        # Where it was measured to be faster than OpenVINO, which has the same instructions: by half on Emerald Rapids.
-        self.computes_all = TILES or (LANES == 16 and INTEL)
         self._gate, self._network = SparseGate(weights), SparseNetwork(weights)
         self.nbytes = lru_cache(_SIZES)(self._nbytes)
 

@@ -22,8 +22,8 @@ class Team:
     """
 
     def __init__(self, pool: Executor, size: int) -> None:
-        """Make a team of threads of a pool."""
-        self._pool, self.size = pool, size
+        """Make a team of threads of a pool; one that does its work at once has none."""
+        self._pool, self.size = pool, 1 if pool is INLINE else size
 
     def __call__(self, steps: Sequence[Callable[[], object]]) -> None:
         """Do steps, of which none waits for one that has not begun."""

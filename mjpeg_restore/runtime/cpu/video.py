@@ -149,7 +149,7 @@ class VideoSession:
     def _judging(self, cells: NDArray[np.bool_], scene: Scene) -> Sequence[Computed]:
         """What the gate judges of a frame, if these cells are to be."""
         if model := self._sparse(scene.grids):
-            return self._natively(model, cells, scene, network=False)[1]
+            return self._natively(model, cells, scene)[1]
         return self._rectangles(cells, scene, network=self._alike)
 
     def _computing(
@@ -167,7 +167,7 @@ class VideoSession:
             The cells that are computed, and the parts that they are in.
         """
         if model := self._sparse(scene.grids):
-            return self._natively(model, needed, scene, network=True)
+            return self._natively(model, needed, scene)
         share, alike = needed.sum() / max(1, cells.sum()), self._alike
         if cells.any() and not cells.all():
             self._needed = share
@@ -181,15 +181,13 @@ class VideoSession:
         return model if model and model.nbytes(grids) <= self._memory else None
 
     def _natively(
-        self, model: Sparse, cells: NDArray[np.bool_], scene: Scene, *, network: bool
+        self, model: Sparse, cells: NDArray[np.bool_], scene: Scene
     ) -> tuple[NDArray[np.bool_], Sequence[Computed]]:
-        """Cells and those between them, and what computes them: of all of a picture a runtime, if that is faster.
+        """Cells and those between them, and what computes them.
 
         For a frame that comes alone as many threads work as pictures are computed at once, if it pays.
         """
         cells = filled(cells, *lengths(scene.grids))
-        if cells.all() and not model.computes_all:
-            return cells, self._rectangles(cells, scene, network=network)
         threads = min(self._team.size, int(cells.sum()) * prod(cell(scene.grids)) // LEAST_PART)
         team = Team(self._pool, threads) if threads > 1 and self._turns.is_alone else ALONE
         return cells, [CellsOfFrame(model, cells, scene, team)] if cells.any() else []

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import COMPONENTS
 from mjpeg_restore.catalogue.ports import HISTORY
-from mjpeg_restore.runtime.cpu import sparse, sparse_model, state
+from mjpeg_restore.runtime.cpu import sparse, state
 from mjpeg_restore.runtime.cpu.activity import blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_gate import SparseGate
-from mjpeg_restore.runtime.cpu.sparse_model import SparseModel
 from mjpeg_restore.runtime.cpu.sparse_network import Component, SparseNetwork
 from tests.jpeg.pictures import SAMPLINGS
 from tests.lacking import needs, needs_native_sparse, needs_native_state, needs_openvino
@@ -182,19 +181,6 @@ def multiply_as(monkeypatch: pytest.MonkeyPatch, *, pairs: bool = False, tiles: 
         pytest.skip("needs a CPU that has such products of bfloat16")
     monkeypatch.setattr(sparse, "FAST_PAIRS", pairs)
     monkeypatch.setattr(sparse, "TILES", tiles)
-
-
-@pytest.mark.parametrize(
-    ("lanes", "intel", "tiles", "computes_all"),
-    [(8, True, False, False), (16, False, False, False), (16, True, False, True), (16, True, True, True)],
-    ids=["AVX2", "AMD", "Intel", "AMX"],
-)
-def test_all_of_a_picture_is_computed_where_that_is_faster(
-    monkeypatch: pytest.MonkeyPatch, lanes: int, intel: bool, tiles: bool, computes_all: bool
-) -> None:
-    for name, value in (("LANES", lanes), ("INTEL", intel), ("TILES", tiles)):
-        monkeypatch.setattr(sparse_model, name, value)
-    assert SparseModel(Weights(arrays(MODELS[0], "colour"))).computes_all == computes_all
 
 
 @pytest.fixture(params=[8, 16])

@@ -113,10 +113,7 @@ def submitted(model: str, frames: list[Inputs], *, threads: int, alone: bool) ->
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(threads) as pool:
         patch.setattr(Turns, "is_alone", alone)
         patch.setattr(video, "LEAST_PART", 4)
-        parts = parts_of(model, threads)
-        assert parts.sparse
-        patch.setattr(parts.sparse, "computes_all", True)  # a runtime would compute pieces of all of a picture
-        session = VideoSession(parts, pool, EVERYTHING)
+        session = VideoSession(parts_of(model, threads), pool, EVERYTHING)
         futures = [session.submit(frame, past=True, evidence=True) for frame in frames]
         return [future.result(60) for future in futures], session
 

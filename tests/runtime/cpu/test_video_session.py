@@ -682,9 +682,10 @@ def test_cells_of_a_frame_that_comes_alone_have_a_team_if_it_pays(
     expected = [alone.restore(frame) for frame in clip]
     parts, computed = Stepped(3 if least < 100 else 2, sparse=True), list[float]()
     cells = parts.sparse = SteppedCells(parts)
-    session = VideoSession(parts, INLINE, EVERYTHING)
-    for frame, wanted in zip(clip, expected, strict=True):
-        assert_same(session.submit(frame, past=True, evidence=True, begun=computed.append).result(60), wanted)
+    with ThreadPoolExecutor(1) as pool:
+        session = VideoSession(parts, pool, EVERYTHING)
+        for frame, wanted in zip(clip, expected, strict=True):
+            assert_same(session.submit(frame, past=True, evidence=True, begun=computed.append).result(60), wanted)
     assert computed[-1] == pytest.approx(1 / 3)  # 640 blocks of luma
     assert cells.teams[-1] == size
 
@@ -692,6 +693,17 @@ def test_cells_of_a_frame_that_comes_alone_have_a_team_if_it_pays(
 @needs_native_state
 def test_cells_of_a_frame_that_comes_while_another_is_under_way_have_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Turns, "is_alone", False)
+    parts = Stepped(2, sparse=True)
+    cells = parts.sparse = SteppedCells(parts)
+    with ThreadPoolExecutor(1) as pool:
+        session = VideoSession(parts, pool, EVERYTHING)
+        for frame in thirds():
+            session.submit(frame, past=True, evidence=True).result(60)
+    assert {*cells.teams} == {1}
+
+
+@needs_native_state
+def test_a_pool_without_threads_is_no_team() -> None:
     parts = Stepped(2, sparse=True)
     cells = parts.sparse = SteppedCells(parts)
     session = VideoSession(parts, INLINE, EVERYTHING)
@@ -703,8 +715,8 @@ def test_cells_of_a_frame_that_comes_while_another_is_under_way_have_no_team(mon
 class ToldCells(SteppedCells):
     """The same, which tells when cells are taken."""
 
-    def __init__(self, network: Stepped, told: Callable[[], object], *, computes_all: bool = False) -> None:
-        super().__init__(network, computes_all=computes_all)
+    def __init__(self, network: Stepped, told: Callable[[], object]) -> None:
+        super().__init__(network)
         self._told = told
 
     def take(
@@ -742,18 +754,17 @@ def test_a_picture_for_whose_cells_there_is_no_memory_is_computed_in_parts() -> 
 
 
 @needs_native_state
-@pytest.mark.parametrize("cells", [False, True])
-def test_all_of_a_picture_is_computed_where_that_is_faster(cells: bool) -> None:
+def test_all_of_a_picture_is_computed_as_cells_are() -> None:
     used: list[bool] = []
 
     parts = Stepped(1, sparse=True)
-    parts.sparse = ToldCells(parts, lambda: used.append(True), computes_all=cells)
+    parts.sparse = ToldCells(parts, lambda: used.append(True))
     session = VideoSession(parts, INLINE, EVERYTHING)
     frame, other = frames([picture(WIDTH, HEIGHT, seed) for seed in (1, 2)])
     for shown in (frame, other):  # all of it changes
         session.submit(shown, past=True, evidence=True).result()
     session.submit(frame, past=False, evidence=False).result()  # a picture by itself
-    assert len(used) == (3 if cells else 0)
+    assert len(used) == 3
 
 
 @needs_native_state
