@@ -1,11 +1,15 @@
-"""Counts the chunks of an AVI file. FFmpeg does not report empty ones, which repeat the picture before."""
+"""What FFmpeg does not tell of an AVI: empty chunks, which repeat the picture before, and an index that is damaged."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from mjpeg_restore.sources.probe import ByteStream
 
@@ -87,3 +91,21 @@ def count_chunks(source: str | ByteStream) -> ChunkCounter:
         chunks.feed(data)
     stream.seek(position)
     return chunks
+
+
+def has_damaged_index(container: InputContainer) -> bool:
+    """Whether an AVI that can seek has an index by which FFmpeg would lose or repeat pictures.
+
+    The chunks of a track follow one another in the file. FFmpeg takes an index that leads back for one of tracks that
+    are not interleaved, reads by it alone, and ends at the first chunk that is not there. Where all entries lead to
+    one place it keeps a single entry, as it does without an index.
+    """
+    if container.format.name != "avi":
+        return False
+    for stream in container.streams:
+        at = [entry.pos for entry in stream.index_entries]
+        if any(after <= before for before, after in pairwise(at)):
+            return True
+        if isinstance(stream, VideoStream) and len(at) <= 1 < stream.frames:
+            return True
+    return False

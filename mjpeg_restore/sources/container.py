@@ -16,10 +16,17 @@ from av.video.stream import VideoStream
 from mjpeg_restore.errors import JpegError, SourceError, reason_of
 from mjpeg_restore.frames import Packet, SoundPacket
 from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
-from mjpeg_restore.sources.avi import ChunkCounter, CountingReader
+from mjpeg_restore.sources.avi import ChunkCounter, CountingReader, has_damaged_index
 from mjpeg_restore.sources.base import BaseSource
 from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, list_tracks
-from mjpeg_restore.sources.demuxers import PIPED_HINT, HeadRecorder, is_piped, open_container, stated_size
+from mjpeg_restore.sources.demuxers import (
+    PIPED_HINT,
+    HeadRecorder,
+    is_piped,
+    open_container,
+    open_unindexed,
+    stated_size,
+)
 from mjpeg_restore.sources.fieldpairs import DemuxedPicture, FieldJoiner, detect_field_pairs, unpaired_remark
 from mjpeg_restore.sources.length import LengthCheck, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
@@ -38,6 +45,8 @@ _MAX_READ_THROUGH = 1 << 26
 noticed when all are read, and reading so much takes no noticeable time."""
 _STEP_FORMATS = ("avi", "mov")
 """Formats that store steps between pictures, which cannot be negative, instead of time stamps."""
+
+_INDEX_REMARK = "the AVI has a damaged index or none: all its pictures are read in the order of the file"
 
 _PROBED_PACKETS = 8
 """Packets that are searched for a picture."""
@@ -100,7 +109,7 @@ class ContainerSource(BaseSource):
         tracks = list_tracks(self._container, self._track, self.sound)
         degrees, remark = rotation(self._track)  # last, because it changes the track's size
         self.info = replace(info, tracks=tracks, rotation=degrees)
-        self.remarks = [remark] if remark else []
+        self.remarks = [*filter(None, (self._index_remark, remark))]
         self._joiner = self._detect_field_pairs()
         self._unpaired = 0
         self._heard: list[SoundPacket] = []
@@ -116,6 +125,11 @@ class ContainerSource(BaseSource):
             chunks, self._reopenable = ChunkCounter(), HeadRecorder(self._target)
             opened = CountingReader(self._reopenable, chunks)
         self._container = open_container(opened, name)
+        self._seekable, self._index_remark = not self._piped, None
+        if self._seekable and has_damaged_index(self._container):
+            self._container.close()
+            self._container = open_unindexed(self._target, name)
+            self._seekable, self._index_remark = False, _INDEX_REMARK
         self._ahead = Lookahead(self._container)
         return chunks
 
@@ -186,7 +200,7 @@ class ContainerSource(BaseSource):
         """
         target = 0 if self._window.first is None else self._window.first - int(_SEEK_MARGIN / self._time_base)
         # A seek might land between the two fields of a frame: tracks of field pairs are read from the beginning.
-        if target <= 0 or self._piped or self._joiner is not None:
+        if target <= 0 or not self._seekable or self._joiner is not None:
             return False
         if not self._container.format.name.startswith(_STEP_FORMATS) and 0 < self._container.size <= _MAX_READ_THROUGH:
             return False

@@ -83,6 +83,24 @@ def open_container(target: str | ByteStream, name: str, more: Mapping[str, str] 
         raise ContainerOpenError(f"cannot open {name} ({reason_of(error)}): {hint}") from None
 
 
+def open_unindexed(target: str | ByteStream, name: str) -> InputContainer:
+    """Open a container as if it could not seek, so that FFmpeg reads its chunks in their order and no index.
+
+    Args:
+        target: a path, or a stream that can seek.
+        name: the source's name in messages.
+
+    Raises:
+        ContainerOpenError: FFmpeg cannot open it.
+    """
+    if isinstance(target, str):
+        return open_container(target, name, {"seekable": "0"})
+    cast(BinaryIO, target).seek(0)
+    unseekable = HeadRecorder(target)
+    unseekable.discard()
+    return open_container(unseekable, name)
+
+
 class HeadRecorder:
     """A stream that cannot seek; its first bytes are recorded as it is read."""
 

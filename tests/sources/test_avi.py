@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,44 @@ def test_an_avi_deleted_while_it_is_read_is_truncated(mux: MuxClip, jpegs: list[
         path.unlink()
         assert len(list(packets)) == 4
     assert source.truncated == f"{path} ends after 0.20 s of 2.00 s"
+
+
+def damage_index(data: bytes, how: str) -> bytes:
+    """An AVI whose index leads elsewhere than to its chunks."""
+    index = data.rindex(b"idx1") + 8
+    whole = [data[at : at + 16] for at in range(index, len(data), 16)]
+
+    def leading(entries: list[bytes], offset: bytes) -> list[bytes]:
+        return [entry[:8] + offset + entry[12:] for entry in entries]
+
+    nowhere = b"\xf0\xff\xff\xff"
+    entries = {
+        "first": [*leading(whole[:1], nowhere), *whole[1:]],
+        "some": [*whole[:4], *leading(whole[4:6], nowhere), *whole[6:]],
+        "all": leading(whole, nowhere),
+        "half at the first chunk": [*whole[:5], *leading(whole[5:], whole[0][8:12])],
+        "reversed": whole[::-1],
+    }[how]
+    return data[:index] + b"".join(entries)
+
+
+@pytest.mark.parametrize("by_path", [True, False])
+@pytest.mark.parametrize("how", ["first", "some", "all", "half at the first chunk", "reversed"])
+def test_a_damaged_index_loses_no_picture(
+    mux: MuxClip, jpegs: list[bytes], tmp_path: Path, how: str, by_path: bool
+) -> None:
+    data = damage_index(mux("whole.avi").read_bytes(), how)
+    path = tmp_path / "damaged.avi"
+    path.write_bytes(data)
+    with open_source(path if by_path else data) as source:
+        packets = list(source)
+    assert [packet.data for packet in packets] == jpegs
+    assert [packet.pts for packet in packets] == [*range(10)]
+    assert any("damaged index" in remark for remark in source.remarks)
+    with open_source(path if by_path else data, start=Fraction(5, 25)) as source:
+        assert [packet.data for packet in source] == jpegs[5:]
+
+
+def test_a_whole_index_is_used(mux: MuxClip) -> None:
+    with open_source(mux("clip.avi", sound="pcm_s16le")) as source:
+        assert not source.remarks
