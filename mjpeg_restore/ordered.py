@@ -94,7 +94,8 @@ class Halt:
             return True
         if self.forked or sys.is_finalizing() or self._feeder.waits_for(threading.current_thread()):
             return False
-        self._feeder.join(timeout)
+        with suppress(RuntimeError):  # another thread is about to start it: as if asked just before, nothing runs yet
+            self._feeder.join(timeout)
         return not self._feeder.is_alive()
 
 

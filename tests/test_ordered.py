@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from mjpeg_restore.futures import done
-from mjpeg_restore.ordered import Halt, in_order, ordered_map
+from mjpeg_restore.ordered import Feeder, Halt, in_order, ordered_map
 
 
 def feeders(name: str) -> list[threading.Thread]:
@@ -204,3 +204,17 @@ def test_a_feeder_does_not_wait_for_itself() -> None:
     list(ordered_map(str, within, workers=1, in_flight=1, name="around", halt=halt))
     assert halt.wait(10)
     assert found == [False]
+
+
+def test_a_feeder_that_is_about_to_start_is_not_waited_for() -> None:
+    found: list[bool] = []
+    halt = Halt()
+
+    class Asked(Feeder):
+        def start(self) -> None:
+            found.append(halt.wait())  # as another thread may
+            super().start()
+
+    halt.start(Asked(lambda: None, "asked"))
+    assert found == [True]
+    assert halt.wait(10)
