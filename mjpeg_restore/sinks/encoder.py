@@ -100,6 +100,12 @@ class Encoder:
         return self.name == "mjpeg"
 
     @property
+    def reorders(self) -> bool:
+        """Whether it may code pictures in another order than they are shown in."""
+        b_frames = self.options.get("bf", "0" if self.low_delay else "")
+        return self.codec.reorder and b_frames != "0"
+
+    @property
     def signals_range(self) -> bool:
         """True where the coded stream signals its range, so that the container need not."""
         return self.codec.canonical_name in {"h264", "hevc", "av1", "vp9", "mjpeg"}

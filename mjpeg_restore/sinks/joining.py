@@ -73,7 +73,7 @@ class VideoPart:
         full_range = encoder.is_full_range(format_name, settings.range)
         first = pixels.convert(first, first.sampling, full_range)
         self._path, self._size, self._name = path, (first.width, first.height), encoder.name
-        self._timeline = open_timeline(format_name, first, settings, origin)
+        self._timeline = open_timeline(format_name, encoder, first, settings, origin)
         # The encoder takes some of its settings from the container that it is for.
         self._container = open_container(os.devnull, format_name, self._timeline, settings)
         self._encoding = Encoding(self._container, encoder, first, self._timeline, settings.sample_aspect)
@@ -164,7 +164,7 @@ def join_video(
     waiting = iter(sound)
     before = [*islice(waiting, early)]
     first = pixels.convert(first, first.sampling, encoder.is_full_range(format_name, settings.range))
-    timeline = open_timeline(format_name, first, settings, origin_of(path, settings, first, before))
+    timeline = open_timeline(format_name, encoder, first, settings, origin_of(path, settings, first, before))
     with (
         _wrapped(path, "joining failed"),
         contextlib.closing(open_container(path, format_name, timeline, settings)) as container,

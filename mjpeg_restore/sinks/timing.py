@@ -22,11 +22,15 @@ _MIN_TIMESCALE = 10_000
 _MAX_AVI_STEP = 50_000
 """Frames between pictures of an AVI: FFmpeg fills up to 60,000 with empty chunks."""
 _MAX_MOV_STEP = 1 << 30
-"""Units between pictures of MP4 and MOV: FFmpeg writes a duration over 31 bits as 1, and a picture's delay may be two
-steps."""
-MAX_REPEATS = 50
+"""Units between pictures of MP4 and MOV: FFmpeg writes a duration over 31 bits as 1."""
+_MAX_REORDERED_STEP = (1 << 31) // 18 - 1
+"""The same where pictures are reordered: up to 18 steps pass from decoding to display, which has 31 bits, too, as
+encoders have up to 16 B-frames between two others and decode two pictures ahead."""
+_MAX_REPEATS = 50
 """Repetitions of a picture that fill a pause: in AVI enough for a day at 25 pictures a second, which takes 60 MB."""
-MAX_LIVE_REPEATS = 5_000
+_MAX_REORDERED_REPEATS = 450
+"""The same where pictures are reordered, for a pause of the same length."""
+_MAX_LIVE_REPEATS = 5_000
 """The same in a live recording, whose times are no mistakes: at 90,000 units a second enough for 600 days."""
 
 
@@ -69,7 +73,7 @@ def avi_origin(first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> 
     """
     starts = [packet.time for packet in sound if packet.time is not None]
     lead = max(floor((first.time - min(starts, default=first.time)) * rate), 0)
-    return first.time - (lead if lead <= MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
+    return first.time - (lead if lead <= _MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
 
 
 def timescale_options(format_name: str, time_base: Fraction) -> dict[str, str]:
@@ -80,15 +84,29 @@ def timescale_options(format_name: str, time_base: Fraction) -> dict[str, str]:
     return {"video_track_timescale": scale, "movie_timescale": scale}
 
 
-def max_step(format_name: str, time_base: Fraction) -> int | None:
-    """Most ticks between two pictures that a container can store; None: unlimited."""
+def max_step(format_name: str, time_base: Fraction, *, reorders: bool) -> int | None:
+    """Most ticks between two pictures that a container can store; None: unlimited.
+
+    Args:
+        format_name: FFmpeg's name of the container.
+        time_base: seconds per tick.
+        reorders: pictures may be coded in another order than they are shown in.
+    """
     match format_name:
         case "avi":
             return _MAX_AVI_STEP
         case "mp4" | "mov":
-            return max(floor(_MAX_MOV_STEP / (_timescale(time_base) * time_base)), 1)
+            units = _MAX_REORDERED_STEP if reorders else _MAX_MOV_STEP
+            return max(floor(units / (_timescale(time_base) * time_base)), 1)
         case _:
             return None
+
+
+def max_repeats(*, live: bool, reorders: bool) -> int:
+    """Most repetitions of a picture that fill a pause, for a live recording and an encoder that reorders."""
+    if live:
+        return _MAX_LIVE_REPEATS
+    return _MAX_REORDERED_REPEATS if reorders else _MAX_REPEATS
 
 
 def _timescale(time_base: Fraction) -> int:
@@ -118,7 +136,7 @@ class Timeline:
         max_step: int | None = None,
         *,
         from_zero: bool = False,
-        max_repeats: int = MAX_REPEATS,
+        max_repeats: int = _MAX_REPEATS,
     ) -> None:
         """Start before the first picture.
 

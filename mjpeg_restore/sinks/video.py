@@ -22,12 +22,11 @@ from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
 from mjpeg_restore.sinks.timing import (
-    MAX_LIVE_REPEATS,
-    MAX_REPEATS,
     Timeline,
     avi_origin,
     container_time_base,
     guess_rate,
+    max_repeats,
     max_step,
     timescale_options,
 )
@@ -95,11 +94,14 @@ def choose_format(
     return format_name, encoder
 
 
-def open_timeline(format_name: str, first: Picture, settings: OutputSettings, origin: Fraction) -> Timeline:
+def open_timeline(
+    format_name: str, encoder: Encoder, first: Picture, settings: OutputSettings, origin: Fraction
+) -> Timeline:
     """The time line of a video file.
 
     Args:
         format_name: FFmpeg's name of the container.
+        encoder: of the pictures.
         first: the first picture.
         settings: `fps` and `live`.
         origin: of AVI, see `avi_origin`; 0 else.
@@ -110,9 +112,9 @@ def open_timeline(format_name: str, first: Picture, settings: OutputSettings, or
         time_base,
         rate,
         origin,
-        max_step(format_name, time_base),
+        max_step(format_name, time_base, reorders=encoder.reorders),
         from_zero=format_name == "avi",
-        max_repeats=MAX_LIVE_REPEATS if settings.live else MAX_REPEATS,
+        max_repeats=max_repeats(live=settings.live, reorders=encoder.reorders),
     )
 
 
@@ -293,7 +295,7 @@ class VideoFile(BaseSink):
         _, self._encoder = choose_format(self._part.target, self._settings, picture)
         rate = self._settings.fps or guess_rate(picture.time_base)
         origin = avi_origin(picture, rate, self._early) if self._format_name == "avi" else Fraction(0)
-        timeline = open_timeline(self._format_name, picture, self._settings, origin)
+        timeline = open_timeline(self._format_name, self._encoder, picture, self._settings, origin)
         live_options = _LIVE_OPTIONS[self._format_name] if self._settings.live else {}
         container = open_container(self._part.path, self._format_name, timeline, self._settings, live_options)
         if self._settings.live:

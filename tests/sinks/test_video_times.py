@@ -162,6 +162,22 @@ def test_a_pause_longer_than_a_step_of_mp4(output: Path, suffix: str, ticks_a_se
     assert [time for time in shown(path) if time in stamps] == stamps
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+@pytest.mark.parametrize(("codec", "options"), [("h264", {}), ("h264", {"bf": "16"}), ("hevc", {})])
+@pytest.mark.parametrize(("ticks_a_second", "pause"), [(1000, 5 * 86_400), (90_000, 40_000)])
+def test_a_pause_among_reordered_pictures(
+    output: Path, suffix: str, codec: str, options: dict[str, str], ticks_a_second: int, pause: int
+) -> None:
+    """The pictures after the pause are decoded several pictures before they are shown."""
+    path = output / f"out.{suffix}"
+    sink = VideoFile(path, OutputSettings(codec=codec, options=options))
+    stamps = [*range(40), *range(pause, pause + 40)]
+    for index, second in enumerate(stamps):
+        sink.write(Frame(flat(index=index, pts=second * ticks_a_second, time_base=Fraction(1, ticks_a_second))))
+    sink.close()
+    assert [time for time in shown(path) if time in stamps] == stamps
+
+
 @pytest.mark.parametrize("suffix", ["avi", "mp4"])
 def test_a_pause_that_would_fill_the_disk_is_refused(output: Path, suffix: str) -> None:
     sink = VideoFile(output / f"out.{suffix}", OutputSettings(codec="mjpeg", fps=Fraction(25)))
