@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -56,15 +57,17 @@ class AudioWriter:
         Args:
             source: the track to write.
             container: the output.
-            origin: for AVI, which stores no time stamps: the start of the output, in seconds on the source's clock.
+            origin: start of the output, in seconds on the source's clock.
             first: the first packet, if there is one before the first picture; not written yet.
         """
         self._problem: str | None = None
         self._source, self._first = source, first
         self._container = container
         self._gap_filler: GapFiller | None = None
+        self._origin = origin
         if container.format.name == "avi":
-            self._gap_filler = GapFiller(source.stream, origin)
+            # It stores no time stamps: the filler counts from the origin.
+            self._gap_filler, self._origin = GapFiller(source.stream, origin), Fraction(0)
         self._stream: AudioStream | None = None
         self._decoder: SoundDecoder | None = None
         """None where packets are copied."""
@@ -108,6 +111,8 @@ class AudioWriter:
         """Mux one packet; a broken one is left out."""
         if self._stream is None:
             return
+        if self._origin:
+            packet = _moved(packet, self._origin)
         with self._dropping():
             if self._decoder:
                 self._transcode(self._decoder, packet, self._stream)
@@ -199,3 +204,10 @@ def _try_header(format_name: str, template: AudioStream) -> None:
     with av.open(os.devnull, "w", format=format_name) as trial:
         trial.add_stream_from_template(template)
         trial.start_encoding()
+
+
+def _moved(packet: SoundPacket, origin: Fraction) -> SoundPacket:
+    """A packet with times that count from `origin`, in seconds."""
+    ticks = round(origin / packet.time_base)
+    pts, dts = (None if time is None else time - ticks for time in (packet.pts, packet.dts))
+    return replace(packet, pts=pts, dts=dts)

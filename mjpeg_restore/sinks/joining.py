@@ -28,7 +28,7 @@ from mjpeg_restore.frames import Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, check_size
 from mjpeg_restore.sinks.encoding import Encoding
-from mjpeg_restore.sinks.timing import avi_origin, guess_rate
+from mjpeg_restore.sinks.timing import guess_rate, start_time
 from mjpeg_restore.sinks.video import choose_format, open_container, open_timeline
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
@@ -189,7 +189,7 @@ def join_video(
 def origin_of(
     path: str | os.PathLike[str], settings: OutputSettings, first: Picture, sound: Sequence[SoundPacket]
 ) -> Fraction:
-    """What is subtracted from the times of a file's pictures, seconds; more than 0 in AVI alone.
+    """What is subtracted from the times of a file's pictures and sound, in seconds; see `start_time`.
 
     Args:
         path: of the file.
@@ -197,9 +197,7 @@ def origin_of(
         first: the first picture.
         sound: the packets before it.
     """
-    if choose_format(path, settings)[0] != "avi":
-        return Fraction(0)
-    return avi_origin(first, settings.fps or guess_rate(first.time_base), sound)
+    return start_time(choose_format(path, settings)[0], first, settings.fps or guess_rate(first.time_base), sound)
 
 
 def continuous(parts: Iterable[Sequence[CodedVideo]]) -> Iterator[CodedVideo]:

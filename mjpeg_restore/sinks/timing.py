@@ -61,16 +61,22 @@ def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:
     return time_base if units > 1 and units.denominator > 1 and 1 / time_base <= _MAX_RATE else 1 / rate
 
 
-def avi_origin(first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
-    """Start time of an AVI, in seconds on the source's clock.
+def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
+    """What is subtracted from the times of a file's pictures and sound, in seconds; 0 in most containers.
 
-    That is the time of the first picture, or a whole number of frames earlier if sound starts before it.
+    An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it. MP4 and
+    MOV, which would not show what comes before 0, begin at 0 if the first picture comes before that.
 
     Args:
+        format_name: FFmpeg's name of the container.
         first: the first picture.
         rate: pictures a second.
         sound: the packets before it.
     """
+    if format_name in ("mp4", "mov"):
+        return min(first.time, Fraction(0))
+    if format_name != "avi":
+        return Fraction(0)
     starts = [packet.time for packet in sound if packet.time is not None]
     lead = max(floor((first.time - min(starts, default=first.time)) * rate), 0)
     return first.time - (lead if lead <= _MAX_REPEATS * _MAX_AVI_STEP else 0) / rate

@@ -23,11 +23,11 @@ from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_s
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
 from mjpeg_restore.sinks.timing import (
     Timeline,
-    avi_origin,
     container_time_base,
     guess_rate,
     max_repeats,
     max_step,
+    start_time,
     timescale_options,
 )
 from mjpeg_restore.sinks.writer import VideoWriter
@@ -104,7 +104,7 @@ def open_timeline(
         encoder: of the pictures.
         first: the first picture.
         settings: `fps` and `live`.
-        origin: of AVI, see `avi_origin`; 0 else.
+        origin: see `start_time`.
     """
     rate = settings.fps or guess_rate(first.time_base)
     time_base = container_time_base(format_name, first.time_base, rate)
@@ -148,11 +148,12 @@ class VideoFile(BaseSink):
     full range. AVI and MOV have no tag for full range: codecs that do not signal it themselves (FFV1, MPEG-4 Part 2)
     are written in limited range there.
 
-    *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time. MKV and
-    WebM round them to 1 ms, MPEG-TS to 1/90000 s. MPEG-TS has no negative ones: where the encoder reorders pictures and
-    the first one is decoded before 0, all pictures and sound are moved until it is at 0. AVI rounds them to frames of
-    its fixed rate, counted from the first picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture
-    at the next one's time. A time stamp that does not rise is moved to one unit after the last one: no picture is lost.
+    *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time from 0 on;
+    where the first picture comes before that, all pictures and sound are moved until it is at 0. MKV and WebM round
+    them to 1 ms, MPEG-TS to 1/90000 s. MPEG-TS has no negative ones: where the encoder reorders pictures and the first
+    one is decoded before 0, all pictures and sound are moved until it is at 0. AVI rounds them to frames of its fixed
+    rate, counted from the first picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture at the
+    next one's time. A time stamp that does not rise is moved to one unit after the last one: no picture is lost.
 
     *Fields.* Interlaced pictures are coded and tagged as interlaced by encoders that support it.
 
@@ -294,7 +295,7 @@ class VideoFile(BaseSink):
     def _open(self, picture: Picture) -> VideoWriter:
         _, self._encoder = choose_format(self._part.target, self._settings, picture)
         rate = self._settings.fps or guess_rate(picture.time_base)
-        origin = avi_origin(picture, rate, self._early) if self._format_name == "avi" else Fraction(0)
+        origin = start_time(self._format_name, picture, rate, self._early)
         timeline = open_timeline(self._format_name, self._encoder, picture, self._settings, origin)
         live_options = _LIVE_OPTIONS[self._format_name] if self._settings.live else {}
         container = open_container(self._part.path, self._format_name, timeline, self._settings, live_options)

@@ -192,3 +192,24 @@ def test_a_packet_with_a_repeated_time_is_left_out(output: Path) -> None:
     assert sink.remark is None
     with av.open(str(output / "out.mkv")) as container:
         assert len([packet for packet in container.demux(audio=0) if packet.size]) == 1
+
+
+@pytest.mark.parametrize(
+    ("recording", "codec", "target"),
+    [("in.mkv", "aac", "out.mp4"), ("in.avi", "pcm_s16le", "out.mov"), ("in.avi", "pcm_s16le", "out.mp4")],
+)
+def test_sound_moves_with_pictures_from_before_0(tmp_path: Path, recording: str, codec: str, target: str) -> None:
+    with av.open(str(record(tmp_path / recording, codec))) as container:
+        track, packets = sound_of(container)
+        sink = VideoFile(tmp_path / target, sound=[track])
+        for packet in packets:
+            early = round(1 / packet.time_base)
+            sink.write_sound(replace(packet, pts=(packet.pts or 0) - early, dts=(packet.dts or 0) - early))
+        for index in range(50):
+            sink.write(Frame(flat(index=index, pts=index - 25)))
+        sink.close()
+    assert sink.remark is None
+    assert times(read(tmp_path / target)) == [Fraction(index, 25) for index in range(50)]
+    samples, start = samples_of(tmp_path / target)
+    assert start == pytest.approx(0, abs=0.1)
+    assert len(samples) == pytest.approx(RATE * SECONDS, abs=0.1 * RATE)

@@ -38,6 +38,18 @@ def test_mp4_and_mov_store_exact_times(
     assert times(frames) == [pts * time_base for pts in stamps]
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mov"])
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])
+@pytest.mark.parametrize("live", [False, True])
+def test_mp4_and_mov_begin_at_0_where_the_first_picture_comes_before(
+    output: Path, extension: str, codec: str, live: bool
+) -> None:
+    stamps = [stamp - 200 for stamp in JITTER]
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(stamps)]
+    frames = save(output / f"a.{extension}", pictures, codec, live=live)
+    assert times(frames) == [Fraction(stamp, 1000) for stamp in JITTER]
+
+
 def test_av1_times_are_exact(output: Path) -> None:
     pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 1000)) for i, pts in enumerate(JITTER)]
     assert times(save(output / "a.mp4", pictures, "av1")) == [Fraction(pts, 1000) for pts in JITTER]
