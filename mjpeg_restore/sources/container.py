@@ -13,14 +13,14 @@ import av.error
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from mjpeg_restore.errors import JpegError, SourceError, reason_of
+from mjpeg_restore.errors import JpegError, NotMjpeg, SourceError, reason_of
 from mjpeg_restore.frames import Packet, SoundPacket
 from mjpeg_restore.jpeg import HeaderWalk, is_fragment, is_tables_only
 from mjpeg_restore.sources.avi import ChunkCounter, CountingReader, has_damaged_index
 from mjpeg_restore.sources.base import BaseSource
 from mjpeg_restore.sources.choice import SoundChoice, choose_sound, choose_video, list_tracks
 from mjpeg_restore.sources.demuxers import (
-    PIPED_HINT,
+    ContainerOpenError,
     HeadRecorder,
     is_piped,
     open_container,
@@ -30,6 +30,7 @@ from mjpeg_restore.sources.demuxers import (
 from mjpeg_restore.sources.fieldpairs import DemuxedPicture, FieldJoiner, detect_field_pairs, unpaired_remark
 from mjpeg_restore.sources.length import LengthCheck, usual_step
 from mjpeg_restore.sources.lookahead import Lookahead
+from mjpeg_restore.sources.movindex import index_comes_last
 from mjpeg_restore.sources.presentation import rotation
 from mjpeg_restore.sources.probe import ByteStream, Closable
 from mjpeg_restore.sources.reading import StoppableStream
@@ -47,6 +48,8 @@ _STEP_FORMATS = ("avi", "mov")
 """Formats that store steps between pictures, which cannot be negative, instead of time stamps."""
 
 _INDEX_REMARK = "the AVI has a damaged index or none: all its pictures are read in the order of the file"
+
+_INDEX_OUT_OF_REACH = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
 
 _PROBED_PACKETS = 8
 """Packets that are searched for a picture."""
@@ -91,13 +94,14 @@ class ContainerSource(BaseSource):
         """
         self._owned, self._target = owned, target
         self._piped = is_piped(target)
-        chunks = self._open(name)
         try:
-            self._track = choose_video(self._container, self._ahead, name, track)
-            self.sound = choose_sound(self._container, name, sound)
-        except BaseException:
-            self._container.close()
+            chunks = self._open(name)
+            self._choose_tracks(name, track, sound)
+        except (ContainerOpenError, NotMjpeg):  # without its index FFmpeg may take a movie for anything
+            if self._is_index_out_of_reach():
+                raise SourceError(f"cannot read {name}: {_INDEX_OUT_OF_REACH}") from None
             raise
+        self._index_out_of_reach = self._is_index_out_of_reach()
         self._time_base = time_base(self._track)
         self._length = LengthCheck(self._container, self._track, target, chunks)
         step = usual_step(self._track)
@@ -132,6 +136,18 @@ class ContainerSource(BaseSource):
             self._seekable, self._index_remark = False, _INDEX_REMARK
         self._ahead = Lookahead(self._container)
         return chunks
+
+    def _choose_tracks(self, name: str, track: int | None, sound: SoundChoice | None) -> None:
+        try:
+            self._track = choose_video(self._container, self._ahead, name, track)
+            self.sound = choose_sound(self._container, name, sound)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _is_index_out_of_reach(self) -> bool:
+        """Whether this is a pipe of a MOV or MP4 with its pictures first; known until the first bytes are discarded."""
+        return isinstance(self._reopenable, HeadRecorder) and index_comes_last(self._reopenable.head)
 
     def _detect_field_pairs(self) -> FieldJoiner | None:
         index = self._track.index
@@ -186,8 +202,8 @@ class ContainerSource(BaseSource):
         return replace(packet, sound=heard)
 
     def _no_picture_error(self) -> SourceError:
-        if self._piped and self.truncated:
-            return SourceError(f"cannot read {self.info.name}: {PIPED_HINT}")
+        if self._index_out_of_reach:
+            return SourceError(f"cannot read {self.info.name}: {_INDEX_OUT_OF_REACH}")
         if self._window.first is not None:
             return start_after_end(self.info.name, duration_of(self._container, self._track))
         return SourceError(f"{self.info.name} has a Motion-JPEG track without a single picture")

@@ -42,8 +42,6 @@ _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _HEADERS_ONLY = MappingProxyType({"codec_whitelist": "none", "probesize": "32", "analyzeduration": "0"})
 """Without a decoder FFmpeg cannot replace the size that the container states by that of the pictures."""
 
-PIPED_HINT = "MOV and MP4 that keep their index at the end cannot be read from a pipe, give the file itself"
-
 
 class ContainerOpenError(SourceError):
     """None of the allowed demuxers can open the file."""
@@ -64,6 +62,7 @@ def open_container(target: str | ByteStream, name: str, more: Mapping[str, str] 
 
     Raises:
         ContainerOpenError: FFmpeg cannot open it.
+        SourceError: the stream cannot be read.
     """
     if isinstance(target, str):
         where, protocol = f"file:{target}", _PATH_PROTOCOL  # the prefix: a colon in a name is not another protocol
@@ -74,13 +73,11 @@ def open_container(target: str | ByteStream, name: str, more: Mapping[str, str] 
         return av.open(where, "r", container_options=options, metadata_errors="replace")
     except TimeoutError:
         raise ContainerOpenError(f"cannot open {name}: it fell silent before it told what it holds") from None
-    except (av.error.FFmpegError, OSError) as error:
-        hint = (
-            PIPED_HINT
-            if is_piped(target)
-            else "it is damaged, cut off before its index was written, or of a kind that FFmpeg does not know"
-        )
+    except av.error.FFmpegError as error:
+        hint = "it is damaged, cut off before its index was written, or of a kind that FFmpeg does not know"
         raise ContainerOpenError(f"cannot open {name} ({reason_of(error)}): {hint}") from None
+    except OSError as error:  # of the stream itself
+        raise SourceError(f"cannot read {name}: {reason_of(error)}") from None
 
 
 def open_unindexed(target: str | ByteStream, name: str) -> InputContainer:
@@ -92,6 +89,7 @@ def open_unindexed(target: str | ByteStream, name: str) -> InputContainer:
 
     Raises:
         ContainerOpenError: FFmpeg cannot open it.
+        SourceError: the stream cannot be read.
     """
     if isinstance(target, str):
         return open_container(target, name, {"seekable": "0"})

@@ -1,4 +1,4 @@
-"""Counts the samples in the index of a MOV or MP4, before FFmpeg allocates memory for them.
+"""The index of a MOV or MP4: where it is, and how many samples it has, before FFmpeg allocates memory for them.
 
 Any number of samples of equal size takes twelve bytes of the index, and FFmpeg allocates 35 bytes for each sample: a
 file of 4 kB can make it allocate gigabytes. FFmpeg reads a table of sizes wherever it stands in the index, so the
@@ -58,6 +58,12 @@ def claimed_samples(file: BinaryIO) -> int:
         return indexed + (in_fragments if in_fragments > size else 0)
     finally:
         file.seek(0)
+
+
+def index_comes_last(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a MOV or MP4 with its pictures before its index."""
+    kinds = (kind for kind, _, _ in _boxes(io.BytesIO(head), 0, len(head)))
+    return next((kind == b"mdat" for kind in kinds if kind in (b"mdat", b"moov")), False)
 
 
 def _boxes(file: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import av
 import pytest
@@ -62,6 +64,34 @@ def test_index_at_the_end_of_a_pipe_is_explained(mux: MuxClip) -> None:
     big = [make_jpeg(number, 1280, 960) for number in range(4)] * 10
     with pytest.raises(SourceError, match="index at the end"):
         list(open_source(pipe(mux("clip.mov", big).read_bytes())))
+
+
+class Slow:
+    """A stream that gives few bytes at a time, and fails after so many of them."""
+
+    def __init__(self, data: bytes, at_once: int, fails_after: int | None = None) -> None:
+        self._data, self._at_once, self._fails_after = io.BytesIO(data), at_once, fails_after
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._fails_after is not None and self._data.tell() >= self._fails_after:
+            raise OSError(5, "the disk is broken")
+        return self._data.read(min(size, self._at_once))
+
+
+@pytest.mark.parametrize("at_once", [7, 64, 500])
+@pytest.mark.parametrize("suffix", ["mov", "mp4"])
+def test_an_index_at_the_end_is_explained_however_little_is_read_at_once(
+    mux: MuxClip, suffix: str, at_once: int
+) -> None:
+    pictures = [make_jpeg(number) for number in range(30)]
+    with pytest.raises(SourceError, match="index at the end"):
+        list(open_source(cast(BinaryIO, Slow(mux(f"clip.{suffix}", pictures).read_bytes(), at_once))))
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_stream_that_fails_is_told_by_its_own_error(mux: MuxClip, suffix: str) -> None:
+    with pytest.raises(SourceError, match=r"^cannot read the stream: the disk is broken$"):
+        open_source(cast(BinaryIO, Slow(mux(f"clip.{suffix}").read_bytes(), 100, fails_after=200)))
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
