@@ -230,6 +230,14 @@ def test_what_cannot_be_opened_is_not_open(tmp_path: Path, caplog: pytest.LogCap
     assert [record.message for record in caplog.records] == [f"{missing}: no such file or folder", str(capture.error)]
 
 
+def test_a_closed_file_is_not_open() -> None:
+    file = io.BytesIO(JPEGS[0])
+    file.close()
+    capture = VideoCapture(file, model=DECODE)
+    assert not capture.isOpened()
+    assert isinstance(capture.error, SourceError)
+
+
 def test_errors_are_raised_where_that_is_asked_for(tmp_path: Path) -> None:
     capture = VideoCapture(model=DECODE)
     assert not capture.getExceptionMode()

@@ -115,7 +115,10 @@ def _open_object(spec: BinaryIO | Buffer, options: OpenOptions) -> Source:
     if isinstance(spec, io.TextIOBase):
         raise SourceError(f"{spec!r} is open as text: open it as binary, with mode 'rb'")
     if hasattr(spec, "read"):
-        return open_file(cast(BinaryIO, spec), str(getattr(spec, "name", "the stream")), options)
+        name = str(getattr(spec, "name", "the stream"))
+        if getattr(spec, "closed", False) is True:
+            raise SourceError(f"cannot read {name}: it is closed, open it again")
+        return open_file(cast(BinaryIO, spec), name, options)
     try:
         data = as_bytes(cast("Buffer", spec))
     except TypeError:
@@ -124,7 +127,7 @@ def _open_object(spec: BinaryIO | Buffer, options: OpenOptions) -> Source:
 
 
 def _open_standard_input(options: OpenOptions) -> Source:
-    if sys.stdin is None:  # closed before the program started
+    if sys.stdin is None or sys.stdin.closed:  # None: closed before the program started
         raise SourceError("standard input is closed: pipe a stream into it, or give the name of a file")
     if sys.stdin.isatty():
         raise SourceError("standard input is the keyboard: pipe a stream into it, or give the name of a file")

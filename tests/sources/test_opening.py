@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -102,9 +103,22 @@ def test_a_source_may_be_closed_twice_and_keeps_no_file_open(mux: MuxClip, tmp_p
 
 
 def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(SourceError, match="standard input is closed"):
-        open_source("-")
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.close()
+    for standard_input in (None, closed):
+        monkeypatch.setattr("sys.stdin", standard_input)
+        with pytest.raises(SourceError, match="standard input is closed"):
+            open_source("-")
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_closed_file_is_an_error(tmp_path: Path, live: bool) -> None:
+    path = tmp_path / "clip.mjpeg"
+    path.write_bytes(make_jpeg(0))
+    for file, name in ((io.BytesIO(b"x"), "the stream"), (path.open("rb"), str(path))):
+        file.close()
+        with pytest.raises(SourceError, match=f"^cannot read {re.escape(name)}: it is closed, open it again$"):
+            open_source(file, live=live)
 
 
 def test_sources_name_the_files_that_they_read(mux: MuxClip, tmp_path: Path, jpegs: list[bytes]) -> None:
