@@ -19,6 +19,9 @@ Samples = NDArray[np.int16]
 NEUTRAL = 128
 """The chroma sample of no colour, in either range."""
 
+_NARROW = 2
+"""Columns of a chroma plane up to which libjpeg repeats instead of interpolating across."""
+
 _STRIP = 64
 """Luma lines in a strip: at 1080p it is 240 KiB in int16, which a second-level cache holds."""
 
@@ -63,7 +66,7 @@ def compress(planes: Planes) -> Planes:
 def to_rgb(planes: Planes, across: int, down: int, *, bgr: bool = False, woven: bool = False) -> NDArray[np.uint8]:
     """RGB of full-range planes, BT.601: uint8 `[height, width, 3]`.
 
-    Chroma is upsampled as libjpeg does it: by a 3/4, 1/4 triangle where the factor is 2, by repetition where it is 4.
+    Chroma is upsampled as libjpeg does it, see `upsample`: by a 3/4, 1/4 triangle or by repetition.
     From the same planes libjpeg's RGB differs by at most 1. A single plane of luma is repeated.
 
     Args:
@@ -87,7 +90,8 @@ def to_rgb(planes: Planes, across: int, down: int, *, bgr: bool = False, woven: 
 def upsample(plane: NDArray[np.uint8], across: int, down: int) -> NDArray[np.uint8]:
     """A chroma plane `across` times wider and `down` times higher: uint8 `[height * down, width * across]`.
 
-    A factor of 2 interpolates as libjpeg's "fancy upsampling" does, to the bit; 4 repeats, as libjpeg does.
+    A factor of 2 interpolates as libjpeg's "fancy upsampling" does, to the bit. As in libjpeg, a factor of 4 repeats,
+    and so does one of 2 in a plane of up to two columns that is made wider.
     """
     if (across, down) == (1, 1):
         return plane
@@ -109,6 +113,9 @@ def _strips(planes: Planes, across: int, down: int) -> Iterator[tuple[int, Sampl
 def _upsample_padded(padded: NDArray[np.uint8], across: int, down: int) -> Samples:
     """Upsample a plane with one sample of context on every side: int16 `[rows * down, columns * across]`."""
     sums = padded.astype(np.int16)
+    inner = sums[1:-1, 1:-1]
+    if across == 2 and inner.shape[1] <= _NARROW:
+        return inner.repeat(down, axis=0).repeat(across, axis=1)
     if (across, down) == (2, 2):
         # The first pass keeps its two fraction bits, so that the result is rounded once (libjpeg's h2v2).
         return _triangle_across(_triangle_down(sums, shift=0, bias=(0, 0)), shift=4, bias=(8, 7))
@@ -116,7 +123,6 @@ def _upsample_padded(padded: NDArray[np.uint8], across: int, down: int) -> Sampl
         return _triangle_across(sums[1:-1], shift=2, bias=(1, 2))
     if down == 2:
         return _triangle_down(sums[:, 1:-1], shift=2, bias=(1, 2))
-    inner = sums[1:-1, 1:-1]
     return inner if across == 1 else inner.repeat(across, axis=1)
 
 

@@ -45,7 +45,7 @@ def test_conversion_is_within_one_of_the_formulas_for_every_colour(cr: int) -> N
 
 
 @pytest.mark.parametrize(("subsampling", "sampling"), [(0, "YUV444"), (1, "YUV422"), (2, "YUV420")])
-@pytest.mark.parametrize("size", [(192, 128), (163, 117)])
+@pytest.mark.parametrize("size", [(192, 128), (163, 117), *((width, 40) for width in range(1, 8)), (40, 1)])
 def test_rgb_is_within_one_of_pillows_for_the_same_planes(
     subsampling: int, sampling: str, size: tuple[int, int]
 ) -> None:
