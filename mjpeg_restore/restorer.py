@@ -257,6 +257,8 @@ class RestorerStream:
         """
         last = self._last
         if last and not _failed(last[1]) and _same(coded, last[0]):
+            if self._computed is not None:
+                self._computed = 0.0
             return gather([last[1]], lambda same: shown_again(same[0]))
         scene = coded.width, coded.height, coded.sampling, coded.colour
         evidence = evidence and coded.damage is None
