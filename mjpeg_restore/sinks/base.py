@@ -185,11 +185,11 @@ class OutputSettings:
     overwrite: bool = False
     """Replace an existing output."""
     fps: Fraction | None = None
-    """Nominal frame rate. Y4m and AVI store no time stamps and have this fixed rate; elsewhere it is a hint for rate
-    control and headers."""
+    """Nominal frame rate; an int or a float becomes a fraction. Y4m and AVI store no time stamps and have this fixed
+    rate; elsewhere it is a hint for rate control and headers."""
     sample_aspect: Fraction = Fraction(1)
-    """Sample aspect ratio, width over height, of the upright pictures. Video files and y4m store it and leave the
-    samples unscaled."""
+    """Sample aspect ratio, width over height, of the upright pictures; an int or a float becomes a fraction. Video
+    files and y4m store it and leave the samples unscaled."""
     image_format: ImageFormat = "png"
     """Format of the files in a folder of pictures; a pattern such as `%06d.jpg` names its own."""
     pixel_format: PixelFormat = "yuv420p"
@@ -210,15 +210,31 @@ class OutputSettings:
 
         Raises:
             ValueError: an unknown range or format, fewer than one thread, or a frame rate or an aspect that is not
-                positive.
+                a positive number.
         """
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads {self.threads}: one or more")
         for name, kind in (("range", Range), ("image_format", ImageFormat), ("pixel_format", PixelFormat)):
             if getattr(self, name) not in (known := get_args(kind)):
                 raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(known)}")
-        if (self.fps is not None and self.fps <= 0) or self.sample_aspect <= 0:
-            raise ValueError(f"fps {self.fps}, sample_aspect {self.sample_aspect}: more than 0")
+        if self.fps is not None:
+            object.__setattr__(self, "fps", _positive("fps", self.fps))
+        object.__setattr__(self, "sample_aspect", _positive("sample_aspect", self.sample_aspect))
+
+
+def _positive(name: str, number: Fraction | float) -> Fraction:
+    """A setting as a fraction; of a float the nearest one that video files can hold.
+
+    Raises:
+        ValueError: it is no number, or none above 0.
+    """
+    try:
+        fraction = Fraction(str(number)).limit_denominator(100_000) if isinstance(number, float) else Fraction(number)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} {number!r}: a number") from None
+    if fraction <= 0:
+        raise ValueError(f"{name} {number}: more than 0")
+    return fraction
 
 
 def check_size(picture: Picture, size: tuple[int, int], target: object) -> None:

@@ -186,11 +186,26 @@ def test_a_target_is_a_path_or_its_name(output: Path) -> None:
     [
         ({"range": "half"}, "range 'half': there are full, limited"),
         ({"image_format": "gif"}, "image_format 'gif': there are png, jpeg"),
-        ({"fps": 0}, "fps 0, sample_aspect 1: more than 0"),
-        ({"sample_aspect": -1}, "more than 0"),
+        ({"fps": 0}, "fps 0: more than 0"),
+        ({"fps": float("nan")}, "fps nan: a number"),
+        ({"fps": [25]}, r"fps \[25\]: a number"),
+        ({"sample_aspect": -1}, "sample_aspect -1: more than 0"),
+        ({"sample_aspect": None}, "sample_aspect None: a number"),
         ({"threads": 0}, "threads 0: one or more"),
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         OutputSettings(**settings)
+
+
+@pytest.mark.parametrize(("number", "fraction"), [(25, Fraction(25)), (12.5, Fraction(25, 2)), (4 / 3, Fraction(4, 3))])
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.y4m"])
+def test_a_rate_or_an_aspect_may_be_any_number(output: Path, name: str, number: Any, fraction: Fraction) -> None:
+    settings = OutputSettings(fps=number, sample_aspect=number)
+    assert (settings.fps, settings.sample_aspect) == (fraction, fraction)
+    sink = open_sink(output / name, settings)
+    for index in range(3):
+        sink.write(Frame(flat(index=index)))
+    sink.close()
+    assert (output / name).exists()
