@@ -35,5 +35,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout, force=True)
     try:
         watch(sys.argv[1], float(sys.argv[2]) if len(sys.argv) == 3 else None)
-    except mjpeg_restore.MjpegRestoreError as error:
+    except (mjpeg_restore.MjpegRestoreError, ValueError) as error:
         sys.exit(f"camera: {error}")

@@ -194,3 +194,20 @@ def test_a_missing_file_is_one_line(example: Example, tmp_path: Path, name: str,
     outputs = [tmp_path / word if "." in word else word for word in arguments]
     message = example.refuse(name, path, *outputs)
     assert message == f"{name.removesuffix('.py')}: {path}: no such file or folder"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"), [("x", "could not convert string to float: 'x'"), ("-1", "give_up -1.0: ")]
+)
+def test_a_bad_number_is_one_line(
+    example: Example,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    seconds: str,
+    says: str,
+) -> None:
+    log = logging.getLogger()  # the example configures it
+    monkeypatch.setattr(log, "handlers", [])
+    request.addfinalizer(partial(log.setLevel, log.level))
+    assert example.refuse("camera.py", clip, seconds).startswith(f"camera: {says}")
