@@ -128,7 +128,8 @@ class Collect(BaseSink):
             original: ask for the plain decode, too.
             sound: ask for the sound.
             fail_at: number of the picture, from 0, whose `write` raises `SinkError`; None: none.
-            leave_at: after that many pictures the consumer has gone, as if a window was shut; None: never.
+            leave_at: after that many pictures the consumer has gone, as if a window was shut, and more are not kept;
+                None: never.
         """
         self.fixed_size, self.original, self.sound = fixed_size, original, sound
         self.pictures: list[Picture] = []
@@ -137,6 +138,7 @@ class Collect(BaseSink):
         self.ended: list[Literal["closed", "discarded"]] = []
         self._fail_at = fail_at
         self._leave_at = leave_at
+        self.closed = leave_at == 0
 
     def write(self, frame: Frame) -> None:
         """Keep a frame.
@@ -146,6 +148,8 @@ class Collect(BaseSink):
         """
         if len(self.pictures) == self._fail_at:
             raise SinkError("the disk is full")
+        if self.closed:
+            return
         self.pictures.append(frame.picture)
         self.originals.append(frame.original)
         self.items.append(frame)

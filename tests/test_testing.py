@@ -59,14 +59,18 @@ def test_a_sink_is_given_sound_and_the_plain_decode() -> None:
         np.testing.assert_array_equal(picture.planes[0], original.planes[0])
 
 
-def test_a_sink_fails_and_is_left_as_it_is_told() -> None:
+def test_a_sink_fails_as_it_is_told() -> None:
     failing = Collect(fail_at=2)
     with pytest.raises(SinkError, match="the disk is full"):
         run(ListSource(jpegs(5)), DECODE, failing)
     assert (len(failing.pictures), failing.ended) == (2, ["discarded"])
-    leaving = Collect(leave_at=2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_sink_is_left_after_so_many_pictures(count: int) -> None:
+    leaving = Collect(leave_at=count)
     assert run(ListSource(jpegs(5)), DECODE, leaving).interrupted
-    assert (len(leaving.pictures), leaving.ended) == (2, ["closed"])
+    assert (len(leaving.pictures), leaving.ended) == (count, ["closed"])
 
 
 def test_a_live_list_stamps_its_pictures_as_they_arrive() -> None:
